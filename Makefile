@@ -1,0 +1,108 @@
+# `make help` lists the targets. They only call what you would call yourself after `make setup`: .venv/bin/... holds
+# ansible-playbook, molecule, pytest and the linters. The shell scripts in tools/ hold the longer steps.
+SHELL := /bin/bash -euo pipefail
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PODMAN_IGNORE_CGROUPSV1_WARNING := 1
+export MOLECULE_COMMAND_BORDERS := false
+SCENARIOS := $(filter-out default,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
+# The environment holds paths: a checkout that was moved needs a new one.
+READY := .venv/ready$(subst /,-,$(CURDIR))
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort -s -t: -k1,1 | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(READY) ## Install what is missing: Debian packages, .venv with the pinned tools
+
+$(READY): requirements.txt requirements-dev.txt tools/setup tools/lib.sh
+	@tools/setup
+	@touch $@
+
+.PHONY: site
+site: $(READY) ## A local Debian host with the whole service on it, at http://127.0.0.1:8080
+	@tools/site
+
+.PHONY: clean-site
+clean-site: $(READY) ## Remove the host that `make site` made
+	@ansible-playbook -i inventories/local molecule/default/destroy.yml
+
+.PHONY: test
+test: lint unit check-project example molecule ## All tests: what CI runs
+
+.PHONY: lint
+lint: lint-ansible lint-yaml lint-python lint-shell lint-changelog lint-sanity ## All linters
+
+.PHONY: lint-ansible
+lint-ansible: $(READY) ## ansible-lint, profile production
+	@echo '== ansible-lint'
+	@ansible-lint -q
+
+.PHONY: lint-yaml
+lint-yaml: $(READY) ## yamllint
+	@echo '== yamllint'
+	@yamllint --strict .
+
+.PHONY: lint-python
+lint-python: $(READY) ## ruff and mypy
+	@echo '== ruff'
+	@ruff check --quiet
+	@ruff format --check --quiet --diff
+	@echo '== mypy'
+	@mypy --no-error-summary
+
+.PHONY: lint-shell
+lint-shell: $(READY) ## shellcheck on every shell script
+	@echo '== shellcheck'
+	@git ls-files -co --exclude-standard -- "." ":!*.j2" | while read -r file; do \
+	  [ -f "$$file" ] && head -n 1 "$$file" | grep -aqE '^#!.*\b(ba|da)?sh\b|shellcheck shell=' && printf '%s\0' "$$file" || true; \
+	done | xargs -0 -r shellcheck -x
+
+.PHONY: lint-changelog
+lint-changelog: $(READY) ## antsibull-changelog
+	@echo '== antsibull-changelog'
+	@antsibull-changelog lint
+
+.PHONY: lint-sanity
+lint-sanity: $(READY) ## ansible-test sanity, without ignore files
+	@echo '== ansible-test sanity'
+	@tools/sanity
+
+.PHONY: unit
+unit: $(READY) ## Unit tests of the plugins
+	@echo '== unit tests'
+	@python -m pytest -q tests/unit
+
+.PHONY: check-project
+check-project: $(READY) ## The project's own checks: documents, roles, scenarios, the built tarball
+	@echo '== checks of the project'
+	@python -m pytest -q tests/checks
+
+.PHONY: example
+example: $(READY) ## The reference service's own tests
+	@echo '== tests of examples/workbot'
+	@tools/example
+
+.PHONY: molecule
+molecule: $(READY) ## Every scenario on a real Debian host; one of them: make molecule SCENARIOS=site
+	@for scenario in $(SCENARIOS); do echo "== molecule test -s $$scenario"; molecule test -s "$$scenario"; done
+
+.PHONY: docs
+docs: $(READY) ## Write the roles' README tables from their argument specifications
+	@for role in roles/*/; do aar-doc "$$role" markdown; done
+
+.PHONY: format
+format: $(READY) ## Format the Python files
+	@ruff check --quiet --fix-only
+	@ruff format --quiet
+
+.PHONY: package
+package: $(READY) ## Build the collection's tarball into .cache/package
+	@ansible-galaxy collection build --force --output-path .cache/package
+
+.PHONY: clean
+clean: ## Remove the hosts, their images, .venv and all caches
+	@tools/clean
