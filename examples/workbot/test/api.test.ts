@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Health } from '../src/health.ts';
+import { startApp } from './support.ts';
+
+const json = { 'content-type': 'application/json' };
+
+test('the front page says what is here', async (t) => {
+  const { url } = await startApp(t);
+  const body = (await (await fetch(url)).json()) as { service: string; health: string };
+  assert.deepEqual([body.service, body.health], ['workbot', '/api/health']);
+});
+
+test('bad input gets a 4xx with a reason', async (t) => {
+  const { url } = await startApp(t, { RATE_LIMIT_REQUESTS: '100' });
+  const cases: [string, RequestInit, number][] = [
+    ['/api/conversations?limit=0', {}, 400],
+    ['/api/conversations?limit=101', {}, 400],
+    ['/api/conversations?robotId=one', {}, 400],
+    ['/api/sessions', { method: 'POST', headers: json, body: '{' }, 400],
+    ['/api/sessions', { method: 'POST', headers: json, body: '{}' }, 400],
+    ['/api/sessions', { method: 'POST', headers: json, body: JSON.stringify({ code: 'x'.repeat(101) }) }, 400],
+    ['/api/sessions', { method: 'POST', headers: { 'content-type': 'text/xml' }, body: '<code/>' }, 415],
+    ['/api/conversations', { method: 'POST', headers: json, body: '{"title":"x"}' }, 401],
+    ['/api/nothing', {}, 404],
+    ['/nothing', {}, 404],
+  ];
+  for (const [path, init, status] of cases) {
+    const response = await fetch(url + path, init);
+    assert.equal(response.status, status, path);
+    assert.ok(((await response.json()) as { error: string }).error.length > 0);
+  }
+});
+
+test('without a database its routes answer 503', async (t) => {
+  const { url } = await startApp(t);
+  assert.equal((await fetch(`${url}/api/conversations`)).status, 503);
+});
+
+test('faults are not there unless asked for', async (t) => {
+  const { url } = await startApp(t);
+  assert.equal((await fetch(`${url}/faults/health/fail`, { method: 'POST' })).status, 404);
+});
+
+test('faults, when asked for, do what they say', async (t) => {
+  const { url } = await startApp(t, { WORKBOT_FAULTS: '1' });
+  const post = (path: string) => fetch(`${url}/faults/${path}`, { method: 'POST' });
+  const heapUsed = async () => {
+    const health = (await (await fetch(`${url}/api/health`)).json()) as Health;
+    return health.memory.heapUsed;
+  };
+
+  await post('health/fail');
+  assert.equal((await fetch(`${url}/api/health`)).status, 503);
+  await post('health/ok');
+  assert.equal((await fetch(`${url}/api/health`)).status, 200);
+  assert.equal((await post('health/other')).status, 400);
+
+  const before = await heapUsed();
+  await post('leak?mb=100');
+  assert.ok((await heapUsed()) - before > 50);
+
+  const started = Date.now();
+  void post('block?ms=300');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await fetch(url);
+  assert.ok(Date.now() - started >= 290);
+});
