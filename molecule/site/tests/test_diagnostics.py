@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The diagnosis on the host: what it says, what cron makes of it, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+COMMAND = "/usr/local/bin/workbot-diagnose"
+CRON = "/etc/cron.d/workbot-diagnose"
+STATE = "/var/lib/workbot-diagnose"
+LOGS = "/var/log/workbot"
+CHECKS = {"release", "health", "proxy", "processes", "memory", "units", "logs", "disk", "secrets", "database"}
+
+
+def report(host: Any, *arguments: str) -> dict[str, Any]:
+    output: dict[str, Any] = json.loads(host.run(f"{COMMAND} --json {' '.join(arguments)}").stdout)
+    return output
+
+
+def pm2_daemons(host: Any) -> list[str]:
+    lines: list[str] = host.run("pgrep -f '[G]od Daemon'").stdout.split()
+    return lines
+
+
+def cron_commands(host: Any) -> dict[str, str]:
+    """Schedule -> the command as cron hands it to the shell."""
+    found = re.findall(r"^((?:\S+ ){5})workbot (.+)$", host.file(CRON).content_string, re.MULTILINE)
+    return {schedule.strip(): command.replace(r"\%", "%") for schedule, command in found}
+
+
+def run_as_cron(host: Any, command: str) -> Any:
+    """In cron's environment: nothing but what the cron file and cron itself set."""
+    environment = "HOME=/srv/workbot/home LOGNAME=workbot SHELL=/bin/sh PATH=/usr/local/bin:/usr/bin:/bin"
+    return host.run("cd / && runuser -u workbot -- env -i " + environment + " /bin/sh -c %s", command)
+
+
+def test_every_part_is_looked_at_and_nothing_is_critical(host: Any) -> None:
+    result = report(host)
+    assert {finding["check"].split(".")[0] for finding in result["findings"]} >= CHECKS
+    assert [finding for finding in result["findings"] if finding["status"] == "critical"] == []
+    assert result["elapsed_ms"] < 2000
+
+
+def test_people_get_a_table_without_colour_codes_in_a_pipe(host: Any) -> None:
+    result = host.run(COMMAND)
+    assert result.rc in (0, 1)
+    assert result.stdout.startswith("workbot on ")
+    assert "\x1b" not in result.stdout
+
+
+def test_the_exit_status_says_critical(host: Any) -> None:
+    environment = "/srv/workbot/config/environment"
+    host.run_test("chmod 644 %s", environment)
+    try:
+        assert host.run(f"{COMMAND} --check secrets").rc == 2
+    finally:
+        host.run_test("chmod 600 %s", environment)
+    assert host.run(f"{COMMAND} --check secrets").rc == 0
+
+
+def test_root_and_the_service_user_see_the_same_and_others_nothing(host: Any) -> None:
+    as_user = json.loads(host.run(f"runuser -u workbot -- {COMMAND} --json").stdout)
+    assert [finding["check"] for finding in as_user["findings"]] == [
+        finding["check"] for finding in report(host)["findings"]
+    ]
+    nobody = host.run(f"runuser -u nobody -- {COMMAND}")
+    assert nobody.rc == 2
+    assert "run this as root or as the service's user" in nobody.stderr
+
+
+def test_no_secret_is_shown_or_stored(host: Any) -> None:
+    values = re.findall(
+        r"^(?:JWT_SECRET|DATABASE_URL)=[\"'`]?([^\"'`\n]+)",
+        host.file("/srv/workbot/config/environment").content_string,
+        re.MULTILINE,
+    )
+    assert values
+    shown = host.run(f"{COMMAND} --json; cat {STATE}/state.json /srv/workbot/config/diagnose.json").stdout
+    assert not any(value in shown for value in values)
+
+
+@pytest.mark.parametrize(
+    ("path", "user", "group", "mode"),
+    [
+        (COMMAND, "root", "root", 0o755),
+        (CRON, "root", "root", 0o644),
+        ("/srv/workbot/config/diagnose.json", "root", "workbot", 0o640),
+        (STATE, "workbot", "workbot", 0o750),
+    ],
+)
+def test_files_belong_to_whom_they_should(host: Any, path: str, user: str, group: str, mode: int) -> None:
+    file = host.file(path)
+    assert (file.user, file.group, file.mode) == (user, group, mode)
+
+
+def test_root_leaves_no_file_of_its_own(host: Any) -> None:
+    host.run(COMMAND)
+    assert host.check_output(f"find {STATE} /srv/workbot/home/.pm2 ! -user workbot") == ""
+
+
+def test_it_starts_no_pm2_daemon(host: Any) -> None:
+    """Without the pid file the daemon is not known, and `pm2 jlist` would start another."""
+    pid_file, before = "/srv/workbot/home/.pm2/pm2.pid", pm2_daemons(host)
+    host.run_test("mv %s %s.away", pid_file, pid_file)
+    try:
+        findings = report(host, "--check", "processes")["findings"]
+        assert [finding["status"] for finding in findings] == ["critical"]
+        assert pm2_daemons(host) == before
+    finally:
+        host.run_test("mv %s.away %s", pid_file, pid_file)
+
+
+def test_cron_runs_it_hourly(host: Any) -> None:
+    log = host.file(f"{LOGS}/diagnose_hourly.log")
+    before = log.size if log.exists else 0
+    result = run_as_cron(host, cron_commands(host)["0 * * * *"])
+    assert result.rc in (0, 1), host.run(f"tail {LOGS}/diagnose_hourly.log").stdout
+    assert (result.stdout, result.stderr) == ("", "")
+    added = host.file(f"{LOGS}/diagnose_hourly.log").content_string[before:]
+    assert added.startswith("workbot on ")
+
+
+def test_cron_writes_a_dated_report_and_prunes_old_ones(host: Any) -> None:
+    old = f"{LOGS}/diagnose_daily_2020-01-01.txt"
+    host.run_test("runuser -u workbot -- touch %s", old)
+    result = run_as_cron(host, cron_commands(host)["0 0 * * *"])
+    assert (result.stdout, result.stderr) == ("", "")
+    today = host.check_output("date +%F")
+    assert host.file(f"{LOGS}/diagnose_daily_{today}.txt").content_string.startswith("workbot on ")
+    assert not host.file(old).exists
+
+
+def test_cron_itself_accepts_the_file(host: Any) -> None:
+    """cron names a file that it ignores (wrong owner, mode or name) and each line that it can't read."""
+    assert host.service("cron").is_running
+    host.run_test("touch %s", CRON)
+    said = host.run("journalctl -u cron --no-pager --output=cat").stdout
+    assert not re.search(r"workbot-diagnose.*(ERROR|INSECURE|WRONG|bad)|\(\*system\*workbot-diagnose\) ERROR", said)

@@ -1,0 +1,256 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the diagnosis looks at around the service: logs, disk space, secrets and the database."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import pwd
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ._diagnose_run import Context
+from ._diagnose_state import per_hour
+from ._dotenv import parse
+from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share
+from ._processes import MissingLibraryError
+
+_MB = 1024 * 1024
+_DAY = 86400
+_CONNECT_TIMEOUT = 3
+_STATEMENT_TIMEOUT_MS = 2000
+_PRIVATE = 0o600
+# numbackends counts every session whatever its owner; reserved_connections came with PostgreSQL 16
+_CONNECTIONS = """
+SELECT (SELECT sum(numbackends) FROM pg_stat_database),
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - coalesce(current_setting('reserved_connections', true), '0')::int
+"""
+# Phrases of libpq and the server, and what they mean.
+_REASONS = (
+    ("connection refused", "no server listens there; start it"),
+    ("no such file or directory", "no server listens there; start it"),
+    ("password authentication failed", "the server refuses the account's password; apply the playbook"),
+    ("no pg_hba.conf entry", "the server's pg_hba.conf does not let the account in; apply the playbook"),
+    ("too many clients", "the server has no connection left; lower the pools or raise max_connections"),
+    ("remaining connection slots", "the server has no connection left; lower the pools or raise max_connections"),
+    ("too many connections", "the account has no connection left; lower the pools or raise its limit"),
+    ("does not exist", "the database or the account does not exist; apply the playbook"),
+    ("could not translate host name", "the host name does not resolve; correct service_database_host"),
+    ("starting up", "the server is still starting"),
+    ("shutting down", "the server is shutting down; start it again"),
+    ("timeout", "the server did not answer in time; see its load and its log"),
+)
+
+
+def check_logs(context: Context) -> list[Finding]:
+    """Size, growth and rotation of every *.log of the service."""
+    section = context.section("logs")
+    directory = Path(section["directory"])
+    try:
+        files = sorted(path for path in directory.glob("*.log") if path.is_file() and not path.is_symlink())
+    except OSError as error:
+        return [Finding("logs", CRITICAL, f"{directory}: {error.strerror}. The service can't write its logs there.")]
+    if not directory.is_dir():
+        message = f"{directory} is not there: the service can't write its logs. Apply the playbook."
+        return [Finding("logs", CRITICAL, message)]
+    findings = [finding for path in files for finding in _judge_log(context, path, section)]
+    return findings or [Finding("logs", OK, f"{directory} has no log yet", 0, None, "files")]
+
+
+def _judge_log(context: Context, path: Path, section: Mapping[str, Any]) -> list[Finding]:
+    try:
+        info = path.stat()
+    except OSError:
+        return []  # rotated away this moment
+    grown = _growth(context, path, info)
+    findings = [_judge_size(path, info.st_size, grown, section)]
+    sample = context.samples.record(f"log.{path}", str(info.st_ino), info.st_size, context.now)
+    age = (context.now - sample.since) / _DAY
+    if info.st_size and age > float(section["rotation_days"]):
+        message = f"{path} was not rotated for {age:.1f} days. Run `systemctl start logrotate` and see its journal."
+        findings.append(
+            Finding(f"logs.rotation.{path.name}", WARNING, message, round(age, 1), section["rotation_days"], "days")
+        )
+    return findings
+
+
+def _growth(context: Context, path: Path, info: os.stat_result) -> float | None:
+    """Bytes an hour since the last sample; what went into the file that was rotated meanwhile counts too."""
+    before = context.samples.previous(f"log.{path}")
+    if before is None:
+        return None
+    grown = info.st_size - before.value
+    if before.identity != str(info.st_ino):
+        grown += max(before.value, _size_of_inode(path.parent, before.identity))
+    elif grown < 0:
+        grown = info.st_size  # emptied in place
+    return per_hour(grown, context.now - before.time)
+
+
+def _size_of_inode(directory: Path, inode: str) -> int:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if str(entry.inode()) == inode:
+                return entry.stat(follow_symlinks=False).st_size
+    return 0
+
+
+def _judge_size(path: Path, size: int, grown: float | None, section: Mapping[str, Any]) -> Finding:
+    growth = Thresholds(float(section["growth_warning_mb"]), float(section["growth_critical_mb"]))
+    sizes = Thresholds(float(section["size_warning_mb"]), float(section["size_critical_mb"]))
+    check, size_mb = f"logs.{path.name}", size / _MB
+    shown = f"{size_mb:.1f} MB" + (f", growing {grown / _MB:.1f} MB an hour" if grown is not None else "")
+    if grown is not None and growth.status(grown / _MB) != OK:
+        message = f"{shown}. Set the log level to info or find what repeats: `tail {path}`."
+        rate = round(grown / _MB, 1)
+        return Finding(check, growth.status(rate), message, rate, growth.exceeded(rate), "MB/h")
+    status = sizes.status(size_mb)
+    message = shown + ("" if status == OK else f". Rotate it (`systemctl start logrotate`) and see what fills {path}.")
+    return Finding(check, status, message, round(size_mb, 1), sizes.exceeded(size_mb), "MB")
+
+
+def check_disk(context: Context) -> list[Finding]:
+    """Space and inodes of the file systems that the service lives on, each once."""
+    section = context.section("disk")
+    thresholds = Thresholds(float(section["warning"]), float(section["critical"]))
+    findings: list[Finding] = []
+    devices = set()
+    for path in section["paths"]:
+        try:
+            device = Path(path).stat().st_dev
+            usage = os.statvfs(path)
+        except OSError as error:
+            findings.append(Finding(f"disk.{path}", CRITICAL, f"{path}: {error.strerror}. Apply the playbook."))
+            continue
+        if device not in devices:
+            devices.add(device)
+            findings += judge_disk(path, usage, thresholds)
+    return findings
+
+
+def judge_disk(path: str, usage: os.statvfs_result, thresholds: Thresholds) -> list[Finding]:
+    """What `df` would say: the share of what unprivileged programs may use."""
+    used = usage.f_blocks - usage.f_bfree
+    free_mb = usage.f_bavail * usage.f_frsize / _MB
+    percent = 100 * used / max(1, used + usage.f_bavail)
+    advice = f"Free space, beginning with old releases and logs: `du -xh {path} | sort -h | tail`."
+    findings = [judge_share(f"disk.{path}", percent, thresholds, f"{free_mb:.0f} MB free; used", advice)]
+    if usage.f_files:  # file systems such as btrfs have no fixed number
+        inodes = 100 * (1 - usage.f_ffree / usage.f_files)
+        advice = "Too many small files: find the directory that holds them."
+        findings.append(judge_share(f"disk.inodes.{path}", inodes, thresholds, "inodes used", advice))
+    return findings
+
+
+def check_secrets(context: Context) -> list[Finding]:
+    """Is the environment file private, and is every declared secret in it and long enough? Values stay in here."""
+    section = context.section("secrets")
+    path = Path(section["file"])
+    try:
+        info = path.stat()
+        environment = parse(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError as error:
+        return [Finding("secrets", CRITICAL, f"{path}: {error.strerror}. Apply the playbook.")]
+    lengths = {name: len(environment[name]) for name in section["required"] if name in environment}
+    owner = _user_name(info.st_uid)
+    findings = [judge_privacy(path, stat.S_IMODE(info.st_mode), owner, context.config["user"])]
+    return findings + judge_lengths(section["required"], lengths, int(section["min_length"]))
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def judge_privacy(path: Path, mode: int, owner: str, user: str) -> Finding:
+    value, wanted = f"{owner} {mode:04o}", f"{user} {_PRIVATE:04o}"
+    if value == wanted:
+        return Finding("secrets.file", OK, f"{path} is private to {user}", value, wanted)
+    status = CRITICAL if mode & ~_PRIVATE & 0o077 else WARNING
+    message = (
+        f"{path} is {value}, not {wanted}. Apply the playbook to correct it; if others could read it, renew secrets."
+    )
+    return Finding("secrets.file", status, message, value, wanted)
+
+
+def judge_lengths(required: list[str], lengths: Mapping[str, int], least: int) -> list[Finding]:
+    findings = []
+    for name in required:
+        length = lengths.get(name)
+        if length is None:
+            message = f"{name} is not set. Set it in the vault and apply the playbook."
+            findings.append(Finding(f"secrets.{name}", CRITICAL, message, None, least, "characters"))
+        elif length < least:
+            message = f"{name} has {length} characters, not {least}. Replace it in the vault and apply the playbook."
+            findings.append(Finding(f"secrets.{name}", CRITICAL, message, length, least, "characters"))
+        else:
+            findings.append(Finding(f"secrets.{name}", OK, f"set, {length} characters", length, least, "characters"))
+    return findings
+
+
+def check_database(context: Context) -> list[Finding]:
+    """Can the service's own account connect, and how many of the server's connections are open?"""
+    section = context.section("database")
+    if not section["enabled"]:
+        return []
+    thresholds = Thresholds(float(section["warning"]), float(section["critical"]))
+    try:
+        url = parse(Path(section["file"]).read_text(encoding="utf-8", errors="replace")).get("DATABASE_URL", "")
+    except OSError as error:
+        return [Finding("database", CRITICAL, f"{section['file']}: {error.strerror}. Apply the playbook.")]
+    if not url:
+        return [
+            Finding("database", WARNING, "DATABASE_URL is not set: the database was not asked. Apply the playbook.")
+        ]
+    driver = _driver()
+    try:
+        used, limit = _ask(driver, url)
+    except driver.Error as error:
+        return [Finding("database", CRITICAL, f"{where(url)}: {reason(str(error))}.")]
+    advice = "At the limit new connections are refused: lower the pools or raise max_connections."
+    what = f"{where(url)} answers; {used} of {limit} connections are open"
+    return [judge_share("database", 100 * used / max(1, limit), thresholds, what, advice)]
+
+
+def _driver() -> Any:
+    for name in ("psycopg", "psycopg2"):
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name)
+    raise MissingLibraryError("neither psycopg nor psycopg2 is there: install the Debian package python3-psycopg")
+
+
+def _ask(driver: Any, url: str) -> tuple[int, int]:
+    options = f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}"
+    connection = driver.connect(url, connect_timeout=_CONNECT_TIMEOUT, options=options, application_name="diagnose")
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute(_CONNECTIONS)
+        used, limit = cursor.fetchone()
+    return int(used or 0), int(limit)
+
+
+def where(url: str) -> str:
+    """The database that a URL names, without account and password."""
+    try:
+        parts = urlsplit(url)
+        name = parts.path.lstrip("/") or "the default database"
+        return f"database {name} on {parts.hostname or 'a socket'}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return "the database"
+
+
+def reason(text: str) -> str:
+    """What the driver's message means. It is never passed on: libpq may quote the URL, and so the password."""
+    lower = text.lower()
+    return next(
+        (meaning for phrase, meaning in _REASONS if phrase in lower), "can't connect or ask; see the server's log"
+    )

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs checks side by side, each within its own time: one that hangs or fails is a finding, not a crash."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ._diagnose_state import Samples
+from ._findings import CRITICAL, Finding
+from ._health import HealthReading, read_workers
+from ._http import Request
+from ._pm2_client import Pm2Client, Pm2Error
+from ._pm2_state import Pm2Process, read_pm2
+from ._processes import MissingLibraryError, ProcessError
+
+_PM2_SHARE = 0.75
+# Enough to see every worker of usual hosts without being a load of its own.
+_MOST_ANSWERS = 16
+
+
+@dataclasses.dataclass
+class Context:
+    """What all checks share: the configuration, earlier samples, and readings that more than one check needs."""
+
+    config: Mapping[str, Any]
+    samples: Samples
+    now: float = dataclasses.field(default_factory=time.time)
+    _pm2_lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    _health_lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """One part of the configuration. Raises KeyError."""
+        section: Mapping[str, Any] = self.config[name]
+        return section
+
+    def pm2(self) -> list[Pm2Process]:
+        """The service's processes in PM2, read once however many checks ask. Raises Pm2Error."""
+        with self._pm2_lock:
+            processes, error = self._pm2_once
+        if error is not None:
+            raise error
+        return processes
+
+    def health(self) -> list[HealthReading]:
+        """What the workers on the active socket answer, asked once however many checks want it."""
+        with self._health_lock:
+            return self._health_once
+
+    @cached_property
+    def _health_once(self) -> list[HealthReading]:
+        section = self.section("health")
+        request = Request(url=section["path"], unix_socket=section["socket"], timeout=float(section["timeout"]))
+        return read_workers(request, min(_MOST_ANSWERS, max(1, int(self.section("pm2")["instances"]))))
+
+    @cached_property
+    def _pm2_once(self) -> tuple[list[Pm2Process], Pm2Error | None]:
+        section = self.section("pm2")
+        binaries = Path(section["bin"])
+        client = Pm2Client(
+            home=Path(section["home"]),
+            pm2=str(binaries / "pm2"),
+            node=str(binaries / "node"),
+            user=None,
+            # less than the check's own time, so that what did not answer is named
+            timeout=float(self.config["timeout"]) * _PM2_SHARE,
+        )
+        try:
+            return [process for process in read_pm2(client) if process.name.startswith(section["prefix"])], None
+        except Pm2Error as error:
+            return [], error
+
+
+Check = Callable[[Context], list[Finding]]
+
+
+def run_checks(checks: Mapping[str, Check], context: Context) -> list[Finding]:
+    """Run all checks at once; each gets the configured time (seconds), from now on."""
+    deadline = time.monotonic() + float(context.config["timeout"])
+    runs = [_Run(name, check, context) for name, check in checks.items()]
+    return [finding for run in runs for finding in run.findings(deadline)]
+
+
+class _Run:
+    """One check in a thread that does not hold up the end of the program."""
+
+    def __init__(self, name: str, check: Check, context: Context) -> None:
+        self._name = name
+        self._findings: list[Finding] = []
+        self._thread = threading.Thread(target=self._work, args=(check, context), daemon=True, name=name)
+        self._thread.start()
+
+    def findings(self, deadline: float) -> list[Finding]:
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            message = "the check did not finish in time: what it asks does not answer. Look at that part by hand."
+            return [Finding(self._name, CRITICAL, message)]
+        return self._findings
+
+    def _work(self, check: Check, context: Context) -> None:
+        try:
+            self._findings = check(context)
+        except (Pm2Error, ProcessError, MissingLibraryError) as error:
+            self._findings = [Finding(self._name, CRITICAL, str(error))]
+        except Exception as error:
+            # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an
+            # unforeseen error might quote what was being read.
+            message = f"the check itself failed ({type(error).__name__}); run it alone with --check {self._name}"
+            self._findings = [Finding(self._name, CRITICAL, message)]

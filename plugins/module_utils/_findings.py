@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a check says about a reading: one uniform record, the same in Ansible, on the host and later in the watchdog."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+OK = "ok"
+WARNING = "warning"
+CRITICAL = "critical"
+_ORDER = (OK, WARNING, CRITICAL)
+
+FAIL_ON = (CRITICAL, WARNING, "never")
+"""From which status on a check fails the task that asked."""
+
+
+class ThresholdError(ValueError):
+    """Thresholds that contradict each other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One judgement. `message` says what was found and, unless `status` is ok, what to do."""
+
+    check: str
+    status: str
+    message: str
+    value: float | int | str | None = None
+    threshold: float | int | str | None = None
+    unit: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """From `warning` on a reading is a warning, from `critical` on it is critical."""
+
+    warning: float
+    critical: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.warning < self.critical:
+            raise ThresholdError(
+                f"the warning threshold ({self.warning:g}) must be above 0 and below the critical one"
+                f" ({self.critical:g})"
+            )
+
+    def status(self, value: float) -> str:
+        if value >= self.critical:
+            return CRITICAL
+        return WARNING if value >= self.warning else OK
+
+    def exceeded(self, value: float) -> float:
+        """The threshold that `value` has reached, or the first that it would."""
+        return self.critical if value >= self.critical else self.warning
+
+
+def rank(status: str) -> int:
+    """0 for ok; the higher, the worse."""
+    return _ORDER.index(status)
+
+
+def worst_of(findings: Iterable[Finding]) -> str:
+    """The worst status of the findings; ok when there are none."""
+    return max((finding.status for finding in findings), key=rank, default=OK)
+
+
+def fails(status: str, fail_on: str) -> bool:
+    """Whether `status` reaches what the caller chose to fail on."""
+    return fail_on != "never" and rank(status) >= rank(fail_on)
+
+
+def judge_share(check: str, percent: float, thresholds: Thresholds, what: str, advice: str) -> Finding:
+    """Judge a percentage. `what` begins the sentence; `advice` is added from the warning on."""
+    status = thresholds.status(percent)
+    message = f"{what}: {percent:.1f} %" + (f". {advice}" if status != OK else "")
+    return Finding(check, status, message, round(percent, 1), thresholds.exceeded(percent), "%")

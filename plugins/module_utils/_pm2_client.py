@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Talking to one PM2 daemon: as its own user, in a clean environment, never for longer than agreed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pwd
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+DEAD = frozenset({"stopped", "errored"})
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Pm2Error(Exception):
+    """PM2 is not there, did not answer, or refused."""
+
+
+@dataclass(frozen=True)
+class LiveProcess:
+    """One process as the daemon knows it; `settings` is PM2's own record of it, the environment included."""
+
+    name: str
+    pm_id: int
+    pid: int | None
+    status: str
+    restarts: int
+    started_at: float
+    """Seconds since the epoch at which the present operating system process was started."""
+    settings: Mapping[str, Any]
+
+    @property
+    def dead(self) -> bool:
+        """PM2 has given it up or was told to stop it: it does not come back by itself."""
+        return self.status in DEAD
+
+    def report(self) -> dict[str, Any]:
+        """What may be shown to people: never the environment."""
+        return {
+            "name": self.name,
+            "pm_id": self.pm_id,
+            "pid": self.pid,
+            "status": self.status,
+            "restarts": self.restarts,
+        }
+
+
+@dataclass(frozen=True)
+class Pm2Client:
+    home: Path
+    pm2: str
+    node: str
+    user: str | None
+    timeout: float
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All that PM2 sees: what the caller's shell holds would end up in every process and in dump.pm2."""
+        directories = dict.fromkeys((str(Path(self.node).parent), str(Path(self.pm2).parent), *SYSTEM_PATH))
+        return {
+            "HOME": self._user_home(),
+            "LANG": "C.UTF-8",
+            "PATH": ":".join(directories),
+            "PM2_HOME": str(self.home),
+            # no banner, and no question to the vendor's server whether there is a newer version
+            "PM2_DISCRETE_MODE": "true",
+            "PM2_DISABLE_VERSION_CHECK": "true",
+        }
+
+    def _user_home(self) -> str:
+        if self.user is None:
+            return pwd.getpwuid(os.getuid()).pw_dir
+        try:
+            return pwd.getpwnam(self.user).pw_dir
+        except KeyError:
+            # a bare host in check mode: the user is made later in the same run
+            return str(self.home.parent)
+
+    @property
+    def missing(self) -> str:
+        """Why PM2 cannot be called at all; empty when it can."""
+        for label, path in (("PM2", self.pm2), ("Node.js", self.node)):
+            if not os.access(path, os.X_OK):
+                return f"{label} is not installed: {path} is not there or not executable"
+        if self.user is not None:
+            try:
+                pwd.getpwnam(self.user)
+            except KeyError:
+                return f"user {self.user} does not exist on this host"
+        return ""
+
+    def daemon_pid(self) -> int | None:
+        """The running daemon's process id. Any pm2 command would start a daemon of its own if there were none."""
+        try:
+            pid = int((self.home / "pm2.pid").read_text().strip())
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None
+        # the file may be left over and its number reused by another program
+        return pid if b"God Daemon" in title else None
+
+    def require_daemon(self) -> int:
+        pid = self.daemon_pid()
+        if pid is None:
+            raise Pm2Error(
+                f"no PM2 daemon runs for {self.home}: start the systemd unit that owns it. A daemon started from here"
+                " would live in this login session and be gone after a reboot"
+            )
+        return pid
+
+    def outdated_node(self) -> bool:
+        """Cluster workers run under the daemon's own Node.js, whatever has been installed since."""
+        pid = self.daemon_pid()
+        if pid is None:
+            return False
+        try:
+            return Path(f"/proc/{pid}/exe").readlink() != Path(self.node).resolve()
+        except OSError:
+            return False
+
+    def run(self, *arguments: str) -> str:
+        """One pm2 command; its output without colours. Raises Pm2Error when it fails or takes too long."""
+        self.require_daemon()
+        try:
+            # This logic does not know AnsibleModule, so it cannot use its run_command.
+            done = subprocess.run(  # pylint: disable=ansible-bad-function
+                [self.pm2, *arguments],
+                cwd="/",
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=self.timeout,
+                umask=0o007,
+                check=False,
+                **self._identity(),
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Pm2Error(f"`pm2 {' '.join(arguments)}` did not finish within {self.timeout:g} s") from error
+        except OSError as error:
+            raise Pm2Error(f"{self.pm2} cannot be run: {error}") from error
+        output = _COLOURS.sub("", (done.stdout + done.stderr).decode(errors="replace"))
+        if done.returncode != 0:
+            raise Pm2Error(f"`pm2 {' '.join(arguments)}` failed: {_last_lines(output)}")
+        return output if arguments[0] != "jlist" else done.stdout.decode(errors="replace")
+
+    def _identity(self) -> dict[str, Any]:
+        if self.user is None or os.getuid() != 0:
+            return {}
+        entry = pwd.getpwnam(self.user)
+        return {
+            "user": entry.pw_uid,
+            "group": entry.pw_gid,
+            "extra_groups": os.getgrouplist(self.user, entry.pw_gid),
+        }
+
+    def processes(self) -> list[LiveProcess]:
+        """Every process of the daemon. PM2 may print notices before the list, so only the last line counts."""
+        for line in reversed(self.run("jlist").splitlines()):
+            if line.startswith("["):
+                return parse_processes(line)
+        raise Pm2Error("`pm2 jlist` printed no process list")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One run at a time for one PM2 home: the second is told at once instead of mixing its steps in."""
+        descriptor = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise Pm2Error(f"another run is changing the processes of {self.home}; wait until it is done") from error
+        finally:
+            os.close(descriptor)
+
+
+def parse_processes(text: str) -> list[LiveProcess]:
+    """The line that `pm2 jlist` prints. Raises Pm2Error when it is not that."""
+    try:
+        # during a reload the outgoing workers are listed too, with ids such as "_old_0"
+        return [_process(entry) for entry in json.loads(text) if not str(entry["pm_id"]).startswith("_old_")]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Pm2Error(f"`pm2 jlist` printed something else than a process list: {type(error).__name__}") from error
+
+
+def _process(entry: Mapping[str, Any]) -> LiveProcess:
+    settings = entry["pm2_env"]
+    return LiveProcess(
+        name=str(entry["name"]),
+        pm_id=int(entry["pm_id"]),
+        pid=int(entry["pid"]) if entry.get("pid") else None,
+        status=str(settings.get("status", "unknown")),
+        restarts=int(settings.get("restart_time") or 0),
+        started_at=float(settings.get("pm_uptime") or 0) / 1000,
+        settings=settings,
+    )
+
+
+def _last_lines(text: str, count: int = 5) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines[-count:]) or "no output"

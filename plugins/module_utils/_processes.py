@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which processes a service consists of, and what the kernel says about them. Reads only."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+_SYSTEMCTL_TIMEOUT = 5
+# The kernel counts start times in 1/100 s since boot, and a clock may have been set a little since.
+_CLOCK_SLACK = 2.0
+
+
+class ProcessError(Exception):
+    """The processes can't be found; the message says why."""
+
+
+class MissingLibraryError(Exception):
+    """A Python library that Debian packages is not on the host."""
+
+
+def load_library(name: str, package: str) -> Any:
+    """Import a library that only hosts need. Raises MissingLibraryError naming Debian's package."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingLibraryError(
+            f"Python's {name} is not there for {sys.executable}: install the Debian package {package}"
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessReading:
+    """One process. PSS (shared pages divided among their users) and USS (its own pages) need the same user or root."""
+
+    pid: int
+    name: str
+    started_at: float
+    rss: int
+    pss: int | None = None
+    uss: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessTree:
+    """A process that a supervisor started, and all its descendants."""
+
+    label: str
+    pid: int
+    processes: tuple[ProcessReading, ...]
+
+    @property
+    def rss(self) -> int:
+        return sum(process.rss for process in self.processes)
+
+    @property
+    def pss(self) -> int | None:
+        """None where it could not be read for every process: part of a sum would mislead."""
+        known = [process.pss for process in self.processes if process.pss is not None]
+        return sum(known) if known and len(known) == len(self.processes) else None
+
+    def as_dict(self) -> dict[str, Any]:
+        own = {"label": self.label, "pid": self.pid, "rss": self.rss, "pss": self.pss}
+        return {**own, "processes": [dataclasses.asdict(process) for process in self.processes]}
+
+
+def read_trees(roots: Iterable[tuple[str, int]]) -> list[ProcessTree]:
+    """The trees below the roots (label, pid). A process that ends meanwhile is left out."""
+    psutil = load_library("psutil", "python3-psutil")
+    trees = []
+    for label, pid in roots:
+        try:
+            root = psutil.Process(pid)
+            members = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+        readings = [reading for member in members if (reading := _read(psutil, member)) is not None]
+        if readings:
+            trees.append(ProcessTree(label, pid, tuple(readings)))
+    return trees
+
+
+def _read(psutil: Any, process: Any) -> ProcessReading | None:
+    try:
+        with process.oneshot():
+            base = ProcessReading(process.pid, process.name(), process.create_time(), process.memory_info().rss)
+    except psutil.Error:
+        return None
+    try:
+        full = process.memory_full_info()
+    except psutil.Error:
+        return base
+    return dataclasses.replace(base, pss=full.pss, uss=full.uss)
+
+
+def pid_of_file(path: str) -> int:
+    """The process a pid file names. Raises ProcessError, also where that number now is a younger process's."""
+    psutil = load_library("psutil", "python3-psutil")
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace").strip()
+        written_at = Path(path).stat().st_mtime
+    except OSError as error:
+        raise ProcessError(f"pid file {path}: {error.strerror}; is the service started?") from error
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) == int(text[:20])):
+        raise ProcessError(f"pid file {path} holds {text[:40]!r} instead of a process id")
+    pid = int(text)
+    try:
+        started_at = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess as error:
+        raise ProcessError(f"pid file {path} names process {pid}, which does not run; start the service") from error
+    if started_at > written_at + _CLOCK_SLACK:
+        raise ProcessError(f"pid file {path} is left over: process {pid} was started after it; start the service")
+    return pid
+
+
+def pid_of_unit(unit: str) -> int:
+    """The main process of a systemd unit. Raises ProcessError."""
+    state = unit_states([unit]).get(unit, {})
+    pid = int(state.get("MainPID") or 0)
+    if pid <= 0:
+        is_in = state.get("ActiveState", "unknown")
+        raise ProcessError(f"systemd unit {unit} is {is_in} and has no main process; see `systemctl status {unit}`")
+    return pid
+
+
+def unit_states(units: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What systemd says of each unit, by its full name; a pattern (postgresql@*) gives the loaded units it matches."""
+    names = list(units)
+    if any(name.startswith("-") for name in names):
+        raise ProcessError(f"{names} holds a name that is no unit's")
+    properties = "Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result"
+    command = ["systemctl", "show", f"--property={properties}", "--", *names]
+    try:
+        # This logic does not know AnsibleModule, so it cannot use its run_command.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SYSTEMCTL_TIMEOUT,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ProcessError(f"systemctl can't be asked: {error}") from error
+    if done.returncode != 0:
+        raise ProcessError(f"systemctl can't be asked: {done.stderr.strip()[:200] or done.returncode}")
+    return parse_units(done.stdout)
+
+
+def parse_units(text: str) -> dict[str, dict[str, str]]:
+    """The blocks that `systemctl show` prints, by unit."""
+    states = {}
+    for block in text.split("\n\n"):
+        pairs = (line.partition("=") for line in block.splitlines() if "=" in line)
+        state = {name: value for name, _equals, value in pairs}
+        if "Id" in state:
+            states[state["Id"]] = state
+    return states

@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: health_check
+short_description: Ask a service over HTTP whether it is healthy
+description:
+  - Sends one GET request, judges the answer and says what to do about it. Changes nothing.
+  - A service that answers plainly with an expected status code is healthy. Where the body is a JSON object, what it
+    says of itself counts as well. A C(status) such as V(warning) or V(degraded) is a warning, one such as V(error) or
+    V(down) is critical. The C(database) and C(websocket) parts are reported.
+  - At most three redirects are followed, and none to another host.
+version_added: 0.1.0
+author:
+  - workbot.stability contributors (@workbot)
+attributes:
+  check_mode:
+    description: Only reads, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+options:
+  url:
+    description:
+      - Address to ask, with V(http) or V(https).
+      - With O(unix_socket) a path such as V(/api/health) is enough.
+    type: str
+    required: true
+  unix_socket:
+    description: Ask over this unix socket instead of the network.
+    type: path
+  expected_status:
+    description: Status codes of a healthy answer.
+    type: list
+    elements: int
+    default: [200]
+  expected_json:
+    description:
+      - What the JSON body must hold. Keys are dotted paths (C(database.status), C(items.0.id)), values are the value
+        there or a list of the values that are allowed.
+      - An expectation for C(status), C(database) or C(websocket) replaces the module's own judgement of it.
+    type: dict
+    default: {}
+  headers:
+    description: Headers to send. Their values are never shown.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds for one attempt as a whole, from the name look-up to the last byte of the body.
+    type: float
+    default: 5
+  max_body:
+    description: Bytes of body from which on the answer is refused.
+    type: int
+    default: 1048576
+  retries:
+    description: Further attempts while the answer would fail the task.
+    type: int
+    default: 0
+  delay:
+    description: Seconds between attempts.
+    type: float
+    default: 1
+  validate_certs:
+    description: Whether the server's certificate must be valid.
+    type: bool
+    default: true
+  ca_path:
+    description: PEM file of the certificate authorities to accept instead of the host's own.
+    type: path
+  fail_on:
+    description: The status from which on the task fails.
+    type: str
+    choices: [critical, warning, never]
+    default: critical
+"""
+
+EXAMPLES = r"""
+- name: Wait until the service is healthy through Nginx
+  workbot.stability.health_check:
+    url: http://127.0.0.1/health
+    retries: 10
+    delay: 2
+
+- name: Ask a worker on its socket and insist on the database
+  workbot.stability.health_check:
+    url: /api/health
+    unix_socket: /srv/workbot/active.sock
+    expected_json:
+      status: [ok, warning]
+      database.status: ok
+"""
+
+RETURN = r"""
+status:
+  description: The worst of the findings, V(ok), V(warning) or V(critical).
+  returned: always
+  type: str
+  sample: ok
+findings:
+  description: What was judged.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    check:
+      description: Name of the check.
+      type: str
+      sample: http
+    status:
+      description: V(ok), V(warning) or V(critical).
+      type: str
+      sample: ok
+    value:
+      description: The reading.
+      type: raw
+      sample: 200
+    threshold:
+      description: What it was compared with.
+      type: raw
+      sample: "200"
+    unit:
+      description: Unit of both; may be empty.
+      type: str
+      sample: ""
+    message:
+      description: What was found and what to do.
+      type: str
+      sample: answered 200 in 3.1 ms
+readings:
+  description: The answer itself.
+  returned: always
+  type: dict
+  contains:
+    status_code:
+      description: HTTP status code; none without an answer.
+      type: int
+      sample: 200
+    elapsed_ms:
+      description: Milliseconds that the answer took.
+      type: float
+      sample: 3.1
+    url:
+      description: Where the answer came from, after redirects.
+      type: str
+      sample: http://127.0.0.1/health
+    attempts:
+      description: Number of requests made.
+      type: int
+      sample: 1
+    error:
+      description: Why there is no answer; empty when there is one.
+      type: str
+      sample: ""
+    json:
+      description: The body, cut to a size for people; none when it is no JSON.
+      type: raw
+      sample: {status: ok}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._findings import FAIL_ON, fails, worst_of
+from ..module_utils._health import Expectation, check_health
+from ..module_utils._http import Request, RequestError
+
+SPEC = {
+    "url": {"type": "str", "required": True},
+    "unix_socket": {"type": "path"},
+    "expected_status": {"type": "list", "elements": "int", "default": [200]},
+    "expected_json": {"type": "dict", "default": {}},
+    "headers": {"type": "dict", "default": {}, "no_log": True},
+    "timeout": {"type": "float", "default": 5},
+    "max_body": {"type": "int", "default": 1024 * 1024},
+    "retries": {"type": "int", "default": 0},
+    "delay": {"type": "float", "default": 1},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
+}
+MINIMA = {"retries": 0, "delay": 0, "timeout": 0.001, "max_body": 1}
+
+
+def request_of(params: dict[str, Any]) -> Request:
+    return Request(
+        url=params["url"],
+        unix_socket=params["unix_socket"] or "",
+        headers={name: str(value) for name, value in params["headers"].items()},
+        timeout=params["timeout"],
+        validate_certs=params["validate_certs"],
+        ca_path=params["ca_path"] or "",
+        max_body=params["max_body"],
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    params = module.params
+    for name, least in MINIMA.items():
+        if params[name] < least:
+            module.fail_json(msg=f"{name} is {params[name]}; it must be at least {least}")
+    expectation = Expectation(tuple(params["expected_status"]), params["expected_json"])
+    try:
+        findings, reading = check_health(
+            request_of(params), expectation, params["retries"], params["delay"], params["fail_on"]
+        )
+    except RequestError as error:
+        module.fail_json(msg=str(error))
+    status = worst_of(findings)
+    result: dict[str, Any] = {
+        "status": status,
+        "findings": [finding.as_dict() for finding in findings],
+        "readings": reading.as_dict(),
+    }
+    if fails(status, params["fail_on"]):
+        module.fail_json(msg="; ".join(finding.message for finding in findings if finding.status != "ok"), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

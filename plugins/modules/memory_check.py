@@ -1,0 +1,315 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: memory_check
+short_description: Judge the memory of a service's processes by their real limits
+description:
+  - Finds the service's processes by PM2 app, pid file or systemd unit, with all their descendants, and reads what they
+    hold, what the host has left and what their control groups allow. Changes nothing, and never starts a PM2 daemon.
+  - The heap is judged against the heap limit, RSS against the limit at which PM2 restarts a process. The ratio of
+    heapUsed to heapTotal is reported and not judged, because V8 keeps it near 80 % by itself.
+requirements:
+  - psutil on the host (Debian's python3-psutil)
+version_added: 0.1.0
+author:
+  - workbot.stability contributors (@workbot)
+attributes:
+  check_mode:
+    description: Only reads, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+options:
+  pm2_apps:
+    description: Names of the PM2 apps whose processes are judged.
+    type: list
+    elements: str
+    default: []
+  pm2_prefix:
+    description: Judges the processes of every PM2 app whose name begins so.
+    type: str
+    default: ""
+  pm2_home:
+    description: PM2_HOME of the daemon; required to choose by PM2 app.
+    type: path
+  pm2_user:
+    description: The user whose daemon it is; C(pm2) is run as that user. Required to choose by PM2 app.
+    type: str
+  pm2_bin:
+    description: Directory that holds C(pm2) and C(node).
+    type: path
+    default: /usr/bin
+  pid_file:
+    description: File with the id of the service's process.
+    type: path
+  systemd_unit:
+    description: Unit whose main process is the service.
+    type: str
+  url:
+    description:
+      - Health endpoint whose body holds C(memory.heapUsed), C(memory.heapTotal) and C(memory.heapLimit), in bytes or
+        MB.
+      - In a cluster each answer is of one worker; its C(pid), where the body has one, says of which.
+      - Without it (or where a worker does not answer) the figures that a process reports to PM2 are used.
+    type: str
+    default: ""
+  unix_socket:
+    description: Ask O(url) over this unix socket; O(url) may then be a path.
+    type: path
+  timeout:
+    description: Seconds for one request, and for C(pm2).
+    type: float
+    default: 5
+  heap_limit_mb:
+    description: Heap limit of a process in MB, where the health endpoint does not tell it. V(0) means unknown.
+    type: int
+    default: 0
+  memory_restart_mb:
+    description: RSS in MB at which a process is restarted. V(0) means that there is no such limit.
+    type: int
+    default: 0
+  heap_warning:
+    description: Percentage of the heap limit that is a warning.
+    type: float
+    default: 80
+  heap_critical:
+    description: Percentage of the heap limit that is critical.
+    type: float
+    default: 95
+  rss_warning:
+    description: Percentage of O(memory_restart_mb) that is a warning.
+    type: float
+    default: 85
+  rss_critical:
+    description: Percentage of O(memory_restart_mb) that is critical.
+    type: float
+    default: 95
+  host_warning:
+    description: Percentage of the host's memory in use that is a warning.
+    type: float
+    default: 85
+  host_critical:
+    description: Percentage of the host's memory in use that is critical.
+    type: float
+    default: 95
+  cgroup_warning:
+    description: Percentage of a control group's limit in use that is a warning.
+    type: float
+    default: 85
+  cgroup_critical:
+    description: Percentage of a control group's limit in use that is critical.
+    type: float
+    default: 95
+  fail_on:
+    description: The status from which on the task fails.
+    type: str
+    choices: [critical, warning, never]
+    default: critical
+"""
+
+EXAMPLES = r"""
+- name: Judge the memory of the service's PM2 processes
+  workbot.stability.memory_check:
+    pm2_prefix: workbot-
+    pm2_home: /srv/workbot/home/.pm2
+    pm2_user: workbot
+    pm2_bin: /opt/workbot/bin
+    url: /api/health
+    unix_socket: /srv/workbot/active.sock
+    memory_restart_mb: 2560
+
+- name: Report on a service that systemd runs, without failing
+  workbot.stability.memory_check:
+    systemd_unit: api.service
+    fail_on: never
+"""
+
+RETURN = r"""
+status:
+  description: The worst of the findings, V(ok), V(warning) or V(critical).
+  returned: always
+  type: str
+  sample: ok
+findings:
+  description: What was judged.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    check:
+      description: Name of the check, with the process it is about.
+      type: str
+      sample: memory.heap.4711
+    status:
+      description: V(ok), V(warning) or V(critical).
+      type: str
+      sample: ok
+    value:
+      description: The reading.
+      type: raw
+      sample: 16.4
+    threshold:
+      description: The threshold that was reached, or the first that would be.
+      type: raw
+      sample: 80
+    unit:
+      description: Unit of both.
+      type: str
+      sample: "%"
+    message:
+      description: What was found and what to do.
+      type: str
+      sample: "heap of process 4711: 334 MB used of 2144 MB (heap limit): 16.4 %"
+readings:
+  description: The figures, in bytes.
+  returned: always
+  type: dict
+  contains:
+    processes:
+      description: Each process tree with its RSS, PSS (where readable) and members.
+      type: list
+      elements: dict
+    heaps:
+      description: Each heap's C(used), C(total) and C(limit), the C(pid) and the C(source), V(health) or V(pm2).
+      type: list
+      elements: dict
+    host:
+      description: C(total) and C(available) memory.
+      type: dict
+    cgroups:
+      description: Control groups that limit a process, with C(path), C(used) and C(limit).
+      type: list
+      elements: dict
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._findings import CRITICAL, FAIL_ON, Finding, ThresholdError, fails, worst_of
+from ..module_utils._health import read_health
+from ..module_utils._http import Request, RequestError
+from ..module_utils._memory import collect_heaps, judge_memory, limits_of, read_memory
+from ..module_utils._pm2_client import Pm2Client, Pm2Error
+from ..module_utils._pm2_state import Pm2Process, read_pm2, select
+from ..module_utils._processes import MissingLibraryError, ProcessError, pid_of_file, pid_of_unit, read_trees
+
+PERCENTAGES = {
+    "heap_warning": 80,
+    "heap_critical": 95,
+    "rss_warning": 85,
+    "rss_critical": 95,
+    "host_warning": 85,
+    "host_critical": 95,
+    "cgroup_warning": 85,
+    "cgroup_critical": 95,
+}
+SPEC = {
+    "pm2_apps": {"type": "list", "elements": "str", "default": []},
+    "pm2_prefix": {"type": "str", "default": ""},
+    "pm2_home": {"type": "path"},
+    "pm2_user": {"type": "str"},
+    "pm2_bin": {"type": "path", "default": "/usr/bin"},
+    "pid_file": {"type": "path"},
+    "systemd_unit": {"type": "str"},
+    "url": {"type": "str", "default": ""},
+    "unix_socket": {"type": "path"},
+    "timeout": {"type": "float", "default": 5},
+    "heap_limit_mb": {"type": "int", "default": 0},
+    "memory_restart_mb": {"type": "int", "default": 0},
+    **{name: {"type": "float", "default": default} for name, default in PERCENTAGES.items()},
+    "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
+}
+
+
+def pm2_processes(params: dict[str, Any]) -> list[Pm2Process]:
+    """The chosen processes of PM2; none when the service is chosen otherwise."""
+    if not (params["pm2_apps"] or params["pm2_prefix"]):
+        return []
+    binaries = Path(params["pm2_bin"])
+    client = Pm2Client(
+        home=Path(params["pm2_home"]),
+        pm2=str(binaries / "pm2"),
+        node=str(binaries / "node"),
+        user=params["pm2_user"],
+        timeout=params["timeout"],
+    )
+    return select(read_pm2(client), params["pm2_apps"], params["pm2_prefix"])
+
+
+def roots_of(params: dict[str, Any], processes: list[Pm2Process]) -> list[tuple[str, int]]:
+    """Label and id of each process at the top of a tree."""
+    roots = [(f"{process.name}.{process.pm_id}", process.pid) for process in processes if process.pid]
+    if params["pid_file"]:
+        roots.append((Path(params["pid_file"]).name, pid_of_file(params["pid_file"])))
+    if params["systemd_unit"]:
+        roots.append((params["systemd_unit"], pid_of_unit(params["systemd_unit"])))
+    return roots
+
+
+def health_bodies(params: dict[str, Any], count: int) -> Iterator[Any]:
+    """Bodies of the health endpoint, asked for one by one: twice as many as there are workers to hear from."""
+    if not params["url"]:
+        return
+    request = Request(url=params["url"], unix_socket=params["unix_socket"] or "", timeout=params["timeout"])
+    for _attempt in range(2 * max(1, count)):
+        reading = read_health(request)
+        if reading.answer is None:
+            return
+        yield reading.body
+
+
+def check(params: dict[str, Any]) -> dict[str, Any]:
+    """Read and judge; the module's result."""
+    limits = limits_of(params)
+    try:
+        processes = pm2_processes(params)
+        trees = read_trees(roots_of(params, processes))
+    except (Pm2Error, ProcessError) as error:
+        return result_of([Finding("memory.processes", CRITICAL, str(error), 0, 1, "processes")], {})
+    heaps = collect_heaps(processes, health_bodies(params, len(trees)), [tree.pid for tree in trees])
+    reading = read_memory(trees, heaps)
+    return result_of(judge_memory(reading, limits), reading.as_dict())
+
+
+def result_of(findings: list[Finding], readings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "status": worst_of(findings),
+        "findings": [finding.as_dict() for finding in findings],
+        "readings": readings,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=SPEC,
+        supports_check_mode=True,
+        mutually_exclusive=[("pid_file", "systemd_unit")],
+    )
+    params = module.params
+    if not any(params[name] for name in ("pm2_apps", "pm2_prefix", "pid_file", "systemd_unit")):
+        module.fail_json(msg="choose the processes: one of pm2_apps, pm2_prefix, pid_file and systemd_unit is needed")
+    if (params["pm2_apps"] or params["pm2_prefix"]) and not (params["pm2_home"] and params["pm2_user"]):
+        module.fail_json(msg="pm2_apps and pm2_prefix need pm2_home and pm2_user")
+    if params["unix_socket"] and not params["url"]:
+        module.fail_json(msg="unix_socket needs url, the path to ask for, such as /api/health")
+    try:
+        result = check(params)
+    except (ThresholdError, RequestError, MissingLibraryError) as error:
+        module.fail_json(msg=str(error))
+    if fails(result["status"], params["fail_on"]):
+        messages = [finding["message"] for finding in result["findings"] if finding["status"] != "ok"]
+        module.fail_json(msg="; ".join(messages), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
