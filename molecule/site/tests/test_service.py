@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who the service is on the host, and that its secrets are in one file only."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+import pytest
+
+ENVIRONMENT = "/srv/workbot/config/environment"
+
+# Runs on the host as root: learns the secrets from the environment file and prints each place that has one, never a
+# secret itself. Both forms of the password count, as it is and percent-encoded in the URL.
+SEARCH = textwrap.dedent(
+    """
+    import json, os, pathlib, re, stat, subprocess, sys, urllib.parse
+    text = pathlib.Path("/srv/workbot/config/environment").read_text()
+    url = re.search("^DATABASE_URL=.*?://[^:]+:([^@]+)@", text, re.M)[1]
+    token = re.search("^JWT_SECRET=(.*)$", text, re.M)[1].strip("'`\\"")
+    secrets = [value.encode() for value in {token, url, urllib.parse.unquote(url)}]
+    assert all(len(value) >= 12 for value in secrets)
+
+    def has(data):
+        return any(value in data for value in secrets)
+
+    def read(path):
+        try:
+            return path.read_bytes()
+        except OSError:
+            return b""
+
+    def files(top):
+        for folder, folders, names in os.walk(top):
+            folders[:] = [name for name in folders if os.path.join(folder, name) not in ("/proc", "/sys", "/dev")]
+            for name in names:
+                path = pathlib.Path(folder, name)
+                try:
+                    found = path.lstat()
+                except OSError:
+                    continue
+                if stat.S_ISREG(found.st_mode) and found.st_size < 32 << 20:
+                    yield path, found
+
+    def processes(name):
+        for path in pathlib.Path("/proc").glob("[0-9]*/" + name):
+            if path.parent.name != str(os.getpid()) and has(read(path)):
+                yield str(path)
+
+    def world_readable():
+        return [str(path) for path, found in files("/") if found.st_mode & stat.S_IROTH and has(read(path))]
+
+    def below(*tops):
+        return [str(path) for top in tops for path, _ in files(top) if has(read(path))]
+
+    def journal():
+        output = subprocess.run(["journalctl", "--no-pager", "--output=cat"], capture_output=True).stdout
+        return ["journal"] if has(output) else []
+
+    places = {
+        "control": lambda: below("/srv/workbot/config"),
+        "world_readable": world_readable,
+        "command_lines": lambda: list(processes("cmdline")),
+        "environments": lambda: list(processes("environ")),
+        "pm2": lambda: below("/srv/workbot/home"),
+        "logs": lambda: below("/var/log"),
+        "units": lambda: below("/etc/systemd", "/run/systemd"),
+        "journal": journal,
+    }
+    print(json.dumps(places[sys.argv[1]]()))
+    """
+)
+
+
+def test_the_user_has_no_way_to_log_in(host: Any) -> None:
+    user = host.user("workbot")
+    assert user.shell == "/usr/sbin/nologin"
+    assert user.home == "/srv/workbot/home"
+    assert user.groups == ["workbot"]
+    assert 0 < user.uid < 1000
+    assert user.password in ("!", "*", "!*")
+    assert host.run("runuser -u workbot -- sudo -n true").rc != 0
+
+
+@pytest.mark.parametrize(
+    ("path", "owner", "group", "mode"),
+    [
+        ("/srv/workbot", "root", "root", 0o755),
+        ("/srv/workbot/releases", "root", "workbot", 0o750),
+        ("/srv/workbot/shared", "workbot", "workbot", 0o750),
+        ("/srv/workbot/config", "root", "workbot", 0o750),
+        (ENVIRONMENT, "workbot", "workbot", 0o600),
+        ("/srv/workbot/home", "workbot", "workbot", 0o700),
+        ("/srv/workbot/home/.pm2", "workbot", "workbot", 0o700),
+        ("/opt/workbot", "root", "root", 0o755),
+        ("/var/log/workbot", "workbot", "adm", 0o750),
+        ("/run/workbot", "workbot", "www-data", 0o2750),
+    ],
+)
+def test_owners_and_modes(host: Any, path: str, owner: str, group: str, mode: int) -> None:
+    file = host.file(path)
+    assert (file.user, file.group, oct(file.mode)) == (owner, group, oct(mode))
+
+
+def test_the_service_can_not_change_what_root_gives_it(host: Any) -> None:
+    for path in ("/srv/workbot", "/srv/workbot/releases", "/srv/workbot/config", "/opt/workbot"):
+        assert host.run("runuser -u workbot -- test -w %s", path).rc == 1
+
+
+def test_nobody_else_reads_the_environment(host: Any) -> None:
+    assert host.run("runuser -u workbot -- test -r %s", ENVIRONMENT).rc == 0
+    for user in ("nobody", "www-data"):
+        assert host.run("runuser -u %s -- test -r %s", user, ENVIRONMENT).rc == 1
+
+
+def test_the_search_finds_the_secrets_where_they_belong(host: Any) -> None:
+    assert json.loads(host.check_output("python3 -c %s control", SEARCH)) == [ENVIRONMENT]
+
+
+@pytest.mark.parametrize(
+    "place", ["world_readable", "command_lines", "environments", "pm2", "logs", "units", "journal"]
+)
+def test_no_secret_anywhere_else(host: Any, place: str) -> None:
+    assert json.loads(host.check_output("python3 -c %s %s", SEARCH, place)) == []
+
+
+def test_the_sockets_directory_is_made_again_as_at_boot(host: Any) -> None:
+    """Another root for the rule: the directory of the running service is left alone."""
+    script = textwrap.dedent(
+        """
+        set -e
+        root=$(mktemp -d)
+        trap 'rm -rf "$root"' EXIT
+        mkdir -p "$root/etc" "$root/run/workbot"
+        cp /etc/passwd /etc/group "$root/etc/"
+        touch "$root/run/workbot/stale.sock"
+        systemd-tmpfiles --root="$root" --remove --create /etc/tmpfiles.d/workbot.conf
+        stat --format='%U %G %a' "$root/run/workbot"
+        ls "$root/run/workbot"
+        """
+    )
+    assert host.check_output("sh -c %s", script) == "workbot www-data 2750"
+
+
+def test_sockets_belong_to_the_proxys_group(host: Any) -> None:
+    path = "/run/workbot/trial.sock"
+    bind = "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])"
+    try:
+        host.check_output("runuser -u workbot -- python3 -c %s %s", bind, path)
+        assert host.file(path).group == "www-data"
+    finally:
+        host.run("rm -f %s", path)
+
+
+def test_the_host_trusts_the_extra_authorities(host: Any) -> None:
+    extra = host.file("/usr/local/share/ca-certificates/workbot-extra.crt")
+    if not extra.exists:
+        pytest.skip("this machine's network needs no extra certificate authority")
+    assert (extra.user, oct(extra.mode)) == ("root", oct(0o644))
+    for certificate in extra.content_string.split("-----BEGIN CERTIFICATE-----")[1:]:
+        body = certificate.split("-----END")[0].strip()
+        assert body in host.file("/etc/ssl/certs/ca-certificates.crt").content_string

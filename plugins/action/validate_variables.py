@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks every variable of the play's roles on the controller, before anything on the host changes."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
+from ansible.plugins.action import ActionBase
+from ansible_collections.workbot.stability.plugins.module_utils._capacity import CapacityError, plan, wishes_from
+from ansible_collections.workbot.stability.plugins.module_utils._rules import RuleError
+from ansible_collections.workbot.stability.plugins.module_utils._secrets import (
+    environment_problems,
+    secret_problems,
+    weakness,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._variables import (
+    Option,
+    Problem,
+    RoleVariables,
+    check_rules,
+    check_type,
+    secret_texts,
+    unknown_variables,
+)
+
+try:
+    # Where a value was written; ansible-core has no public name for it yet, and everything works without.
+    from ansible._internal._datatag._tags import Origin
+
+    _get_origin: t.Callable[[t.Any], t.Any] = Origin.get_tag
+except ImportError:
+
+    def _get_origin(value: t.Any) -> t.Any:  # noqa: ARG001
+        return None
+
+
+_COLLECTION = "workbot.stability."
+_ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+class ActionModule(ActionBase):
+    """The action ``validate_variables``."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return the plan, or fail with all problems of the host."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        self._hidden: set[str] = set()
+        roles = [self._load(name) for name in self._role_names(variables)]
+        ignored = self._ignored(variables)
+        problems = unknown_variables(variables, roles, (path.name for path in _ROLES.iterdir()), ignored)
+        values: dict[str, t.Any] = {}
+        for role in roles:
+            problems += self._check_role(role, variables, values)
+        capacity: dict[str, t.Any] = {}
+        if "service" in {role.role for role in roles}:
+            problems += _service_problems(values)
+            if not any(problem.name.startswith("service_") for problem in problems):
+                capacity, contradictions = self._plan(variables)
+                problems += contradictions
+        if problems:
+            # One text alone: structured as well, Ansible would print everything twice.
+            return {**result, "failed": True, "msg": self._report(problems, variables)}
+        return {**result, "plan": capacity, "msg": capacity.get("summary", "Every variable is right")}
+
+    def _role_names(self, variables: dict[str, t.Any]) -> list[str]:
+        _result, args = self.validate_argument_spec({"roles": {"type": "list", "elements": "str"}})
+        names = args["roles"] or variables.get("ansible_play_role_names", [])
+        own = [name.removeprefix(_COLLECTION) for name in names if name.startswith(_COLLECTION)]
+        unknown = [name for name in own if not (_ROLES / name).is_dir()]
+        if unknown:
+            raise AnsibleActionFail(f"There is no role {_COLLECTION}{unknown[0]}")
+        return own
+
+    def _load(self, role: str) -> RoleVariables:
+        """Return what the role's argument_specs and vars declare."""
+        specs = self._read(role, "meta/argument_specs.yml").get("argument_specs", {})
+        derived = self._read(role, "vars/main.yml")
+        rules = derived.get(f"__{role}_rules") or {}
+        return RoleVariables(role, specs.get("main", {}).get("options") or {}, frozenset(derived), rules)
+
+    def _read(self, role: str, name: str) -> dict[str, t.Any]:
+        path = _ROLES / role / name
+        return (self._loader.load_from_file(str(path)) or {}) if path.exists() else {}
+
+    def _ignored(self, variables: dict[str, t.Any]) -> list[str]:
+        try:
+            ignored = self._templar.template(variables.get("service_ignored_variables", []))
+        except AnsibleError:
+            return []  # reported with the other values
+        return ignored if isinstance(ignored, list) else []
+
+    def _check_role(self, role: RoleVariables, variables: dict[str, t.Any], values: dict[str, t.Any]) -> list[Problem]:
+        """Check the types and rules of one role, and add its good values to ``values``."""
+        problems: list[Problem] = []
+        good: dict[str, t.Any] = {}
+        for name, option in role.options.items():
+            if name not in variables:
+                if option.get("required"):
+                    problems.append(Problem(name, "is required and not set"))
+                continue
+            value, found = self._check_value(name, option, variables[name])
+            problems += found
+            if value is not None and not found:
+                good[name] = value
+        values.update(good)
+        own = {name: value for name, value in good.items() if not _is_derived(role.options[name], variables[name])}
+        try:
+            return problems + check_rules(role, own)
+        except RuleError as error:
+            raise AnsibleActionFail(f"Role {role.role}: {error}") from error
+
+    def _check_value(self, name: str, option: Option, raw: t.Any) -> tuple[t.Any, list[Problem]]:
+        # A default made from other variables is wrong only when one of them is, which has a line of its own.
+        derived = _is_derived(option, raw)
+        try:
+            value = self._templar.template(raw)
+        except AnsibleError as error:
+            return None, [] if derived else [Problem(name, _template_problem(error, option))]
+        self._hidden |= secret_texts(value, option)
+        value, problems = check_type(name, value, option)
+        return (None, []) if derived and problems else (value, problems)
+
+    def _plan(self, variables: dict[str, t.Any]) -> tuple[dict[str, t.Any], list[Problem]]:
+        """Return the capacity plan, or what contradicts itself in it."""
+        try:
+            wishes = wishes_from(self._templar.template(variables["__service_capacity"]))
+        except AnsibleUndefinedVariable as error:
+            return {}, [Problem("service_plan", f"needs the host's facts (gather_facts: true): {error.message}")]
+        try:
+            return plan(wishes).as_dict(), []
+        except CapacityError as error:
+            return {}, [Problem("service_plan", text) for text in error.problems]
+
+    def _report(self, problems: list[Problem], variables: dict[str, t.Any]) -> str:
+        host = str(variables.get("inventory_hostname", ""))
+        lines = [problem.line(host, _origin(variables, problem.name)) for problem in problems]
+        count = "One variable is" if len(lines) == 1 else f"{len(lines)} variables are"
+        return self._hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines))
+
+    def _hide(self, text: str) -> str:
+        for secret in sorted(self._hidden, key=len, reverse=True):
+            text = text.replace(secret, "********")
+        return text
+
+
+def _service_problems(values: dict[str, t.Any]) -> list[Problem]:
+    """Return what is wrong with the environment, the secrets and the database's password."""
+    environment, secrets = values.get("service_environment", {}), values.get("service_secrets", {})
+    found = [(f"service_environment.{name}", text) for name, text in environment_problems(environment)]
+    found += [(f"service_secrets.{name}", text) for name, text in environment_problems(secrets)]
+    if {"service_secrets", "service_secret_min_length"} <= set(values):
+        required, least = values.get("service_required_secrets", []), values["service_secret_min_length"]
+        found += [(f"service_secrets.{name}", text) for name, text in secret_problems(secrets, required, least)]
+    for name in sorted(set(environment) & set(secrets)):
+        found.append((f"service_environment.{name}", "is in service_secrets too; keep one of them"))
+    if reason := _password_weakness(values):
+        found.append(("service_database_password", f"{reason}; the database is enabled and needs one"))
+    return [Problem(name, text) for name, text in found]
+
+
+def _password_weakness(values: dict[str, t.Any]) -> str | None:
+    """Return what is wrong with the database's password where one is needed: over the network, not at a socket."""
+    at_socket = str(values.get("service_database_host", "")).startswith("/")
+    if not values.get("service_database_enabled") or at_socket or "service_database_password" not in values:
+        return None
+    return weakness(values["service_database_password"])
+
+
+def _is_derived(option: Option, raw: t.Any) -> bool:
+    """Return whether the value is the role's own default, made from other variables."""
+    return isinstance(raw, str) and "{{" in raw and raw == option.get("default")
+
+
+def _template_problem(error: AnsibleError, option: Option) -> str:
+    if isinstance(error, AnsibleUndefinedVariable) or not option.get("no_log"):
+        return f"can't be templated: {str(error.message).rstrip('.')}"
+    # Ansible's message quotes the template, which here is the secret itself.
+    return "can't be templated: a secret that has {{, {% or {# in it must be marked with !unsafe"
+
+
+def _origin(variables: dict[str, t.Any], label: str) -> str:
+    """Return the file and line that the user wrote the variable in, where Ansible knows them."""
+    name = label.partition(".")[0].partition("[")[0]
+    origin = _get_origin(variables.get(name))
+    if origin is None:
+        return ""
+    if not origin.path:
+        return str(origin.description or "").strip("<>")
+    if Path(origin.path).resolve().is_relative_to(_ROLES):
+        return ""
+    place = os.path.relpath(origin.path)
+    place = origin.path if place.startswith("../..") else place
+    return f"{place}:{origin.line_num}" if origin.line_num else place

@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter ``capacity_plan``."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.workbot.stability.plugins.module_utils._capacity import CapacityError, plan, wishes_from
+
+
+def capacity_plan(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the capacity plan for a host and its wishes."""
+    try:
+        return plan(wishes_from(values)).as_dict()
+    except CapacityError as error:
+        raise AnsibleFilterError(f"The capacity plan has contradictions: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"capacity_plan can't use what it was given: {error!r}") from error
+
+
+class FilterModule:
+    """Registers the filter."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"capacity_plan": capacity_plan}

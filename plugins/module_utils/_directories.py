@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories with an owner, a group and a mode.
+
+Some stand in a directory that the unprivileged service owns, so every step works on an open directory that was
+reached without following a link: root must not be led to change the mode of another file.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class DirectoryError(Exception):
+    """A directory that can't be made or that is something else."""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory as it is or should be; names that the host doesn't know stand as numbers."""
+
+    path: str
+    owner: str
+    group: str
+    mode: str
+
+    def line(self) -> str:
+        return f"{self.path} {self.owner}:{self.group} {self.mode}\n"
+
+
+def actual(path: str) -> Directory | None:
+    """Return the directory as it is, None where there is none; raise DirectoryError where something else is there."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a directory"
+        raise DirectoryError(f"{path} is {kind}; move it away")
+    return Directory(path, _user(found.st_uid), _group(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}")
+
+
+def apply(wanted: Directory, now: Directory | None) -> None:
+    """Make ``wanted`` true. A new directory belongs to root alone until its owner is set."""
+    try:
+        uid, gid = pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid
+    except KeyError as error:
+        raise DirectoryError(f"{wanted.path}: {error.args[0]}") from error
+    try:
+        if now is None:
+            Path(wanted.path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            Path(wanted.path).mkdir(0o700)
+        handle = os.open(wanted.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchown(handle, uid, gid)
+            os.fchmod(handle, int(wanted.mode, 8))
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise DirectoryError(f"{wanted.path}: {error.strerror}") from error
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What makes a secret no secret. No message of this file ever has a value in it."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ._dotenv import NAME, DotenvError, quote
+
+# Each release sets PORT to its own socket; NODE_ENV follows service_mode, which more than this name depends on.
+_OWN_NAMES = {
+    "NODE_ENV": "set service_mode instead: the build, the pool sizes and the log level follow it too",
+    "PORT": "each release listens on a socket of its own, which this collection chooses",
+}
+_LEAST_DIFFERENT = 4  # characters of a secret that must not be the same
+_PLACEHOLDER = re.compile(
+    r"change[-_ ]?(me|this|it)|replace[-_ ]?(me|this|it)|^<.*>$|^(your|my)[-_ ]|placeholder|\bexample\b|^x{3,}"
+    r"|^(secret|password|passwd|test|todo|tbd|none|null|undefined|default|dummy|foobar|admin)[-_ 0-9!.]*$",
+    re.IGNORECASE,
+)
+
+
+def weakness(value: str, min_length: int = 1) -> str | None:
+    """Return why ``value`` can't be taken for a secret, or None. The length is in characters."""
+    if not value:
+        return "is empty"
+    if _PLACEHOLDER.search(value) or re.search(r"(secret|password|key|token)[-_ ]?(here|goes)", value, re.IGNORECASE):
+        return "is a placeholder, not a secret"
+    if len(set(value)) < min(_LEAST_DIFFERENT, len(value)):
+        return "repeats the same few characters"
+    if len(value) < min_length:
+        return f"has {len(value)} characters, at least {min_length} are needed"
+    return None
+
+
+def secret_problems(
+    secrets: t.Mapping[str, t.Any], required: t.Sequence[str], min_length: int
+) -> list[tuple[str, str]]:
+    """Return (name, what is wrong) for each required secret that is missing or weak."""
+    problems = []
+    for name in required:
+        if name not in secrets:
+            problems.append((name, "is missing: service_required_secrets asks for it"))
+        elif reason := weakness(str(secrets[name] or ""), min_length):
+            problems.append((name, reason))
+    return problems
+
+
+def environment_problems(variables: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """Return (name, what is wrong) for each variable that an environment can't hold or that is not to be set."""
+    problems = []
+    for name, value in variables.items():
+        if not NAME.fullmatch(str(name)):
+            problems.append((str(name), "is no environment name: letters, digits and _, not beginning with a digit"))
+        elif name in _OWN_NAMES:
+            problems.append((name, f"is not to be set here: {_OWN_NAMES[name]}"))
+        elif (text := environment_text(value)) is None:
+            problems.append((name, "is not text, a number or a boolean"))
+        else:
+            try:
+                quote(name, text)
+            except DotenvError as error:
+                problems.append((name, str(error).removeprefix(f"{name} ")))
+    return problems
+
+
+def environment_text(value: t.Any) -> str | None:
+    """Return ``value`` as an environment has it, true and false in JavaScript's words, or None if it has no form."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (str, int, float)) else None

@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action as a playbook runs it: one run over hosts that can't be reached, each with variables of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+SECRET = "k3J9xQ2mV7pL0sT5wZ8yB1nD4fG6hR0a"
+GOOD: dict[str, t.Any] = {
+    "service_name": "workbot",
+    "service_database_password": "p4ss-W0rd/of:the@db",
+    "service_required_secrets": ["JWT_SECRET"],
+    "service_secrets": {"JWT_SECRET": SECRET},
+}
+HOSTS: dict[str, dict[str, t.Any]] = {
+    "good": {},
+    "texts": {"service_websocket_heartbeat": "5", "service_pool_max": "1", "service_database_enabled": "yes"},
+    "socket": {"service_database_host": "/var/run/postgresql", "service_database_password": ""},
+    "mine": {"service_ignored_variables": ["service_mine*"], "service_mine_too": 1},
+    "unnamed": {"service_name": None},
+    "misspelled": {"service_databse_name": "x", "serivce_mode": "production"},
+    "types": {"service_websocket_heartbeat": "abc", "service_mode": "prod", "service_name": ["x"]},
+    "sizes": {"service_heap_limit": "1.5G", "service_memory_restart_limit": "-1"},
+    "undefined": {"service_log_directory": "/var/log/{{ nowhere }}"},
+    "reserved": {"service_name": "nginx", "service_log_directory": "/var/log"},
+    "weak": {"service_secrets": {"JWT_SECRET": "hunter2-hunter2"}, "service_database_password": "changeme"},
+    "unset": {"service_secrets": {}, "service_database_password": ""},
+    "template": {"service_database_password": "pa{{ss" + SECRET},
+    "quotes": {"service_secrets": {"JWT_SECRET": SECRET + "'`\""}},
+    "twice": {"service_environment": {"JWT_SECRET": "x", "PORT": 80}},
+    "contrary": {"service_heap_limit": "2048M", "service_memory_restart_limit": "1G", "service_instances": 400},
+}
+PLAYBOOK = [
+    {
+        "hosts": "all:!localhost:!factless",
+        "gather_facts": False,
+        "tasks": [
+            # The plan needs cores and memory; any machine's will do, for all hosts.
+            {
+                "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "hardware"]},
+                "delegate_to": "localhost",
+                "run_once": True,
+            },
+        ],
+    },
+    {
+        "hosts": "all:!localhost",
+        "gather_facts": False,
+        "pre_tasks": [
+            {"workbot.stability.validate_variables": {}, "register": "checked", "ignore_errors": True},
+            {
+                "ansible.builtin.copy": {
+                    "content": "{{ checked | to_json }}",
+                    "dest": "{{ playbook_dir }}/{{ inventory_hostname }}.json",
+                    "mode": "0600",
+                },
+                "delegate_to": "localhost",
+                "check_mode": False,
+            },
+            {"ansible.builtin.meta": "end_play"},
+        ],
+        "roles": ["workbot.stability.service"],
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, t.Any]], str]:
+    """Return each host's result and the whole output of the run, in check mode."""
+    directory = tmp_path_factory.mktemp("play")
+    hosts = {name: {**GOOD, **variables} for name, variables in {**HOSTS, "factless": {}}.items()}
+    # 192.0.2.0/24 has no hosts: the action must not need any.
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory = {"all": {"vars": {"ansible_host": "192.0.2.1"}, "hosts": {**hosts, "localhost": local}}}
+    (directory / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
+    (directory / "play.json").write_text(json.dumps(PLAYBOOK), encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventory.json", "play.json", "--check"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    done = subprocess.run(command, cwd=directory, env=clean, capture_output=True, text=True, check=False, timeout=300)
+    results = {}
+    for name in hosts:
+        file = directory / f"{name}.json"
+        assert file.exists(), done.stdout + done.stderr
+        results[name] = json.loads(file.read_text(encoding="utf-8"))
+    return results, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("host", ["good", "texts", "socket", "mine"])
+def test_right_variables_give_the_plan(run: tuple[dict[str, dict[str, t.Any]], str], host: str) -> None:
+    result = run[0][host]
+    assert not result["failed"], result["msg"]
+    assert not result["changed"]
+    assert result["plan"]["instances"] >= 1
+    assert result["msg"] == result["plan"]["summary"]
+
+
+LINES = {
+    "unnamed": ["service_name (unnamed): has no value; leave it out to get the default"],
+    "misspelled": ["did you mean service_mode?", "did you mean service_database_name?"],
+    "types": [
+        "service_websocket_heartbeat = abc (types, inventory.json): expected a whole number",
+        "service_mode = prod (types, inventory.json): expected one of production, development",
+        'service_name = ["x"] (types, inventory.json): expected a text; put it in quotes',
+    ],
+    "sizes": [
+        "service_heap_limit = 1.5G (sizes, inventory.json): expected a whole number followed by K, M or G",
+        "service_memory_restart_limit = -1 (sizes, inventory.json): expected a whole number followed by K, M or G",
+    ],
+    "undefined": ["service_log_directory (undefined, inventory.json): can't be templated: 'nowhere' is undefined"],
+    "reserved": ["service_name = nginx (reserved,", "service_log_directory = /var/log (reserved,"],
+    "weak": [
+        "service_secrets.JWT_SECRET (weak, inventory.json): has 15 characters, at least 32 are needed",
+        "service_database_password (weak, inventory.json): is a placeholder, not a secret",
+    ],
+    "unset": ["service_secrets.JWT_SECRET (unset", "service_database_password (unset"],
+    "template": ["service_database_password (template, inventory.json): can't be templated: a secret that has {{"],
+    "quotes": ["service_secrets.JWT_SECRET (quotes"],
+    "twice": ["service_environment.PORT (twice", "service_environment.JWT_SECRET (twice"],
+    "contrary": [
+        "2176M, of 1024M restart limit. Set service_memory_restart_limit to 2176M",
+        "not enough memory: 400",
+        "connections: 400",
+    ],
+    "factless": ["service_plan (factless): needs the host's facts (gather_facts: true)"],
+}
+
+
+@pytest.mark.parametrize("host", sorted(LINES))
+def test_every_problem_has_one_line(run: tuple[dict[str, dict[str, t.Any]], str], host: str) -> None:
+    result = run[0][host]
+    assert result["failed"]
+    _count, *lines = result["msg"].splitlines()
+    assert len(lines) == len(LINES[host]), result["msg"]
+    for part in LINES[host]:
+        assert sum(part in line for line in lines) == 1, result["msg"]
+
+
+def test_no_secret_is_in_the_output(run: tuple[dict[str, dict[str, t.Any]], str]) -> None:
+    for secret in (SECRET, "hunter2-hunter2", "changeme", "p4ss-W0rd"):
+        assert secret not in run[1]
+        assert secret not in json.dumps(run[0])
+
+
+def test_an_unknown_role_is_an_error() -> None:
+    command = [
+        str(Path(sys.executable).with_name("ansible")),
+        "localhost",
+        "-m",
+        "workbot.stability.validate_variables",
+    ]
+    done = subprocess.run(
+        [*command, "-a", "roles=workbot.stability.nowhere"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode
+    assert "There is no role workbot.stability.nowhere" in done.stdout + done.stderr

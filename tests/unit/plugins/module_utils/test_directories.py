@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories, on the real file system."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._directories import (
+    Directory,
+    DirectoryError,
+    actual,
+    apply,
+)
+
+USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+
+
+def test_a_directory_is_made_and_corrected(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b"
+    wanted = Directory(str(path), USER, GROUP, "2750")
+    assert actual(str(path)) is None
+    apply(wanted, None)
+    assert actual(str(path)) == wanted
+    path.chmod(0o777)
+    now = actual(str(path))
+    assert now is not None
+    assert now.line() == f"{path} {USER}:{GROUP} 0777\n"
+    apply(wanted, now)
+    assert actual(str(path)) == wanted
+
+
+def test_a_link_or_file_in_its_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(DirectoryError, match="not a directory"):
+        actual(str(tmp_path / "file"))
+    with pytest.raises(DirectoryError, match="symbolic link"):
+        actual(str(tmp_path / "link"))
+
+
+def test_a_link_put_there_in_between_is_not_followed(tmp_path: Path) -> None:
+    target, path = tmp_path / "target", tmp_path / "path"
+    target.mkdir(mode=0o700)
+    path.mkdir()
+    now = actual(str(path))
+    path.rmdir()
+    path.symlink_to(target)
+    with pytest.raises(DirectoryError):
+        apply(Directory(str(path), USER, GROUP, "0777"), now)
+    assert target.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_unknown_owner_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DirectoryError, match="nobody-has-this-name"):
+        apply(Directory(str(tmp_path / "x"), "nobody-has-this-name", GROUP, "0700"), None)
+    assert not (tmp_path / "x").exists()
