@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lets the module `packages` look, and ansible.builtin.apt install what it misses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+# Long enough that the roles of one run fetch the package lists once.
+_LISTS_ARE_CURRENT_FOR = 3600
+
+
+class ActionModule(ActionBase):
+    """See plugins/modules/packages.py."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        looked = self._execute_module(module_name="workbot.stability.packages", task_vars=task_vars)
+        result.update(looked)
+        if result.get("missing") and not result.get("failed") and not self._task.check_mode:
+            result.update(self._install(looked["missing"], task_vars), missing=looked["missing"], diff=looked["diff"])
+        return result
+
+    def _install(self, names: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        arguments = {
+            "name": names,
+            "install_recommends": False,
+            "update_cache": True,
+            "cache_valid_time": _LISTS_ARE_CURRENT_FOR,
+        }
+        installed: dict[str, Any] = self._execute_module(
+            module_name="ansible.builtin.apt", module_args=arguments, task_vars=task_vars
+        )
+        return installed

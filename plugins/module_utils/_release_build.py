@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Build a release with the package manager of its lock file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ._run_as import Identity, clean_environment, run
+
+# A release that lacks this script needs no building; any other script must be there when it is asked for.
+DEFAULT_SCRIPT = "build"
+
+
+class BuildError(Exception):
+    """The release can't be built as asked; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How releases are built. timeout is in seconds and bounds all steps together, heap_limit_mb 0 is Node's own."""
+
+    bin_directory: Path
+    script: str = DEFAULT_SCRIPT
+    timeout: int = 900
+    environment: Mapping[str, str] = field(default_factory=dict)
+    heap_limit_mb: int = 0
+    registry: str = ""
+    ca_file: str = ""
+
+    def variables(self) -> dict[str, str]:
+        """Environment of the build beyond HOME and PATH; a variable that the user sets wins."""
+        variables = {
+            "CI": "true",
+            "NODE_ENV": "production",
+            "NODE_EXTRA_CA_CERTS": self.ca_file,
+            "NODE_OPTIONS": f"--max-old-space-size={self.heap_limit_mb}" if self.heap_limit_mb else "",
+            "npm_config_audit": "false",
+            "npm_config_fetch_retries": "2",
+            "npm_config_fund": "false",
+            "npm_config_registry": self.registry,
+            "npm_config_update_notifier": "false",
+            # pnpm 11 and newer read their own prefix only.
+            "pnpm_config_registry": self.registry,
+        }
+        return variables | dict(self.environment)
+
+
+def package_manager(directory: Path) -> str:
+    """`pnpm` or `npm`, as the lock file says. Raises BuildError when there is none."""
+    for lock_file, manager in (("pnpm-lock.yaml", "pnpm"), ("package-lock.json", "npm")):
+        if (directory / lock_file).is_file():
+            return manager
+    raise BuildError(
+        "The release has neither pnpm-lock.yaml nor package-lock.json, so its dependencies are not pinned. "
+        "Commit a lock file, or set release_build to false for a prebuilt release."
+    )
+
+
+def steps(manager: str, builds: bool) -> list[list[str]]:
+    """Commands of a build, in order.
+
+    NODE_ENV is production throughout, so what a build script needs from devDependencies is asked for by name and
+    removed afterwards. pnpm copies packages: its hard links would share files between releases and with its store.
+    """
+    if manager == "pnpm":
+        install = ["pnpm", "install", "--frozen-lockfile", "--package-import-method=copy"]
+        if not builds:
+            return [[*install, "--prod"]]
+        return [
+            [*install, "--prod=false"],
+            ["pnpm", "run"],
+            [*install, "--prod", "--offline", "--ignore-scripts"],
+        ]
+    if not builds:
+        return [["npm", "ci", "--omit=dev"]]
+    return [["npm", "ci", "--include=dev"], ["npm", "run"], ["npm", "prune", "--omit=dev", "--ignore-scripts"]]
+
+
+def build(directory: Path, identity: Identity, settings: BuildSettings, keep_open: Sequence[int] = ()) -> str:
+    """Build the release in directory as that user; the name of the package manager. Raises BuildError, CommandError."""
+    manager = package_manager(directory)
+    builds = _has_script(directory, settings.script)
+    environment = clean_environment(identity.home, settings.bin_directory, settings.variables())
+    deadline = time.monotonic() + settings.timeout
+    for command in steps(manager, builds):
+        arguments = [*command[1:], settings.script] if command[1:] == ["run"] else command[1:]
+        run(
+            [settings.bin_directory / command[0], *arguments],
+            cwd=directory,
+            environment=environment,
+            timeout=max(1, int(deadline - time.monotonic())),
+            identity=identity,
+            keep_open=keep_open,
+        )
+    return manager
+
+
+def _has_script(directory: Path, script: str) -> bool:
+    try:
+        manifest = json.loads((directory / "package.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BuildError("The release has no package.json at its top.") from error
+    except ValueError as error:
+        raise BuildError(f"The release's package.json is no valid JSON: {error}") from error
+    scripts = manifest.get("scripts") if isinstance(manifest, dict) else None
+    known = sorted(scripts) if isinstance(scripts, dict) else []
+    if script and script not in known and script != DEFAULT_SCRIPT:
+        raise BuildError(f"package.json has no script {script!r}; it has: {', '.join(known) or 'none'}.")
+    return bool(script) and script in known

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run one program in a clean environment, with a time limit, as another user where asked.
+
+The time limit is kept by coreutils' timeout(1), not only by this process: a build whose Ansible module was killed
+still ends by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_TIMED_OUT = 124
+_GRACE = 10
+
+
+class CommandError(Exception):
+    """The program failed; the message says which one, how, and the last lines it wrote."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A user to run as."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+    @classmethod
+    def of(cls, name: str) -> Identity:
+        """The user of that name; KeyError where the host has none."""
+        entry = pwd.getpwnam(name)
+        return cls(name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def clean_environment(home: str | Path, bin_directory: str | Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """What a program needs and nothing of the caller's shell: a build must give the same result whoever starts it."""
+    environment = {
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PATH": f"{bin_directory}:/usr/local/bin:/usr/bin:/bin",
+    }
+    environment.update({name: value for name, value in extra.items() if value})
+    return environment
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: str | Path,
+    environment: Mapping[str, str],
+    timeout: int,
+    identity: Identity | None = None,
+    keep_open: Sequence[int] = (),
+    lines: int = 40,
+) -> str:
+    """Run argv and return all it wrote (both streams together).
+
+    timeout is in seconds. keep_open are file descriptors the program inherits (a lock, so that it stays held while
+    the program runs on). Raises CommandError with the last `lines` lines of output.
+    """
+    name = " ".join(map(str, argv[:4]))
+    with tempfile.TemporaryFile() as output:
+        try:
+            status = _wait(
+                argv,
+                output,
+                cwd=cwd,
+                environment=environment,
+                timeout=timeout,
+                identity=identity,
+                keep_open=keep_open,
+            )
+        except OSError as error:
+            raise CommandError(f"{name}: {error.strerror}: {error.filename}") from error
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    if status == 0:
+        return text
+    raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}")
+
+
+def _wait(
+    argv: Sequence[str | Path],
+    output: IO[bytes],
+    *,
+    cwd: str | Path,
+    environment: Mapping[str, str],
+    timeout: int,
+    identity: Identity | None,
+    keep_open: Sequence[int],
+) -> int:
+    # This logic does not know AnsibleModule, so it cannot use its run_command.
+    process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+        ["/usr/bin/timeout", "--kill-after=5", str(timeout), *argv],
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        umask=0o027 if identity else 0o022,
+        pass_fds=tuple(keep_open),
+        user=identity.uid if identity else None,
+        group=identity.gid if identity else None,
+        extra_groups=[identity.gid] if identity else None,
+    )
+    try:
+        return process.wait(timeout + _GRACE)
+    except subprocess.TimeoutExpired:
+        return _TIMED_OUT
+    finally:
+        # What the program left running in its group (a build server, a watcher) must not outlive it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _reason(status: int, timeout: int) -> str:
+    if status == _TIMED_OUT:
+        return f"was stopped after its time limit of {timeout} s"
+    if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return "was killed (by the kernel when the host runs out of memory, or by the time limit)"
+    return f"failed with exit status {status}"
+
+
+def _tail(text: str, lines: int) -> str:
+    kept = text.rstrip().splitlines()[-lines:]
+    return " Its last lines:\n" + "\n".join(kept) if kept else " It wrote nothing."

