@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carrying out a plan on a PM2 daemon, and being sure of it: PM2 itself answers 0 for apps that die at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ._pm2_client import LiveProcess, Pm2Client, Pm2Error
+from ._pm2_fields import milliseconds
+from ._pm2_plan import Step, plan
+
+_POLL_SECONDS = 0.3
+_GIVE_UP_RESTARTS = 3
+_LOG_LINES = 15
+_LOG_BYTES = 16_384
+
+
+def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path) -> None:
+    """Run the steps in order; the ecosystem file already holds what is desired."""
+    for step in steps:
+        ids = [str(number) for number in step.ids]
+        if step.action in ("delete", "recreate"):
+            client.run("delete", *ids)
+        if step.action in ("start", "recreate"):
+            client.run("start", str(config_file), "--only", step.name)
+        elif step.action == "reload":
+            client.run("startOrReload", str(config_file), "--only", step.name)
+        elif step.action == "restart":
+            client.run("restart", *ids)
+        elif step.action == "scale":
+            client.run("scale", step.name, str(step.instances))
+
+
+class LogTail:
+    """What an app has written to its error log since the object was made."""
+
+    def __init__(self, app: Mapping[str, Any]) -> None:
+        named = app.get("error_file")
+        self._path = Path(str(app.get("cwd") or "/"), str(named)) if named else None
+        self._start = self._size()
+
+    def _size(self) -> int:
+        try:
+            return self._path.stat().st_size if self._path else 0
+        except OSError:
+            return 0
+
+    @classmethod
+    def whole(cls, app: Mapping[str, Any]) -> LogTail:
+        """The end of the log, whenever it was written."""
+        tail = cls(app)
+        tail._start = 0
+        return tail
+
+    def lines(self) -> list[str]:
+        if self._path is None:
+            return []
+        # a rotation in between leaves a shorter file
+        start = self._start if self._size() >= self._start else 0
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(max(start, self._size() - _LOG_BYTES))
+                return stream.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
+        except OSError:
+            return []
+
+
+def settle(
+    client: Pm2Client,
+    apps: Sequence[Mapping[str, Any]],
+    logs: Mapping[str, LogTail],
+    wait: float,
+    stay_up: float | None,
+) -> list[LiveProcess]:
+    """Wait until every process of the apps has stayed up for a while. Raises Pm2Error with the app's own last words."""
+    deadline = time.monotonic() + wait
+    live = client.processes()
+    first = {process.pm_id: process.restarts for process in live}
+    while True:
+        unsettled = _unsettled(apps, live, stay_up)
+        failed = _failed(unsettled, first)
+        if failed or (unsettled and time.monotonic() > deadline):
+            raise Pm2Error(_explain(failed or unsettled, logs, "" if failed else f" within {wait:g} s"))
+        if not unsettled:
+            return live
+        time.sleep(_POLL_SECONDS)
+        live = client.processes()
+
+
+def _unsettled(
+    apps: Sequence[Mapping[str, Any]], live: Sequence[LiveProcess], stay_up: float | None
+) -> list[LiveProcess]:
+    required = {app["name"]: _required_uptime(app, stay_up) for app in apps}
+    now = time.time()
+    return [
+        process
+        for process in live
+        if process.name in required
+        and (process.status != "online" or now - process.started_at < required[process.name])
+    ]
+
+
+def _required_uptime(app: Mapping[str, Any], stay_up: float | None) -> float:
+    if stay_up is not None:
+        return stay_up
+    return milliseconds(app["min_uptime"]) / 1000 if app.get("min_uptime") is not None else 1.0
+
+
+def _failed(processes: Iterable[LiveProcess], first: Mapping[int, int]) -> list[LiveProcess]:
+    return [
+        process
+        for process in processes
+        if process.dead or process.restarts - first.get(process.pm_id, process.restarts) >= _GIVE_UP_RESTARTS
+    ]
+
+
+def _explain(processes: Sequence[LiveProcess], logs: Mapping[str, LogTail], limit: str) -> str:
+    states = ", ".join(
+        f"{item.name} ({item.pm_id}) is {item.status} after {item.restarts} restarts" for item in processes
+    )
+    said = [line for name in sorted({item.name for item in processes}) for line in logs[name].lines()]
+    tail = "\nIts error log ends with:\n" + "\n".join(said) if said else "\nIts error log has no new lines."
+    return f"not every process stayed up{limit}: {states}{tail}"
+
+
+def verify(apps: Sequence[Mapping[str, Any]], live: Sequence[LiveProcess], gone: Iterable[str]) -> None:
+    """PM2 must now run exactly what is declared; when it does not, say which field it did not take."""
+    left = plan(apps, live, set(gone))
+    if left:
+        reasons = "; ".join(f"{step.name}: {step.action} ({', '.join(step.reasons)})" for step in left)
+        raise Pm2Error(f"PM2 did not apply everything: {reasons}")
+
+
+def saved_list_differs(client: Pm2Client, live: Sequence[LiveProcess]) -> bool:
+    """Whether dump.pm2, the list that `pm2 resurrect` reads, is missing, damaged, open to others, or another one."""
+    path = client.home / "dump.pm2"
+    try:
+        with path.open(encoding="utf-8") as stream:
+            private = os.fstat(stream.fileno()).st_mode & 0o077 == 0
+            saved = [_fingerprint(entry) for entry in json.load(stream)]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return True
+    return not private or Counter(saved) != Counter(_fingerprint(process.settings) for process in live)
+
+
+def _fingerprint(settings: Mapping[str, Any]) -> str:
+    keys = ("name", "pm_exec_path", "pm_cwd", "exec_mode", "node_args", "args", "max_memory_restart", "env")
+    return json.dumps([settings.get(key) or None for key in keys], sort_keys=True)
+
+
+def save(client: Pm2Client) -> None:
+    """--force: PM2 otherwise keeps the old list when nothing is left to run."""
+    client.run("save", "--force")
+    for name in ("dump.pm2", "dump.pm2.bak"):
+        path = client.home / name
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o600)
