@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of an nginx configuration: what is there, what is wanted, and a change of all of them that can be undone.
+
+A transaction first writes down what was there, then renames the new files into place one by one. A run that was
+killed in between leaves its journal behind, and the next run restores from it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+
+class NginxError(Exception):
+    """Something that stops the change; the text is for the user."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file (content and mode) or a symbolic link (target)."""
+
+    content: bytes = b""
+    mode: int = 0o644
+    target: str | None = None
+
+    def text(self) -> str:
+        if self.target is not None:
+            return f"symbolic link to {self.target}\n"
+        return self.content.decode("utf-8", errors="replace")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one path, relative to the configuration directory, holds and is to hold; None: nothing."""
+
+    path: str
+    before: Entry | None
+    after: Entry | None
+
+    def diff(self, root: Path) -> dict[str, str]:
+        """The change in the shape that Ansible shows for --diff."""
+        return {
+            "before_header": self._header(root, self.before),
+            "after_header": self._header(root, self.after),
+            "before": self.before.text() if self.before else "",
+            "after": self.after.text() if self.after else "",
+        }
+
+    def _header(self, root: Path, entry: Entry | None) -> str:
+        if entry is None:
+            return f"{root / self.path} (absent)"
+        kind = "link" if entry.target is not None else f"mode {entry.mode:04o}"
+        return f"{root / self.path} ({kind})"
+
+
+def checked_path(path: str) -> str:
+    """The path if it names something below the configuration directory; NginxError else."""
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts or str(pure) != path or "\0" in path:
+        raise NginxError(
+            f"{path!r} is no path below the configuration directory: expected one like conf.d/site.conf, "
+            "relative, without '..', '//' and a '/' at its end."
+        )
+    return path
+
+
+def read_entry(path: Path) -> Entry | None:
+    """What is at the path; None if nothing is."""
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        return Entry(target=str(path.readlink()))
+    if not stat.S_ISREG(status.st_mode):
+        raise NginxError(f"{path} is neither a file nor a symbolic link: it is left alone.")
+    return Entry(content=path.read_bytes(), mode=stat.S_IMODE(status.st_mode))
+
+
+def write_entry(path: Path, entry: Entry | None) -> None:
+    """Puts the entry at the path by a rename, so that a reader sees the old or the new one, never a part."""
+    if entry is None:
+        path.unlink(missing_ok=True)
+        return
+    # A leading dot keeps the file out of the globs of nginx's include.
+    fresh = path.with_name(f".{path.name}.nginx_site")
+    fresh.unlink(missing_ok=True)
+    try:
+        if entry.target is not None:
+            fresh.symlink_to(entry.target)
+        else:
+            _write_durably(fresh, entry.content, entry.mode)
+        fresh.rename(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _write_durably(path: Path, content: bytes, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+
+
+def compare(root: Path, wanted: dict[str, Entry], absent: Sequence[str]) -> list[Change]:
+    """The changes that bring the directory to what is wanted, in the order of the request."""
+    both = sorted(wanted.keys() & set(absent))
+    if both:
+        raise NginxError(f"{', '.join(both)}: both wanted and to be absent.")
+    pairs: list[tuple[str, Entry | None]] = [*wanted.items(), *((path, None) for path in absent)]
+    changes = [Change(path, read_entry(root / checked_path(path)), after) for path, after in pairs]
+    return [change for change in changes if change.before != change.after]
+
+
+class Transaction:
+    """Changes files below root; until commit() the journal remembers what was there before."""
+
+    def __init__(self, root: Path, journal: Path) -> None:
+        self.root = root
+        self.journal = journal
+
+    def pending(self) -> bool:
+        """Whether an earlier run was interrupted in the middle of a change."""
+        return self.journal.exists()
+
+    def swap(self, changes: Sequence[Change]) -> None:
+        """Writes the journal, then changes the files. Whatever happens after this, rollback() restores."""
+        fresh = sorted({parent for change in changes for parent in self._missing_parents(change)})
+        record = {"files": {change.path: _pack(change.before) for change in changes}, "directories": fresh}
+        self.journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The files may hold keys: the journal is for root alone.
+        write_entry(self.journal, Entry(json.dumps(record).encode(), 0o600))
+        for directory in fresh:
+            (self.root / directory).mkdir(mode=0o755)
+        for change in changes:
+            write_entry(self.root / change.path, change.after)
+
+    def rollback(self) -> None:
+        """Puts back what the journal remembers. Can be repeated, so an interrupted rollback does no harm."""
+        record = json.loads(self.journal.read_bytes())
+        for path, packed in record["files"].items():
+            if packed is None and not (self.root / path).parent.is_dir():
+                continue
+            write_entry(self.root / path, _unpack(packed))
+        for directory in reversed(record["directories"]):
+            try:
+                (self.root / directory).rmdir()
+            except OSError:  # gone, or in use by somebody else by now
+                continue
+        self.commit()
+
+    def commit(self) -> None:
+        self.journal.unlink(missing_ok=True)
+
+    def _missing_parents(self, change: Change) -> list[str]:
+        parents = PurePosixPath(change.path).parents if change.after else ()
+        return [str(parent) for parent in parents if not (self.root / parent).exists()]
+
+
+def _pack(entry: Entry | None) -> dict[str, str | int | None] | None:
+    if entry is None:
+        return None
+    return {"content": base64.b64encode(entry.content).decode(), "mode": entry.mode, "target": entry.target}
+
+
+def _unpack(packed: dict[str, str | int | None] | None) -> Entry | None:
+    if packed is None:
+        return None
+    target = packed["target"]
+    return Entry(
+        content=base64.b64decode(str(packed["content"])),
+        mode=int(packed["mode"] or 0),
+        target=None if target is None else str(target),
+    )
