@@ -1,0 +1,341 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each check passes a small sound house, and fails when one thing in it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import document_checks as documents
+import layout_checks as layout
+import pytest
+import role_checks as roles
+from test_project import CHECKS
+
+Check = Callable[[Path], list[str]]
+
+DEFAULTS = """---
+# Port to listen on.
+web_port: 80
+# The upstreams.
+web_upstreams:
+  - name: app
+    weight: 1
+# Derived from the service.
+web_user: "{{ service_user }}"
+# Password of the status page.
+web_password: ""
+"""
+SPECIFICATION = """---
+argument_specs:
+  main:
+    short_description: A web server
+    version_added: 0.1.0
+    options:
+      web_name:
+        type: str
+        required: true
+        description: Name of the server.
+      web_port:
+        type: int
+        default: 80
+        description: Port to listen on.
+      web_upstreams:
+        type: list
+        elements: dict
+        default:
+          - name: app
+            weight: 1
+        description: The upstreams.
+        options:
+          name:
+            type: str
+            required: true
+            description: Name of the upstream.
+          weight:
+            type: int
+            default: 1
+            description: Share of the requests.
+      web_user:
+        type: str
+        default: "{{ service_user }}"
+        description: User of the server.
+      web_password:
+        type: str
+        default: ""
+        no_log: true
+        description: Password of the status page.
+"""
+VARIABLES = """
+<!-- BEGIN_ANSIBLE_DOCS -->
+
+| Variable | Type | Default | What it is |
+| --- | --- | --- | --- |
+| `web_name` | str | **required** | Name of the server. |
+| `web_port` | int | `80` | Port to listen on. |
+| `web_upstreams` | list of dict | `[{"name": "app", "weight": 1}]` | The upstreams. |
+| `web_user` | str | `{{ service_user }}` | User of the server. |
+| `web_password` | str | `""` | Password of the status page. Secret. |
+
+Keys of `web_upstreams`:
+
+| Key | Type | Default | What it is |
+| --- | --- | --- | --- |
+| `name` | str | **required** | Name of the upstream. |
+| `weight` | int | `1` | Share of the requests. |
+
+<!-- END_ANSIBLE_DOCS -->
+"""
+README = """# Stability
+
+<!-- table: roles -->
+| Role | What it does |
+| --- | --- |
+| `cache` | A cache |
+| `web` | A server |
+
+<!-- table: modules -->
+| Module | What it does |
+| --- | --- |
+| `ping_check` | Asks |
+
+<!-- table: playbooks -->
+| Playbook | What it does |
+| --- | --- |
+| `site` | All |
+
+<!-- table: tags -->
+| Tag | What it does |
+| --- | --- |
+| `long_term` | All |
+
+Set `web_port`, see [contributing](CONTRIBUTING.md).
+
+```shell
+make site  # a comment
+ansible-playbook -i inventory workbot.stability.site --tags long_term
+```
+"""
+META = "galaxy_info: {description: A, platforms: [], license: GPL-3.0-or-later, author: us}\n"
+HOUSE = {
+    "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\ndependencies: {community.general: '*'}\n",
+    "Makefile": "site: setup\n",
+    "README.md": README,
+    "README.zh-CN.md": README.replace("A server", "服务器").replace("a comment", "注释"),
+    "CONTRIBUTING.md": "# Contributing\n",
+    "changelogs/fragments/first.yml": "release_summary: First.\n",
+    "plugins/modules/ping_check.py": "",
+    "molecule/default/molecule.yml": "---\n",
+    "molecule/default/create.yml": "---\n",
+    "molecule/default/destroy.yml": "---\n",
+    "molecule/site/molecule.yml": "---\n",
+    "molecule/site/converge.yml": "---\n",
+    "molecule/site/tests/test_site.py": "",
+    "playbooks/site.yml": "- hosts: app\n  roles:\n"
+    "    - {role: workbot.stability.web, tags: [long_term]}\n    - role: workbot.stability.cache\n",
+    "roles/web/defaults/main.yml": DEFAULTS,
+    "roles/web/meta/argument_specs.yml": SPECIFICATION,
+    "roles/web/meta/main.yml": META,
+    "roles/web/vars/main.yml": "__web_rules: {web_port: {rule: port}, 'web_upstreams[].name': {rule: name}}\n",
+    "roles/web/tasks/main.yml": "- name: Configure\n  ansible.builtin.import_tasks: configure.yml\n",
+    "roles/web/tasks/configure.yml": "# cache_size is not ours.\n- name: Set\n  community.general.ini_file:\n"
+    "    value: '{{ service_name }}'\n",
+    "roles/web/templates/web.conf.j2": "{{ ansible_managed | comment }}\nlisten {{ web_port }}\n",
+    "roles/web/templates/run.sh.j2": "#!/bin/sh\n{{ ansible_managed | comment }}\n",
+    "roles/web/README.md": f"# web\n{VARIABLES}",
+    "roles/cache/defaults/main.yml": "---\n# Megabytes.\ncache_size: 1\n",
+    "roles/cache/meta/argument_specs.yml": "argument_specs: {main: {short_description: A cache, "
+    "version_added: 0.1.0, options: {cache_size: {type: int, default: 1, description: Megabytes.}}}}\n",
+    "roles/cache/meta/main.yml": META,
+    "roles/cache/tasks/main.yml": "- ansible.builtin.import_tasks: install.yml\n",
+    "roles/cache/README.md": "# cache\n\n<!-- BEGIN_ANSIBLE_DOCS -->\n\n| Variable | Type | Default | What it is |\n"
+    "| --- | --- | --- | --- |\n| `cache_size` | int | `1` | Megabytes. |\n\n<!-- END_ANSIBLE_DOCS -->\n",
+}
+
+# Check, file, what is taken out, what comes in its place, and what the check then says.
+BROKEN: list[tuple[Check, str, str, str, str]] = [
+    (roles.defaults_match_specifications, "roles/web/defaults/main.yml", "web_port: 80", "web_port: 81", "default 81"),
+    (roles.defaults_match_specifications, "roles/web/defaults/main.yml", "web_port: 80", "web_port: '80'", "'80'"),
+    (roles.defaults_match_specifications, "roles/web/defaults/main.yml", "web_user: ", "web_usr: ", "web_usr: is in"),
+    (
+        roles.defaults_match_specifications,
+        "roles/web/defaults/main.yml",
+        "web_user: ",
+        "web_usr: ",
+        "web_user: is in arg",
+    ),
+    (
+        roles.defaults_match_specifications,
+        "roles/web/defaults/main.yml",
+        "---",
+        "---\nweb_name: x",
+        "required and has a",
+    ),
+    (roles.defaults_match_specifications, "roles/web/defaults/main.yml", "---", "---\nport: 1", "starts with web_"),
+    (roles.defaults_match_specifications, "roles/web/meta/argument_specs.yml", "type: int", "type: bool", "no bool"),
+    (
+        roles.defaults_match_specifications,
+        "roles/web/meta/argument_specs.yml",
+        "type: int",
+        "type: number",
+        "unknown type",
+    ),
+    (
+        roles.defaults_match_specifications,
+        "roles/web/meta/argument_specs.yml",
+        "elements: dict",
+        "elements: str",
+        "no str",
+    ),
+    (
+        roles.defaults_match_specifications,
+        "roles/web/meta/argument_specs.yml",
+        "\n          weight:",
+        "\n          w:",
+        "weight is not",
+    ),
+    (
+        roles.defaults_match_specifications,
+        "roles/web/meta/argument_specs.yml",
+        "        default: 80\n",
+        "        default: 80\n        choices: [1]\n",
+        "none of the choices",
+    ),
+    (roles.variables_are_explained, "roles/web/defaults/main.yml", "# Port to listen on.\n", "", "no comment"),
+    (
+        roles.variables_are_explained,
+        "roles/web/meta/argument_specs.yml",
+        "description: Share of the requests.",
+        "",
+        "no desc",
+    ),
+    (
+        roles.variables_are_explained,
+        "roles/web/meta/argument_specs.yml",
+        "short_description: A web server",
+        "x: 1",
+        "no short",
+    ),
+    (
+        roles.variables_are_explained,
+        "roles/web/meta/argument_specs.yml",
+        "version_added: 0.1.0",
+        "x: 1",
+        "no version_added",
+    ),
+    (roles.secrets_stay_silent, "roles/web/meta/argument_specs.yml", "        no_log: true\n", "", "say no_log"),
+    (roles.secrets_stay_silent, "roles/web/meta/argument_specs.yml", "no_log: true", "no_log: false", "must be true"),
+    (roles.rules_name_variables, "roles/web/vars/main.yml", "web_port", "web_prt", "no variable web_prt"),
+    (roles.rules_name_variables, "roles/web/vars/main.yml", "[].name", "[].title", "no key title"),
+    (
+        roles.main_only_includes,
+        "roles/web/tasks/main.yml",
+        "import_tasks: configure.yml",
+        "ping:",
+        "more than includes",
+    ),
+    (
+        roles.main_only_includes,
+        "roles/web/tasks/main.yml",
+        "- name: Configure\n  ansible.builtin.import_tasks: configure.yml",
+        "",
+        "no tasks",
+    ),
+    (roles.roles_have_no_tags, "roles/web/tasks/configure.yml", "- name: Set", "- name: Set\n  tags: [x]", "has tags"),
+    (roles.roles_keep_apart, "roles/web/tasks/configure.yml", "service_name", "cache_size", "reads cache_size"),
+    (roles.roles_keep_apart, "roles/web/templates/web.conf.j2", "web_port", "__cache_file", "reads __cache_file"),
+    (roles.templates_say_who_writes, "roles/web/templates/run.sh.j2", "| comment", "", "does not start"),
+    (
+        layout.playbooks_apply_every_role,
+        "playbooks/site.yml",
+        "stability.cache",
+        "stability.cash",
+        "cash, which does not",
+    ),
+    (
+        layout.playbooks_apply_every_role,
+        "playbooks/site.yml",
+        "stability.cache",
+        "stability.cash",
+        "cache: no playbook",
+    ),
+    (layout.scenarios_converge_and_verify, "molecule/site/converge.yml", "", "DELETE", "site: has no converge.yml"),
+    (layout.scenarios_converge_and_verify, "molecule/site/tests/test_site.py", "", "DELETE", "site: has no verify.yml"),
+    (layout.scenarios_converge_and_verify, "molecule/default/destroy.yml", "", "DELETE", "default: has no destroy.yml"),
+    (layout.files_are_short, "plugins/modules/ping_check.py", "", "pass\n" * 401, "401 lines"),
+    (layout.files_are_portable, "galaxy.yml", "0.1.0", "/".join(["", "work", "main"]), "one machine"),
+    (
+        layout.files_are_portable,
+        "galaxy.yml",
+        "0.1.0",
+        ".".join(["registry", "npmjs", "org"]),
+        "galaxy.yml:3: names a package",
+    ),
+    (
+        layout.dependencies_are_declared,
+        "galaxy.yml",
+        "community.general",
+        "community.mysql",
+        "community.general, whose",
+    ),
+    (
+        layout.dependencies_are_declared,
+        "galaxy.yml",
+        "community.general",
+        "community.mysql",
+        "community.mysql, which nothing",
+    ),
+    (documents.role_tables_are_current, "roles/web/README.md", "`80`", "`81`", "not current"),
+    (documents.role_tables_are_current, "roles/web/README.md", "<!-- END_ANSIBLE_DOCS -->", "", "aar-doc says"),
+    (documents.languages_agree, "README.zh-CN.md", "# Stability", "## Stability", "levels of headings"),
+    (documents.languages_agree, "README.zh-CN.md", "make site", "make sites", "code blocks"),
+    (documents.languages_agree, "README.zh-CN.md", "| `web` | 服务器 |\n", "", "tables"),
+    (documents.readmes_name_everything, "README.md", "| `web` | A server |\n", "", "the table of roles lacks web"),
+    (documents.readmes_name_everything, "README.md", "ping_check", "ping", "modules has ping, which is not there"),
+    (
+        documents.readmes_name_everything,
+        "README.md",
+        "| `long_term`",
+        "| `longterm`",
+        "the table of tags lacks long_term",
+    ),
+    (documents.readmes_name_what_exists, "README.md", "`web_port`", "`web_prt`", "the variable web_prt"),
+    (documents.readmes_name_what_exists, "README.md", "stability.site", "stability.sites", "collection sites"),
+    (documents.readmes_name_what_exists, "README.md", "--tags long_term", "--tags long", "the tag long"),
+    (documents.readmes_name_what_exists, "README.md", "make site", "make sight", "make target sight"),
+    (documents.readmes_name_what_exists, "README.md", "(CONTRIBUTING.md)", "(CONTRIB.md)", "links to CONTRIB.md"),
+    (documents.changes_are_recorded, "changelogs/fragments/first.yml", "", "DELETE", "neither the release 0.1.0"),
+]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    for name, content in HOUSE.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_passes_a_sound_house(check: Check, house: Path) -> None:
+    assert check(house) == []
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda case: f"{case[0].__name__}: {case[4]}")
+def test_fails_when_broken(case: tuple[Check, str, str, str, str], house: Path) -> None:
+    check, name, old, new, expected = case
+    path = house / name
+    if new == "DELETE":
+        path.unlink()
+    else:
+        sound = path.read_text(encoding="utf-8")
+        assert old in sound
+        path.write_text(sound.replace(old, new, 1), encoding="utf-8")
+    assert expected in "\n".join(check(house))
+
+
+def test_every_check_is_seen_to_fail() -> None:
+    assert {case[0] for case in BROKEN} == set(CHECKS)

@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The house keeps its own rules. Each check stands in its own file with what it means and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import document_checks as documents
+import layout_checks as layout
+import pytest
+import role_checks as roles
+from house import ROOT
+
+CHECKS = [
+    roles.defaults_match_specifications,
+    roles.variables_are_explained,
+    roles.secrets_stay_silent,
+    roles.rules_name_variables,
+    roles.main_only_includes,
+    roles.roles_have_no_tags,
+    roles.roles_keep_apart,
+    roles.templates_say_who_writes,
+    layout.playbooks_apply_every_role,
+    layout.scenarios_converge_and_verify,
+    layout.files_are_short,
+    layout.files_are_portable,
+    layout.dependencies_are_declared,
+    documents.role_tables_are_current,
+    documents.languages_agree,
+    documents.readmes_name_everything,
+    documents.readmes_name_what_exists,
+    documents.changes_are_recorded,
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_project(check: Callable[[Path], list[str]]) -> None:
+    problems = check(ROOT)
+    assert not problems, "\n" + "\n".join(problems)
