@@ -25,6 +25,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._variables impor
     check_rules,
     check_type,
     secret_texts,
+    show,
     unknown_variables,
 )
 
@@ -67,6 +68,8 @@ class ActionModule(ActionBase):
             if not any(problem.name.startswith("service_") for problem in problems):
                 capacity, contradictions = self._plan(variables)
                 problems += contradictions
+        if not problems:
+            problems = [problem for role in roles for problem in self._check_relations(role, values)]
         if problems:
             # One text alone: structured as well, Ansible would print everything twice.
             return {**result, "failed": True, "msg": self._report(problems, variables)}
@@ -86,11 +89,12 @@ class ActionModule(ActionBase):
         specs = self._read(role, "meta/argument_specs.yml").get("argument_specs", {})
         derived = self._read(role, "vars/main.yml")
         rules = derived.get(f"__{role}_rules") or {}
-        return RoleVariables(role, specs.get("main", {}).get("options") or {}, frozenset(derived), rules)
+        relations = derived.get(f"__{role}_relations") or []
+        return RoleVariables(role, specs.get("main", {}).get("options") or {}, frozenset(derived), rules, relations)
 
     def _read(self, role: str, name: str) -> dict[str, t.Any]:
         path = _ROLES / role / name
-        return (self._loader.load_from_file(str(path)) or {}) if path.exists() else {}
+        return (self._loader.load_from_file(str(path), trusted_as_template=True) or {}) if path.exists() else {}
 
     def _ignored(self, variables: dict[str, t.Any]) -> list[str]:
         try:
@@ -113,11 +117,29 @@ class ActionModule(ActionBase):
             if value is not None and not found:
                 good[name] = value
         values.update(good)
-        own = {name: value for name, value in good.items() if not _is_derived(role.options[name], variables[name])}
+        own = {
+            name: self._on_controller(role, name, value)
+            for name, value in good.items()
+            if not _is_derived(role.options[name], variables[name])
+        }
         try:
             return problems + check_rules(role, own)
         except RuleError as error:
             raise AnsibleActionFail(f"Role {role.role}: {error}") from error
+
+    def _on_controller(self, role: RoleVariables, name: str, value: t.Any) -> t.Any:
+        """A path on the controller, from where Ansible itself looks for a relative one; other values as they are."""
+        if value and role.rules.get(name, {}).get("rule") in ("file", "directory"):
+            return self._loader.path_dwim(value)
+        return value
+
+    def _check_relations(self, role: RoleVariables, values: dict[str, t.Any]) -> t.Iterator[Problem]:
+        """Yield a problem for each condition between variables that does not hold."""
+        for relation in role.relations:
+            name = relation["variable"]
+            if not self._templar.evaluate_conditional(relation["that"]):
+                shown = show(values.get(name), role.options[name])
+                yield Problem(name, str(self._templar.template(relation["message"])), shown)
 
     def _check_value(self, name: str, option: Option, raw: t.Any) -> tuple[t.Any, list[Problem]]:
         # A default made from other variables is wrong only when one of them is, which has a line of its own.

@@ -40,12 +40,17 @@ class Problem:
 
 @dataclass
 class RoleVariables:
-    """What a role declares: its options, the names it derives itself and the rules for values."""
+    """What a role declares: its options, the names it derives itself, rules for values and relations between them.
+
+    A relation is a dictionary: ``variable`` is the one to blame when the condition ``that`` does not hold, ``message``
+    says why it must.
+    """
 
     role: str
     options: dict[str, Option] = field(default_factory=dict)
     derived: frozenset[str] = frozenset()
     rules: dict[str, Rule] = field(default_factory=dict)
+    relations: list[dict[str, str]] = field(default_factory=list)
 
 
 def unknown_variables(

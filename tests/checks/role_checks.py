@@ -150,13 +150,17 @@ def loud_secrets(options: dict[str, Any], above: str = "") -> list[str]:
 
 
 def rules_name_variables(root: Path) -> list[str]:
-    """`__<role>_rules` names variables, and places inside them (`name`, `name[].key`, `name{}`), that exist."""
-    return [
-        f"__{role.name}_rules: {problem}"
-        for role in roles(root)
-        for target in role.constants.get(f"__{role.name}_rules") or {}
-        for problem in place_problems(target, role.options)
-    ]
+    """`__<role>_rules` names variables, and places inside them (`name`, `name[].key`, `name{}`), that exist.
+
+    `__<role>_relations` does as well.
+    """
+    problems = []
+    for role in roles(root):
+        targets = list(role.constants.get(f"__{role.name}_rules") or {})
+        targets += [relation["variable"] for relation in role.constants.get(f"__{role.name}_relations") or []]
+        for target in targets:
+            problems += [f"role {role.name}: {problem}" for problem in place_problems(target, role.options)]
+    return problems
 
 
 def place_problems(target: str, options: dict[str, Any]) -> list[str]:

@@ -138,7 +138,8 @@ HOUSE = {
     "roles/web/defaults/main.yml": DEFAULTS,
     "roles/web/meta/argument_specs.yml": SPECIFICATION,
     "roles/web/meta/main.yml": META,
-    "roles/web/vars/main.yml": "__web_rules: {web_port: {rule: port}, 'web_upstreams[].name': {rule: name}}\n",
+    "roles/web/vars/main.yml": "__web_rules: {web_port: {rule: port}, 'web_upstreams[].name': {rule: name}}\n"
+    "__web_relations: [{variable: web_upstreams, that: web_upstreams | length > 0, message: is empty}]\n",
     "roles/web/tasks/main.yml": "- name: Configure\n  ansible.builtin.import_tasks: configure.yml\n",
     "roles/web/tasks/configure.yml": "# cache_size is not ours.\n- name: Set\n  community.general.ini_file:\n"
     "    value: '{{ service_name }}'\n",
@@ -229,6 +230,13 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (roles.secrets_stay_silent, "roles/web/meta/argument_specs.yml", "no_log: true", "no_log: false", "must be true"),
     (roles.rules_name_variables, "roles/web/vars/main.yml", "web_port", "web_prt", "no variable web_prt"),
     (roles.rules_name_variables, "roles/web/vars/main.yml", "[].name", "[].title", "no key title"),
+    (
+        roles.rules_name_variables,
+        "roles/web/vars/main.yml",
+        "variable: web_up",
+        "variable: web_dow",
+        "no variable web_d",
+    ),
     (
         roles.main_only_includes,
         "roles/web/tasks/main.yml",

@@ -20,10 +20,16 @@ GOOD: dict[str, t.Any] = {
     "service_database_password": "p4ss-W0rd/of:the@db",
     "service_required_secrets": ["JWT_SECRET"],
     "service_secrets": {"JWT_SECRET": SECRET},
+    "release_directory": "/usr",
 }
 HOSTS: dict[str, dict[str, t.Any]] = {
     "good": {},
-    "texts": {"service_websocket_heartbeat": "5", "service_pool_max": "1", "service_database_enabled": "yes"},
+    "texts": {
+        "service_websocket_heartbeat": "5",
+        "service_database_max_connections": "200",
+        "service_pool_max": "1",
+        "service_database_enabled": "yes",
+    },
     "socket": {"service_database_host": "/var/run/postgresql", "service_database_password": ""},
     "mine": {"service_ignored_variables": ["service_mine*"], "service_mine_too": 1},
     "unnamed": {"service_name": None},
@@ -37,8 +43,17 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "template": {"service_database_password": "pa{{ss" + SECRET},
     "quotes": {"service_secrets": {"JWT_SECRET": SECRET + "'`\""}},
     "twice": {"service_environment": {"JWT_SECRET": "x", "PORT": 80}},
+    "starter": {"pm2_script": "node_modules/.bin/tsx"},
+    "forked": {"pm2_exec_mode": "fork", "pm2_instances": 3},
+    "sourceless": {"release_directory": ""},
+    "nowhere": {"release_directory": "/nowhere"},
+    "two_sources": {"release_archive": "https://example.org/app.tar.gz", "release_checksum": "sha256:" + "0" * 64},
+    "unchecked": {"release_directory": "", "release_archive": "https://example.org/app.tar.gz"},
+    "levels": {"diagnostics_heap_warning": 95, "diagnostics_log_size_critical": "10M"},
+    "schema": {"postgresql_schema": {"src": "/nowhere.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
     "contrary": {"service_heap_limit": "2048M", "service_memory_restart_limit": "1G", "service_instances": 400},
 }
+ROLES = ["service", "nodejs", "postgresql", "release", "pm2", "nginx", "logrotate", "diagnostics"]
 PLAYBOOK = [
     {
         "hosts": "all:!localhost:!factless",
@@ -46,7 +61,7 @@ PLAYBOOK = [
         "tasks": [
             # The plan needs cores and memory; any machine's will do, for all hosts.
             {
-                "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "hardware"]},
+                "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "hardware", "distribution"]},
                 "delegate_to": "localhost",
                 "run_once": True,
             },
@@ -68,7 +83,7 @@ PLAYBOOK = [
             },
             {"ansible.builtin.meta": "end_play"},
         ],
-        "roles": ["workbot.stability.service"],
+        "roles": [f"workbot.stability.{role}" for role in ROLES],
     },
 ]
 
@@ -125,6 +140,19 @@ LINES = {
     "template": ["service_database_password (template, inventory.json): can't be templated: a secret that has {{"],
     "quotes": ["service_secrets.JWT_SECRET (quotes"],
     "twice": ["service_environment.PORT (twice", "service_environment.JWT_SECRET (twice"],
+    "starter": ["pm2_script = node_modules/.bin/tsx (starter, inventory.json): only starts another process"],
+    "forked": ["only cluster workers can share the service's socket, and pm2_instances is 3"],
+    "sourceless": ["neither release_directory nor release_archive names the source"],
+    "nowhere": ["release_directory = /nowhere (nowhere, inventory.json): expected a directory that exists"],
+    "two_sources": ["release_directory = /usr (two_sources, inventory.json): release_archive is set too"],
+    "unchecked": [
+        'release_checksum = "" (unchecked): release_archive is fetched from the network and needs a checksum'
+    ],
+    "levels": [
+        "diagnostics_heap_warning = 95 (levels, inventory.json): must be below diagnostics_heap_critical",
+        "diagnostics_log_size_warning = 1G (levels): must be below diagnostics_log_size_critical",
+    ],
+    "schema": ["src must be an SQL file on the controller, it is /nowhere.sql", "are missing in idx"],
     "contrary": [
         "2176M, of 1024M restart limit. Set service_memory_restart_limit to 2176M",
         "not enough memory: 400",
