@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -176,6 +177,7 @@ class Toolchain:
         manifest = {"private": True, "dependencies": wanted.packages()}
         (stage / "package.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         _npm_install(stage, installer, install)
+        _keep_others_from_writing(stage)
         _link_tools(stage, wanted)
 
     def _activate(self, identifier: str) -> None:
@@ -268,6 +270,14 @@ def _npm_install(stage: Path, installer: list[str | Path], install: Install) -> 
     environment = clean_environment(cache, Path(installer[0]).parent, extra)
     run([*installer, *options], cwd=stage, environment=environment, timeout=install.timeout)
     shutil.rmtree(cache)
+
+
+def _keep_others_from_writing(stage: Path) -> None:
+    """Some packages are published with files that all may write, and an older npm unpacks them so."""
+    for path in stage.rglob("*"):
+        mode = path.lstat().st_mode
+        if mode & 0o022 and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & ~0o022)
 
 
 def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
