@@ -15,6 +15,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._capacity import
 from ansible_collections.workbot.stability.plugins.module_utils._rules import RuleError
 from ansible_collections.workbot.stability.plugins.module_utils._secrets import (
     environment_problems,
+    hide,
     secret_problems,
     weakness,
 )
@@ -167,12 +168,7 @@ class ActionModule(ActionBase):
         host = str(variables.get("inventory_hostname", ""))
         lines = [problem.line(host, _origin(variables, problem.name)) for problem in problems]
         count = "One variable is" if len(lines) == 1 else f"{len(lines)} variables are"
-        return self._hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines))
-
-    def _hide(self, text: str) -> str:
-        for secret in sorted(self._hidden, key=len, reverse=True):
-            text = text.replace(secret, "********")
-        return text
+        return hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines), self._hidden)
 
 
 def _service_problems(values: dict[str, t.Any]) -> list[Problem]:

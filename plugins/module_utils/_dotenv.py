@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # A value that is its own text: no quote, space or comment sign that Node could take for syntax.
@@ -67,6 +68,11 @@ def parse(text: str) -> dict[str, str]:
         value, position = _value(text, match.end(), line_end)
         environment[match[1]] = value
     return environment
+
+
+def read(path: str | None) -> dict[str, str]:
+    """Return the variables of the file at ``path``; none where there is no file (yet)."""
+    return parse(Path(path).read_text(encoding="utf-8")) if path and Path(path).exists() else {}
 
 
 def _value(text: str, start: int, line_end: int) -> tuple[str, int]:

@@ -92,6 +92,7 @@ MODULE_OPTIONS: dict[str, dict[str, Any]] = {
     "user": {"type": "str"},
     "pm2": {"type": "path", "default": "/usr/bin/pm2"},
     "node": {"type": "path", "default": "/usr/bin/node"},
+    "secrets_file": {"type": "path"},
     "reload_when_newer": {"type": "list", "elements": "path", "default": []},
     "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
     "prune": {"type": "str", "default": ""},

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ._run_as import Identity, clean_environment, run
+from ._run_as import Identity, clean_environment, proxies, run
 
 # A release that lacks this script needs no building; any other script must be there when it is asked for.
 DEFAULT_SCRIPT = "build"
@@ -49,7 +50,7 @@ class BuildSettings:
             # pnpm 11 and newer read their own prefix only.
             "pnpm_config_registry": self.registry,
         }
-        return variables | dict(self.environment)
+        return variables | proxies(os.environ) | dict(self.environment)
 
 
 def package_manager(directory: Path) -> str:

@@ -10,6 +10,7 @@ Every kind takes ``also``, values that pass besides, and ``refused``, values tha
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 from pathlib import Path
@@ -130,6 +131,14 @@ def _directory(value: t.Any, rule: Rule) -> str | None:
     return None if Path(str(value)).is_dir() else "a directory that exists on the controller" + _also(rule)
 
 
+def _network(value: t.Any, rule: Rule) -> str | None:
+    try:
+        ipaddress.ip_network(str(value))
+    except ValueError:
+        return "an IP address or a network such as 10.0.0.0/8, its host part zero" + _also(rule)
+    return None
+
+
 def _url(value: t.Any, rule: Rule) -> str | None:
     text = str(value)
     try:
@@ -167,6 +176,7 @@ _CHECKS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {
     "directory": _directory,
     "file": _file,
     "integer": _integer,
+    "network": _network,
     "path": _path,
     "port": _port,
     "url": _url,

@@ -56,6 +56,12 @@ def clean_environment(home: str | Path, bin_directory: str | Path, extra: Mappin
     return environment
 
 
+def proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """The play's proxy settings, the only part of the caller's environment that an install or a build needs."""
+    names = ("http_proxy", "https_proxy", "no_proxy")
+    return {name: environment.get(name) or environment.get(name.upper(), "") for name in names}
+
+
 def run(
     argv: Sequence[str | Path],
     *,

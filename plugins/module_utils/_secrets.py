@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from urllib.parse import unquote
 
 from ._dotenv import NAME, DotenvError, quote
 
@@ -14,7 +15,13 @@ from ._dotenv import NAME, DotenvError, quote
 _OWN_NAMES = {
     "NODE_ENV": "set service_mode instead: the build, the pool sizes and the log level follow it too",
     "PORT": "each release listens on a socket of its own, which this collection chooses",
+    **dict.fromkeys(
+        ("HOME", "LANG", "PATH"), "PM2 has it for all processes, and node --env-file changes nothing that is set"
+    ),
 }
+_HIDDEN = "********"
+_LEAST_HIDDEN = 8  # characters: a shorter text, hidden wherever it occurs, would make a message unreadable
+_LEAST_PASSWORD = 4  # the password inside an address is a secret for certain
 _LEAST_DIFFERENT = 4  # characters of a secret that must not be the same
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|this|it)|replace[-_ ]?(me|this|it)|^<.*>$|^(your|my)[-_ ]|placeholder|\bexample\b|^x{3,}"
@@ -34,6 +41,22 @@ def weakness(value: str, min_length: int = 1) -> str | None:
     if len(value) < min_length:
         return f"has {len(value)} characters, at least {min_length} are needed"
     return None
+
+
+def texts_to_hide(environment: t.Mapping[str, str]) -> set[str]:
+    """Return what of an environment must not be shown: every longer value, and the passwords inside of addresses."""
+    texts = {value for value in environment.values() if len(value) >= _LEAST_HIDDEN}
+    for value in environment.values():
+        if match := re.match(r"[a-z][a-z0-9+.-]*://[^:/@]*:([^@]*)@", value, re.IGNORECASE):
+            texts |= {text for text in (match[1], unquote(match[1])) if len(text) >= _LEAST_PASSWORD}
+    return texts
+
+
+def hide(text: str, secrets: t.Collection[str]) -> str:
+    """Return ``text`` with the secrets in it replaced, longer ones first: one may be part of another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return text
 
 
 def secret_problems(

@@ -19,12 +19,12 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ._download import DownloadError, download, verify
-from ._run_as import CommandError, clean_environment, run
+from ._run_as import CommandError, clean_environment, proxies, run
 from ._unpack import ArchiveError, unpack
 
 # --env-file, which keeps secrets out of process lists and PM2's dump, came with 20.6.
@@ -177,7 +177,7 @@ class Toolchain:
         manifest = {"private": True, "dependencies": wanted.packages()}
         (stage / "package.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         _npm_install(stage, installer, install)
-        _keep_others_from_writing(stage)
+        _take_over(stage)
         _link_tools(stage, wanted)
 
     def _activate(self, identifier: str) -> None:
@@ -264,7 +264,7 @@ def _npm_install(stage: Path, installer: list[str | Path], install: Install) -> 
         "npm_config_fetch_timeout": "30000",
         "npm_config_registry": install.registry,
         "npm_config_update_notifier": "false",
-    } | _proxies(os.environ)
+    } | proxies(os.environ)
     # No package's install script is needed: the binaries are whole packages, so none is run as root.
     options = ["install", "--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
     environment = clean_environment(cache, Path(installer[0]).parent, extra)
@@ -272,18 +272,13 @@ def _npm_install(stage: Path, installer: list[str | Path], install: Install) -> 
     shutil.rmtree(cache)
 
 
-def _keep_others_from_writing(stage: Path) -> None:
-    """Some packages are published with files that all may write, and an older npm unpacks them so."""
+def _take_over(stage: Path) -> None:
+    """Make all files the installing user's, for nobody else to write: npm 9 keeps the modes and owners of packages."""
     for path in stage.rglob("*"):
+        os.chown(path, os.geteuid(), os.getegid(), follow_symlinks=False)
         mode = path.lstat().st_mode
         if mode & 0o022 and not stat.S_ISLNK(mode):
             path.chmod(stat.S_IMODE(mode) & ~0o022)
-
-
-def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """The play's proxy settings, which are the only part of the caller's environment that an install needs."""
-    names = ("http_proxy", "https_proxy", "no_proxy")
-    return {name: environment.get(name) or environment.get(name.upper(), "") for name in names}
 
 
 def _link_tools(stage: Path, wanted: Wanted) -> None:

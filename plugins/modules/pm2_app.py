@@ -13,7 +13,8 @@ author: workbot.stability contributors (@workbot)
 description:
   - Compares every declared field with the live processes of a PM2 daemon and takes the mildest steps that reach the
     declared state. These are nothing, scale, reload, restart of dead processes, or delete and start.
-  - Writes the ecosystem file itself, so that boot and change read one declaration.
+  - Writes the ecosystem file itself, so that boot and change read one declaration. The saved process list
+    (C(dump.pm2)) is written only when it differs, with mode 0600.
   - PM2 answers success for apps that die at once. This module waits until every process has stayed up, and fails with
     the last lines of the app's error log otherwise.
   - Runs C(pm2) as the service's user in an environment of its own. Nothing of the caller's shell reaches the processes,
@@ -235,6 +236,9 @@ options:
     type: list
     elements: path
     default: []
+  secrets_file:
+    description: Environment file (dotenv) whose values are hidden where the apps' logs are quoted.
+    type: path
   state:
     description: V(absent) removes the apps named in O(apps), whose other fields do not matter then.
     type: str
@@ -257,8 +261,6 @@ options:
     description: Seconds that one C(pm2) command may take.
     type: float
     default: 120
-notes:
-  - The saved process list (C(dump.pm2)) is written only when it differs, with mode 0600.
 """
 
 EXAMPLES = r"""
@@ -333,8 +335,10 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._dotenv import read
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_app import MODULE_OPTIONS, Outcome, Request, run
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Client, Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._secrets import hide, texts_to_hide
 
 
 def write_config(module: AnsibleModule, path: Path, content: str) -> bool:
@@ -376,20 +380,20 @@ def converge(module: AnsibleModule) -> Outcome:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=MODULE_OPTIONS,
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=MODULE_OPTIONS, supports_check_mode=True)
+    hidden = texts_to_hide(read(module.params["secrets_file"]))
     try:
         outcome = converge(module)
     except (Pm2Error, OSError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=hide(str(error), hidden))
     if outcome.outdated_daemon:
         module.warn(
             "the PM2 daemon, and so every cluster worker, runs under another Node.js than the one installed now;"
             " it takes effect when the daemon is restarted"
         )
-    module.exit_json(diff=outcome.diff(Path(module.params["config_file"])), **outcome.report())
+    report = outcome.report()
+    report["log_lines"] = [hide(line, hidden) for line in report["log_lines"]]
+    module.exit_json(diff=outcome.diff(Path(module.params["config_file"])), **report)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ GOOD: dict[str, t.Any] = {
     "service_database_password": "p4ss-W0rd/of:the@db",
     "service_required_secrets": ["JWT_SECRET"],
     "service_secrets": {"JWT_SECRET": SECRET},
-    "release_directory": "/usr",
+    "release_directory": str(Path(__file__).parents[4] / "examples/workbot"),
 }
 HOSTS: dict[str, dict[str, t.Any]] = {
     "good": {},
@@ -36,6 +36,8 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "misspelled": {"service_databse_name": "x", "serivce_mode": "production"},
     "types": {"service_websocket_heartbeat": "abc", "service_mode": "prod", "service_name": ["x"]},
     "sizes": {"service_heap_limit": "1.5G", "service_memory_restart_limit": "-1"},
+    "numbers": {"service_instances": 0, "service_pool_max": -1, "nginx_port": 70000, "service_database_port": 0},
+    "unsafe": {"service_name": "../x"},
     "undefined": {"service_log_directory": "/var/log/{{ nowhere }}"},
     "reserved": {"service_name": "nginx", "service_log_directory": "/var/log"},
     "weak": {"service_secrets": {"JWT_SECRET": "hunter2-hunter2"}, "service_database_password": "changeme"},
@@ -44,7 +46,7 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "quotes": {"service_secrets": {"JWT_SECRET": SECRET + "'`\""}},
     "twice": {"service_environment": {"JWT_SECRET": "x", "PORT": 80}},
     "starter": {"pm2_script": "node_modules/.bin/tsx"},
-    "forked": {"pm2_exec_mode": "fork", "pm2_instances": 3},
+    "forked": {"pm2_exec_mode": "fork", "service_instances": 3},
     "sourceless": {"release_directory": ""},
     "nowhere": {"release_directory": "/nowhere"},
     "two_sources": {"release_archive": "https://example.org/app.tar.gz", "release_checksum": "sha256:" + "0" * 64},
@@ -130,6 +132,13 @@ LINES = {
         "service_heap_limit = 1.5G (sizes, inventory.json): expected a whole number followed by K, M or G",
         "service_memory_restart_limit = -1 (sizes, inventory.json): expected a whole number followed by K, M or G",
     ],
+    "numbers": [
+        "service_instances = 0 (numbers, inventory.json): expected a whole number, 1 to 512, or max",
+        "service_pool_max = -1 (numbers, inventory.json): expected a whole number, 1 to 10000, or auto",
+        "nginx_port = 70000 (numbers, inventory.json): expected a port, 1 to 65535",
+        "service_database_port = 0 (numbers, inventory.json): expected a port, 1 to 65535",
+    ],
+    "unsafe": ["service_name = ../x (unsafe, inventory.json): expected 1 to 31 lower-case letters, digits and dashes"],
     "undefined": ["service_log_directory (undefined, inventory.json): can't be templated: 'nowhere' is undefined"],
     "reserved": ["service_name = nginx (reserved,", "service_log_directory = /var/log (reserved,"],
     "weak": [
@@ -141,10 +150,10 @@ LINES = {
     "quotes": ["service_secrets.JWT_SECRET (quotes"],
     "twice": ["service_environment.PORT (twice", "service_environment.JWT_SECRET (twice"],
     "starter": ["pm2_script = node_modules/.bin/tsx (starter, inventory.json): only starts another process"],
-    "forked": ["only cluster workers can share the service's socket, and pm2_instances is 3"],
+    "forked": ["only cluster workers can share the service's socket, and the plan has 3 instances"],
     "sourceless": ["neither release_directory nor release_archive names the source"],
     "nowhere": ["release_directory = /nowhere (nowhere, inventory.json): expected a directory that exists"],
-    "two_sources": ["release_directory = /usr (two_sources, inventory.json): release_archive is set too"],
+    "two_sources": ["workbot (two_sources, inventory.json): release_archive is set too"],
     "unchecked": [
         'release_checksum = "" (unchecked): release_archive is fetched from the network and needs a checksum'
     ],

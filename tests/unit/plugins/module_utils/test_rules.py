@@ -20,6 +20,7 @@ GOOD: dict[str, list[t.Any]] = {
     "path": ["/srv/a", "/a..b", "/with space"],
     "duration": ["10s", "5m", "1h", "500ms", "0s"],
     "identifier": ["a", "_x1", "a" * 63],
+    "network": ["10.0.0.0/8", "127.0.0.1", "fd00::/8", "::1"],
     "url": ["http://127.0.0.1:8080/x", "https://example.org", "http://[::1]:80/"],
     "url_path": ["/", "/api/health", "/a?b".replace("?", "%3F")],
     "cron": ["0 * * * *", "*/5 0-6 1,15 * 7", "@daily"],
@@ -31,6 +32,7 @@ BAD: dict[str, list[t.Any]] = {
     "path": ["a/b", "/a/../b", "/", "", "/a\nb", "//"],
     "duration": ["10", "s", "1.5s", "-1s", "10 s", ""],
     "identifier": ["", "a-b", "A", "1a", "a" * 64, 'a"b'],
+    "network": ["999.1.1.1", "10.0.0.1/8", "10.0.0.0/33", "localhost", "", "1.2.3"],
     "url": ["ftp://x", "http://", "example.org", "http://x:99999", "http://x y", "http://x;'", ""],
     "url_path": ["", "health", "/a b", "/a;\n", '/"', "/{", "/a#b"],
     "cron": [

@@ -9,7 +9,9 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._secrets import (
     environment_problems,
     environment_text,
+    hide,
     secret_problems,
+    texts_to_hide,
     weakness,
 )
 from hypothesis import given
@@ -75,3 +77,10 @@ def test_what_an_environment_can_not_hold() -> None:
 def test_the_text_of_a_value() -> None:
     assert [environment_text(value) for value in (True, False, 1, 1.5, "x")] == ["true", "false", "1", "1.5", "x"]
     assert environment_text({}) is None
+
+
+def test_what_an_environment_holds_is_hidden_in_a_text() -> None:
+    environment = {"DATABASE_URL": "postgresql://u:p%40ss@db/x", "JWT_SECRET": "k3J9xQ2mV7pL", "DB_POOL_MAX": "20"}
+    hidden = texts_to_hide(environment)
+    assert hide("p@ss p%40ss k3J9xQ2mV7pL 20", hidden) == "******** ******** ******** 20"
+    assert hide("input: 'postgresql://u:p%40ss@db/x'", hidden) == "input: '********'"
