@@ -28,7 +28,7 @@ site: $(READY) ## A local Debian host with the whole service on it, at http://12
 
 .PHONY: clean-site
 clean-site: $(READY) ## Remove the host that `make site` made
-	@ansible-playbook -i inventories/local molecule/default/destroy.yml
+	@tools/clean site
 
 .PHONY: test
 test: lint unit check-project example molecule ## All tests: what CI runs

@@ -1,8 +1,16 @@
 # shellcheck shell=bash
-# What the tools share: the root of the checkout, words for the person who watches, and the rights for podman and apt.
+# What the tools share: the root of the checkout, words for the person who watches, the rights for podman and apt, and
+# the certificate authorities for pip and npm.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export root
+
+# pip, npm and pnpm bring certificate authorities of their own. Behind a company proxy they need those of the system.
+authorities=/etc/ssl/certs/ca-certificates.crt
+if [ -s "$authorities" ]; then
+    export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-$authorities} PIP_CERT=${PIP_CERT:-$authorities}
+    export SSL_CERT_FILE=${SSL_CERT_FILE:-$authorities} REQUESTS_CA_BUNDLE=${REQUESTS_CA_BUNDLE:-$authorities}
+fi
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -11,13 +19,28 @@ die() {
     exit 1
 }
 
-# Runs a command as root: apt and the containers with systemd need it.
+# Runs a command as root: apt and the containers with systemd need it. sudo forgets the environment, and with it a proxy.
 as_root() {
+    local kept=() name
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
     elif command -v sudo >/dev/null; then
-        sudo "$@"
+        for name in http_proxy https_proxy no_proxy PODMAN_IGNORE_CGROUPSV1_WARNING; do
+            [ -z "${!name:-}" ] || kept+=("$name=${!name}")
+        done
+        sudo env "${kept[@]}" "$@"
     else
         die "this needs root: $*. Run it as root, or install sudo."
     fi
+}
+
+# Runs a playbook that makes or removes hosts as root. Ansible asks for sudo's password itself where one is needed; one
+# that sudo remembers is no help to it.
+playbook_as_root() {
+    local ask=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "this needs root: run it as root, or install sudo."
+        sudo -k -n true 2>/dev/null || ask=(--ask-become-pass)
+    fi
+    "$root/.venv/bin/ansible-playbook" "${ask[@]}" "$@"
 }

@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
         return outcome
 
     def _send(self, source: _Source, found: Identified, task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(dir=constants.config.get_config_value("DEFAULT_LOCAL_TMP")) as local:
+        with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as local:
             archive = source.packed(Path(local, "release.tar.gz"))
             remote = self._make_tmp_path()
             try:

@@ -7,21 +7,43 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
-from house import COLLECTION, ROOT, playbooks
+from house import COLLECTION, ROOT, playbooks, tracked
 
-# What belongs to a checkout: tests, the reference service, local hosts and whatever tools leave behind.
-CHECKOUT_ONLY = re.compile(
-    r"^(tests|molecule|inventories|examples|benchmarks|tools|\.[^/]+)(/|$)"
-    r"|(^|/)(__pycache__|node_modules|\.[\w-]*cache|\.venv|venv|\.git|\.ansible)(/|$)"
-    r"|\.(pyc|tar\.gz|log|retry|swp)$|(^|/)(Makefile|ansible\.cfg|conftest\.py|pyproject\.toml|requirements[\w.-]*)$"
+# What users get. All else is a checkout's: tests, the reference service, inventories with vaults, leavings of tools.
+PUBLISHED = re.compile(
+    r"^((docs|meta|playbooks|plugins|roles)/.+|changelogs/(changelog|config)\.yaml|\w+\.md|README\.zh-CN\.md|LICENSE)$"
 )
-NEEDED = ("README.md", "LICENSE", "CHANGELOG.md", "meta/runtime.yml", "playbooks/site.yml")
+MADE_BY_BUILD = {"FILES.json", "MANIFEST.json"}
+# What people keep in a checkout that git ignores, or that they have not committed.
+KEPT_BY_PEOPLE = (
+    "inventory/hosts.yml",
+    "inventory/group_vars/app/main.yml",
+    "inventory/group_vars/app/vault.yml",
+    "inventories/shop/.secrets/password",
+    "playbooks/group_vars/app.yml",
+    "playbooks/host_vars/shop1/vault.yml",
+    "group_vars/app.yml",
+    "host_vars/shop1.yml",
+    "hosts.yml",
+    "vault.yml",
+    "secrets.yml",
+    ".vault-password",
+    "company-ca.pem",
+    "node_modules/pg/index.js",
+    "roles/pm2/files/node_modules/pg/index.js",
+    "collections/ansible_collections/other/thing/README.md",
+    "plugins/modules/__pycache__/a.cpython-313.pyc",
+    ".venv/bin/python",
+    "run.log",
+    "workbot-stability-0.0.1.tar.gz",
+)
 
 
 def bin_path(name: str) -> Path:
@@ -29,23 +51,38 @@ def bin_path(name: str) -> Path:
     return Path(sys.executable).with_name(name)
 
 
-def contents_problems(names: list[str]) -> list[str]:
-    """What a tarball has that it should not (whole folders are named once), and what it lacks."""
-    found = {name[: match.end()] for name in names if (match := CHECKOUT_ONLY.search(name))}
-    return [f"has {name}" for name in sorted(found)] + [f"lacks {name}" for name in NEEDED if name not in names]
+def published() -> set[str]:
+    names = {path.relative_to(ROOT).as_posix() for path in tracked(ROOT)}
+    return {name for name in names if PUBLISHED.match(name)}
 
 
-@pytest.fixture(scope="module")
-def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tarball")
+def contents_problems(names: set[str]) -> list[str]:
+    """What a tarball has that it should not, and what it lacks."""
+    names = names - MADE_BY_BUILD
+    return [f"has {name}" for name in sorted(names - published())] + [
+        f"lacks {name}" for name in sorted(published() - names)
+    ]
+
+
+def build(root: Path, folder: Path) -> Path:
     subprocess.run(
         [bin_path("ansible-galaxy"), "collection", "build", "--output-path", folder],
-        cwd=ROOT,
+        cwd=root,
         check=True,
         capture_output=True,
     )
     (built,) = folder.glob("*.tar.gz")
     return built
+
+
+def contents(tarball: Path) -> set[str]:
+    with tarfile.open(tarball) as archive:
+        return {member.name for member in archive.getmembers() if member.isfile()}
+
+
+@pytest.fixture(scope="module")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(ROOT, tmp_path_factory.mktemp("tarball"))
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +110,21 @@ def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_tarball_has_only_what_users_need(tarball: Path) -> None:
-    with tarfile.open(tarball) as archive:
-        problems = contents_problems([member.name for member in archive.getmembers() if member.isfile()])
+def test_tarball_has_what_users_need_and_nothing_else(tarball: Path) -> None:
+    problems = contents_problems(contents(tarball))
+    assert not problems, "\n" + "\n".join(problems)
+
+
+def test_tarball_takes_nothing_that_people_keep(tmp_path: Path) -> None:
+    for path in tracked(ROOT):
+        copy = tmp_path / "checkout" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    for name in KEPT_BY_PEOPLE:
+        kept = tmp_path / "checkout" / name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text("private", encoding="utf-8")
+    problems = contents_problems(contents(build(tmp_path / "checkout", tmp_path / "out")))
     assert not problems, "\n" + "\n".join(problems)
 
 
@@ -97,23 +146,13 @@ def test_playbook_runs_by_its_collection_name(installed: Path, name: str) -> Non
     assert f"{COLLECTION}.service : " in run.stdout
 
 
-@pytest.mark.parametrize(
-    ("name", "part"),
-    [
-        ("tests/unit/test_a.py", "tests/"),
-        ("molecule/site/converge.yml", "molecule/"),
-        ("inventories/local/group_vars/app.yml", "inventories/"),
-        ("examples/workbot/src/server.ts", "examples/"),
-        ("plugins/node_modules/pg/index.js", "plugins/node_modules/"),
-        ("plugins/modules/__pycache__/a.cpython-313.pyc", "plugins/modules/__pycache__/"),
-        (".venv/bin/python", ".venv/"),
-        ("plugins/.ruff_cache/a", "plugins/.ruff_cache/"),
-        ("workbot-stability-0.1.0.tar.gz", "workbot-stability-0.1.0.tar.gz"),
-    ],
-)
-def test_contents_problems_sees(name: str, part: str) -> None:
-    assert contents_problems([*NEEDED, name]) == [f"has {part}"]
+def test_contents_problems_sees_what_is_too_much() -> None:
+    assert contents_problems(published() | {"inventory/group_vars/app/vault.yml"}) == [
+        "has inventory/group_vars/app/vault.yml"
+    ]
 
 
-def test_contents_problems_misses_what_is_needed() -> None:
-    assert contents_problems(list(NEEDED[1:])) == ["lacks README.md"]
+def test_contents_problems_sees_what_is_missing() -> None:
+    assert contents_problems(published() - {"plugins/module_utils/_secrets.py"}) == [
+        "lacks plugins/module_utils/_secrets.py"
+    ]
