@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SECRET } from './support.ts';
 
 const loader = import.meta.resolve('tsx');
@@ -46,17 +47,27 @@ function get(socketPath: string, path: string): Promise<{ status: number; body: 
   });
 }
 
+/** Resolves once the process answers nothing any more: its event loop is busy. */
+async function busy(socketPath: string): Promise<void> {
+  const unanswered = async () => {
+    const answer = get(socketPath, '/').then(() => false);
+    answer.catch(() => undefined);
+    return Promise.race([answer, sleep(200, true)]);
+  };
+  while (!(await unanswered()));
+}
+
 test('it tells ready, serves on its socket and at SIGINT finishes what it began', async (t) => {
   const { child, socket, output } = start(t, { NODE_ENV: 'production', WORKBOT_FAULTS: '1' });
   await ready(child);
   assert.equal(JSON.parse((await get(socket, '/api/health')).body).environment, 'production');
   // The event loop is busy when the signal comes: the answer must still arrive.
   const answer = new Promise<number>((resolve, reject) => {
-    request({ socketPath: socket, path: '/faults/block?ms=1000', method: 'POST' }, (response) => {
+    request({ socketPath: socket, path: '/faults/block?ms=3000', method: 'POST' }, (response) => {
       resolve(response.statusCode!);
     }).on('error', reject).end();
   });
-  await new Promise((resolve) => setTimeout(resolve, 400));
+  await busy(socket);
   child.kill('SIGINT');
   const exit = once(child, 'exit');
   assert.equal(await answer, 200);
@@ -71,11 +82,11 @@ test('a request that takes too long does not hold up the stop for ever', async (
   const { child, socket, output } = start(t, { STOP_TIMEOUT_MS: '200' });
   await ready(child);
   // A request whose body never ends.
-  const headers = { 'content-type': 'application/json', 'content-length': 10 };
+  const headers = { 'content-type': 'application/json', 'content-length': 10, expect: '100-continue' };
   const stuck = request({ socketPath: socket, path: '/api/sessions', method: 'POST', headers });
   stuck.on('error', () => undefined);
   stuck.write('{');
-  await new Promise((resolve) => setTimeout(resolve, 400));
+  await once(stuck, 'continue');
   child.kill('SIGTERM');
   assert.deepEqual(await once(child, 'exit'), [1, null]);
   assert.match(output(), /stopped by the time limit/);

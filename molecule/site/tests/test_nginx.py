@@ -64,7 +64,7 @@ def refusal(content: str) -> str:
 
 def configuration(host: Any) -> str:
     """Every file and link below /etc/nginx, with its content."""
-    command = "cd /etc/nginx && find . -type f -exec sha256sum {} + -o -type l -printf '%%p -> %%l\\n' | sort"
+    command = "cd /etc/nginx && find . -type f -exec sha256sum {} + -o -type l -printf '%p -> %l\\n' | sort"
     return str(host.check_output(command))
 
 

@@ -18,7 +18,7 @@ ENVIRONMENT = "/srv/workbot/config/environment"
 # secret itself. Both forms of the password count, as it is and percent-encoded in the URL.
 SEARCH = textwrap.dedent(
     """
-    import json, os, pathlib, re, stat, subprocess, sys, urllib.parse
+    import json, os, pathlib, pwd, re, stat, subprocess, sys, urllib.parse
     text = pathlib.Path("/srv/workbot/config/environment").read_text()
     url = re.search("^DATABASE_URL=.*?://[^:]+:([^@]+)@", text, re.M)[1]
     token = re.search("^JWT_SECRET=(.*)$", text, re.M)[1].strip("'`\\"")
@@ -46,9 +46,26 @@ SEARCH = textwrap.dedent(
                 if stat.S_ISREG(found.st_mode) and found.st_size < 32 << 20:
                     yield path, found
 
-    def processes(name):
-        for path in pathlib.Path("/proc").glob("[0-9]*/" + name):
+    def command_lines():
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             if path.parent.name != str(os.getpid()) and has(read(path)):
+                yield str(path)
+
+    def environments():
+        # root in a container may not look into another user's process; the user itself may
+        for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+            try:
+                user = pwd.getpwuid(path.stat().st_uid)
+                done = subprocess.run(
+                    ["cat", str(path)], user=user.pw_uid, group=user.pw_gid, extra_groups=[], capture_output=True
+                )
+                # Exists as long as the process does. Sessions of SSH show theirs to nobody.
+                unread = done.returncode and path.exists() and user.pw_name in ("workbot", "postgres", "www-data")
+            except OSError:  # it has just ended
+                continue
+            if unread:
+                yield "not readable: " + str(path)
+            elif has(done.stdout) and path.parent.name != str(os.getpid()):
                 yield str(path)
 
     def world_readable():
@@ -64,8 +81,8 @@ SEARCH = textwrap.dedent(
     places = {
         "control": lambda: below("/srv/workbot/config"),
         "world_readable": world_readable,
-        "command_lines": lambda: list(processes("cmdline")),
-        "environments": lambda: list(processes("environ")),
+        "command_lines": lambda: list(command_lines()),
+        "environments": lambda: list(environments()),
         "pm2": lambda: below("/srv/workbot/home"),
         "logs": lambda: below("/var/log"),
         "units": lambda: below("/etc/systemd", "/run/systemd"),
@@ -119,6 +136,17 @@ def test_nobody_else_reads_the_environment(host: Any) -> None:
 
 def test_the_search_finds_the_secrets_where_they_belong(host: Any) -> None:
     assert json.loads(host.check_output("python3 -c %s control", SEARCH)) == [ENVIRONMENT]
+
+
+@pytest.mark.parametrize("user", ["workbot", "postgres", "www-data"])
+def test_the_search_finds_a_secret_in_the_environment_of_a_process(host: Any, user: str) -> None:
+    properties = f"--property=User={user} --property=EnvironmentFile={ENVIRONMENT}"
+    host.check_output(f"systemd-run --quiet --unit=molecule-leak {properties} sleep 60")
+    try:
+        pid = host.check_output("systemctl show --property=MainPID --value molecule-leak")
+        assert json.loads(host.check_output("python3 -c %s environments", SEARCH)) == [f"/proc/{pid}/environ"]
+    finally:
+        host.check_output("systemctl stop molecule-leak")
 
 
 @pytest.mark.parametrize(

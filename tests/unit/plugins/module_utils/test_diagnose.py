@@ -135,7 +135,7 @@ def test_a_check_that_hangs_or_fails_is_a_finding(
     config["timeout"] = 0.2
 
     def hang(_context: Context) -> list[Finding]:
-        time.sleep(1)
+        time.sleep(30)
         return []
 
     def fail(_context: Context) -> list[Finding]:
@@ -143,7 +143,7 @@ def test_a_check_that_hangs_or_fails_is_a_finding(
 
     started = time.monotonic()
     findings = run_checks({"hang": hang, "fail": fail, "disk": host.check_disk}, context_at(0))
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 10
     assert [finding.status for finding in findings[:2]] == [CRITICAL, CRITICAL]
     assert statuses(findings[2:])[f"disk.{config['disk']['paths'][0]}"] == OK
     assert SECRET not in repr(findings)
