@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._deployer import deployer
 from ..module_utils._download import DownloadError
+from ..module_utils._git import GitError, Repository
 from ..module_utils._release_source import (
     Entry,
     Identified,
@@ -29,6 +34,8 @@ from ..module_utils._release_source import (
 )
 
 _MODULE = "workbot.stability.release"
+# What only the controller needs; the key's path and the repository are not the host's business.
+_OWN_OPTIONS = ("git_url", "git_ref", "git_key")
 
 
 class ActionModule(ActionBase):
@@ -40,56 +47,88 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         try:
-            source = _Source(self._task.args, self._loader.path_dwim)
-            found = source.identified()
-            module = self._module(found, source.address, task_vars)
-            if module.get("source_needed"):
-                module = self._send(source, found, task_vars)
-        except (SourceError, DownloadError) as error:
+            with self._key() as key:
+                source = _Source(self._task.args, self._loader.path_dwim, key)
+                found = source.identified()
+                module = self._module(source, found, source.address, task_vars)
+                if module.get("source_needed"):
+                    module = self._send(source, found, task_vars)
+        except (SourceError, DownloadError, GitError) as error:
             raise AnsibleActionFail(str(error)) from error
         result.update(module)
         return result
 
-    def _module(self, found: Identified, archive: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        arguments = self._task.args | {
-            "source": {"id": found.identifier, "digest": found.digest, "archive": archive},
+    @contextmanager
+    def _key(self) -> Iterator[str]:
+        """The deploy key's file; one that ansible-vault encrypted is there in plain text only meanwhile."""
+        key = self._task.args.get("git_key") or ""
+        if not key:
+            yield ""
+            return
+        path = self._loader.path_dwim(key)
+        if not Path(path).is_file():
+            raise SourceError(f"release_git_key {path} is no file on the controller.")
+        plain = self._loader.get_real_file(path)
+        try:
+            yield plain
+        finally:
+            self._loader.cleanup_tmp_file(plain)
+
+    def _module(
+        self, source: _Source, found: Identified, archive: str, task_vars: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        arguments = {name: value for name, value in self._task.args.items() if name not in _OWN_OPTIONS}
+        arguments["deployer"] = deployer(os.environ)
+        arguments["source"] = {
+            "id": found.identifier,
+            "digest": found.digest,
+            "archive": archive,
+            "commit": source.commit,
         }
         outcome: dict[str, Any] = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
         return outcome
 
     def _send(self, source: _Source, found: Identified, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as local:
-            archive = source.packed(Path(local, "release.tar.gz"))
+            archive = source.packed(Path(local))
             remote = self._make_tmp_path()
             try:
                 path = self._connection._shell.join_path(remote, "release.tar.gz")
                 self._transfer_file(str(archive), path)
-                return self._module(found, path, task_vars)
+                return self._module(source, found, path, task_vars)
             finally:
                 self._remove_tmp_path(remote, force=True)
 
 
 class _Source:
-    """The source that the task's options name."""
+    """The source that the task's options name. key is the file of the deploy key, "" for none."""
 
-    def __init__(self, options: dict[str, Any], locate: Any) -> None:
+    def __init__(self, options: dict[str, Any], locate: Any, key: str = "") -> None:
         self._options = options
-        directory, archive = options.get("directory") or "", options.get("archive") or ""
-        if bool(directory) == bool(archive):
-            given = "both are set" if directory else "neither is set"
-            raise SourceError(f"Exactly one of release_directory and release_archive is needed; {given}.")
-        if options.get("checksum") and directory:
-            raise SourceError("release_checksum belongs to release_archive; a directory has none.")
+        given = {name: value for name in ("directory", "archive", "git_url") if (value := options.get(name))}
+        if len(given) != 1:
+            found = " and ".join(f"release_{name}" for name in given) or "none"
+            raise SourceError(
+                f"Exactly one of release_directory, release_archive and release_git_url is needed; set: {found}."
+            )
+        archive = given.get("archive", "")
+        if options.get("checksum") and not archive:
+            raise SourceError("release_checksum belongs to release_archive; another source has none.")
         self.address = archive if archive.startswith("https://") else ""
-        self._directory = Path(locate(directory)) if directory else None
-        self._archive = None if self.address or directory else Path(locate(archive))
+        self.commit = ""
+        self._directory = Path(locate(given["directory"])) if "directory" in given else None
+        self._archive = Path(locate(archive)) if archive and not self.address else None
+        self._repository = Repository(given["git_url"], key, self._timeout()) if "git_url" in given else None
         self._entries: list[Entry] = []
         self._content = ""
 
     def identified(self) -> Identified:
-        """Name and digest; reads the whole source."""
+        """Name and digest; reads the whole source, but of a repository only which commit is meant."""
         checksum = self._options.get("checksum") or ""
-        if self._directory:
+        if self._repository:
+            self.commit = self._repository.commit(self._options.get("git_ref") or "HEAD")
+            self._content = f"git {self.commit}"
+        elif self._directory:
             self._entries = entries(self._directory, self._excluded())
             self._content = tree_digest(self._entries)
         elif self._archive:
@@ -98,25 +137,32 @@ class _Source:
             self._content = address_digest(self.address, checksum)
         return identify(self._content, self._shaping(), self._options.get("version") or "")
 
-    def packed(self, target: Path) -> Path:
-        """Path of the archive to send."""
+    def packed(self, directory: Path) -> Path:
+        """Path of the archive to send; directory is empty and for all that is needed for it."""
+        if self._repository:
+            return self._repository.pack(self.commit, directory)
         if self._archive:
             return self._archive
-        pack(self._entries, target, self._content)
-        return target
+        pack(self._entries, directory / "release.tar.gz", self._content)
+        return directory / "release.tar.gz"
 
     def _shaping(self) -> dict[str, object]:
         """The options that shape what is on disk in the end: another value is another release."""
         environment = self._options.get("build_environment") or {}
+        hooks = {name: self._options.get(name) for name in ("before_build", "after_build")}
         return {
             "build": self._flag("build", True),
             "build_script": self._options.get("build_script", "build"),
             "build_environment": {str(name): str(value) for name, value in environment.items()},
             "writable": self._flag("writable", False),
+            **{name: commands for name, commands in hooks.items() if commands},
         }
 
     def _flag(self, name: str, default: bool) -> bool:
         return bool(boolean(self._options.get(name, default)))
+
+    def _timeout(self) -> int:
+        return int(self._options.get("build_timeout") or 900)
 
     def _excluded(self) -> list[str]:
         patterns = list(self._options.get("exclude") or [])

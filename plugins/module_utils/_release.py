@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
+import re
 import shutil
 import stat
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from ._run_as import Identity
@@ -34,20 +33,23 @@ class ReleaseError(Exception):
 
 @dataclass(frozen=True)
 class Release:
-    """What the mark says: name, digest of source and build settings, seconds since the epoch, package manager."""
+    """What the mark says. created is in seconds since the epoch; what is not known, or does not apply, is ""."""
 
     id: str
-    digest: str
+    digest: str  # of source and build settings
     created: float
     package_manager: str
+    node_abi: str = ""  # what it was built for: a release that was not built here has none
+    commit: str = ""  # of a git source
 
 
 class Releases:
-    """All releases below one directory."""
+    """All releases below one directory; those that the links name (to a release or its socket) are never removed."""
 
-    def __init__(self, directory: Path, active_link: Path) -> None:
+    def __init__(self, directory: Path, active_link: Path, links: Sequence[Path] = ()) -> None:
         self.directory = directory
         self.active_link = active_link
+        self.links = links
 
     def path(self, identifier: str) -> Path:
         """Directory of a release."""
@@ -60,7 +62,9 @@ class Releases:
             # Only root's mark counts: the source may hold such a file, and a build may write one.
             if path.lstat().st_uid != 0:
                 return None
-            return Release(**json.loads(path.read_text(encoding="utf-8")))
+            mark = json.loads(path.read_text(encoding="utf-8"))
+            # Another version of this collection may know more or less of a release.
+            return Release(**{field.name: mark[field.name] for field in fields(Release) if field.name in mark})
         except (OSError, ValueError, TypeError):
             return None
 
@@ -75,48 +79,35 @@ class Releases:
 
     def active(self) -> str:
         """Identifier of the release whose socket the active link points to, "" when none is."""
-        try:
-            return self.active_link.readlink().name.removesuffix(".sock")
-        except OSError:
-            return ""
+        return _named_by(self.active_link)
+
+    def protected(self) -> set[str]:
+        """Identifiers that the links name: what runs, or may have to run again at once."""
+        return {name for link in (self.active_link, *self.links) if (name := _named_by(link))}
 
     def surplus(self, keep: int, wanted: str) -> list[str]:
-        """Releases beyond the newest `keep`, never the wanted, the active, or the one made before the active."""
+        """Releases beyond the newest `keep`, never the wanted one or one that a link names."""
         known = [release.id for release in self.all()]
         if wanted not in known:
             known.insert(0, wanted)
-        active = self.active()
-        protected = {wanted, active, *_before(known, active or wanted)}
-        return [name for name in known[keep:] if name not in protected]
+        return [name for name in known[keep:] if name not in {wanted, *self.protected()}]
 
     def leftovers(self) -> list[str]:
-        """Directories that no release is: interrupted builds and removals."""
-        with contextlib.suppress(FileNotFoundError):
-            names = [entry.name for entry in os.scandir(self.directory) if entry.is_dir(follow_symlinks=False)]
-            return sorted(name for name in names if name.startswith(".") or not self.get(name))
-        return []
+        """What no release is: interrupted downloads, builds and removals."""
+        try:
+            paths = list(self.directory.iterdir())
+        except FileNotFoundError:
+            return []
+        hidden = {path.name for path in paths if path.name.startswith(".")}
+        # What a link names may be running, whatever became of its mark.
+        unmarked = {path.name for path in paths if path.is_dir() and not self.get(path.name)} - self.protected()
+        return sorted(hidden | unmarked)
 
     def remove(self, identifier: str) -> None:
         """Remove a release: out of sight first, so that a killed removal leaves no half release that looks whole."""
         trash = self.path(f".removed-{os.getpid()}-{identifier.lstrip('.')}")
         self.path(identifier).rename(trash)
-        shutil.rmtree(trash)
-
-    @contextlib.contextmanager
-    def lock(self, identifier: str) -> Iterator[int]:
-        """Keep other runs away; the descriptor that holds the lock. Raises ReleaseError saying who has it."""
-        with (self.directory / ".lock").open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise ReleaseError(f"Another run is at work: {file.read().strip() or 'it just began'}.") from None
-            who = os.environ.get("SUDO_USER", "root")
-            now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-            file.truncate(0)
-            file.write(f"release {identifier}, begun by {who} at {now}, process {os.getpid()}")
-            file.flush()
-            yield file.fileno()
+        _discard(trash)
 
     def mark(self, release: Release) -> None:
         """Declare the release whole. All its files reach the disk first: a power cut must not leave a marked half."""
@@ -161,19 +152,22 @@ def unlinked(release: Path, shared: Path, names: Sequence[str]) -> list[str]:
     return [name for name in names if _target(release / name) != shared / name]
 
 
-def explain(error: OSError, directory: Path) -> str:
+def explain(error: Exception, directory: Path) -> str:
     """A sentence for people; a full disk is named as such."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(directory).free // (1 << 20)
-        return f"The disk that holds {directory} is full ({free} MB free): nothing was left behind."
-    return str(error)
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not full and not re.search("ENOSPC|No space left on device", str(error)):
+        return str(error)
+    free = shutil.disk_usage(directory).free // (1 << 20)
+    sentence = f"The disk that holds {directory} is full ({free} MB free): nothing was left behind."
+    return sentence if full else f"{sentence} {error}"
 
 
-def _before(known: Sequence[str], identifier: str) -> Sequence[str]:
-    if identifier not in known:
-        return known[:1]
-    position = known.index(identifier) + 1
-    return known[position : position + 1]
+def _named_by(link: Path) -> str:
+    """`<id>` of a link to `<id>`, `<id>.sock` or `<id>+<n>.sock`; "" where there is no link."""
+    try:
+        return link.readlink().name.removesuffix(".sock").partition("+")[0]
+    except OSError:
+        return ""
 
 
 def _discard(path: Path) -> None:

@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ._run_as import Identity, clean_environment, proxies, run
+from ._dotenv import read
+from ._node import manifest
+from ._run_as import CommandError, Identity, clean_environment, proxies, run
+from ._secrets import hide, texts_to_hide
 
 # A release that lacks this script needs no building; any other script must be there when it is asked for.
 DEFAULT_SCRIPT = "build"
@@ -25,7 +27,10 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """How releases are built. timeout is in seconds and bounds all steps together, heap_limit_mb 0 is Node's own."""
+    """How releases are built. timeout is in seconds and bounds all steps together, heap_limit_mb 0 is Node's own.
+
+    before and after are commands around the build; they alone find the service's own environment, that of the file.
+    """
 
     bin_directory: Path
     script: str = DEFAULT_SCRIPT
@@ -34,6 +39,9 @@ class BuildSettings:
     heap_limit_mb: int = 0
     registry: str = ""
     ca_file: str = ""
+    before: Sequence[Sequence[str]] = ()
+    after: Sequence[Sequence[str]] = ()
+    environment_file: str = ""
 
     def variables(self) -> dict[str, str]:
         """Environment of the build beyond HOME and PATH; a variable that the user sets wins."""
@@ -85,32 +93,53 @@ def steps(manager: str, builds: bool) -> list[list[str]]:
 
 
 def build(directory: Path, identity: Identity, settings: BuildSettings, keep_open: Sequence[int] = ()) -> str:
-    """Build the release in directory as that user; the name of the package manager. Raises BuildError, CommandError."""
+    """Build the release in directory as that user; the name of the package manager.
+
+    Raises BuildError, CommandError, NodeError, and OSError where the environment file can't be read.
+    """
     manager = package_manager(directory)
     builds = _has_script(directory, settings.script)
-    environment = clean_environment(identity.home, settings.bin_directory, settings.variables())
     deadline = time.monotonic() + settings.timeout
-    for command in steps(manager, builds):
-        arguments = [*command[1:], settings.script] if command[1:] == ["run"] else command[1:]
+
+    def step(argv: Sequence[str | Path], more: Mapping[str, str]) -> None:
+        variables = settings.variables() | dict(more)
         run(
-            [settings.bin_directory / command[0], *arguments],
+            argv,
             cwd=directory,
-            environment=environment,
+            environment=clean_environment(identity.home, settings.bin_directory, variables),
             timeout=max(1, int(deadline - time.monotonic())),
             identity=identity,
             keep_open=keep_open,
         )
+
+    service = read(settings.environment_file)
+    _hooks("before_build", settings.before, step, service)
+    for command in steps(manager, builds):
+        arguments = [*command[1:], settings.script] if command[1:] == ["run"] else command[1:]
+        step([settings.bin_directory / command[0], *arguments], {})
+    _hooks("after_build", settings.after, step, service)
     return manager
 
 
+def _hooks(
+    title: str,
+    commands: Sequence[Sequence[str]],
+    step: Callable[[Sequence[str], Mapping[str, str]], None],
+    service: Mapping[str, str],
+) -> None:
+    """Run the user's commands; what they wrote is shown when one fails, but nothing of the service's environment."""
+    for command in commands:
+        try:
+            step(command, service)
+        except CommandError as error:
+            raise CommandError(f"{title}: {hide(str(error), texts_to_hide(service))}") from None
+
+
 def _has_script(directory: Path, script: str) -> bool:
-    try:
-        manifest = json.loads((directory / "package.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BuildError("The release has no package.json at its top.") from error
-    except ValueError as error:
-        raise BuildError(f"The release's package.json is no valid JSON: {error}") from error
-    scripts = manifest.get("scripts") if isinstance(manifest, dict) else None
+    package = manifest(directory)
+    if package is None:
+        raise BuildError("The release has no package.json at its top.")
+    scripts = package.get("scripts")
     known = sorted(scripts) if isinstance(scripts, dict) else []
     if script and script not in known and script != DEFAULT_SCRIPT:
         raise BuildError(f"package.json has no script {script!r}; it has: {', '.join(known) or 'none'}.")

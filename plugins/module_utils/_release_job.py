@@ -14,8 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._deploy_lock import deploy_lock, lock_path
 from ._download import download
-from ._release import Release, ReleaseError, Releases, link_shared, own, unlinked
+from ._node import node_abi, require_engine
+from ._release import MARK, Release, ReleaseError, Releases, link_shared, own, unlinked
 from ._release_build import BuildSettings, build
 from ._run_as import Identity
 from ._unpack import unpack
@@ -27,132 +29,167 @@ class SourceNeededError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the job did, or would do. before and after are identifiers of releases."""
+    """What the job did, or would do. before and after are identifiers of releases, swept are no releases."""
 
+    identifier: str
+    node_abi: str
     made: bool
     linked: list[str]
     pruned: list[str]
+    swept: list[str]
     before: list[str]
-    after: list[str]
 
     @property
     def changed(self) -> bool:
         """Whether anything differs from before."""
-        return self.made or bool(self.linked or self.pruned)
+        return self.made or bool(self.linked or self.pruned or self.swept)
+
+    @property
+    def after(self) -> list[str]:
+        """Identifiers of the releases that are there in the end."""
+        return [name for name in {*self.before, self.identifier} if name not in self.pruned]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the controller knows: the name that the release is to have, the digest of content and build settings.
+
+    archive is a path on this host, an https address, or "" when it was not sent yet; commit is that of a git source.
+    """
+
+    identifier: str
+    digest: str
+    archive: str
+    checksum: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One release as it must be. archive is a path on this host, an https address, or "" when it was not sent yet."""
+    """One release as it must be. who is the person or the CI job that deploys it."""
 
-    directory: Path
-    active_link: Path
+    releases: Releases
+    source: Source
     shared: Path
     shared_directories: Sequence[str]
     shared_files: Sequence[str]
     user: str
     group: str
-    identifier: str
-    digest: str
-    archive: str
-    checksum: str
     writable: bool
     keep: int
     build: BuildSettings
     builds: bool
-
-    @property
-    def releases(self) -> Releases:
-        """The releases on this host."""
-        return Releases(self.directory, self.active_link)
-
-    @property
-    def path(self) -> Path:
-        """Where the release is, or will be."""
-        return self.releases.path(self.identifier)
+    who: str
 
     def predict(self) -> Outcome:
         """What do() would do."""
-        made = not self._present()
-        pruned = self.releases.surplus(self.keep, self.identifier)
-        return self._outcome(made, self._unlinked(), pruned)
+        return self._plan(self._abi(required=False))
 
     def do(self) -> Outcome:
         """Make the host have the release.
 
-        Raises SourceNeededError, or ReleaseError, BuildError, CommandError, ArchiveError, DownloadError, OSError: then
-        neither the release nor any part of it is there.
+        Raises SourceNeededError, or ReleaseError, BuildError, NodeError, CommandError, ArchiveError, DownloadError,
+        DeployLockError, OSError: then neither the release nor any part of it is there.
         """
-        present, links = self._present(), self._unlinked()
-        pruned = self.releases.surplus(self.keep, self.identifier)
-        if present and not links and not pruned:
-            return self._outcome(False, [], [])
-        if not present and not self.archive:
-            raise SourceNeededError
-        if not self.directory.is_dir():
-            raise ReleaseError(f"{self.directory} is not there: the role service makes it.")
-        outcome = self._outcome(not present, links, pruned)
-        with self.releases.lock(self.identifier) as lock:
-            for name in self.releases.leftovers():
+        abi = self._abi(required=True)
+        plan = self._plan(abi)
+        if not plan.changed:
+            return plan
+        directory = self.releases.directory
+        if not directory.is_dir():
+            raise ReleaseError(f"{directory} is not there: the role service makes it.")
+        with deploy_lock(lock_path(directory), f"release {plan.identifier}", self.who) as lock:
+            # Again: what another run did, or left behind, until it gave up the lock.
+            plan = self._plan(abi)
+            if plan.made and not self.source.archive:
+                raise SourceNeededError
+            for name in plan.swept:
                 self.releases.remove(name)
-            if not self._present():
-                self._make(lock)
-            elif links:
-                self._link()
-            for name in pruned:
+            if plan.made:
+                self._make(plan.identifier, abi, lock)
+            elif plan.linked:
+                self._link(self.releases.path(plan.identifier))
+            for name in plan.pruned:
                 self.releases.remove(name)
-        return outcome
+        return plan
 
-    def _present(self) -> bool:
-        found = self.releases.get(self.identifier)
-        if found and found.digest != self.digest:
-            raise ReleaseError(
-                f"it is on the host already, made from another source or with other build settings (digest "
-                f"{found.digest[:12]}, now {self.digest[:12]}). Releases never change: choose another release_version."
-            )
-        return found is not None
+    def _abi(self, required: bool) -> str:
+        """What native addons are built for. A release that is not built here is the same under any Node.js."""
+        node = self.build.bin_directory / "node"
+        if not self.builds or not (required or node.exists()):
+            return ""
+        if not node.exists():
+            raise ReleaseError(f"{node} is not there: the role nodejs installs it.")
+        return node_abi(self.build.bin_directory)
 
-    def _unlinked(self) -> list[str]:
-        return unlinked(self.path, self.shared, [*self.shared_directories, *self.shared_files])
+    def _plan(self, abi: str) -> Outcome:
+        identifier, present = self._name(abi)
+        shared = [*self.shared_directories, *self.shared_files]
+        return Outcome(
+            identifier=identifier,
+            node_abi=abi,
+            made=not present,
+            linked=unlinked(self.releases.path(identifier), self.shared, shared),
+            pruned=self.releases.surplus(self.keep, identifier),
+            swept=self.releases.leftovers(),
+            before=[release.id for release in self.releases.all()],
+        )
 
-    def _outcome(self, made: bool, linked: list[str], pruned: list[str]) -> Outcome:
-        before = [release.id for release in self.releases.all()]
-        after = [name for name in {*before, self.identifier} if name not in pruned]
-        return Outcome(made, linked, pruned, before, after)
+    def _name(self, abi: str) -> tuple[str, bool]:
+        """Name of the release, and whether it is there: one that was built for another Node.js ABI is another one."""
+        name = self.source.identifier
+        names = [name, f"{name}-abi{abi}"] if abi else [name]
+        found = {candidate: self.releases.get(candidate) for candidate in names}
+        for candidate, release in found.items():
+            if release and release.digest != self.source.digest:
+                raise ReleaseError(
+                    f"it is on the host already, made from another source or with other build settings (digest "
+                    f"{release.digest[:12]}, now {self.source.digest[:12]}). Releases never change: choose another "
+                    "release_version."
+                )
+            if release and release.node_abi == abi:
+                return candidate, True
+        return next((candidate for candidate in names if not found[candidate]), names[-1]), False
 
-    def _make(self, lock: int) -> None:
+    def _make(self, identifier: str, abi: str, lock: int) -> None:
+        path = self.releases.path(identifier)
         user, group = self._identity()
+        if path.exists():
+            raise ReleaseError(f"{path} is in use, but is no whole release: {MARK} is gone. Choose another version.")
         try:
-            self.path.mkdir(0o750)
-            with self._fetched() as archive:
-                unpack(archive, self.path)
-            own(self.path, user.uid, group)
-            self._link()
-            manager = build(self.path, user, self.build, keep_open=[lock]) if self.builds else ""
+            path.mkdir(0o750)
+            with self._fetched(identifier) as archive:
+                unpack(archive, path)
+            own(path, user.uid, group)
+            require_engine(path, self.build.bin_directory)
+            self._link(path)
+            manager = build(path, user, self.build, keep_open=[lock]) if self.builds else ""
             # Again: a build that clears its output directory takes a link in it along.
-            self._link()
-            own(self.path, user.uid if self.writable else 0, group)
-            self.releases.mark(Release(self.identifier, self.digest, time.time(), manager))
+            self._link(path)
+            own(path, user.uid if self.writable else 0, group)
+            source = self.source
+            self.releases.mark(Release(identifier, source.digest, time.time(), manager, abi, source.commit))
         except BaseException:
-            shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
             raise
 
     @contextlib.contextmanager
-    def _fetched(self) -> Iterator[Path]:
-        if not self.archive.startswith("https://"):
-            yield Path(self.archive)
+    def _fetched(self, identifier: str) -> Iterator[Path]:
+        source = self.source
+        if not source.archive.startswith("https://"):
+            yield Path(source.archive)
             return
-        path = self.directory / f".{self.identifier}.archive"
+        path = self.releases.path(f".{identifier}.archive")
         try:
-            download(self.archive, path, self.checksum, self.build.timeout)
+            download(source.archive, path, source.checksum, self.build.timeout)
             yield path
         finally:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
-    def _link(self) -> None:
+    def _link(self, path: Path) -> None:
         user, _group = self._identity()
-        link_shared(self.path, self.shared, self.shared_directories, self.shared_files, user)
+        link_shared(path, self.shared, self.shared_directories, self.shared_files, user)
 
     def _identity(self) -> tuple[Identity, int]:
         try:

@@ -14,6 +14,8 @@ description:
   - A release gets its name from its content and from the settings that shape its build, so that an unchanged source
     is one quick round trip.
   - A run that fails leaves nothing behind. What a killed run leaves counts for nothing; the next run removes it.
+  - One run at a time works on a service. A second one fails at once and says who is at work since when.
+  - A release whose C(package.json) has an C(engines.node) that the host's Node.js does not satisfy is refused.
   - The files of a finished release belong to root and the service's group may read them, so that a service that was
     broken into cannot rewrite its own program; see O(writable).
   - It never decides which release is active.
@@ -36,7 +38,8 @@ options:
     type: path
     required: true
   directory:
-    description: The source, a directory on the controller. Exactly one of O(directory) and O(archive) is needed.
+    description:
+      - The source, a directory on the controller. Exactly one of O(directory), O(archive) and O(git_url) is needed.
     type: str
     default: ""
   exclude:
@@ -54,8 +57,30 @@ options:
     description: Checksum of O(archive), for example V(sha256:4e1f...). Required for an address.
     type: str
     default: ""
+  git_url:
+    description:
+      - The source, a git repository. The controller's git fetches one commit of it, so that the host needs neither git
+        nor a key. Neither O(git_url) nor O(git_key) reaches the host.
+      - Submodules and files in Git LFS are refused.
+    type: str
+    default: ""
+    version_added: 0.2.0
+  git_ref:
+    description: Branch, tag or whole commit id of O(git_url).
+    type: str
+    default: HEAD
+    version_added: 0.2.0
+  git_key:
+    description:
+      - Private key for O(git_url), a file on the controller, which ansible-vault may have encrypted. Empty for what
+        the user's own ssh settings and agent offer. The server's host key must be known.
+    type: str
+    default: ""
+    version_added: 0.2.0
   version:
-    description: Name of the release; empty for one that is derived from the content.
+    description:
+      - Name of the release; empty for one that is derived from the content. One that is there already, but built for
+        another Node.js ABI, is built again, and C(-abi<number>) is put behind its name.
     type: str
     default: ""
   user:
@@ -82,6 +107,24 @@ options:
     description: Seconds that fetching and building may each take.
     type: int
     default: 900
+  before_build:
+    description:
+      - Commands, each a list of words, that O(user) runs in the release before it is built. They find the variables of
+        O(environment_file) in their environment. They shape the release, so other commands make another one.
+    type: list
+    elements: list
+    default: []
+    version_added: 0.2.0
+  after_build:
+    description: Commands as in O(before_build), after the build.
+    type: list
+    elements: list
+    default: []
+    version_added: 0.2.0
+  environment_file:
+    description: File on the host with the service's environment, for O(before_build) and O(after_build) alone.
+    type: path
+    version_added: 0.2.0
   build_environment:
     description: Additional variables of the build. Not for secrets.
     type: dict
@@ -117,19 +160,30 @@ options:
     type: bool
     default: false
   keep:
-    description: How many releases stay; the active one and the one before it always do.
+    description: How many releases stay; those that O(active_socket) and O(protect) name always do.
     type: int
     default: 5
   active_socket:
     description: Link to the socket C(<id>.sock) of the active release.
     type: path
     required: true
+  protect:
+    description: Links to releases that are not to be removed, such as the one that was active before.
+    type: list
+    elements: path
+    default: []
+    version_added: 0.2.0
   source:
     description:
-      - Filled in on the controller, not to be given. C(id) and C(digest) of the source, and C(archive), its path on the
-        host or its address.
+      - Filled in on the controller, not to be given. C(id) and C(digest) of the source, C(archive), its path on the
+        host or its address, and C(commit) of a git source.
     type: dict
     default: {}
+  deployer:
+    description: Filled in on the controller, not to be given. Who deploys, for a second run that must wait.
+    type: str
+    default: ""
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -143,6 +197,19 @@ EXAMPLES = r"""
     shared: /srv/workbot/shared
     active_socket: /srv/workbot/active.sock
   register: release
+
+- name: Build a tag of a private repository
+  workbot.stability.release:
+    path: /srv/workbot/releases
+    git_url: git@git.example.org:team/workbot.git
+    git_ref: v1.4.2
+    git_key: /home/me/.ssh/workbot_deploy
+    version: v1.4.2
+    user: workbot
+    group: workbot
+    bin: /opt/workbot/bin
+    shared: /srv/workbot/shared
+    active_socket: /srv/workbot/active.sock
 """
 
 RETURN = r"""
@@ -159,6 +226,15 @@ made:
   description: Whether the release was not there before.
   type: bool
   returned: success
+commit:
+  description: Commit of a git source, empty for another one.
+  type: str
+  returned: success
+node_abi:
+  description: The Node.js ABI that the release was built for, empty for a prebuilt one.
+  type: str
+  returned: success
+  sample: "137"
 linked:
   description: Shared paths that were not linked before.
   type: list
@@ -169,19 +245,38 @@ pruned:
   type: list
   elements: str
   returned: success
+swept:
+  description: Remains of interrupted runs that were removed.
+  type: list
+  elements: str
+  returned: success
 """
 
+import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._deploy_lock import DeployLockError
 from ..module_utils._download import DownloadError
-from ..module_utils._release import ReleaseError, explain
+from ..module_utils._node import NodeError
+from ..module_utils._release import ReleaseError, Releases, explain
 from ..module_utils._release_build import BuildError, BuildSettings
-from ..module_utils._release_job import Job, Outcome, SourceNeededError
+from ..module_utils._release_job import Job, Outcome, Source, SourceNeededError
 from ..module_utils._run_as import CommandError
 from ..module_utils._unpack import ArchiveError
+
+FAILURES = (
+    ArchiveError,
+    BuildError,
+    CommandError,
+    DeployLockError,
+    DownloadError,
+    NodeError,
+    OSError,
+    ReleaseError,
+)
 
 
 def listing(identifiers: list[str]) -> str:
@@ -192,17 +287,15 @@ def listing(identifiers: list[str]) -> str:
 def job(options: dict[str, Any], source: dict[str, Any]) -> Job:
     """The job that the options and the controller's half (`source`) describe."""
     return Job(
-        directory=Path(options["path"]),
-        active_link=Path(options["active_socket"]),
+        releases=Releases(
+            Path(options["path"]), Path(options["active_socket"]), [Path(link) for link in options["protect"]]
+        ),
+        source=Source(source["id"], source["digest"], source["archive"], options["checksum"], source["commit"]),
         shared=Path(options["shared"]),
         shared_directories=options["shared_directories"],
         shared_files=options["shared_files"],
         user=options["user"],
         group=options["group"],
-        identifier=source["id"],
-        digest=source["digest"],
-        archive=source["archive"],
-        checksum=options["checksum"],
         writable=options["writable"],
         keep=options["keep"],
         build=BuildSettings(
@@ -213,20 +306,37 @@ def job(options: dict[str, Any], source: dict[str, Any]) -> Job:
             heap_limit_mb=options["build_heap_limit_mb"],
             registry=options["registry"],
             ca_file=options["ca_file"],
+            before=words(options["before_build"]),
+            after=words(options["after_build"]),
+            environment_file=options["environment_file"] or "",
         ),
         builds=options["build"],
+        who=options["deployer"],
     )
+
+
+def words(commands: list[list[Any]]) -> list[list[str]]:
+    """Commands as they are run: YAML makes numbers and booleans of some words."""
+    return [[str(word) for word in command] for command in commands]
+
+
+def stop(number: int, _frame: Any) -> NoReturn:
+    """End as after a failure, with nothing left behind."""
+    raise SystemExit(128 + number)
 
 
 def report(options: dict[str, Any], source: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
     """The module's result."""
     return {
         "changed": outcome.changed,
-        "release_id": source["id"],
-        "release_path": f"{options['path']}/{source['id']}",
+        "release_id": outcome.identifier,
+        "release_path": f"{options['path']}/{outcome.identifier}",
+        "commit": source["commit"],
+        "node_abi": outcome.node_abi,
         "made": outcome.made,
         "linked": outcome.linked,
         "pruned": outcome.pruned,
+        "swept": outcome.swept,
         "diff": {"before": listing(outcome.before), "after": listing(outcome.after)},
     }
 
@@ -239,6 +349,10 @@ def main() -> None:
             "exclude": {"type": "list", "elements": "str", "default": []},
             "archive": {"type": "str", "default": ""},
             "checksum": {"type": "str", "default": ""},
+            "git_url": {"type": "str", "default": ""},
+            "git_ref": {"type": "str", "default": "HEAD"},
+            # the name of a file
+            "git_key": {"type": "str", "default": "", "no_log": False},
             "version": {"type": "str", "default": ""},
             "user": {"type": "str", "required": True},
             "group": {"type": "str", "required": True},
@@ -246,6 +360,9 @@ def main() -> None:
             "build": {"type": "bool", "default": True},
             "build_script": {"type": "str", "default": "build"},
             "build_timeout": {"type": "int", "default": 900},
+            "before_build": {"type": "list", "elements": "list", "default": []},
+            "after_build": {"type": "list", "elements": "list", "default": []},
+            "environment_file": {"type": "path"},
             "build_environment": {"type": "dict", "default": {}},
             "build_heap_limit_mb": {"type": "int", "default": 0},
             "registry": {"type": "str", "default": ""},
@@ -256,20 +373,22 @@ def main() -> None:
             "writable": {"type": "bool", "default": False},
             "keep": {"type": "int", "default": 5},
             "active_socket": {"type": "path", "required": True},
+            "protect": {"type": "list", "elements": "path", "default": []},
             "source": {"type": "dict", "default": {}},
+            "deployer": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     options, source = module.params, module.params["source"]
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, stop)
     work = job(options, source)
     try:
         outcome = work.predict() if module.check_mode else work.do()
     except SourceNeededError:
         module.exit_json(changed=False, source_needed=True)
-    except (ReleaseError, BuildError, CommandError, ArchiveError, DownloadError) as error:
-        module.fail_json(msg=f"Release {source['id']}: {error}")
-    except OSError as error:
-        module.fail_json(msg=f"Release {source['id']}: {explain(error, work.directory)}")
+    except FAILURES as error:
+        module.fail_json(msg=f"Release {source['id']}: {explain(error, work.releases.directory)}")
     module.exit_json(**report(options, source, outcome))
 
 

@@ -27,10 +27,12 @@ def application(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "neither is set"),
-        ({"directory": "", "archive": ""}, "neither is set"),
-        ({"directory": "/a", "archive": "/b"}, "both are set"),
-        ({"directory": "/a", "checksum": "sha256:0"}, "a directory has none"),
+        ({}, "set: none"),
+        ({"directory": "", "archive": "", "git_url": ""}, "set: none"),
+        ({"directory": "/a", "archive": "/b"}, "set: release_directory and release_archive"),
+        ({"archive": "/b", "git_url": "/c"}, "set: release_archive and release_git_url"),
+        ({"directory": "/a", "checksum": "sha256:0"}, "another source has none"),
+        ({"git_url": "/a", "checksum": "sha256:0"}, "another source has none"),
     ],
 )
 def test_exactly_one_source_is_needed(options: dict[str, str], words: str) -> None:
@@ -53,9 +55,19 @@ def test_defaults_and_spellings_of_options_make_no_other_release(application: Pa
     spelled = {"build": "true", "build_script": "build", "build_environment": {}, "writable": "false", "keep": 9}
     assert source(directory=directory, **spelled).identified() == plain
     assert source(directory=directory, build_environment={"A": 1}).identified() != plain
+    assert source(directory=directory, before_build=[["make"]]).identified() != plain
 
 
 def test_an_address_is_not_sent(application: Path) -> None:
     found = source(archive="https://example.org/a.tgz", checksum="sha256:" + "ab" * 32)
     assert found.address == "https://example.org/a.tgz"
     assert source(archive=str(application / "package.json")).address == ""
+
+
+def test_a_commit_is_the_content_and_needs_no_question() -> None:
+    commit = "0123456789" * 4
+    found = source(git_url="ssh://git@nowhere.invalid/a.git", git_ref=commit)
+    other = source(git_url="https://elsewhere.invalid/b.git", git_ref=commit)
+    assert found.identified() == other.identified()
+    assert found.commit == commit
+    assert found.address == ""

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._release import 
     Release,
     ReleaseError,
     Releases,
+    explain,
     link_shared,
     own,
     unlinked,
@@ -62,8 +63,8 @@ def test_a_mark_that_a_build_wrote_does_not_count(releases: Releases) -> None:
     [
         (5, "e", "e", []),
         (2, "e", "e", ["c", "b", "a"]),
-        # The active one and the one before it stay, however old.
-        (2, "e", "b", ["c"]),
+        # The active one stays, however old.
+        (2, "e", "b", ["c", "a"]),
         (3, "new", "e", ["c", "b", "a"]),
         (2, "new", "", ["d", "c", "b", "a"]),
         # Back to an old one: it is wanted, so it stays.
@@ -78,25 +79,61 @@ def test_surplus(releases: Releases, keep: int, wanted: str, active: str, surplu
 
 
 @needs_root
+def test_what_a_link_names_stays(releases: Releases, tmp_path: Path) -> None:
+    make(releases, "a", "b", "c", "d")
+    for link, target in (("active.sock", "/run/x/b+3.sock"), ("previous", "releases/a"), ("gone", "releases/z")):
+        (tmp_path / link).symlink_to(target)
+    kept = Releases(
+        releases.directory, releases.active_link, [tmp_path / "previous", tmp_path / "gone", tmp_path / "x"]
+    )
+    assert kept.active() == "b"
+    assert kept.protected() == {"a", "b", "z"}
+    assert kept.surplus(1, "d") == ["c"]
+    # One whose mark is lost may still run.
+    (kept.path("b") / MARK).unlink()
+    assert kept.leftovers() == []
+    assert releases.leftovers() == []
+    assert kept.surplus(1, "d") == ["c"]
+
+
+@needs_root
+def test_interrupted_downloads_and_removals_are_leftovers(releases: Releases) -> None:
+    make(releases, "a")
+    releases.path(".b.archive").write_text("half")
+    releases.path(".removed-7-c").mkdir()
+    assert releases.leftovers() == [".b.archive", ".removed-7-c"]
+    for name in releases.leftovers():
+        releases.remove(name)
+    assert [path.name for path in releases.directory.iterdir()] == ["a"]
+
+
+@needs_root
+@pytest.mark.parametrize("extra", [{}, {"node_abi": "137"}, {"node_abi": "137", "of the next version": 1}])
+def test_marks_of_other_versions_are_read(releases: Releases, extra: dict[str, object]) -> None:
+    releases.path("a").mkdir()
+    mark = {"id": "a", "digest": "d", "created": 1.0, "package_manager": "npm", **extra}
+    (releases.path("a") / MARK).write_text(json.dumps(mark))
+    assert releases.get("a") == Release("a", "d", 1.0, "npm", str(extra.get("node_abi", "")))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), r"^The disk that holds \S+ is full \(\d+ MB free\)"),
+        (RuntimeError("pnpm failed. ENOSPC: write"), r"^The disk that holds .* pnpm failed"),
+        (RuntimeError("pnpm failed"), r"^pnpm failed$"),
+        (OSError(errno.EACCES, "Permission denied"), r"^\[Errno 13\] Permission denied$"),
+    ],
+)
+def test_a_full_disk_is_named(error: Exception, words: str, tmp_path: Path) -> None:
+    assert re.search(words, explain(error, tmp_path))
+
+
+@needs_root
 def test_removal_leaves_nothing(releases: Releases) -> None:
     make(releases, "a", "b")
     releases.remove("a")
     assert [path.name for path in releases.directory.iterdir()] == ["b"]
-
-
-def test_a_second_run_is_told_who_is_at_work(releases: Releases) -> None:
-    with releases.lock("a"):
-        script = (
-            "import sys; from pathlib import Path;"
-            "from ansible_collections.workbot.stability.plugins.module_utils._release import Releases\n"
-            "with Releases(Path(sys.argv[1]), Path('x')).lock('b'): pass"
-        )
-        command = [sys.executable, "-c", script, str(releases.directory)]
-        second = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert second.returncode != 0
-    assert "Another run is at work: release a, begun by" in second.stderr
-    with releases.lock("b"), pytest.raises(ReleaseError, match="release b"), releases.lock("c"):
-        pass
 
 
 def test_own_drops_set_id_bits_and_never_follows_links(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._node import NodeError
 from ansible_collections.workbot.stability.plugins.module_utils._release_build import (
     BuildError,
     BuildSettings,
@@ -58,7 +60,7 @@ def test_a_script_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
 def test_a_broken_package_json_is_named(tmp_path: Path) -> None:
     root = application(tmp_path, "pnpm-lock.yaml")
     (root / "package.json").write_text("{")
-    with pytest.raises(BuildError, match="no valid JSON"):
+    with pytest.raises(NodeError, match="no valid JSON"):
         build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(tmp_path / "bin"))
 
 
@@ -75,3 +77,46 @@ def test_the_environment_is_for_production_and_the_user_s_values_win() -> None:
     assert variables["NODE_OPTIONS"] == "--max-old-space-size=512"
     assert variables["NODE_EXTRA_CA_CERTS"] == "/ca"
     assert BuildSettings(Path("/bin")).variables()["NODE_ENV"] == "production"
+
+
+def me(home: Path) -> Identity:
+    return Identity("me", os.getuid(), os.getgid(), str(home))
+
+
+def hooked(tmp_path: Path, before: list[list[str]], after: list[list[str]]) -> tuple[Path, BuildSettings]:
+    """A release whose npm only says what it was called with, and settings with these hooks."""
+    root = application(tmp_path, "package-lock.json", {"build": "tsc"})
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "npm").write_text('#!/bin/sh\necho "npm $* ${JWT_SECRET:-nothing}" >>log\n')
+    (commands / "npm").chmod(0o755)
+    (tmp_path / "environment").write_text("JWT_SECRET=do-not-show-me\nNODE_ENV=production\n")
+    return root, BuildSettings(commands, before=before, after=after, environment_file=str(tmp_path / "environment"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user, even oneself, is root's alone")
+def test_hooks_run_around_the_build_and_alone_find_the_service_s_environment(tmp_path: Path) -> None:
+    say = ["sh", "-c", 'echo "$0 $JWT_SECRET" >>log']
+    root, settings = hooked(tmp_path, [[*say, "before"], [*say, "then"]], [[*say, "after"]])
+    assert build(root, me(tmp_path), settings) == "npm"
+    assert (root / "log").read_text().splitlines() == [
+        "before do-not-show-me",
+        "then do-not-show-me",
+        "npm ci --include=dev nothing",
+        "npm run build nothing",
+        "npm prune --omit=dev --ignore-scripts nothing",
+        "after do-not-show-me",
+    ]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user, even oneself, is root's alone")
+def test_a_failing_hook_ends_the_build_and_shows_no_secret(tmp_path: Path) -> None:
+    root, settings = hooked(tmp_path, [["sh", "-c", 'echo "with $JWT_SECRET"; exit 3']], [])
+    with pytest.raises(CommandError) as caught:
+        build(root, me(tmp_path), settings)
+    message = str(caught.value)
+    assert message.startswith("before_build: sh -c ")
+    assert "failed with exit status 3" in message
+    assert "with ********" in message
+    assert "do-not-show-me" not in message
+    assert not (root / "log").exists()

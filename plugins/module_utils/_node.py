@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a release needs of the Node.js that is installed: its version, and the ABI of its native addons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ._run_as import clean_environment, run
+
+# npm's own rules, from the npm that lies beside node: what npm calls satisfied is satisfied.
+_ENGINE = """
+const [npm, range] = process.argv.slice(1);
+const semver = require('module').createRequire(require('fs').realpathSync(npm))('semver');
+const valid = semver.validRange(range) !== null;
+const satisfied = valid && semver.satisfies(process.version, range, { includePrerelease: true });
+console.log(JSON.stringify({ valid, satisfied, version: process.versions.node }));
+"""
+_TIMEOUT = 30
+
+
+class NodeError(Exception):
+    """package.json is broken, or asks for another Node.js than the host's; the message says what each of them is."""
+
+
+def node_abi(bin_directory: Path) -> str:
+    """Version of the binary interface (NODE_MODULE_VERSION) that native addons are built for, such as `137`."""
+    return _node(bin_directory, "--print", "process.versions.modules").strip()
+
+
+def manifest(release: Path) -> dict[str, Any] | None:
+    """package.json of a release, None where it has none. Raises NodeError when it is broken."""
+    try:
+        found = json.loads((release / "package.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise NodeError(f"The release's package.json is no valid JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise NodeError("The release's package.json is no JSON object.")
+    return found
+
+
+def require_engine(release: Path, bin_directory: Path) -> None:
+    """Raise NodeError when package.json has an engines.node that the installed Node.js does not satisfy."""
+    engines = (manifest(release) or {}).get("engines")
+    wanted = engines.get("node") if isinstance(engines, dict) else None
+    if not wanted:
+        return
+    found = json.loads(_node(bin_directory, "--eval", _ENGINE, str(bin_directory / "npm"), str(wanted)))
+    if not found["valid"]:
+        raise NodeError(f"The engines.node of package.json, {wanted!r}, is no range of versions, such as '>=22'.")
+    if not found["satisfied"]:
+        raise NodeError(
+            f"The release needs Node.js {wanted} (engines.node of package.json), but {bin_directory}/node is "
+            f"{found['version']}: set nodejs_version, or deploy a release for {found['version']}."
+        )
+
+
+def _node(bin_directory: Path, *arguments: str) -> str:
+    environment = clean_environment("/nonexistent", bin_directory, {})
+    return run([bin_directory / "node", *arguments], cwd="/", environment=environment, timeout=_TIMEOUT)
