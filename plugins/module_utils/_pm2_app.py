@@ -14,92 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ._pm2_client import LiveProcess, Pm2Client, Pm2Error
-from ._pm2_converge import LogTail, execute, save, saved_list_differs, settle, verify
-from ._pm2_ecosystem import declaration, read, render
+from ._pm2_converge import LogTail, SavedList, execute, save, saved_list, settle, verify
+from ._pm2_daemon import Daemon, daemon_of, update, with_versions
+from ._pm2_ecosystem import declaration, read, render, shown
 from ._pm2_fields import check_app
-from ._pm2_plan import Step, plan, strongest
+from ._pm2_plan import Asked, Step, plan, stop, strongest
 
-APP_OPTIONS: dict[str, dict[str, Any]] = {
-    **{name: {"type": "str", "required": True} for name in ("name", "script")},
-    "cwd": {"type": "path", "required": True},
-    "args": {"type": "list", "elements": "str"},
-    "node_args": {"type": "list", "elements": "str", "aliases": ["interpreter_args"]},
-    "exec_mode": {"type": "str", "choices": ["fork", "cluster"], "default": "fork"},
-    "instances": {"type": "int", "default": 1},
-    "env": {"type": "dict", "default": {}},
-    "stop_exit_codes": {"type": "list", "elements": "int"},
-    "watch_options": {"type": "dict"},
-    "log_type": {"type": "str", "choices": ["json"]},
-    **{name: {"type": "list", "elements": "str"} for name in ("ignore_watch", "filter_env")},
-    **{name: {"type": "path"} for name in ("out_file", "error_file", "log_file", "pid_file")},
-    **{
-        name: {"type": "str"}
-        for name in (
-            "interpreter",
-            "namespace",
-            "max_memory_restart",
-            "min_uptime",
-            "cron_restart",
-            "log_date_format",
-            "instance_var",
-            "increment_var",
-            "uid",
-            "gid",
-        )
-    },
-    **{
-        name: {"type": "int"}
-        for name in (
-            "max_restarts",
-            "restart_delay",
-            "exp_backoff_restart_delay",
-            "kill_timeout",
-            "listen_timeout",
-            "watch_delay",
-        )
-    },
-    **{
-        name: {"type": "bool"}
-        for name in (
-            "autorestart",
-            "autostart",
-            "wait_ready",
-            "shutdown_with_message",
-            "treekill",
-            "watch",
-            "merge_logs",
-            "time",
-            "disable_logs",
-            "source_map_support",
-            "disable_source_map_support",
-            "vizion",
-            "pmx",
-            "automation",
-            "trace",
-            "disable_trace",
-        )
-    },
-}
-
-
-MODULE_OPTIONS: dict[str, dict[str, Any]] = {
-    "apps": {"type": "list", "elements": "dict", "default": [], "options": APP_OPTIONS},
-    "config_file": {"type": "path", "required": True},
-    "owner": {"type": "str"},
-    "group": {"type": "str"},
-    "mode": {"type": "raw", "default": "0640"},
-    "pm2_home": {"type": "path", "required": True},
-    "user": {"type": "str"},
-    "pm2": {"type": "path", "default": "/usr/bin/pm2"},
-    "node": {"type": "path", "default": "/usr/bin/node"},
-    "secrets_file": {"type": "path"},
-    "reload_when_newer": {"type": "list", "elements": "path", "default": []},
-    "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
-    "prune": {"type": "str", "default": ""},
-    "wait": {"type": "float", "default": 60},
-    "stay_up": {"type": "float"},
-    "timeout": {"type": "float", "default": 120},
-}
+_ASKED: dict[str, Asked] = {"restarted": "restarted", "reloaded": "reloaded"}
 
 
 @dataclass(frozen=True)
@@ -111,9 +32,15 @@ class Request:
     reload_when_newer: Sequence[str]
     state: str
     prune: str
+    update_daemon: bool
     wait: float
     stay_up: float | None
     check_mode: bool
+
+    @property
+    def runs(self) -> bool:
+        """Whether the apps are to run afterwards, as they are declared."""
+        return self.state not in ("absent", "stopped")
 
 
 @dataclass
@@ -124,8 +51,11 @@ class Outcome:
     before: list[LiveProcess]
     after: list[LiveProcess]
     declared: list[str]
+    gone: set[str] = field(default_factory=set)
     log_lines: list[str] = field(default_factory=list)
     saved: bool = False
+    saved_list: SavedList = "current"
+    """How the saved list was found."""
     outdated_daemon: bool = False
     written: bool = False
 
@@ -143,17 +73,19 @@ class Outcome:
             "declared": self.declared,
             "log_lines": self.log_lines,
             "saved": self.saved,
+            "saved_list": self.saved_list,
             "outdated_daemon": self.outdated_daemon,
         }
 
     def diff(self, config_file: Path) -> list[dict[str, str]]:
+        before, after = shown(self.config_before, self.config_after)
         lines = [f"{step.action} {step.name}: {', '.join(step.reasons)}\n" for step in self.steps]
         return [
             {
                 "before_header": str(config_file),
                 "after_header": str(config_file),
-                "before": self.config_before,
-                "after": self.config_after,
+                "before": before,
+                "after": after,
             },
             {"before_header": "processes", "after_header": "processes", "before": "", "after": "".join(lines)},
         ]
@@ -161,25 +93,19 @@ class Outcome:
 
 def run(client: Pm2Client, request: Request, write: Callable[[str], bool]) -> Outcome:
     """Raises Pm2Error. `write` puts the ecosystem file in place, with its attributes, and tells whether it changed."""
-    started = request.state == "started"
-    desired = [declaration(app, client.environment) for app in request.apps] if started else []
+    desired = [declaration(app, client.environment) for app in request.apps] if request.runs else []
     for app in desired:
         check_app(app)
     reachable = _reachable(client, request.check_mode)
     with client.lock() if reachable and not request.check_mode else nullcontext():
-        live = client.processes() if reachable else []
-        content, known = read(request.config_file)
-        gone = _gone(request, {process.name for process in live} | {str(app["name"]) for app in known})
-        kept = [app for app in known if app["name"] not in gone | {item["name"] for item in desired}]
-        steps = plan(desired, live, gone, _newest(request.reload_when_newer))
-        stated = [*kept, *desired]
-        names = sorted(str(app["name"]) for app in stated)
-        outcome = Outcome(steps, content, render(stated), before=live, after=live, declared=names)
-        if not started:
-            outcome.log_lines = [line for app in known if app["name"] in gone for line in LogTail.whole(app).lines()]
+        daemon = daemon_of(client) if reachable else None
+        updates = _update(client, request, daemon)
+        outcome = _decide(request, desired, client.processes() if reachable else [])
+        outcome.steps[:0] = updates
+        outcome.outdated_daemon = daemon is not None and daemon.outdated and not updates
         outcome.written = write(outcome.config_after)
         if reachable:
-            _act(client, request, desired, gone, outcome)
+            _act(client, request, desired, outcome)
     return outcome
 
 
@@ -193,8 +119,36 @@ def _reachable(client: Pm2Client, check_mode: bool) -> bool:
     return not problem and client.daemon_pid() is not None
 
 
-def _gone(request: Request, known: Collection[str]) -> set[str]:
+def _update(client: Pm2Client, request: Request, daemon: Daemon | None) -> list[Step]:
+    if daemon is None or not (request.update_daemon and daemon.outdated):
+        return []
+    step = Step("update", daemon.unit or "PM2 daemon", reasons=with_versions(client, daemon).difference())
+    if not request.check_mode:
+        update(client, daemon, request.wait)
+    return [step]
+
+
+def _decide(request: Request, desired: list[dict[str, Any]], live: list[LiveProcess]) -> Outcome:
+    content, known = read(request.config_file)
     named = {str(app["name"]) for app in request.apps}
+    if request.state == "stopped":
+        # the boot is not to start them again
+        stated = [{**app, "autostart": False} if app["name"] in named else app for app in known]
+        return Outcome(stop(named, live), content, render(stated), live, live, _names(stated))
+    gone = _gone(request, named, {process.name for process in live} | set(_names(known)))
+    stated = [*(app for app in known if app["name"] not in gone | named), *desired]
+    steps = plan(desired, live, gone, _newest(request.reload_when_newer), _ASKED.get(request.state, "started"))
+    outcome = Outcome(steps, content, render(stated), live, live, _names(stated), gone)
+    if request.state == "absent":
+        outcome.log_lines = [line for app in known if app["name"] in gone for line in LogTail.whole(app).lines()]
+    return outcome
+
+
+def _names(apps: Sequence[Mapping[str, Any]]) -> list[str]:
+    return sorted(str(app["name"]) for app in apps)
+
+
+def _gone(request: Request, named: set[str], known: Collection[str]) -> set[str]:
     if request.state == "absent":
         return named
     try:
@@ -207,27 +161,41 @@ def _newest(paths: Sequence[str]) -> float:
     return max((Path(path).stat().st_mtime for path in paths if Path(path).exists()), default=0)
 
 
-def _act(
-    client: Pm2Client, request: Request, desired: list[dict[str, Any]], gone: Collection[str], outcome: Outcome
-) -> None:
-    outcome.outdated_daemon = client.outdated_node()
+def _act(client: Pm2Client, request: Request, desired: list[dict[str, Any]], outcome: Outcome) -> None:
+    outcome.saved_list = saved_list(client, outcome.before)
     if request.check_mode:
-        outcome.saved = bool(outcome.steps) or saved_list_differs(client, outcome.before)
+        outcome.saved = bool(outcome.steps) or outcome.saved_list != "current"
         return
+    _require_readable(client, request.config_file)
     logs = {app["name"]: LogTail(app) for app in desired}
+    steps = [step for step in outcome.steps if step.action != "update"]
     try:
-        execute(client, outcome.steps, request.config_file)
+        execute(client, steps, request.config_file)
         outcome.after = settle(client, desired, logs, request.wait, request.stay_up)
     except Pm2Error as error:
         raise Pm2Error(_with_logs(str(error), logs)) from error
-    verify(desired, outcome.after, gone)
-    if saved_list_differs(client, outcome.after):
+    verify(desired, outcome.after, outcome.gone)
+    _require_stopped(request, outcome.after)
+    if saved_list(client, outcome.after) != "current":
         save(client)
         outcome.saved = True
+
+
+def _require_readable(client: Pm2Client, path: Path) -> None:
+    """PM2 itself says of a file that it may not read that it is not there."""
+    if client.as_user(["/usr/bin/test", "-r", str(path)], client.timeout).returncode != 0:
+        raise Pm2Error(f"config_file: {path} can't be read by the user {client.user}: see group and mode")
+
+
+def _require_stopped(request: Request, live: Sequence[LiveProcess]) -> None:
+    left = stop([str(app["name"]) for app in request.apps], live) if request.state == "stopped" else []
+    if left:
+        raise Pm2Error(f"still running after `pm2 stop`: {', '.join(step.name for step in left)}")
 
 
 def _with_logs(message: str, logs: Mapping[str, LogTail]) -> str:
     if "error log" in message:
         return message
     said = [line for tail in logs.values() for line in tail.lines()]
-    return message + ("\nThe app's error log ends with:\n" + "\n".join(said) if said else "")
+    causes = "".join(f"\n{cause}" for tail in logs.values() for cause in tail.causes())
+    return message + causes + ("\nThe app's error log ends with:\n" + "\n".join(said) if said else "")

@@ -11,16 +11,24 @@ import json
 import os
 import pwd
 import re
+import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ._processes import ProcessError, unit_states
+
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 DEAD = frozenset({"stopped", "errored"})
+# What a daemon that is well needs for a connection and for an answer, however busy the host is.
+_CONNECT_SECONDS = 1.0
+_ANSWER_SECONDS = 30.0
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# /proc/<pid>/cgroup: the innermost service; one that systemd starts for a login is nobody's PM2 unit
+_UNIT = re.compile(r"/((?!user@)[^/\n]+\.service)(?=/[^/\n]*$|$)", re.MULTILINE)
 
 
 class Pm2Error(Exception):
@@ -111,13 +119,35 @@ class Pm2Client:
         return pid if b"God Daemon" in title else None
 
     def require_daemon(self) -> int:
+        """The daemon's process id. Raises Pm2Error when there is none or it does not take connections.
+
+        Any pm2 command would start a second daemon beside one that it cannot reach.
+        """
         pid = self.daemon_pid()
         if pid is None:
             raise Pm2Error(
                 f"no PM2 daemon runs for {self.home}: start the systemd unit that owns it. A daemon started from here"
                 " would live in this login session and be gone after a reboot"
             )
+        if _is_stopped(pid):
+            raise Pm2Error(
+                f"PM2's daemon (process {pid}) was stopped by a signal and answers nothing:"
+                f" continue it (kill -CONT {pid}) or {restart_advice(pid)}"
+            )
+        self._connect(pid)
         return pid
+
+    def _connect(self, pid: int) -> None:
+        path = self.home / "rpc.sock"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_CONNECT_SECONDS)
+            try:
+                connection.connect(str(path))
+            except OSError as error:
+                reason = error.strerror or "no answer"
+                raise Pm2Error(
+                    f"PM2's daemon (process {pid}) can't be reached at {path}: {reason}; {restart_advice(pid)}"
+                ) from error
 
     def outdated_node(self) -> bool:
         """Cluster workers run under the daemon's own Node.js, whatever has been installed since."""
@@ -125,34 +155,46 @@ class Pm2Client:
         if pid is None:
             return False
         try:
-            return Path(f"/proc/{pid}/exe").readlink() != Path(self.node).resolve()
-        except OSError:
+            # inside a container root may not look into another user's process; the user itself may
+            found = self.as_user(["/usr/bin/readlink", f"/proc/{pid}/exe"], _ANSWER_SECONDS)
+        except (OSError, subprocess.TimeoutExpired):
             return False
+        running = found.stdout.decode(errors="replace").strip()
+        return found.returncode == 0 and running != str(Path(self.node).resolve())
 
     def run(self, *arguments: str) -> str:
         """One pm2 command; its output without colours. Raises Pm2Error when it fails or takes too long."""
-        self.require_daemon()
+        pid = self.require_daemon()
+        reads = arguments[0] == "jlist"
+        limit = min(self.timeout, _ANSWER_SECONDS) if reads else self.timeout
         try:
-            # This logic does not know AnsibleModule, so it cannot use its run_command.
-            done = subprocess.run(  # pylint: disable=ansible-bad-function
-                [self.pm2, *arguments],
-                cwd="/",
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self.timeout,
-                umask=0o007,
-                check=False,
-                **self._identity(),
-            )
+            done = self.as_user([self.pm2, *arguments], limit)
         except subprocess.TimeoutExpired as error:
-            raise Pm2Error(f"`pm2 {' '.join(arguments)}` did not finish within {self.timeout:g} s") from error
+            hangs = f"; the daemon (process {pid}) seems to hang: {restart_advice(pid)}" if reads else ""
+            raise Pm2Error(f"`pm2 {' '.join(arguments)}` did not finish within {limit:g} s{hangs}") from error
         except OSError as error:
             raise Pm2Error(f"{self.pm2} cannot be run: {error}") from error
         output = _COLOURS.sub("", (done.stdout + done.stderr).decode(errors="replace"))
         if done.returncode != 0:
             raise Pm2Error(f"`pm2 {' '.join(arguments)}` failed: {_last_lines(output)}")
-        return output if arguments[0] != "jlist" else done.stdout.decode(errors="replace")
+        return done.stdout.decode(errors="replace") if reads else output
+
+    def as_user(
+        self, argv: Sequence[str], limit: float, cwd: str = "/", stdin: bytes = b""
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Any program as the daemon's user, in PM2's environment. Raises OSError and subprocess.TimeoutExpired."""
+        # This logic does not know AnsibleModule, so it cannot use its run_command.
+        return subprocess.run(  # pylint: disable=ansible-bad-function
+            argv,
+            cwd=cwd,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            timeout=limit,
+            umask=0o007,
+            check=False,
+            **self._identity(),
+        )
 
     def _identity(self) -> dict[str, Any]:
         if self.user is None or os.getuid() != 0:
@@ -204,6 +246,36 @@ def _process(entry: Mapping[str, Any]) -> LiveProcess:
         started_at=float(settings.get("pm_uptime") or 0) / 1000,
         settings=settings,
     )
+
+
+def unit_of(pid: int) -> str:
+    """The systemd service whose main process this is; empty when there is none."""
+    try:
+        unit = unit_in(Path(f"/proc/{pid}/cgroup").read_text())
+        # a daemon that was started by hand belongs to the login's service, which is not to be restarted for it
+        owns = unit and unit_states([unit])[unit]["MainPID"] == str(pid)
+    except (OSError, ProcessError, KeyError):
+        return ""
+    return unit if owns else ""
+
+
+def unit_in(cgroup: str) -> str:
+    """The innermost service that the text of /proc/<pid>/cgroup names."""
+    found = _UNIT.search(cgroup)
+    return found[1] if found else ""
+
+
+def restart_advice(pid: int) -> str:
+    unit = unit_of(pid)
+    return f"restart its unit (systemctl restart {unit})" if unit else "end it and start the unit that owns it"
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether the process was stopped by a signal (states T and t of /proc/<pid>/stat)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in ("T", "t")
+    except (OSError, IndexError):
+        return False
 
 
 def _last_lines(text: str, count: int = 5) -> str:

@@ -11,33 +11,47 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from ._address_holder import explain
 from ._pm2_client import LiveProcess, Pm2Client, Pm2Error
 from ._pm2_fields import milliseconds
-from ._pm2_plan import Step, plan
+from ._pm2_plan import Step, ended, finished, plan
 
 _POLL_SECONDS = 0.3
 _GIVE_UP_RESTARTS = 3
-_LOG_LINES = 15
+# Node.js prints an uncaught error and its stack in up to 17 lines
+_LOG_LINES = 20
+_CAUSE_LINES = 200
 _LOG_BYTES = 16_384
 
 
 def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path) -> None:
-    """Run the steps in order; the ecosystem file already holds what is desired."""
-    for step in steps:
-        ids = [str(number) for number in step.ids]
-        if step.action in ("delete", "recreate"):
+    """Run the steps in order, with one command for several in a row that are alike.
+
+    The ecosystem file already holds what is desired.
+    """
+    for (action, whole), alike in groupby(steps, key=attrgetter("action", "whole")):
+        group = list(alike)
+        ids = [str(number) for step in group for number in step.ids]
+        only = (str(config_file), "--only", ",".join(step.name for step in group))
+        if action in ("delete", "recreate"):
             client.run("delete", *ids)
-        if step.action in ("start", "recreate"):
-            client.run("start", str(config_file), "--only", step.name)
-        elif step.action == "reload":
-            client.run("startOrReload", str(config_file), "--only", step.name)
-        elif step.action == "restart":
-            client.run("restart", *ids)
-        elif step.action == "scale":
-            client.run("scale", step.name, str(step.instances))
+        if action in ("start", "recreate"):
+            client.run("start", *only)
+        elif action == "reload":
+            client.run("startOrReload", *only)
+        elif action == "restart" and whole:
+            # as it is declared; by its number PM2 would change some of a process's settings
+            client.run("startOrRestart", *only)
+        elif action in ("restart", "stop"):
+            client.run(action, *ids)
+        elif action == "scale":
+            for step in group:
+                client.run("scale", step.name, str(step.instances))
 
 
 class LogTail:
@@ -61,7 +75,11 @@ class LogTail:
         tail._start = 0
         return tail
 
-    def lines(self) -> list[str]:
+    def causes(self) -> list[str]:
+        """What can be said of why it failed; processes that die again and again bury the first words."""
+        return explain(self.lines(_CAUSE_LINES))
+
+    def lines(self, count: int = _LOG_LINES) -> list[str]:
         if self._path is None:
             return []
         # a rotation in between leaves a shorter file
@@ -69,7 +87,7 @@ class LogTail:
         try:
             with self._path.open("rb") as stream:
                 stream.seek(max(start, self._size() - _LOG_BYTES))
-                return stream.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
+                return stream.read().decode(errors="replace").splitlines()[-count:]
         except OSError:
             return []
 
@@ -99,13 +117,14 @@ def settle(
 def _unsettled(
     apps: Sequence[Mapping[str, Any]], live: Sequence[LiveProcess], stay_up: float | None
 ) -> list[LiveProcess]:
-    required = {app["name"]: _required_uptime(app, stay_up) for app in apps}
+    by_name = {app["name"]: app for app in apps}
     now = time.time()
     return [
         process
         for process in live
-        if process.name in required
-        and (process.status != "online" or now - process.started_at < required[process.name])
+        if (app := by_name.get(process.name)) is not None
+        and not finished(app, process)
+        and (process.status != "online" or now - process.started_at < _required_uptime(app, stay_up))
     ]
 
 
@@ -127,9 +146,11 @@ def _explain(processes: Sequence[LiveProcess], logs: Mapping[str, LogTail], limi
     states = ", ".join(
         f"{item.name} ({item.pm_id}) is {item.status} after {item.restarts} restarts" for item in processes
     )
-    said = [line for name in sorted({item.name for item in processes}) for line in logs[name].lines()]
+    names = sorted({item.name for item in processes})
+    said = [line for name in names for line in logs[name].lines()]
+    causes = "".join(f"\n{cause}" for name in names for cause in logs[name].causes())
     tail = "\nIts error log ends with:\n" + "\n".join(said) if said else "\nIts error log has no new lines."
-    return f"not every process stayed up{limit}: {states}{tail}"
+    return f"not every process stayed up{limit}: {states}{causes}{tail}"
 
 
 def verify(apps: Sequence[Mapping[str, Any]], live: Sequence[LiveProcess], gone: Iterable[str]) -> None:
@@ -140,21 +161,38 @@ def verify(apps: Sequence[Mapping[str, Any]], live: Sequence[LiveProcess], gone:
         raise Pm2Error(f"PM2 did not apply everything: {reasons}")
 
 
-def saved_list_differs(client: Pm2Client, live: Sequence[LiveProcess]) -> bool:
-    """Whether dump.pm2, the list that `pm2 resurrect` reads, is missing, damaged, open to others, or another one."""
+SavedList = Literal["current", "missing", "damaged", "readable by others", "another"]
+
+
+def saved_list(client: Pm2Client, live: Sequence[LiveProcess]) -> SavedList:
+    """How dump.pm2, the list that `pm2 resurrect` reads, stands to what lives."""
     path = client.home / "dump.pm2"
     try:
         with path.open(encoding="utf-8") as stream:
             private = os.fstat(stream.fileno()).st_mode & 0o077 == 0
-            saved = [_fingerprint(entry) for entry in json.load(stream)]
+            stated = json.load(stream)
+            saved = [_fingerprint(entry) for entry in stated] if isinstance(stated, list) else None
+    except FileNotFoundError:
+        return "missing"
     except (OSError, ValueError, TypeError, AttributeError):
-        return True
-    return not private or Counter(saved) != Counter(_fingerprint(process.settings) for process in live)
+        return "damaged"
+    if saved is None:
+        return "damaged"
+    if Counter(saved) != Counter(_fingerprint(process.settings) for process in live):
+        return "another"
+    return "current" if private else "readable by others"
+
+
+def saved_list_differs(client: Pm2Client, live: Sequence[LiveProcess]) -> bool:
+    """Whether the saved list is to be written."""
+    return saved_list(client, live) != "current"
 
 
 def _fingerprint(settings: Mapping[str, Any]) -> str:
     keys = ("name", "pm_exec_path", "pm_cwd", "exec_mode", "node_args", "args", "max_memory_restart", "env")
-    return json.dumps([settings.get(key) or None for key in keys], sort_keys=True)
+    # what was stopped stays so when the list is read again; all else is started
+    stopped = settings.get("status") == "stopped" and not ended(settings, settings.get("exit_code"))
+    return json.dumps([*(settings.get(key) or None for key in keys), stopped], sort_keys=True)
 
 
 def save(client: Pm2Client) -> None:

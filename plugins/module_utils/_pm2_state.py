@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import socket
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ._pm2_client import Pm2Client, Pm2Error
 
 _MB = 1024 * 1024
 _UNITS = {"B": 1, "KiB": 1024, "MiB": _MB, "GiB": 1024 * _MB}
-_CONNECT_TIMEOUT = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,22 +44,7 @@ def read_pm2(client: Pm2Client) -> list[Pm2Process]:
     """Every process of the daemon. Raises Pm2Error."""
     if client.missing:
         raise Pm2Error(client.missing)
-    pid = client.require_daemon()
-    _require_socket(client.home / "rpc.sock", pid)
     return parse_jlist(client.run("jlist"))
-
-
-def _require_socket(path: Path, pid: int) -> None:
-    """Raise Pm2Error unless the daemon takes connections: otherwise any pm2 command would start a second one."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_CONNECT_TIMEOUT)
-        try:
-            connection.connect(str(path))
-        except OSError as error:
-            reason = error.strerror or "no answer"
-            raise Pm2Error(
-                f"PM2's daemon (process {pid}) can't be reached at {path}: {reason}; restart the unit that owns it"
-            ) from error
 
 
 def parse_jlist(output: str) -> list[Pm2Process]:

@@ -13,194 +13,40 @@ author: workbot.stability contributors (@workbot)
 description:
   - Compares every declared field with the live processes of a PM2 daemon and takes the mildest steps that reach the
     declared state. These are nothing, scale, reload, restart of dead processes, or delete and start.
-  - Writes the ecosystem file itself, so that boot and change read one declaration. The saved process list
-    (C(dump.pm2)) is written only when it differs, with mode 0600.
+  - Writes O(config_file) itself, so that boot and change read one declaration. The saved process list
+    (C(dump.pm2)) is written only when it differs or is damaged, with mode 0600.
   - PM2 answers success for apps that die at once. This module waits until every process has stayed up, and fails with
-    the last lines of the app's error log otherwise.
+    the last lines of the app's error log otherwise. Where these say that an address is in use, it names the process
+    that holds it.
   - Runs C(pm2) as the service's user in an environment of its own. Nothing of the caller's shell reaches the processes,
     their saved list or the result. The apps get C(HOME), C(LANG), C(PATH) and what O(apps[].env) says.
   - Never starts a PM2 daemon. That is the job of a systemd unit, since one started here would die with the session.
+  - A daemon that was stopped or does not answer is an error within seconds that says what to do.
 attributes:
   check_mode:
     support: full
     description: Predicts the steps. Without a PM2 installation or daemon every app counts as not running.
   diff_mode:
     support: full
-    description: Shows the ecosystem file and the steps. Values of live environment variables are not shown.
+    description: Shows O(config_file) and the steps. Values of environment variables are never shown.
+extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.apps]
 options:
-  apps:
-    description: The apps, with the fields of PM2's ecosystem file.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: The app's name. It must be unique in this PM2 home.
-        type: str
-        required: true
-      script:
-        description: The program, absolute or relative to O(apps[].cwd).
-        type: str
-        required: true
-      cwd:
-        description: Working directory.
-        type: path
-        required: true
-      args:
-        description: Arguments of the script.
-        type: list
-        elements: str
-      interpreter:
-        description: The interpreter. V(none) runs the script itself.
-        type: str
-      node_args:
-        description: Arguments of the interpreter.
-        type: list
-        elements: str
-        aliases: [interpreter_args]
-      exec_mode:
-        description: V(cluster) runs Node.js workers that share their listening sockets.
-        type: str
-        choices: [fork, cluster]
-        default: fork
-      instances:
-        description: How many processes. In mode V(fork) PM2 starts independent copies.
-        type: int
-        default: 1
-      env:
-        description: Environment variables. They are readable by whoever may ask PM2, so no secrets belong here.
-        type: dict
-        default: {}
-      namespace:
-        description: PM2's namespace.
-        type: str
-      max_memory_restart:
-        description: Restart above this resident size. A whole number followed by K, M or G.
-        type: str
-      autorestart:
-        description: Restart after an exit.
-        type: bool
-      autostart:
-        description: Start when the app is added.
-        type: bool
-      max_restarts:
-        description: Give up after this many exits within O(apps[].min_uptime).
-        type: int
-      min_uptime:
-        description: An exit before this counts as unstable. Milliseconds, or a number followed by s, m or h.
-        type: str
-      restart_delay:
-        description: Milliseconds before a restart. It defeats O(apps[].max_restarts).
-        type: int
-      exp_backoff_restart_delay:
-        description: First delay in milliseconds of restarts with exponential back-off.
-        type: int
-      stop_exit_codes:
-        description: Exit codes after which the app is not restarted.
-        type: list
-        elements: int
-      cron_restart:
-        description: Cron pattern of planned restarts.
-        type: str
-      kill_timeout:
-        description: Milliseconds between SIGINT and SIGKILL.
-        type: int
-      listen_timeout:
-        description: Milliseconds a reload waits for the new process.
-        type: int
-      wait_ready:
-        description: The process reports C(ready) itself.
-        type: bool
-      shutdown_with_message:
-        description: Stop by a message instead of SIGINT.
-        type: bool
-      treekill:
-        description: Stop the whole process tree.
-        type: bool
-      watch:
-        description: Restart when files change.
-        type: bool
-      ignore_watch:
-        description: Paths not to watch.
-        type: list
-        elements: str
-      watch_delay:
-        description: Milliseconds between a change and the restart.
-        type: int
-      watch_options:
-        description: Options of PM2's file watcher.
-        type: dict
-      out_file:
-        description: Log of the standard output.
-        type: path
-      error_file:
-        description: Log of the standard error output.
-        type: path
-      log_file:
-        description: Log of both.
-        type: path
-      pid_file:
-        description: File for the process id.
-        type: path
-      log_date_format:
-        description: Time stamp before each line, in day.js's format.
-        type: str
-      log_type:
-        description: Form of the log lines.
-        type: str
-        choices: [json]
-      merge_logs:
-        description: One log file for all instances.
-        type: bool
-      time:
-        description: Time stamps in PM2's default form.
-        type: bool
-      disable_logs:
-        description: Write no logs.
-        type: bool
-      source_map_support:
-        description: Use source maps in stack traces.
-        type: bool
-      disable_source_map_support:
-        description: Never use source maps.
-        type: bool
-      vizion:
-        description: Read the version control data of the working directory.
-        type: bool
-      pmx:
-        description: Load PM2's metrics into the process.
-        type: bool
-      automation:
-        description: PM2's actions inside of the process.
-        type: bool
-      trace:
-        description: PM2's transaction tracing.
-        type: bool
-      disable_trace:
-        description: Turn tracing off.
-        type: bool
-      instance_var:
-        description: The variable that holds the instance's number.
-        type: str
-      increment_var:
-        description: A variable whose value grows by one with each instance.
-        type: str
-      filter_env:
-        description:
-          - Parts of names of variables to keep out. By default nothing of the environment of the C(pm2) command reaches
-            the processes.
-        type: list
-        elements: str
-      uid:
-        description: User of the processes, when the daemon runs as root.
-        type: str
-      gid:
-        description: Group of the processes, when the daemon runs as root.
-        type: str
+  ecosystem:
+    description:
+      - An ecosystem file on the host in any form that PM2 reads (C(.json), C(.yml), C(.yaml), C(.config.js),
+        C(.config.cjs), C(.config.mjs)) instead of O(apps). PM2's own parser reads it, as O(user).
+      - Relative paths and a missing C(cwd) are taken from its directory. All of PM2's names for a field are known. A
+        field that PM2 does not know is an error. Fields that only steer the C(pm2) command are left out.
+    type: path
+    version_added: 0.2.0
+  environment:
+    description: Which C(env_) variables of O(ecosystem) are added to C(env), such as V(production).
+    type: str
+    version_added: 0.2.0
   config_file:
     description:
-      - The ecosystem file, written by this module. PM2 takes it as one only when its name ends in C(.config.cjs) or
-        C(.config.js).
+      - The ecosystem file that PM2 starts from, written by this module. PM2 takes it as one only when its name ends in
+        C(.config.cjs) or C(.config.js).
       - Apps in it that are neither in O(apps) nor matched by O(prune) stay in it.
     type: path
     required: true
@@ -214,21 +60,6 @@ options:
     description: Mode of O(config_file).
     type: raw
     default: "0640"
-  pm2_home:
-    description: PM2's directory (C(PM2_HOME)).
-    type: path
-    required: true
-  user:
-    description: The user that the daemon runs as. Default is the user of the task.
-    type: str
-  pm2:
-    description: The C(pm2) command.
-    type: path
-    default: /usr/bin/pm2
-  node:
-    description: The Node.js that runs it.
-    type: path
-    default: /usr/bin/node
   reload_when_newer:
     description:
       - Files that the apps read when they start, such as an environment file. Processes that are older than one of them
@@ -240,9 +71,16 @@ options:
     description: Environment file (dotenv) whose values are hidden where the apps' logs are quoted.
     type: path
   state:
-    description: V(absent) removes the apps named in O(apps), whose other fields do not matter then.
+    description:
+      - V(started) lets the apps run as they are declared.
+      - V(restarted) and V(reloaded) do the same, and restart or reload the processes that this would have left alone.
+        PM2 cannot reload without failing some requests.
+      - V(stopped) stops the apps. They stay in PM2's list, and C(autostart) is set to V(false) in O(config_file), so
+        that they stay stopped after a boot.
+      - V(absent) removes the apps.
+      - For V(stopped) and V(absent) only the apps' names matter.
     type: str
-    choices: [started, absent]
+    choices: [started, stopped, restarted, reloaded, absent]
     default: started
   prune:
     description:
@@ -250,6 +88,14 @@ options:
         others are up. Empty removes none.
     type: str
     default: ""
+  update_daemon:
+    description:
+      - Restart a daemon that runs another PM2 or another Node.js than the ones installed, by its systemd unit or else
+        by C(pm2 update). All its processes are restarted, and it is checked that none is lost.
+      - Without it such a daemon is a warning.
+    type: bool
+    default: false
+    version_added: 0.2.0
   wait:
     description: Seconds within which every process must have come up and stayed up.
     type: float
@@ -257,10 +103,6 @@ options:
   stay_up:
     description: Seconds that a process must have been up without a restart. Default is its O(apps[].min_uptime).
     type: float
-  timeout:
-    description: Seconds that one C(pm2) command may take.
-    type: float
-    default: 120
 """
 
 EXAMPLES = r"""
@@ -286,6 +128,23 @@ EXAMPLES = r"""
     node: /opt/shop/bin/node
     reload_when_newer: [/srv/shop/config/environment]
     prune: "shop-.*"
+
+- name: What the developers declare, with its variables for production
+  workbot.stability.pm2_app:
+    ecosystem: /srv/shop/current/ecosystem.config.cjs
+    environment: production
+    config_file: /srv/shop/config/pm2.config.cjs
+    pm2_home: /srv/shop/home/.pm2
+    user: shop
+    update_daemon: true
+
+- name: Stop the queue until further notice
+  workbot.stability.pm2_app:
+    apps: [{name: queue}]
+    state: stopped
+    config_file: /srv/shop/config/pm2.config.cjs
+    pm2_home: /srv/shop/home/.pm2
+    user: shop
 """
 
 RETURN = r"""
@@ -320,24 +179,33 @@ log_lines:
   type: list
   elements: str
   returned: always
+saved_list:
+  description: How the saved process list was found before.
+  type: str
+  returned: always
+  sample: damaged
 saved:
   description: Whether the saved process list was (in check mode would be) written.
   type: bool
   returned: always
 outdated_daemon:
-  description: Whether the daemon, and so every cluster worker, runs under another Node.js than the one installed.
+  description: Whether the daemon, and so every cluster worker, runs another PM2 or Node.js than the one installed.
   type: bool
   returned: always
 """
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._dotenv import read
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_app import MODULE_OPTIONS, Outcome, Request, run
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_app import Outcome, Request, run
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Client, Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_input import read_file
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_options import MODULE_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._secrets import hide, texts_to_hide
 
 
@@ -357,21 +225,42 @@ def write_config(module: AnsibleModule, path: Path, content: str) -> bool:
     return bool(module.set_fs_attributes_if_different(arguments, current != content))
 
 
-def converge(module: AnsibleModule) -> Outcome:
-    options = module.params
-    client = Pm2Client(
+def client_of(options: Mapping[str, Any]) -> Pm2Client:
+    return Pm2Client(
         home=Path(options["pm2_home"]),
         pm2=options["pm2"],
         node=options["node"],
         user=options["user"],
         timeout=options["timeout"],
     )
+
+
+def declared(module: AnsibleModule, client: Pm2Client) -> list[dict[str, Any]]:
+    """The apps, as data or from the file. Raises Pm2Error."""
+    options = module.params
+    if options["ecosystem"] is None:
+        return list(options["apps"])
+    path = Path(options["ecosystem"])
+    if path == Path(options["config_file"]):
+        raise Pm2Error(f"config_file: {path} is the ecosystem file itself; this module writes a file of its own")
+    if module.check_mode and (client.missing or not path.exists()):
+        # both may come earlier in the same run
+        module.exit_json(changed=True, msg=f"{path} can't be read yet, so its apps are not known")
+    if client.missing:
+        raise Pm2Error(client.missing)
+    return read_file(client, path, options["environment"] or "")
+
+
+def converge(module: AnsibleModule) -> Outcome:
+    options = module.params
+    client = client_of(options)
     request = Request(
-        apps=options["apps"],
+        apps=declared(module, client),
         config_file=Path(options["config_file"]),
         reload_when_newer=options["reload_when_newer"],
         state=options["state"],
         prune=options["prune"],
+        update_daemon=options["update_daemon"],
         wait=options["wait"],
         stay_up=options["stay_up"],
         check_mode=module.check_mode,
@@ -379,21 +268,54 @@ def converge(module: AnsibleModule) -> Outcome:
     return run(client, request, lambda content: write_config(module, request.config_file, content))
 
 
+def warn(module: AnsibleModule, outcome: Outcome) -> None:
+    if outcome.outdated_daemon:
+        module.warn(
+            "the PM2 daemon, and so every cluster worker, runs another PM2 or Node.js than the one installed now; this"
+            " takes effect when the daemon is restarted, see update_daemon"
+        )
+    if outcome.saved_list == "damaged":
+        module.warn(
+            "PM2's saved process list (dump.pm2) was damaged; `pm2 resurrect` would have deleted it and started"
+            " nothing. It is written anew"
+        )
+
+
+def shown(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the task said, as it may be shown: without the values of the environment."""
+    apps = [{**app, "env": dict.fromkeys(app.get("env") or {}, "(hidden)")} for app in options.get("apps") or []]
+    return {**options, "apps": apps}
+
+
+class Pm2Module(AnsibleModule):  # type: ignore[misc]
+    params: dict[str, Any]
+
+    def _log_invocation(self) -> None:
+        # Ansible's own would write the values of the environment to the journal.
+        stated = self.params
+        self.params = shown(stated)
+        super()._log_invocation()
+        self.params = stated
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=MODULE_OPTIONS, supports_check_mode=True)
+    module = Pm2Module(
+        argument_spec=MODULE_OPTIONS,
+        mutually_exclusive=[("apps", "ecosystem")],
+        required_one_of=[("apps", "ecosystem")],
+        required_by={"environment": "ecosystem"},
+        supports_check_mode=True,
+    )
     hidden = texts_to_hide(read(module.params["secrets_file"]))
+    invocation = {"module_args": shown(module.params)}
     try:
         outcome = converge(module)
     except (Pm2Error, OSError) as error:
-        module.fail_json(msg=hide(str(error), hidden))
-    if outcome.outdated_daemon:
-        module.warn(
-            "the PM2 daemon, and so every cluster worker, runs under another Node.js than the one installed now;"
-            " it takes effect when the daemon is restarted"
-        )
+        module.fail_json(msg=hide(str(error), hidden), invocation=invocation)
+    warn(module, outcome)
     report = outcome.report()
     report["log_lines"] = [hide(line, hidden) for line in report["log_lines"]]
-    module.exit_json(diff=outcome.diff(Path(module.params["config_file"])), **report)
+    module.exit_json(diff=outcome.diff(Path(module.params["config_file"])), invocation=invocation, **report)
 
 
 if __name__ == "__main__":

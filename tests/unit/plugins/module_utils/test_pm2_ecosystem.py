@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Error
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_ecosystem import declaration, read, render
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_ecosystem import declaration, read, render, shown
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,3 +52,35 @@ def test_a_file_of_someone_else_is_not_overwritten(tmp_path: Path, content: str)
     path.write_text(content)
     with pytest.raises(Pm2Error, match="move it away"):
         read(path)
+
+
+def test_the_port_wins_and_numbers_are_resolved() -> None:
+    stated = declaration(
+        {"name": "a", "port": 80, "env": {"PORT": "1"}, "instances": "2", "watch": "True"}, ENVIRONMENT
+    )
+    assert (stated["env"]["PORT"], stated["instances"], stated["watch"]) == ("80", 2, True)
+    assert "port" not in stated
+
+
+def test_another_user_has_its_own_home() -> None:
+    assert declaration({"name": "a", "uid": "root", "env": {"HOME": "/h"}}, ENVIRONMENT)["env"]["HOME"] == "/root"
+    assert declaration({"name": "a", "uid": "nobody-has-this-name"}, ENVIRONMENT)["env"]["HOME"] == "/srv/a"
+
+
+def test_what_is_shown_holds_names_and_differences_but_no_value() -> None:
+    old, new = (
+        render([{"name": "a", "env": {"X": "s1", "Y": "s2"}}]),
+        render([{"name": "a", "env": {"X": "s1", "Y": "s3"}}]),
+    )
+    before, after = shown(old, new)
+    assert '"X": "(hidden)"' in before
+    assert '"X": "(hidden)"' in after
+    assert '"Y": "(hidden, another one)"' in after
+    assert not any(value in before + after for value in ("s1", "s2", "s3"))
+    assert shown("", "")[0] == ""
+    assert "s1" not in "".join(shown("const secret = 's1'", old))
+
+
+@given(st.text(), st.text())
+def test_anything_can_be_shown(before: str, after: str) -> None:
+    assert len(shown(before, after)) == 2

@@ -17,8 +17,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2_client impo
     Pm2Error,
     parse_processes,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_fields import check_app, milliseconds, size
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_plan import plan, strongest
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_fields import check_app, count, milliseconds, size
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_plan import plan, stop, strongest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,7 +72,10 @@ def test_the_declared_state_needs_nothing(live: list[LiveProcess]) -> None:
         ("interpreter", "/usr/bin/node", []),
         ("interpreter", "bun", ["recreate"]),
         ("out_file", "/tmp/x/other.log", ["recreate"]),
-        ("error_file", None, []),
+        ("error_file", None, ["recreate"]),
+        ("watch", ["lib"], ["recreate"]),
+        ("interpreter", None, []),
+        ("script", "app.py", ["recreate"]),
         ("namespace", "blue", ["recreate"]),
         ("args", ["a"], ["reload"]),
         ("args", None, ["recreate"]),
@@ -165,6 +168,12 @@ def test_no_value_of_the_environment_is_shown(live: list[LiveProcess]) -> None:
         ({"max_memory_restart": "1.5G"}, "1.5G"),
         ({"max_memory_restart": "0"}, "no size"),
         ({"min_uptime": "soon"}, "soon"),
+        ({"script": ""}, "script is missing"),
+        ({"instances": "many"}, "'many' is neither a whole number nor max"),
+        ({"watch": "perhaps"}, "'perhaps' is neither true, false nor a list"),
+        ({"name": "cron_restart"}, "taken for the setting"),
+        ({"env": {"status": 1}}, "taken for the setting"),
+        ({"name": "a b"}, "space or comma"),
     ],
 )
 def test_what_pm2_accepts_but_cannot_run_is_refused(fields: dict[str, Any], words: str) -> None:
@@ -187,3 +196,65 @@ def test_a_process_list_that_is_none_is_an_error(value: str) -> None:
         assert parse_processes(value) == []
     except Pm2Error as error:
         assert "process list" in str(error)
+
+
+def test_a_log_file_that_differs_in_a_number_only(live: list[LiveProcess]) -> None:
+    merged = {**APP, "error_file": "/tmp/x/error-1.log"}
+    assert actions(merged, live) == ["recreate"]
+    numbered = [dataclasses.replace(item, settings={**item.settings, "merge_logs": False}) for item in live]
+    assert actions({**merged, "merge_logs": False}, numbered) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "left_alone"),
+    [
+        ({"autorestart": False}, {"exit_code": 0}, True),
+        ({"autorestart": False}, {"exit_code": 1}, False),
+        ({"autostart": False}, {}, True),
+        ({"stop_exit_codes": [3]}, {"exit_code": 3}, True),
+        ({"stop_exit_codes": [3]}, {"exit_code": 4}, False),
+        ({}, {"exit_code": 0}, False),
+    ],
+)
+def test_what_is_done_is_not_started_again(
+    live: list[LiveProcess], fields: dict[str, Any], settings: dict[str, Any], left_alone: bool
+) -> None:
+    done = [
+        dataclasses.replace(item, status="stopped", settings={**item.settings, **fields, **settings}) for item in live
+    ]
+    assert actions({**APP, **fields}, done) == ([] if left_alone else ["restart"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "changes", "expected"),
+    [
+        ("restarted", {}, ["restart"]),
+        ("restarted", {"instances": 3}, ["restart", "scale"]),
+        # PM2's restart of processes takes no new setting
+        ("restarted", {"args": ["z"]}, ["recreate"]),
+        ("reloaded", {}, ["reload"]),
+        ("reloaded", {"args": ["z"]}, ["reload"]),
+        ("reloaded", {"cwd": "/tmp/y"}, ["recreate"]),
+    ],
+)
+def test_what_is_asked_for(live: list[LiveProcess], asked: Any, changes: dict[str, Any], expected: list[str]) -> None:
+    assert actions({**APP, **changes}, live, asked=asked) == expected
+
+
+def test_only_what_runs_is_stopped(live: list[LiveProcess]) -> None:
+    dead = dataclasses.replace(live[1], status="errored")
+    assert [(step.action, step.ids) for step in stop(["w-1", "other"], [live[0], dead])] == [("stop", (live[0].pm_id,))]
+    assert stop(["other"], live) == []
+
+
+def test_the_user_is_compared_by_number(live: list[LiveProcess]) -> None:
+    root = [dataclasses.replace(item, settings={**item.settings, "uid": 0, "gid": 0}) for item in live]
+    assert actions({**APP, "uid": "root"}, root) == []
+    assert actions({**APP, "uid": "root"}, live) == ["recreate"]
+    assert actions(APP, root) == ["recreate"]
+
+
+@pytest.mark.parametrize(("declared", "cpus"), [("max", 4), (0, 4), (-1, 3), (-9, 1), (2, 2), ("3", 3), (None, 1)])
+def test_instances(declared: Any, cpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert count(declared) == cpus
