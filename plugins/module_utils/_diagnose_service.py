@@ -66,19 +66,19 @@ def check_memory(context: Context) -> list[Finding]:
 
 def check_processes(context: Context) -> list[Finding]:
     section = context.section("pm2")
-    release = active_release(context.section("release")["active_socket"])
+    active = active_activation(context.section("release")["active_socket"])
     processes = context.pm2()
-    findings = judge_processes(processes, section["prefix"], release, int(section["instances"]), context.now)
+    findings = judge_processes(processes, section["prefix"], active, int(section["instances"]), context.now)
     thresholds = Thresholds(float(section["restarts_warning"]), float(section["restarts_critical"]))
     return findings + [_judge_restarts(context, process, thresholds) for process in processes]
 
 
 def judge_processes(
-    processes: Iterable[Pm2Process], prefix: str, release: str | None, instances: int, now: float
+    processes: Iterable[Pm2Process], prefix: str, activation: str | None, instances: int, now: float
 ) -> list[Finding]:
-    """Are as many workers of the active release online as planned, and none of another?"""
+    """Are as many workers of the active activation online as planned, and none of another?"""
     found = list(processes)
-    active = [process for process in found if release is None or process.name == f"{prefix}{release}"]
+    active = [process for process in found if activation is None or process.name == f"{prefix}{activation}"]
     online = [process for process in active if process.online]
     status = OK if len(online) == instances else (WARNING if online else CRITICAL)
     states = ", ".join(f"{process.pm_id} {process.status}" for process in active if not process.online)
@@ -117,10 +117,12 @@ def check_release(context: Context) -> list[Finding]:
 
 def judge_release(active_socket: str, current: str) -> list[Finding]:
     """Do the two links that name the active release exist, agree, and lead to a socket?"""
-    release = active_release(active_socket)
-    if release is None:
+    activation = active_activation(active_socket)
+    if activation is None:
         message = f"{active_socket} is no link: no release is active. Deploy one with the playbook."
         return [Finding("release", CRITICAL, message)]
+    # <release>+2 is the same release run with other settings
+    release = activation.partition("+")[0]
     try:
         alive = stat.S_ISSOCK(Path(active_socket).stat().st_mode)
     except OSError:
@@ -135,8 +137,8 @@ def judge_release(active_socket: str, current: str) -> list[Finding]:
     return [Finding("release", OK, f"release {release} is active", release)]
 
 
-def active_release(active_socket: str) -> str | None:
-    """The id of the active release: the name of the socket that the link leads to."""
+def active_activation(active_socket: str) -> str | None:
+    """The name of the active activation: that of the socket that the link leads to."""
     try:
         return Path(Path(active_socket).readlink()).stem or None
     except OSError:

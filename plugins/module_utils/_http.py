@@ -43,6 +43,8 @@ class Request:
     validate_certs: bool = True
     ca_path: str = ""
     max_body: int = MAX_BODY
+    connection: socket.socket | None = None
+    """An open connection to ask over, for callers that must know which one it is; closed afterwards."""
 
     def target(self) -> SplitResult:
         """The parsed URL. Raises RequestError."""
@@ -93,6 +95,7 @@ class _Exchange:
         self._error: Exception | None = None
         self._received = 0
         self._cancelled = False
+        self._open = request.connection
 
     def run(self) -> Answer:
         started = time.monotonic()
@@ -167,6 +170,11 @@ class _Exchange:
 
     def _connect_to(self, parts: SplitResult) -> http.client.HTTPConnection:
         host, timeout = parts.hostname or "", self._request.timeout
+        if self._open is not None:
+            connection = http.client.HTTPConnection(host, timeout=timeout)
+            # a redirect needs a connection of its own
+            connection.sock, self._open = self._open, None
+            return connection
         if self._request.unix_socket:
             return _UnixConnection(self._request.unix_socket, host, timeout)
         if parts.scheme == "http":

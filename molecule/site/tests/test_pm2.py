@@ -72,6 +72,24 @@ def test_memory_limits_of_the_plan_reach_the_processes(pm2_processes: Processes)
         assert item["pm2_env"]["max_memory_restart"] > limit
 
 
+def test_the_links_agree_with_what_runs(host: Any, pm2_processes: Processes) -> None:
+    active = host.check_output(f"readlink {SOCKET}")
+    name = active.rsplit("/", 1)[-1].removesuffix(".sock")
+    assert host.check_output("readlink /srv/workbot/current").endswith(f"/releases/{name.partition('+')[0]}")
+    assert {item["pm2_env"]["env"]["PORT"] for item in pm2_processes()} == {active}
+    # nothing of another activation is left
+    assert host.file("/run/workbot").listdir() == [f"{name}.sock"]
+    assert host.file("/srv/workbot/config/environments").listdir() == [name]
+
+
+def test_the_processes_have_their_own_copy_of_the_environment_file(host: Any, pm2_processes: Processes) -> None:
+    (item, *_others) = pm2_processes()
+    copy = next(arg for arg in item["pm2_env"]["node_args"] if arg.startswith("--env-file="))
+    file = host.file(copy.removeprefix("--env-file="))
+    assert file.content == host.file("/srv/workbot/config/environment").content
+    assert (file.user, file.mode) == ("workbot", 0o600)
+
+
 @pytest.mark.parametrize("path", [f"{HOME}/dump.pm2", "/srv/workbot/config/ecosystem.config.cjs"])
 def test_what_pm2_keeps_is_closed_to_others_and_holds_no_secret(host: Any, path: str) -> None:
     kept = host.file(path)

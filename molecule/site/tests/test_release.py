@@ -16,7 +16,8 @@ RELEASES = "/srv/workbot/releases"
 def active(host: Host) -> str:
     """Directory of the release whose socket the active link points to."""
     socket = host.check_output("readlink /srv/workbot/active.sock")
-    return f"{RELEASES}/{socket.rsplit('/', 1)[-1].removesuffix('.sock')}"
+    # A release that runs another way than at first has +2, +3 and so on behind its name.
+    return f"{RELEASES}/{socket.rsplit('/', 1)[-1].removesuffix('.sock').partition('+')[0]}"
 
 
 def test_the_active_release_is_whole(host: Host) -> None:

@@ -51,6 +51,14 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "nowhere": {"release_directory": "/nowhere"},
     "two_sources": {"release_archive": "https://example.org/app.tar.gz", "release_checksum": "sha256:" + "0" * 64},
     "unchecked": {"release_directory": "", "release_archive": "https://example.org/app.tar.gz"},
+    "keyless": {
+        "release_directory": "",
+        "release_git_url": "git@host.example:app.git",
+        "release_git_key": "/nowhere",
+        "release_checksum": "sha256:" + "0" * 64,
+    },
+    "login": {"release_directory": "", "release_git_url": f"https://me:{SECRET}@host.example/app.git"},
+    "unbuilt": {"release_build": False, "release_before_build": [["make"]], "release_after_build": [["make"]]},
     "levels": {"diagnostics_heap_warning": 95, "diagnostics_log_size_critical": "10M"},
     "schema": {"postgresql_schema": {"src": "/nowhere.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
     "contrary": {"service_heap_limit": "2048M", "service_memory_restart_limit": "1G", "service_instances": 400},
@@ -151,12 +159,18 @@ LINES = {
     "twice": ["service_environment.PORT (twice", "service_environment.JWT_SECRET (twice"],
     "starter": ["pm2_script = node_modules/.bin/tsx (starter, inventory.json): only starts another process"],
     "forked": ["only cluster workers can share the service's socket, and the plan has 3 instances"],
-    "sourceless": ["neither release_directory nor release_archive names the source"],
+    "sourceless": ["none of release_directory, release_archive and release_git_url names the source"],
     "nowhere": ["release_directory = /nowhere (nowhere, inventory.json): expected a directory that exists"],
-    "two_sources": ["workbot (two_sources, inventory.json): release_archive is set too"],
+    "two_sources": ["one source, but these are set: release_directory, release_archive"],
     "unchecked": [
         'release_checksum = "" (unchecked): release_archive is fetched from the network and needs a checksum'
     ],
+    "keyless": [
+        "release_git_key = /nowhere (keyless, inventory.json): is no file on the controller",
+        "(keyless, inventory.json): belongs to release_archive, which is not set",
+    ],
+    "login": ["(login, inventory.json): expected https://host/path.git without a login in it"],
+    "unbuilt": ["release_before_build = ", "release_after_build = "],
     "levels": [
         "diagnostics_heap_warning = 95 (levels, inventory.json): must be below diagnostics_heap_critical",
         "diagnostics_log_size_warning = 1G (levels): must be below diagnostics_log_size_critical",

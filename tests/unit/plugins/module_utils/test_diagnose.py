@@ -274,6 +274,11 @@ def test_the_active_release_is_what_both_links_say(tmp_path: Path) -> None:
     current.unlink()
     current.symlink_to("releases/abc")
     assert judged() == (OK, "abc")
+    active.unlink()
+    active.symlink_to(tmp_path / "abc+2.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "abc+2.sock"))
+    assert judged() == (OK, "abc")
 
 
 def test_units() -> None:

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller's part of module active_release: it knows who deploys."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils._deployer import deployer
+
+
+class ActionModule(ActionBase):
+    """Options are documented in plugins/modules/active_release.py."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = {**self._task.args, "deployer": self._task.args.get("deployer") or deployer(os.environ)}
+        result.update(
+            self._execute_module(
+                module_name="workbot.stability.active_release", module_args=arguments, task_vars=task_vars
+            )
+        )
+        return result

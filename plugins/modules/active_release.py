@@ -1,0 +1,327 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: active_release
+short_description: Takes a release of a Node.js service into service without a failed request
+version_added: 0.2.0
+author: workbot.stability contributors (@workbot)
+description:
+  - Starts the release under PM2 beside the active one, on a unix socket of its own, asks every worker for its health,
+    replaces the link that the proxy follows, drains the old processes and stops them. All in one call on the host.
+  - Whatever goes wrong before the old processes are stopped is put back. The old release serves all the time, the
+    new one's processes, files and entries are removed, and the module fails with the step, the cause and the end of
+    the app's log.
+  - The same release with other settings (environment file, memory limits, instances, any field of the app) goes the
+    same way, as another activation of it. Each activation has its own copy of the environment file, so the old one
+    keeps its settings to the end.
+  - The kernel is asked which process has taken the connection that was answered, so that no worker of a cluster goes
+    unasked. When nothing differs, nothing is touched.
+  - A lost connection to the controller stops nothing. What a killed run or a power cut leaves is removed by the next
+    run, and the active release comes up at boot.
+  - Never starts a PM2 daemon. That is the job of a systemd unit.
+attributes:
+  action:
+    description: Names who deploys on the controller.
+    support: full
+  check_mode:
+    description: Predicts what would be done. On a host without PM2 every release counts as not running.
+    support: full
+  diff_mode:
+    description: Shows the ecosystem file, the links and the steps. Values of the environment file are never shown.
+    support: full
+options:
+  service:
+    description: Name of the service. Its PM2 apps are called after it, C(<service>-<activation>).
+    type: str
+    required: true
+  directory:
+    description:
+      - Directory of the service. Below it are C(releases/<id>/), the links C(active.sock), C(current) and C(previous),
+        C(config/environment), a copy of that for each activation in C(config/environments/), and the ecosystem file
+        C(config/ecosystem.config.cjs).
+    type: path
+    required: true
+  run_directory:
+    description: Directory of the sockets.
+    type: path
+    required: true
+  release:
+    description: The release, a directory below C(releases), or V(previous). Empty for the active one.
+    type: str
+    default: ""
+  app:
+    description:
+      - Fields of PM2's ecosystem file, as M(workbot.stability.pm2_app) has them. C(name), C(cwd), the socket's variable
+        and C(--env-file) are added for each activation. C(script) is relative to the release.
+    type: dict
+    required: true
+  loader:
+    description: Module, relative to the release, that Node.js imports before the program.
+    type: str
+    default: ""
+  socket_variable:
+    description: Environment variable that tells the program where to listen.
+    type: str
+    default: PORT
+  listen_port:
+    description:
+      - For a program that can listen only on a TCP port. O(socket_variable) holds this number then, and
+        C(LISTEN_SOCKET) the socket that a preloaded script has to put in its place. V(0) for none.
+    type: int
+    default: 0
+  preloads:
+    description: Files that each process reads at its start. Processes older than one of them are replaced.
+    type: list
+    elements: path
+    default: []
+  user:
+    description: User of the service and of its PM2 daemon.
+    type: str
+    required: true
+  group:
+    description: Group that may read the ecosystem file.
+    type: str
+    required: true
+  pm2_home:
+    description: PM2's directory (C(PM2_HOME)).
+    type: path
+    required: true
+  pm2:
+    description: The C(pm2) command.
+    type: path
+    default: /usr/bin/pm2
+  node:
+    description: The Node.js that runs it.
+    type: path
+    default: /usr/bin/node
+  timeout:
+    description: Seconds that one C(pm2) command may take.
+    type: float
+    default: 120
+  health_path:
+    description: Path that answers whether a worker is healthy.
+    type: str
+    default: /
+  health_timeout:
+    description: Seconds that one answer may take.
+    type: float
+    default: 5
+  start_timeout:
+    description: Seconds within which every worker must have answered healthily.
+    type: float
+    default: 60
+  stay_up:
+    description: Seconds for which all must go on doing so, without a restart, before the switch.
+    type: float
+    default: 3
+  proxy_url:
+    description:
+      - Address of the health endpoint through the proxy, asked before and after the switch. When it was healthy before
+        and is not after, the switch is undone. Empty for none.
+    type: str
+    default: ""
+  proxy_headers:
+    description: Headers for that.
+    type: dict
+    default: {}
+  drain_time:
+    description:
+      - Seconds at most that the old processes keep the connections they have. Without any they are stopped at once.
+        Until then the new ones are watched, and when they turn bad, the old ones get their place back.
+    type: float
+    default: 60
+  hooks:
+    description:
+      - Commands between the steps, each a list of words without a shell. They run as O(user) in the release's
+        directory, with the service's environment and C(DEPLOY_RELEASE), C(DEPLOY_PREVIOUS_RELEASE) and
+        C(DEPLOY_SOCKET). One that fails undoes the deployment, except O(hooks.after_stop).
+    type: dict
+    default: {}
+    suboptions:
+      before_migrate: &hook
+        description: Commands at this point.
+        type: list
+        elements: list
+        default: []
+      after_migrate: *hook
+      before_start: *hook
+      after_start: *hook
+      before_switch: *hook
+      after_switch: *hook
+      before_stop: *hook
+      after_stop: *hook
+  migrate:
+    description:
+      - Command that migrates the database, run before a release other than the active one is started. The old release
+        still serves meanwhile and must get along with the result. Empty for none.
+    type: list
+    elements: str
+    default: []
+  hook_timeout:
+    description: Seconds that each of these commands may take.
+    type: int
+    default: 600
+  discard_failed:
+    description: Remove the release's directory when it does not come up, unless it is the active or previous one.
+    type: bool
+    default: false
+  restart_outdated_daemon:
+    description:
+      - Whether to restart the unit of a PM2 daemon that runs under another Node.js, or as another PM2, than is
+        installed. The service is down meanwhile. Otherwise the module warns, and refuses a release that was built for
+        a Node.js of another binary interface.
+    type: bool
+    default: false
+  environment_digest:
+    description:
+      - For check mode, in which the environment file is not written yet. SHA-256 of what it would hold, as the filter
+        P(workbot.stability.dotenv#filter) writes it. Empty when nothing is known.
+    type: str
+    default: ""
+  preloads_pending:
+    description: For check mode. Whether one of O(preloads) would have been changed.
+    type: bool
+    default: false
+  deployer:
+    description: Who deploys, for whoever is kept out meanwhile. Filled in on the controller.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Take a release into service
+  workbot.stability.active_release:
+    service: shop
+    directory: /srv/shop
+    run_directory: /run/shop
+    release: 3fa9c1d2e0b7
+    app:
+      script: dist/server.js
+      interpreter: node
+      exec_mode: cluster
+      instances: 2
+      out_file: /var/log/shop/out.log
+      error_file: /var/log/shop/error.log
+    user: shop
+    group: shop
+    pm2_home: /srv/shop/home/.pm2
+    pm2: /opt/shop/bin/pm2
+    node: /opt/shop/bin/node
+    health_path: /api/health
+    proxy_url: http://127.0.0.1/health
+
+- name: Back to the release that was active before
+  workbot.stability.active_release:
+    service: shop
+    directory: /srv/shop
+    run_directory: /run/shop
+    release: previous
+    app: {script: dist/server.js, interpreter: node, exec_mode: cluster, instances: 2}
+    user: shop
+    group: shop
+    pm2_home: /srv/shop/home/.pm2
+"""
+
+RETURN = r"""
+action:
+  description: What was done (in check mode would be). V(restart) brings back workers that PM2 has given up.
+  type: str
+  returned: success
+  sample: activate
+release:
+  description: Id of the release that serves now.
+  type: str
+  returned: success
+  sample: 3fa9c1d2e0b7
+activation:
+  description: Name of its activation.
+  type: str
+  returned: success
+  sample: 3fa9c1d2e0b7+2
+previous:
+  description: Id of the release that was active before this one, empty when there is none.
+  type: str
+  returned: success
+reasons:
+  description: What differed. Names of environment variables, never their values.
+  type: list
+  elements: str
+  returned: success
+  sample: ["environment file: LOG_LEVEL changed"]
+leftovers:
+  description: Activations of interrupted runs that were removed.
+  type: list
+  elements: str
+  returned: success
+timeline:
+  description: The steps and their C(seconds).
+  type: list
+  elements: dict
+  returned: success
+  sample: [{step: start, seconds: 1.2}]
+drained:
+  description: How the old processes were drained. C(seconds), C(connections) at first and those C(left) at the end.
+  type: dict
+  returned: success
+proxy:
+  description: What the check through the proxy said.
+  type: str
+  returned: success
+  sample: healthy
+outdated_daemon:
+  description: How the PM2 daemon differs from what is installed (before, when it was restarted).
+  type: list
+  elements: str
+  returned: success
+  sample: ["Node.js: 24.1.0 -> 26.0.0"]
+saved:
+  description: Whether PM2's saved list was written.
+  type: bool
+  returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: success
+msg:
+  description: One sentence about all this.
+  type: str
+  returned: always
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._activation_options import SPEC, host_of, order_of
+from ..module_utils._activation_report import diff, report
+from ..module_utils._activation_run import PROBLEMS, run
+from ..module_utils._dotenv import read
+from ..module_utils._secrets import hide, texts_to_hide
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    options = module.params
+    config = Path(options["directory"], "config")
+    files = [config / "environment", *(config / "environments").glob("*")]
+    hidden = set().union(*(texts_to_hide(read(str(file))) for file in files))
+    try:
+        host = host_of(options, module.check_mode)
+        outcome = run(host, order_of(options, module.check_mode))
+    except PROBLEMS as error:
+        module.fail_json(msg=hide(str(error), hidden))
+    if outcome.outdated and not outcome.restarts_daemon:
+        module.warn(
+            f"the PM2 daemon, and so every cluster worker, is not what is installed"
+            f" ({', '.join(outcome.outdated.difference())}); restart_outdated_daemon has it restarted"
+        )
+    module.exit_json(diff=diff(host.places, outcome), **report(options["service"], outcome, module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
