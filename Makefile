@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PODMAN_IGNORE_CGROUPSV1_WARNING := 1
 export MOLECULE_COMMAND_BORDERS := false
-SCENARIOS := $(filter-out default,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
+# site first: the others go on with the host that it leaves.
+SCENARIOS := site $(filter-out default site,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
 # The environment holds paths: a checkout that was moved needs a new one.
 READY := .venv/ready$(subst /,-,$(CURDIR))
 
@@ -72,9 +73,9 @@ lint-sanity: $(READY) ## ansible-test sanity, without ignore files
 	@tools/sanity
 
 .PHONY: unit
-unit: $(READY) ## Unit tests of the plugins
+unit: $(READY) ## Unit tests of the plugins, and of the load driver that molecule's tests use
 	@echo '== unit tests'
-	@python -m pytest -q tests/unit
+	@python -m pytest -q tests/unit tests/load
 
 .PHONY: check-project
 check-project: $(READY) ## The project's own checks: documents, roles, scenarios, the built tarball
@@ -87,8 +88,9 @@ example: $(READY) ## The reference service's own tests
 	@tools/example
 
 .PHONY: molecule
-molecule: $(READY) ## Every scenario on a real Debian host; one of them: make molecule SCENARIOS=site
-	@for scenario in $(SCENARIOS); do echo "== molecule test -s $$scenario"; molecule test -s "$$scenario"; done
+molecule: $(READY) ## Every scenario on one real Debian host; one of them: make molecule SCENARIOS=site
+	@trap 'molecule destroy -s site' EXIT; \
+	for scenario in $(SCENARIOS); do echo "== molecule test -s $$scenario"; molecule test -s "$$scenario" --destroy=never; done
 
 .PHONY: docs
 docs: $(READY) ## Write the roles' README tables from their argument specifications

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host that the tests of all scenarios look at, as its administrator: over SSH, with sudo.
+
+`molecule verify -s site` runs the tests of one scenario, and so does `pytest molecule/site/tests` while the host is
+there. A test that fails shows what the host said last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hosts import HOST, HOSTS, Processes, processes
+from testinfra.host import Host
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Without options of their own, the tests go to the host of molecule/default."""
+    config.option.hosts = f"ssh://{HOST}"
+    config.option.ssh_config = str(HOSTS / "ssh_config")
+    config.option.sudo = True
+    config.option.connection = None
+
+
+@pytest.fixture(scope="session")
+def address() -> str:
+    """Where this machine reaches the Nginx of the host."""
+    return (HOSTS / f"{HOST}.address").read_text(encoding="utf-8").strip()
+
+
+@pytest.fixture(scope="module")
+def service_processes(host: Host) -> Callable[[], Processes]:
+    """Looks at what runs for the service at that moment."""
+    return lambda: processes(host)
+
+
+@pytest.fixture(scope="module")
+def pm2_processes(host: Host) -> Callable[[], list[dict[str, Any]]]:
+    """What PM2 runs at that moment. The command never starts a PM2 daemon: without one it fails."""
+
+    def listed() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(host.check_output("workbot-pm2 jlist").splitlines()[-1])
+        return found
+
+    return listed
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call" and report.failed and "host" in item.fixturenames:
+        journal = item.funcargs["host"].run("journalctl --no-pager --quiet --lines=40 --priority=info")
+        report.sections.append((f"journal of {HOST}", journal.stdout))
+    return report

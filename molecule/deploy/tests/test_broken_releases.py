@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A broken release never gets a request: the old one serves on, the message names the cause, nothing is left over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployments import FROM_RELEASE, Service, assert_unnoticed, load, release, wait
+
+LOAD = ("--host=shop.test", "--connections=32", "--websockets=50")
+SERVES = "Release {active} is active as before and answers healthily"
+BUILD = {"release_build": True, "release_build_script": "build"}
+LOCK_FILE = {
+    "name": "shop",
+    "version": "bad",
+    "lockfileVersion": 3,
+    "requires": True,
+    "packages": {"": {"name": "shop"}},
+}
+
+
+@dataclass(frozen=True)
+class Bad:
+    """What is wrong with a release, and what the message must say of it."""
+
+    says: list[str]
+    fault: str = ""
+    worker: int | None = None
+    package: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+BROKEN = {
+    "throws at start": Bad(["start", "the price list can not be read"], "throws"),
+    "never listens": Bad(
+        ["listen", "still waiting for the price list"], "never listens", variables={"pm2_start_timeout": 4}
+    ),
+    "unhealthy": Bad(["500"], "unhealthy", variables={"pm2_start_timeout": 4}),
+    "dies after its first health": Bad(["the price list can not be read"], "dies after health"),
+    "one worker of four never listens": Bad(
+        ["still waiting for the price list"],
+        "never listens",
+        worker=2,
+        variables={"service_instances": 4, "pm2_start_timeout": 4},
+    ),
+    "one worker of four is unhealthy": Bad(
+        ["500"], "unhealthy", worker=3, variables={"service_instances": 4, "pm2_start_timeout": 4}
+    ),
+    "too slow": Bad(["4 s"], "slow", variables={"pm2_start_timeout": 4}),
+    "its build fails": Bad(
+        ["build", "no such theme: dark"],
+        package={"scripts": {"build": "echo 'no such theme: dark' >&2; exit 3"}},
+        variables=BUILD,
+    ),
+    "its migration fails": Bad(
+        ["migrat", "column price does not exist"],
+        variables={"pm2_migrate": ["/bin/sh", "-c", "echo 'column price does not exist' >&2; exit 1"]},
+    ),
+    "a hook fails": Bad(
+        ["before_switch", "the cache is cold"],
+        variables={"pm2_hooks": {"before_switch": [["/bin/sh", "-c", "echo 'the cache is cold' >&2; exit 1"]]}},
+    ),
+    "other engines": Bad([">=99", "engines"], package={"engines": {"node": ">=99"}}),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.usefixtures("good")
+def test_a_broken_release_changes_nothing(shop: Service, address: str, name: str, tmp_path: Path) -> None:
+    bad = BROKEN[name]
+    before = shop.settled()
+    source = release(tmp_path, "bad", bad.fault, bad.worker, **bad.package)
+    Path(source, "package-lock.json").write_text(json.dumps(LOCK_FILE), encoding="utf-8")
+    with load(address, *LOAD) as tally:
+        run = wait(shop.start("deploy", FROM_RELEASE, release_directory=source, **bad.variables))
+    assert run.code == 2, run.output
+    assert [text for text in bad.says if text not in run.output] == [], run.output
+    assert_unnoticed(tally)
+    assert tally["releases"].keys() == {"good"}
+    assert shop.settled() == before
+
+
+@pytest.mark.usefixtures("good")
+def test_the_message_says_that_the_old_one_serves_and_shows_no_secret(shop: Service, good: str, tmp_path: Path) -> None:
+    shop.deploy(release_directory=good)
+    before = shop.settled()
+    secret = "a-secret-of-the-shop-0123456789abcdef"
+    source = release(tmp_path, "leaky", "throws")
+    program = Path(source, "server.js")
+    leak = "console.error(`connecting with ${process.env.SHOP_KEY}`);\n"
+    program.write_text(leak + program.read_text(encoding="utf-8"), encoding="utf-8")
+    run = wait(shop.start(release_directory=source, service_secrets={"SHOP_KEY": secret}))
+    assert run.code == 2
+    assert SERVES.format(active=before["current"]) in run.output
+    assert "connecting with" in run.output
+    assert secret not in run.output

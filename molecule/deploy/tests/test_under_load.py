@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nobody notices a deployment: under steady load no request fails, and WebSockets live until the drain time is over."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+from deployments import FROM_RELEASE, Service, assert_unnoticed, load, release
+
+DEPLOYMENTS = 10
+CONNECTIONS, WEBSOCKETS = 32, 50
+DRAIN_TIME = 8  # pm2_drain_time of vars/shop.yml
+LOAD = ("--host=shop.test", f"--connections={CONNECTIONS}", f"--websockets={WEBSOCKETS}")
+GOING_AWAY = 1001
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    directory = tmp_path_factory.mktemp("releases")
+    return [release(directory, version) for version in ("one", "two")]
+
+
+def assert_drained(tally: dict[str, Any], switches: list[float]) -> None:
+    """Each switch cost every WebSocket once, with the right code, and none before the drain time was over."""
+    closed = sorted(entry["time"] for entry in tally["closed"])
+    assert len(closed) == WEBSOCKETS * len(switches)
+    for number, switch in enumerate(switches):
+        assert closed[number * WEBSOCKETS] >= switch + DRAIN_TIME, (number, switch)
+
+
+def health(address: str) -> dict[str, Any]:
+    request = urllib.request.Request(f"{address}/health", headers={"Host": "shop.test"})
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(request, timeout=5) as response:
+        found: dict[str, Any] = json.load(response)
+    return found
+
+
+def test_ten_deployments_back_and_forth(shop: Service, releases: list[str], address: str) -> None:
+    shop.deploy(FROM_RELEASE, release_directory=releases[1])
+    switches = []
+    with load(address, *LOAD) as tally:
+        for number in range(DEPLOYMENTS):
+            began = time.time()
+            shop.deploy(release_directory=releases[number % 2])
+            found = shop.settled()
+            assert found["switched"] > began
+            switches.append(found["switched"])
+    assert_unnoticed(tally, closed=(GOING_AWAY,))
+    assert tally["releases"].keys() == {"one", "two"}
+    assert_drained(tally, switches)
+
+
+def test_check_mode_predicts_and_touches_nothing(shop: Service, releases: list[str], good: str) -> None:
+    before = shop.settled()
+    run = shop.deploy("--check", "--diff", release_directory=releases[0])
+    assert "would be activated" in run.output
+    assert run.changed
+    assert not shop.deploy("--check", "--diff", release_directory=good).changed
+    assert shop.settled() == before
+
+
+def test_a_change_of_configuration_goes_the_same_way(shop: Service, good: str, address: str) -> None:
+    before = shop.settled()
+    greeting = {"service_environment": {"GREETING": "good morning"}}
+    sizes = {"service_instances": 3, "service_heap_limit": "112M"}
+    with load(address, *LOAD) as tally:
+        shop.deploy(release_directory=good, **greeting)
+        greeted, answer = shop.settled(), health(address)
+        shop.deploy(release_directory=good, **greeting, **sizes)
+        sized = shop.settled()
+        unchanged = shop.deploy(release_directory=good, **greeting, **sizes)
+        after = shop.settled()
+    assert_unnoticed(tally, closed=(GOING_AWAY,))
+    assert_drained(tally, [greeted["switched"], sized["switched"]])
+    assert answer["greeting"] == "good morning"
+    assert len(sized["pm2"]) == 3
+    assert not unchanged.changed
+    assert after == sized
+    assert len({found["active"] for found in (before, greeted, sized)}) == 3
+    for kept in ("current", "previous"):
+        assert before[kept] == greeted[kept] == sized[kept]

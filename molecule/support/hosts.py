@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The test host from outside: its processes, its power, the playbooks that run on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from testinfra.host import Host
+
+Processes = dict[str, set[tuple[str, str, str]]]
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTS = ROOT / ".cache" / "hosts"
+HOST = "workbot-test"
+# As molecule/default/vars/hosts.yml names it.
+CONTAINER = f"{HOST}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
+# Of these services every process but the short-lived helpers must stay: masters, daemons and workers.
+UNITS = ("nginx.service", "pm2-workbot.service", "system-postgresql.slice", "cron.service")
+# PostgreSQL starts a backend for each connection and these workers when it likes.
+COMING_AND_GOING = re.compile(r"postgres: (?!.*(checkpointer|background writer|walwriter|launcher))")
+
+
+def processes(host: Host) -> Processes:
+    """Of each unit the processes: id, start in clock ticks since the machine's boot, command line."""
+    found = {}
+    for unit in UNITS:
+        group = host.check_output("systemctl show --property=ControlGroup --value %s", unit)
+        assert group, f"{unit} does not run"
+        listing = host.check_output(
+            "find /sys/fs/cgroup%s /sys/fs/cgroup/systemd%s -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u |"
+            " while read -r pid; do"
+            ' echo "$pid $(sed "s/.*) //" /proc/$pid/stat | cut -d " " -f 20) $(tr "\\0" " " </proc/$pid/cmdline)";'
+            " done",
+            group,
+            group,
+        )
+        rows = {tuple(line.split(" ", 2)) for line in listing.splitlines()}
+        # cron's other processes are the jobs that are running
+        main = host.service("cron").systemd_properties["MainPID"] if unit == "cron.service" else None
+        found[unit] = {
+            (pid, start, command)
+            for pid, start, command in rows
+            if main in (None, pid) and not COMING_AND_GOING.match(command)
+        }
+        assert found[unit], f"{unit} has no process"
+    return found
+
+
+def playbook(
+    name: str, variables: Mapping[str, Any], *options: str, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Starts a playbook of the collection as a user or a CI stage does. Output and errors are one stream."""
+    return subprocess.Popen(
+        ["ansible-playbook", "--inventory=molecule/inventory", *options, f"--extra-vars={json.dumps(variables)}", name],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def cut_power(host: Host, limit: float = 120) -> None:
+    """The host loses its power and gets it back; returns when it can be reached again."""
+    podman = [*([] if os.geteuid() == 0 else ["sudo", "--non-interactive"]), "podman"]
+    subprocess.run([*podman, "kill", CONTAINER], check=True, capture_output=True)
+    subprocess.run([*podman, "start", CONTAINER], check=True, capture_output=True)
+    deadline = time.monotonic() + limit
+    while not reached(host):
+        assert time.monotonic() < deadline, f"{HOST} is not reached {limit} s after its power came back"
+        time.sleep(0.5)
+
+
+def reached(host: Host) -> bool:
+    try:
+        return bool(host.run("true").rc == 0)
+    except RuntimeError:  # testinfra's word for a host that SSH does not reach
+        return False
