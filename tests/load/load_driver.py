@@ -156,9 +156,8 @@ class Load:
         self.ready = asyncio.Event()
 
     async def run(self) -> Tally:
-        clients: list[Awaitable[None]] = [self.client(self.http) for _ in range(self.settings.connections)]
-        clients += [self.client(self.websocket) for _ in range(self.settings.websockets)]
-        await asyncio.gather(*clients)
+        talks = [self.http] * self.settings.connections + [self.websocket] * self.settings.websockets
+        await asyncio.gather(*map(self.client, talks))
         self.tally.ended = time.time()
         return self.tally
 
