@@ -128,14 +128,24 @@ def test_the_service_can_not_change_what_root_gives_it(host: Any) -> None:
         assert host.run("runuser -u workbot -- test -w %s", path).rc == 1
 
 
+def environments(host: Any) -> list[str]:
+    """The environment file, and the copy of it that each activation was started with."""
+    copies = host.file(ENVIRONMENT + "s").listdir()
+    assert copies
+    return [ENVIRONMENT, *(f"{ENVIRONMENT}s/{copy}" for copy in copies)]
+
+
 def test_nobody_else_reads_the_environment(host: Any) -> None:
-    assert host.run("runuser -u workbot -- test -r %s", ENVIRONMENT).rc == 0
-    for user in ("nobody", "www-data"):
-        assert host.run("runuser -u %s -- test -r %s", user, ENVIRONMENT).rc == 1
+    for path in environments(host):
+        assert oct(host.file(path).mode) == oct(0o600)
+        assert host.run("runuser -u workbot -- test -r %s", path).rc == 0
+        for user in ("nobody", "www-data"):
+            assert host.run("runuser -u %s -- test -r %s", user, path).rc == 1
 
 
 def test_the_search_finds_the_secrets_where_they_belong(host: Any) -> None:
-    assert json.loads(host.check_output("python3 -c %s control", SEARCH)) == [ENVIRONMENT]
+    found = json.loads(host.check_output("python3 -c %s control", SEARCH))
+    assert sorted(found) == sorted(environments(host))
 
 
 @pytest.mark.parametrize("user", ["workbot", "postgres", "www-data"])
