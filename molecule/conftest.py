@@ -10,6 +10,7 @@ there. A test that fails shows what the host said last.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,11 +20,16 @@ from testinfra.host import Host
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Without options of their own, the tests go to the host of molecule/default."""
+    """Without options of their own, the tests go to the host of molecule/default.
+
+    Molecule asks Ansible for colours, which would stand in the middle of what a test looks for in its output.
+    """
     config.option.hosts = f"ssh://{HOST}"
     config.option.ssh_config = str(HOSTS / "ssh_config")
     config.option.sudo = True
     config.option.connection = None
+    os.environ.pop("ANSIBLE_FORCE_COLOR", None)
+    os.environ["ANSIBLE_NOCOLOR"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def playbook(
     return subprocess.Popen(
         ["ansible-playbook", "--inventory=molecule/inventory", *options, f"--extra-vars={json.dumps(variables)}", name],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **(environment or {})},
+        env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -79,7 +79,7 @@ def module(name: str, options: dict[str, Any], *flags: str, fails: bool = False)
     run = subprocess.run(
         [*command, f"--module-name=workbot.stability.{name}", f"--args={json.dumps(options)}"],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"},
+        env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
         capture_output=True,
         text=True,
         check=False,

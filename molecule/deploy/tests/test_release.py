@@ -79,7 +79,7 @@ def start(*flags: str, environment: Mapping[str, str] | None = None, **options: 
             *("--module-name=workbot.stability.release", f"--args={json.dumps({**OPTIONS, **options})}"),
         ],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", **(environment or {})},
+        env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
