@@ -236,7 +236,7 @@ def test_an_outdated_daemon_is_updated_and_loses_nothing(host: Host, pm2: Pm2, o
     assert "runs another PM2 or Node.js than the one installed now" in run.output
     assert run.result["outdated_daemon"] is True
     # what was started by hand is not lost either
-    pm2(f"start {APP}/other.js --name u-hand")
+    pm2(f"start {APP}/other.js --name u-hand --cwd {APP}")
     daemon = module("pm2_info", CONNECTION).result["daemon"]
     assert (daemon["pm2"], daemon["installed_pm2"], daemon["outdated"]) == ("6.9.9", version, True)
     assert daemon["unit"] == (UNIT if owner == "unit" else "")
