@@ -72,6 +72,39 @@ def point(link: Path, target: Path | None) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Return:
+    """A link's way back, made while there is room for it: taking it needs no space on the disk."""
+
+    link: Path
+    spare: Path | None
+    """A link to where it points; None when there was none, and none is to be afterwards."""
+
+    @classmethod
+    def prepare(cls, link: Path) -> Return:
+        """Keep where the link points now."""
+        target = _target(link)
+        spare = link.with_name(f".{link.name}.back")
+        remove(spare)
+        if target is None:
+            return cls(link, None)
+        spare.symlink_to(target)
+        return cls(link, spare)
+
+    def take(self) -> None:
+        """Make the link what it was."""
+        if self.spare is None:
+            remove(self.link)
+        else:
+            self.spare.replace(self.link)
+        _sync(self.link.parent)
+
+    def forget(self) -> None:
+        """Remove what was kept for it, if it is there still."""
+        if self.spare is not None:
+            remove(self.spare)
+
+
 def _target(link: Path) -> Path | None:
     try:
         return link.readlink()

@@ -17,8 +17,8 @@ from ._activation import ActivationError, Places, Wanted
 from ._activation_files import Ownership
 from ._activation_gate import Health
 from ._activation_hooks import NAMES, Hooks
+from ._activation_host import Host
 from ._activation_run import Order
-from ._activation_steps import Host
 from ._pm2_client import Pm2Client
 from ._pm2_fields import check_app
 from ._pm2_options import APP_OPTIONS

@@ -6,37 +6,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ._activation import ActivationError
+from ._activation import Activation, ActivationError, Places
+from ._activation_cleanup import attempt, discard_release, save_list, settle_links, sweep
 from ._activation_daemon import outdated_daemon, require_abi
-from ._activation_files import remove_tree, write
+from ._activation_files import write
 from ._activation_gate import Workers, problem_of
+from ._activation_host import FAILURES, Host
 from ._activation_plan import Decision, decide, wanted_release
-from ._activation_state import State, read_state
-from ._activation_steps import (
-    FAILURES,
-    Deployment,
-    Failure,
-    Host,
-    InterruptedRunError,
-    save_list,
-    settle_links,
-    sweep,
-)
+from ._activation_signals import until_terminated
+from ._activation_state import State, read_active, read_state
+from ._activation_steps import Deployment, Failure
 from ._deploy_lock import DeployLockError, deploy_lock, lock_path
 from ._dotenv import dump
 from ._health import read_health
 from ._http import Request
-from ._pm2_client import Pm2Error
+from ._pm2_client import Pm2BusyError, Pm2Error
 from ._pm2_converge import saved_list_differs
 from ._pm2_daemon import Daemon, update
 from ._pm2_fields import count
@@ -77,7 +68,30 @@ class Outcome:
 
 
 def run(host: Host, order: Order) -> Outcome:
-    """Raises one of PROBLEMS; then the activation that was active before is active still."""
+    """Raises one of PROBLEMS; then the activation that was active before is active still, or the message says so."""
+    try:
+        return _run(host, order)
+    except (DeployLockError, Pm2BusyError):
+        # another run is at work, perhaps with this very release
+        raise
+    except FAILURES as error:
+        if order.check_mode or not order.discard_failed or not order.release:
+            raise
+        raise ActivationError(f"{error}{_discard(host.places, order)}") from error
+
+
+def _discard(places: Places, order: Order) -> str:
+    """Remove the directory of the release that could not be taken into service; a line for people."""
+    what = f"removal of release {order.release}"
+    try:
+        with deploy_lock(lock_path(places.releases), what, order.deployer):
+            said = discard_release(places, order.release)
+    except (DeployLockError, OSError) as error:
+        said = f"Its directory, {places.release(order.release)}, was not removed: {error}"
+    return f"\n{said}" if said else ""
+
+
+def _run(host: Host, order: Order) -> Outcome:
     began = time.monotonic()
     running = _running(host, order.check_mode)
     host, state, decision = _look(host, order, running)
@@ -94,13 +108,13 @@ def run(host: Host, order: Order) -> Outcome:
     if order.check_mode or not outcome.changed:
         return outcome
     what = f"activation of release {decision.activation.release}"
-    with deploy_lock(lock_path(host.places.releases), what, order.deployer), host.client.lock(), _until_terminated():
+    with deploy_lock(lock_path(host.places.releases), what, order.deployer), host.client.lock(), until_terminated():
         if outcome.outdated and outcome.restarts_daemon:
             _restart_daemon(host, outcome.outdated, outcome)
         host, state, decision = _look(host, order, running)
         if decision is not None:
             outcome.decision, outcome.before = decision, state
-            _do(host, order, state, decision, outcome)
+            _do(host, state, decision, outcome)
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
 
@@ -154,14 +168,15 @@ def _require_program(host: Host, release: str, state: State) -> None:
         raise ActivationError(f"release {release} has no program {host.wanted.app['script']}: {program} is not there")
 
 
-def _do(host: Host, order: Order, state: State, decision: Decision, outcome: Outcome) -> None:
+def _do(host: Host, state: State, decision: Decision, outcome: Outcome) -> None:
+    problems: list[str] = []
     if decision.leftovers:
         began = time.monotonic()
         sweep(host, state, decision)
         outcome.timeline.append({"step": "sweep", "seconds": round(time.monotonic() - began, 2)})
         state = read_state(host.client, host.places, list(host.wanted.preloads), running=True)
     if decision.action == "activate":
-        _activate(host, order, state, decision, outcome)
+        problems = _activate(host, state, decision, outcome)
     elif decision.action == "restart":
         began = time.monotonic()
         host.client.run("restart", *map(str, decision.dead))
@@ -169,9 +184,23 @@ def _do(host: Host, order: Order, state: State, decision: Decision, outcome: Out
     elif outcome.restarts_daemon:
         deadline = time.monotonic() + host.health.start_timeout
         _active_workers(host, decision, state).wait_until_healthy(deadline)
-    write(host.places.config_file, decision.config.encode(), host.config_ownership)
-    settle_links(host, decision)
-    outcome.saved = save_list(host.client)
+    problems += _settle(host, decision, outcome)
+    if problems:
+        raise ActivationError(_explain_problems(host, decision, problems))
+
+
+def _settle(host: Host, decision: Decision, outcome: Outcome) -> list[str]:
+    """What lies around what serves. Each thing is tried, whatever became of the others; what went wrong."""
+
+    def save() -> None:
+        outcome.saved = save_list(host.client)
+
+    config = decision.config.encode()
+    return [
+        *attempt("the ecosystem file", lambda: write(host.places.config_file, config, host.config_ownership)),
+        *attempt("the links `current` and `previous`", lambda: settle_links(host, decision)),
+        *attempt("PM2's saved list", save),
+    ]
 
 
 def _restart_daemon(host: Host, daemon: Daemon, outcome: Outcome) -> None:
@@ -180,22 +209,19 @@ def _restart_daemon(host: Host, daemon: Daemon, outcome: Outcome) -> None:
     outcome.timeline.append({"step": "restart daemon", "seconds": round(time.monotonic() - began, 2)})
 
 
-def _activate(host: Host, order: Order, state: State, decision: Decision, outcome: Outcome) -> None:
+def _activate(host: Host, state: State, decision: Decision, outcome: Outcome) -> list[str]:
+    """What went wrong although the release serves. Raises ActivationError when it does not."""
     deployment = Deployment(host, state, decision)
     try:
         deployment.activate()
     except FAILURES as error:
-        if deployment.committed:
-            raise ActivationError(
-                f"Release {decision.activation.release} is active and serves, but the old one was not stopped in good"
-                f" order: {error}. The next run removes what is left of it"
-            ) from error
-        raise ActivationError(_explain(host, order, deployment, error)) from error
+        raise ActivationError(_explain(host, deployment, error)) from error
     finally:
         outcome.timeline += deployment.timeline
         outcome.proxy = deployment.proxy
         if deployment.drained:
             outcome.drained = deployment.drained.report()
+    return deployment.problems
 
 
 def _active_workers(host: Host, decision: Decision, state: State) -> Workers:
@@ -211,53 +237,42 @@ def _active_workers(host: Host, decision: Decision, state: State) -> Workers:
     )
 
 
-def _explain(host: Host, order: Order, deployment: Deployment, error: Exception) -> str:
+def _explain(host: Host, deployment: Deployment, error: Exception) -> str:
     """All that whoever reads the CI log needs: what, where, why, what the app said, what serves now."""
     failure = deployment.failure or Failure("put back", str(error), [])
-    state, release = deployment.state, deployment.decision.activation.release
-    lines = [f"Release {release} was not taken into service.", f"Failed step: {failure.step}. Cause: {failure.cause}"]
+    release = deployment.decision.activation.release
+    lines = [f"Release {release} was not taken into service."]
+    if read_active(host.places) == deployment.decision.activation:
+        lines = [f"Release {release} failed, but it is still the active one, because it could not be put back."]
+    lines.append(f"Failed step: {failure.step}. Cause: {failure.cause}")
     if failure.log_lines:
         lines += ["The app's log ends with:", *(f"  {line}" for line in failure.log_lines)]
-    lines += [f"Not undone: {problem}" for problem in deployment.not_undone]
-    with contextlib.suppress(Pm2Error):
-        save_list(host.client)
-    if order.discard_failed and release not in (state.current, state.previous, _active_release(state)):
-        remove_tree(host.places.release(release))
-        lines.append(f"Its directory, {host.places.release(release)}, was removed.")
-    lines.append(_what_serves(host, state))
+    not_undone = [*deployment.not_undone, *attempt("PM2's saved list", lambda: save_list(host.client))]
+    lines += [f"Not undone: {problem}" for problem in not_undone]
+    lines.append(_what_serves(host, deployment.state))
     return "\n".join(lines)
 
 
-def _active_release(state: State) -> str:
-    return state.active.release if state.active else ""
+def _explain_problems(host: Host, decision: Decision, problems: list[str]) -> str:
+    release = decision.activation.release
+    ill = _illness(host, decision.activation)
+    serves = f"is active, but does not answer well ({ill}), and" if ill else "is active and serves, but"
+    return f"Release {release} {serves} not all is in order: {'; '.join(problems)}. The next run tries it again."
 
 
-def _what_serves(host: Host, state: State) -> str:
-    if state.active is None:
+def _what_serves(host: Host, before: State) -> str:
+    active = read_active(host.places)
+    if active is None:
         return "No release was active before, so none serves now."
-    socket = host.places.socket(state.active)
-    problem = problem_of(
-        read_health(Request(url=host.health.path, unix_socket=str(socket), timeout=host.health.answer_timeout))
+    as_before = " as before" if active == before.active else ""
+    if problem := _illness(host, active):
+        return f"Release {active.release} is active{as_before}, but it does not answer well: {problem}"
+    return f"Release {active.release} is active{as_before} and answers healthily."
+
+
+def _illness(host: Host, activation: Activation) -> str:
+    """What is wrong with its answer on its socket; "" when it is healthy."""
+    socket = str(host.places.socket(activation))
+    return problem_of(
+        read_health(Request(url=host.health.path, unix_socket=socket, timeout=host.health.answer_timeout))
     )
-    if problem:
-        return f"Release {state.active.release} is active as before, but it does not answer well: {problem}"
-    return f"Release {state.active.release} is active as before and answers healthily."
-
-
-@contextmanager
-def _until_terminated() -> Iterator[None]:
-    """A lost connection (SIGHUP) stops nothing; SIGTERM and SIGINT end the run by the way back."""
-
-    def interrupt(number: int, _frame: object) -> None:
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signal_number, signal.SIG_IGN)
-        raise InterruptedRunError(f"the run was told to end ({signal.Signals(number).name})")
-
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)

@@ -10,7 +10,6 @@ wrong until the old activation is stopped, all that is undone, last one first, a
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,43 +17,23 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._activation import Activation, ActivationError, Places, Wanted
+from ._activation import ActivationError
+from ._activation_cleanup import attempt, remove_activation, require_inactive, settle_links
 from ._activation_drain import Drained, drain
-from ._activation_files import Ownership, point, remove, write
-from ._activation_gate import GateError, Health, Workers, ask_proxy
-from ._activation_hooks import Hooks
+from ._activation_files import Ownership, Return, point, remove, write
+from ._activation_gate import GateError, Workers, ask_proxy
+from ._activation_host import FAILURES, Host
 from ._activation_memory import check_memory
 from ._activation_plan import Decision, others
+from ._activation_signals import ignore, then_undisturbed
 from ._activation_state import State
-from ._dotenv import DotenvError
-from ._node import NodeError, require_engine
-from ._pm2_client import Pm2Client, Pm2Error
-from ._pm2_converge import LogTail, save, saved_list_differs, verify
+from ._node import require_engine
+from ._pm2_converge import LogTail, verify
 from ._pm2_ecosystem import declaration, render
 from ._pm2_fields import count
-from ._run_as import CommandError, Identity
 from ._unix_sockets import UnixSocketError, connections, listens
 
-FAILURES = (NodeError, ActivationError, Pm2Error, GateError, CommandError, UnixSocketError, DotenvError, OSError)
 _PM2_LINES = 5
-_DELETE_ATTEMPTS = 20
-_DELETE_PAUSE = 0.5
-_GONE_LOOKS = 2
-
-
-@dataclass(frozen=True)
-class Host:
-    """Everything about the host and the request that the steps need."""
-
-    client: Pm2Client
-    places: Places
-    wanted: Wanted
-    health: Health
-    hooks: Hooks
-    migrate: list[str]
-    drain_time: float
-    user: Identity
-    config_ownership: Ownership
 
 
 @dataclass
@@ -64,10 +43,6 @@ class Failure:
     step: str
     cause: str
     log_lines: list[str]
-
-
-class InterruptedRunError(ActivationError):
-    """The run was told to end (SIGTERM)."""
 
 
 @dataclass
@@ -80,8 +55,10 @@ class Deployment:
     timeline: list[dict[str, Any]] = field(default_factory=list)
     failure: Failure | None = None
     committed: bool = False
-    """The old one is being stopped: there is no way back any more, and none is needed."""
+    """The old one is no longer needed: there is no way back any more."""
     not_undone: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What went wrong once it was committed."""
     drained: Drained | None = None
     proxy: str = "not asked"
 
@@ -89,6 +66,8 @@ class Deployment:
         host, new = self.host, self.decision.activation
         self._old = self.state.active
         self._new = new
+        self._kept = False
+        """Whether the old one is to be left running."""
         self._app = declaration(host.wanted.app_of(new, host.places), host.client.environment)
         self._directory = host.places.release(new.release)
         self._logs = [LogTail(self._app), LogTail({**self._app, "error_file": self._app.get("out_file")})]
@@ -103,8 +82,8 @@ class Deployment:
         )
 
     def activate(self) -> None:
-        """Raises one of FAILURES; then all is as before, and `failure` tells more."""
-        with ExitStack() as back:
+        """Raises one of FAILURES; then all is as before, but for `not_undone`, and `failure` tells more."""
+        with ExitStack() as back, then_undisturbed():
             with self._step("check the host"):
                 require_engine(self._directory, self.host.hooks.bin_directory)
                 self._check_memory()
@@ -129,8 +108,7 @@ class Deployment:
             with self._step("switch"):
                 self._hook("before_switch")
                 before = self._ask_proxy(0)
-                back.callback(self._undo, "the switch", self._switch_back)
-                self._switch()
+                self._switch(back)
             with self._step("check through the proxy"):
                 self._check_proxy(before)
                 self._hook("after_switch")
@@ -139,12 +117,11 @@ class Deployment:
                 self._check_proxy(before)
             with self._step("stop old"):
                 self._hook("before_stop")
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                ignore()
                 back.pop_all()
                 self.committed = True
         with self._step("stop old"):
-            self._remove(self._old)
-            self._hook("after_stop")
+            self._finish()
 
     # Before anything is started
 
@@ -205,30 +182,39 @@ class Deployment:
         socket = self.host.places.socket(self._new)
         if connections(socket):
             drain(socket, self.host.drain_time, lambda: None)
-        self._remove(self._new)
-
-    def _remove(self, activation: Activation | None) -> None:
-        """Stop an activation's processes, and remove its socket and its copy of the environment."""
-        if activation is not None:
-            remove_activation(self.host, activation)
+        remove_activation(self.host, self._new)
 
     # In its place
 
-    def _switch(self) -> None:
-        """At each moment the ecosystem file holds what the link points to: the host may lose its power."""
+    def _switch(self, back: ExitStack) -> None:
+        """From here to the end the ecosystem file holds both: whichever the link names, a boot starts it.
+
+        The link is what is put back first, and by a rename alone: that works on a full disk, too.
+        """
         places = self.host.places
+        back.callback(self._undo, "the ecosystem file", self._declare, list(self.state.declared))
         self._declare([*self.state.declared, self._app])
+        for link, name in ((places.previous, self.state.previous), (places.current, self.state.current)):
+            back.callback(self._undo, f"the link {link}", point, link, places.release(name) if name else None)
+        self._way_back = Return.prepare(places.active_socket)
+        back.callback(self._undo_switch)
         point(places.active_socket, places.socket(self._new))
         settle_links(self.host, self.decision)
-        self._declare([*others(places, self.state), self._app])
 
-    def _switch_back(self) -> None:
-        places = self.host.places
-        self._declare([*self.state.declared, self._app])
-        point(places.active_socket, places.socket(self._old) if self._old else None)
-        point(places.current, places.release(self.state.current) if self.state.current else None)
-        point(places.previous, places.release(self.state.previous) if self.state.previous else None)
-        self._declare(list(self.state.declared))
+    def _undo_switch(self) -> None:
+        """The other ways back ask where the link points: the new one is not to be touched while it serves."""
+        self.not_undone += attempt(f"the link {self._way_back.link}", self._way_back.take)
+
+    def _finish(self) -> None:
+        """What goes wrong here is reported, not undone: the new one serves."""
+        self.problems += attempt("what was kept for the way back is left", self._way_back.forget)
+        alone = [*others(self.host.places, self.state), self._app]
+        self.problems += attempt("a boot would start the old one, too", lambda: self._declare(alone))
+        if self._old is not None and not self._kept:
+            old = self._old
+            stop = attempt("the old one was not stopped in good order", lambda: remove_activation(self.host, old))
+            self.problems += stop
+        self.problems += attempt("a command failed", lambda: self._hook("after_stop"))
 
     def _declare(self, apps: list[Mapping[str, Any]]) -> None:
         write(self.host.places.config_file, render(apps).encode(), self.host.config_ownership)
@@ -246,9 +232,14 @@ class Deployment:
         self.proxy = f"not healthy, and was not before: {problem}" if problem else "healthy"
 
     def _drain_old(self) -> None:
-        if self._old is not None:
-            socket = self.host.places.socket(self._old)
+        if self._old is None:
+            return
+        socket = self.host.places.socket(self._old)
+        try:
             self.drained = drain(socket, self.host.drain_time, self._workers.require_alive)
+        except (UnixSocketError, OSError) as error:
+            self._kept = True
+            self.problems.append(f"the old one still runs, because its connections can't be counted: {error}")
 
     # What all steps have in common
 
@@ -267,67 +258,11 @@ class Deployment:
         """What the app wrote since this began: its errors, else its output."""
         return next((lines for log in self._logs if (lines := log.lines())), [])
 
-    def _undo(self, what: str, undo: Callable[..., None], *arguments: Any) -> None:
+    def _undo(self, what: str, undo: Callable[..., object], *arguments: Any) -> None:
         """One step back. What can't be undone must not keep the rest from it."""
-        try:
+
+        def back() -> None:
+            require_inactive(self.host.places, self._new)
             undo(*arguments)
-        except FAILURES as error:
-            self.not_undone.append(f"{what}: {error}")
 
-
-def remove_activation(host: Host, activation: Activation) -> None:
-    """Stop its processes for good, and remove its socket and its copy of the environment."""
-    _delete(host.client, host.places.app_name(activation))
-    remove(host.places.socket(activation))
-    remove(host.places.snapshot(activation))
-
-
-def _delete(client: Pm2Client, app: str) -> None:
-    """PM2 takes a process that is just being started anew back onto its list after it was deleted: look again."""
-    gone = 0
-    for _attempt in range(_DELETE_ATTEMPTS):
-        processes = [process for process in client.processes() if process.name == app]
-        gone = 0 if processes else gone + 1
-        if gone >= _GONE_LOOKS:
-            return
-        if processes:
-            client.run("delete", *(str(process.pm_id) for process in processes))
-            if all(process.status == "online" for process in processes):
-                gone = 1
-                continue
-        time.sleep(_DELETE_PAUSE)
-    raise ActivationError(f"PM2 does not let go of the processes of {app}: see `pm2 list`")
-
-
-def settle_links(host: Host, decision: Decision) -> bool:
-    """The links for people and for the next run; whether they changed."""
-    places = host.places
-    previous = places.release(decision.previous) if decision.previous else None
-    moved = point(places.previous, previous)
-    return point(places.current, places.release(decision.current)) or moved
-
-
-def sweep(host: Host, state: State, decision: Decision) -> None:
-    """Remove what interrupted deployments left, each drained first: it may still have connections."""
-    for name in decision.leftovers:
-        activation = Activation.parse(name)
-        if activation is None:
-            continue
-        if connections(host.places.socket(activation)):
-            drain(host.places.socket(activation), host.drain_time, lambda: None)
-        remove_activation(host, activation)
-    kept = [app for app in state.declared if _activation_name(host, app) not in decision.leftovers]
-    write(host.places.config_file, render(kept).encode(), host.config_ownership)
-
-
-def _activation_name(host: Host, app: Mapping[str, Any]) -> str:
-    activation = host.places.activation_of(str(app["name"]))
-    return activation.name if activation else ""
-
-
-def save_list(client: Pm2Client) -> bool:
-    """Let PM2's saved list be what runs; whether it was another one."""
-    if not saved_list_differs(client, client.processes()):
-        return False
-    save(client)
-    return True
+        self.not_undone += attempt(what, back)

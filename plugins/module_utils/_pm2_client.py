@@ -35,6 +35,10 @@ class Pm2Error(Exception):
     """PM2 is not there, did not answer, or refused."""
 
 
+class Pm2BusyError(Pm2Error):
+    """Another run is changing this PM2's processes."""
+
+
 @dataclass(frozen=True)
 class LiveProcess:
     """One process as the daemon knows it; `settings` is PM2's own record of it, the environment included."""
@@ -193,6 +197,8 @@ class Pm2Client:
             timeout=limit,
             umask=0o007,
             check=False,
+            # what ends this run's terminal or group does not end a command in the middle
+            start_new_session=True,
             **self._identity(),
         )
 
@@ -221,7 +227,9 @@ class Pm2Client:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         except BlockingIOError as error:
-            raise Pm2Error(f"another run is changing the processes of {self.home}; wait until it is done") from error
+            raise Pm2BusyError(
+                f"another run is changing the processes of {self.home}; wait until it is done"
+            ) from error
         finally:
             os.close(descriptor)
 

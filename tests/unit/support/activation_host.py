@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host for tests of the activation: PM2 is a small stand-in; files, sockets and processes are real."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._activation import (
+    Places,
+    Wanted,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._activation_files import Ownership
+from ansible_collections.workbot.stability.plugins.module_utils._activation_gate import Health
+from ansible_collections.workbot.stability.plugins.module_utils._activation_hooks import Hooks
+from ansible_collections.workbot.stability.plugins.module_utils._activation_run import Order, run
+from ansible_collections.workbot.stability.plugins.module_utils._activation_steps import Host
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import LiveProcess, Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import Identity
+
+# A worker: shares the socket's listener and answers with its status; "deaf" never accepts, "exit" ends at once. It ends
+# after as many answers as it is told, and as soon as there is a file `die` in its release.
+WORKER = """
+import pathlib, socket, sys, time
+status, answers, release = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])
+server = socket.socket(fileno=0)
+server.settimeout(0.05)
+while status != "exit" and answers and not (release / "die").exists():
+    if status == "deaf":
+        time.sleep(0.05)
+        continue
+    try:
+        connection, _ = server.accept()
+    except TimeoutError:
+        continue
+    with connection:
+        connection.settimeout(2)
+        try:
+            connection.recv(65536)
+        except TimeoutError:
+            continue
+        body = b'{"status": "ok"}'
+        connection.sendall(b"HTTP/1.1 %s X\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (status.encode(), len(body), body))
+    answers -= 1
+    time.sleep(0.02)
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class FakePm2(Pm2Client):
+    """Starts what an ecosystem file says: one process of WORKER for each word of the release's file `server.js`."""
+
+    children: dict[int, tuple[str, subprocess.Popen[bytes], dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> str:
+        return ""
+
+    def require_daemon(self) -> int:
+        return os.getpid()
+
+    def daemon_pid(self) -> int | None:
+        return os.getpid()
+
+    def outdated_node(self) -> bool:
+        return False
+
+    def as_user(self, argv: Any, *_rest: Any, **_named: Any) -> subprocess.CompletedProcess[bytes]:
+        text = Path(argv[2]).read_text(encoding="utf-8")
+        (app,) = json.loads(text.partition("module.exports = ")[2].rstrip().removesuffix(";"))["apps"]
+        assert app["name"] == argv[4]
+        words = Path(app["cwd"], app["script"]).read_text(encoding="utf-8").split()
+        if words == ["refuses"]:
+            return subprocess.CompletedProcess(argv, 1, b"", b"[PM2][ERROR] no such script")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(app["env"]["PORT"])
+            server.listen(8)
+            for word in words:
+                status, _sign, answers = word.partition("#")
+                argv = [sys.executable, "-c", WORKER, status, answers or "-1", app["cwd"]]
+                child = subprocess.Popen(argv, stdin=server)
+                self.children[max(self.children, default=-1) + 1] = (app["name"], child, app)
+        return subprocess.CompletedProcess(argv, 0, b"", b"")
+
+    def processes(self) -> list[LiveProcess]:
+        return [
+            LiveProcess(
+                name,
+                number,
+                child.pid if child.poll() is None else None,
+                "online" if child.poll() is None else "errored",
+                0,
+                time.time(),
+                {
+                    **{key: app[key] for key in ("node_args", "env", "filter_env")},
+                    "pm_exec_path": f"{app['cwd']}/{app['script']}",
+                    "pm_cwd": app["cwd"],
+                    "exec_mode": "cluster_mode",
+                },
+            )
+            for number, (name, child, app) in self.children.items()
+        ]
+
+    def run(self, *arguments: str) -> str:
+        if arguments[0] == "delete":
+            for number in map(int, arguments[1:]):
+                _name, child, _app = self.children.pop(number)
+                child.kill()
+                child.wait()
+        elif arguments[0] == "save":
+            (self.home / "dump.pm2").write_text(json.dumps([process.settings for process in self.processes()]))
+        return ""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    for name in ("releases", "run", "config/environments", "home"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "config/environment").write_text("KEY=1\n")
+    account = pwd.getpwuid(os.getuid())
+    user = Identity(account.pw_name, account.pw_uid, account.pw_gid, account.pw_dir)
+    client = FakePm2(home=tmp_path / "home", pm2="/usr/bin/pm2", node="/usr/bin/node", user=None, timeout=5)
+    yield Host(
+        client=client,
+        places=Places(
+            service="shop",
+            releases=tmp_path / "releases",
+            run=tmp_path / "run",
+            environments=tmp_path / "config/environments",
+            environment=tmp_path / "config/environment",
+            active_socket=tmp_path / "active.sock",
+            current=tmp_path / "current",
+            previous=tmp_path / "previous",
+            config_file=tmp_path / "config/ecosystem.config.cjs",
+        ),
+        wanted=Wanted("", {"script": "server.js", "exec_mode": "cluster", "instances": 2}, "", "PORT", 0, []),
+        health=Health("/health", answer_timeout=1, start_timeout=2, stay_up=0.2),
+        hooks=Hooks({}, 5, user, Path("/usr/bin")),
+        migrate=[],
+        drain_time=1,
+        user=user,
+        config_ownership=Ownership(user.uid, user.gid, 0o640),
+    )
+    for _name, child, _app in client.children.values():
+        child.kill()
+        child.wait()
+
+
+def release(host: Host, name: str, program: str) -> None:
+    host.places.release(name).mkdir()
+    (host.places.release(name) / "server.js").write_text(program)
+
+
+def deploy(host: Host, name: str, **order: Any) -> Any:
+    return run(host, Order(name, False, "me", **{"discard_failed": False, "restart_outdated_daemon": False, **order}))
+
+
+def picture(host: Host) -> dict[str, Any]:
+    """All that a deployment may change."""
+    root = host.places.releases.parent
+    files = [path for path in root.rglob("*") if "releases/" not in str(path) and path.name != ".deploy.lock"]
+    return {
+        "links": {path.name: path.readlink().name for path in files if path.is_symlink()},
+        "files": sorted(str(path.relative_to(root)) for path in files if not path.is_symlink()),
+        "config": host.places.config_file.read_text() if host.places.config_file.exists() else "",
+        "processes": sorted((process.name, process.pid or 0) for process in host.client.processes()),
+    }
+
+
+GOOD = "200 200"
+
+
+@pytest.fixture
+def served(host: Host) -> Host:
+    """A host on which release `old` serves."""
+    release(host, "old", GOOD)
+    deploy(host, "old")
+    return host
