@@ -11,15 +11,19 @@ removed by hand.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+_RECORD_BYTES = 1024
+
 
 class DeployLockError(Exception):
-    """Another deployment is at work; the message says what it does, who began it and when."""
+    """The lock can't be had: another deployment is at work (what, who began it and when), or the disk is full."""
 
 
 def lock_path(releases: Path) -> Path:
@@ -34,18 +38,43 @@ def deploy_lock(path: Path, what: str, who: str) -> Iterator[int]:
     what and who are for the people whom it keeps out ("release 3fa9c1d2e0b7", "alice@laptop"). Yields the descriptor
     that holds the lock: a child that inherits it (a build) keeps the lock for as long as it runs.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace") as file:
+    with _clear_when_full(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = file.read().strip() or "it just began"
+            holder = os.pread(descriptor, _RECORD_BYTES, 0).decode(errors="replace").strip() or "it just began"
             raise DeployLockError(f"Another deployment is at work: {holder}. Nothing was changed.") from None
         now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-        file.truncate(0)
-        file.write(f"{what}, begun by {who or 'root'} at {now}, process {os.getpid()}")
-        file.flush()
+        with _clear_when_full(path):
+            _record(descriptor, f"{what}, begun by {who or 'root'} at {now}, process {os.getpid()}")
         try:
-            yield file.fileno()
+            yield descriptor
         finally:
-            file.truncate(0)
+            # a stale record says nothing: it is read only while somebody holds the lock
+            with contextlib.suppress(OSError):
+                _record(descriptor, "")
+    finally:
+        os.close(descriptor)
+
+
+def _record(descriptor: int, text: str) -> None:
+    """Always in the same bytes of the file: once it has them, it needs no room on the disk."""
+    record = text.encode()[:_RECORD_BYTES].ljust(_RECORD_BYTES)
+    if os.pwrite(descriptor, record, 0) != len(record):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextlib.contextmanager
+def _clear_when_full(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise DeployLockError(
+            f"The disk that holds {path} is full ({free} bytes free, {_RECORD_BYTES} are needed to say who deploys):"
+            " free some space. Nothing was changed."
+        ) from error

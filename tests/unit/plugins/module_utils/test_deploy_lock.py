@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _deploy_lock
 from ansible_collections.workbot.stability.plugins.module_utils._deploy_lock import (
     DeployLockError,
     deploy_lock,
@@ -76,9 +77,9 @@ def test_the_lock_says_nothing_when_nobody_deploys(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with pytest.raises(RuntimeError), deploy_lock(path, "a long word that must go", ""):
         raise RuntimeError
-    assert path.read_text() == ""
+    assert path.read_text().strip() == ""
     with deploy_lock(path, "a", ""):
-        assert re.fullmatch(r"a, begun by root at .*, process \d+", path.read_text())
+        assert re.fullmatch(r"a, begun by root at .*, process \d+", path.read_text().strip())
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -87,3 +88,35 @@ def test_the_lock_is_not_made_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="lock"), deploy_lock(tmp_path / "lock", "a", ""):
         pass
     assert [entry.name for entry in tmp_path.iterdir()] == ["lock"]
+
+
+def write_to_full_disk(_descriptor: int, content: bytes, _offset: int) -> int:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        return full.write(content) or 0
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    with monkeypatch.context() as patch:
+        patch.setattr(_deploy_lock.os, "pwrite", write_to_full_disk)
+        with pytest.raises(DeployLockError, match=f"(?s)The disk that holds {path} is full.*Nothing was changed"):
+            entered(path)
+    assert path.read_bytes() == b""
+    with deploy_lock(path, "release b", "bob"), pytest.raises(DeployLockError, match="release b, begun by bob at"):
+        entered(path)
+
+
+def test_a_lock_that_was_held_once_needs_no_room_on_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with deploy_lock(path, "a", "a"):
+        pass
+    before = path.stat()
+    with deploy_lock(path, "\N{EURO SIGN}" * 2000, "a"), pytest.raises(DeployLockError, match="\N{EURO SIGN}"):
+        entered(path)
+    after = path.stat()
+    assert (after.st_ino, after.st_size, after.st_blocks) == (before.st_ino, before.st_size, before.st_blocks)
+
+
+def entered(path: Path) -> None:
+    with deploy_lock(path, "release x", "x"):
+        pytest.fail("there was no lock to be had")

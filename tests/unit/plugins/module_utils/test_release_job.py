@@ -139,7 +139,7 @@ def test_a_failed_build_is_gone(job: Job, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="no script 'compile'"):
         replace(job, build=replace(job.build, script="compile")).do()
     assert list(job.releases.directory.iterdir()) == []
-    assert (tmp_path / ".deploy.lock").read_text() == ""
+    assert (tmp_path / ".deploy.lock").read_text().strip() == ""
 
 
 def test_remains_of_a_killed_run_go_even_when_nothing_else_is_to_be_done(job: Job) -> None:
