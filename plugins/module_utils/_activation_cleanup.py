@@ -63,7 +63,7 @@ def _delete(client: Pm2Client, app: str) -> None:
         if gone >= _GONE_LOOKS:
             return
         if processes:
-            client.run("delete", *(str(process.pm_id) for process in processes))
+            client.run("delete", *(str(process.pm_id) for process in processes), stops=processes)
             if all(process.status == "online" for process in processes):
                 gone = 1
                 continue

@@ -170,7 +170,7 @@ def _act(client: Pm2Client, request: Request, desired: list[dict[str, Any]], out
     logs = {app["name"]: LogTail(app) for app in desired}
     steps = [step for step in outcome.steps if step.action != "update"]
     try:
-        execute(client, steps, request.config_file)
+        execute(client, steps, request.config_file, outcome.before)
         outcome.after = settle(client, desired, logs, request.wait, request.stay_up)
     except Pm2Error as error:
         raise Pm2Error(_with_logs(str(error), logs)) from error

@@ -13,7 +13,7 @@ import pwd
 import re
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ DEAD = frozenset({"stopped", "errored"})
 # What a daemon that is well needs for a connection and for an answer, however busy the host is.
 _CONNECT_SECONDS = 1.0
 _ANSWER_SECONDS = 30.0
+# PM2's own, in milliseconds, where an app says nothing
+_KILL_TIMEOUT = 1600
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # /proc/<pid>/cgroup: the innermost service; one that systemd starts for a login is nobody's PM2 unit
 _UNIT = re.compile(r"/((?!user@)[^/\n]+\.service)(?=/[^/\n]*$|$)", re.MULTILINE)
@@ -56,6 +58,14 @@ class LiveProcess:
     def dead(self) -> bool:
         """PM2 has given it up or was told to stop it: it does not come back by itself."""
         return self.status in DEAD
+
+    @property
+    def stop_seconds(self) -> float:
+        """So long PM2 waits for it to end before it is killed."""
+        try:
+            return float(self.settings.get("kill_timeout") or _KILL_TIMEOUT) / 1000
+        except (TypeError, ValueError):
+            return _KILL_TIMEOUT / 1000
 
     def report(self) -> dict[str, Any]:
         """What may be shown to people: never the environment."""
@@ -166,11 +176,14 @@ class Pm2Client:
         running = found.stdout.decode(errors="replace").strip()
         return found.returncode == 0 and running != str(Path(self.node).resolve())
 
-    def run(self, *arguments: str) -> str:
-        """One pm2 command; its output without colours. Raises Pm2Error when it fails or takes too long."""
+    def run(self, *arguments: str, stops: Iterable[LiveProcess] = ()) -> str:
+        """One pm2 command; its output without colours. Raises Pm2Error when it fails or takes too long.
+
+        `stops` are the processes that it stops, perhaps one after the other: each may take its time to end.
+        """
         pid = self.require_daemon()
         reads = arguments[0] == "jlist"
-        limit = min(self.timeout, _ANSWER_SECONDS) if reads else self.timeout
+        limit = min(self.timeout, _ANSWER_SECONDS) if reads else self.stop_limit(stops)
         try:
             done = self.as_user([self.pm2, *arguments], limit)
         except subprocess.TimeoutExpired as error:
@@ -182,6 +195,10 @@ class Pm2Client:
         if done.returncode != 0:
             raise Pm2Error(f"`pm2 {' '.join(arguments)}` failed: {_last_lines(output)}")
         return done.stdout.decode(errors="replace") if reads else output
+
+    def stop_limit(self, processes: Iterable[LiveProcess]) -> float:
+        """Seconds within which a command must have stopped these processes."""
+        return self.timeout + sum(process.stop_seconds for process in processes)
 
     def as_user(
         self, argv: Sequence[str], limit: float, cwd: str = "/", stdin: bytes = b""

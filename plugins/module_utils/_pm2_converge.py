@@ -29,29 +29,31 @@ _CAUSE_LINES = 200
 _LOG_BYTES = 16_384
 
 
-def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path) -> None:
-    """Run the steps in order, with one command for several in a row that are alike.
+def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path, live: Sequence[LiveProcess]) -> None:
+    """Run the steps in order, with one command for several in a row that are alike. `live` is what ran before them.
 
     The ecosystem file already holds what is desired.
     """
     for (action, whole), alike in groupby(steps, key=attrgetter("action", "whole")):
         group = list(alike)
+        numbers = {number for step in group for number in step.ids}
         ids = [str(number) for step in group for number in step.ids]
+        stops = [process for process in live if process.pm_id in numbers]
         only = (str(config_file), "--only", ",".join(step.name for step in group))
         if action in ("delete", "recreate"):
-            client.run("delete", *ids)
+            client.run("delete", *ids, stops=stops)
         if action in ("start", "recreate"):
             client.run("start", *only)
         elif action == "reload":
-            client.run("startOrReload", *only)
+            client.run("startOrReload", *only, stops=stops)
         elif action == "restart" and whole:
             # as it is declared; by its number PM2 would change some of a process's settings
-            client.run("startOrRestart", *only)
+            client.run("startOrRestart", *only, stops=stops)
         elif action in ("restart", "stop"):
-            client.run(action, *ids)
+            client.run(action, *ids, stops=stops)
         elif action == "scale":
             for step in group:
-                client.run("scale", step.name, str(step.instances))
+                client.run("scale", step.name, str(step.instances), stops=stops)
 
 
 class LogTail:

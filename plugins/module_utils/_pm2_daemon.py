@@ -102,12 +102,13 @@ def update(client: Pm2Client, daemon: Daemon, wait: float) -> list[LiveProcess]:
 
     Every process is restarted: PM2 cannot hand its children over to another daemon.
     """
-    before = {process.name for process in client.processes()}
+    processes = client.processes()
+    before = {process.name for process in processes}
     save(client)
     if daemon.unit:
-        _restart_unit(daemon.unit, client.timeout)
+        _restart_unit(daemon.unit, client.stop_limit(processes))
     else:
-        client.run("update")
+        client.run("update", stops=processes)
     _wait_for_another(client, daemon, wait)
     if before - {process.name for process in client.processes()}:
         # the unit starts only what is declared for the boot

@@ -100,7 +100,8 @@ options:
     type: path
     default: /usr/bin/node
   timeout:
-    description: Seconds that one C(pm2) command may take.
+    description:
+      - Seconds that one C(pm2) command may take, beyond the C(kill_timeout) of each process that it stops.
     type: float
     default: 120
   health_path:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ class FakePm2(Pm2Client):
             for number, (name, child, app) in self.children.items()
         ]
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, stops: Iterable[LiveProcess] = ()) -> str:  # noqa: ARG002
         if arguments[0] == "delete":
             for number in map(int, arguments[1:]):
                 _name, child, _app = self.children.pop(number)
