@@ -6,16 +6,18 @@
 
 from __future__ import annotations
 
-import json
+import re
 import subprocess
 from pathlib import Path
 
 from ._activation import ActivationError
+from ._addons import addons, built_for
 from ._pm2_client import Pm2Client
 from ._pm2_daemon import Daemon, daemon_of, with_versions
-from ._release import MARK
 
 _NODE_SECONDS = 20.0
+_LOAD = "try { process.dlopen({ exports: {} }, process.argv[1]) } catch (error) { console.log(error.message) }"
+_ANOTHER_ABI = re.compile(r"NODE_MODULE_VERSION (\d+)")
 
 
 def outdated_daemon(client: Pm2Client) -> Daemon | None:
@@ -24,30 +26,50 @@ def outdated_daemon(client: Pm2Client) -> Daemon | None:
     return with_versions(client, daemon) if daemon and daemon.outdated else None
 
 
-def require_abi(client: Pm2Client, daemon: Daemon, release: Path) -> None:
-    """Raise ActivationError when the release was built for another Node.js than this daemon's workers run under."""
-    built = _built_for(release)
-    if not built or not daemon.other_node:
-        return
-    running = _abi(client, daemon)
-    if running and running != built:
-        raise ActivationError(
-            f"release {release.name} was built for Node.js {daemon.installed_node} (ABI {built}), but the PM2 daemon,"
-            f" and so every cluster worker, still runs under {daemon.node} (ABI {running}). Have the daemon restarted"
-            " (the service is down meanwhile) by pm2_restart_outdated_daemon: true"
+def require_addons(client: Pm2Client, release: Path, daemon: int | None, outdated: Daemon | None) -> None:
+    """Raise ActivationError when the release has native addons that its Node.js can't load.
+
+    daemon is the process whose Node.js the cluster workers run under; None when that is the installed one.
+    outdated tells that another one is installed since.
+    """
+    files = addons(release)
+    node = f"/proc/{daemon}/exe" if daemon else client.node
+    running = _abi(client, node) if files else ""
+    for path in files:
+        built = built_for(path) or _refused(client, node, path)
+        if running and built and built != running:
+            raise ActivationError(
+                f"release {release.name} can't run here: its native addon {path.relative_to(release)} was built for a"
+                f" Node.js of ABI {built}, and {_advice(running, daemon, outdated)}"
+            )
+
+
+def _advice(running: str, daemon: int | None, outdated: Daemon | None) -> str:
+    if outdated and outdated.other_node and daemon:
+        return (
+            f"the PM2 daemon, and so every cluster worker, still runs under {outdated.node} (ABI {running}), where"
+            f" {outdated.installed_node} is installed. Have the daemon restarted (the service is down meanwhile) by"
+            " pm2_restart_outdated_daemon: true"
         )
+    return (
+        f"the processes run under ABI {running}. Deploy it from its source again, which builds it anew, or one that"
+        " was built elsewhere for this Node.js"
+    )
 
 
-def _built_for(release: Path) -> str:
+def _abi(client: Pm2Client, node: str) -> str:
+    return _said(client, [node, "--print", "process.versions.modules"])
+
+
+def _refused(client: Pm2Client, node: str, addon: Path) -> str:
+    """ABI that an addon which does not name it was built for, when Node.js refuses it for that; else ""."""
+    found = _ANOTHER_ABI.search(_said(client, [node, "--eval", _LOAD, str(addon)]))
+    return found[1] if found else ""
+
+
+def _said(client: Pm2Client, argv: list[str]) -> str:
     try:
-        return str(json.loads((release / MARK).read_text(encoding="utf-8")).get("node_abi", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
-
-
-def _abi(client: Pm2Client, daemon: Daemon) -> str:
-    try:
-        done = client.as_user([f"/proc/{daemon.pid}/exe", "--print", "process.versions.modules"], _NODE_SECONDS)
+        done = client.as_user(argv, _NODE_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""

@@ -15,7 +15,7 @@ from typing import Any
 
 from ._activation import Activation, ActivationError, Places
 from ._activation_cleanup import attempt, discard_release, save_list, settle_links, sweep
-from ._activation_daemon import outdated_daemon, require_abi
+from ._activation_daemon import outdated_daemon, require_addons
 from ._activation_files import write
 from ._activation_gate import Workers, problem_of
 from ._activation_host import FAILURES, Host
@@ -30,7 +30,7 @@ from ._http import Request
 from ._pm2_client import Pm2BusyError, Pm2Error
 from ._pm2_converge import saved_list_differs
 from ._pm2_daemon import Daemon, update
-from ._pm2_fields import count
+from ._pm2_fields import count, mode
 
 PROBLEMS = (*FAILURES, DeployLockError)
 
@@ -103,8 +103,8 @@ def _run(host: Host, order: Order) -> Outcome:
     unsaved = running and saved_list_differs(host.client, state.live)
     outcome.saved = unsaved or decision.action != "none"
     outcome.changed = outcome.saved or outcome.restarts_daemon or decision.changes(state)
-    if outcome.outdated and not outcome.restarts_daemon and decision.action == "activate":
-        require_abi(host.client, outcome.outdated, host.places.release(decision.activation.release))
+    if running and decision.action == "activate":
+        _require_addons(host, outcome, decision)
     if order.check_mode or not outcome.changed:
         return outcome
     what = f"activation of release {decision.activation.release}"
@@ -117,6 +117,13 @@ def _run(host: Host, order: Order) -> Outcome:
             _do(host, state, decision, outcome)
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
+
+
+def _require_addons(host: Host, outcome: Outcome, decision: Decision) -> None:
+    """Cluster workers run under the daemon's Node.js, others and those of a daemon to come under the installed one."""
+    cluster = mode(host.wanted.app.get("exec_mode") or "fork") == "cluster"
+    daemon = host.client.daemon_pid() if cluster and not outcome.restarts_daemon else None
+    require_addons(host.client, host.places.release(decision.activation.release), daemon, outcome.outdated)
 
 
 def _running(host: Host, check_mode: bool) -> bool:

@@ -174,8 +174,9 @@ options:
   restart_outdated_daemon:
     description:
       - Whether to restart the unit of a PM2 daemon that runs under another Node.js, or as another PM2, than is
-        installed. The service is down meanwhile. Otherwise the module warns, and refuses a release that was built for
-        a Node.js of another binary interface.
+        installed. The service is down meanwhile. Otherwise the module warns.
+      - A release whose native addons were built for another binary interface than that of the Node.js it would run
+        under is refused in any case.
     type: bool
     default: false
   environment_digest:
