@@ -10,6 +10,7 @@ from typing import Any
 
 from ._activation import Places
 from ._activation_run import Outcome
+from ._pm2_ecosystem import shown
 
 _LONGEST_REASON = 80
 
@@ -78,7 +79,7 @@ def diff(places: Places, outcome: Outcome) -> list[dict[str, str]]:
     if decision.action != "none":
         steps.append(f"{decision.action} {decision.activation.name}: {', '.join(decision.reasons)}\n")
     parts = [
-        _part(str(places.config_file), before.config, decision.config),
+        _part(str(places.config_file), *shown(before.config, decision.config)),
         _part("links", links_before, links_after),
         _part("steps", "", "".join(steps)),
     ]

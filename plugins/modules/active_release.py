@@ -32,7 +32,7 @@ attributes:
     description: Predicts what would be done. On a host without PM2 every release counts as not running.
     support: full
   diff_mode:
-    description: Shows the ecosystem file, the links and the steps. Values of the environment file are never shown.
+    description: Shows the ecosystem file, the links and the steps. Values of an environment are never shown.
     support: full
 options:
   service:
@@ -297,17 +297,16 @@ msg:
 
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._activation_options import SPEC, host_of, order_of
 from ..module_utils._activation_report import diff, report
 from ..module_utils._activation_run import PROBLEMS, run
 from ..module_utils._dotenv import read
+from ..module_utils._pm2_module import Pm2Module
 from ..module_utils._secrets import hide, texts_to_hide
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Pm2Module(argument_spec=SPEC, supports_check_mode=True)
     options = module.params
     config = Path(options["directory"], "config")
     files = [config / "environment", *(config / "environments").glob("*")]

@@ -205,6 +205,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._dotenv import r
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_app import Outcome, Request, run
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Client, Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_input import read_file
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_module import Pm2Module
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_options import MODULE_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._secrets import hide, texts_to_hide
 
@@ -281,23 +282,6 @@ def warn(module: AnsibleModule, outcome: Outcome) -> None:
         )
 
 
-def shown(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What the task said, as it may be shown: without the values of the environment."""
-    apps = [{**app, "env": dict.fromkeys(app.get("env") or {}, "(hidden)")} for app in options.get("apps") or []]
-    return {**options, "apps": apps}
-
-
-class Pm2Module(AnsibleModule):  # type: ignore[misc]
-    params: dict[str, Any]
-
-    def _log_invocation(self) -> None:
-        # Ansible's own would write the values of the environment to the journal.
-        stated = self.params
-        self.params = shown(stated)
-        super()._log_invocation()
-        self.params = stated
-
-
 def main() -> None:
     module = Pm2Module(
         argument_spec=MODULE_OPTIONS,
@@ -307,15 +291,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     hidden = texts_to_hide(read(module.params["secrets_file"]))
-    invocation = {"module_args": shown(module.params)}
     try:
         outcome = converge(module)
     except (Pm2Error, OSError) as error:
-        module.fail_json(msg=hide(str(error), hidden), invocation=invocation)
+        module.fail_json(msg=hide(str(error), hidden))
     warn(module, outcome)
     report = outcome.report()
     report["log_lines"] = [hide(line, hidden) for line in report["log_lines"]]
-    module.exit_json(diff=outcome.diff(Path(module.params["config_file"])), invocation=invocation, **report)
+    module.exit_json(diff=outcome.diff(Path(module.params["config_file"])), **report)
 
 
 if __name__ == "__main__":

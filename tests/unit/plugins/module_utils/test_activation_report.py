@@ -22,9 +22,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._activation_run 
 from ansible_collections.workbot.stability.plugins.module_utils._activation_state import State
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_daemon import Daemon
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_ecosystem import render
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
+OLD, NEW = (render([{"name": "shop", "env": {"KEY": value}}]) for value in ("old secret", "new secret"))
 
 
 def decision(action: Any, **changes: Any) -> Decision:
@@ -33,7 +35,7 @@ def decision(action: Any, **changes: Any) -> Decision:
         "reasons": ("release old -> new",),
         "dead": (),
         "leftovers": (),
-        "config": "new\n",
+        "config": NEW,
         "current": "new",
         "previous": "old",
     }
@@ -86,11 +88,13 @@ def places(directory: Path) -> Places:
 
 
 def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None:
-    before = State(active=Activation("old", 2), current="old", config="old\n")
+    before = State(active=Activation("old", 2), current="old", config=OLD)
     daemon = Daemon(1, "", "7.0.4", "7.0.4", True, "24.1.0", "26.0.0")
     outcome = Outcome(decision("activate", leftovers=("half",)), before, outdated=daemon, restarts_daemon=True)
     file, links, steps = diff(places(tmp_path), outcome)
-    assert (file["before"], file["after"]) == ("old\n", "new\n")
+    assert '"KEY": "(hidden)"' in file["before"]
+    assert '"KEY": "(hidden, another one)"' in file["after"]
+    assert "secret" not in file["before"] + file["after"]
     assert links["before"] == "active.sock -> old+2.sock\ncurrent -> old\n"
     assert links["after"] == "active.sock -> new.sock\ncurrent -> new\nprevious -> old\n"
     assert steps["after"].splitlines() == [
@@ -101,7 +105,7 @@ def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None
 
 
 def test_without_a_difference_there_is_no_diff(tmp_path: Path) -> None:
-    before = State(active=Activation("new"), current="new", previous="old", config="new\n")
+    before = State(active=Activation("new"), current="new", previous="old", config=NEW)
     assert diff(places(tmp_path), Outcome(decision("none", reasons=()), before)) == []
     assert diff(places(tmp_path), Outcome(None)) == []
 
