@@ -18,13 +18,14 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from ._run_as import Identity
 
 MARK = ".release.json"
+_MB = 1 << 20
 
 
 class ReleaseError(Exception):
@@ -152,14 +153,46 @@ def unlinked(release: Path, shared: Path, names: Sequence[str]) -> list[str]:
     return [name for name in names if _target(release / name) != shared / name]
 
 
+@contextlib.contextmanager
+def removed_on_failure(path: Path) -> Iterator[None]:
+    """Leave nothing at path when what is done here fails; a note of the error says so, and how full the disk was."""
+    try:
+        yield
+    except BaseException as error:
+        if not path.exists():
+            raise
+        if is_full(error):
+            error.add_note(shortage(path))
+        shutil.rmtree(path, ignore_errors=True)
+        error.add_note(f"Its directory, {path}, {'could not be' if path.exists() else 'was'} removed.")
+        raise
+
+
 def explain(error: Exception, directory: Path) -> str:
-    """A sentence for people; a full disk is named as such."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if not full and not re.search("ENOSPC|No space left on device", str(error)):
-        return str(error)
-    free = shutil.disk_usage(directory).free // (1 << 20)
-    sentence = f"The disk that holds {directory} is full ({free} MB free): nothing was left behind."
-    return sentence if full else f"{sentence} {error}"
+    """Sentences for people; a full disk is named as such."""
+    notes = list(getattr(error, "__notes__", []))
+    if not is_full(error):
+        return " ".join([str(error), *notes])
+    free = shutil.disk_usage(directory).free // _MB
+    full, *more = notes or [f"The disk that holds {directory} is full ({free} MB free)."]
+    return " ".join([full, *([] if isinstance(error, OSError) else [str(error)]), *more])
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it says that a disk is full: the kernel's word, or what a program wrote of it."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return re.search("ENOSPC|No space left on device", str(error)) is not None
+
+
+def shortage(path: Path) -> str:
+    """How much an unfinished release took of its disk, and what was left."""
+    taken = sum(Path(place, name).lstat().st_blocks for place, _names, files in os.walk(path) for name in files) * 512
+    room = os.statvfs(path)
+    left = f"{room.f_bavail * room.f_frsize // _MB} MB"
+    if room.f_files and not room.f_favail:
+        left += " and no inodes (the number of files)"
+    return f"The disk that holds {path} is full: the unfinished release took {taken // _MB} MB, and {left} were left."
 
 
 def _named_by(link: Path) -> str:

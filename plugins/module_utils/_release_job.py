@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import grp
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 from ._deploy_lock import deploy_lock, lock_path
 from ._download import download
 from ._node import node_abi, require_engine
-from ._release import MARK, Release, ReleaseError, Releases, link_shared, own, unlinked
+from ._release import MARK, Release, ReleaseError, Releases, link_shared, own, removed_on_failure, unlinked
 from ._release_build import BuildSettings, build
 from ._run_as import Identity
 from ._unpack import unpack
@@ -105,12 +104,18 @@ class Job:
                 raise SourceNeededError
             for name in plan.swept:
                 self.releases.remove(name)
-            if plan.made:
-                self._make(plan.identifier, abi, lock)
-            elif plan.linked:
-                self._link(self.releases.path(plan.identifier))
-            for name in plan.pruned:
-                self.releases.remove(name)
+            path = self.releases.path(plan.identifier)
+            if plan.made and path.exists():
+                raise ReleaseError(
+                    f"{path} is in use, but is no whole release: {MARK} is gone. Choose another version."
+                )
+            with removed_on_failure(path) if plan.made else contextlib.nullcontext():
+                if plan.made:
+                    self._make(plan.identifier, abi, lock)
+                elif plan.linked:
+                    self._link(path)
+                for name in plan.pruned:
+                    self.releases.remove(name)
         return plan
 
     def _abi(self, required: bool) -> str:
@@ -154,24 +159,18 @@ class Job:
     def _make(self, identifier: str, abi: str, lock: int) -> None:
         path = self.releases.path(identifier)
         user, group = self._identity()
-        if path.exists():
-            raise ReleaseError(f"{path} is in use, but is no whole release: {MARK} is gone. Choose another version.")
-        try:
-            path.mkdir(0o750)
-            with self._fetched(identifier) as archive:
-                unpack(archive, path)
-            own(path, user.uid, group)
-            require_engine(path, self.build.bin_directory)
-            self._link(path)
-            manager = build(path, user, self.build, keep_open=[lock]) if self.builds else ""
-            # Again: a build that clears its output directory takes a link in it along.
-            self._link(path)
-            own(path, user.uid if self.writable else 0, group)
-            source = self.source
-            self.releases.mark(Release(identifier, source.digest, time.time(), manager, abi, source.commit))
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
-            raise
+        path.mkdir(0o750)
+        with self._fetched(identifier) as archive:
+            unpack(archive, path)
+        own(path, user.uid, group)
+        require_engine(path, self.build.bin_directory)
+        self._link(path)
+        manager = build(path, user, self.build, keep_open=[lock]) if self.builds else ""
+        # Again: a build that clears its output directory takes a link in it along.
+        self._link(path)
+        own(path, user.uid if self.writable else 0, group)
+        source = self.source
+        self.releases.mark(Release(identifier, source.digest, time.time(), manager, abi, source.commit))
 
     @contextlib.contextmanager
     def _fetched(self, identifier: str) -> Iterator[Path]:

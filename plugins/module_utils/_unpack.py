@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shutil
 import tarfile
 from pathlib import Path
+
+_MB = 1 << 20
 
 
 class ArchiveError(Exception):
@@ -26,6 +29,7 @@ def unpack(archive: Path, target: Path) -> None:
     try:
         with tarfile.open(archive) as tar:
             members = _checked(tar.getmembers())
+            _require_room(members, target)
             prefix = _single_top(members)
             links = [member for member in members if member.issym()]
             for member in members:
@@ -36,6 +40,16 @@ def unpack(archive: Path, target: Path) -> None:
                 _link(member, target, prefix)
     except (tarfile.TarError, EOFError) as error:
         raise ArchiveError(f"The archive is no tar archive that can be read: {error}") from error
+
+
+def _require_room(members: list[tarfile.TarInfo], target: Path) -> None:
+    """Raise ArchiveError when the files alone would not fit: a disk that is full meanwhile disturbs all that write."""
+    needed, free = sum(member.size for member in members), shutil.disk_usage(target).free
+    if needed > free:
+        raise ArchiveError(
+            f"The disk that holds {target} has {free // _MB} MB free, and what the archive holds needs"
+            f" {-(-needed // _MB)} MB there: free some space, or keep fewer releases (release_keep)."
+        )
 
 
 def _checked(members: list[tarfile.TarInfo]) -> list[tarfile.TarInfo]:

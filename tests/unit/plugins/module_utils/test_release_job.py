@@ -11,6 +11,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -19,13 +20,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _release_job
 from ansible_collections.workbot.stability.plugins.module_utils._deploy_lock import (
     DeployLockError,
     deploy_lock,
     lock_path,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._node import NodeError, node_abi
-from ansible_collections.workbot.stability.plugins.module_utils._release import MARK, Release, ReleaseError, Releases
+from ansible_collections.workbot.stability.plugins.module_utils._release import (
+    MARK,
+    Release,
+    ReleaseError,
+    Releases,
+    explain,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._release_build import BuildError, BuildSettings
 from ansible_collections.workbot.stability.plugins.module_utils._release_job import Job, Source, SourceNeededError
 
@@ -140,6 +148,43 @@ def test_a_failed_build_is_gone(job: Job, tmp_path: Path) -> None:
         replace(job, build=replace(job.build, script="compile")).do()
     assert list(job.releases.directory.iterdir()) == []
     assert (tmp_path / ".deploy.lock").read_text().strip() == ""
+
+
+def test_the_message_says_that_it_is_gone(job: Job) -> None:
+    with pytest.raises(BuildError) as error:
+        replace(job, build=replace(job.build, script="compile")).do()
+    path = job.releases.path(job.source.identifier)
+    assert explain(error.value, job.releases.directory).endswith(f"Its directory, {path}, was removed.")
+
+
+def test_a_disk_that_is_full_while_it_is_made_is_named_with_what_it_took(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_archive: Path, target: Path) -> None:
+        (target / "large").write_bytes(b"x" * (3 << 20))
+        Path("/dev/full").write_bytes(b"x")
+
+    monkeypatch.setattr(_release_job, "unpack", fill)
+    with pytest.raises(OSError, match="No space left") as error:
+        job.do()
+    path = job.releases.path(job.source.identifier)
+    words = rf"The disk that holds {path} is full: the unfinished release took 3 MB, and \d+ MB were left\."
+    assert re.fullmatch(rf"{words} Its directory, {path}, was removed\.", explain(error.value, path.parent))
+    assert list(job.releases.directory.iterdir()) == []
+
+
+def test_a_release_that_was_made_is_gone_when_older_ones_can_not_be_pruned(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace(job, source=replace(job.source, identifier="older", digest="older")).do()
+
+    def refuse(_self: object, name: str) -> None:
+        raise OSError(f"{name} is busy")
+
+    monkeypatch.setattr(Releases, "remove", refuse)
+    with pytest.raises(OSError, match="older is busy"):
+        replace(job, keep=1).do()
+    assert [release.id for release in job.releases.all()] == ["older"]
 
 
 def test_remains_of_a_killed_run_go_even_when_nothing_else_is_to_be_done(job: Job) -> None:

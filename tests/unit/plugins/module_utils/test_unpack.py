@@ -8,8 +8,10 @@ import contextlib
 import io
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _unpack
 from ansible_collections.workbot.stability.plugins.module_utils._unpack import ArchiveError, unpack
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,3 +91,12 @@ def test_nothing_lands_outside(tmp_path_factory: pytest.TempPathFactory, names: 
         unpack(source, directory)
     assert sorted(path.name for path in base.iterdir()) == ["a.tgz", "target"]
     assert all(path.resolve().is_relative_to(directory) for path in directory.rglob("*") if path.exists())
+
+
+def test_what_would_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = archive(tmp_path / "a.tar", ("a", tarfile.REGTYPE, ""), content=b"x" * (5 << 20))
+    monkeypatch.setattr(_unpack.shutil, "disk_usage", lambda _path: SimpleNamespace(free=2 << 20))
+    directory = target(tmp_path)
+    with pytest.raises(ArchiveError, match=f"holds {directory} has 2 MB free, .* needs 5 MB there"):
+        unpack(packed, directory)
+    assert list(directory.iterdir()) == []
