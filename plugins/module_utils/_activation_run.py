@@ -22,7 +22,7 @@ from ._activation_host import FAILURES, Host
 from ._activation_plan import Decision, decide, wanted_release
 from ._activation_signals import until_terminated
 from ._activation_state import State, read_active, read_state
-from ._activation_steps import Deployment, Failure
+from ._activation_steps import Deployment, Failure, check_host
 from ._deploy_lock import DeployLockError, deploy_lock, lock_path
 from ._dotenv import dump
 from ._health import read_health
@@ -43,6 +43,7 @@ class Order:
     check_mode: bool
     deployer: str
     discard_failed: bool
+    """Whether this run made the release, or in check mode would have: then it need not be there yet."""
     restart_outdated_daemon: bool
     environment_digest: str = ""
     """In check mode: SHA-256 of the environment file as it would be, without comments; "" when that is not known."""
@@ -105,6 +106,8 @@ def _run(host: Host, order: Order) -> Outcome:
     outcome.changed = outcome.saved or outcome.restarts_daemon or decision.changes(state)
     if running and decision.action == "activate":
         _require_addons(host, outcome, decision)
+    if order.check_mode and running and decision.action == "activate":
+        check_host(host, state, decision)
     if order.check_mode or not outcome.changed:
         return outcome
     what = f"activation of release {decision.activation.release}"
@@ -149,7 +152,7 @@ def _look(host: Host, order: Order, running: bool) -> tuple[Host, State, Decisio
             f"there is no release to run: {host.places.active_socket} points to none, and none was asked for. Put a"
             " release on the host first"
         )
-    if not order.check_mode:
+    if release in state.releases or not (order.check_mode and order.discard_failed):
         _require_program(host, release, state)
     host = replace(host, wanted=replace(host.wanted, release=release))
     return host, state, decide(host.wanted, host.places, state, host.client.environment)
@@ -173,6 +176,8 @@ def _require_program(host: Host, release: str, state: State) -> None:
     program = Path(host.places.release(release), str(host.wanted.app["script"]))
     if not program.is_file():
         raise ActivationError(f"release {release} has no program {host.wanted.app['script']}: {program} is not there")
+    if not host.client.missing and host.client.as_user(["/usr/bin/test", "-r", str(program)], 5).returncode:
+        raise ActivationError(f"release {release} can't run: {program} can't be read by the user {host.user.name}")
 
 
 def _do(host: Host, state: State, decision: Decision, outcome: Outcome) -> None:

@@ -85,8 +85,7 @@ class Deployment:
         """Raises one of FAILURES; then all is as before, but for `not_undone`, and `failure` tells more."""
         with ExitStack() as back, then_undisturbed():
             with self._step("check the host"):
-                require_engine(self._directory, self.host.hooks.bin_directory)
-                self._check_memory()
+                check_host(self.host, self.state, self.decision)
             with self._step("copy environment"):
                 back.callback(self._undo, "the environment's copy", remove, self.host.places.snapshot(self._new))
                 self._copy_environment()
@@ -124,11 +123,6 @@ class Deployment:
             self._finish()
 
     # Before anything is started
-
-    def _check_memory(self) -> None:
-        old = self.host.places.app_name(self._old) if self._old else ""
-        running = [process.pid for process in self.state.processes(old) if process.pid]
-        check_memory(count(self._app.get("instances")), running)
 
     def _is_new_release(self) -> bool:
         return self._old is None or self._old.release != self._new.release
@@ -266,3 +260,13 @@ class Deployment:
             undo(*arguments)
 
         self.not_undone += attempt(what, back)
+
+
+def check_host(host: Host, state: State, decision: Decision) -> None:
+    """What is looked at before anything is started, in check mode too: `engines` of the release, and memory for it."""
+    release = host.places.release(decision.activation.release)
+    if release.is_dir():
+        require_engine(release, host.hooks.bin_directory)
+    old = host.places.app_name(state.active) if state.active else ""
+    running = [process.pid for process in state.processes(old) if process.pid]
+    check_memory(count(host.wanted.app.get("instances")), running)

@@ -168,7 +168,10 @@ options:
     type: int
     default: 600
   discard_failed:
-    description: Remove the release's directory when it does not come up, unless it is the active or previous one.
+    description:
+      - Whether this play made the release. Its directory is removed then when it does not come up, for whatever reason,
+        unless a link names it or another deployment is at work. In check mode it need not be there yet; any other
+        release must be.
     type: bool
     default: false
   restart_outdated_daemon:
