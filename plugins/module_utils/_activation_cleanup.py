@@ -15,7 +15,7 @@ from typing import Any
 
 from ._activation import Activation, ActivationError, Places
 from ._activation_drain import drain
-from ._activation_files import point, remove, remove_tree, write
+from ._activation_files import Return, point, remove, remove_tree, write
 from ._activation_host import FAILURES, Host
 from ._activation_plan import Decision
 from ._activation_state import State, linked_name, read_active, release_names
@@ -88,6 +88,7 @@ def sweep(host: Host, state: State, decision: Decision) -> None:
         if connections(host.places.socket(activation)):
             drain(host.places.socket(activation), host.drain_time, lambda: None)
         remove_activation(host, activation)
+    Return.sweep(host.places.active_socket)
     kept = [app for app in state.declared if _activation_name(host, app) not in decision.leftovers]
     write(host.places.config_file, render(kept).encode(), host.config_ownership)
 

@@ -83,13 +83,22 @@ class Return:
     @classmethod
     def prepare(cls, link: Path) -> Return:
         """Keep where the link points now."""
+        cls.sweep(link)
         target = _target(link)
-        spare = link.with_name(f".{link.name}.back")
-        remove(spare)
         if target is None:
             return cls(link, None)
+        spare = cls._spare(link)
         spare.symlink_to(target)
         return cls(link, spare)
+
+    @classmethod
+    def sweep(cls, link: Path) -> None:
+        """Remove what an interrupted run kept."""
+        remove(cls._spare(link))
+
+    @staticmethod
+    def _spare(link: Path) -> Path:
+        return link.with_name(f".{link.name}.back")
 
     def take(self) -> None:
         """Make the link what it was."""

@@ -160,6 +160,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(served: Host, killed_after:
     left = "old" if killed_after == "start" else "new"
     after = picture(served)
     assert after["links"]["active.sock"] == f"{left}.sock"
+    assert after["links"].keys() <= {"active.sock", "current", "previous"}
     assert {name for name, _pid in after["processes"]} == {f"shop-{left}"}
     assert [name for name in after["files"] if "environments/" in name] == [f"config/environments/{left}"]
     assert not deploy(served, "").changed
