@@ -24,8 +24,16 @@ DRIVER = ROOT / "tests" / "load" / "load_driver.py"
 SOURCE = ROOT / "molecule" / "deploy" / "fixtures" / "shop"
 LOOK = (Path(__file__).parent / "look.py").read_text(encoding="utf-8")
 VARIABLES = "--extra-vars=@molecule/deploy/vars/shop.yml"
+# Where the host is set up: the tasks of deploy.yml from the last one of its role `service` on.
+FROM_ENVIRONMENT = "--start-at-task=Write the environment file*"
 # Where nothing but the release changes: the tasks of deploy.yml from its role `release` on, half of the time.
 FROM_RELEASE = "--start-at-task=Put the release on the host*"
+# Where the release is on the host as well: its activation alone, which is what these tests look at.
+ACTIVATE = "--start-at-task=Take the release into service*"
+
+
+# For deployments that nobody is to notice or not: without clients there is nothing to wait for.
+AT_ONCE: dict[str, Any] = {"pm2_drain_time": 1, "pm2_stay_up": 0}
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,18 @@ class Service:
         run = wait(self.start("deploy", *options, **variables))
         assert run.code == 0, run.output
         return run
+
+    def activate(self, release_id: str, **variables: Any) -> Run:
+        """A deployment, which must succeed, of a release that is on the host, without the tasks that find it there."""
+        return self.deploy(ACTIVATE, release_id=release_id, release_made=False, **variables)
+
+    def bring(self, *sources: str, **variables: Any) -> list[str]:
+        """Deploys releases that nothing looks at yet, one after the other; their ids."""
+        ids = []
+        for source in sources:
+            self.deploy(FROM_RELEASE, release_directory=source, **AT_ONCE, **variables)
+            ids.append(str(self.settled()["current"]))
+        return ids
 
     def look(self) -> dict[str, Any]:
         """What is on the host of it: see look.py."""

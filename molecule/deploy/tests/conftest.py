@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from deployments import VARIABLES, Service, release
+from deployments import AT_ONCE, FROM_ENVIRONMENT, VARIABLES, Service, release
 from testinfra.host import Host
 
 # What cuts the host's power comes last. The neighbour notices that, and where it is deployed itself, nothing else.
@@ -38,5 +38,5 @@ def shop(host: Host, neighbour: Service, request: pytest.FixtureRequest) -> Iter
 def good(tmp_path_factory: pytest.TempPathFactory, shop: Service) -> str:
     """A sound release, and the active one."""
     source = release(tmp_path_factory.mktemp("good"), "good")
-    shop.deploy(release_directory=source)
+    shop.deploy(FROM_ENVIRONMENT, release_directory=source, **AT_ONCE)
     return source

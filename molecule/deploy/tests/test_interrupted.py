@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from deployments import FROM_RELEASE, Service, assert_unnoticed, load, release, wait
+from deployments import ACTIVATE, Service, assert_unnoticed, load, release, wait
 from hosts import HOST, cut_power
 
 # Nothing has been started; the new release runs beside the old one; it serves while the old one drains; the old one is
@@ -32,12 +32,12 @@ BOOT_LIMIT = 60
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory, shop: Service) -> list[str]:
-    """Two releases, both on the host. The first one is active; each test ends with the other one as the first."""
+    """Ids of two releases, both on the host. The first one is active; each test ends with the other one as the first.
+
+    The ids are what the releases say of their version.
+    """
     directory = tmp_path_factory.mktemp("releases")
-    made = [release(directory, version) for version in ("kept", "next")]
-    for source in (made[1], made[0]):
-        shop.deploy(FROM_RELEASE, release_directory=source, pm2_drain_time=1)
-    return made
+    return [shop.bring(release(directory, name), release_version=name)[0] for name in ("next", "kept")][::-1]
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,17 @@ Interrupt = Callable[[str, str, int], Interrupted]
 
 @pytest.fixture
 def interrupt(shop: Service, tmp_path_factory: pytest.TempPathFactory) -> Interrupt:
-    def begin(source: str, step: str, seconds: int) -> Interrupted:
+    def begin(release_id: str, step: str, seconds: int) -> Interrupted:
         """Begins a deployment that rests for that time at a step; returns once it has come to it."""
         shop.host.check_output(f"rm -f {REACHED}")
         connections = tmp_path_factory.mktemp("cp")
         variables = {
-            "release_directory": source,
+            "release_id": release_id,
+            "release_made": False,
             "pm2_hooks": {step: [["/bin/sh", "-c", f"touch {REACHED}; exec sleep {seconds}"]]},
             "ansible_control_path_dir": str(connections),
         }
-        running = shop.start("deploy", FROM_RELEASE, environment=WITH_TERMINAL, **variables)
+        running = shop.start("deploy", ACTIVATE, environment=WITH_TERMINAL, **variables)
         deadline = time.monotonic() + 120
         while not shop.host.file(REACHED).exists:
             assert running.poll() is None, wait(running).output
@@ -88,13 +89,13 @@ def test_a_killed_controller_ends_nothing(
     """What has begun on the host is brought to its end there, and another run finds nothing to do."""
     before = shop.settled()
     with load(address, "--host=shop.test", "--connections=4") as tally:
-        interrupt(releases[1], step, 3).kill()
+        interrupt(releases[1], step, 2).kill()
         shop.until(lambda found: not found["locked"] and found["active"] != before["active"])
     releases.reverse()
     assert_unnoticed(tally)
     after = shop.settled()
     if step == STEPS[-1]:
-        assert not shop.deploy(FROM_RELEASE, release_directory=releases[0]).changed
+        assert not shop.activate(releases[0]).changed
         assert shop.settled() == after
 
 
@@ -114,7 +115,7 @@ def test_after_a_power_cut_the_active_release_serves(
     shop: Service, releases: list[str], address: str, interrupt: Interrupt, step: str
 ) -> None:
     """The next run, here the one that is interrupted at the next step, removes what the one before has left."""
-    old, new = (Path(source).name.removeprefix("shop-") for source in releases)
+    old, new = releases
     interrupted = interrupt(releases[1], step, 60)
     found = shop.look()
     assert len({process["name"] for process in found["pm2"]} | set(found["declared"])) <= 2, found
@@ -131,6 +132,6 @@ def test_after_a_power_cut_the_active_release_serves(
 
 
 def test_the_run_after_the_power_cuts_is_clean(shop: Service, releases: list[str], address: str) -> None:
-    shop.deploy(FROM_RELEASE, release_directory=releases[1])
+    shop.activate(releases[1])
     shop.settled()
-    assert version(address) == Path(releases[1]).name.removeprefix("shop-")
+    assert version(address) == releases[1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deployments import FROM_RELEASE, Service, load, release, wait
+from deployments import FROM_ENVIRONMENT, FROM_RELEASE, Service, load, release, wait
 
 DRAIN_TIME = 8
 GOING_AWAY = 1001
@@ -15,10 +15,10 @@ GOING_AWAY = 1001
 
 def test_the_reference_service_goes_the_same_way(neighbour: Service, address: str) -> None:
     """TypeScript under tsx, with a database. Its health alone is beyond its limit of requests."""
-    neighbour.deploy(pm2_drain_time=1)
+    neighbour.deploy(FROM_ENVIRONMENT, pm2_drain_time=1)
     before = neighbour.settled()
     with load(address, "--path=/health", "--methods=GET", "--connections=8", "--websockets=20") as tally:
-        neighbour.deploy(service_log_level="warn", pm2_drain_time=DRAIN_TIME)
+        neighbour.deploy(FROM_ENVIRONMENT, service_log_level="warn", pm2_drain_time=DRAIN_TIME)
     assert tally["failed"] == 0, tally["failures"]
     assert {entry["code"] for entry in tally["closed"]} == {GOING_AWAY}
     after = neighbour.settled()

@@ -55,7 +55,7 @@ def nothing_is_left_over(host: Host) -> Iterator[None]:
     names = host.check_output(f"ls -A {PLACE}/releases").split()
     assert [name for name in names if not host.file(f"{PLACE}/releases/{name}/.release.json").exists] == []
     if host.file(f"{PLACE}/.deploy.lock").exists:
-        assert host.file(f"{PLACE}/.deploy.lock").content_string == ""
+        assert host.file(f"{PLACE}/.deploy.lock").content_string.strip() == ""
         assert host.file(f"{PLACE}/.deploy.lock").mode == 0o600
     host.check_output(f"rm -rf {PLACE}/releases/*")
 
@@ -231,7 +231,7 @@ def test_a_run_whose_controller_is_gone_ends_its_work(host: Host, tmp_path: Path
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     host.check_output(f"kill {' '.join(build)}")
-    until(lambda: host.file(f"{PLACE}/.deploy.lock").content_string == "")
+    until(lambda: host.file(f"{PLACE}/.deploy.lock").content_string.strip() == "")
     again = release(**options)
     assert (again["changed"], again["made"]) == (False, False)
 

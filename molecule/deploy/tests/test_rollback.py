@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from deployments import FROM_RELEASE, Service, assert_unnoticed, load, release, wait
+from deployments import ACTIVATE, Service, assert_unnoticed, load, release, wait
 
 LOAD = ("--host=shop.test", "--connections=8")
 
@@ -15,26 +15,22 @@ LOAD = ("--host=shop.test", "--connections=8")
 def three(shop: Service, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Ids of three releases; the last one is active."""
     directory = tmp_path_factory.mktemp("releases")
-    found = []
-    for version in ("first", "second", "third"):
-        shop.deploy(FROM_RELEASE, release_directory=release(directory, version))
-        found.append(shop.settled()["current"])
-    return found
+    return shop.bring(*(release(directory, version) for version in ("first", "second", "third")))
 
 
-def roll_back(shop: Service, address: str, release_id: str = "") -> str:
+def roll_back(shop: Service, address: str, *options: str, **variables: str) -> str:
     """Rolls back under load; returns what the playbook said."""
-    named = {"rollback_release": release_id} if release_id else {}
     with load(address, *LOAD) as tally:
-        run = wait(shop.start("rollback", **named))
+        run = wait(shop.start("rollback", *options, **variables))
     assert run.code == 0, run.output
     assert_unnoticed(tally)
     return run.output
 
 
 def test_to_the_release_before_and_forward_again(shop: Service, three: list[str], address: str) -> None:
-    for expected, left in ((three[1], three[2]), (three[2], three[1])):
-        output = roll_back(shop, address)
+    """The first time by the whole playbook."""
+    for expected, left, options in ((three[1], three[2], ()), (three[2], three[1], (ACTIVATE,))):
+        output = roll_back(shop, address, *options)
         found = shop.settled()
         assert (found["current"], found["previous"]) == (expected, left)
         assert f"release {expected} active" in output
@@ -42,14 +38,14 @@ def test_to_the_release_before_and_forward_again(shop: Service, three: list[str]
 
 def test_to_a_named_release(shop: Service, three: list[str], address: str) -> None:
     before = shop.settled()["current"]
-    roll_back(shop, address, three[0])
+    roll_back(shop, address, ACTIVATE, rollback_release=three[0])
     found = shop.settled()
     assert (found["current"], found["previous"]) == (three[0], before)
 
 
 def test_a_release_that_is_not_there_is_refused_with_those_that_are(shop: Service, three: list[str]) -> None:
     before = shop.settled()
-    run = wait(shop.start("rollback", rollback_release="nowhere"))
+    run = wait(shop.start("rollback", ACTIVATE, rollback_release="nowhere"))
     assert run.code == 2
     assert "nowhere" in run.output
     assert [name for name in three if name not in run.output] == []

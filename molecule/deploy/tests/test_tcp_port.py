@@ -34,10 +34,9 @@ def test_a_program_that_insists_on_a_port_gets_no_port(shop: Service, address: s
     text = program.read_text(encoding="utf-8")
     assert "const port = process.env.PORT;" in text
     program.write_text(text.replace("process.env.PORT;", f"'{PORT}';"), encoding="utf-8")
-    shop.deploy(FROM_RELEASE, release_directory=source, **CLUSTER)
-    shop.settled()
+    shop.bring(source, **CLUSTER)
     with load(address, "--host=shop.test", "--connections=4", "--websockets=2") as tally:
-        assert not shop.deploy(release_directory=source, **CLUSTER).changed
+        assert not shop.deploy(FROM_RELEASE, release_directory=source, **CLUSTER).changed
     assert_unnoticed(tally)
     assert tally["releases"].keys() == {"stubborn"}
     assert not shop.host.socket(f"tcp://{PORT}").is_listening

@@ -17,7 +17,8 @@ REACHED = "/srv/shop/shared/step"
 
 def test_the_second_is_told_who_and_since_when(shop: Service, good: str, tmp_path: Path) -> None:
     shop.host.check_output(f"rm -f {REACHED}")
-    hook = {"before_switch": [["/bin/sh", "-c", f"touch {REACHED}; exec sleep 8"]]}
+    rest = f"touch {REACHED}; while [ -e {REACHED} ]; do sleep 0.2; done"
+    hook = {"before_switch": [["/bin/sh", "-c", rest]]}
     began = time.strftime("%Y-%m-%d", time.gmtime())
     first = shop.start("deploy", FROM_RELEASE, release_directory=release(tmp_path, "first"), pm2_hooks=hook)
     while not shop.host.file(REACHED).exists:
@@ -25,6 +26,7 @@ def test_the_second_is_told_who_and_since_when(shop: Service, good: str, tmp_pat
         time.sleep(0.2)
     second = wait(shop.start("deploy", FROM_RELEASE, release_directory=good))
     assert first.poll() is None
+    shop.host.check_output(f"rm {REACHED}")
     assert second.code == 2
     for text in ("Another deployment is at work", f"{getpass.getuser()}@{socket.gethostname()}", began):
         assert text in second.output
