@@ -36,14 +36,14 @@ class Certificate:
     valid_days_left: float = 0
 
 
-def check_certificate(wanted: Certificate, certificate: Path, key: Path, now: float | None = None) -> None:
+def check_certificate(wanted: Certificate, certificate: Path, key: Path) -> None:
     """Reads the two files; NginxError says what is wrong with them."""
     blocks = BLOCK.findall(_text(certificate, wanted.certificate))
     if not blocks:
         raise NginxError(f"{wanted.certificate} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).")
     server = _server(wanted, certificate, key, blocks)
     peer = _present(wanted, server, blocks[0])
-    _check_dates(wanted, peer, time.time() if now is None else now)
+    _check_dates(wanted, peer, time.time())
     _check_chain(wanted, peer, blocks)
     for name in wanted.names:
         _check_name(wanted, server, blocks[0], name, peer)

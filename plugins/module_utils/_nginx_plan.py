@@ -40,11 +40,11 @@ class Wish:
 class Plan:
     """What there is to do. The record is a change of the ledger's own file, outside of nginx's configuration."""
 
-    changes: Sequence[Change] = ()
+    changes: list[Change] = field(default_factory=list)
     record: Change | None = None
-    adopted: Sequence[str] = ()
-    edited: Sequence[str] = ()
-    renewed: Sequence[str] = ()
+    adopted: list[str] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
 
     def concerns_nginx(self) -> bool:
         return bool(self.changes or self.renewed)

@@ -108,10 +108,11 @@ def _chain(probe: Probe, secured: ssl.SSLSocket, find: Callable[[str], Path]) ->
 
 
 def _talk(probe: Probe, connected: socket.socket) -> str:
-    connection = http.client.HTTPConnection(probe.host, timeout=probe.timeout)
+    # The name here is of no use: it is connected already, and the header below says whom it asks for.
+    connection = http.client.HTTPConnection("localhost", timeout=probe.timeout)
     connection.sock = connected
     key = base64.b64encode(os.urandom(16)).decode()
-    connection.request("GET", probe.path, headers={"Host": probe.host, **_headers(probe, key)})
+    connection.request("GET", probe.path, headers=_headers(probe, key))
     answer = connection.getresponse()
     if not probe.websocket:
         good = answer.status in probe.expect_status
@@ -125,9 +126,11 @@ def _talk(probe: Probe, connected: socket.socket) -> str:
 
 
 def _headers(probe: Probe, key: str) -> dict[str, str]:
+    host = {"Host": f"[{probe.host}]" if ":" in probe.host else probe.host}
     if not probe.websocket:
-        return {"Connection": "close"}
+        return {**host, "Connection": "close"}
     return {
+        **host,
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",

@@ -36,6 +36,16 @@ def test_ports_alone_change_nothing(bare: Layout) -> None:
     assert not bare.lock.exists()
 
 
+@pytest.mark.parametrize("name", ["", "-a", ".journal", "a/b", "a b"])
+def test_a_change_needs_a_name_of_a_site(bare: Layout, name: str) -> None:
+    with pytest.raises(NginxError, match="is no name for a site"):
+        apply(Request(name, files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
+
+
+def test_a_name_alone_changes_nothing(bare: Layout) -> None:
+    assert not apply(Request("shop", ports=[1]), bare, check=False).changed()
+
+
 def test_nothing_is_no_change() -> None:
     assert not Result().changed()
 

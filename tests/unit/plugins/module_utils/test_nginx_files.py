@@ -122,6 +122,29 @@ def test_a_swap_that_fails_in_the_middle_is_undone_by_the_next_run(config: Path,
     assert snapshot(config) == before
 
 
+def test_what_cannot_be_written_stops_the_swap_before_the_first_file_changes(
+    config: Path, transaction: Transaction
+) -> None:
+    before = snapshot(config)
+    changes = compare(config, {"conf.d/shop.conf": Entry(b"new"), "conf.d/two.conf": Entry(b"two")}, [])
+    # A directory where the second file is written before it is renamed.
+    (config / "conf.d/.two.conf.nginx_site").mkdir()
+    with pytest.raises(NginxError, match=r"Cannot write .*/conf\.d/two\.conf"):
+        transaction.swap(changes)
+    assert read_entry(config / "conf.d/shop.conf") == before["conf.d/shop.conf"]
+    (config / "conf.d/.two.conf.nginx_site").rmdir()
+    transaction.restore()
+    assert snapshot(config) == before
+
+
+def test_a_file_outside_belongs_to_the_change(transaction: Transaction) -> None:
+    record = transaction.journal.parent / "shop.json"
+    transaction.swap([Change(str(record), None, Entry(b"{}", 0o600))])
+    assert read_entry(record) == Entry(b"{}", 0o600)
+    transaction.restore()
+    assert not record.exists()
+
+
 def test_the_journal_is_for_its_owner_alone(config: Path, transaction: Transaction) -> None:
     transaction.swap(compare(config, {"conf.d/shop.conf": Entry(b"new")}, []))
     assert transaction.journal.stat().st_mode & 0o777 == 0o600
