@@ -105,6 +105,7 @@ def _apply(request: Request, layout: Layout) -> Result:
     result.created_logs = create_logs(layout, request.logs)
     if plan.concerns_nginx():
         _note(result, _change(transaction, service, request, plan))
+        transaction.remove_empty(plan.emptied)
         return result
     if plan.record:
         transaction.swap([plan.record])

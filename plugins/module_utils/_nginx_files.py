@@ -173,7 +173,7 @@ class Transaction:
         fresh = sorted({parent for change in changes for parent in self._missing_parents(change)})
         record = {"files": {change.path: _pack(change.before) for change in changes}, "directories": fresh}
         # The files may hold keys: the journal is for root alone.
-        with _naming(f"Cannot note in {self.journal} what is there now"):
+        with _naming(f"Nothing was changed: what is there now cannot be noted in {self.journal}"):
             write_entry(self.journal, Entry(json.dumps(record).encode(), 0o600))
         for directory in fresh:
             with _naming(f"Cannot make the directory {self.root / directory}"):
@@ -191,11 +191,7 @@ class Transaction:
         record = json.loads(self.journal.read_bytes())
         for path, packed in record["files"].items():
             self._put_back(self.root / path, _unpack(packed))
-        for directory in reversed(record["directories"]):
-            try:
-                (self.root / directory).rmdir()
-            except OSError:  # gone, or in use by somebody else by now
-                continue
+        self.remove_empty(record["directories"][::-1])
 
     def _put_back(self, path: Path, entry: Entry | None) -> None:
         if entry is None and not path.parent.is_dir():
@@ -209,6 +205,12 @@ class Transaction:
 
     def commit(self) -> None:
         self.journal.unlink(missing_ok=True)
+
+    def remove_empty(self, directories: Sequence[str]) -> None:
+        """Removes those in which nobody has anything."""
+        for directory in directories:
+            with suppress(OSError):
+                (self.root / directory).rmdir()
 
     def _missing_parents(self, change: Change) -> list[str]:
         parents = PurePosixPath(change.path).parents if change.after else ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,14 @@ class Shared:
 @dataclass(frozen=True)
 class Record:
     """What a site has on the host: its files, its part in shared ones and in host-wide limits, the certificates that
-    nginx has read from files of somebody else.
+    nginx has read from files of somebody else, the directories that were made for its files.
     """
 
     files: Mapping[str, Trace] = field(default_factory=dict)
     shared: Mapping[str, Trace] = field(default_factory=dict)
     worker_limits: Mapping[str, str] = field(default_factory=dict)
     certificates: Mapping[str, str] = field(default_factory=dict)
+    directories: Sequence[str] = ()
 
     def empty(self) -> bool:
         return not (self.files or self.shared or self.worker_limits or self.certificates)
@@ -75,6 +76,7 @@ class Record:
             shared={path: Trace(**trace) for path, trace in found["shared"].items()},
             worker_limits=dict(found["worker_limits"]),
             certificates=dict(found["certificates"]),
+            directories=tuple(found.get("directories", ())),
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ._nginx_files import Change, Entry, NginxError, compare, read_entry
 from ._nginx_owner import Ledger, Record, Shared, Trace
@@ -45,6 +45,8 @@ class Plan:
     adopted: list[str] = field(default_factory=list)
     edited: list[str] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
+    emptied: list[str] = field(default_factory=list)
+    """Directories that were made for the site and that it no longer needs, the deepest first."""
 
     def concerns_nginx(self) -> bool:
         return bool(self.changes or self.renewed)
@@ -66,7 +68,8 @@ def make_plan(root: Path, ledger: Ledger, wish: Wish) -> Plan:
         _refuse_stranger(root, ledger, wish.adopt, change)
     return Plan(
         changes=changes,
-        record=_record_change(ledger, wish),
+        record=_record_change(root, ledger, wish),
+        emptied=[path for path in reversed(ledger.own.directories) if path not in _parents(wish)],
         adopted=_adopted(root, ledger, wish, changes),
         edited=[path for path in (change.path for change in changes) if _edited(root, known.get(path), path)],
         renewed=sorted(path for path, digest in wish.certificates.items() if _differs(ledger, path, digest)),
@@ -128,8 +131,16 @@ def _differs(ledger: Ledger, path: str, digest: str) -> bool:
     return ledger.own.certificates.get(path) != digest
 
 
-def _record_change(ledger: Ledger, wish: Wish) -> Change | None:
+def _parents(wish: Wish) -> list[str]:
+    """The directories of the files, each after the one that it is in."""
+    paths = [PurePosixPath(path) for path in (*wish.files, *wish.shared)]
+    return sorted({str(parent) for path in paths for parent in path.parents if parent.name})
+
+
+def _record_change(root: Path, ledger: Ledger, wish: Wish) -> Change | None:
+    made = [path for path in _parents(wish) if path in ledger.own.directories or not (root / path).exists()]
     record = Record(
+        directories=tuple(made),
         files={path: Trace.of(entry) for path, entry in wish.files.items()},
         shared={path: Trace.of(one.entry, one.version) for path, one in wish.shared.items()},
         worker_limits=wish.worker_limits,

@@ -10,7 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import Entry, NginxError, write_entry
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import (
+    Entry,
+    NginxError,
+    Transaction,
+    write_entry,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_owner import Ledger, Record, Shared, Trace
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_plan import (
     LIMITS,
@@ -43,7 +48,9 @@ class Host:
     def run(self, name: str, wish: Wish) -> Plan:
         plan = self.plan(name, wish)
         for change in [*plan.changes, *([plan.record] if plan.record else [])]:
+            (self.root / change.path).parent.mkdir(parents=True, exist_ok=True)
             write_entry(self.root / change.path, change.after)
+        Transaction(self.root, self.state / ".journal.json").remove_empty(plan.emptied)
         return plan
 
     def write(self, path: str, text: str) -> None:
@@ -79,6 +86,18 @@ def test_what_is_no_longer_wanted_goes_and_all_of_it_goes_without_wishes(host: H
     host.run("shop", Wish())
     assert host.paths() == {"conf.d/other.conf"}
     assert sorted(path.name for path in host.state.iterdir()) == ["other.json"]
+
+
+def test_directories_that_were_made_for_a_site_go_with_it(host: Host) -> None:
+    (host.root / "shop").rmdir()
+    host.run("shop", Wish({"shop/a/b": Entry(b"1"), "shop/c": Entry(b"1"), "conf.d/d": Entry(b"1")}))
+    host.run("shop", Wish({"shop/c": Entry(b"1"), "conf.d/d": Entry(b"1")}))
+    assert not (host.root / "shop/a").exists()
+    assert host.plan("shop", Wish({"shop/c": Entry(b"1"), "conf.d/d": Entry(b"1")})) == Plan()
+    host.write("shop/of-somebody-else", "")
+    host.run("shop", Wish())
+    assert host.paths() == {"shop/of-somebody-else"}
+    assert (host.root / "conf.d").is_dir()
 
 
 def test_the_record_is_for_root_alone_and_holds_no_secret(host: Host) -> None:
@@ -231,7 +250,10 @@ texts = st.text(max_size=5)
 traces = st.builds(Trace, texts, st.integers(0, 0o777), st.booleans(), st.integers(1, 9))
 
 
-@given(st.builds(Record, *[st.dictionaries(texts, kind, max_size=3) for kind in (traces, traces, texts, texts)]))
+dictionaries = [st.dictionaries(texts, kind, max_size=3) for kind in (traces, traces, texts, texts)]
+
+
+@given(st.builds(Record, *dictionaries, st.tuples(texts)))
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     assert Record.unpack(record.pack()) == record
 
