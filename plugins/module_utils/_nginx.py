@@ -166,7 +166,10 @@ def _change(transaction: Transaction, service: Service, request: Request, plan: 
     """Swaps the files in and makes them the running configuration; True when nginx was started for it."""
     active = service.master() is not None
     conditional = [probe for probe in request.probes if probe.if_healthy]
-    ill = failures(conditional, service.layout.find, patient=False) if active else dict.fromkeys(conditional, "")
+    # Who answered in the name of a site that is new was another one, such as one that takes every name.
+    known = plan.record is None or plan.record.before is not None
+    asked = active and known
+    ill = failures(conditional, service.layout.find, patient=False) if asked else dict.fromkeys(conditional, "")
     try:
         transaction.swap([*plan.changes, *([plan.record] if plan.record else [])])
         refuse_missing_zones(request.limit_zones, limit_zones(service.test()))

@@ -185,6 +185,14 @@ def _link(descriptor: Path) -> str:
     return match[1] if match else ""
 
 
+def installed_version(layout: Layout) -> str:
+    """The version of nginx, such as 1.26.3; nothing where it is not installed."""
+    if not layout.binary.exists():
+        return ""
+    match = re.search(r"nginx/([0-9.]+)", run([str(layout.binary), "-v"]).stderr)
+    return match[1] if match else ""
+
+
 def has_ipv6() -> bool:
     """Whether the kernel has IPv6: without it `listen [::]:80` is an error."""
     return Path("/proc/net/if_inet6").exists()

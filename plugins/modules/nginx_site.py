@@ -212,7 +212,7 @@ options:
       if_healthy:
         description:
           - Ask the same before the change, and if it fails then, do not hold it against the change. For what needs the
-            service behind nginx, which may be down.
+            service behind nginx, which may be down. A site that is new is not asked, before or after.
         type: bool
         default: false
       timeout:
@@ -316,6 +316,11 @@ ipv6:
   description: Whether the host's kernel has IPv6, so that nginx can listen on it.
   returned: success
   type: bool
+version:
+  description: The version of nginx, empty where it is not installed.
+  returned: success
+  type: str
+  sample: 1.26.3
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -323,7 +328,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._nginx import apply
 from ..module_utils._nginx_files import NginxError
 from ..module_utils._nginx_options import argument_spec, request
-from ..module_utils._nginx_service import has_ipv6
+from ..module_utils._nginx_service import has_ipv6, installed_version
 from ..module_utils._nginx_staging import Layout
 
 
@@ -345,6 +350,7 @@ def main() -> None:
         recovered=result.recovered,
         installed=layout.binary.exists(),
         ipv6=has_ipv6(),
+        version=installed_version(layout),
         diff=[change.diff(layout.config) for change in result.changes],
     )
 
