@@ -1,76 +1,96 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A change of an nginx configuration as one transaction: compare, test in a copy, swap, reload, prove; or restore."""
+"""A change of an nginx configuration as one transaction: compare, test in a copy, swap, reload, probe; or restore."""
 
 from __future__ import annotations
 
-import fcntl
-import grp
 import hashlib
-import os
-import pwd
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ._nginx_files import Change, Entry, NginxError, Transaction, compare, read_entry
+from ._nginx_certificate import Certificate
+from ._nginx_files import Change, Entry, NginxError, Transaction
+from ._nginx_host import DEFAULT_SITE, create_logs, default_site_is_untouched, locked, missing_logs
+from ._nginx_owner import Ledger, Shared
+from ._nginx_plan import Plan, Wish, make_plan
+from ._nginx_probe import Probe, failures
 from ._nginx_service import Service, check_ports
-from ._nginx_staging import Layout, check_changes, run
+from ._nginx_staging import Layout, check_changes, limit_zones, refuse_missing_zones
 
-DEFAULT_SITE = "sites-enabled/default"
-DEFAULT_SITE_FILE = "sites-available/default"
-LOG_MODE = 0o640
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
 class Request:
     """What the user wants. Paths are relative to the configuration directory; logs are names in the log directory."""
 
-    files: dict[str, Entry] = field(default_factory=dict)
+    name: str = ""
+    files: Mapping[str, Entry] = field(default_factory=dict)
+    shared: Mapping[str, Shared] = field(default_factory=dict)
+    worker_limits: Mapping[str, str] = field(default_factory=dict)
+    remove: bool = False
     absent: Sequence[str] = ()
+    adopt: Sequence[str] = ()
     logs: Sequence[str] = ()
     ports: Sequence[int] = ()
     disable_default_site: bool = False
+    certificates: Sequence[Certificate] = ()
+    probes: Sequence[Probe] = ()
+    limit_zones: Sequence[str] = ()
+
+    def changes_something(self) -> bool:
+        wanted = self.files or self.shared or self.worker_limits or self.absent or self.logs
+        return bool(wanted or self.remove or self.disable_default_site)
 
 
 @dataclass
 class Result:
     """What was done, or in check mode would be."""
 
-    changes: list[Change] = field(default_factory=list)
+    plan: Plan = field(default_factory=Plan)
     created_logs: list[str] = field(default_factory=list)
     recovered: bool = False
     reloaded: bool = False
     started: bool = False
 
+    @property
+    def changes(self) -> Sequence[Change]:
+        return self.plan.changes
+
     def changed(self) -> bool:
-        return bool(self.changes or self.created_logs or self.recovered or self.reloaded or self.started)
+        done = self.changes or self.plan.record or self.created_logs
+        return bool(done or self.recovered or self.reloaded or self.started)
 
 
 def apply(request: Request, layout: Layout, check: bool, wait: float = 120) -> Result:
     """Brings the configuration to what is requested; NginxError when that is not possible, and then nothing changed."""
     check_ports(list(request.ports))
-    if not request.files and not request.absent and not request.logs and not request.disable_default_site:
+    if not request.changes_something():
         return Result()
+    if not NAME.fullmatch(request.name):
+        raise NginxError(
+            f"name: {request.name!r} is no name for a site, which a change needs: expected letters, digits, '.', '-' "
+            "and '_', like shop. Nothing was changed."
+        )
     if check and not layout.binary.exists():
-        return Result(changes=compare(layout.config, request.files, request.absent))
+        return Result(_plan(request, layout))
     if not layout.binary.exists():
         raise NginxError(f"nginx is not installed: there is no {layout.binary}. Nothing was changed.")
-    with _lock(layout.lock, wait):
+    with locked(layout.lock, wait):
         return _predict(request, layout) if check else _apply(request, layout)
 
 
 def _predict(request: Request, layout: Layout) -> Result:
-    changes = _changes(request, layout)
-    if changes:
-        check_changes(layout, changes)
+    plan = _plan(request, layout)
+    if plan.concerns_nginx():
+        check_changes(layout, plan.changes, request.certificates, request.limit_zones)
     active = Service(layout).master() is not None
     pending = Transaction(layout.config, layout.journal).pending()
-    logs = _missing_logs(request, layout)
-    return Result(changes, logs, recovered=pending, reloaded=bool(changes) and active, started=not active)
+    logs = missing_logs(layout, request.logs)
+    return Result(plan, logs, recovered=pending, reloaded=plan.concerns_nginx() and active, started=not active)
 
 
 def _apply(request: Request, layout: Layout) -> Result:
@@ -78,16 +98,19 @@ def _apply(request: Request, layout: Layout) -> Result:
     service = Service(layout)
     result = Result(recovered=transaction.pending())
     if result.recovered:
-        # The interrupted run may have reloaded already: what runs must be what is restored.
-        transaction.rollback()
-        _note(result, service.activate())
-    result.changes = _changes(request, layout)
-    if result.changes:
-        check_changes(layout, result.changes)
-    result.created_logs = _create_logs(request, layout)
-    if result.changes:
-        _note(result, _change(transaction, service, result.changes))
-    elif service.master() is None:
+        _note(result, _recover(transaction, service))
+    result.plan = plan = _plan(request, layout)
+    if plan.concerns_nginx():
+        check_changes(layout, plan.changes, request.certificates, request.limit_zones)
+    result.created_logs = create_logs(layout, request.logs)
+    if plan.concerns_nginx():
+        _note(result, _change(transaction, service, request, plan))
+        transaction.remove_empty(plan.emptied)
+        return result
+    if plan.record:
+        transaction.swap([plan.record])
+        transaction.commit()
+    if service.master() is None:
         _note(result, service.activate())
     return result
 
@@ -97,13 +120,61 @@ def _note(result: Result, started: bool) -> None:
     result.reloaded = result.reloaded or not started
 
 
-def _change(transaction: Transaction, service: Service, changes: Sequence[Change]) -> bool:
+def _plan(request: Request, layout: Layout) -> Plan:
+    ledger = Ledger(layout.state, request.name)
+    absent = list(request.absent)
+    if request.disable_default_site and DEFAULT_SITE not in request.files and default_site_is_untouched(layout.config):
+        absent.append(DEFAULT_SITE)
+    absent = list(dict.fromkeys(absent))
+    if request.remove:
+        return make_plan(layout.config, ledger, Wish(absent=absent))
+    wish = Wish(request.files, request.shared, request.worker_limits, absent, request.adopt, _digests(request, layout))
+    return make_plan(layout.config, ledger, wish)
+
+
+def _digests(request: Request, layout: Layout) -> dict[str, str]:
+    """Of certificates and keys that are not among the files: nginx must reload when somebody else renews them."""
+    paths = [path for one in request.certificates for path in (one.certificate, one.key)]
+    own = {layout.find(path) for path in request.files}
+    return {path: _digest(layout.find(path)) for path in paths if layout.find(path) not in own}
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:  # the check in the copy says what is the matter with it
+        return ""
+
+
+def _recover(transaction: Transaction, service: Service) -> bool:
+    """Undoes the change of a run that was killed; True when nginx was started for it."""
+    transaction.restore()
+    try:
+        # That run may have reloaded already: what runs must be what is restored.
+        started = service.activate()
+    except NginxError as error:
+        transaction.commit()
+        raise NginxError(
+            f"An earlier run was killed in the middle of a change. Its files are undone, but nginx does not run with "
+            f"those of before: {error}"
+        ) from error
+    transaction.commit()
+    return started
+
+
+def _change(transaction: Transaction, service: Service, request: Request, plan: Plan) -> bool:
     """Swaps the files in and makes them the running configuration; True when nginx was started for it."""
     active = service.master() is not None
+    conditional = [probe for probe in request.probes if probe.if_healthy]
+    # Who answered in the name of a site that is new was another one, such as one that takes every name.
+    known = plan.record is None or plan.record.before is not None
+    asked = active and known
+    ill = failures(conditional, service.layout.find, patient=False) if asked else dict.fromkeys(conditional, "")
     try:
-        transaction.swap(changes)
-        service.test()
+        transaction.swap([*plan.changes, *([plan.record] if plan.record else [])])
+        refuse_missing_zones(request.limit_zones, limit_zones(service.test()))
         started = service.activate()
+        _probe([probe for probe in request.probes if probe not in ill], service.layout)
     except BaseException as error:
         _restore(transaction, service, active, error)
         raise
@@ -111,77 +182,34 @@ def _change(transaction: Transaction, service: Service, changes: Sequence[Change
     return started
 
 
+def _probe(probes: Sequence[Probe], layout: Layout) -> None:
+    found = failures(probes, layout.find, patient=True)
+    if found:
+        lines = [f"{probe.title()}: {reason}" for probe, reason in found.items()]
+        raise NginxError("\n".join(["nginx took the new configuration, but does not serve as it should:", *lines]))
+
+
 def _restore(transaction: Transaction, service: Service, active: bool, error: BaseException) -> None:
-    """Puts the previous files back and, if nginx was running, makes it run with them."""
+    """Puts the previous files back and, if nginx was running, makes it run with them; else stops it again."""
     if not transaction.pending():
         return  # not even the journal could be written: no file was touched
-    transaction.rollback()
+    try:
+        transaction.restore()
+    except NginxError as second:
+        raise NginxError(
+            f"{error}\nThe previous files could not be put back: {second} The running nginx may go on with the old "
+            f"ones; when the cause is gone, the next run puts them back first (from {transaction.journal})."
+        ) from error
     try:
         if active:
             service.activate()
+        else:
+            service.stop()
     except NginxError as second:
+        # A later run must not put files back over what somebody repairs by hand.
+        transaction.commit()
         raise NginxError(f"{error}\nThe previous files are back, but nginx does not run with them: {second}") from error
+    transaction.commit()
     if isinstance(error, (NginxError, OSError)):
         state = "nginx runs with them" if active else "nginx is stopped, as it was"
         raise NginxError(f"{error}\nThe previous files are back, and {state}.") from error
-
-
-def _changes(request: Request, layout: Layout) -> list[Change]:
-    absent = list(request.absent)
-    if request.disable_default_site and DEFAULT_SITE not in request.files and default_site_is_untouched(layout.config):
-        absent.append(DEFAULT_SITE)
-    return compare(layout.config, request.files, list(dict.fromkeys(absent)))
-
-
-def default_site_is_untouched(config: Path) -> bool:
-    """Whether the enabled default site is the link of Debian's package to the file as the package brought it."""
-    link = read_entry(config / DEFAULT_SITE)
-    if link is None or link.target not in (str(config / DEFAULT_SITE_FILE), f"../{DEFAULT_SITE_FILE}"):
-        return False
-    entry = read_entry(config / DEFAULT_SITE_FILE)
-    if entry is None or entry.target is not None:
-        return False
-    # MD5 is what dpkg records; it is compared, not trusted.
-    digest = hashlib.md5(entry.content, usedforsecurity=False).hexdigest()
-    # Which of the two packages has the file depends on the release; a package that is missing is no error here.
-    result = run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", "nginx-common", "nginx"])
-    return [str(config / DEFAULT_SITE_FILE), digest] in [line.split()[:2] for line in result.stdout.splitlines()]
-
-
-def _missing_logs(request: Request, layout: Layout) -> list[str]:
-    bad = [name for name in request.logs if not name or "/" in name or name in (".", "..")]
-    if bad:
-        raise NginxError(f"{', '.join(map(repr, bad))}: no file name in {layout.logs}.")
-    return [str(layout.logs / name) for name in request.logs if not (layout.logs / name).exists()]
-
-
-def _create_logs(request: Request, layout: Layout) -> list[str]:
-    """Makes the log files as Debian's logrotate policy does; nginx itself would make them readable for everyone."""
-    missing = _missing_logs(request, layout)
-    for path in missing:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, LOG_MODE)
-        try:
-            os.fchown(descriptor, pwd.getpwnam("www-data").pw_uid, grp.getgrnam("adm").gr_gid)
-            os.fchmod(descriptor, LOG_MODE)
-        finally:
-            os.close(descriptor)
-    return missing
-
-
-@contextmanager
-def _lock(path: Path, wait: float) -> Iterator[None]:
-    """Runs of several controllers, or of several services on one host, change the configuration one after another."""
-    deadline = time.monotonic() + wait
-    with path.open("a", encoding="utf-8") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise NginxError(
-                        f"Another run has been changing the nginx configuration for more than {wait:.0f} s "
-                        f"(it holds {path}). Nothing was changed."
-                    ) from None
-                time.sleep(0.1)
-        yield

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files of an nginx configuration: what is there, what is wanted, and a change of all of them that can be undone.
 
-A transaction first writes down what was there, then renames the new files into place one by one. A run that was
-killed in between leaves its journal behind, and the next run restores from it.
+A transaction first writes down what was there, then writes the new files beside the old ones, then renames them into
+place: what needs space on the disk is done before the first file in use is touched. A run that was killed in between
+leaves its journal behind, and the next run restores from it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import base64
 import json
 import os
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 
@@ -29,6 +31,7 @@ class Entry:
     content: bytes = b""
     mode: int = 0o644
     target: str | None = None
+    secret: bool = field(default=False, compare=False)
 
     def text(self) -> str:
         if self.target is not None:
@@ -43,15 +46,21 @@ class Change:
     path: str
     before: Entry | None
     after: Entry | None
+    secret: bool = False
 
     def diff(self, root: Path) -> dict[str, str]:
         """The change in the shape that Ansible shows for --diff."""
         return {
             "before_header": self._header(root, self.before),
             "after_header": self._header(root, self.after),
-            "before": self.before.text() if self.before else "",
-            "after": self.after.text() if self.after else "",
+            "before": self._shown(self.before, "(secret)\n"),
+            "after": self._shown(self.after, "(secret changed)\n"),
         }
+
+    def _shown(self, entry: Entry | None, instead: str) -> str:
+        if entry is None:
+            return ""
+        return instead if self.secret else entry.text()
 
     def _header(self, root: Path, entry: Entry | None) -> str:
         if entry is None:
@@ -86,21 +95,41 @@ def read_entry(path: Path) -> Entry | None:
 
 def write_entry(path: Path, entry: Entry | None) -> None:
     """Puts the entry at the path by a rename, so that a reader sees the old or the new one, never a part."""
-    if entry is None:
-        path.unlink(missing_ok=True)
-        return
-    # A leading dot keeps the file out of the globs of nginx's include.
-    fresh = path.with_name(f".{path.name}.nginx_site")
+    if entry is not None:
+        prepare(path, entry)
+    place(path, entry)
+
+
+def prepare(path: Path, entry: Entry) -> None:
+    """Writes the entry beside the path: all of the work that can fail for want of space."""
+    fresh = _beside(path)
     fresh.unlink(missing_ok=True)
     try:
         if entry.target is not None:
             fresh.symlink_to(entry.target)
         else:
             _write_durably(fresh, entry.content, entry.mode)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def place(path: Path, entry: Entry | None) -> None:
+    """Renames what was prepared to the path, or removes what is there."""
+    if entry is None:
+        path.unlink(missing_ok=True)
+        return
+    fresh = _beside(path)
+    try:
         fresh.rename(path)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def _beside(path: Path) -> Path:
+    # A leading dot keeps the file out of the globs of nginx's include.
+    return path.with_name(f".{path.name}.nginx_site")
 
 
 def _write_durably(path: Path, content: bytes, mode: int) -> None:
@@ -117,7 +146,10 @@ def compare(root: Path, wanted: dict[str, Entry], absent: Sequence[str]) -> list
     if both:
         raise NginxError(f"{', '.join(both)}: both wanted and to be absent.")
     pairs: list[tuple[str, Entry | None]] = [*wanted.items(), *((path, None) for path in absent)]
-    changes = [Change(path, read_entry(root / checked_path(path)), after) for path, after in pairs]
+    changes = [
+        Change(path, read_entry(root / checked_path(path)), after, secret=after is not None and after.secret)
+        for path, after in pairs
+    ]
     return [change for change in changes if change.before != change.after]
 
 
@@ -133,37 +165,65 @@ class Transaction:
         return self.journal.exists()
 
     def swap(self, changes: Sequence[Change]) -> None:
-        """Writes the journal, then changes the files. Whatever happens after this, rollback() restores."""
+        """Writes the journal, then changes the files. Whatever happens after this, restore() undoes it.
+
+        A path may also be an absolute one, of a file outside of root that belongs to the change.
+        """
+        self.journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = sorted({parent for change in changes for parent in self._missing_parents(change)})
         record = {"files": {change.path: _pack(change.before) for change in changes}, "directories": fresh}
-        self.journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The files may hold keys: the journal is for root alone.
-        write_entry(self.journal, Entry(json.dumps(record).encode(), 0o600))
+        with _naming(f"Nothing was changed: what is there now cannot be noted in {self.journal}"):
+            write_entry(self.journal, Entry(json.dumps(record).encode(), 0o600))
         for directory in fresh:
-            (self.root / directory).mkdir(mode=0o755)
+            with _naming(f"Cannot make the directory {self.root / directory}"):
+                (self.root / directory).mkdir(mode=0o755)
         for change in changes:
-            write_entry(self.root / change.path, change.after)
+            if change.after is not None:
+                with _naming(f"Cannot write {self.root / change.path}"):
+                    prepare(self.root / change.path, change.after)
+        for change in changes:
+            with _naming(f"Cannot replace {self.root / change.path}"):
+                place(self.root / change.path, change.after)
 
-    def rollback(self) -> None:
-        """Puts back what the journal remembers. Can be repeated, so an interrupted rollback does no harm."""
+    def restore(self) -> None:
+        """Puts back what the journal remembers. Can be repeated until commit() says that nginx runs with it."""
         record = json.loads(self.journal.read_bytes())
         for path, packed in record["files"].items():
-            if packed is None and not (self.root / path).parent.is_dir():
-                continue
-            write_entry(self.root / path, _unpack(packed))
-        for directory in reversed(record["directories"]):
-            try:
-                (self.root / directory).rmdir()
-            except OSError:  # gone, or in use by somebody else by now
-                continue
-        self.commit()
+            self._put_back(self.root / path, _unpack(packed))
+        self.remove_empty(record["directories"][::-1])
+
+    def _put_back(self, path: Path, entry: Entry | None) -> None:
+        if entry is None and not path.parent.is_dir():
+            return
+        # What was not touched is not written again: a full disk or a directory that cannot be written does no harm.
+        with suppress(OSError):
+            _beside(path).unlink(missing_ok=True)
+        if read_entry(path) != entry:
+            with _naming(f"Cannot put {path} back as it was"):
+                write_entry(path, entry)
 
     def commit(self) -> None:
         self.journal.unlink(missing_ok=True)
 
+    def remove_empty(self, directories: Sequence[str]) -> None:
+        """Removes those in which nobody has anything."""
+        for directory in directories:
+            with suppress(OSError):
+                (self.root / directory).rmdir()
+
     def _missing_parents(self, change: Change) -> list[str]:
         parents = PurePosixPath(change.path).parents if change.after else ()
         return [str(parent) for parent in parents if not (self.root / parent).exists()]
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """An error of the operating system as one that says what could not be done."""
+    try:
+        yield
+    except OSError as error:
+        raise NginxError(f"{what}: {error.strerror or error}.") from error
 
 
 def _pack(entry: Entry | None) -> dict[str, str | int | None] | None:

@@ -65,17 +65,23 @@ class Service:
             return None
         return int(properties.get("MainPID", "0")) or None
 
-    def test(self) -> None:
-        """`nginx -t` on the files in place."""
-        result = run([str(self.layout.binary), "-t"])
+    def test(self) -> str:
+        """Tests the files in place as `nginx -t` does; the whole configuration, as nginx prints it."""
+        result = run([str(self.layout.binary), "-T"])
         if result.returncode:
             raise NginxError(f"nginx refuses the files in place:\n{result.stderr.strip()}")
+        return result.stdout
 
     def start(self) -> None:
         log = main_error_log(self.layout)
         result = run(["systemctl", "start", self.unit])
         if result.returncode or self.master() is None:
             self._fail("nginx does not start", log, result.stderr)
+
+    def stop(self) -> None:
+        result = run(["systemctl", "stop", self.unit])
+        if result.returncode:
+            raise NginxError(f"nginx does not stop: {result.stderr.strip()}")
 
     def reload(self) -> None:
         """Reloads and waits for proof: workers that were not there before, and none of the old ones serving.
@@ -176,6 +182,14 @@ def _link(descriptor: Path) -> str:
         match = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
     except OSError:
         return ""
+    return match[1] if match else ""
+
+
+def installed_version(layout: Layout) -> str:
+    """The version of nginx, such as 1.26.3; nothing where it is not installed."""
+    if not layout.binary.exists():
+        return ""
+    match = re.search(r"nginx/([0-9.]+)", run([str(layout.binary), "-v"]).stderr)
     return match[1] if match else ""
 
 

@@ -20,12 +20,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._nginx_certificate import Certificate, check_certificate
 from ._nginx_files import Change, Entry, NginxError, write_entry
 
 # Bigger files are data (databases of addresses and the like): nginx includes none of that size.
 REWRITE_LIMIT = 1024 * 1024
 CONFLICT = re.compile(r'conflicting server name "(?P<name>[^"]*)" on (?P<address>\S+), ignored')
 PLACE = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)\s*$", re.MULTILINE)
+COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+ZONE = re.compile(r"^\s*limit_(?:req|conn)_zone\s[^;]*?\szone=(?P<name>[^:;\s]+):", re.MULTILINE)
 PREFIX_END = rb"(?=[/;\s\"'{}]|$)"
 
 
@@ -37,9 +40,18 @@ class Layout:
     logs: Path = Path("/var/log/nginx")
     pid: Path = Path("/run/nginx.pid")
     binary: Path = Path("/usr/sbin/nginx")
-    scratch: Path = Path("/run")
-    journal: Path = Path("/var/lib/nginx_site/journal.json")
+    scratch: Path = Path("/run/nginx_site")
+    state: Path = Path("/var/lib/nginx_site")
     lock: Path = Path("/run/nginx_site.lock")
+
+    @property
+    def journal(self) -> Path:
+        """No record of a site has this name: they do not begin with a dot."""
+        return self.state / ".journal.json"
+
+    def find(self, path: str) -> Path:
+        """A path that may be relative to the configuration directory."""
+        return self.config / path
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class Verdict:
     good: bool
     messages: str
     included: frozenset[str]
+    zones: frozenset[str] = frozenset()
 
     def conflicts(self) -> set[tuple[str, str]]:
         """Server names (with their address) that nginx ignores, because another file has them already."""
@@ -94,7 +107,15 @@ class Staging:
             good=result.returncode == 0,
             messages=self._real_paths(result.stderr),
             included=frozenset(self._real_paths(path) for path in included),
+            zones=limit_zones(result.stdout),
         )
+
+    def find(self, path: str) -> Path:
+        """Where in the copy the file is that the configuration would find under this path."""
+        absolute = self.layout.find(path)
+        if absolute.is_relative_to(self.layout.config):
+            return self.config / absolute.relative_to(self.layout.config)
+        return absolute
 
     def _real_paths(self, text: str) -> str:
         """nginx's words about the copy as words about the real files."""
@@ -130,15 +151,20 @@ class Staging:
 @contextmanager
 def staging(layout: Layout, changes: Sequence[Change]) -> Iterator[Staging]:
     """A staging copy that is gone afterwards. Only root can look into it: configurations may hold keys."""
-    directory = Path(tempfile.mkdtemp(prefix="nginx_site-", dir=layout.scratch))
     try:
-        copy = Staging(layout, directory)
+        # What is there is of a run that was killed: only one at a time gets here.
+        shutil.rmtree(layout.scratch, ignore_errors=True)
+        layout.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy = Staging(layout, Path(tempfile.mkdtemp(dir=layout.scratch)))
         copy.build(changes)
         yield copy
     except OSError as error:
-        raise NginxError(f"Cannot make a copy of {layout.config} to test in: {error}. Nothing was changed.") from error
+        raise NginxError(
+            f"Cannot make a copy of {layout.config} to test in, below {layout.scratch}: {error.strerror or error}. "
+            "Nothing was changed."
+        ) from error
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(layout.scratch, ignore_errors=True)
 
 
 def run(command: list[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -153,16 +179,45 @@ def run(command: list[str], timeout: float = 60) -> subprocess.CompletedProcess[
         raise NginxError(f"Cannot run {' '.join(command)}: {error}") from error
 
 
-def check_changes(layout: Layout, changes: Sequence[Change]) -> Verdict:
+def limit_zones(configuration: str) -> frozenset[str]:
+    """The zones that count requests or connections, from what `nginx -T` prints."""
+    return frozenset(match["name"] for match in ZONE.finditer(COMMENT.sub("", configuration)))
+
+
+def check_changes(
+    layout: Layout,
+    changes: Sequence[Change],
+    certificates: Sequence[Certificate] = (),
+    zones: Sequence[str] = (),
+) -> Verdict:
     """Tests the configuration as it would be; NginxError says what is wrong with it, and whose fault that is."""
     with staging(layout, changes) as copy:
+        for certificate in certificates:
+            _check_certificate(copy, certificate)
         verdict = copy.test()
     if not verdict.good:
         _refuse_broken(layout, changes, verdict)
     if verdict.conflicts():
         _refuse_conflicts(layout, verdict)
     _refuse_ignored(layout, changes, verdict)
+    refuse_missing_zones(zones, verdict.zones)
     return verdict
+
+
+def refuse_missing_zones(wanted: Sequence[str], found: frozenset[str]) -> None:
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise NginxError(
+            f"limit_zones: the configuration has no limit_req_zone or limit_conn_zone named {', '.join(missing)}. "
+            f"It has {', '.join(sorted(found)) or 'none'}."
+        )
+
+
+def _check_certificate(copy: Staging, certificate: Certificate) -> None:
+    try:
+        check_certificate(certificate, copy.find(certificate.certificate), copy.find(certificate.key))
+    except NginxError as error:
+        raise NginxError(f"certificates: {error} Nothing was changed.") from error
 
 
 def _present_verdict(layout: Layout) -> Verdict:
@@ -206,8 +261,11 @@ def _refuse_ignored(layout: Layout, changes: Sequence[Change], verdict: Verdict)
 def _reader(layout: Layout, changes: Sequence[Change]) -> Callable[[str], str | None]:
     """Finds the text of a file as nginx has just seen it."""
     fresh = {str(layout.config / change.path): change.after.text() for change in changes if change.after}
+    secret = {str(layout.config / change.path) for change in changes if change.secret}
 
     def read(path: str) -> str | None:
+        if path in secret:
+            return None
         if path in fresh:
             return fresh[path]
         try:

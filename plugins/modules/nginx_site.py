@@ -12,18 +12,36 @@ module: nginx_site
 short_description: Change an nginx configuration as one transaction
 version_added: 0.1.0
 description:
-  - Brings files below C(/etc/nginx) to the wanted state, all of them or none.
-  - When something differs, the host's whole configuration is copied, the new files are put into the copy, and nginx
-    tests that. Only a configuration that nginx accepts is swapped in, by renaming each file, and reloaded. The module
-    then waits until workers with the new configuration serve and the old ones do not. When any of this fails, the
-    previous files and the previous running configuration are back.
+  - Brings a site's files below C(/etc/nginx) to the wanted state, all of them or none.
+  - When something differs, the host's whole configuration is copied, the new files are put into the copy, the
+    certificates are checked there, and nginx tests that. Only a configuration that nginx accepts is swapped in, by
+    renaming each file, and reloaded. The module then waits until workers with the new configuration serve and the old
+    ones do not, and asks what O(probes) says. When any of this fails, the previous files and the previous running
+    configuration are back.
+  - Each site has a record of its files in C(/var/lib/nginx_site). Files that it no longer wants are removed. Files of
+    other sites, and those of nobody, are never touched.
   - A configuration that was broken before is reported as such, and left alone.
   - A run that was killed in the middle of a change is undone by the next one.
   - Runs at the same time wait for one another.
-  - When nothing differs, nothing is reloaded; a stopped nginx is started.
+  - When nothing differs, nothing is tested, reloaded or asked; a stopped nginx is started. Since templates are rendered
+    into the arguments by a lookup, all of it is one task, and one round trip to the host.
 options:
+  name:
+    description:
+      - The site, whose files these are. Letters, digits, dots, dashes and underscores.
+      - Required for everything but a look at O(ports) alone.
+    type: str
+    default: ""
+  state:
+    description: V(absent) removes everything that the site has on the host, and its part in what it shares.
+    type: str
+    choices: [present, absent]
+    default: present
   files:
-    description: The files that are wanted.
+    description:
+      - The files that are wanted, for this site alone.
+      - A file that is there already, holds something else, and is in no record, is somebody else's and refused. One
+        that is as wanted becomes the site's. One of the site's that was edited by hand is put right.
     type: list
     elements: dict
     default: []
@@ -40,8 +58,61 @@ options:
         description: The mode of the file, as octal digits in quotes.
         type: str
         default: "0644"
+  secret_files:
+    description:
+      - Files that hold a secret, such as the key of a certificate, by path relative to C(/etc/nginx), with their text.
+      - Their mode is 0600, and neither differences nor errors show what is in them.
+    type: dict
+    default: {}
+  shared_files:
+    description:
+      - Files that several sites want alike, such as a log format. They stay until the last of these sites has gone.
+      - Sites must want the same content and mode, unless the versions differ. The file then is that of the highest
+        version, so that sites can be brought to a new one after another.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where the file is, relative to C(/etc/nginx). Missing directories are made.
+        type: str
+        required: true
+      content:
+        description: The text of the file.
+        type: str
+        required: true
+      mode:
+        description: The mode of the file, as octal digits in quotes.
+        type: str
+        default: "0644"
+      version:
+        description: Which of several contents counts, the one with the highest version.
+        type: int
+        default: 1
+  worker_limits:
+    description:
+      - Directives that exist once for the whole host, in C(modules-enabled/90-worker-limits.conf). Of what several
+        sites ask for the largest counts.
+    type: dict
+    default: {}
+    suboptions:
+      worker_rlimit_nofile:
+        description: Open files per worker. 0 is the same as none.
+        type: int
+      worker_shutdown_timeout:
+        description: How long workers of an old configuration wait for their last connections, such as 1h.
+        type: str
   absent:
-    description: The files and links that are not wanted, relative to C(/etc/nginx).
+    description:
+      - Files and links that are not wanted, relative to C(/etc/nginx), whoever made them, unless another site has them
+        in its record.
+    type: list
+    elements: str
+    default: []
+  adopt:
+    description:
+      - Paths of O(files) and O(shared_files) that the caller wrote before there were records. Such a file is taken over
+        whatever it holds, if it says C(Ansible managed) at its head.
     type: list
     elements: str
     default: []
@@ -66,6 +137,93 @@ options:
       - Remove C(sites-enabled/default) if it still is the link that Debian made, to a file that nobody changed.
     type: bool
     default: false
+  certificates:
+    description:
+      - Certificates that are checked before nginx gets them, in the copy. Each must be readable, fit its key, be valid
+        now, and be followed by its issuers in order.
+      - When the files are somebody else's, such as certbot's, and have changed since the last run, nginx is reloaded.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      certificate:
+        description: The certificate and its chain in PEM form; a path, absolute or relative to C(/etc/nginx).
+        type: str
+        required: true
+      key:
+        description: Its private key; a path, absolute or relative to C(/etc/nginx).
+        type: str
+        required: true
+      names:
+        description: Host names or addresses that it must be for. V(*.example.org) stands for every name below it.
+        type: list
+        elements: str
+        default: []
+      valid_days_left:
+        description: How many days it must at least be valid for.
+        type: float
+        default: 0
+  probes:
+    description:
+      - Questions to the running nginx after the change. One that is not answered as expected undoes the change.
+      - Each is asked by O(probes[].url), or by O(probes[].address) and what goes with it; given both, the latter count.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description: Scheme (http, https, ws or wss), name, port and path in one.
+        type: str
+      address:
+        description: The address to connect to; 127.0.0.1 unless a URL is given.
+        type: str
+      port:
+        description: The port to connect to, by default that of the scheme.
+        type: int
+      host:
+        description: The host name to ask for, also in the TLS handshake; by default the address.
+        type: str
+      path:
+        description: The path to ask for, by default V(/).
+        type: str
+      scheme:
+        description: V(https) is the same as O(probes[].tls).
+        type: str
+        choices: [http, https]
+      tls:
+        description:
+          - Whether to ask over TLS. Any certificate is accepted; see O(probes[].certificate_chain).
+        type: bool
+      expect_status:
+        description: The statuses that are right. Redirects are not followed.
+        type: list
+        elements: int
+        default: [200]
+      websocket:
+        description: Whether to ask for a WebSocket, whose handshake must succeed (status 101).
+        type: bool
+        default: false
+      certificate_chain:
+        description:
+          - A file, absolute or relative to C(/etc/nginx), whose certificates must be those that are served, in order.
+          - Where the host's Python is older than 3.13, only the first one is compared.
+        type: str
+        default: ""
+      if_healthy:
+        description:
+          - Ask the same before the change, and if it fails then, do not hold it against the change. For what needs the
+            service behind nginx, which may be down. A site that is new is not asked, before or after.
+        type: bool
+        default: false
+      timeout:
+        description: Seconds within which the right answer must come. Until then the question is repeated.
+        type: float
+        default: 5
+  limit_zones:
+    description: Names of zones of C(limit_req_zone) or C(limit_conn_zone) that the whole configuration must have.
+    type: list
+    elements: str
+    default: []
 author:
   - workbot.stability contributors (@workbot)
 attributes:
@@ -73,7 +231,7 @@ attributes:
     description: Predicts the changes and tests them in a copy; where nginx is not installed, the test is left out.
     support: full
   diff_mode:
-    description: Shows each file that changes.
+    description: Shows each file that changes; of a secret one only that it does.
     support: full
 notes:
   - Needs systemd and a configuration directory laid out as Debian's packages do.
@@ -84,13 +242,32 @@ notes:
 EXAMPLES = r"""
 - name: Serve the site
   workbot.stability.nginx_site:
+    name: shop
     files:
       - path: conf.d/shop.conf
         content: "{{ lookup('ansible.builtin.template', 'shop.conf.j2') }}"
-    absent: [conf.d/old-shop.conf]
+      - path: shop/chain.pem
+        content: "{{ shop_certificate }}"
+    secret_files:
+      shop/key.pem: "{{ shop_key }}"
+    shared_files:
+      - path: conf.d/00-log-format.conf
+        content: "log_format short '$status $request';\n"
+    worker_limits: {worker_rlimit_nofile: 4096, worker_shutdown_timeout: 1h}
     logs: [shop.access.log]
-    ports: [80]
+    ports: [80, 443]
     disable_default_site: true
+    certificates:
+      - {certificate: shop/chain.pem, key: shop/key.pem, names: [shop.example.org], valid_days_left: 7}
+    probes:
+      - {url: "https://shop.example.org/health", address: 127.0.0.1, certificate_chain: shop/chain.pem}
+      - {url: "wss://shop.example.org/ws", address: 127.0.0.1, websocket: true, if_healthy: true}
+    limit_zones: [shop_api]
+
+- name: Remove it
+  workbot.stability.nginx_site:
+    name: shop
+    state: absent
 
 - name: Stop early when something other than nginx has the port
   workbot.stability.nginx_site:
@@ -104,6 +281,21 @@ changed_files:
   type: list
   elements: str
   sample: [/etc/nginx/conf.d/shop.conf]
+adopted_files:
+  description: The paths that were there as wanted, and became the site's.
+  returned: success
+  type: list
+  elements: str
+edited_files:
+  description: Those of the changed files that somebody had edited or removed since the last run.
+  returned: success
+  type: list
+  elements: str
+renewed_certificates:
+  description: The paths of certificates and keys of somebody else that nginx has not read yet in this form.
+  returned: success
+  type: list
+  elements: str
 reloaded:
   description: Whether nginx was reloaded.
   returned: success
@@ -124,68 +316,41 @@ ipv6:
   description: Whether the host's kernel has IPv6, so that nginx can listen on it.
   returned: success
   type: bool
+version:
+  description: The version of nginx, empty where it is not installed.
+  returned: success
+  type: str
+  sample: 1.26.3
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._nginx import Request, apply
-from ..module_utils._nginx_files import Entry, NginxError
-from ..module_utils._nginx_service import has_ipv6
+from ..module_utils._nginx import apply
+from ..module_utils._nginx_files import NginxError
+from ..module_utils._nginx_options import argument_spec, request
+from ..module_utils._nginx_service import has_ipv6, installed_version
 from ..module_utils._nginx_staging import Layout
 
 
-def wanted(files: list[dict[str, str]]) -> dict[str, Entry]:
-    """The files of the request; NginxError for a mode that is none and for a path that is there twice."""
-    entries: dict[str, Entry] = {}
-    for file in files:
-        path = file["path"]
-        if path in entries:
-            raise NginxError(f"files: {path} is there twice.")
-        try:
-            mode = int(file["mode"], 8)
-        except ValueError:
-            raise NginxError(f"files: {path}: the mode {file['mode']!r} is not of octal digits, like 0644.") from None
-        entries[path] = Entry(file["content"].encode(), mode)
-    return entries
-
-
 def main() -> None:
-    file_options = {
-        "path": {"type": "str", "required": True},
-        "content": {"type": "str", "required": True},
-        "mode": {"type": "str", "default": "0644"},
-    }
-    module = AnsibleModule(
-        argument_spec={
-            "files": {"type": "list", "elements": "dict", "default": [], "options": file_options},
-            "absent": {"type": "list", "elements": "str", "default": []},
-            "logs": {"type": "list", "elements": "str", "default": []},
-            "ports": {"type": "list", "elements": "int", "default": []},
-            "disable_default_site": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     layout = Layout()
-    parameters = module.params
     try:
-        request = Request(
-            files=wanted(parameters["files"]),
-            absent=parameters["absent"],
-            logs=parameters["logs"],
-            ports=parameters["ports"],
-            disable_default_site=parameters["disable_default_site"],
-        )
-        result = apply(request, layout, check=module.check_mode)
+        result = apply(request(module.params), layout, check=module.check_mode)
     except (NginxError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=result.changed(),
         changed_files=[str(layout.config / change.path) for change in result.changes] + result.created_logs,
+        adopted_files=[str(layout.config / path) for path in result.plan.adopted],
+        edited_files=[str(layout.config / path) for path in result.plan.edited],
+        renewed_certificates=[str(layout.find(path)) for path in result.plan.renewed],
         reloaded=result.reloaded,
         started=result.started,
         recovered=result.recovered,
         installed=layout.binary.exists(),
         ipv6=has_ipv6(),
+        version=installed_version(layout),
         diff=[change.diff(layout.config) for change in result.changes],
     )
 

@@ -7,6 +7,9 @@ import { readHealth } from './health.ts';
 import type { HealthOverride } from './health.ts';
 import { createErrorLog } from './logging.ts';
 import type { Logger } from './logging.ts';
+import { SlidingWindow } from './rateLimit.ts';
+import type { RateLimit } from './rateLimit.ts';
+import { RedisSlidingWindow } from './redisLimit.ts';
 import { HttpError, apiRoutes } from './routes.ts';
 import { WebSockets } from './websocket.ts';
 
@@ -17,6 +20,7 @@ export function createApp(config: Config, log: Logger): FastifyInstance {
     ? new Database(config, (error) => logError('database connection lost', error))
     : undefined;
   const websockets = new WebSockets(config, log);
+  const limit = createRateLimit(config, log);
   const override: HealthOverride = { fail: false };
   const app = fastify({
     logger: false,
@@ -47,11 +51,21 @@ export function createApp(config: Config, log: Logger): FastifyInstance {
     const health = await readHealth(config, database, websockets.health(), override);
     return reply.code(health.status === 'error' ? 503 : 200).header('cache-control', 'no-store').send(health);
   });
-  app.register(async (api) => apiRoutes(api, config, database), { prefix: '/api' });
+  app.register(async (api) => apiRoutes(api, config, database, limit), { prefix: '/api' });
   if (config.faults) app.register(async (faults) => faultRoutes(faults, database, override), { prefix: '/faults' });
 
   websockets.attach(app.server);
   app.addHook('preClose', () => websockets.close());
-  app.addHook('onClose', async () => database?.end());
+  app.addHook('onClose', async () => {
+    limit.close();
+    await database?.end();
+  });
   return app;
+}
+
+function createRateLimit(config: Config, log: Logger): RateLimit {
+  const { requests, windowMs, redisUrl } = config.rateLimit;
+  return redisUrl
+    ? new RedisSlidingWindow(redisUrl, requests, windowMs, log)
+    : new SlidingWindow(requests, windowMs);
 }

@@ -14,7 +14,8 @@ export interface Config {
   databaseUrl: string;
   pool: { max: number; min: number; idleTimeoutMs: number; connectTimeoutMs: number };
   websocket: { max: number; heartbeatMs: number; busyAbove: number };
-  rateLimit: { requests: number; windowMs: number };
+  /** Without a redisUrl each process counts for itself. */
+  rateLimit: { requests: number; windowMs: number; redisUrl: string };
   /** RSS at which the process manager restarts a worker; 0 when unknown. */
   memoryRestartMb: number;
   stopTimeoutMs: number;
@@ -62,6 +63,7 @@ export function readConfig(env: Environment): Config {
     rateLimit: {
       requests: integer('RATE_LIMIT_REQUESTS', 10, 1, 1_000_000),
       windowMs: integer('RATE_LIMIT_WINDOW_MS', 10_000, 1),
+      redisUrl: env.RATE_LIMIT_REDIS_URL ?? '',
     },
     memoryRestartMb: integer('MEMORY_RESTART_MB', 0, 0),
     stopTimeoutMs: integer('STOP_TIMEOUT_MS', 5_000, 1),
@@ -83,6 +85,9 @@ function contradictions(config: Config, env: Environment): string[] {
   }
   if (config.databaseUrl && !/^postgres(ql)?:\/\//.test(config.databaseUrl)) {
     problems.push('DATABASE_URL must start with postgresql://');
+  }
+  if (config.rateLimit.redisUrl && !/^rediss?:\/\//.test(config.rateLimit.redisUrl)) {
+    problems.push('RATE_LIMIT_REDIS_URL must start with redis:// or rediss://');
   }
   const length = config.jwtSecret.length;
   if (length < JWT_SECRET_MIN_LENGTH && (length > 0 || config.environment === 'production')) {

@@ -1,11 +1,19 @@
 import { isIP } from 'node:net';
 import type { IncomingMessage } from 'node:http';
 
+/** Who may go on, and who must wait. */
+export interface RateLimit {
+  /** 0 when the request is allowed, else the milliseconds until one will be. */
+  take(key: string): number | Promise<number>;
+  /** Ends what it has open. */
+  close(): void;
+}
+
 /**
- * An exact sliding window: in any span of `windowMs` at most `requests` are allowed for one key. Keeps the times of
+ * An exact sliding window of this process: in any span of `windowMs` at most `requests` are allowed for one key. Keeps the times of
  * the allowed requests; refused ones do not count, so a client that goes on asking is served again in time.
  */
-export class SlidingWindow {
+export class SlidingWindow implements RateLimit {
   readonly #times = new Map<string, number[]>();
   readonly #requests: number;
   readonly #windowMs: number;
@@ -33,6 +41,10 @@ export class SlidingWindow {
     this.#times.delete(key);
     this.#times.set(key, times);
     return 0;
+  }
+
+  close(): void {
+    this.#times.clear();
   }
 
   #forget(now: number): void {

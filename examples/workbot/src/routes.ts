@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Config } from './config.ts';
 import type { Database } from './database.ts';
-import { SlidingWindow, clientAddress } from './rateLimit.ts';
+import { clientAddress } from './rateLimit.ts';
+import type { RateLimit } from './rateLimit.ts';
 import { signToken, verifyToken } from './token.ts';
 import type { Session } from './token.ts';
 
@@ -63,8 +64,13 @@ const conversationBody = {
 };
 
 /** Everything under /api but health, which must answer a monitor whatever the limit says. */
-export function apiRoutes(api: FastifyInstance, config: Config, database: Database | undefined): void {
-  limitRate(api, config);
+export function apiRoutes(
+  api: FastifyInstance,
+  config: Config,
+  database: Database | undefined,
+  limit: RateLimit,
+): void {
+  limitRate(api, config, limit);
   const requireDatabase = (): Database => {
     if (!database) throw new HttpError(503, 'the service runs without a database');
     return database;
@@ -103,11 +109,10 @@ export function apiRoutes(api: FastifyInstance, config: Config, database: Databa
   });
 }
 
-function limitRate(api: FastifyInstance, config: Config): void {
-  const limit = new SlidingWindow(config.rateLimit.requests, config.rateLimit.windowMs);
+function limitRate(api: FastifyInstance, config: Config, limit: RateLimit): void {
   const onUnixSocket = 'path' in config.listen;
   api.addHook('onRequest', async (request, reply) => {
-    const waitMs = limit.take(clientAddress(request.raw, onUnixSocket));
+    const waitMs = await limit.take(clientAddress(request.raw, onUnixSocket));
     if (waitMs === 0) return;
     reply.header('retry-after', Math.ceil(waitMs / 1000));
     throw new HttpError(429, 'too many requests, try again later');

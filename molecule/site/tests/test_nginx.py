@@ -18,7 +18,7 @@ import pytest
 
 INVENTORY = str(Path(__file__).resolve().parents[3] / "molecule/inventory")
 TRIAL = "conf.d/molecule-trial.conf"
-JOURNAL = "/var/lib/nginx_site/journal.json"
+JOURNAL = "/var/lib/nginx_site/.journal.json"
 
 # Prints the status of one request: method, path, bytes of its body, address.
 REQUEST = textwrap.dedent(
@@ -57,7 +57,7 @@ def nginx_site(**arguments: Any) -> dict[str, Any]:
 
 def refusal(content: str) -> str:
     """What the module says to a configuration that it does not take over."""
-    result = nginx_site(files=[{"path": TRIAL, "content": content}])
+    result = nginx_site(name="molecule", files=[{"path": TRIAL, "content": content}])
     assert "msg" in result, result
     return str(result["msg"])
 
@@ -185,11 +185,11 @@ def test_the_change_of_a_killed_run_is_undone_by_the_next(host: Any) -> None:
     journal = json.dumps({"files": {TRIAL: None}, "directories": []})
     host.check_output("echo 'server { listen 80; server_name trial; return 204; }' > %s", f"/etc/nginx/{TRIAL}")
     host.check_output("echo %s > %s", journal, JOURNAL)
-    result = nginx_site(absent=["conf.d/there-is-none.conf"])
+    result = nginx_site(name="molecule", absent=["conf.d/there-is-none.conf"])
     assert (result["changed"], result["recovered"], result["reloaded"]) == (True, True, True)
     assert configuration(host) == before
     assert not host.file(JOURNAL).exists
-    assert not nginx_site(absent=["conf.d/there-is-none.conf"])["changed"]
+    assert not nginx_site(name="molecule", absent=["conf.d/there-is-none.conf"])["changed"]
 
 
 def test_a_taken_port_is_named() -> None:

@@ -8,36 +8,42 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._nginx import (
-    Request,
-    Result,
-    apply,
-    default_site_is_untouched,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx import Request, Result, apply
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import Entry, NginxError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_host import default_site_is_untouched
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
 
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Layout:
     """A host without nginx."""
-    return Layout(config=tmp_path / "etc", binary=tmp_path / "none", lock=tmp_path / "lock")
+    return Layout(config=tmp_path / "etc", binary=tmp_path / "none", lock=tmp_path / "lock", state=tmp_path / "state")
 
 
 def test_check_mode_predicts_without_nginx(bare: Layout) -> None:
-    result = apply(Request(files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
+    result = apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
     assert [change.path for change in result.changes] == ["conf.d/a.conf"]
     assert result.changed()
 
 
 def test_without_nginx_nothing_can_be_applied(bare: Layout) -> None:
     with pytest.raises(NginxError, match="not installed"):
-        apply(Request(files={"conf.d/a.conf": Entry(b"a")}), bare, check=False)
+        apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=False)
 
 
 def test_ports_alone_change_nothing(bare: Layout) -> None:
     assert not apply(Request(ports=[1]), bare, check=False).changed()
     assert not bare.lock.exists()
+
+
+@pytest.mark.parametrize("name", ["", "-a", ".journal", "a/b", "a b"])
+def test_a_change_needs_a_name_of_a_site(bare: Layout, name: str) -> None:
+    with pytest.raises(NginxError, match="is no name for a site"):
+        apply(Request(name, files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
+
+
+def test_a_name_alone_changes_nothing(bare: Layout) -> None:
+    assert not apply(Request("shop", ports=[1]), bare, check=False).changed()
 
 
 def test_nothing_is_no_change() -> None:

@@ -97,14 +97,14 @@ def test_swap_and_commit(config: Path, transaction: Transaction) -> None:
     assert snapshot(config) == wanted
 
 
-def test_rollback_restores_content_mode_links_and_directories(config: Path, transaction: Transaction) -> None:
+def test_restoring_brings_back_content_mode_links_and_directories(config: Path, transaction: Transaction) -> None:
     before = snapshot(config)
     wanted = {"conf.d/shop.conf": Entry(b"\xff\x00", 0o600), "snippets/deep/x.conf": Entry(b"x")}
     transaction.swap(compare(config, wanted, ["sites-enabled/default"]))
-    transaction.rollback()
+    transaction.restore()
     assert snapshot(config) == before
     assert not (config / "snippets").exists()
-    assert not transaction.pending()
+    assert transaction.pending()  # until nginx runs with it
 
 
 def test_a_swap_that_fails_in_the_middle_is_undone_by_the_next_run(config: Path, transaction: Transaction) -> None:
@@ -112,14 +112,37 @@ def test_a_swap_that_fails_in_the_middle_is_undone_by_the_next_run(config: Path,
     changes = compare(config, {"conf.d/shop.conf": Entry(b"new"), "conf.d/two.conf": Entry(b"two")}, [])
     # A directory where the second file goes: the rename fails after the first file is in place.
     (config / "conf.d/two.conf").mkdir()
-    with pytest.raises(OSError, match=r"two\.conf"):
+    with pytest.raises(NginxError, match=r"two\.conf"):
         transaction.swap(changes)
     (config / "conf.d/two.conf").rmdir()
     assert snapshot(config) != before
     later = Transaction(config, transaction.journal)
     assert later.pending()
-    later.rollback()
+    later.restore()
     assert snapshot(config) == before
+
+
+def test_what_cannot_be_written_stops_the_swap_before_the_first_file_changes(
+    config: Path, transaction: Transaction
+) -> None:
+    before = snapshot(config)
+    changes = compare(config, {"conf.d/shop.conf": Entry(b"new"), "conf.d/two.conf": Entry(b"two")}, [])
+    # A directory where the second file is written before it is renamed.
+    (config / "conf.d/.two.conf.nginx_site").mkdir()
+    with pytest.raises(NginxError, match=r"Cannot write .*/conf\.d/two\.conf"):
+        transaction.swap(changes)
+    assert read_entry(config / "conf.d/shop.conf") == before["conf.d/shop.conf"]
+    (config / "conf.d/.two.conf.nginx_site").rmdir()
+    transaction.restore()
+    assert snapshot(config) == before
+
+
+def test_a_file_outside_belongs_to_the_change(transaction: Transaction) -> None:
+    record = transaction.journal.parent / "shop.json"
+    transaction.swap([Change(str(record), None, Entry(b"{}", 0o600))])
+    assert read_entry(record) == Entry(b"{}", 0o600)
+    transaction.restore()
+    assert not record.exists()
 
 
 def test_the_journal_is_for_its_owner_alone(config: Path, transaction: Transaction) -> None:

@@ -8,15 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import Change, Entry
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_certificate import Certificate
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import Change, Entry, NginxError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import (
     Layout,
     Rewriter,
     Verdict,
+    check_changes,
     excerpt,
     explain,
+    limit_zones,
+    refuse_missing_zones,
     staging,
 )
+from certificates import issue
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,7 +70,7 @@ def test_the_copy_points_into_itself_and_is_gone_afterwards(layout: Layout) -> N
         assert (copy.config / "sites-enabled/default").resolve().is_relative_to(copy.config)
         assert (copy.config / "conf.d/shop.conf").read_text() == f"include {copy.config}/snippets/a;\n"
         assert (copy.logs / "shop").is_dir()
-    assert list(layout.scratch.iterdir()) == []
+    assert not layout.scratch.exists()
     assert not (layout.config / "conf.d").exists()
 
 
@@ -104,6 +109,42 @@ def test_words_without_a_level_are_shown_whole() -> None:
 @given(st.text(), st.integers(min_value=1, max_value=50))
 def test_an_excerpt_never_fails(text: str, number: int) -> None:
     assert excerpt(text, number).count("> ") <= 1 + text.count("> ")
+
+
+def test_zones_are_found_but_not_in_comments() -> None:
+    # As `nginx -T` prints it.
+    configuration = """# configuration file /etc/nginx/conf.d/shop.conf:
+limit_req_zone $binary_remote_addr zone=shop_api:10m rate=1r/s;
+    limit_conn_zone $server_name
+        zone=shop_total:64k;
+# limit_req_zone $binary_remote_addr zone=off:10m rate=1r/s;
+limit_req zone=used burst=5;
+"""
+    assert limit_zones(configuration) == {"shop_api", "shop_total"}
+
+
+def test_a_missing_zone_is_named_with_those_there_are() -> None:
+    refuse_missing_zones(["a"], frozenset("ab"))
+    with pytest.raises(NginxError, match=r"named c\. It has a, b"):
+        refuse_missing_zones(["a", "c"], frozenset("ab"))
+
+
+def test_a_certificate_is_checked_in_the_copy(layout: Layout) -> None:
+    """Here without nginx: the check comes before nginx is asked."""
+    issued = issue("shop.test", ends=-1, begins=-2)
+    changes = [
+        Change("shop/chain.pem", None, Entry(issued.pem.encode())),
+        Change("shop/key.pem", None, Entry(issued.key_pem().encode(), 0o600, secret=True)),
+    ]
+    for certificate in ("shop/chain.pem", str(layout.config / "shop/chain.pem")):
+        with pytest.raises(NginxError, match=r"certificates: .*shop/chain\.pem expired on"):
+            check_changes(layout, changes, [Certificate(certificate, "shop/key.pem")])
+
+
+def test_what_a_killed_run_left_is_removed(layout: Layout) -> None:
+    (layout.scratch / "of-a-killed-run").mkdir()
+    with staging(layout, []) as copy:
+        assert [copy.config.parent] == list(layout.scratch.iterdir())
 
 
 def test_conflicting_names_are_found() -> None:

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What gixy, the checker that our users would run, says to the whole configuration of the host: nginx -T."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edge import Edge, upstreams
+from testinfra.host import Host
+
+PORTS = (9141, 9142, 9143)
+# Findings above low that are no mistake, by the name of gixy's check, and why.
+EXPLAINED = {
+    # The way from the health location to a constant answer, after auth_request has asked the service. The file that is
+    # looked for is never there; one look at a directory for each health request from outside is no load.
+    "try_files_is_evil_too": "/health",
+}
+
+
+@pytest.fixture(scope="module")
+def edge(host: Host) -> Iterator[Edge]:
+    with upstreams(host, dict.fromkeys(PORTS, "")):
+        site = Edge(host, {"nginx_upstream_servers": [{"host": "127.0.0.1", "port": port} for port in PORTS]})
+        yield site
+        site.remove()
+
+
+def findings(host: Host, directory: Path) -> list[dict[str, Any]]:
+    """What gixy finds above low in the configuration as it is on the host."""
+    dump = directory / "nginx.conf"
+    dump.write_text(host.check_output("nginx -T 2>/dev/null"), encoding="utf-8")
+    run = subprocess.run(["gixy", "--format=json", "-ll", dump], capture_output=True, text=True, check=False)
+    found: list[dict[str, Any]] = json.loads(run.stdout)
+    return found
+
+
+def unexplained(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item for item in found if EXPLAINED.get(item["plugin"], "\0") not in item["config"]]
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "http": {},
+    "https": {"nginx_tls_enabled": True, "nginx_tls_port": 8449, "nginx_tls_self_signed": True, "nginx_tls_hsts": 1000},
+    "everything": {
+        "nginx_trusted_proxies": ["10.0.0.0/8"],
+        "nginx_health_networks": ["10.1.0.0/16"],
+        "nginx_rate_limit_allow": ["10.2.0.0/16"],
+        "nginx_rate_limits": [{"name": "all", "paths": ["/"], "methods": ["POST"], "requests": 5, "window": 60}],
+        "nginx_upstream_method": "least_conn",
+        "nginx_server_names": ["edge.test", "*.edge.test"],
+        "service_websocket_paths": ["/ws", "/live/"],
+    },
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_gixy_finds_nothing_that_is_not_explained(edge: Edge, tmp_path: Path, variant: str) -> None:
+    edge.serve(**VARIANTS[variant])
+    found = findings(edge.host, tmp_path)
+    assert unexplained(found) == []
+    # The check reads our sites: what is explained is found.
+    assert {item["plugin"] for item in found} == set(EXPLAINED)
+
+
+def test_a_careless_snippet_is_found(edge: Edge, tmp_path: Path) -> None:
+    careless = {"http": "", "server": "location /files { alias /srv/files/; }"}
+    edge.serve(nginx_snippets=careless)
+    assert "alias_traversal" in {item["plugin"] for item in unexplained(findings(edge.host, tmp_path))}
