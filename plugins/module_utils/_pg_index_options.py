@@ -32,3 +32,9 @@ MODULE_OPTIONS: dict[str, dict[str, Any]] = {
     "build_timeout": {"type": "float", "default": 3600},
     **CONNECTION_OPTIONS,
 }
+
+INFO_OPTIONS: dict[str, dict[str, Any]] = {
+    "schemas": {"type": "list", "elements": "str", "default": []},
+    "min_days": {"type": "float", "default": 7},
+    **CONNECTION_OPTIONS,
+}
