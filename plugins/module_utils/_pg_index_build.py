@@ -121,7 +121,7 @@ class Work:
         name = quoted(plan.declared.schema, plan.declared.new_name)
         try:
             with self._any_session(plan.table, lost=error.lost) as client:
-                set_limits(client, lock=0, statement=_CLEANING_SECONDS)
+                set_limits(client, lock=0, statement=min(_CLEANING_SECONDS, self.limits.build or _CLEANING_SECONDS))
                 client.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         except PgError:
             return (
