@@ -94,7 +94,7 @@ class Postgres:
     @contextmanager
     def holding(self, statements: str, application: str) -> Iterator[None]:
         """A session that has begun a transaction with these statements, and stays in it."""
-        unit = f"{NAME}-{application}"
+        unit = f"{NAME}-{application}-{time.monotonic_ns()}"
         script = f"\\set ON_ERROR_STOP 1\nBEGIN;\n{statements}\n\\! sleep 600\n"
         self.host.check_output(f"printf %s {shlex.quote(script)} > /run/{unit}.sql")
         self.host.check_output(
@@ -131,7 +131,11 @@ def start(module: str, options: dict[str, Any], *flags: str) -> subprocess.Popen
         *flags,
     ]
     return subprocess.Popen(
-        [*command, f"--module-name=workbot.stability.{module}", f"--args={json.dumps(options)}"],
+        [
+            *command,
+            f"--module-name={module if '.' in module else f'workbot.stability.{module}'}",
+            f"--args={json.dumps(options)}",
+        ],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
         stdout=subprocess.PIPE,

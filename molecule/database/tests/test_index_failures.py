@@ -84,9 +84,6 @@ def test_a_build_that_is_cut_short_is_finished_by_the_next_run(host: Host, postg
         running = postgres.start(WANTED)
         postgres.wait_for_build()
         if end == "the module is killed":
-            host.check_output(
-                "pkill --signal KILL --full 'AnsiballZ_postgresql_inde[x]|postgresql_index.*[p]ython'; true"
-            )
             host.check_output("kill -9 $(pgrep -u postgres python3)")
         elif end == "the backend is terminated":
             postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index")
@@ -104,7 +101,8 @@ def test_a_build_that_is_cut_short_is_finished_by_the_next_run(host: Host, postg
 def test_a_full_disk_is_an_error_that_leaves_nothing(host: Host, postgres: Postgres) -> None:
     host.check_output(f"mkdir -p {TINY}/space && chown postgres: {TINY}/space && rm -f {TINY}/filler")
     host.check_output(
-        f"dd if=/dev/zero of={TINY}/filler bs=64K count=$(($(df --output=avail -k {TINY} | tail -1) / 64 - 2)) status=none"
+        f"dd if=/dev/zero of={TINY}/filler bs=64K status=none"
+        f" count=$(($(df --output=avail -k {TINY} | tail -1) / 64 - 2))"
     )
     postgres.file(
         f"DROP INDEX IF EXISTS tiny; DROP TABLESPACE IF EXISTS tiny; CREATE TABLESPACE tiny LOCATION '{TINY}/space';"
@@ -165,7 +163,8 @@ def test_a_standby_refuses_and_says_where_to_go(postgres: Postgres) -> None:
 
 def test_missing_rights_are_named_before_anything_changes(postgres: Postgres) -> None:
     postgres.file(
-        "DROP ROLE IF EXISTS guest; CREATE ROLE guest; GRANT SELECT ON orders TO guest; GRANT CREATE ON SCHEMA public TO guest;"
+        "DROP ROLE IF EXISTS guest; CREATE ROLE guest;"
+        "GRANT SELECT ON orders TO guest; GRANT CREATE ON SCHEMA public TO guest;"
     )
     failed = postgres.converge(WANTED, fails=True, session_role="guest")
     assert "only the owner of public.orders may change its indexes, which is postgres" in failed.message
