@@ -6,12 +6,27 @@
 from __future__ import annotations
 
 import pytest
-from own_postgresql import TINY, Postgres, standby_of
+from own_postgresql import TINY, Postgres, ended, standby_of
 from testinfra.host import Host
 
 WANTED = [{"name": "orders_a", "table": "orders", "columns": ["a"]}]
 AS_DECLARED = {"orders_a": "btree (a)"}
 SOON = {"build_timeout": 2, "lock_timeout": 0.3, "retries": 1}
+# The network between the module and the server.
+FORWARDER = """
+import socket, threading
+
+def pump(source, target):
+    while data := source.recv(65536):
+        target.sendall(data)
+
+entry = socket.create_server(("127.0.0.1", {PORT} - 10))
+while True:
+    here = entry.accept()[0]
+    there = socket.create_connection(("127.0.0.1", {PORT}))
+    for ends in ((here, there), (there, here)):
+        threading.Thread(target=pump, args=ends, daemon=True).start()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +54,7 @@ def test_equal_rows_under_unique_are_named_and_the_other_indexes_are_made(postgr
     failed = postgres.converge([unique, *WANTED], fails=True)
     assert "rows are equal that must not be: Key (b)=" in failed.message
     assert "The table is as before." in failed.message
+    assert failed.actions == {"orders_b": "failed", "orders_a": "replace"}
     assert postgres.definitions("orders") == AS_DECLARED
     postgres.sql("DELETE FROM orders WHERE a % 2 = 1")
     assert postgres.converge([unique, *WANTED]).actions == {"orders_b": "create", "orders_a": "none"}
@@ -93,6 +109,25 @@ def test_a_build_that_is_cut_short_is_finished_by_the_next_run(host: Host, postg
         assert running.returncode != 0, output
         if end == "the backend is terminated":
             assert "the server ended the session" in output
+        postgres.wait_for("SELECT count(*) = 0 FROM pg_stat_progress_create_index", limit=10)
+        assert postgres.definitions("orders")["orders_a"] == BEFORE["orders_a"]
+    repaired(postgres)
+
+
+def test_a_lost_connection_is_said_and_the_server_gives_the_build_up(host: Host, postgres: Postgres) -> None:
+    postgres.sql("ALTER ROLE postgres PASSWORD 'of-the-test'")
+    host.check_output(
+        "systemd-run --quiet --collect --unit=indextest-network python3 -c %s", FORWARDER.format(PORT=postgres.port)
+    )
+    way = {"login_host": "127.0.0.1", "login_port": postgres.port - 10, "login_password": "of-the-test"}
+    with postgres.holding("UPDATE orders SET b = 0 WHERE a = 1;", "writer"):
+        running = postgres.start(WANTED, **way, login_unix_socket="")
+        postgres.wait_for_build()
+        host.check_output("systemctl stop indextest-network")
+        failed = ended(running, fails=True)
+        assert "the server ended the session, or cannot be reached any more" in failed.message
+        assert "could not be removed now" in failed.message
+        assert "of-the-test" not in failed.output
         postgres.wait_for("SELECT count(*) = 0 FROM pg_stat_progress_create_index", limit=10)
         assert postgres.definitions("orders")["orders_a"] == BEFORE["orders_a"]
     repaired(postgres)
