@@ -114,6 +114,17 @@ def test_a_build_that_is_cut_short_is_finished_by_the_next_run(host: Host, postg
     repaired(postgres)
 
 
+def test_an_index_that_somebody_renamed_during_the_build_is_left_alone(postgres: Postgres) -> None:
+    with postgres.holding("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT * FROM elsewhere;", "reporter"):
+        running = postgres.start(WANTED)
+        postgres.wait_for_build()
+        postgres.sql("ALTER INDEX orders_a RENAME TO somebodys")
+    failed = ended(running, fails=True)
+    assert "was changed by somebody else meanwhile" in failed.message
+    assert postgres.definitions("orders") == {"somebodys": BEFORE["orders_a"]}
+    assert postgres.converge(WANTED).actions == {"orders_a": "create"}
+
+
 def test_a_lost_connection_is_said_and_the_server_gives_the_build_up(host: Host, postgres: Postgres) -> None:
     postgres.sql("ALTER ROLE postgres PASSWORD 'of-the-test'")
     host.check_output(
