@@ -1,0 +1,196 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One session of a PostgreSQL server, through psycopg 3 or psycopg2, whichever the host has.
+
+Statements are bound on this side of the connection: both drivers then behave alike, and a statement that takes no
+parameters (CREATE INDEX, SET) needs no other way. Every statement is a transaction of its own outside of `transaction`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+
+# Documented in the fragment `postgresql`, and named as community.postgresql names them.
+CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
+    "login_host": {"type": "str", "default": "", "aliases": ["host"]},
+    "login_unix_socket": {"type": "path", "default": "", "aliases": ["unix_socket"]},
+    "login_port": {"type": "int", "default": 5432},
+    "login_user": {"type": "str", "default": "postgres", "aliases": ["login"]},
+    "login_password": {"type": "str", "default": "", "no_log": True},
+    "login_db": {"type": "str", "required": True, "aliases": ["db", "database"]},
+    "ssl_mode": {
+        "type": "str",
+        "default": "prefer",
+        "choices": ["allow", "disable", "prefer", "require", "verify-ca", "verify-full"],
+    },
+    "ca_cert": {"type": "path", "aliases": ["ssl_rootcert"]},
+    "ssl_cert": {"type": "path"},
+    "ssl_key": {"type": "path"},
+    "connect_params": {"type": "dict", "default": {}},
+    "connect_timeout": {"type": "int", "default": 10},
+    "session_role": {"type": "str"},
+}
+
+# A long statement sends nothing: without these a firewall forgets the connection, and a dead peer is noticed in hours.
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_ENCODED = {"client_encoding": "UTF8"}
+_CONNECTION_LOST = ("08", "57P")
+
+
+class MissingDriverError(Exception):
+    """The host has neither psycopg nor psycopg2; the message says which package brings one."""
+
+
+class PgError(Exception):
+    """The server refused, or can't be reached. The message is the server's, never with the password in it."""
+
+    def __init__(self, message: str, sqlstate: str = "", detail: str = "", hint: str = "", lost: bool = False) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.detail = detail
+        self.hint = hint
+        # The session is gone, and with it its locks and what it was doing.
+        self.lost = lost or sqlstate.startswith(_CONNECTION_LOST)
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where to connect and as whom; `parameters` are libpq's, `application` is what pg_stat_activity shows."""
+
+    parameters: Mapping[str, Any]
+    session_role: str = ""
+    application: str = ""
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], application: str) -> Login:
+        """From the options of a module, of which an empty one is not given to libpq."""
+        given = {
+            "host": options["login_host"] or options["login_unix_socket"],
+            "port": options["login_port"],
+            "user": options["login_user"],
+            "password": options["login_password"],
+            "dbname": options["login_db"],
+            "sslmode": options["ssl_mode"],
+            "sslrootcert": options["ca_cert"],
+            "sslcert": options["ssl_cert"],
+            "sslkey": options["ssl_key"],
+            "connect_timeout": options["connect_timeout"],
+            **options["connect_params"],
+        }
+        return cls({key: value for key, value in given.items() if value}, options["session_role"] or "", application)
+
+
+class PgClient:
+    """An open session. Every method raises PgError where the server refuses or is gone."""
+
+    def __init__(self, connection: Any, driver: Any, password: str = "") -> None:
+        self._connection = connection
+        self._driver = driver
+        self._password = password
+        info = connection.info
+        self.version: int = info.server_version
+        self.pid: int = info.backend_pid
+
+    def query(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[Row]:
+        """The rows of a statement, each by column name. Without parameters a % in it is only a %."""
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return [dict(row) for row in cursor.fetchall()]
+
+    def one(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> Row:
+        """The only row of a statement."""
+        return self.query(statement, parameters)[0]
+
+    def execute(self, statement: str) -> None:
+        """A statement that gives no rows."""
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    @contextlib.contextmanager
+    def transaction(self, *, keep: bool = True) -> Iterator[None]:
+        """What is done inside holds all of it or nothing; with keep=False always nothing."""
+        self.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(PgError):
+                self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT" if keep else "ROLLBACK")
+
+    def close(self) -> None:
+        with contextlib.suppress(self._driver.Error):
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except self._driver.Error as error:
+            raise _error_of(error, self._password, lost=bool(self._connection.closed)) from error
+
+
+def load_driver() -> Any:
+    """psycopg (3) or psycopg2. Raises MissingDriverError."""
+    for name in ("psycopg", "psycopg2"):
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name)
+    raise MissingDriverError("neither psycopg nor psycopg2 is there: install the Debian package python3-psycopg")
+
+
+@contextlib.contextmanager
+def session(login: Login, driver: Any = None) -> Iterator[PgClient]:
+    """A session that ends with the block. Raises MissingDriverError, and PgError where the server lets nobody in."""
+    driver = driver or load_driver()
+    password = str(login.parameters.get("password", ""))
+    settings = {"application_name": login.application, **_KEEPALIVES, **_ENCODED, **login.parameters}
+    try:
+        connection = driver.connect(**settings, **_rows_as_dictionaries(driver))
+    except driver.Error as error:
+        raise _error_of(error, password, lost=True) from error
+    connection.autocommit = True
+    client = PgClient(connection, driver, password)
+    try:
+        if login.session_role:
+            client.execute(f"SET ROLE {quoted(login.session_role)}")
+        client.execute("SET standard_conforming_strings = on")
+        yield client
+    finally:
+        client.close()
+
+
+def quoted(*names: str) -> str:
+    """A name, or a schema and a name, as an identifier that means exactly this."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def literal(text: str) -> str:
+    """Text as a constant, for statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _rows_as_dictionaries(driver: Any) -> dict[str, Any]:
+    if driver.__name__ == "psycopg2":
+        return {"cursor_factory": importlib.import_module("psycopg2.extras").RealDictCursor}
+    rows = importlib.import_module("psycopg.rows")
+    return {"cursor_factory": driver.ClientCursor, "row_factory": rows.dict_row}
+
+
+def _error_of(error: Any, password: str, *, lost: bool) -> PgError:
+    diagnosis = error.diag
+    message = diagnosis.message_primary or " ".join(str(error).split()) or type(error).__name__
+    return PgError(
+        message.replace(password, "********") if password else message,
+        diagnosis.sqlstate or "",
+        diagnosis.message_detail or "",
+        diagnosis.message_hint or "",
+        lost,
+    )

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+    CONNECTION_OPTIONS,
+    Login,
+    PgError,
+    literal,
+    quoted,
+)
+
+
+def options(**given: Any) -> dict[str, Any]:
+    return {name: given.get(name, option.get("default")) for name, option in CONNECTION_OPTIONS.items()}
+
+
+def test_only_what_was_given_reaches_libpq() -> None:
+    login = Login.of(options(login_db="shop"), "a test")
+    assert login.parameters == {
+        "port": 5432,
+        "user": "postgres",
+        "dbname": "shop",
+        "sslmode": "prefer",
+        "connect_timeout": 10,
+    }
+
+
+def test_a_host_wins_over_the_socket_and_further_parameters_over_all() -> None:
+    given = options(
+        login_db="shop", login_host="db1", login_unix_socket="/run/postgresql", connect_params={"sslmode": "disable"}
+    )
+    parameters = Login.of(given, "a test").parameters
+    assert (parameters["host"], parameters["sslmode"]) == ("db1", "disable")
+    assert Login.of({**given, "login_host": ""}, "a test").parameters["host"] == "/run/postgresql"
+
+
+@pytest.mark.parametrize(
+    ("names", "identifier"),
+    [
+        (("a",), '"a"'),
+        (("Größe", 'quo"te;--'), '"Größe"."quo""te;--"'),
+    ],
+)
+def test_identifiers_mean_exactly_what_was_given(names: tuple[str, ...], identifier: str) -> None:
+    assert quoted(*names) == identifier
+
+
+def test_a_constant_ends_where_it_is_meant_to() -> None:
+    assert literal("it's; DROP") == "'it''s; DROP'"
+
+
+@pytest.mark.parametrize(("sqlstate", "lost"), [("57P01", True), ("08006", True), ("57014", False), ("23505", False)])
+def test_the_server_says_whether_the_session_is_gone(sqlstate: str, lost: bool) -> None:
+    assert PgError("x", sqlstate).lost is lost
