@@ -36,6 +36,7 @@ _REASONS = (
     ("no such file or directory", "no server listens there; start it"),
     ("password authentication failed", "the server refuses the account's password; apply the playbook"),
     ("peer authentication failed", "the server does not take this user for the account; apply the playbook"),
+    ("not permitted to log in", "the account may not log in; apply the playbook"),
     ("no pg_hba.conf entry", "the server's pg_hba.conf does not let the account in; apply the playbook"),
     ("permission denied for database", "the account may not connect to the database; apply the playbook"),
     ("too many clients", "the server has no connection left; lower the pools or raise max_connections"),

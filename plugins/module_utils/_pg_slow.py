@@ -35,13 +35,15 @@ _MOST_EXAMPLES = 3
 @dataclasses.dataclass(frozen=True)
 class SlowLimits:
     """Thresholds. `mean` is in ms a call; the others describe an N+1: at least so many calls, with at most so many rows
-    and ms each, that are together at least this percentage of all calls or of all time."""
+    and ms each, that are together at least this percentage of all calls or of all time. A table is large from
+    `table_rows` on."""
 
     mean: Thresholds
     calls: int = 100
     rows: float = 2.0
     each_ms: float = 5.0
     share: float = 20.0
+    table_rows: int = 10_000
 
 
 def mean_ms(statement: Statement) -> float:
@@ -88,7 +90,7 @@ def judge(window: Window, slowest: Sequence[Statement], limits: SlowLimits) -> l
     slow = [_judge_mean(statement, limits) for statement in slowest]
     found = [finding for finding in slow if finding.status != OK] or [_calm(window, slowest, limits)]
     found += [finding for _statement, finding in suspects(window, limits)]
-    return found + [_judge_table(table, window) for table in window.tables if is_scanned(table)]
+    return found + [_judge_table(table, window) for table in window.tables if is_scanned(table, limits)]
 
 
 def over(window: Window) -> str:
@@ -185,9 +187,11 @@ def _suspect(statement: Statement, parent: Statement | None, window: Window, lim
     return Finding(f"statements.n_plus_one.{numbers['id']}", WARNING, message, numbers["calls"], limits.calls, "calls")
 
 
-def is_scanned(table: Table) -> bool:
-    """Whether a table is read as a whole again and again."""
+def is_scanned(table: Table, limits: SlowLimits) -> bool:
+    """Whether a large table is read as a whole again and again."""
     counters = table.counters
+    if table.live < limits.table_rows:
+        return False
     return counters.calls >= _FEWEST_SCANS and counters.rows / counters.calls >= table.live * _WHOLE_TABLE
 
 

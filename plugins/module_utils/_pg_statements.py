@@ -44,7 +44,7 @@ WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 _TABLES = """
 SELECT format('%I.%I', schemaname, relname) AS key, relname AS name, coalesce(seq_scan, 0) AS calls,
        coalesce(seq_tup_read, 0) AS rows, n_live_tup AS live
-FROM pg_stat_user_tables WHERE n_live_tup >= {least}
+FROM pg_stat_user_tables
 """
 _LITERALS = re.compile(
     r"""
@@ -130,8 +130,8 @@ class Reading:
     tables: tuple[Table, ...]
 
 
-def read(client: PgClient, roles: Sequence[str] = (), table_rows: int = 10_000) -> Reading:
-    """All statements of the database, of these roles only where there are any, and its tables of at least so many rows.
+def read(client: PgClient, roles: Sequence[str] = ()) -> Reading:
+    """All statements of the database, of these roles only where there are any, and its tables.
 
     Raises StatementsError, and PgError where the server is gone.
     """
@@ -150,7 +150,7 @@ def read(client: PgClient, roles: Sequence[str] = (), table_rows: int = 10_000) 
         dealloc=int(info["dealloc"]),
         notes=tuple(notes(state, roles)),
     )
-    tables = client.query(_TABLES.format(least=int(table_rows)))
+    tables = client.query(_TABLES)
     return Reading(source, tuple(_statement(row) for row in rows), tuple(_table(row) for row in tables))
 
 

@@ -90,12 +90,14 @@ def _statements(now: Iterable[Statement], before: Mapping[str, Counters]) -> tup
 
 
 def _tables(now: Iterable[Table], before: Mapping[str, Counters]) -> tuple[Table, ...]:
-    """The tables that were scanned in the window. One that the snapshot does not know tells nothing about it."""
+    """The tables that were scanned in the window. One that the snapshot does not know was made in it."""
     found = []
     for table in now:
         earlier = before.get(_table_key(table))
-        if earlier and not table.counters.went_back(earlier) and table.counters.calls > earlier.calls:
-            found.append(dataclasses.replace(table, counters=table.counters.minus(earlier)))
+        known = earlier is not None and not table.counters.went_back(earlier)
+        counters = table.counters.minus(earlier) if earlier and known else table.counters
+        if counters.calls:
+            found.append(dataclasses.replace(table, counters=counters))
     return tuple(found)
 
 

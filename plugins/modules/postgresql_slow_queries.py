@@ -224,7 +224,7 @@ SPEC = {
 def measure(params: dict[str, Any], *, keep: bool) -> Window:
     """Read the statistics and compare them with the kept ones, which are replaced when they are old enough."""
     with session(Login.of(params, "slow_queries")) as client:
-        reading = read(client, params["roles"], params["table_rows"])
+        reading = read(client, params["roles"])
     if not params["state_file"]:
         return window(reading, None)
     path = Path(params["state_file"])
@@ -240,7 +240,8 @@ def check(params: dict[str, Any], *, keep: bool) -> dict[str, Any]:
     found = measure(params, keep=keep)
     first = top(found, params["order"], params["count"])
     slowest = top(found, "mean", params["count"])
-    findings = judge(found, slowest, SlowLimits(mean, calls=params["n_plus_one_calls"]))
+    limits = SlowLimits(mean, calls=params["n_plus_one_calls"], table_rows=params["table_rows"])
+    findings = judge(found, slowest, limits)
     return {
         "status": worst_of(findings),
         "findings": [finding.as_dict() for finding in findings],

@@ -188,4 +188,12 @@ def test_a_table_that_is_read_as_a_whole_lacks_an_index() -> None:
     assert "SELECT * FROM events WHERE kind = $1" in finding.message
     assert "SELECT $1" not in finding.message
     few, partly = (dataclasses.replace(table, counters=Counters(*pair)) for pair in ((9, 9 * 20000), (50, 50 * 10)))
-    assert len(judge(seen(tables=(few, partly)), [], LIMITS)) == 1
+    small = dataclasses.replace(table, live=9999)
+    assert len(judge(seen(tables=(few, partly, small)), [], LIMITS)) == 1
+
+
+def test_scans_are_counted_in_the_window() -> None:
+    old, quiet, new = (Table(name, name, 20000, Counters(50, 900)) for name in ("old", "quiet", "new"))
+    before = snapshot_of(reading(tables=(dataclasses.replace(old, counters=Counters(40, 800)), quiet)))
+    found = window(reading(tables=(old, quiet, new)), before)
+    assert [(table.key, table.counters.calls) for table in found.tables] == [("old", 10), ("new", 50)]
