@@ -14,7 +14,7 @@ READY := .venv/ready$(subst /,-,$(CURDIR))
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort -s -t: -k1,1 | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort -s -t: -k1,1 | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(READY) ## Install what is missing: Debian packages, .venv with the pinned tools
@@ -91,6 +91,12 @@ example: $(READY) ## The reference service's own tests
 molecule: $(READY) ## Every scenario on one real Debian host; one of them: make molecule SCENARIOS=site
 	@trap 'molecule destroy -s site' EXIT; \
 	for scenario in $(SCENARIOS); do echo "== molecule test -s $$scenario"; molecule test -s "$$scenario" --destroy=never; done
+
+.PHONY: benchmark-indexes
+benchmark-indexes: $(READY) ## How long writes stall while an index is made: ours, plain SQL, postgresql_idx
+	@molecule create -s site
+	@molecule converge -s site
+	@python benchmarks/indexes.py
 
 .PHONY: docs
 docs: $(READY) ## Write the roles' README tables from their argument specifications

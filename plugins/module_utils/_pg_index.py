@@ -33,6 +33,8 @@ class Outcome:
     statements: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    # Of the indexes that were not brought about: failed, or skipped after the session was lost
+    undone: dict[str, str] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
@@ -44,16 +46,20 @@ class Outcome:
             "statements": self.statements,
             "indexes": [self._of(plan) for plan in self.plans],
             "diff": {
-                "before": "".join(f"{plan.before}\n" for plan in self.plans if plan.steps and plan.before),
-                "after": "".join(f"{plan.after}\n" for plan in self.plans if plan.steps and plan.after),
+                "before": "".join(f"{plan.before}\n" for plan in self._changing if plan.before),
+                "after": "".join(f"{plan.after}\n" for plan in self._changing if plan.after),
             },
         }
+
+    @property
+    def _changing(self) -> list[Plan]:
+        return [plan for plan in self.plans if plan.steps and plan.declared.label not in self.undone]
 
     def _of(self, plan: Plan) -> dict[str, Any]:
         return {
             "schema": plan.declared.schema,
             "name": plan.declared.name,
-            "action": plan.action,
+            "action": self.undone.get(plan.declared.label, plan.action),
             "reasons": list(plan.reasons),
             "statements": plan.statements,
             "definition": plan.after,
@@ -85,14 +91,18 @@ def converge(
 
 def _carried_out(work: Work, plans: Sequence[Plan]) -> Outcome:
     outcome = Outcome(plans, work.statements)
+    lost = False
     for plan in plans:
+        if lost and plan.steps:
+            outcome.undone[plan.declared.label] = "skipped"
+            continue
         began = time.monotonic()
         try:
             work.carry_out(plan)
         except IndexFailedError as error:
             outcome.problems.append(str(error))
-            if error.lost:
-                break
+            outcome.undone[plan.declared.label] = "failed"
+            lost = error.lost
         outcome.seconds[plan.declared.label] = time.monotonic() - began if plan.steps else 0
     return outcome
 

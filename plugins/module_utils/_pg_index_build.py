@@ -64,18 +64,26 @@ class Work:
     def _step(self, plan: Plan, step: Step) -> None:
         self.watcher.forget()
         if step.kind == "swap":
-            self._swap(step)
+            self._swap(plan, step)
             return
         set_limits(self.client, lock=0, statement=self.limits.build)
         self.client.execute(step.statements[0])
         if step.kind == "build":
             self._check_built(plan)
 
-    def _swap(self, step: Step) -> None:
+    def _swap(self, plan: Plan, step: Step) -> None:
         set_limits(self.client, lock=self.limits.lock, statement=0)
         with self.client.transaction():
+            self._check_unchanged(plan)
             for statement in step.statements:
                 self.client.execute(statement)
+
+    def _check_unchanged(self, plan: Plan) -> None:
+        """A build takes its time, in which the name may have gone to another index, or the index to a constraint."""
+        declared = plan.declared
+        found = read_indexes(self.client, "n.nspname = %s AND c.relname = %s", [declared.schema, declared.name])
+        if [(index.oid, index.foreign) for index in found] != [(plan.current_oid, "")] * bool(plan.current_oid):
+            raise PgError(f"{declared.label} was changed by somebody else meanwhile; run again")
 
     def _check_built(self, plan: Plan) -> None:
         declared = plan.declared
@@ -121,7 +129,7 @@ class Work:
         name = quoted(plan.declared.schema, plan.declared.new_name)
         try:
             with self._any_session(plan.table, lost=error.lost) as client:
-                set_limits(client, lock=0, statement=_CLEANING_SECONDS)
+                set_limits(client, lock=0, statement=min(_CLEANING_SECONDS, self.limits.build or _CLEANING_SECONDS))
                 client.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         except PgError:
             return (

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ._pg_client import Row, literal, quoted
 from ._pg_index_catalog import Definition, Index, Table
@@ -66,7 +66,9 @@ class Plan:
     reasons: tuple[str, ...] = ()
     before: str = ""
     after: str = ""
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    # The index that the swap takes the name from; 0 where there is none.
+    current_oid: int = 0
 
     @property
     def statements(self) -> list[str]:
@@ -112,7 +114,8 @@ def _present(situation: Situation) -> Plan:
     _check_changeable(situation, table)
     steps = tuple(_making(situation, table))
     action = "replace" if current else "create"
-    return Plan(declared, action, table.label, steps, tuple(reasons), before, after, warnings)
+    replaced = current.oid if current else 0
+    return Plan(declared, action, table.label, steps, tuple(reasons), before, after, warnings, replaced)
 
 
 def _absent(situation: Situation) -> Plan:

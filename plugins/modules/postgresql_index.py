@@ -169,7 +169,7 @@ indexes:
       type: str
       returned: always
     action:
-      description: V(none), V(create), V(replace), V(drop), or V(clean) for left-overs alone.
+      description: V(none), V(create), V(replace), V(drop), V(clean) for left-overs alone, V(failed) or V(skipped).
       type: str
       returned: always
     reasons:

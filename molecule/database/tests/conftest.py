@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the database share: rows to read, and the service as a process that has its faults."""
+"""What the tests of the database share: rows to read, the service with its faults, a PostgreSQL of the tests' own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from databases import ENVIRONMENT, get, sql
+from own_postgresql import Postgres, own_postgresql
 from testinfra.host import Host
 
 FAULTS = "/run/workbot/faults.sock"
@@ -49,3 +50,9 @@ def faulty(host: Host) -> Iterator[Ask]:
         time.sleep(0.2)
     yield lambda *paths: get(host, FAULTS, *paths)
     host.check_output("systemctl stop workbot-faults")
+
+
+@pytest.fixture(scope="module")
+def postgres(host: Host) -> Iterator[Postgres]:
+    """Beside the service's."""
+    yield from own_postgresql(host)
