@@ -49,6 +49,7 @@ def variables(server: str) -> dict[str, Any]:
     """Another service of this host."""
     return {
         "service_name": "ledger",
+        "service_ca_file": "",
         "service_database_host": server,
         "service_database_port": PORT,
         "service_database_password": PASSWORDS["ledger"],
@@ -136,7 +137,7 @@ def test_the_diagnosis_logs_in_with_its_password_which_only_the_service_may_read
     result = host.run("ledger-diagnose --json" + "".join(f" --check {name}" for name in names))
     found = findings(json.loads(result.stdout))
     assert "connections.role" not in found, found
-    assert found["database"]["status"] == "ok"
+    assert "answers in" in found["database"]["message"]
     assert found["connections.budget"]["threshold"] == MOST - 3
     assert "hidden" not in result.stdout
 
