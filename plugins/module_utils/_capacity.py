@@ -57,6 +57,7 @@ class Plan:
     """The plan of one host. ``connections`` is that of all hosts during a release; ``lines`` is the arithmetic."""
 
     instances: int
+    hosts: int
     heap_limit_mb: int
     memory_restart_mb: int
     pool_max: int
@@ -68,6 +69,7 @@ class Plan:
     memory_needed_mb: int
     system_memory_mb: int
     database_memory_mb: int
+    database_settings: dict[str, str]
     summary: str
     lines: list[str] = field(default_factory=list)
 
@@ -119,6 +121,7 @@ def plan(wishes: Wishes) -> Plan:
         raise CapacityError(problems)
     return Plan(
         instances=instances,
+        hosts=wishes.hosts,
         heap_limit_mb=heap,
         memory_restart_mb=restart,
         pool_max=pool_max,
@@ -130,6 +133,7 @@ def plan(wishes: Wishes) -> Plan:
         memory_needed_mb=instances * restart * OVERLAP,
         system_memory_mb=system,
         database_memory_mb=database,
+        database_settings=database_settings(database, wishes),
         summary=budget.summary(heap, restart, pool_max),
         lines=budget.arithmetic(heap, restart, pool_max),
     )
@@ -144,6 +148,23 @@ def database_memory_mb(wishes: Wishes) -> int:
     """Return what PostgreSQL on the same host keeps: a quarter of it, as its documentation says for
     shared_buffers, and at least 128 MB."""
     return max(128, wishes.memory_mb // 4)
+
+
+def database_settings(memory_mb: int, wishes: Wishes) -> dict[str, str]:
+    """Return settings of a PostgreSQL that may use ``memory_mb`` of the host; none for a server elsewhere.
+
+    Half is the server's own cache. A quarter is for sorts and hashes if all connections have one at once, a sixteenth
+    for each of the few processes that vacuum or build an index; PostgreSQL's own defaults are the least. The planner
+    may count on what the system's cache holds besides.
+    """
+    if not memory_mb:
+        return {}
+    return {
+        "shared_buffers": f"{memory_mb // 2}MB",
+        "work_mem": f"{min(64, max(4, memory_mb // 4 // wishes.max_connections))}MB",
+        "maintenance_work_mem": f"{min(1024, max(64, memory_mb // 16))}MB",
+        "effective_cache_size": f"{wishes.memory_mb // 2}MB",
+    }
 
 
 def size_mb(size: str) -> int:

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import _diagnose_database as database
 from . import _diagnose_host as host
 from . import _diagnose_service as service
 from ._diagnose_run import Check, Context, run_checks
@@ -36,7 +37,10 @@ CHECKS: dict[str, Check] = {
     "logs": host.check_logs,
     "disk": host.check_disk,
     "secrets": host.check_secrets,
-    "database": host.check_database,
+    "database": database.check_database,
+    "pool": database.check_pool,
+    "connections": database.check_connections,
+    "statements": database.check_statements,
 }
 EXIT = {OK: 0, WARNING: 1, CRITICAL: 2}
 _COLOURS = {OK: "32", WARNING: "33", CRITICAL: "31"}

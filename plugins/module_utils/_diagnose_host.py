@@ -2,52 +2,25 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the diagnosis looks at around the service: logs, disk space, secrets and the database."""
+"""What the diagnosis looks at around the service: logs, disk space and secrets."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
 import pwd
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ._diagnose_run import Context
 from ._diagnose_state import per_hour
 from ._dotenv import parse
 from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share
-from ._processes import MissingLibraryError
 
 _MB = 1024 * 1024
 _DAY = 86400
-_CONNECT_TIMEOUT = 3
-_STATEMENT_TIMEOUT_MS = 2000
 _PRIVATE = 0o600
-# numbackends counts every session whatever its owner; reserved_connections came with PostgreSQL 16
-_CONNECTIONS = """
-SELECT (SELECT sum(numbackends) FROM pg_stat_database),
-       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-       - coalesce(current_setting('reserved_connections', true), '0')::int
-"""
-# Phrases of libpq and the server, and what they mean.
-_REASONS = (
-    ("connection refused", "no server listens there; start it"),
-    ("no such file or directory", "no server listens there; start it"),
-    ("password authentication failed", "the server refuses the account's password; apply the playbook"),
-    ("no pg_hba.conf entry", "the server's pg_hba.conf does not let the account in; apply the playbook"),
-    ("too many clients", "the server has no connection left; lower the pools or raise max_connections"),
-    ("remaining connection slots", "the server has no connection left; lower the pools or raise max_connections"),
-    ("too many connections", "the account has no connection left; lower the pools or raise its limit"),
-    ("does not exist", "the database or the account does not exist; apply the playbook"),
-    ("could not translate host name", "the host name does not resolve; correct service_database_host"),
-    ("starting up", "the server is still starting"),
-    ("shutting down", "the server is shutting down; start it again"),
-    ("timeout", "the server did not answer in time; see its load and its log"),
-)
 
 
 def check_logs(context: Context) -> list[Finding]:
@@ -196,61 +169,3 @@ def judge_lengths(required: list[str], lengths: Mapping[str, int], least: int) -
         else:
             findings.append(Finding(f"secrets.{name}", OK, f"set, {length} characters", length, least, "characters"))
     return findings
-
-
-def check_database(context: Context) -> list[Finding]:
-    """Can the service's own account connect, and how many of the server's connections are open?"""
-    section = context.section("database")
-    if not section["enabled"]:
-        return []
-    thresholds = Thresholds(float(section["warning"]), float(section["critical"]))
-    try:
-        url = parse(Path(section["file"]).read_text(encoding="utf-8", errors="replace")).get("DATABASE_URL", "")
-    except OSError as error:
-        return [Finding("database", CRITICAL, f"{section['file']}: {error.strerror}. Apply the playbook.")]
-    if not url:
-        return [
-            Finding("database", WARNING, "DATABASE_URL is not set: the database was not asked. Apply the playbook.")
-        ]
-    driver = _driver()
-    try:
-        used, limit = _ask(driver, url)
-    except driver.Error as error:
-        return [Finding("database", CRITICAL, f"{where(url)}: {reason(str(error))}.")]
-    advice = "At the limit new connections are refused: lower the pools or raise max_connections."
-    what = f"{where(url)} answers; {used} of {limit} connections are open"
-    return [judge_share("database", 100 * used / max(1, limit), thresholds, what, advice)]
-
-
-def _driver() -> Any:
-    for name in ("psycopg", "psycopg2"):
-        with contextlib.suppress(ImportError):
-            return importlib.import_module(name)
-    raise MissingLibraryError("neither psycopg nor psycopg2 is there: install the Debian package python3-psycopg")
-
-
-def _ask(driver: Any, url: str) -> tuple[int, int]:
-    options = f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}"
-    connection = driver.connect(url, connect_timeout=_CONNECT_TIMEOUT, options=options, application_name="diagnose")
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute(_CONNECTIONS)
-        used, limit = cursor.fetchone()
-    return int(used or 0), int(limit)
-
-
-def where(url: str) -> str:
-    """The database that a URL names, without account and password."""
-    try:
-        parts = urlsplit(url)
-        name = parts.path.lstrip("/") or "the default database"
-        return f"database {name} on {parts.hostname or 'a socket'}" + (f":{parts.port}" if parts.port else "")
-    except ValueError:
-        return "the database"
-
-
-def reason(text: str) -> str:
-    """What the driver's message means. It is never passed on: libpq may quote the URL, and so the password."""
-    lower = text.lower()
-    return next(
-        (meaning for phrase, meaning in _REASONS if phrase in lower), "can't connect or ask; see the server's log"
-    )

@@ -18,6 +18,7 @@ from ._diagnose_state import Samples
 from ._findings import CRITICAL, Finding
 from ._health import HealthReading, read_workers
 from ._http import Request
+from ._pg_client import MissingDriverError
 from ._pm2_client import Pm2Client, Pm2Error
 from ._pm2_state import Pm2Process, read_pm2
 from ._processes import MissingLibraryError, ProcessError
@@ -108,7 +109,7 @@ class _Run:
     def _work(self, check: Check, context: Context) -> None:
         try:
             self._findings = check(context)
-        except (Pm2Error, ProcessError, MissingLibraryError) as error:
+        except (Pm2Error, ProcessError, MissingLibraryError, MissingDriverError) as error:
             self._findings = [Finding(self._name, CRITICAL, str(error))]
         except Exception as error:
             # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an

@@ -1,0 +1,257 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the diagnosis says about the database: does it answer, who is connected, which statements are slow.
+
+The service's own account shows that the service can use its database. The rest is asked as the diagnosis role, which
+may read all statistics and nothing else; where it can't log in, the service's account shows what it may see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ._diagnose_run import Context
+from ._dotenv import parse
+from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds
+from ._pg_budget import BudgetLimits, consumer_of, judge_connections
+from ._pg_client import Login, MissingDriverError, PgClient, PgError, session
+from ._pg_sessions import read_connections
+from ._pg_slow import SlowLimits, judge, over, top
+from ._pg_statements import StatementsError, read
+from ._pg_window import baseline, replace, snapshot_of, window
+
+_APPLICATION = "diagnose"
+_CONNECT_TIMEOUT = 2
+_STATEMENT_TIMEOUT_MS = 2000
+# Phrases of libpq and the server, and what they mean.
+_REASONS = (
+    ("connection refused", "no server listens there; start it"),
+    ("no such file or directory", "no server listens there; start it"),
+    ("password authentication failed", "the server refuses the account's password; apply the playbook"),
+    ("peer authentication failed", "the server does not take this user for the account; apply the playbook"),
+    ("not permitted to log in", "the account may not log in; apply the playbook"),
+    ("no pg_hba.conf entry", "the server's pg_hba.conf does not let the account in; apply the playbook"),
+    ("permission denied for database", "the account may not connect to the database; apply the playbook"),
+    ("too many clients", "the server has no connection left; lower the pools or raise max_connections"),
+    ("remaining connection slots", "the server has no connection left; lower the pools or raise max_connections"),
+    ("too many connections", "the account has no connection left; lower the pools or raise its limit"),
+    ("does not exist", "the database or the account does not exist; apply the playbook"),
+    ("could not translate host name", "the host name does not resolve; correct service_database_host"),
+    ("starting up", "the server is still starting"),
+    ("shutting down", "the server is shutting down; start it again"),
+    ("timeout", "the server did not answer in time; see its load and its log"),
+)
+
+
+class _UnknownError(Exception):
+    """The database can't be asked; `finding` says why."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+
+
+def check_database(context: Context) -> list[Finding]:
+    """Can the service's own account connect, and how fast does the server answer?"""
+    section = context.section("database")
+    if not section["enabled"]:
+        return []
+    try:
+        url = _url(section)
+        started = time.monotonic()
+        with session(_own_login(url)) as client:
+            connected = time.monotonic()
+            client.query("SELECT 1")
+        finished = time.monotonic()
+    except _UnknownError as error:
+        return [error.finding]
+    except (PgError, MissingDriverError) as error:
+        return [Finding("database", CRITICAL, f"{where(url)}: {_told(error)}.")]
+    return [judge_latency(url, 1000 * (connected - started), 1000 * (finished - connected), section)]
+
+
+def judge_latency(url: str, connecting_ms: float, answering_ms: float, section: Mapping[str, Any]) -> Finding:
+    thresholds = Thresholds(float(section["latency_warning"]), float(section["latency_critical"]))
+    latency = round(answering_ms, 1)
+    message = f"{where(url)} answers in {latency} ms; connecting took {connecting_ms:.0f} ms"
+    status = thresholds.status(latency)
+    if status != OK:
+        message += ". See the server's load, and what it waits for: SELECT * FROM pg_stat_activity."
+    return Finding("database", status, message, latency, thresholds.exceeded(latency), "ms")
+
+
+def check_pool(context: Context) -> list[Finding]:
+    """The pools of the workers, as their health answers show them."""
+    section = context.section("database")
+    if not section["enabled"]:
+        return []
+    return judge_pools([reading.body for reading in context.health()], int(section["service"]["pool_max"]))
+
+
+def judge_pools(bodies: Iterable[Any], planned: int) -> list[Finding]:
+    """A body may hold database.pool: total, idle, waiting and max. Each worker counts once."""
+    pools = {body.get("pid", number): pool for number, body in enumerate(bodies) if (pool := _pool_of(body))}
+    if not pools:
+        return []
+    found = pools.values()
+    used, waiting = sum(pool["total"] - pool["idle"] for pool in found), sum(pool["waiting"] for pool in found)
+    most = max(pool["max"] for pool in found)
+    message = f"{len(pools)} workers use {used} of {sum(pool['max'] for pool in found)} connections of their pools"
+    if most != planned:
+        message += f"; a pool has {most}, the plan says {planned}. Apply the playbook and reload the service."
+        return [Finding("pool", WARNING, message, most, planned, "connections")]
+    if waiting:
+        message += f", {waiting} requests wait for one. See slow statements, or raise service_pool_max."
+        return [Finding("pool", WARNING, message, waiting, 0, "requests")]
+    return [Finding("pool", OK, message, used, None, "connections")]
+
+
+def _pool_of(body: Any) -> dict[str, int] | None:
+    database = body.get("database") if isinstance(body, dict) else None
+    pool = database.get("pool") if isinstance(database, dict) else None
+    names = ("total", "idle", "waiting", "max")
+    if not isinstance(pool, dict) or not all(isinstance(pool.get(name), int) for name in names) or not pool["max"]:
+        return None
+    return {name: pool[name] for name in names}
+
+
+def check_connections(context: Context) -> list[Finding]:
+    """What may be connected, what is, and who holds up whom."""
+    section = context.section("database")
+    if not section["enabled"]:
+        return []
+    try:
+        with _diagnosis(section) as (client, notes):
+            found = read_connections(client)
+    except _UnknownError as error:
+        return [_named(error.finding, "connections")]
+    consumers = [consumer_of(section["service"])]
+    return notes + judge_connections(found, consumers, section["others"], _budget_limits(section))
+
+
+def _budget_limits(section: Mapping[str, Any]) -> BudgetLimits:
+    names = ("open", "idle", "waiting")
+    pairs = (Thresholds(float(section[f"{name}_warning"]), float(section[f"{name}_critical"])) for name in names)
+    return BudgetLimits(*pairs)
+
+
+def check_statements(context: Context) -> list[Finding]:
+    """The slowest statements since an earlier run, N+1 suspects, and tables that are read as a whole."""
+    section = context.section("database")
+    if not section["enabled"]:
+        return []
+    try:
+        with _diagnosis(section) as (client, _notes):
+            reading = read(client, [section["service"]["role"]])
+    except StatementsError as error:
+        return [Finding("statements", WARNING, f"{error}.")]
+    except _UnknownError as error:
+        return [_named(error.finding, "statements")]
+    path = Path(section["statements_file"])
+    before, due = baseline(path, reading.source.now, float(section["window"]))
+    findings = []
+    if due:
+        try:
+            replace(path, snapshot_of(reading))
+        except OSError as error:
+            message = f"{path}: {error.strerror}; the window can't begin anew. Free space or correct the owner."
+            findings.append(Finding("statements.window", WARNING, message))
+    found = window(reading, before)
+    slowest = top(found, "mean", int(section["count"]))
+    limits = SlowLimits(Thresholds(float(section["slow_warning"]), float(section["slow_critical"])))
+    if found.notes:
+        findings.append(Finding("statements.window", OK, f"{over(found)}; {'; '.join(found.notes)}"))
+    return findings + judge(found, slowest, limits)
+
+
+def _named(finding: Finding, check: str) -> Finding:
+    return Finding(check, finding.status, finding.message)
+
+
+@contextlib.contextmanager
+def _diagnosis(section: Mapping[str, Any]) -> Iterator[tuple[PgClient, list[Finding]]]:
+    """A session of the diagnosis role, else of the service's own, with a finding that says so. Raises _UnknownError."""
+    url = _url(section)
+    given = section["diagnosis"]
+    notes: list[Finding] = []
+    with contextlib.ExitStack() as stack:
+        client = None
+        try:
+            if given:
+                client = stack.enter_context(session(_login(given)))
+        except PgError as error:
+            if "timeout" in str(error).lower():
+                raise _UnknownError(Finding("database", CRITICAL, f"{where(url)}: {reason(str(error))}.")) from error
+            message = f"the role {given['user']} can't log in, the service's was used: {reason(str(error))}."
+            notes.append(Finding("connections.role", WARNING, message))
+        try:
+            client = client or stack.enter_context(session(_own_login(url)))
+            yield client, notes
+        except PgError as error:
+            raise _UnknownError(Finding("database", CRITICAL, f"{where(url)}: {reason(str(error))}.")) from error
+
+
+def _url(section: Mapping[str, Any]) -> str:
+    """The service's own address of the database. Raises _UnknownError."""
+    path = Path(section["file"])
+    try:
+        url = parse(path.read_text(encoding="utf-8", errors="replace")).get("DATABASE_URL", "")
+    except OSError as error:
+        raise _UnknownError(Finding("database", CRITICAL, f"{path}: {error.strerror}. Apply the playbook.")) from error
+    if not url:
+        message = "DATABASE_URL is not set: the database was not asked. Apply the playbook."
+        raise _UnknownError(Finding("database", WARNING, message))
+    return url
+
+
+def _own_login(url: str) -> Login:
+    """The login that a URL stands for, as libpq reads one. Raises _UnknownError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        message = "DATABASE_URL is no address of a database. Apply the playbook."
+        raise _UnknownError(Finding("database", CRITICAL, message)) from error
+    given = {
+        "host": unquote(parts.hostname or ""),
+        "port": port,
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "dbname": unquote(parts.path.lstrip("/")),
+        **dict(parse_qsl(parts.query)),
+    }
+    return _login({name: value for name, value in given.items() if value})
+
+
+def _login(given: Mapping[str, Any]) -> Login:
+    options = f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}"
+    return Login({**given, "connect_timeout": _CONNECT_TIMEOUT, "options": options}, application=_APPLICATION)
+
+
+def where(url: str) -> str:
+    """The database that a URL names, without account and password."""
+    try:
+        parts = urlsplit(url)
+        name = parts.path.lstrip("/") or "the default database"
+        return f"database {name} on {parts.hostname or 'a socket'}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return "the database"
+
+
+def _told(error: PgError | MissingDriverError) -> str:
+    return str(error) if isinstance(error, MissingDriverError) else reason(str(error))
+
+
+def reason(text: str) -> str:
+    """What the driver's message means. It is never passed on: libpq may quote the URL, and so the password."""
+    lower = text.lower()
+    return next(
+        (meaning for phrase, meaning in _REASONS if phrase in lower), "can't connect or ask; see the server's log"
+    )

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads how many connections a server allows, and which are open."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from ._pg_client import PgClient, Row
+
+# reserved_connections came with PostgreSQL 16; a limit of -1 is none.
+_LIMITS = """
+SELECT current_setting('max_connections')::int AS max_connections,
+       current_setting('superuser_reserved_connections')::int AS superuser_reserved,
+       coalesce(current_setting('reserved_connections', true), '0')::int AS reserved,
+       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS reads_all, current_user AS asker
+"""
+_OWN_LIMITS = """
+SELECT 'role ' || rolname AS name, rolconnlimit AS most FROM pg_roles WHERE rolconnlimit >= 0 AND NOT rolsuper
+UNION ALL SELECT 'database ' || datname, datconnlimit FROM pg_database WHERE datconnlimit >= 0
+"""
+# Of other roles' sessions an account without pg_read_all_stats sees role and database alone.
+_SESSIONS = """
+SELECT pid, coalesce(usename, '') AS role, coalesce(datname, '') AS database,
+       coalesce(application_name, '') AS application, coalesce(state, '') AS state,
+       CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END AS blockers,
+       coalesce(extract(epoch FROM clock_timestamp() - state_change)::float8, 0) AS seconds
+FROM pg_stat_activity
+WHERE pid <> pg_backend_pid()
+  AND (backend_type = 'client backend' OR (backend_type IS NULL AND usename IS NOT NULL))
+"""
+_HIDDEN_STATE = "hidden"
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    max_connections: int
+    superuser_reserved: int
+    reserved: int
+
+    @property
+    def available(self) -> int:
+        """What ordinary roles may open together."""
+        return max(0, self.max_connections - self.superuser_reserved - self.reserved)
+
+    def arithmetic(self) -> str:
+        reserved = f" - {self.reserved} reserved" if self.reserved else ""
+        return f"max_connections {self.max_connections} - {self.superuser_reserved} superuser{reserved}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    pid: int
+    role: str
+    database: str
+    application: str
+    state: str
+    """As pg_stat_activity has it; empty where the account may not see it."""
+    blockers: tuple[int, ...]
+    """The processes that hold the lock this one waits for."""
+    seconds: float
+    """In this state since."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Connections:
+    """Limits and open connections; the connection that asked is not among them."""
+
+    limits: Limits
+    own_limits: dict[str, int]
+    """Of roles and databases that have one, by `role <name>` and `database <name>`."""
+    sessions: tuple[Session, ...]
+    reads_all: bool
+    asker: str
+
+
+def read_connections(client: PgClient) -> Connections:
+    """Raises PgError."""
+    row = client.one(_LIMITS)
+    limits = Limits(int(row["max_connections"]), int(row["superuser_reserved"]), int(row["reserved"]))
+    own = {str(each["name"]): int(each["most"]) for each in client.query(_OWN_LIMITS)}
+    sessions = tuple(_session(each) for each in client.query(_SESSIONS))
+    return Connections(limits, own, sessions, bool(row["reads_all"]), str(row["asker"]))
+
+
+def _session(row: Row) -> Session:
+    return Session(
+        int(row["pid"]),
+        str(row["role"]),
+        str(row["database"]),
+        str(row["application"]),
+        str(row["state"]),
+        tuple(int(pid) for pid in row["blockers"]),
+        float(row["seconds"]),
+    )
+
+
+def counts(sessions: Iterable[Session]) -> list[dict[str, Any]]:
+    """How many sessions are open for each role, database, application and state; most first."""
+    counted = Counter((each.role, each.database, each.application, each.state or _HIDDEN_STATE) for each in sessions)
+    return [
+        {"role": role, "database": database, "application": application, "state": state, "count": count}
+        for (role, database, application, state), count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    ]

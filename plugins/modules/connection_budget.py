@@ -1,0 +1,275 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: connection_budget
+short_description: Compare what may be connected to a PostgreSQL server with what it allows
+description:
+  - Reads the server's own C(max_connections) and what it reserves, and adds up what the services (with the overlap of
+    old and new instances during a release), cron jobs, monitors and other databases may have open.
+  - Reports what is open now by role, database, application and state, sessions that hold a transaction open without a
+    statement, and sessions that wait for another's lock.
+  - Only reads.
+version_added: 0.1.0
+author:
+  - workbot.stability contributors (@workbot)
+extends_documentation_fragment:
+  - workbot.stability.postgresql
+attributes:
+  check_mode:
+    description: Only reads, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+options:
+  services:
+    description: The services that connect with a pool.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the service.
+        type: str
+        required: true
+      role:
+        description: Role that it logs in as; its name unless given.
+        type: str
+      database:
+        description: Its database; its name unless given.
+        type: str
+      instances:
+        description: Processes on each host.
+        type: int
+        required: true
+      pool_max:
+        description: Connections that each process opens at most.
+        type: int
+        required: true
+      hosts:
+        description: Hosts that it runs on.
+        type: int
+        default: 1
+      overlap:
+        description: How many generations of processes run side by side during a release.
+        type: int
+        default: 2
+  others:
+    description: Further users of the server, each with what it opens at most.
+    type: dict
+    default: {diagnosis: 3, monitor and recovery: 1, migrations or psql: 1}
+  max_connections:
+    description: Judge as if the server had this C(max_connections), where it is about to be set. V(0) is its own.
+    type: int
+    default: 0
+  open_warning:
+    description: Open connections that are a warning, in percent of what the server allows.
+    type: float
+    default: 80
+  open_critical:
+    description: Open connections that are critical, in percent of what the server allows.
+    type: float
+    default: 95
+  idle_warning:
+    description: Seconds in a transaction without a statement that are a warning.
+    type: float
+    default: 60
+  idle_critical:
+    description: Seconds in a transaction without a statement that are critical.
+    type: float
+    default: 600
+  waiting_warning:
+    description: Seconds of waiting for a lock that are a warning.
+    type: float
+    default: 5
+  waiting_critical:
+    description: Seconds of waiting for a lock that are critical.
+    type: float
+    default: 60
+  fail_on:
+    description: The status from which on the task fails.
+    type: str
+    choices: [critical, warning, never]
+    default: critical
+"""
+
+EXAMPLES = r"""
+- name: Refuse more instances than the server has connections for
+  workbot.stability.connection_budget:
+    login_host: db.example.com
+    login_user: workbot
+    login_password: "{{ vault_database_password }}"
+    login_db: workbot
+    services:
+      - {name: workbot, instances: 4, hosts: 2, pool_max: 5}
+
+- name: Show what is connected
+  workbot.stability.connection_budget:
+    login_db: postgres
+    fail_on: never
+  become: true
+  become_user: postgres
+"""
+
+RETURN = r"""
+status:
+  description: The worst of the findings, V(ok), V(warning) or V(critical).
+  returned: always
+  type: str
+  sample: ok
+findings:
+  description: What was judged.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    check:
+      description: Name of the check.
+      type: str
+      sample: connections.budget
+    status:
+      description: V(ok), V(warning) or V(critical).
+      type: str
+      sample: ok
+    value:
+      description: The reading.
+      type: raw
+      sample: 85
+    threshold:
+      description: What it must not exceed, or the threshold that was reached.
+      type: raw
+      sample: 97
+    unit:
+      description: Unit of both.
+      type: str
+      sample: connections
+    message:
+      description: What was found, with the arithmetic, and what to do.
+      type: str
+      sample: >-
+        workbot 4 instances x 10 connections x 2 during a release = 80, diagnosis 3, monitor and recovery 1,
+        migrations or psql 1: 85 of 97 (max_connections 100 - 3 superuser)
+limits:
+  description: The server's C(max_connections), C(superuser_reserved), C(reserved), and what is C(available).
+  returned: success
+  type: dict
+open:
+  description: The open connections.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    role:
+      description: Who logged in.
+      type: str
+    database:
+      description: Where to.
+      type: str
+    application:
+      description: What the client calls itself.
+      type: str
+    state:
+      description: What it does, as C(pg_stat_activity) has it; V(hidden) where the one that asks may not see it.
+      type: str
+    count:
+      description: How many there are of them.
+      type: int
+"""
+
+import dataclasses
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._findings import FAIL_ON, ThresholdError, Thresholds, fails, worst_of
+from ..module_utils._pg_budget import BudgetLimits, consumer_of, judge_connections
+from ..module_utils._pg_client import CONNECTION_OPTIONS, Login, MissingDriverError, PgError, session
+from ..module_utils._pg_sessions import counts, read_connections
+
+SERVICE = {
+    "name": {"type": "str", "required": True},
+    "role": {"type": "str"},
+    "database": {"type": "str"},
+    "instances": {"type": "int", "required": True},
+    "pool_max": {"type": "int", "required": True},
+    "hosts": {"type": "int", "default": 1},
+    "overlap": {"type": "int", "default": 2},
+}
+SPEC = {
+    **CONNECTION_OPTIONS,
+    "services": {"type": "list", "elements": "dict", "default": [], "options": SERVICE},
+    "others": {"type": "dict", "default": {"diagnosis": 3, "monitor and recovery": 1, "migrations or psql": 1}},
+    "max_connections": {"type": "int", "default": 0},
+    "open_warning": {"type": "float", "default": 80},
+    "open_critical": {"type": "float", "default": 95},
+    "idle_warning": {"type": "float", "default": 60},
+    "idle_critical": {"type": "float", "default": 600},
+    "waiting_warning": {"type": "float", "default": 5},
+    "waiting_critical": {"type": "float", "default": 60},
+    "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
+}
+
+
+class InputError(Exception):
+    """An option that can't be used; the message says which and what would be right."""
+
+
+def limits_of(params: dict[str, Any]) -> BudgetLimits:
+    """Raises InputError."""
+    pairs = {}
+    for name in ("open", "idle", "waiting"):
+        try:
+            pairs[name] = Thresholds(params[f"{name}_warning"], params[f"{name}_critical"])
+        except ThresholdError as error:
+            raise InputError(f"{name}_warning and {name}_critical: {error}") from error
+    return BudgetLimits(**pairs)
+
+
+def others_of(params: dict[str, Any]) -> dict[str, int]:
+    """Raises InputError."""
+    for name, value in params["others"].items():
+        if not str(value).isdecimal():
+            raise InputError(f"others.{name} = {value}: must be a number of connections, 0 or more")
+    return {name: int(value) for name, value in params["others"].items()}
+
+
+def check(params: dict[str, Any]) -> dict[str, Any]:
+    """Read and judge; the module's result."""
+    limits, others = limits_of(params), others_of(params)
+    for each in params["services"]:
+        for name in ("instances", "pool_max", "hosts", "overlap"):
+            if each[name] < 1:
+                raise InputError(f"services: {name} of {each['name']} is {each[name]}, must be 1 or more")
+    with session(Login.of(params, "connection_budget")) as client:
+        found = read_connections(client)
+    if params["max_connections"]:
+        limits_then = dataclasses.replace(found.limits, max_connections=params["max_connections"])
+        found = dataclasses.replace(found, limits=limits_then)
+    findings = judge_connections(found, [consumer_of(each) for each in params["services"]], others, limits)
+    return {
+        "status": worst_of(findings),
+        "findings": [finding.as_dict() for finding in findings],
+        "limits": {**dataclasses.asdict(found.limits), "available": found.limits.available},
+        "open": counts(found.sessions),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    try:
+        result = check(module.params)
+    except (InputError, PgError, MissingDriverError) as error:
+        module.fail_json(msg=str(error))
+    if fails(result["status"], module.params["fail_on"]):
+        worst = [finding["message"] for finding in result["findings"] if finding["status"] == result["status"]]
+        module.fail_json(msg="; ".join(worst), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgresql_slow_queries
+short_description: Name a database's slowest statements, N+1 queries and missing indexes
+description:
+  - Reads C(pg_stat_statements) of one database. Reports the first statements by mean time, total time or calls, with
+    rows per call, cache hits, temporary files and WAL; names statements that look like one query for each row of a list
+    (N+1), and large tables that are read as a whole again and again.
+  - With O(state_file) the figures are those since an earlier call, not since the counters were reset. A reset, a
+    restart and counters that began anew are noticed and said.
+  - Statements are shown without literals and comments. Only reads from the server.
+  - When C(pg_stat_statements) can't be used, the module fails and says which piece is missing.
+version_added: 0.1.0
+author:
+  - workbot.stability contributors (@workbot)
+extends_documentation_fragment:
+  - workbot.stability.postgresql
+attributes:
+  check_mode:
+    description: Reads the same in check mode, and leaves O(state_file) as it is.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+options:
+  roles:
+    description:
+      - Only the statements of these roles. Without any, those of all roles.
+      - Those of other roles are hidden unless the one that asks is a member of C(pg_read_all_stats).
+    type: list
+    elements: str
+    default: []
+  order:
+    description: What the statements are ordered by.
+    type: str
+    choices: [mean, total, calls]
+    default: mean
+  count:
+    description: How many statements are reported.
+    type: int
+    default: 10
+  state_file:
+    description:
+      - File on the host, of the user that the module runs as, that keeps the earlier figures. Its directory must exist.
+      - Without it the window begins at the last reset of the counters.
+    type: path
+  window:
+    description:
+      - Seconds that a window has at least. Figures in O(state_file) that are as old as that are replaced by those of
+        this call; the ones before are kept for the calls that follow soon.
+    type: int
+    default: 600
+  mean_warning:
+    description: Mean time of a statement, in ms, that is a warning.
+    type: float
+    default: 500
+  mean_critical:
+    description: Mean time of a statement, in ms, that is critical.
+    type: float
+    default: 5000
+  n_plus_one_calls:
+    description: Calls from which on a look-up of few rows may be an N+1.
+    type: int
+    default: 100
+  table_rows:
+    description: Rows from which on a table is too large to be read as a whole.
+    type: int
+    default: 10000
+  fail_on:
+    description: The status from which on the task fails.
+    type: str
+    choices: [critical, warning, never]
+    default: never
+"""
+
+EXAMPLES = r"""
+- name: Name the ten slowest statements of the service since the last hour
+  workbot.stability.postgresql_slow_queries:
+    login_db: workbot
+    roles: [workbot]
+    state_file: /var/lib/workbot-diagnose/statements.json
+    window: 3600
+  become: true
+  become_user: postgres
+  register: slow
+
+- name: Fail when a statement takes more than 100 ms on average
+  workbot.stability.postgresql_slow_queries:
+    login_host: db.example.com
+    login_user: workbot_diagnosis
+    login_password: "{{ vault_diagnosis_password }}"
+    login_db: workbot
+    mean_warning: 50
+    mean_critical: 100
+    fail_on: critical
+"""
+
+RETURN = r"""
+status:
+  description: The worst of the findings, V(ok), V(warning) or V(critical).
+  returned: always
+  type: str
+  sample: warning
+findings:
+  description: What was judged.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    check:
+      description: Name of the check, with the statement's id or the table it is about.
+      type: str
+      sample: statements.n_plus_one.5612904811387245107
+    status:
+      description: V(ok), V(warning) or V(critical).
+      type: str
+      sample: warning
+    value:
+      description: The reading.
+      type: raw
+      sample: 200
+    threshold:
+      description: The threshold that was reached, or the first that would be.
+      type: raw
+      sample: 100
+    unit:
+      description: Unit of both.
+      type: str
+      sample: calls
+    message:
+      description: What was found and what to do.
+      type: str
+statements:
+  description: The first statements in the chosen order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The server's C(queryid).
+      type: str
+    role:
+      description: Whose statement it is.
+      type: str
+    query:
+      description: The beginning of the statement, without literals.
+      type: str
+    calls:
+      description: How often it ran.
+      type: int
+    total_ms:
+      description: Its time in ms, all calls together.
+      type: float
+    mean_ms:
+      description: Its time in ms, a call.
+      type: float
+    rows:
+      description: Rows it gave or changed, all calls together.
+      type: int
+    rows_per_call:
+      description: Rows it gave or changed, a call.
+      type: float
+    cache_hit_percent:
+      description: Part of its blocks that were in the server's cache; null when it read none.
+      type: float
+    temp_mb:
+      description: What it wrote to and read from temporary files, in MB.
+      type: float
+    wal_mb:
+      description: What it wrote to the write-ahead log, in MB.
+      type: float
+window:
+  description: What the figures are of.
+  returned: success
+  type: dict
+  contains:
+    since:
+      description: Its begin, in seconds since the epoch by the server's clock.
+      type: float
+    seconds:
+      description: Its length.
+      type: float
+    kinds:
+      description: How many kinds of statements ran in it.
+      type: int
+    notes:
+      description: What must be known about the figures, such as a reset of the counters.
+      type: list
+      elements: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._findings import FAIL_ON, ThresholdError, Thresholds, fails, worst_of
+from ..module_utils._pg_client import CONNECTION_OPTIONS, Login, MissingDriverError, PgError, session
+from ..module_utils._pg_slow import ORDERS, SlowLimits, figures, judge, top
+from ..module_utils._pg_statements import StatementsError, read
+from ..module_utils._pg_window import Window, baseline, replace, snapshot_of, window
+
+SPEC = {
+    **CONNECTION_OPTIONS,
+    "roles": {"type": "list", "elements": "str", "default": []},
+    "order": {"type": "str", "choices": list(ORDERS), "default": "mean"},
+    "count": {"type": "int", "default": 10},
+    "state_file": {"type": "path"},
+    "window": {"type": "int", "default": 600},
+    "mean_warning": {"type": "float", "default": 500},
+    "mean_critical": {"type": "float", "default": 5000},
+    "n_plus_one_calls": {"type": "int", "default": 100},
+    "table_rows": {"type": "int", "default": 10000},
+    "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "never"},
+}
+
+
+def measure(params: dict[str, Any], *, keep: bool) -> Window:
+    """Read the statistics and compare them with the kept ones, which are replaced when they are old enough."""
+    with session(Login.of(params, "slow_queries")) as client:
+        reading = read(client, params["roles"])
+    if not params["state_file"]:
+        return window(reading, None)
+    path = Path(params["state_file"])
+    before, due = baseline(path, reading.source.now, params["window"])
+    if keep and due:
+        replace(path, snapshot_of(reading))
+    return window(reading, before)
+
+
+def check(params: dict[str, Any], *, keep: bool) -> dict[str, Any]:
+    """Read and judge; the module's result."""
+    mean = Thresholds(params["mean_warning"], params["mean_critical"])
+    found = measure(params, keep=keep)
+    first = top(found, params["order"], params["count"])
+    slowest = top(found, "mean", params["count"])
+    limits = SlowLimits(mean, calls=params["n_plus_one_calls"], table_rows=params["table_rows"])
+    findings = judge(found, slowest, limits)
+    return {
+        "status": worst_of(findings),
+        "findings": [finding.as_dict() for finding in findings],
+        "statements": [figures(statement) for statement in first],
+        "window": {
+            "since": round(found.since, 3),
+            "seconds": round(found.seconds, 3),
+            "kinds": len(found.statements),
+            "notes": list(found.notes),
+        },
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    for name in ("count", "n_plus_one_calls", "table_rows"):
+        if module.params[name] < 1:
+            module.fail_json(msg=f"{name} = {module.params[name]}: must be 1 or more")
+    try:
+        result = check(module.params, keep=not module.check_mode)
+    except ThresholdError as error:
+        module.fail_json(msg=f"mean_warning and mean_critical: {error}")
+    except (StatementsError, PgError, MissingDriverError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"state_file = {module.params['state_file']}: {error.strerror}")
+    if fails(result["status"], module.params["fail_on"]):
+        worst = [finding["message"] for finding in result["findings"] if finding["status"] == result["status"]]
+        module.fail_json(msg="; ".join(worst), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
