@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -110,5 +111,10 @@ def test_a_restart_that_is_not_allowed_stops_the_run(host: Host) -> None:
         assert host.check_output(POSTMASTER) == postmaster
         assert sql(host, "SHOW work_mem") == "9MB", "what is given wins over the plan, and needs no restart"
     finally:
-        host.check_output(f"printf '%%s\n' %s > $(ls {SETTINGS})", before)
-        sql(host, "SELECT pg_reload_conf()")
+        # The server goes on to report a change that waits, until the file has once had the value that is in force.
+        senders = sql(host, "SHOW max_wal_senders")
+        for content in (f"{before}\nmax_wal_senders = {senders}", before):
+            host.check_output(f"printf '%%s\\n' %s > $(ls {SETTINGS})", content)
+            sql(host, "SELECT pg_reload_conf()")
+            time.sleep(0.5)
+    assert sql(host, "SELECT count(*) FROM pg_settings WHERE pending_restart") == "0"
