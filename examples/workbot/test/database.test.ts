@@ -30,7 +30,7 @@ suite('with PostgreSQL', { skip }, () => {
     }
   });
   after(async () => {
-    await admin.query(`DROP SCHEMA ${schema} CASCADE`);
+    await admin.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
     await admin.end();
   });
 
