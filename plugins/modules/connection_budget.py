@@ -14,7 +14,7 @@ description:
   - Reports what is open now by role, database, application and state, sessions that hold a transaction open without a
     statement, and sessions that wait for another's lock.
   - Only reads.
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - workbot.stability contributors (@workbot)
 extends_documentation_fragment:
