@@ -41,6 +41,7 @@ CHECKS: dict[str, Check] = {
     "pool": database.check_pool,
     "connections": database.check_connections,
     "statements": database.check_statements,
+    "indexes": database.check_indexes,
 }
 EXIT = {OK: 0, WARNING: 1, CRITICAL: 2}
 _COLOURS = {OK: "32", WARNING: "33", CRITICAL: "31"}

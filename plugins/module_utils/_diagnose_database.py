@@ -2,7 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the diagnosis says about the database: does it answer, who is connected, which statements are slow.
+"""What the diagnosis says about the database: does it answer, who is connected, which statements are slow, and which
+indexes help nobody.
 
 The service's own account shows that the service can use its database. The rest is asked as the diagnosis role, which
 may read all statistics and nothing else; where it can't log in, the service's account shows what it may see.
@@ -22,6 +23,7 @@ from ._dotenv import parse
 from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds
 from ._pg_budget import BudgetLimits, consumer_of, judge_connections
 from ._pg_client import Login, MissingDriverError, PgClient, PgError, session
+from ._pg_index_info import read_info
 from ._pg_sessions import read_connections
 from ._pg_slow import SlowLimits, judge, over, top
 from ._pg_statements import StatementsError, read
@@ -30,6 +32,8 @@ from ._pg_window import baseline, replace, snapshot_of, window
 _APPLICATION = "diagnose"
 _CONNECT_TIMEOUT = 2
 _STATEMENT_TIMEOUT_MS = 2000
+# Statistics that are younger do not tell which indexes are needed: a job may run once a week.
+_FEWEST_DAYS = 7
 # Phrases of libpq and the server, and what they mean.
 _REASONS = (
     ("connection refused", "no server listens there; start it"),
@@ -169,6 +173,41 @@ def check_statements(context: Context) -> list[Finding]:
     if found.notes:
         findings.append(Finding("statements.window", OK, f"{over(found)}; {'; '.join(found.notes)}"))
     return findings + judge(found, slowest, limits)
+
+
+def check_indexes(context: Context) -> list[Finding]:
+    """INVALID indexes, those that are there twice, and those that no query has used."""
+    section = context.section("database")
+    if not section["enabled"]:
+        return []
+    try:
+        with _diagnosis(section) as (client, _notes):
+            try:
+                # reading a definition waits for who has locked the table, as in a migration
+                client.execute("SET lock_timeout = '500ms'")
+                info = read_info(client, [], _FEWEST_DAYS)
+            except PgError as error:
+                if error.lost:
+                    raise
+                return [Finding("indexes", OK, f"the indexes can't be read now: {error}")]
+    except _UnknownError as error:
+        return [_named(error.finding, "indexes")]
+    return judge_indexes(info)
+
+
+def judge_indexes(info: Mapping[str, Any]) -> list[Finding]:
+    """From what postgresql_index_info tells. Only an INVALID index that nobody builds any more is a warning."""
+    count = len(info["indexes"])
+    left = [index for index in info["invalid"] if not index["sessions"]]
+    parts = [f"{count} indexes, {len(left)} INVALID"]
+    parts += [f"the same twice: {', '.join(group['indexes'])}" for group in info["duplicates"]]
+    if unused := [index["index"] for index in info["unused"]]:
+        parts.append(f"never used in {info['statistics']['days']:.0f} days: {', '.join(unused)}")
+    if not left:
+        return [Finding("indexes", OK, "; ".join(parts), 0, 1, "indexes")]
+    names = "; ".join(f"{index['index']} of {index['table']} ({index['origin']})" for index in left)
+    advice = "Every write pays for them and no query uses them: apply the playbook, or drop them"
+    return [Finding("indexes", WARNING, f"{'; '.join(parts)}: {names}. {advice}.", len(left), 1, "indexes")]
 
 
 def _named(finding: Finding, check: str) -> Finding:

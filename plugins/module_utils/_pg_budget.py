@@ -163,4 +163,4 @@ def _idle_text(session: Session) -> str:
 
 def _waiting_text(session: Session) -> str:
     blockers = ", ".join(map(str, session.blockers))
-    return f"{_who(session)} waits for a lock that process {blockers} holds"
+    return f"{_who(session)} waits for a lock that process {blockers} holds ({session.seconds:.0f} s)"

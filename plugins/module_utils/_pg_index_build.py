@@ -51,6 +51,7 @@ class Work:
     watcher: Watcher
     limits: Limits
     statements: list[str] = field(default_factory=list)
+    began: float = 0
 
     def carry_out(self, plan: Plan) -> None:
         """Raises IndexFailedError."""
@@ -63,6 +64,7 @@ class Work:
 
     def _step(self, plan: Plan, step: Step) -> None:
         self.watcher.forget()
+        self.began = time.monotonic()
         if step.kind == "swap":
             self._swap(plan, step)
             return
@@ -104,15 +106,8 @@ class Work:
                 return
 
     def _failed(self, plan: Plan, step: Step, error: PgError) -> IndexFailedError:
-        limits = {
-            "swap": f"lock_timeout ({self.limits.lock:g} s, {self.limits.retries + 1} times)",
-            "build": f"build_timeout ({self.limits.build:g} s)",
-        }
-        limit = limits["swap" if step.kind == "swap" else "build"]
-        struck = step.kind == "swap" or not _by_hand(error)
-        reason = explain(
-            error, blockers=self.watcher.blockers, progress=self.watcher.progress, limit=limit if struck else ""
-        )
+        limit = struck(step.kind, error, time.monotonic() - self.began, self.limits)
+        reason = explain(error, blockers=self.watcher.blockers, progress=self.watcher.progress, limit=limit)
         doing = {"build": "building it", "swap": "giving it its name", "drop": f"dropping {step.index}"}[step.kind]
         left = self._clean(plan, error) if step.kind != "drop" else self._not_dropped(plan, step)
         return IndexFailedError(f"{plan.declared.label}: {doing} failed: {reason} {left}", error.lost)
@@ -150,8 +145,14 @@ class Work:
             yield client
 
 
-def _by_hand(error: PgError) -> bool:
-    return "user request" in str(error)
+def struck(kind: str, error: PgError, seconds: float, limits: Limits) -> str:
+    """The time limit that ended a step of this kind, if one did. That somebody cancelled the step instead, the server
+    says in its own language only."""
+    if error.sqlstate == LOCK_NOT_AVAILABLE:
+        return f"lock_timeout ({limits.lock:g} s, {limits.retries + 1} times)"
+    if kind == "swap" or not limits.build or seconds < limits.build:
+        return ""
+    return f"build_timeout ({limits.build:g} s)"
 
 
 @contextlib.contextmanager

@@ -32,15 +32,16 @@ _ADVICE = {
 
 def explain(error: PgError, *, blockers: Sequence[Row] = (), progress: str = "", limit: str = "") -> str:
     """One paragraph. `limit` is the time limit that struck, if one did: which one, and how long."""
-    text = str(error)
+    text = str(error).rstrip(".")
     if error.lost:
         return f"the server ended the session, or cannot be reached any more: {text}." + (
             f" It was at: {progress}." if progress else ""
         )
     if error.sqlstate == _UNIQUE:
-        return f"rows are equal that must not be: {error.detail or text} Remove or change all but one of them."
+        which = (error.detail or text).rstrip(".")
+        return f"rows are equal that must not be: {which}. Remove or change all but one of them."
     if error.sqlstate == LOCK_NOT_AVAILABLE:
-        return f"a lock was not to be had within {limit or 'lock_timeout'}: {_held(blockers)}"
+        return f"a lock was not to be had within {limit or 'lock_timeout'}. {_held(blockers)}"
     if error.sqlstate == _CANCELLED and limit:
         return (
             f"it took longer than {limit}"
@@ -55,5 +56,5 @@ def explain(error: PgError, *, blockers: Sequence[Row] = (), progress: str = "",
 
 def _held(blockers: Sequence[Row]) -> str:
     if not blockers:
-        return "whoever held it has not been seen."
-    return f"it waited for {described(blockers)}, whose transaction must end first."
+        return "Whoever held it has not been seen."
+    return f"It waited for {described(blockers)}, whose transaction must end first."

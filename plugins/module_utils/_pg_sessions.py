@@ -28,12 +28,16 @@ UNION ALL SELECT 'database ' || datname, datconnlimit FROM pg_database WHERE dat
 _SESSIONS = """
 SELECT pid, coalesce(usename, '') AS role, coalesce(datname, '') AS database,
        coalesce(application_name, '') AS application, coalesce(state, '') AS state,
-       CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END AS blockers,
-       coalesce(extract(epoch FROM clock_timestamp() - state_change)::float8, 0) AS seconds
-FROM pg_stat_activity
+       CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{{}}' END AS blockers,
+       coalesce(extract(epoch FROM clock_timestamp() - CASE WHEN wait_event_type = 'Lock' THEN {waiting_since}
+                                                       ELSE state_change END)::float8, 0) AS seconds
+FROM pg_stat_activity a
 WHERE pid <> pg_backend_pid()
   AND (backend_type = 'client backend' OR (backend_type IS NULL AND usename IS NOT NULL))
 """
+# The statement may have run for long before it came to wait. The server writes the time a moment after the wait began.
+_WAITING_SINCE = "(SELECT min(l.waitstart) FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted)"
+_WAITSTART_SINCE = 140000
 _HIDDEN_STATE = "hidden"
 
 
@@ -64,7 +68,7 @@ class Session:
     blockers: tuple[int, ...]
     """The processes that hold the lock this one waits for."""
     seconds: float
-    """In this state since."""
+    """In this state, or waiting for this lock, since."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +88,8 @@ def read_connections(client: PgClient) -> Connections:
     row = client.one(_LIMITS)
     limits = Limits(int(row["max_connections"]), int(row["superuser_reserved"]), int(row["reserved"]))
     own = {str(each["name"]): int(each["most"]) for each in client.query(_OWN_LIMITS)}
-    sessions = tuple(_session(each) for each in client.query(_SESSIONS))
+    waiting_since = _WAITING_SINCE if client.version >= _WAITSTART_SINCE else "state_change"
+    sessions = tuple(_session(each) for each in client.query(_SESSIONS.format(waiting_since=waiting_since)))
     return Connections(limits, own, sessions, bool(row["reads_all"]), str(row["asker"]))
 
 

@@ -22,8 +22,9 @@ _MB_KB = 1024
 _FEWEST_CALLS_A_ROW = 0.5
 _MOST_CALLS_A_ROW = 1.1
 _FEWEST_LOOKUPS_A_LIST = 5
-# Without such a list in sight it must be this much more than a list's.
+# Without such a list in sight it must be this much more than a list's, and no JOIN, which reads all rows at once.
 _ALONE = 10
+_JOIN = re.compile(r"\bJOIN\b", re.IGNORECASE)
 _LOOKUP = re.compile(r"SELECT\b.*\bFROM\b.*\bWHERE\b.*\$\d", re.IGNORECASE)
 _SELECT = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 # So many scans in a window are a habit, and so many of the table's rows read by each are no LIMIT.
@@ -131,7 +132,8 @@ def suspects(window: Window, limits: SlowLimits) -> list[tuple[Statement, Findin
         if not _is_lookup(statement, window, limits):
             continue
         parent = _list_of(statement, window)
-        if parent or statement.counters.calls >= limits.calls * _ALONE:
+        alone = statement.counters.calls >= limits.calls * _ALONE and not _JOIN.search(statement.query)
+        if parent or alone:
             found.append((statement, _suspect(statement, parent, window, limits)))
     return sorted(found, key=lambda pair: -pair[0].counters.calls)
 

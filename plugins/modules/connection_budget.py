@@ -14,7 +14,7 @@ description:
   - Reports what is open now by role, database, application and state, sessions that hold a transaction open without a
     statement, and sessions that wait for another's lock.
   - Only reads.
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - workbot.stability contributors (@workbot)
 extends_documentation_fragment:
@@ -158,6 +158,10 @@ limits:
   description: The server's C(max_connections), C(superuser_reserved), C(reserved), and what is C(available).
   returned: success
   type: dict
+missing_driver:
+  description: V(true) where the host has neither psycopg nor psycopg2, and nobody was asked.
+  returned: when the driver is missing
+  type: bool
 open:
   description: The open connections.
   returned: success
@@ -263,7 +267,9 @@ def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
         result = check(module.params)
-    except (InputError, PgError, MissingDriverError) as error:
+    except MissingDriverError as error:
+        module.fail_json(msg=str(error), missing_driver=True)
+    except (InputError, PgError) as error:
         module.fail_json(msg=str(error))
     if fails(result["status"], module.params["fail_on"]):
         worst = [finding["message"] for finding in result["findings"] if finding["status"] == result["status"]]

@@ -16,7 +16,7 @@ description:
     restart and counters that began anew are noticed and said.
   - Statements are shown without literals and comments. Only reads from the server.
   - When C(pg_stat_statements) can't be used, the module fails and says which piece is missing.
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - workbot.stability contributors (@workbot)
 extends_documentation_fragment:

@@ -76,6 +76,15 @@ def test_more_than_the_server_really_allows_is_refused(host: Host, variables: di
     assert host.run("id ledger").rc != 0
 
 
+def test_a_server_that_does_not_let_the_run_in_is_refused(host: Host, variables: dict[str, Any]) -> None:
+    run = wait(playbook("workbot.stability.site", {**variables, "postgresql_admin_password": "molecule-another-one"}))
+    assert run.code != 0
+    assert f":{PORT} can't be asked as admin" in run.output
+    assert 'password authentication failed for user "admin"' in run.output
+    assert not run.changed, run.output
+    assert host.run("id ledger").rc != 0
+
+
 def test_each_missing_piece_is_named(host: Host, server: str) -> None:
     version = host.check_output("ls /etc/postgresql").strip()
     refused = ask(server)

@@ -88,3 +88,23 @@ def test_a_drivers_message_is_explained_and_never_quoted(text: str, expected: st
 @given(st.text(max_size=60))
 def test_an_odd_url_does_not_break_the_check(text: str) -> None:
     assert database.where(f"postgresql://{text}").startswith(("database ", "the database"))
+
+
+def info(*invalid: dict[str, Any], **more: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {"indexes": [{}, {}], "duplicates": [], "unused": [], "statistics": {"days": 9.2}}
+    return {**usual, "invalid": list(invalid), **more}
+
+
+LEFT = {"index": '"s"."i"', "table": "s.t", "origin": "unknown", "sessions": []}
+
+
+def test_an_invalid_index_that_nobody_builds_is_told() -> None:
+    [finding] = database.judge_indexes(info(LEFT, {**LEFT, "sessions": [7]}))
+    assert (finding.status, finding.value) == (WARNING, 1)
+    assert '2 indexes, 1 INVALID: "s"."i" of s.t (unknown). ' in finding.message
+
+
+def test_an_index_that_is_not_needed_is_told_and_no_warning() -> None:
+    [finding] = database.judge_indexes(info(duplicates=[{"indexes": ["a", "b"]}], unused=[{"index": "c"}]))
+    assert finding.status == OK
+    assert finding.message == "2 indexes, 0 INVALID; the same twice: a, b; never used in 9 days: c"

@@ -129,7 +129,7 @@ def test_open_transactions_are_named(seconds: float, status: str) -> None:
 def test_waiting_sessions_and_who_holds_them_up_are_named(seconds: float, status: str) -> None:
     finding = by_check(server(session(blockers=(12, 13), seconds=seconds), session()))["connections.waiting"]
     assert finding.status == status
-    assert "waits for a lock that process 12, 13 holds" in finding.message
+    assert f"waits for a lock that process 12, 13 holds ({seconds} s)" in finding.message
 
 
 def test_open_connections_are_counted_by_state_and_application() -> None:

@@ -158,6 +158,7 @@ def test_the_look_up_of_a_loop_is_a_suspect_and_its_list_is_named() -> None:
     [
         [statement(JOIN, 200, 4000, 40.0)],
         [statement(JOIN, 200, 200, 4.0)],  # one row each: as many calls as requests, and no list
+        [statement(JOIN, 20000, 20000, 400.0)],  # however often it is asked
         [statement(LIST, 1, 200), statement(LOOKUP, 99, 99, 1.0)],
         [statement(LIST, 1, 200, 0.1), statement(LOOKUP, 200, 2000, 1.0)],
         [statement(LIST, 1, 200), statement(LOOKUP, 200, 200, 2000.0)],

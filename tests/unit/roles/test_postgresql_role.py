@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROOT = Path(__file__).parents[3]
+
+
+def load(path: str) -> Any:
+    return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+
+
+VARIABLES = load("roles/postgresql/vars/main.yml")
+
+
+def rendered(name: str, **variables: Any) -> Any:
+    return Templar(DataLoader(), variables=variables).template(trust_as_template(VARIABLES[name]))
+
+
+def test_a_deployment_weighs_the_connections_before_its_roles() -> None:
+    imported = [task.get("ansible.builtin.import_role", {}) for task in load("playbooks/deploy.yml")[0]["pre_tasks"]]
+    assert imported[-1] == {"name": "workbot.stability.postgresql", "tasks_from": "budget.yml"}
+
+
+@pytest.mark.parametrize(("local", "turns"), [(True, 0), (False, 1)])
+def test_hosts_that_share_a_server_take_turns(local: bool, turns: int) -> None:
+    assert rendered("__postgresql_turns", __postgresql_is_local=local) == turns
+    for name in ("database", "schema"):
+        [block] = [task for task in load(f"roles/postgresql/tasks/{name}.yml") if "block" in task]
+        assert block["throttle"] == "{{ __postgresql_turns }}"
+
+
+def test_the_guard_of_the_schema_names_the_table_whatever_is_in_its_name() -> None:
+    guard = rendered("__postgresql_schema_guard", postgresql_schema={"creates": "it's"})
+    assert "to_regclass('it''s') IS NOT NULL" in guard
+    [apply] = [
+        task
+        for block in load("roles/postgresql/tasks/schema.yml")
+        for task in block["block"]
+        if task["name"] == "Apply the schema"
+    ]
+    [told] = [part for part in guard.split("'") if "by now" in part]
+    assert f"'{told}' not in" in apply["failed_when"]
+
+
+def test_other_superusers_count_among_those_who_log_in() -> None:
+    assert "rolsuper" not in VARIABLES["__postgresql_foreign_query"]
