@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role nginx's templates say for some variables; whether Nginx does so is the scenario's matter."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.plugins.filter.core import comment, regex_escape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATES = Path(__file__).parents[3] / "roles/nginx/templates"
+# A row of a map by regular expression: `"~*pattern" value;`, where the star stands for upper and lower case alike.
+ROW = re.compile(r'^ +"~(?P<star>\*?)(?P<pattern>.+)" (?P<value>\S+);$', re.MULTILINE)
+VARIABLES: dict[str, Any] = {
+    "ansible_managed": "Ansible managed",
+    "service_name": "shop",
+    "service_health_path": "/api/health",
+    "nginx_health_path": "/health",
+    "nginx_rate_limit_allow": [],
+    "__nginx_id": "shop",
+    "__nginx_directory": "services/shop",
+    "__nginx_zone_size": "4m",
+    "__nginx_limits_websockets": False,
+    "__nginx_unlimited_paths": ["/health", "/api/health", "/api/live/"],
+}
+
+
+def render(name: str, **variables: Any) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters.update({"comment": comment, "regex_escape": regex_escape})
+    return environment.get_template(f"{name}.j2").render({**VARIABLES, **variables})
+
+
+def limited(request: str, **limit: Any) -> bool:
+    """Whether such a request, `METHOD /path`, counts for the limit."""
+    text = render("limits.conf", nginx_rate_limits=[{"name": "some", "requests": 10, "window": 10, **limit}])
+    _before, _head, rows = text.partition('map "$request_method $uri" $shop_limit_some {')
+    for row in ROW.finditer(rows):
+        # What is \z in nginx's regular expressions is \Z in Python's.
+        if re.search(row["pattern"].replace(r"\z", r"\Z"), request, re.IGNORECASE if row["star"] else 0):
+            return row["value"] == "$shop_limited_client"
+    return False
+
+
+@pytest.mark.parametrize("request_line", ["POST /login", "POST /LOGIN", "POST /login/"])
+def test_a_path_is_limited_however_routers_let_it_be_written(request_line: str) -> None:
+    assert limited(request_line, paths=["/login"], methods=["POST"])
+
+
+@pytest.mark.parametrize("request_line", ["GET /login", "POST /login/x", "POST /logins", "POST /x/login"])
+def test_another_path_or_method_is_not(request_line: str) -> None:
+    assert not limited(request_line, paths=["/login"], methods=["POST"])
+
+
+@pytest.mark.parametrize("request_line", ["GET /api/things", "GET /api/health\n", "GET /api/health/x", "GET /api/live"])
+def test_what_only_resembles_an_unlimited_path_is_limited(request_line: str) -> None:
+    assert limited(request_line, paths=["/api/"])
+
+
+@pytest.mark.parametrize("request_line", ["GET /api/health", "GET /api/live/a", "GET /page"])
+def test_unlimited_paths_are_not_limited(request_line: str) -> None:
+    assert not limited(request_line, paths=["/api/"])
