@@ -67,3 +67,16 @@ def test_what_only_resembles_an_unlimited_path_is_limited(request_line: str) -> 
 @pytest.mark.parametrize("request_line", ["GET /api/health", "GET /api/live/a", "GET /page"])
 def test_unlimited_paths_are_not_limited(request_line: str) -> None:
     assert not limited(request_line, paths=["/api/"])
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_server_for_unknown_hosts_tells_no_version(tls: bool) -> None:
+    ciphers: list[str] = []
+    text = render(
+        "unknown-hosts.conf",
+        listen=80,
+        tls=tls,
+        nginx_tls_profile="modern",
+        __nginx_intermediate_ciphers=ciphers,
+    )
+    assert "    server_tokens off;\n" in text
