@@ -80,3 +80,27 @@ def test_the_server_for_unknown_hosts_tells_no_version(tls: bool) -> None:
         __nginx_intermediate_ciphers=ciphers,
     )
     assert "    server_tokens off;\n" in text
+
+
+def test_the_question_for_health_has_neither_a_body_nor_its_length() -> None:
+    """Else the service would take the next request on the connection, another client's, for the body."""
+    text = render(
+        "server.conf",
+        nginx_trusted_proxies=[],
+        nginx_upstream_servers=[],
+        nginx_rate_limits=[],
+        nginx_snippets={"server": ""},
+        nginx_body_limit="10M",
+        nginx_connect_timeout="60s",
+        nginx_send_timeout="60s",
+        nginx_read_timeout="60s",
+        __nginx_headers=[],
+        __nginx_retry_after={"429": 1, "error": 5},
+        __nginx_error_words={"429": "", "error": ""},
+        __nginx_error_html={"429": "", "error": ""},
+    )
+    location = text.partition("location = /.shop-health {")[2].partition("}")[0]
+    assert "    proxy_pass_request_body off;\n" in location
+    assert '    proxy_set_header Content-Length "";\n' in location
+    # A location with one proxy_set_header of its own has none of the server's.
+    assert "    include services/shop/proxy.conf;\n" in location
