@@ -34,6 +34,8 @@ class Certificate:
     key: str
     names: Sequence[str] = ()
     valid_days_left: float = 0
+    made_by_play: bool = False
+    """Whether an earlier task makes the files, which check mode only predicts."""
 
 
 def check_certificate(wanted: Certificate, certificate: Path, key: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._nginx import Request, Result, _change, apply
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_certificate import Certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import (
     Change,
     Entry,
@@ -30,13 +31,41 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging i
 @pytest.fixture
 def bare(tmp_path: Path) -> Layout:
     """A host without nginx."""
-    return Layout(config=tmp_path / "etc", binary=tmp_path / "none", lock=tmp_path / "lock", state=tmp_path / "state")
+    return Layout(
+        config=tmp_path / "etc",
+        logs=tmp_path / "logs",
+        binary=tmp_path / "none",
+        scratch=tmp_path / "scratch",
+        lock=tmp_path / "lock",
+        state=tmp_path / "state",
+    )
 
 
 def test_check_mode_predicts_without_nginx(bare: Layout) -> None:
     result = apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
     assert [change.path for change in result.changes] == ["conf.d/a.conf"]
     assert result.changed()
+
+
+@pytest.mark.parametrize("made_by_play", [True, False])
+def test_check_mode_predicts_with_a_certificate_that_is_not_made_yet(
+    bare: Layout, monkeypatch: pytest.MonkeyPatch, made_by_play: bool
+) -> None:
+    monkeypatch.setattr(Service, "master", lambda _self: 1)
+    for directory in (bare.config, bare.logs):
+        directory.mkdir()
+    bare.binary.touch()
+    certificate = Certificate("shop/a.crt", "shop/a.key", made_by_play=made_by_play)
+    request = Request("shop", files={"conf.d/a.conf": Entry(b"a")}, certificates=[certificate])
+    if made_by_play:
+        result = apply(request, bare, check=True)
+        assert [change.path for change in result.changes] == ["conf.d/a.conf"]
+        assert result.reloaded
+        for path in (certificate.certificate, certificate.key):
+            (bare.config / path).parent.mkdir(exist_ok=True)
+            (bare.config / path).touch()
+    with pytest.raises(NginxError, match=r"certificates: shop/a\.crt (cannot be read|holds no certificate)"):
+        apply(request, bare, check=True)
 
 
 def test_without_nginx_nothing_can_be_applied(bare: Layout) -> None:
