@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.plugins.filter.core import comment, regex_escape
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-TEMPLATES = Path(__file__).parents[3] / "roles/nginx/templates"
+ROLE = Path(__file__).parents[3] / "roles/nginx"
+DERIVED = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
 # A row of a map by regular expression: `"~*pattern" value;`, where the star stands for upper and lower case alike.
 ROW = re.compile(r'^ +"~(?P<star>\*?)(?P<pattern>.+)" (?P<value>\S+);$', re.MULTILINE)
 VARIABLES: dict[str, Any] = {
@@ -30,12 +32,19 @@ VARIABLES: dict[str, Any] = {
 }
 
 
-def render(name: str, **variables: Any) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+def environment() -> Environment:
+    found = Environment(
+        loader=FileSystemLoader(ROLE / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
     )
-    environment.filters.update({"comment": comment, "regex_escape": regex_escape})
-    return environment.get_template(f"{name}.j2").render({**VARIABLES, **variables})
+    found.filters.update({"comment": comment, "regex_escape": regex_escape})
+    return found
+
+
+def render(name: str, **variables: Any) -> str:
+    return environment().get_template(f"{name}.j2").render({**VARIABLES, **variables})
 
 
 def limited(request: str, **limit: Any) -> bool:
@@ -104,3 +113,18 @@ def test_the_question_for_health_has_neither_a_body_nor_its_length() -> None:
     assert '    proxy_set_header Content-Length "";\n' in location
     # A location with one proxy_set_header of its own has none of the server's.
     assert "    include services/shop/proxy.conf;\n" in location
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        (["_"], ""),
+        (["b.test", "a.test", "c.test"], "b.test"),
+        (["_", "b.test", "a.test"], "b.test"),
+        (["*.test"], "www.test"),
+    ],
+)
+def test_the_name_for_questions_is_the_same_in_every_run(names: list[str], first: str) -> None:
+    others = environment().compile_expression(DERIVED["__nginx_names"].strip("{} "))(nginx_server_names=names)
+    question = environment().from_string(DERIVED["nginx_health_host_name"])
+    assert question.render(__nginx_names=others) == first
