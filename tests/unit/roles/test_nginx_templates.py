@@ -30,6 +30,28 @@ VARIABLES: dict[str, Any] = {
     "__nginx_limits_websockets": False,
     "__nginx_unlimited_paths": ["/health", "/api/health", "/api/live/"],
 }
+SERVER: dict[str, Any] = {
+    "nginx_trusted_proxies": [],
+    "nginx_upstream_servers": [],
+    "nginx_rate_limits": [],
+    "nginx_body_limit": "10M",
+    "nginx_connect_timeout": "60s",
+    "nginx_send_timeout": "60s",
+    "nginx_read_timeout": "60s",
+    "__nginx_headers": [],
+    "__nginx_retry_after": {"429": 1, "error": 5},
+    "__nginx_error_words": {"429": "", "error": ""},
+    "__nginx_error_html": {"429": "", "error": ""},
+}
+SITE: dict[str, Any] = {
+    "nginx_port": 80,
+    "nginx_server_names": ["shop.test"],
+    "nginx_acme_webroot": "",
+    "nginx_tls_enabled": False,
+    "__nginx_default_server": "",
+    "__nginx_listen_on_ipv6": False,
+    "__nginx_redirects": False,
+}
 
 
 def environment() -> Environment:
@@ -93,21 +115,7 @@ def test_the_server_for_unknown_hosts_tells_no_version(tls: bool) -> None:
 
 def test_the_question_for_health_has_neither_a_body_nor_its_length() -> None:
     """Else the service would take the next request on the connection, another client's, for the body."""
-    text = render(
-        "server.conf",
-        nginx_trusted_proxies=[],
-        nginx_upstream_servers=[],
-        nginx_rate_limits=[],
-        nginx_snippets={"server": ""},
-        nginx_body_limit="10M",
-        nginx_connect_timeout="60s",
-        nginx_send_timeout="60s",
-        nginx_read_timeout="60s",
-        __nginx_headers=[],
-        __nginx_retry_after={"429": 1, "error": 5},
-        __nginx_error_words={"429": "", "error": ""},
-        __nginx_error_html={"429": "", "error": ""},
-    )
+    text = render("server.conf", nginx_snippets={"http": "", "server": ""}, **SERVER)
     location = text.partition("location = /.shop-health {")[2].partition("}")[0]
     assert "    proxy_pass_request_body off;\n" in location
     assert '    proxy_set_header Content-Length "";\n' in location
@@ -128,3 +136,12 @@ def test_the_name_for_questions_is_the_same_in_every_run(names: list[str], first
     others = environment().compile_expression(DERIVED["__nginx_names"].strip("{} "))(nginx_server_names=names)
     question = environment().from_string(DERIVED["nginx_health_host_name"])
     assert question.render(__nginx_names=others) == first
+
+
+@pytest.mark.parametrize("context", ["http", "server"])
+def test_a_snippet_alone_needs_no_other(context: str) -> None:
+    snippets = {context: "# mine"}
+    included = render("site.conf", nginx_snippets=snippets, **SITE) + render(
+        "server.conf", nginx_snippets=snippets, **SERVER
+    )
+    assert [name for name in ("http", "server") if f"snippet-{name}.conf" in included] == [context]
