@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.plugins.filter.core import comment, regex_escape
+from ansible.plugins.filter.core import comment, regex_escape, to_bool
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 ROLE = Path(__file__).parents[3] / "roles/nginx"
@@ -61,7 +61,7 @@ def environment() -> Environment:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters.update({"comment": comment, "regex_escape": regex_escape})
+    found.filters.update({"bool": to_bool, "comment": comment, "regex_escape": regex_escape})
     return found
 
 
@@ -145,3 +145,10 @@ def test_a_snippet_alone_needs_no_other(context: str) -> None:
         "server.conf", nginx_snippets=snippets, **SERVER
     )
     assert [name for name in ("http", "server") if f"snippet-{name}.conf" in included] == [context]
+
+
+@pytest.mark.parametrize(("value", "dry"), [("no", False), (False, False), ("yes", True), (True, True)])
+def test_a_text_of_the_command_line_is_what_it_says(value: str | bool, dry: bool) -> None:
+    limits = [{"name": "some", "requests": 10}]
+    variables = {**SERVER, "nginx_rate_limits": limits, "nginx_rate_limit_dry_run": value, "nginx_snippets": {}}
+    assert ("limit_req_dry_run on;" in render("server.conf", **variables)) == dry

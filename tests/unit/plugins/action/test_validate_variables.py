@@ -30,6 +30,7 @@ HOSTS: dict[str, dict[str, t.Any]] = {
         "service_database_max_connections": "200",
         "service_pool_max": "1",
         "service_database_enabled": "yes",
+        "nginx_tls_enabled": "no",
     },
     "socket": {"service_database_host": "/var/run/postgresql", "service_database_password": ""},
     "mine": {"service_ignored_variables": ["service_mine*"], "service_mine_too": 1},
