@@ -64,6 +64,7 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "unbuilt": {"release_build": False, "release_before_build": [["make"]], "release_after_build": [["make"]]},
     "levels": {"diagnostics_heap_warning": 95, "diagnostics_log_size_critical": "10M"},
     "schema": {"postgresql_schema": {"src": "/nowhere.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
+    "ambiguous": {"nginx_upstream_servers": [{"host": "localhost"}, {"host": "localhost.test"}]},
     "nameless": {"nginx_server_names": ["shop.test", "192.0.2.7"], **TRIAL},
     "contrary": {"service_heap_limit": "2048M", "service_memory_restart_limit": "1G", "service_instances": 400},
 }
@@ -180,6 +181,9 @@ LINES = {
         "diagnostics_log_size_warning = 1G (levels): must be below diagnostics_log_size_critical",
     ],
     "schema": ["src must be an SQL file on the controller, it is /nowhere.sql", "are missing in idx"],
+    "ambiguous": [
+        "nginx_upstream_servers[0].host = localhost (ambiguous, inventory.json): expected a host name or an IP"
+    ],
     "nameless": [
         'nginx_server_names = ["shop.test", "192.0.2.7"] (nameless, inventory.json): has an IP address, but over TLS'
     ],
