@@ -21,7 +21,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx_files imp
     NginxError,
     Transaction,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_host import default_site_is_untouched
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_host import default_site_is_untouched, locked
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_plan import Plan
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_probe import Probe
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_service import Service
@@ -177,3 +177,14 @@ def test_what_was_right_before_and_is_wrong_now_undoes_the_change(bare: Layout, 
     with pytest.raises(NginxError, match="status 500, not 200\nThe previous files are back, and nginx runs with them"):
         change(bare, served.port, known=True)
     assert list(bare.config.iterdir()) == []
+
+
+def test_the_lock_is_for_its_owner_alone_and_for_one_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch(mode=0o644)
+    with locked(path, 0):
+        assert path.stat().st_mode & 0o777 == 0o600
+        with pytest.raises(NginxError, match="Another run has been changing"), locked(path, 0):
+            pass
+    with locked(path, 0):
+        pass
