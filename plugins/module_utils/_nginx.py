@@ -85,12 +85,18 @@ def apply(request: Request, layout: Layout, check: bool, wait: float = 120) -> R
 
 def _predict(request: Request, layout: Layout) -> Result:
     plan = _plan(request, layout)
-    if plan.concerns_nginx():
+    if plan.concerns_nginx() and not _lacks_certificate(request, layout):
         check_changes(layout, plan.changes, request.certificates, request.limit_zones)
     active = Service(layout).master() is not None
     pending = Transaction(layout.config, layout.journal).pending()
     logs = missing_logs(layout, request.logs)
     return Result(plan, logs, recovered=pending, reloaded=plan.concerns_nginx() and active, started=not active)
+
+
+def _lacks_certificate(request: Request, layout: Layout) -> bool:
+    """Whether a file is missing that an earlier task would have made if this were no check mode."""
+    made = [path for one in request.certificates if one.made_by_play for path in (one.certificate, one.key)]
+    return not all(layout.find(path).exists() for path in made)
 
 
 def _apply(request: Request, layout: Layout) -> Result:

@@ -34,6 +34,8 @@ class Certificate:
     key: str
     names: Sequence[str] = ()
     valid_days_left: float = 0
+    made_by_play: bool = False
+    """Whether an earlier task makes the files, which check mode only predicts."""
 
 
 def check_certificate(wanted: Certificate, certificate: Path, key: Path) -> None:
@@ -146,6 +148,11 @@ def _check_name(wanted: Certificate, server: ssl.SSLContext, leaf: str, name: st
     except ssl.SSLCertVerificationError as error:
         held = ", ".join(value for _kind, value in peer.get("subjectAltName", ())) or "none"
         raise NginxError(f"{wanted.certificate} is not for {name}. The names in it: {held}.") from error
+    except ValueError as error:
+        raise NginxError(
+            f"names: {name!r} is neither a host name nor an address; expected one like shop.example.org or "
+            "*.example.org."
+        ) from error
 
 
 def _reason(error: ssl.SSLError) -> str:

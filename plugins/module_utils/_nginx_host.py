@@ -21,6 +21,7 @@ from ._nginx_staging import Layout, run
 DEFAULT_SITE = "sites-enabled/default"
 DEFAULT_SITE_FILE = "sites-available/default"
 LOG_MODE = 0o640
+LOCK_MODE = 0o600
 
 
 def default_site_is_untouched(config: Path) -> bool:
@@ -62,7 +63,9 @@ def create_logs(layout: Layout, logs: Sequence[str]) -> list[str]:
 def locked(path: Path, wait: float) -> Iterator[None]:
     """Runs of several controllers, or of several services on one host, change the configuration one after another."""
     deadline = time.monotonic() + wait
-    with path.open("a", encoding="utf-8") as file:
+    # For root alone: whoever can read a file can lock it, and so hold up every run.
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, LOCK_MODE), "r+b") as file:
+        os.fchmod(file.fileno(), LOCK_MODE)
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

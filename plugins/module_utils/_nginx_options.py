@@ -47,6 +47,7 @@ def argument_spec() -> dict[str, Any]:
                 "key": {"type": "str", "required": True, "no_log": False},
                 "names": _STRINGS,
                 "valid_days_left": {"type": "float", "default": 0},
+                "made_by_play": {"type": "bool", "default": False},
             }
         ),
         "probes": _dicts(

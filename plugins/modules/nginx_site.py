@@ -163,6 +163,12 @@ options:
         description: How many days it must at least be valid for.
         type: float
         default: 0
+      made_by_play:
+        description:
+          - Whether an earlier task of the play makes the files. While they are missing, check mode, which only predicts
+            that task, leaves out the test.
+        type: bool
+        default: false
   probes:
     description:
       - Questions to the running nginx after the change. One that is not answered as expected undoes the change.
@@ -228,7 +234,9 @@ author:
   - workbot.stability contributors (@workbot)
 attributes:
   check_mode:
-    description: Predicts the changes and tests them in a copy; where nginx is not installed, the test is left out.
+    description:
+      - Predicts the changes and tests them in a copy. The test is left out where nginx is not installed, or a
+        certificate is not made yet (O(certificates[].made_by_play)).
     support: full
   diff_mode:
     description: Shows each file that changes; of a secret one only that it does.

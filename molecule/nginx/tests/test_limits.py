@@ -108,6 +108,7 @@ def test_limits_of_ones_own_by_path_and_method_and_dry_run(edge: Edge) -> None:
     ask = {"source": "127.0.3.1"}
     assert Counter(edge.statuses(10, "/login", method="POST", **ask)) == {200: 3, 429: 7}
     assert Counter(edge.statuses(10, "/login", source="127.0.3.2")) == {200: 10}
+    assert Counter(edge.statuses(10, "/login/", method="POST", source="127.0.3.6")) == {200: 3, 429: 7}
     assert Counter(edge.statuses(10, "/login/x", method="POST", source="127.0.3.3")) == {200: 10}
     assert Counter(edge.statuses(40, "/page", source="127.0.3.4"))[429] >= 18
     # Not even a limit on everything is one on health.

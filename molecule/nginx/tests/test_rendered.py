@@ -16,6 +16,7 @@ from edge import Edge, upstreams
 from testinfra.host import Host
 
 PORTS = (9141, 9142, 9143)
+SITES = ("workbot", "shop", "edge")
 # Findings above low that are no mistake, by the name of gixy's check, and why.
 EXPLAINED = {
     # The way from the health location to a constant answer, after auth_request has asked the service. The file that is
@@ -65,8 +66,10 @@ def test_gixy_finds_nothing_that_is_not_explained(edge: Edge, tmp_path: Path, va
     edge.serve(**VARIANTS[variant])
     found = findings(edge.host, tmp_path)
     assert unexplained(found) == []
-    # The check reads our sites: what is explained is found.
+    # The check reads our sites, each of them: what is explained is found.
     assert {item["plugin"] for item in found} == set(EXPLAINED)
+    shown = "".join(item["config"] for item in found)
+    assert [name for name in SITES if f"/.{name}-none" in shown] == list(SITES)
 
 
 def test_a_careless_snippet_is_found(edge: Edge, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from edge import HOST_NAME, PORT, Edge, upstreams
+from edge import HOST_NAME, PORT, Edge, apply, upstreams
 from testinfra.host import Host
 
 BEHIND = 9131
@@ -68,6 +68,11 @@ def served(edge: Edge) -> str:
 
 
 def test_a_trial_needs_no_certificate(edge: Edge) -> None:
+    # Of an earlier test: the certificate must be missing.
+    edge.host.check_output("rm -rf /etc/nginx/services/edge")
+    predicted = apply({**edge.defaults, "nginx_tls_self_signed": True}, "--check")
+    assert predicted.startswith("exit=0 "), predicted
+    assert not edge.host.file("/etc/nginx/services/edge").exists
     edge.serve(nginx_tls_self_signed=True, nginx_tls_hsts=1000)
     answer = secure(edge)
     assert (answer["status"], answer["tls"]) == (200, "TLSv1.3")

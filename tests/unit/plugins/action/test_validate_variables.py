@@ -22,6 +22,7 @@ GOOD: dict[str, t.Any] = {
     "service_secrets": {"JWT_SECRET": SECRET},
     "release_directory": str(Path(__file__).parents[4] / "examples/workbot"),
 }
+TRIAL = {"nginx_tls_enabled": True, "nginx_tls_self_signed": True}
 HOSTS: dict[str, dict[str, t.Any]] = {
     "good": {},
     "texts": {
@@ -29,9 +30,11 @@ HOSTS: dict[str, dict[str, t.Any]] = {
         "service_database_max_connections": "200",
         "service_pool_max": "1",
         "service_database_enabled": "yes",
+        "nginx_tls_enabled": "no",
     },
     "socket": {"service_database_host": "/var/run/postgresql", "service_database_password": ""},
     "mine": {"service_ignored_variables": ["service_mine*"], "service_mine_too": 1},
+    "trial": {"nginx_server_names": ["_", "192.0.2.7"], **TRIAL},
     "unnamed": {"service_name": None},
     "misspelled": {"service_databse_name": "x", "serivce_mode": "production"},
     "types": {"service_websocket_heartbeat": "abc", "service_mode": "prod", "service_name": ["x"]},
@@ -61,6 +64,8 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "unbuilt": {"release_build": False, "release_before_build": [["make"]], "release_after_build": [["make"]]},
     "levels": {"diagnostics_heap_warning": 95, "diagnostics_log_size_critical": "10M"},
     "schema": {"postgresql_schema": {"src": "/nowhere.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
+    "ambiguous": {"nginx_upstream_servers": [{"host": "localhost"}, {"host": "localhost.test"}]},
+    "nameless": {"nginx_server_names": ["shop.test", "192.0.2.7"], **TRIAL},
     "contrary": {"service_heap_limit": "2048M", "service_memory_restart_limit": "1G", "service_instances": 400},
 }
 ROLES = ["service", "nodejs", "postgresql", "release", "pm2", "nginx", "logrotate", "diagnostics"]
@@ -119,7 +124,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, t
     return results, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("host", ["good", "texts", "socket", "mine"])
+@pytest.mark.parametrize("host", ["good", "texts", "socket", "mine", "trial"])
 def test_right_variables_give_the_plan(run: tuple[dict[str, dict[str, t.Any]], str], host: str) -> None:
     result = run[0][host]
     assert not result["failed"], result["msg"]
@@ -176,6 +181,12 @@ LINES = {
         "diagnostics_log_size_warning = 1G (levels): must be below diagnostics_log_size_critical",
     ],
     "schema": ["src must be an SQL file on the controller, it is /nowhere.sql", "are missing in idx"],
+    "ambiguous": [
+        "nginx_upstream_servers[0].host = localhost (ambiguous, inventory.json): expected a host name or an IP"
+    ],
+    "nameless": [
+        'nginx_server_names = ["shop.test", "192.0.2.7"] (nameless, inventory.json): has an IP address, but over TLS'
+    ],
     "contrary": [
         "2176M, of 1024M restart limit. Set service_memory_restart_limit to 2176M",
         "not enough memory: 400",

@@ -5,25 +5,67 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._nginx import Request, Result, apply
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import Entry, NginxError
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_host import default_site_is_untouched
+from ansible_collections.workbot.stability.plugins.module_utils._nginx import Request, Result, _change, apply
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_certificate import Certificate
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import (
+    Change,
+    Entry,
+    NginxError,
+    Transaction,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_host import default_site_is_untouched, locked
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_plan import Plan
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_probe import Probe
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_service import Service
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
 
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Layout:
     """A host without nginx."""
-    return Layout(config=tmp_path / "etc", binary=tmp_path / "none", lock=tmp_path / "lock", state=tmp_path / "state")
+    return Layout(
+        config=tmp_path / "etc",
+        logs=tmp_path / "logs",
+        binary=tmp_path / "none",
+        scratch=tmp_path / "scratch",
+        lock=tmp_path / "lock",
+        state=tmp_path / "state",
+    )
 
 
 def test_check_mode_predicts_without_nginx(bare: Layout) -> None:
     result = apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
     assert [change.path for change in result.changes] == ["conf.d/a.conf"]
     assert result.changed()
+
+
+@pytest.mark.parametrize("made_by_play", [True, False])
+def test_check_mode_predicts_with_a_certificate_that_is_not_made_yet(
+    bare: Layout, monkeypatch: pytest.MonkeyPatch, made_by_play: bool
+) -> None:
+    monkeypatch.setattr(Service, "master", lambda _self: 1)
+    for directory in (bare.config, bare.logs):
+        directory.mkdir()
+    bare.binary.touch()
+    certificate = Certificate("shop/a.crt", "shop/a.key", made_by_play=made_by_play)
+    request = Request("shop", files={"conf.d/a.conf": Entry(b"a")}, certificates=[certificate])
+    if made_by_play:
+        result = apply(request, bare, check=True)
+        assert [change.path for change in result.changes] == ["conf.d/a.conf"]
+        assert result.reloaded
+        for path in (certificate.certificate, certificate.key):
+            (bare.config / path).parent.mkdir(exist_ok=True)
+            (bare.config / path).touch()
+    with pytest.raises(NginxError, match=r"certificates: shop/a\.crt (cannot be read|holds no certificate)"):
+        apply(request, bare, check=True)
 
 
 def test_without_nginx_nothing_can_be_applied(bare: Layout) -> None:
@@ -59,3 +101,90 @@ def test_a_default_site_of_somebody_else_is_left_alone(tmp_path: Path, target: s
     else:
         link.write_text("server {}\n")
     assert not default_site_is_untouched(tmp_path)
+
+
+@dataclass
+class Served:
+    """A server that answers with these statuses, one after the other, the last for ever."""
+
+    statuses: list[int]
+    port: int = 0
+    asked: list[int] = field(default_factory=list)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    found = Served([200])
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found.asked.append(found.statuses.pop(0) if len(found.statuses) > 1 else found.statuses[0])
+            self.send_response(found.asked[-1])
+            self.end_headers()
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        found.port = server.server_address[1]
+        yield found
+        server.shutdown()
+
+
+class Running(Service):
+    """nginx as if it ran and took every configuration: whether it is asked is the matter here, not what it says."""
+
+    def master(self) -> int | None:
+        return 1
+
+    def test(self) -> str:
+        return ""
+
+    def activate(self) -> bool:
+        return False
+
+
+def change(layout: Layout, port: int, known: bool) -> Path:
+    """Makes a change with a probe that counts if it was right before; the file that is changed."""
+    layout.config.mkdir()
+    record = Change(str(layout.state / "shop.json"), Entry(b"{}") if known else None, Entry(b"{ }"))
+    plan = Plan([Change("shop.conf", None, Entry(b"a"))], record)
+    probe = Probe("127.0.0.1", port, "shop.test", if_healthy=True, timeout=0.1)
+    transaction = Transaction(layout.config, layout.journal)
+    _change(transaction, Running(layout), Request("shop", probes=[probe]), plan)
+    return layout.config / "shop.conf"
+
+
+def test_a_site_that_is_new_is_not_asked_for_what_it_had_before(bare: Layout, served: Served) -> None:
+    """Who answers in its name then is another site, such as one that takes every name."""
+    served.statuses = [200, 500]
+    assert change(bare, served.port, known=False).exists()
+    assert served.asked == []
+
+
+@pytest.mark.parametrize(("statuses", "asked"), [([200], [200, 200]), ([500], [500]), ([500, 200], [500])])
+def test_what_was_wrong_before_is_not_held_against_a_change(
+    bare: Layout, served: Served, statuses: list[int], asked: list[int]
+) -> None:
+    served.statuses = statuses
+    assert change(bare, served.port, known=True).exists()
+    assert served.asked == asked
+
+
+def test_what_was_right_before_and_is_wrong_now_undoes_the_change(bare: Layout, served: Served) -> None:
+    served.statuses = [200, 500]
+    with pytest.raises(NginxError, match="status 500, not 200\nThe previous files are back, and nginx runs with them"):
+        change(bare, served.port, known=True)
+    assert list(bare.config.iterdir()) == []
+
+
+def test_the_lock_is_for_its_owner_alone_and_for_one_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch(mode=0o644)
+    with locked(path, 0):
+        assert path.stat().st_mode & 0o777 == 0o600
+        with pytest.raises(NginxError, match="Another run has been changing"), locked(path, 0):
+            pass
+    with locked(path, 0):
+        pass

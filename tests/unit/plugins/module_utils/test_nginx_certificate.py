@@ -87,6 +87,12 @@ def test_a_name_that_is_not_in_it_is_refused_with_those_that_are(tmp_path: Path,
         check(tmp_path, CHAIN, SITE.key_pem(), ("shop.test", name))
 
 
+@pytest.mark.parametrize("name", ["", ".shop.test", "a" * 64 + ".test"])
+def test_a_name_that_is_none_is_told(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NginxError, match=f"names: '{name}' is neither a host name nor an address"):
+        check(tmp_path, CHAIN, SITE.key_pem(), (name,))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NginxError, match=r"chain\.pem cannot be read: No such file"):
         check_certificate(Certificate("chain.pem", "key.pem"), tmp_path / "chain.pem", tmp_path / "key.pem")

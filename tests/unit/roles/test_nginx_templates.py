@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role nginx's templates say for some variables; whether Nginx does so is the scenario's matter."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.plugins.filter.core import comment, regex_escape, to_bool
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+ROLE = Path(__file__).parents[3] / "roles/nginx"
+DERIVED = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+# A row of a map by regular expression: `"~*pattern" value;`, where the star stands for upper and lower case alike.
+ROW = re.compile(r'^ +"~(?P<star>\*?)(?P<pattern>.+)" (?P<value>\S+);$', re.MULTILINE)
+VARIABLES: dict[str, Any] = {
+    "ansible_managed": "Ansible managed",
+    "service_name": "shop",
+    "service_health_path": "/api/health",
+    "nginx_health_path": "/health",
+    "nginx_rate_limit_allow": [],
+    "__nginx_id": "shop",
+    "__nginx_directory": "services/shop",
+    "__nginx_zone_size": "4m",
+    "__nginx_limits_websockets": False,
+    "__nginx_unlimited_paths": ["/health", "/api/health", "/api/live/"],
+}
+SERVER: dict[str, Any] = {
+    "nginx_trusted_proxies": [],
+    "nginx_upstream_servers": [],
+    "nginx_rate_limits": [],
+    "nginx_body_limit": "10M",
+    "nginx_connect_timeout": "60s",
+    "nginx_send_timeout": "60s",
+    "nginx_read_timeout": "60s",
+    "__nginx_headers": [],
+    "__nginx_retry_after": {"429": 1, "error": 5},
+    "__nginx_error_words": {"429": "", "error": ""},
+    "__nginx_error_html": {"429": "", "error": ""},
+}
+SITE: dict[str, Any] = {
+    "nginx_port": 80,
+    "nginx_server_names": ["shop.test"],
+    "nginx_acme_webroot": "",
+    "nginx_tls_enabled": False,
+    "__nginx_default_server": "",
+    "__nginx_listen_on_ipv6": False,
+    "__nginx_redirects": False,
+}
+
+
+def environment() -> Environment:
+    found = Environment(
+        loader=FileSystemLoader(ROLE / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    found.filters.update({"bool": to_bool, "comment": comment, "regex_escape": regex_escape})
+    return found
+
+
+def render(name: str, **variables: Any) -> str:
+    return environment().get_template(f"{name}.j2").render({**VARIABLES, **variables})
+
+
+def limited(request: str, **limit: Any) -> bool:
+    """Whether such a request, `METHOD /path`, counts for the limit."""
+    text = render("limits.conf", nginx_rate_limits=[{"name": "some", "requests": 10, "window": 10, **limit}])
+    _before, _head, rows = text.partition('map "$request_method $uri" $shop_limit_some {')
+    for row in ROW.finditer(rows):
+        # What is \z in nginx's regular expressions is \Z in Python's.
+        if re.search(row["pattern"].replace(r"\z", r"\Z"), request, re.IGNORECASE if row["star"] else 0):
+            return row["value"] == "$shop_limited_client"
+    return False
+
+
+@pytest.mark.parametrize("request_line", ["POST /login", "POST /LOGIN", "POST /login/"])
+def test_a_path_is_limited_however_routers_let_it_be_written(request_line: str) -> None:
+    assert limited(request_line, paths=["/login"], methods=["POST"])
+
+
+@pytest.mark.parametrize("request_line", ["GET /login", "POST /login/x", "POST /logins", "POST /x/login"])
+def test_another_path_or_method_is_not(request_line: str) -> None:
+    assert not limited(request_line, paths=["/login"], methods=["POST"])
+
+
+@pytest.mark.parametrize("request_line", ["GET /api/things", "GET /api/health\n", "GET /api/health/x", "GET /api/live"])
+def test_what_only_resembles_an_unlimited_path_is_limited(request_line: str) -> None:
+    assert limited(request_line, paths=["/api/"])
+
+
+@pytest.mark.parametrize("request_line", ["GET /api/health", "GET /api/live/a", "GET /page"])
+def test_unlimited_paths_are_not_limited(request_line: str) -> None:
+    assert not limited(request_line, paths=["/api/"])
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_server_for_unknown_hosts_tells_no_version(tls: bool) -> None:
+    ciphers: list[str] = []
+    text = render(
+        "unknown-hosts.conf",
+        listen=80,
+        tls=tls,
+        nginx_tls_profile="modern",
+        __nginx_intermediate_ciphers=ciphers,
+    )
+    assert "    server_tokens off;\n" in text
+
+
+def test_the_question_for_health_has_neither_a_body_nor_its_length() -> None:
+    """Else the service would take the next request on the connection, another client's, for the body."""
+    text = render("server.conf", nginx_snippets={"http": "", "server": ""}, **SERVER)
+    location = text.partition("location = /.shop-health {")[2].partition("}")[0]
+    assert "    proxy_pass_request_body off;\n" in location
+    assert '    proxy_set_header Content-Length "";\n' in location
+    # A location with one proxy_set_header of its own has none of the server's.
+    assert "    include services/shop/proxy.conf;\n" in location
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        (["_"], ""),
+        (["b.test", "a.test", "c.test"], "b.test"),
+        (["_", "b.test", "a.test"], "b.test"),
+        (["*.test"], "www.test"),
+    ],
+)
+def test_the_name_for_questions_is_the_same_in_every_run(names: list[str], first: str) -> None:
+    others = environment().compile_expression(DERIVED["__nginx_names"].strip("{} "))(nginx_server_names=names)
+    question = environment().from_string(DERIVED["nginx_health_host_name"])
+    assert question.render(__nginx_names=others) == first
+
+
+@pytest.mark.parametrize("context", ["http", "server"])
+def test_a_snippet_alone_needs_no_other(context: str) -> None:
+    snippets = {context: "# mine"}
+    included = render("site.conf", nginx_snippets=snippets, **SITE) + render(
+        "server.conf", nginx_snippets=snippets, **SERVER
+    )
+    assert [name for name in ("http", "server") if f"snippet-{name}.conf" in included] == [context]
+
+
+@pytest.mark.parametrize(("value", "dry"), [("no", False), (False, False), ("yes", True), (True, True)])
+def test_a_text_of_the_command_line_is_what_it_says(value: str | bool, dry: bool) -> None:
+    limits = [{"name": "some", "requests": 10}]
+    variables = {**SERVER, "nginx_rate_limits": limits, "nginx_rate_limit_dry_run": value, "nginx_snippets": {}}
+    assert ("limit_req_dry_run on;" in render("server.conf", **variables)) == dry
