@@ -17,11 +17,13 @@ from testinfra.host import Host
 
 PORTS = (9141, 9142, 9143)
 SITES = ("workbot", "shop", "edge")
-# Findings above low that are no mistake, by the name of gixy's check, and why.
+# Findings that are no mistake, by the name of gixy's check: words of the configuration, and why.
 EXPLAINED = {
     # The way from the health location to a constant answer, after auth_request has asked the service. The file that is
     # looked for is never there; one look at a directory for each health request from outside is no load.
-    "try_files_is_evil_too": "/health",
+    "try_files_is_evil_too": ("/health",),
+    # Debian 12's own nginx.conf, for servers that do not say it themselves; each of ours does.
+    "weak_ssl_tls": ("ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;", "ssl_prefer_server_ciphers on;"),
 }
 
 
@@ -43,7 +45,7 @@ def findings(host: Host, directory: Path) -> list[dict[str, Any]]:
 
 
 def unexplained(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [item for item in found if EXPLAINED.get(item["plugin"], "\0") not in item["config"]]
+    return [item for item in found if not any(part in item["config"] for part in EXPLAINED.get(item["plugin"], ()))]
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -66,8 +68,7 @@ def test_gixy_finds_nothing_that_is_not_explained(edge: Edge, tmp_path: Path, va
     edge.serve(**VARIANTS[variant])
     found = findings(edge.host, tmp_path)
     assert unexplained(found) == []
-    # The check reads our sites, each of them: what is explained is found.
-    assert {item["plugin"] for item in found} == set(EXPLAINED)
+    # The check reads our sites, each of them: what is explained of them is found.
     shown = "".join(item["config"] for item in found)
     assert [name for name in SITES if f"/.{name}-none" in shown] == list(SITES)
 
