@@ -139,7 +139,7 @@ def test_cron_runs_it_hourly(host: Any) -> None:
     result = run_as_cron(host, cron_commands(host)["0 * * * *"])
     assert result.rc in (0, 1), host.run(f"tail {LOGS}/diagnose_hourly.log").stdout
     assert (result.stdout, result.stderr) == ("", "")
-    added = host.file(f"{LOGS}/diagnose_hourly.log").content_string[before:]
+    added = host.file(f"{LOGS}/diagnose_hourly.log").content[before:].decode()
     assert added.startswith("workbot on ")
 
 
