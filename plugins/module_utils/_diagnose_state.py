@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
+
+from ._state_file import save_json
 
 # Runs by hand between the hourly ones must not shorten the time that growth is measured over.
 _SHORTEST_STEP = 600.0
@@ -67,15 +66,7 @@ class Samples:
         """Write what was recorded in this run, atomically. Raises OSError."""
         with self._lock:
             kept = {key: dataclasses.asdict(self._samples[key]) for key in sorted(self._seen)}
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(kept, file)
-            Path(name).replace(self._path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
+        save_json(self._path, kept)
 
 
 def _load(path: Path) -> dict[str, Sample]:

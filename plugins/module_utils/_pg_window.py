@@ -12,13 +12,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ._pg_statements import Counters, Reading, Statement, Table, counters_of
+from ._state_file import save_json
 
 _FORM = 1
 _LARGEST_FILE = 64 * 1024 * 1024
@@ -130,15 +129,7 @@ def save(path: Path, snapshot: Snapshot) -> None:
     """Write the snapshot, atomically, readable by its owner alone. Raises OSError."""
     content = {"form": _FORM, **dataclasses.asdict(snapshot)}
     content["counters"] = {key: list(dataclasses.astuple(value)) for key, value in snapshot.counters.items()}
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-        Path(name).replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    save_json(path, content)
 
 
 def baseline(path: Path, now: float, least: float) -> tuple[Snapshot | None, bool]:
