@@ -125,3 +125,19 @@ class Edge:
             check=False,
         )
         assert run.returncode == 0, run.stdout + run.stderr
+
+
+@contextmanager
+def edge_site(host: Host, servers: Mapping[int, str], **defaults: Any) -> Iterator[Edge]:
+    """The site before it is served, with these variables; servers as for upstreams(). Removed afterwards."""
+    with upstreams(host, servers):
+        site = Edge(host, defaults)
+        try:
+            yield site
+        finally:
+            site.remove()
+
+
+def behind(*ports: int) -> list[dict[str, Any]]:
+    """The variable nginx_upstream_servers for servers on these ports of the host."""
+    return [{"host": "127.0.0.1", "port": port} for port in ports]

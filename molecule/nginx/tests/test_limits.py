@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from edge import HOST_NAME, PORT, Edge, upstreams
+from edge import HOST_NAME, PORT, Edge, behind, edge_site
 from testinfra.host import Host
 
 BEHIND = 9101
@@ -21,18 +21,10 @@ ALLOWED = "127.0.9.2"
 
 @pytest.fixture(scope="module")
 def edge(host: Host) -> Iterator[Edge]:
-    with upstreams(host, {BEHIND: ""}):
-        site = Edge(
-            host,
-            {
-                "nginx_upstream_servers": [{"host": "127.0.0.1", "port": BEHIND}],
-                "nginx_trusted_proxies": [PROXY],
-                "nginx_rate_limit_allow": [ALLOWED],
-            },
-        )
+    variables = {"nginx_trusted_proxies": [PROXY], "nginx_rate_limit_allow": [ALLOWED]}
+    with edge_site(host, {BEHIND: ""}, nginx_upstream_servers=behind(BEHIND), **variables) as site:
         site.serve()
         yield site
-        site.remove()
 
 
 def burst(edge: Edge, source: str, **headers: str) -> Counter[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge import Edge, upstreams
+from edge import Edge, behind, edge_site
 from testinfra.host import Host
 
 PORTS = (9141, 9142, 9143)
@@ -29,10 +29,8 @@ EXPLAINED = {
 
 @pytest.fixture(scope="module")
 def edge(host: Host) -> Iterator[Edge]:
-    with upstreams(host, dict.fromkeys(PORTS, "")):
-        site = Edge(host, {"nginx_upstream_servers": [{"host": "127.0.0.1", "port": port} for port in PORTS]})
+    with edge_site(host, dict.fromkeys(PORTS, ""), nginx_upstream_servers=behind(*PORTS)) as site:
         yield site
-        site.remove()
 
 
 def findings(host: Host, directory: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from edge import HOST_NAME, PORT, Edge, apply, upstreams
+from edge import HOST_NAME, PORT, Edge, apply, behind, edge_site
 from testinfra.host import Host
 
 BEHIND = 9131
@@ -26,17 +26,9 @@ Pair = dict[str, str]
 
 @pytest.fixture(scope="module")
 def edge(host: Host) -> Iterator[Edge]:
-    with upstreams(host, {BEHIND: ""}):
-        site = Edge(
-            host,
-            {
-                "nginx_upstream_servers": [{"host": "127.0.0.1", "port": BEHIND}],
-                "nginx_tls_enabled": True,
-                "nginx_tls_port": TLS_PORT,
-            },
-        )
+    variables = {"nginx_tls_enabled": True, "nginx_tls_port": TLS_PORT}
+    with edge_site(host, {BEHIND: ""}, nginx_upstream_servers=behind(BEHIND), **variables) as site:
         yield site
-        site.remove()
 
 
 def pair(name: str, days: int = 30) -> Pair:

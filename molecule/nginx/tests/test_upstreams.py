@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from edge import Edge, upstreams
+from edge import Edge, edge_site, upstreams
 from testinfra.host import Host
 
 GOOD, OTHER, DIES, GONE = 9111, 9112, 9113, 9114
@@ -22,10 +22,8 @@ def server(port: int, **options: object) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def edge(host: Host) -> Iterator[Edge]:
-    with upstreams(host, {GOOD: "", OTHER: "", DIES: "dies"}):
-        site = Edge(host, {"nginx_rate_limits": []})
+    with edge_site(host, {GOOD: "", OTHER: "", DIES: "dies"}, nginx_rate_limits=[]) as site:
         yield site
-        site.remove()
 
 
 def test_connections_are_kept_and_reused(edge: Edge) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from edge import Edge, upstreams
+from edge import Edge, behind, edge_site
 from testinfra.host import Host
 
 BEHIND = 9121
@@ -23,18 +23,10 @@ IDLE = 65  # seconds; Nginx closes other connections after 60
 
 @pytest.fixture(scope="module")
 def edge(host: Host) -> Iterator[Edge]:
-    with upstreams(host, {BEHIND: ""}):
-        site = Edge(
-            host,
-            {
-                "nginx_upstream_servers": [{"host": "127.0.0.1", "port": BEHIND}],
-                "nginx_websocket_max_connections": str(TOTAL),
-                "nginx_websocket_max_per_address": EACH,
-            },
-        )
+    limits = {"nginx_websocket_max_connections": str(TOTAL), "nginx_websocket_max_per_address": EACH}
+    with edge_site(host, {BEHIND: ""}, nginx_upstream_servers=behind(BEHIND), **limits) as site:
         site.serve()
         yield site
-        site.remove()
 
 
 @contextmanager
