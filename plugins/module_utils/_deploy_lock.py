@@ -19,6 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ._release import is_full
+
 _RECORD_BYTES = 1024
 
 
@@ -71,7 +73,7 @@ def _clear_when_full(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
         free = shutil.disk_usage(path.parent).free
         raise DeployLockError(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ._pg_client import Row, literal, quoted
 from ._pg_index_catalog import Definition, Index, Table
-from ._pg_index_declared import Declaration
+from ._pg_index_declared import NAME_BYTES, Declaration
 
 _DESCENDING, _NULLS_FIRST = 1, 2
 
@@ -246,7 +246,7 @@ def is_reindex_left_over(name: str, of: str) -> bool:
     if not match:
         return False
     stem = match[1]
-    cut = len(name.encode()) >= len("x" * 62)
+    cut = len(name.encode()) >= NAME_BYTES - 1
     return stem == of or (cut and of.startswith(stem))
 
 
