@@ -12,16 +12,17 @@ may read all statistics and nothing else; where it can't log in, the service's a
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ._diagnose_run import Context
+from ._diagnose_run import Check, Context
 from ._dotenv import parse
 from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds
-from ._pg_budget import BudgetLimits, consumer_of, judge_connections
+from ._pg_budget import consumer_of, judge_connections, limits_of
 from ._pg_client import Login, MissingDriverError, PgClient, PgError, session
 from ._pg_index_info import read_info
 from ._pg_sessions import read_connections
@@ -62,27 +63,42 @@ class _UnknownError(Exception):
         self.finding = finding
 
 
+def _named(name: str) -> Callable[[Check], Check]:
+    """A check that says nothing of a service without a database; that it can't be asked is a finding of this name."""
+
+    def decorate(check: Check) -> Check:
+        @functools.wraps(check)
+        def checked(context: Context) -> list[Finding]:
+            if not context.section("database")["enabled"]:
+                return []
+            try:
+                return check(context)
+            except _UnknownError as error:
+                return [Finding(name, error.finding.status, error.finding.message)]
+
+        return checked
+
+    return decorate
+
+
+@_named("database")
 def check_database(context: Context) -> list[Finding]:
     """Can the service's own account connect, and how fast does the server answer?"""
     section = context.section("database")
-    if not section["enabled"]:
-        return []
+    url = _url(section)
     try:
-        url = _url(section)
         started = time.monotonic()
         with session(_own_login(url)) as client:
             connected = time.monotonic()
             client.query("SELECT 1")
         finished = time.monotonic()
-    except _UnknownError as error:
-        return [error.finding]
     except (PgError, MissingDriverError) as error:
         return [Finding("database", CRITICAL, f"{where(url)}: {_told(error)}.")]
     return [judge_latency(url, 1000 * (connected - started), 1000 * (finished - connected), section)]
 
 
 def judge_latency(url: str, connecting_ms: float, answering_ms: float, section: Mapping[str, Any]) -> Finding:
-    thresholds = Thresholds(float(section["latency_warning"]), float(section["latency_critical"]))
+    thresholds = Thresholds.of(section, "latency")
     latency = round(answering_ms, 1)
     message = f"{where(url)} answers in {latency} ms; connecting took {connecting_ms:.0f} ms"
     status = thresholds.status(latency)
@@ -91,11 +107,10 @@ def judge_latency(url: str, connecting_ms: float, answering_ms: float, section: 
     return Finding("database", status, message, latency, thresholds.exceeded(latency), "ms")
 
 
+@_named("pool")
 def check_pool(context: Context) -> list[Finding]:
     """The pools of the workers, as their health answers show them."""
     section = context.section("database")
-    if not section["enabled"]:
-        return []
     return judge_pools([reading.body for reading in context.health()], int(section["service"]["pool_max"]))
 
 
@@ -126,38 +141,25 @@ def _pool_of(body: Any) -> dict[str, int] | None:
     return {name: pool[name] for name in names}
 
 
+@_named("connections")
 def check_connections(context: Context) -> list[Finding]:
     """What may be connected, what is, and who holds up whom."""
     section = context.section("database")
-    if not section["enabled"]:
-        return []
-    try:
-        with _diagnosis(section) as (client, notes):
-            found = read_connections(client)
-    except _UnknownError as error:
-        return [_named(error.finding, "connections")]
+    with _diagnosis(section) as (client, notes):
+        found = read_connections(client)
     consumers = [consumer_of(section["service"])]
-    return notes + judge_connections(found, consumers, section["others"], _budget_limits(section))
+    return notes + judge_connections(found, consumers, section["others"], limits_of(section))
 
 
-def _budget_limits(section: Mapping[str, Any]) -> BudgetLimits:
-    names = ("open", "idle", "waiting")
-    pairs = (Thresholds(float(section[f"{name}_warning"]), float(section[f"{name}_critical"])) for name in names)
-    return BudgetLimits(*pairs)
-
-
+@_named("statements")
 def check_statements(context: Context) -> list[Finding]:
     """The slowest statements since an earlier run, N+1 suspects, and tables that are read as a whole."""
     section = context.section("database")
-    if not section["enabled"]:
-        return []
     try:
         with _diagnosis(section) as (client, _notes):
             reading = read(client, [section["service"]["role"]])
     except StatementsError as error:
         return [Finding("statements", WARNING, f"{error}.")]
-    except _UnknownError as error:
-        return [_named(error.finding, "statements")]
     path = Path(section["statements_file"])
     before, due = baseline(path, reading.source.now, float(section["window"]))
     findings = []
@@ -169,29 +171,24 @@ def check_statements(context: Context) -> list[Finding]:
             findings.append(Finding("statements.window", WARNING, message))
     found = window(reading, before)
     slowest = top(found, "mean", int(section["count"]))
-    limits = SlowLimits(Thresholds(float(section["slow_warning"]), float(section["slow_critical"])))
+    limits = SlowLimits(Thresholds.of(section, "slow"))
     if found.notes:
         findings.append(Finding("statements.window", OK, f"{over(found)}; {'; '.join(found.notes)}"))
     return findings + judge(found, slowest, limits)
 
 
+@_named("indexes")
 def check_indexes(context: Context) -> list[Finding]:
     """INVALID indexes, those that are there twice, and those that no query has used."""
-    section = context.section("database")
-    if not section["enabled"]:
-        return []
-    try:
-        with _diagnosis(section) as (client, _notes):
-            try:
-                # reading a definition waits for who has locked the table, as in a migration
-                client.execute("SET lock_timeout = '500ms'")
-                info = read_info(client, [], _FEWEST_DAYS)
-            except PgError as error:
-                if error.lost:
-                    raise
-                return [Finding("indexes", OK, f"the indexes can't be read now: {error}")]
-    except _UnknownError as error:
-        return [_named(error.finding, "indexes")]
+    with _diagnosis(context.section("database")) as (client, _notes):
+        try:
+            # reading a definition waits for who has locked the table, as in a migration
+            client.execute("SET lock_timeout = '500ms'")
+            info = read_info(client, [], _FEWEST_DAYS)
+        except PgError as error:
+            if error.lost:
+                raise
+            return [Finding("indexes", OK, f"the indexes can't be read now: {error}")]
     return judge_indexes(info)
 
 
@@ -208,10 +205,6 @@ def judge_indexes(info: Mapping[str, Any]) -> list[Finding]:
     names = "; ".join(f"{index['index']} of {index['table']} ({index['origin']})" for index in left)
     advice = "Every write pays for them and no query uses them: apply the playbook, or drop them"
     return [Finding("indexes", WARNING, f"{'; '.join(parts)}: {names}. {advice}.", len(left), 1, "indexes")]
-
-
-def _named(finding: Finding, check: str) -> Finding:
-    return Finding(check, finding.status, finding.message)
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ def check_processes(context: Context) -> list[Finding]:
     active = active_activation(context.section("release")["active_socket"])
     processes = context.pm2()
     findings = judge_processes(processes, section["prefix"], active, int(section["instances"]), context.now)
-    thresholds = Thresholds(float(section["restarts_warning"]), float(section["restarts_critical"]))
+    thresholds = Thresholds.of(section, "restarts")
     return findings + [_judge_restarts(context, process, thresholds) for process in processes]
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 OK = "ok"
@@ -52,6 +52,11 @@ class Thresholds:
                 f" ({self.critical:g})"
             )
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], name: str) -> Thresholds:
+        """From flat settings such as heap_warning and heap_critical. Raises ThresholdError."""
+        return cls(float(settings[f"{name}_warning"]), float(settings[f"{name}_critical"]))
+
     def status(self, value: float) -> str:
         if value >= self.critical:
             return CRITICAL
@@ -70,6 +75,12 @@ def rank(status: str) -> int:
 def worst_of(findings: Iterable[Finding]) -> str:
     """The worst status of the findings; ok when there are none."""
     return max((finding.status for finding in findings), key=rank, default=OK)
+
+
+def verdict(findings: Iterable[Finding]) -> dict[str, Any]:
+    """The findings and the worst status of them, as every check's module returns them."""
+    found = list(findings)
+    return {"status": worst_of(found), "findings": [finding.as_dict() for finding in found]}
 
 
 def fails(status: str, fail_on: str) -> bool:

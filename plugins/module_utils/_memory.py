@@ -234,12 +234,8 @@ def _mb(size: float) -> int:
 
 def limits_of(settings: Mapping[str, Any]) -> MemoryLimits:
     """From flat settings such as heap_warning and heap_critical. Raises ThresholdError."""
-    pairs = {
-        name: Thresholds(float(settings[f"{name}_warning"]), float(settings[f"{name}_critical"]))
-        for name in ("heap", "rss", "host", "cgroup")
-    }
     return MemoryLimits(
-        **pairs,
+        **{name: Thresholds.of(settings, name) for name in ("heap", "rss", "host", "cgroup")},
         heap_limit_mb=int(settings.get("heap_limit_mb") or 0),
         memory_restart_mb=int(settings.get("memory_restart_mb") or 0),
     )

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share
+from ._findings import CRITICAL, OK, WARNING, Finding, ThresholdError, Thresholds, judge_share
 from ._pg_sessions import Connections, Session
 
 _IDLE = ("idle in transaction", "idle in transaction (aborted)")
@@ -50,6 +50,17 @@ class BudgetLimits:
     open: Thresholds
     idle: Thresholds
     waiting: Thresholds
+
+
+def limits_of(settings: Mapping[str, Any]) -> BudgetLimits:
+    """From flat settings such as open_warning and open_critical. Raises ThresholdError, which names the pair."""
+    pairs = {}
+    for name in ("open", "idle", "waiting"):
+        try:
+            pairs[name] = Thresholds.of(settings, name)
+        except ThresholdError as error:
+            raise ThresholdError(f"{name}_warning and {name}_critical: {error}") from error
+    return BudgetLimits(**pairs)
 
 
 def consumer_of(values: Mapping[str, Any]) -> Consumer:

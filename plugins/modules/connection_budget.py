@@ -190,8 +190,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._findings import FAIL_ON, ThresholdError, Thresholds, fails, worst_of
-from ..module_utils._pg_budget import BudgetLimits, consumer_of, judge_connections
+from ..module_utils._findings import FAIL_ON, ThresholdError, fails, verdict
+from ..module_utils._pg_budget import consumer_of, judge_connections, limits_of
 from ..module_utils._pg_client import CONNECTION_OPTIONS, Login, MissingDriverError, PgError, session
 from ..module_utils._pg_sessions import counts, read_connections
 
@@ -223,17 +223,6 @@ class InputError(Exception):
     """An option that can't be used; the message says which and what would be right."""
 
 
-def limits_of(params: dict[str, Any]) -> BudgetLimits:
-    """Raises InputError."""
-    pairs = {}
-    for name in ("open", "idle", "waiting"):
-        try:
-            pairs[name] = Thresholds(params[f"{name}_warning"], params[f"{name}_critical"])
-        except ThresholdError as error:
-            raise InputError(f"{name}_warning and {name}_critical: {error}") from error
-    return BudgetLimits(**pairs)
-
-
 def others_of(params: dict[str, Any]) -> dict[str, int]:
     """Raises InputError."""
     for name, value in params["others"].items():
@@ -256,8 +245,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         found = dataclasses.replace(found, limits=limits_then)
     findings = judge_connections(found, [consumer_of(each) for each in params["services"]], others, limits)
     return {
-        "status": worst_of(findings),
-        "findings": [finding.as_dict() for finding in findings],
+        **verdict(findings),
         "limits": {**dataclasses.asdict(found.limits), "available": found.limits.available},
         "open": counts(found.sessions),
     }
@@ -269,7 +257,7 @@ def main() -> None:
         result = check(module.params)
     except MissingDriverError as error:
         module.fail_json(msg=str(error), missing_driver=True)
-    except (InputError, PgError) as error:
+    except (InputError, ThresholdError, PgError) as error:
         module.fail_json(msg=str(error))
     if fails(result["status"], module.params["fail_on"]):
         worst = [finding["message"] for finding in result["findings"] if finding["status"] == result["status"]]

@@ -167,7 +167,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._findings import FAIL_ON, fails, worst_of
+from ..module_utils._findings import FAIL_ON, fails, verdict
 from ..module_utils._health import Expectation, check_health
 from ..module_utils._http import Request, RequestError
 
@@ -213,13 +213,8 @@ def main() -> None:
         )
     except RequestError as error:
         module.fail_json(msg=str(error))
-    status = worst_of(findings)
-    result: dict[str, Any] = {
-        "status": status,
-        "findings": [finding.as_dict() for finding in findings],
-        "readings": reading.as_dict(),
-    }
-    if fails(status, params["fail_on"]):
+    result = {**verdict(findings), "readings": reading.as_dict()}
+    if fails(result["status"], params["fail_on"]):
         module.fail_json(msg="; ".join(finding.message for finding in findings if finding.status != "ok"), **result)
     module.exit_json(changed=False, **result)
 

@@ -194,7 +194,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._findings import CRITICAL, FAIL_ON, Finding, ThresholdError, fails, worst_of
+from ..module_utils._findings import CRITICAL, FAIL_ON, Finding, ThresholdError, fails, verdict
 from ..module_utils._health import read_health
 from ..module_utils._http import Request, RequestError
 from ..module_utils._memory import collect_heaps, judge_memory, limits_of, read_memory
@@ -274,18 +274,10 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         processes = pm2_processes(params)
         trees = read_trees(roots_of(params, processes))
     except (Pm2Error, ProcessError) as error:
-        return result_of([Finding("memory.processes", CRITICAL, str(error), 0, 1, "processes")], {})
+        return {**verdict([Finding("memory.processes", CRITICAL, str(error), 0, 1, "processes")]), "readings": {}}
     heaps = collect_heaps(processes, health_bodies(params, len(trees)), [tree.pid for tree in trees])
     reading = read_memory(trees, heaps)
-    return result_of(judge_memory(reading, limits), reading.as_dict())
-
-
-def result_of(findings: list[Finding], readings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "status": worst_of(findings),
-        "findings": [finding.as_dict() for finding in findings],
-        "readings": readings,
-    }
+    return {**verdict(judge_memory(reading, limits)), "readings": reading.as_dict()}
 
 
 def main() -> None:

@@ -200,7 +200,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._findings import FAIL_ON, ThresholdError, Thresholds, fails, worst_of
+from ..module_utils._findings import FAIL_ON, ThresholdError, Thresholds, fails, verdict
 from ..module_utils._pg_client import CONNECTION_OPTIONS, Login, MissingDriverError, PgError, session
 from ..module_utils._pg_slow import ORDERS, SlowLimits, figures, judge, top
 from ..module_utils._pg_statements import StatementsError, read
@@ -236,15 +236,14 @@ def measure(params: dict[str, Any], *, keep: bool) -> Window:
 
 def check(params: dict[str, Any], *, keep: bool) -> dict[str, Any]:
     """Read and judge; the module's result."""
-    mean = Thresholds(params["mean_warning"], params["mean_critical"])
+    mean = Thresholds.of(params, "mean")
     found = measure(params, keep=keep)
     first = top(found, params["order"], params["count"])
     slowest = top(found, "mean", params["count"])
     limits = SlowLimits(mean, calls=params["n_plus_one_calls"], table_rows=params["table_rows"])
     findings = judge(found, slowest, limits)
     return {
-        "status": worst_of(findings),
-        "findings": [finding.as_dict() for finding in findings],
+        **verdict(findings),
         "statements": [figures(statement) for statement in first],
         "window": {
             "since": round(found.since, 3),
