@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the watchdog's parts hand each other: an assessment of one look goes in, steps of recovery and events come out."""
+"""What the watchdog's parts hand each other: from the assessment of one look to steps of recovery and events."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class Illness:
     ladder: tuple[Remedy, ...]
     workers: tuple[int, ...] = ()
     """PM2's numbers of the ill ones; empty where it is not a matter of single workers."""
+    severity: str = "critical"
+    """warning where the service still serves."""
 
 
 @dataclasses.dataclass(frozen=True)
