@@ -59,6 +59,8 @@ class TargetState:
     """Steps since the last healthy time that was long enough: what the back-off doubles with."""
     acted_at: float = 0.0
     grace_until: float = 0.0
+    held: bool = False
+    """Whether the last look found it ill with a hold in force."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,26 +168,34 @@ def _look(state: TargetState, illness: Illness | None, hold: Hold | None, now: f
         return _well(state, now, rules)
     if hold is not None:
         return _held(state, now)
+    if state.held:
+        # nothing counts that was seen while held: the illness must show itself anew
+        state = dataclasses.replace(state, held=False, failures=0)
     if state.phase is Phase.HEALTHY:
         state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
+    return _failed(state, now)
+
+
+def _failed(state: TargetState, now: float) -> TargetState:
     ill_since = state.ill_since if state.failures else now
     return dataclasses.replace(state, failures=state.failures + 1, ill_since=ill_since)
 
 
 def _well(state: TargetState, now: float, rules: Rules) -> TargetState:
     if state.phase is not Phase.HEALTHY:
-        state = dataclasses.replace(state, phase=Phase.HEALTHY, since=now, failures=0, rung=-1, steps=0)
+        state = dataclasses.replace(state, phase=Phase.HEALTHY, since=now, failures=0, rung=-1, steps=0, held=False)
     if state.attempts and now - state.since >= rules.healthy_reset:
         state = dataclasses.replace(state, attempts=0)
     return state
 
 
 def _held(state: TargetState, now: float) -> TargetState:
-    """Nothing counts while a hold is in force: afterwards the illness must show itself anew."""
-    if state.phase is Phase.EXHAUSTED:
-        return state
-    since = state.since if state.phase is Phase.SUSPECT else now
-    return dataclasses.replace(_suspect(state), since=since, rung=-1, steps=0)
+    """Looks are counted, to tell people of a hold that lasts, but lead to nothing."""
+    if not state.held:
+        state = dataclasses.replace(state, held=True, failures=0)
+    if state.phase not in (Phase.SUSPECT, Phase.EXHAUSTED):
+        state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
+    return _failed(state, now)
 
 
 def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules: Rules) -> Step | None:
@@ -215,16 +225,16 @@ def _problems(
 ) -> dict[str, Open]:
     """What people are to know about a target: its illness, or why nothing is done about it."""
     found = {}
-    if illness and state.failures >= rules.failures:
+    if illness and not state.held and state.failures >= rules.failures:
         values = {"workers": list(illness.workers)}
         found[target] = Open(Problem(target, illness.code, illness.severity, illness.message, values), state.ill_since)
-    if hold and hold.severity != "info":
+    if hold and state.failures >= rules.failures and hold.severity != "info":
         key = f"{target}.{hold.code}"
-        found[key] = Open(Problem(key, hold.code, hold.severity, hold.message), state.since)
+        found[key] = Open(Problem(key, hold.code, hold.severity, hold.message), state.ill_since)
     if state.phase is Phase.EXHAUSTED:
         key = f"{target}.budget"
         message = (
-            f"{rules.budget} recovery steps within {rules.budget_window / 60:g} minutes did not help for long. Nothing more"
+            f"{rules.budget} recovery steps within {rules.budget_window / 60:g} minutes did not help for long. No more"
             " is done until it is healthy again or told to resume: see recovery.log and the service's error log."
         )
         found[key] = Open(Problem(key, "budget_spent", "critical", message), state.since)

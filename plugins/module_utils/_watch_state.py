@@ -106,6 +106,7 @@ def _target(content: Mapping[str, Any]) -> TargetState:
         attempts=int(content["attempts"]),
         acted_at=float(content["acted_at"]),
         grace_until=float(content["grace_until"]),
+        held=bool(content["held"]),
     )
 
 
