@@ -4,8 +4,8 @@
 
 """Asks a PM2 daemon for its processes over its own socket: a few milliseconds, where `pm2 jlist` starts a Node.js.
 
-No daemon is ever started by this. What PM2 speaks on rpc.sock is axon: messages of parts, each with its length, after one
-byte that holds the protocol's version and the number of parts (npm packages amp, amp-message, pm2-axon, pm2-axon-rpc).
+No daemon is ever started by this. What PM2 speaks on rpc.sock is axon: messages of parts, each with its length, after
+one byte with the protocol's version and the number of parts (npm packages amp, amp-message, pm2-axon, pm2-axon-rpc).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carries out the remedies: PM2's own commands as the service's user, signals to processes that were judged, root's help."""
+"""Carries out the remedies: PM2's own commands as the service's user, signals to what was judged, root's help."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 from typing import Any
@@ -54,12 +53,12 @@ def ask_root(path: str, word: str) -> str:
 def ask_database(command: str) -> str:
     """What the diagnosis says is critical about the database; empty when nothing is."""
     report = diagnose([command, "--check", "database", "--json"], _DATABASE_SECONDS)
-    messages = [str(finding.get("message", "")) for finding in report if finding.get("status") == CRITICAL]
+    messages = [str(finding.get("message", "")) for finding in report or () if finding.get("status") == CRITICAL]
     return "; ".join(messages)
 
 
-def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]]:
-    """The findings of one run of the diagnosis command; none where it fails or takes too long."""
+def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]] | None:
+    """The findings of one run of the diagnosis command; None where it fails or takes too long."""
     try:
         # This logic does not know AnsibleModule, so it cannot use its run_command.
         done = subprocess.run(  # pylint: disable=ansible-bad-function
@@ -68,9 +67,9 @@ def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]]:
             capture_output=True,
             timeout=seconds,
             check=False,
-            env={"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": os.path.expanduser("~")},
+            env={"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"},
         )
         findings = json.loads(done.stdout[:_MAX_REPORT])["findings"]
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
-        return []
-    return [finding for finding in findings if isinstance(finding, dict)] if isinstance(findings, list) else []
+        return None
+    return [finding for finding in findings if isinstance(finding, dict)] if isinstance(findings, list) else None

@@ -17,12 +17,14 @@ from ._watch_settings import Settings
 
 _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
 _COMING = frozenset({"waiting restart", "launching", "stopping"})
+_STARTING = Hold("starting", "the workers are starting")
 _FROM_DATABASE = frozenset({"unhealthy", "no_answer", "worker_hung", "worker_missing"})
 _BEGINNING = frozenset({"activating", "reloading"})
 
 
-def judge(readings: Readings, settings: Settings) -> Assessment:
-    illness, hold = _Service(readings, settings).judge()
+def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessment:
+    """`recovering` tells that a remedy is at work on the service: then nothing counts as well before it answers."""
+    illness, hold = _Service(readings, settings, recovering).judge()
     proxy, proxy_hold = _judge_proxy(readings, service_is_well=illness is None)
     hold = hold or _outer_hold(readings, settings, illness)
     problems = [*_crash_loop(readings, settings), *_proxy_wrong(readings, service_is_well=illness is None and not hold)]
@@ -36,6 +38,7 @@ Verdict = tuple[Illness | None, Hold | None]
 class _Service:
     readings: Readings
     settings: Settings
+    recovering: bool
 
     def judge(self) -> Verdict:
         if self.readings.daemon.state != WELL:
@@ -82,13 +85,23 @@ class _Service:
             return min(anonymous, key=len)
         return told
 
-    def _starting(self, worker: Worker) -> bool:
+    def _young(self, worker: Worker) -> bool:
         return (worker.age or 0.0) < self.settings.start_grace
+
+    def _starting(self, worker: Worker) -> bool:
+        """Young, and not because of a remedy: that has a grace of its own."""
+        return not self.recovering and self._young(worker)
+
+    @property
+    def _crash_loop(self) -> bool:
+        return self.readings.restarts >= self.settings.crash_loop_restarts
 
     def _workers(self) -> Verdict:
         online = self._online
         problems = {worker.number: self._problem(worker) for worker in online}
         serves = "" in problems.values()
+        if not serves and (not online or (self._crash_loop and all(map(self._young, online)))):
+            return self._none_runs(online)
         # one that has answered before is not starting any more, however young it is
         hung = [
             worker
@@ -101,7 +114,7 @@ class _Service:
         if unhealthy:
             return self._unhealthy(unhealthy, {**problems}, serves), None
         if not serves:
-            return self._none_serves(online)
+            return Illness("no_answer", "no worker answers yet", _WHOLE_APP), _STARTING
         return self._missing() or self._near_limit(online), None
 
     def _hung(self, hung: list[Worker], serves: bool) -> Illness:
@@ -121,17 +134,17 @@ class _Service:
             return Illness("unhealthy", message, ladder, _numbers(unhealthy), "warning")
         return Illness("unhealthy", message, (Remedy.RELOAD_WORKER, *_WHOLE_APP), _numbers(unhealthy))
 
-    def _none_serves(self, online: list[Worker]) -> Verdict:
+    def _none_runs(self, online: list[Worker]) -> Verdict:
         workers = self.readings.workers
         coming = [worker for worker in workers if worker.process.status in _COMING]
         states = ", ".join(f"{worker.number} {worker.process.status}" for worker in workers)
         if not online and not coming:
             ladder = (Remedy.RESTART_WORKER, *_WHOLE_APP)
             return Illness("worker_missing", f"no worker runs (worker {states})", ladder, _given_up(workers)), None
-        illness = Illness("no_answer", f"no worker answers yet (worker {states})", _WHOLE_APP)
-        if self.readings.restarts >= self.settings.crash_loop_restarts:
+        illness = Illness("no_answer", f"no worker answers (worker {states})", _WHOLE_APP)
+        if self._crash_loop:
             return illness, Hold("crash_loop", "PM2 starts the workers again and again, ever more slowly")
-        return illness, Hold("starting", "the workers are starting")
+        return illness, None if self.recovering else _STARTING
 
     def _missing(self) -> Illness | None:
         """Fewer workers than planned, while others serve."""

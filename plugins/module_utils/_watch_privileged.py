@@ -4,7 +4,7 @@
 
 """The part of recovery that needs root, and nothing else: a program that systemd starts for one question.
 
-The question is one fixed word on a socket. Only a process of the watchdog's own unit is answered, as the kernel names it.
+The question is one fixed word on a socket. Only processes of the watchdog's own unit are answered.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read_word(connection: socket.socket) -> str:
 def carry_out(word: str, pm2_unit: str, proxy_unit: str) -> str:
     """Raises RefusedError."""
     words: Mapping[str, Callable[[], str]] = {
-        TEST_PROXY: test_proxy,
+        TEST_PROXY: proxy_problem,
         RESTART_PROXY: lambda: _restart_proxy(proxy_unit),
         RESTART_DAEMON: lambda: _restart(pm2_unit),
     }
@@ -81,7 +81,7 @@ def carry_out(word: str, pm2_unit: str, proxy_unit: str) -> str:
     return words[word]()
 
 
-def test_proxy() -> str:
+def proxy_problem() -> str:
     """What Nginx finds wrong with its configuration; empty when nothing."""
     done = _command(["/usr/sbin/nginx", "-t", "-q"])
     lines = [line for line in done.stderr.splitlines() if "[emerg]" in line or "[crit]" in line]
@@ -89,7 +89,7 @@ def test_proxy() -> str:
 
 
 def _restart_proxy(unit: str) -> str:
-    problem = test_proxy()
+    problem = proxy_problem()
     if problem:
         raise RefusedError(f"Nginx would not start with its configuration: {problem}")
     return _restart(unit)

@@ -46,7 +46,7 @@ class Answered:
 @dataclasses.dataclass(frozen=True)
 class WorkersReading:
     answers: Mapping[int, str]
-    """By process: what is wrong with its answer, "" when it is healthy. Those that were not seen to answer are missing."""
+    """By process: what is wrong with its answer, "" when it is healthy. One that was not seen to answer is missing."""
     failures: tuple[Answered, ...] = ()
     """Questions without an answer, and answers of nobody knows which worker."""
 

@@ -75,6 +75,8 @@ class Readings:
     proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proxy_config: str = ""
     """What `nginx -t` says against the configuration, where the proxy is ill."""
+    seconds: float = 0.0
+    """So long the look took."""
     database: str = ""
     """What is critical about the database; empty when nothing is, or where it was not asked."""
 
@@ -95,6 +97,7 @@ class Reader:
 
     def read(self, now: float) -> Readings:
         """One look; `now` is in seconds since boot."""
+        begun = time.monotonic()
         proxy = _Later(self._ask_proxy)
         activation = active_activation(self.settings.socket)
         daemon = read_daemon(self._client, min(_RPC_SECONDS, self.settings.answer_timeout))
@@ -120,7 +123,8 @@ class Reader:
             disk_free_mb=free_disk([self.settings.pm2_home, self.settings.log_directory]),
             daemon_ill_for=now - self._daemon_well_at,
         )
-        return self._look_closer(readings, now)
+        closer = self._look_closer(readings, now)
+        return dataclasses.replace(closer, seconds=time.monotonic() - begun)
 
     def deployment(self) -> bool:
         """Whether somebody deploys, or changes PM2's processes, at this moment."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restarts of the workers within a window of time, whoever caused them: told by PM2's count, process id and start time."""
+"""Restarts of the workers within a window of time: told by PM2's count, the process id and its start time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RestartCounter:
 
     def forgive(self, numbers: Iterable[int]) -> None:
         """The next restart of each of these workers is the watchdog's own doing."""
-        self._forgiven.update({number: 1 for number in numbers})
+        self._forgiven.update(numbers)
 
     def _counted(self, number: int, before: _Seen, after: _Seen) -> int:
         # a count that went down was reset, or the worker made anew: then the other process tells
