@@ -25,7 +25,7 @@ from ._watch_control import Control
 from ._watch_diagnosis import Diagnosis
 from ._watch_events import Outbox, append_line, as_record, tail
 from ._watch_judge import judge
-from ._watch_model import SERVICE, Assessment, Event, Problem, Remedy, Step
+from ._watch_model import SERVICE, TARGETS, Assessment, Event, Problem, Remedy, Step
 from ._watch_readings import Reader, Readings
 from ._watch_settings import Settings
 from ._watch_status import Moment, as_json, describe, write_public
@@ -229,7 +229,8 @@ class Watch:
         self._corrupt_until = now + _CORRUPT_SECONDS
         self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
         lines = tail(self._settings.recovery_log)
-        return machine.State(actions=keeper.actions_of_log(lines, self._boot, now, self._rules.budget_window))
+        fresh = {target: machine.TargetState(since=now) for target in TARGETS}
+        return machine.State(fresh, actions=keeper.actions_of_log(lines, self._boot, now, self._rules.budget_window))
 
     def _save(self) -> None:
         if self._state == self._saved:

@@ -84,7 +84,7 @@ class Actions:
         with self._alone():
             for number in step.illness.workers:
                 self._client.run("restart", str(number))
-            if len(self._readings.workers) < self._settings.instances and self._settings.cluster:
+            if len(self._readings.workers) < self._settings.instances > 1:
                 self._client.run("scale", self._app, str(self._settings.instances))
                 return f"scaled {self._app} to {self._settings.instances} workers"
         return f"restarted worker {_listed(step.illness.workers)}"

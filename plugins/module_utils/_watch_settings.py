@@ -29,7 +29,6 @@ class Settings:
     service: str
     user: str
     instances: int
-    cluster: bool
     socket: str
     health_path: str
     proxy_url: str
