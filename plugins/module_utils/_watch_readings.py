@@ -142,7 +142,7 @@ class Reader:
         return ask(Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout))
 
     def _ask_workers(self, processes: Iterable[Pm2Process]) -> WorkersReading:
-        pids = [process.pid for process in processes if process.online and process.pid]
+        pids = [process.pid for process in processes if process.online and process.pid and started_at(process.pid)]
         if not pids:
             return WorkersReading({})
         settings = self.settings
