@@ -123,9 +123,9 @@ class Watch:
         now = keeper.now()
         if self._control.take_resume():
             self._state = machine.resumed(self._state, now)
-        self._diagnosis.tick(now)
         readings = self._reader.read(now)
         seen = self._assess(readings)
+        self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
         paused = self._control.paused(time.time()) is not None
         turn = machine.turn(self._state, seen, now, self._rules, paused)
         self._take(turn)

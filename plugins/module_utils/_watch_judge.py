@@ -206,7 +206,7 @@ def _judge_proxy(readings: Readings, service_is_well: bool) -> Verdict:
     if told.kind == HUNG and not service_is_well:
         return None, None
     code = "proxy_hung" if told.kind == HUNG else "proxy_dead"
-    illness = Illness(code, told.problem, (Remedy.RESTART_PROXY,))
+    illness = Illness(code, f"Nginx does not answer: {told.problem}", (Remedy.RESTART_PROXY,))
     active = unit.get("ActiveState", "")
     if active == "inactive" and unit.get("Result") == "success":
         return illness, Hold("stopped_by_operator", "Nginx was stopped; start it with systemctl")
