@@ -123,7 +123,8 @@ class Watch:
         now = keeper.now()
         if self._control.take_resume():
             self._state = machine.resumed(self._state, now)
-        readings = self._reader.read(now)
+        suspect = self._state.targets[SERVICE].phase is not machine.Phase.HEALTHY
+        readings = self._reader.read(now, suspect)
         seen = self._assess(readings)
         self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
         paused = self._control.paused(time.time()) is not None
