@@ -184,7 +184,9 @@ class Watch:
 
     def _tell(self, event: Event) -> None:
         wall = time.time()
-        record = {**as_record(event, wall), "boot": self._boot, "boottime": keeper.now()}
+        # of a step it is the begin that counts against the budget
+        begun = self._state.actions[-1] if event.kind == "action" and self._state.actions else keeper.now()
+        record = {**as_record(event, wall), "boot": self._boot, "boottime": begun}
         log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
         self._log(log, record)
         with self._watched("watchdog.state_not_writable", "state_not_writable"):
@@ -195,7 +197,7 @@ class Watch:
         self._log(self._settings.monitor_log, record)
 
     def _log(self, path: Path, record: dict[str, Any]) -> None:
-        with self._watched(f"watchdog.log_not_writable.{path.stem}", "log_not_writable"):
+        with self._watched("watchdog.log_not_writable", "log_not_writable"):
             append_line(path, record)
 
     @contextlib.contextmanager

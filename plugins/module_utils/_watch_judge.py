@@ -53,7 +53,7 @@ class _Service:
             return Illness("app_missing", message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
         if all(worker.process.status == "stopped" for worker in workers):
             message = "all workers were stopped in PM2"
-            hold = Hold("stopped_by_operator", f"{message}; start them with the service's pm2 command, or deploy")
+            hold = _stopped(f"{message}; start them with the service's pm2 command, or deploy")
             return Illness("no_answer", message, (Remedy.RESTART_APP,)), hold
         return self._workers()
 
@@ -63,9 +63,7 @@ class _Service:
         illness = Illness(code, daemon.message, (Remedy.RESTART_DAEMON,))
         active = unit.get("ActiveState", "")
         if active == "inactive" and unit.get("Result") == "success" and unit.get("LoadState") == "loaded":
-            return illness, Hold(
-                "stopped_by_operator", f"{self.settings.pm2_unit} was stopped; start it with systemctl"
-            )
+            return illness, _stopped(f"{self.settings.pm2_unit} was stopped; start it with systemctl")
         if active in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
             return illness, Hold("starting", f"systemd is starting {self.settings.pm2_unit}")
         return illness, None
@@ -209,7 +207,7 @@ def _judge_proxy(readings: Readings, service_is_well: bool) -> Verdict:
     illness = Illness(code, f"Nginx does not answer: {told.problem}", (Remedy.RESTART_PROXY,))
     active = unit.get("ActiveState", "")
     if active == "inactive" and unit.get("Result") == "success":
-        return illness, Hold("stopped_by_operator", "Nginx was stopped; start it with systemctl")
+        return illness, _stopped("Nginx was stopped; start it with systemctl")
     if active in _BEGINNING:
         return illness, Hold("starting", "systemd is starting Nginx")
     if readings.proxy_config:
@@ -237,6 +235,11 @@ def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
     )
     values = {"restarts": readings.restarts, "window": settings.crash_loop_window}
     return [Problem("service.crash_loop", "crash_loop", "warning" if serves else "critical", message, values)]
+
+
+def _stopped(message: str) -> Hold:
+    """Told once, should it have been forgotten."""
+    return Hold("stopped_by_operator", message, "warning")
 
 
 def _numbers(workers: Iterable[Worker]) -> tuple[int, ...]:

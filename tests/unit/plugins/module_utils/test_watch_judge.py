@@ -151,7 +151,7 @@ def test_an_app_that_pm2_does_not_know_is_made_anew() -> None:
 def test_an_operators_stop_is_left_alone() -> None:
     _illness, hold = service(workers=(worker(0, "stopped"), worker(1, "stopped")), answers=WorkersReading({}))
     assert hold is not None
-    assert (hold.code, hold.severity) == ("stopped_by_operator", "info")
+    assert (hold.code, hold.severity) == ("stopped_by_operator", "warning")
     # one that was stopped among others that serve is not missed
     assert service(workers=(worker(0), worker(1, "stopped")), answers=WorkersReading({100: ""})) == (None, None)
 
