@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ._pm2_client import Pm2Client, Pm2Error
+from ._pm2_converge import save
 from ._pm2_rpc import RpcError, reload_worker, stop_worker
 from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, RootError, act
 from ._watch_model import Outcome, Remedy, Step
@@ -92,6 +93,7 @@ class Actions:
                 self._client.run("restart", str(number))
             if len(self._readings.workers) < self._settings.instances > 1:
                 self._client.run("scale", self._app, str(self._settings.instances))
+                save(self._client)
                 return f"scaled {self._app} to {self._settings.instances} workers"
         return f"restarted worker {_listed(step.illness.workers)}"
 
@@ -111,6 +113,7 @@ class Actions:
                 self._stop_hung()
                 self._client.run("delete", self._app)
             self._client.run("start", file, "--only", self._app)
+            save(self._client)
         return f"made {self._app} anew from {file}"
 
     def _stop_hung(self) -> None:

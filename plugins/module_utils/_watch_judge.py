@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from ._pm2_rpc import ABSENT, WELL
 from ._watch_model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
@@ -35,7 +36,7 @@ def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessmen
     return Assessment({SERVICE: illness, PROXY: proxy}, {SERVICE: hold, PROXY: proxy_hold}, problems)
 
 
-Verdict = tuple[Illness | None, Hold | None]
+Verdict: TypeAlias = "tuple[Illness | None, Hold | None]"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -118,7 +118,7 @@ def test_the_ladder_is_climbed_each_rung_with_its_grace_and_a_longer_back_off() 
     story.for_seconds(1000, HUNG)
     remedies = [step.remedy for _time, step in story.steps]
     assert remedies[:5] == [*LADDER, Remedy.RESTART_DAEMON]
-    waits = [round(later - earlier) for (earlier, _), (later, _) in itertools.pairwise(story.steps)]
+    waits = [round(later - earlier) for (earlier, _first), (later, _second) in itertools.pairwise(story.steps)]
     assert waits[0] >= 30
     assert all(abs(waited - wanted) <= 11 for waited, wanted in zip(waits, [30, 30, 40, 80, 160, 300], strict=False))
     assert [step.number for _time, step in story.steps[:3]] == [1, 2, 3]
