@@ -22,6 +22,7 @@ from typing import Any
 
 from . import _diagnose_database as database
 from . import _diagnose_host as host
+from . import _diagnose_secrets as secrets
 from . import _diagnose_service as service
 from ._diagnose_run import Check, Context, run_checks
 from ._diagnose_state import Samples
@@ -36,7 +37,7 @@ CHECKS: dict[str, Check] = {
     "units": service.check_units,
     "logs": host.check_logs,
     "disk": host.check_disk,
-    "secrets": host.check_secrets,
+    "secrets": secrets.check_secrets,
     "database": database.check_database,
     "pool": database.check_pool,
     "connections": database.check_connections,

@@ -29,6 +29,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._findings import
     Thresholds,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_state import Pm2Process
+from ansible_collections.workbot.stability.plugins.module_utils._secret_check import user_name
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ def config(tmp_path: Path) -> dict[str, Any]:
     percent = {f"{kind}_{level}": value for kind in kinds for level, value in (("warning", 98), ("critical", 99))}
     return {
         "service": "app",
-        "user": host._user_name(os.getuid()),
+        "user": user_name(os.getuid()),
         "timeout": 3,
         "state_file": str(tmp_path / "state/state.json"),
         "units": [],
@@ -122,10 +123,10 @@ def test_one_check_alone_decides_the_exit_status(
     config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_config(config, tmp_path)
-    assert diagnose.main(path, ["--check", "secrets"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 3
-    Path(config["secrets"]["file"]).chmod(0o400)
-    assert diagnose.main(path, ["--check", "secrets"]) == 1
+    assert diagnose.main(path, ["--check", "logs"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    Path(config["logs"]["directory"]).rmdir()
+    assert diagnose.main(path, ["--check", "logs"]) == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\xff", '{"service": "x"}'])
@@ -303,19 +304,6 @@ def test_units() -> None:
         "units.postgresql@17-main.service": WARNING,
         "units.redis@*.service": CRITICAL,
     }
-
-
-@pytest.mark.parametrize(
-    ("mode", "owner", "status"),
-    [(0o600, "app", OK), (0o640, "app", CRITICAL), (0o600, "root", WARNING), (0o400, "app", WARNING)],
-)
-def test_the_environment_file_must_be_private(mode: int, owner: str, status: str) -> None:
-    assert host.judge_privacy(Path("/x"), mode, owner, "app").status == status
-
-
-def test_secrets_are_judged_by_their_length() -> None:
-    findings = host.judge_lengths(["A", "B", "C"], {"A": 32, "B": 31}, 32)
-    assert [finding.status for finding in findings] == [OK, CRITICAL, CRITICAL]
 
 
 def test_disk_space_is_judged_as_df_shows_it() -> None:
