@@ -22,8 +22,11 @@ from typing import Any
 
 from . import _diagnose_database as database
 from . import _diagnose_host as host
+from . import _diagnose_proxy as proxy
 from . import _diagnose_secrets as secrets
 from . import _diagnose_service as service
+from . import _diagnose_system as system
+from . import _diagnose_workers as workers
 from ._diagnose_run import Check, Context, run_checks
 from ._diagnose_state import Samples
 from ._findings import CRITICAL, OK, WARNING, Finding, worst_of
@@ -31,12 +34,20 @@ from ._findings import CRITICAL, OK, WARNING, Finding, worst_of
 CHECKS: dict[str, Check] = {
     "release": service.check_release,
     "health": service.check_health,
+    "event_loop": workers.check_event_loop,
     "proxy": service.check_proxy,
+    "websocket": proxy.check_websocket,
+    "certificates": proxy.check_certificates,
+    "nginx": proxy.check_nginx,
     "processes": service.check_processes,
     "memory": service.check_memory,
+    "descriptors": workers.check_descriptors,
     "units": service.check_units,
     "logs": host.check_logs,
     "disk": host.check_disk,
+    "kernel": system.check_kernel,
+    "clock": system.check_clock,
+    "cron": system.check_cron,
     "secrets": secrets.check_secrets,
     "database": database.check_database,
     "pool": database.check_pool,
