@@ -105,7 +105,7 @@ class _Run:
     def findings(self, deadline: float) -> list[Finding]:
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
-            message = "the check did not finish in time: what it asks does not answer. Look at that part by hand."
+            message = "the check did not finish in time: what it asks hangs. Look at that part by hand."
             return [Finding(self._name, CRITICAL, message)]
         return self._findings
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ._diagnose_run import Context
@@ -24,37 +24,61 @@ from ._worker_answers import WorkerAnswer, children_of
 _HOUR = 3600.0
 # A worker's memory goes up and down within minutes, and a young one fills its caches.
 _SHORTEST_GROWTH = 1800.0
+# PM2 calls a worker online as soon as it is started; until it listens it takes no connection.
+_YOUNG = 15.0
 
 
 def check_event_loop(context: Context) -> list[Finding]:
     """Does each worker answer, and how long does it take to? A blocked event loop answers late or not at all."""
     thresholds = Thresholds.of(context.section("health"), "answer")
-    return judge_answers(context.answers(), _workers(context), thresholds)
-
-
-def _workers(context: Context) -> dict[int, str]:
-    """Process id -> what to call it, of the workers that PM2 lists, or else of all that its daemon has started."""
     try:
-        return {process.pid: f"worker {process.pm_id}" for process in context.pm2() if process.online and process.pid}
+        processes = [process for process in context.pm2() if process.online]
     except Pm2Error:
-        pids = children_of(Path(context.section("pm2")["home"]) / "pm2.pid")
-        return {pid: f"process {pid}" for pid in pids}
+        processes = []  # who answers is told all the same
+    active = active_activation(context.section("release")["active_socket"])
+    name = f"{context.section('pm2')['prefix']}{active}"
+    due = [process for process in processes if process.name == name and context.now - process.started_at > _YOUNG]
+    return judge_answers(context.answers(), _labels(processes), {process.pid or 0 for process in due}, thresholds)
 
 
-def judge_answers(answers: Sequence[WorkerAnswer], workers: Mapping[int, str], thresholds: Thresholds) -> list[Finding]:
-    """`workers` are all that there are, by process id."""
-    slowest: dict[str, float] = {}
-    for answer in answers:
-        if answer.reading.answer is not None:
-            label = workers.get(answer.pid or 0, "a worker")
-            slowest[label] = max(answer.elapsed_ms, slowest.get(label, 0.0))
-    silent = [answer for answer in answers if answer.reading.answer is None]
-    if silent and not slowest:
-        message = f"no worker answers. {silent[0].reading.error}. See the checks health and processes."
-        return [Finding("event_loop", CRITICAL, message, 0, len(workers), "workers")]
-    findings = [_judge_answer(label, taken, thresholds) for label, taken in slowest.items()]
-    slow = [finding for finding in findings if finding.status != OK]
-    return [*slow, *_judge_silent(silent, slowest, workers), *_summary(slowest, slow, silent, thresholds)]
+def active_activation(active_socket: str) -> str | None:
+    """The name of the active activation: that of the socket that the link leads to."""
+    try:
+        return Path(Path(active_socket).readlink()).stem or None
+    except OSError:
+        return None
+
+
+def _labels(processes: Iterable[Pm2Process]) -> dict[int, str]:
+    return {process.pid: f"worker {process.pm_id}" for process in processes if process.pid}
+
+
+def judge_answers(
+    answers: Sequence[WorkerAnswer], workers: Mapping[int, str], due: Collection[int], thresholds: Thresholds
+) -> list[Finding]:
+    """`workers` are what to call a process; those in `due` must be among the ones that answered."""
+    answered = [answer for answer in answers if answer.reading.answer is not None]
+    if not answered:
+        error = next((answer.reading.error for answer in answers), "nobody was asked")
+        message = f"no worker answers. {error}. See the checks health and processes."
+        return [Finding("event_loop", CRITICAL, message, 0, len(due), "workers")]
+    slowest: dict[int | None, float] = {}
+    for answer in answered:
+        slowest[answer.pid] = max(answer.elapsed_ms, slowest.get(answer.pid, 0.0))
+    findings = [
+        _judge_answer(workers.get(pid or 0, f"process {pid}" if pid else "a worker"), taken, thresholds)
+        for pid, taken in slowest.items()
+        if thresholds.status(taken) != OK
+    ]
+    # without any process that is known, nobody can be missed
+    missed = set(due) - set(slowest) if set(slowest) != {None} else set()
+    findings += [_judge_missed(workers[pid], pid, len(answers)) for pid in sorted(missed)]
+    unanswered = len(answers) - len(answered)
+    if unanswered and not missed:
+        error = next(answer.reading.error for answer in answers if answer.reading.answer is None)
+        message = f"{unanswered} of {len(answers)} requests were not answered: {error}. See the service's error log."
+        findings.append(Finding("event_loop.unanswered", CRITICAL, message, unanswered, 1, "requests"))
+    return findings or [_summary(slowest.values(), thresholds)]
 
 
 def _judge_answer(label: str, taken: float, thresholds: Thresholds) -> Finding:
@@ -63,32 +87,18 @@ def _judge_answer(label: str, taken: float, thresholds: Thresholds) -> Finding:
     return Finding(_check(label), thresholds.status(taken), message, taken, thresholds.exceeded(taken), "ms")
 
 
-def _judge_silent(silent: Sequence[WorkerAnswer], heard: Iterable[str], workers: Mapping[int, str]) -> list[Finding]:
-    """Whom no answer came from: who took the connection, or, where nobody did, who was not heard at all."""
-    if not silent:
-        return []
-    known = set(heard)
-    suspects = {pid: label for pid, label in workers.items() if label not in known}
-    advice = "it was stopped, or its event loop is blocked. Restart this worker; see its log for what it did last."
-    findings = []
-    for pid, label in suspects.items():
-        message = f"{label} (process {pid}) does not answer: {advice}"
-        findings.append(Finding(_check(label), CRITICAL, message, None, None, "ms"))
-    if not findings:
-        message = f"{len(silent)} requests were not answered: {silent[0].reading.error}. See the service's error log."
-        findings.append(Finding("event_loop.unanswered", CRITICAL, message, len(silent), 1, "requests"))
-    return findings
+def _judge_missed(label: str, pid: int, questions: int) -> Finding:
+    message = (
+        f"{label} (process {pid}) answered none of {questions} requests: it was stopped, or its event loop is blocked."
+        f" Restart it (kill -KILL {pid}: PM2 starts it anew); see its log for what it did last."
+    )
+    return Finding(_check(label), CRITICAL, message, 0, 1, "answers")
 
 
-def _summary(
-    slowest: Mapping[str, float], slow: Sequence[Finding], silent: Sequence[WorkerAnswer], thresholds: Thresholds
-) -> list[Finding]:
-    """One line for all workers that are well."""
-    if slow or silent or not slowest:
-        return []
-    low, high = min(slowest.values()), max(slowest.values())
-    message = f"{len(slowest)} workers answer in {low:.0f} to {high:.0f} ms"
-    return [Finding("event_loop", OK, message, high, thresholds.warning, "ms")]
+def _summary(taken: Collection[float], thresholds: Thresholds) -> Finding:
+    """One line for all workers, since all are well."""
+    message = f"{len(taken)} workers answer in {min(taken):.0f} to {max(taken):.0f} ms"
+    return Finding("event_loop", OK, message, max(taken), thresholds.warning, "ms")
 
 
 def _check(label: str) -> str:
@@ -174,7 +184,10 @@ def check_descriptors(context: Context) -> list[Finding]:
     """Open files and sockets of each worker and of PM2's daemon; at the limit no connection is taken any more."""
     section = context.section("descriptors")
     daemon = Path(context.section("pm2")["home"]) / "pm2.pid"
-    labels = _workers(context)
+    try:
+        labels = _labels(context.pm2())
+    except Pm2Error:
+        labels = {pid: f"process {pid}" for pid in children_of(daemon)}
     # whether there is one, the check processes says
     with contextlib.suppress(OSError, ValueError):
         labels[int(daemon.read_text(encoding="ascii"))] = "PM2's daemon"

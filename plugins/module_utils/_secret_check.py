@@ -206,7 +206,8 @@ def judge_secrets(
     files = {
         traits.path: traits for holder in (*processes, *([declared] if declared else [])) for traits in holder.files
     }
-    findings += [judge_privacy(traits, rules.owner) for traits in files.values()]
+    if files:
+        findings.append(judge_privacy(list(files.values()), rules.owner))
     if not holders:
         return findings or [Finding("secrets", CRITICAL, "no process and no file to look into. Start the service.")]
     for name in rules.names:
@@ -215,14 +216,19 @@ def judge_secrets(
     return findings + _judge_age(rules.names, holders, declared)
 
 
-def judge_privacy(traits: FileTraits, owner: str) -> Finding:
-    wanted = f"{owner or traits.owner} {_PRIVATE:04o}"
-    value = f"{traits.owner} {traits.mode:04o}"
-    if value == wanted:
-        return Finding("secrets.file", OK, f"{traits.path} is private to {traits.owner}", value, wanted)
-    status = CRITICAL if traits.mode & _OTHERS else WARNING
+def judge_privacy(files: Sequence[FileTraits], owner: str) -> Finding:
+    """One finding for all files that hold secrets; the worst decides. An empty owner stands for anybody."""
+    wrong = [traits for traits in files if traits.mode != _PRIVATE or (owner and traits.owner != owner)]
+    wanted = f"{owner or files[0].owner} {_PRIVATE:04o}"
+    if not wrong:
+        message = f"{len(files)} files with secrets are private to {owner or files[0].owner}"
+        return Finding("secrets.file", OK, message, wanted, wanted)
+    worst = max(wrong, key=lambda traits: bool(traits.mode & _OTHERS))
+    status = CRITICAL if worst.mode & _OTHERS else WARNING
+    value = f"{worst.owner} {worst.mode:04o}"
     advice = "Apply the playbook to correct it; if others could read it, renew secrets."
-    return Finding("secrets.file", status, f"{traits.path} is {value}, not {wanted}. {advice}", value, wanted)
+    more = f" and {len(wrong) - 1} more are" if len(wrong) > 1 else " is"
+    return Finding("secrets.file", status, f"{worst.path}{more} {value}, not {wanted}. {advice}", value, wanted)
 
 
 def _judge_value(rules: SecretRules, name: str, holders: Sequence[Holder], running: bool) -> Finding:

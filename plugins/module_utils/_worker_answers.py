@@ -23,12 +23,15 @@ from ._http import Request
 from ._processes import load_library
 from ._unix_sockets import UnixSocketError, holder
 
-# Enough to see every worker of usual hosts without being a load of its own.
-MOST_WORKERS = 16
+# Enough to reach every worker of usual hosts without being a load of its own.
+MOST_AT_ONCE = 16
+# Others connect at the same time, so that a turn may pass a worker by.
+_MOST_ROUNDS = 8
+# After so much of the time no further round begins.
+_ROUNDS_SHARE = 0.5
 # So much of the time for an answer may pass until some process has taken the connection.
 _ACCEPT_SHARE = 0.5
-# A worker that was not reached the first time is asked for once more, while there is time for an answer.
-_SECOND_ROUND_SHARE = 0.5
+_LEAST_SECONDS = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,30 +54,34 @@ def children_of(pid_file: Path) -> list[int]:
 
 
 def ask_workers(path: str, url: str, count: int, pids: Collection[int], timeout: float) -> list[WorkerAnswer]:
-    """Ask `count` times at once over the socket at `path`, and again for those of the processes that were not seen."""
+    """Ask `count` times at once over the socket at `path`, and again while one of the processes was not seen.
+
+    A hung worker takes one connection, perhaps another client's, and no further one: it shows by not being seen.
+    """
     started = time.monotonic()
-    count = min(MOST_WORKERS, max(1, count))
-    answers = _round(path, url, count, pids, timeout)
-    passed = time.monotonic() - started
-    unseen = count - len({answer.pid for answer in answers if answer.pid is not None})
-    if unseen and passed < _SECOND_ROUND_SHARE * timeout:
-        answers += _round(path, url, count, pids, timeout - passed)
+    count = min(MOST_AT_ONCE, max(1, count))
+    answers: list[WorkerAnswer] = []
+    for _round in range(_MOST_ROUNDS):
+        left = timeout - (time.monotonic() - started)
+        with ThreadPoolExecutor(max_workers=count) as pool:
+            answers += pool.map(lambda _number, left=left: _ask(path, url, pids, left), range(count))
+        seen = {answer.pid for answer in answers}
+        silent = any(answer.reading.answer is None for answer in answers)
+        if silent or set(pids) <= seen or time.monotonic() - started > _ROUNDS_SHARE * timeout:
+            break
     return answers
-
-
-def _round(path: str, url: str, count: int, pids: Collection[int], timeout: float) -> list[WorkerAnswer]:
-    with ThreadPoolExecutor(max_workers=count) as pool:
-        return list(pool.map(lambda _number: _ask(path, url, pids, timeout), range(count)))
 
 
 def _ask(path: str, url: str, pids: Collection[int], timeout: float) -> WorkerAnswer:
     started = time.monotonic()
     connection = _connect(path, timeout)
     pid = _holder(connection, pids, _ACCEPT_SHARE * timeout) if connection else None
-    left = max(0.001, timeout - (time.monotonic() - started))
+    left = max(_LEAST_SECONDS, timeout - (time.monotonic() - started))
     reading = read_health(Request(url=url, unix_socket=path, timeout=left, connection=connection))
-    elapsed = round(1000 * (time.monotonic() - started), 1)
-    return WorkerAnswer(reading, _pid_of(reading.body) or pid, elapsed)
+    elapsed = time.monotonic() - started
+    if reading.answer is None and elapsed >= timeout:
+        reading = dataclasses.replace(reading, error=f"{path}: no answer within {timeout:.1f} s")
+    return WorkerAnswer(reading, _pid_of(reading.body) or pid, round(1000 * elapsed, 1))
 
 
 def _connect(path: str, timeout: float) -> socket.socket | None:

@@ -160,7 +160,9 @@ def test_what_can_not_be_read_is_critical(tmp_path: Path, start: Start) -> None:
     ],
 )
 def test_the_file_must_be_private(mode: int, owner: str, status: str) -> None:
-    assert judge_privacy(FileTraits("/x", owner or "app", mode), "app" if owner else "").status == status
+    good, judged = FileTraits("/y", owner or "app", 0o600), FileTraits("/x", owner or "app", mode)
+    assert judge_privacy([judged], "app" if owner else "").status == status
+    assert judge_privacy([good, judged], "app" if owner else "").status == status
 
 
 @pytest.mark.parametrize(
