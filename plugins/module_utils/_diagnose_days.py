@@ -48,11 +48,9 @@ class Worst:
         return float(self.value) if isinstance(self.value, int | float) else None
 
     def shown(self) -> str:
-        return (
-            f"{self.value:g} {self.unit}".strip()
-            if isinstance(self.value, int | float)
-            else str(self.value or self.status)
-        )
+        if self.number is None:
+            return str(self.value or self.status)
+        return f"{self.number:.10g} {self.unit}".strip()
 
     def worse_than(self, other: Worst) -> bool:
         if rank(self.status) != rank(other.status):

@@ -36,7 +36,7 @@ def check_cron(context: Context) -> list[Finding]:
     section = context.section("cron")
     times = [_changed(path) for path in Path(section["directory"]).glob(f"{section['report']}*")]
     # a host that has just been set up or started has no report yet
-    begun = max(_changed(Path(section["since"])), context.now - time.clock_gettime(time.CLOCK_BOOTTIME))
+    begun = max(_changed(Path(section["since"])), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME))
     hours = (context.now - max([begun, *times])) / _HOUR
     return [judge_cron(hours, float(section["hours"]), bool(times))]
 

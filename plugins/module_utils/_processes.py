@@ -162,7 +162,7 @@ def _systemctl(*arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProcessError(f"systemctl can't be asked: {error}") from error
     if done.returncode != 0:
-        raise ProcessError(f"systemctl can't be asked: {done.stderr.strip()[:200] or done.returncode}")
+        raise ProcessError(f"systemctl can't be asked: {' '.join(done.stderr.split())[:200] or done.returncode}")
     return done.stdout
 
 
