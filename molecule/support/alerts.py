@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ RECEIVER = (Path(__file__).parent / "webhook.py").read_text(encoding="utf-8")
 PLAYBOOK = "molecule/recovery/alerting.yml"
 DIRECTORY = "/run/alarm-webhooks"
 FIRST, SECOND = "8191", "8192"
-SECRET = "Kx7Qw2Zr9Tb4"
+# another one in each session: the journal keeps what an earlier one did
+SECRET = secrets.token_hex(8)
 RUN = "/run/alarm-watchdog"
 EVENTS = "/var/lib/alarm-watchdog/events"
 UNIT = "alarm-alert.service"

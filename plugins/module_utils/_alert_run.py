@@ -62,7 +62,7 @@ def _take_in(config: Config, secrets: Secrets, state: State, store: Store) -> bo
         put(state.outbox, notices, now.wall, config.per_hour, writer)
 
     announce(inbox.read(config.inbox, [name for name in names if name not in set(state.seen)]))
-    announce(heartbeat_events(state.ledger, fresh, read_unit(config), mtime_ns, now.wall))
+    announce(heartbeat_events(state.ledger, fresh, read_unit(config), state.sight.mtime_ns, now.wall))
     if fresh and status:
         announce(missed_events(state.ledger, status, now.wall))
     state.seen, state.ran = names, now.wall

@@ -71,10 +71,11 @@ def look(sight: Sight, mtime_ns: int, clock: Clock, limit: float) -> tuple[Sight
     """What to remember, and whether the status is fresh. `mtime_ns` is 0 where there is no file."""
     known = sight.boot_id == clock.boot_id
     jumped = not known or abs((clock.wall - sight.wall) - (clock.boot - sight.boot)) > _JUMP
-    same = known and sight.mtime_ns == mtime_ns
-    since = sight.since if same else clock.boot
-    seen = Sight(mtime_ns, since, clock.boot_id, clock.wall, clock.boot)
-    too_old = mtime_ns > 0 and not jumped and clock.wall - mtime_ns / 1e9 >= limit
+    # a file that is gone, as systemd removes it with the watchdog, is no new sign
+    last = mtime_ns or (sight.mtime_ns if known else 0)
+    since = sight.since if known and sight.mtime_ns == last else clock.boot
+    seen = Sight(last, since, clock.boot_id, clock.wall, clock.boot)
+    too_old = last > 0 and not jumped and clock.wall - last / 1e9 >= limit
     return seen, not too_old and clock.boot - since < limit
 
 

@@ -175,17 +175,17 @@ def test_the_urls_are_nowhere_but_in_their_file(alarm: Alarm) -> None:
     alarm.until(lambda: "alarm-alert" in (seen := alarm.host.check_output("ps axeww")) and "send" in seen)
     assert SECRET not in alarm.host.check_output("ps axeww")
     alarm.until(lambda: len(alarm.titles(SECOND)) == 1)
-    found = alarm.host.run("grep -rl %s /etc /srv/alarm /var/lib/alarm-alert /var/log /run/alarm-alert", SECRET).stdout
-    assert found.split() == ["/srv/alarm/config/alert-secrets.json"]
-    # the receivers' own lines have the path of the heartbeat
-    assert alarm.host.run("journalctl --no-pager | grep %s", SECRET).stdout == ""
+    # sudo writes this command line to the journal: it must not hold what is looked for
+    pattern = f"{SECRET[:-1]}[{SECRET[-1]}]"
+    found = alarm.host.run("grep -rlE %s /etc /srv/alarm /var/lib/alarm-alert /var/log /run/alarm-alert", pattern)
+    assert found.stdout.split() == ["/srv/alarm/config/alert-secrets.json"]
     assert alarm.host.run("runuser -u alarm -- cat /srv/alarm/config/alert-secrets.json").rc != 0
     assert alarm.host.run("runuser -u alarm -- ls /var/lib/alarm-alert /run/alarm-alert").stdout == ""
 
 
 def test_in_chinese_and_then_nothing_changes_any_more(alarm: Alarm) -> None:
     code, output = alarm.apply("--check", "--diff", alerting_language="zh")
-    assert (code, '+    "language": "zh"' in output, "changed=1 " in output) == (0, True, True), output
+    assert (code, '+  "language": "zh"' in output, "changed=1 " in output) == (0, True, True), output
     code, output = alarm.apply(alerting_language="zh")
     assert (code, "changed=1 " in output) == (0, True), output
     code, output = alarm.apply(alerting_language="zh")
@@ -210,7 +210,7 @@ def test_without_urls_nothing_runs(alarm: Alarm) -> None:
     assert code == 0, output
     assert alarm.host.run("systemctl list-units --all --no-legend 'alarm-alert*'").stdout == ""
     assert not alarm.host.file("/srv/alarm/config/alert-secrets.json").exists
-    assert alarm.host.file("/run/alarm-textfile/alarm.prom").linked_to == f"{RUN}/metrics.prom"
+    assert alarm.host.check_output("readlink /run/alarm-textfile/alarm.prom") == f"{RUN}/metrics.prom"
     code, output = alarm.apply(alerting_urls=[], alerting_heartbeat_url="")
     assert (code, "changed=0 " in output) == (0, True), output
     alarm.set_up()

@@ -59,6 +59,16 @@ def test_a_watchdog_that_never_began_is_given_its_time() -> None:
     assert not host.fresh(None)
 
 
+def test_a_status_that_is_gone_is_no_new_sign() -> None:
+    host = Host()
+    assert host.fresh(host.clock.wall)
+    host.passes(60)
+    assert host.fresh(None)
+    host.passes(31)
+    assert not host.fresh(None)
+    assert host.fresh(host.clock.wall)
+
+
 def test_a_clock_that_jumps_ahead_is_no_silence() -> None:
     host = Host()
     assert host.fresh(host.clock.wall)
