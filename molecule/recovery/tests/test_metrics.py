@@ -14,7 +14,7 @@ from hosts import ROOT
 from testinfra.host import Host
 
 # Neither is installed: a test host has no use for their daemons.
-TOOLS = "/run/prometheus-tools"
+TOOLS = "/var/tmp/prometheus-tools"
 PORT = "9199"
 STATUS = {
     "service": "alarm",
@@ -33,13 +33,11 @@ STATUS = {
 
 @pytest.fixture(scope="module")
 def tools(host: Host) -> Iterator[str]:
-    host.check_output(
-        "mkdir -p %s/textfile && cd %s && chmod 755 . && apt-get update -qq"
-        " && apt-get download -qq prometheus prometheus-node-exporter"
-        " && for package in *.deb; do dpkg -x $package . && rm $package; done",
-        TOOLS,
-        TOOLS,
-    )
+    host.check_output("rm -rf %s && mkdir -p %s/textfile && apt-get update -qq", TOOLS, TOOLS)
+    # Debian 12 has promtool in the package prometheus
+    host.check_output("cd %s && { apt-get download -qq promtool || apt-get download -qq prometheus; }", TOOLS)
+    host.check_output("cd %s && apt-get download -qq prometheus-node-exporter", TOOLS)
+    host.check_output("cd %s && for file in *.deb; do dpkg -x $file . || exit 1; done", TOOLS)
     yield f"{TOOLS}/usr/bin"
     host.check_output("rm -r %s", TOOLS)
 
