@@ -75,7 +75,7 @@ def stopped(host: Any, *pids: str) -> Iterator[None]:
 
 
 def workers(host: Any) -> list[str]:
-    found: list[str] = host.check_output("pgrep -f 'node /srv/workbot/releases'").split()
+    found: list[str] = host.check_output("pgrep -f '[n]ode /srv/workbot/releases'").split()
     return found
 
 
