@@ -18,11 +18,13 @@ from ._diagnose_state import Samples
 from ._findings import CRITICAL, Finding
 from ._health import HealthReading
 from ._pg_client import MissingDriverError
-from ._pm2_client import Pm2Client, Pm2Error
-from ._pm2_state import Pm2Process, read_pm2
+from ._pm2_client import Pm2Client, Pm2Error, restart_advice
+from ._pm2_rpc import WELL, read_daemon
+from ._pm2_state import Pm2Process
 from ._processes import MissingLibraryError, ProcessError
 from ._worker_answers import WorkerAnswer, ask_workers, children_of
 
+# Less than the check's own time, so that what did not answer is named.
 _PM2_SHARE = 0.75
 
 
@@ -74,13 +76,23 @@ class Context:
             pm2=str(binaries / "pm2"),
             node=str(binaries / "node"),
             user=None,
-            # less than the check's own time, so that what did not answer is named
-            timeout=float(self.config["timeout"]) * _PM2_SHARE,
+            timeout=float(self.config["timeout"]),
         )
         try:
-            return [process for process in read_pm2(client) if process.name.startswith(section["prefix"])], None
+            found = _processes_of(client, _PM2_SHARE * client.timeout)
         except Pm2Error as error:
             return [], error
+        return [process for process in found if process.name.startswith(section["prefix"])], None
+
+
+def _processes_of(client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
+    """Asked over PM2's socket: `pm2 jlist` starts a Node.js, which a busy host has no time for. Raises Pm2Error."""
+    client.require_daemon()
+    reading = read_daemon(client, timeout)
+    if reading.state != WELL:
+        advice = restart_advice(reading.pid) if reading.pid else "start the systemd unit that owns it"
+        raise Pm2Error(f"{reading.message}; {advice}")
+    return reading.processes
 
 
 Check = Callable[[Context], list[Finding]]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ._diagnose_run import Context
-from ._diagnose_workers import active_activation, judge_growth, judge_restarts
+from ._diagnose_trends import judge_growth, judge_restarts
 from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds
 from ._health import Expectation, HealthReading, judge_health, judge_workers, read_health
 from ._http import Request
@@ -121,6 +121,14 @@ def judge_release(active_socket: str, current: str) -> list[Finding]:
         message = f"release {release} is active, but {current} says {named or 'nothing'}. Apply the playbook once more."
         return [Finding("release", WARNING, message, release, named)]
     return [Finding("release", OK, f"release {release} is active", release)]
+
+
+def active_activation(active_socket: str) -> str | None:
+    """The name of the active activation: that of the socket that the link leads to."""
+    try:
+        return Path(Path(active_socket).readlink()).stem or None
+    except OSError:
+        return None
 
 
 def check_units(context: Context) -> list[Finding]:

@@ -28,9 +28,18 @@ ENVIRONMENT = "/srv/workbot/config/environment"
 TRIAL = "/tmp/molecule-checks"
 SITE = "/etc/nginx/conf.d/molecule-certificate.conf"
 SECRET = "changeme-molecule-3q8ZtW5vXb"
+READINGS = "cat /var/lib/workbot-diagnose/*.json | sha256sum"
 LIMIT = "--nofile --noheadings --raw --output=SOFT"
 Findings = dict[str, dict[str, Any]]
 Diagnose = Callable[..., Findings]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unattended(host: Any) -> Iterator[None]:
+    """The watchdog would repair what is broken here."""
+    host.check_output("workbot-watchdog pause --for 15m")
+    yield
+    host.check_output("workbot-watchdog resume")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +84,7 @@ def stopped(host: Any, *pids: str) -> Iterator[None]:
 
 
 def workers(host: Any) -> list[str]:
-    found: list[str] = host.check_output("pgrep -f 'node /srv/workbot/releases'").split()
+    found: list[str] = host.check_output("pgrep -f '[n]ode /srv/workbot/releases'").split()
     return found
 
 
@@ -268,12 +277,16 @@ def test_watching_redraws_on_a_terminal_and_ends_with_ctrl_c(host: Any) -> None:
 
 
 def test_one_table_of_all_hosts(host: Any) -> None:
-    before = host.check_output("stat -c %Y%s /var/lib/workbot-diagnose/*")
-    running = playbook("playbooks/check.yml", {})
-    shown = running.communicate(timeout=120)[0]
-    assert running.returncode == 0, shown
+    # a run of cron's or of the watchdog's at the same time does write, but not twice within a minute
+    for _attempt in range(2):
+        before = host.check_output(READINGS)
+        running = playbook("playbooks/check.yml", {})
+        shown = running.communicate(timeout=120)[0]
+        assert running.returncode == 0, shown
+        if host.check_output(READINGS) == before:
+            break
     assert f"{'workbot-test':<12}  ok" in shown or f"{'workbot-test':<12}  warning" in shown
-    assert host.check_output("stat -c %Y%s /var/lib/workbot-diagnose/*") == before
+    assert host.check_output(READINGS) == before
 
 
 def test_the_table_has_hosts_that_can_not_be_asked() -> None:

@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._diagnose_run import Context
 from ansible_collections.workbot.stability.plugins.module_utils._diagnose_state import Samples
-from ansible_collections.workbot.stability.plugins.module_utils._diagnose_workers import (
-    Descriptors,
+from ansible_collections.workbot.stability.plugins.module_utils._diagnose_trends import (
     Growth,
-    judge_answers,
-    judge_descriptors,
     judge_growth,
     judge_restarts,
     judge_rows,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._diagnose_workers import (
+    Descriptors,
+    judge_answers,
+    judge_descriptors,
     read_descriptors,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._findings import (
