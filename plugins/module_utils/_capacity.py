@@ -11,7 +11,7 @@ memory and connections count twice. Sizes are in MB (1024 x 1024 bytes).
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 OVERLAP = 2  # old and new instances during a release
 DEFAULT_HEAP_MB = 2048
@@ -118,11 +118,13 @@ def reserved_mb(value: t.Any) -> int:
 def plan(wishes: Wishes) -> Plan:
     """Return the plan, or raise CapacityError with every contradiction."""
     system = system_memory_mb(wishes.memory_mb)
-    database = database_memory_mb(wishes) if wishes.database and wishes.database_is_local else 0
-    available = max(0, wishes.memory_mb - system - database - wishes.reserved_mb)
+    database = database_memory_mb(wishes)
+    available = _available(wishes)
     free_connections = max(0, wishes.max_connections - SUPERUSER_CONNECTIONS - OTHER_CONNECTIONS)
 
-    instances = wishes.instances or _choose_instances(wishes, available, free_connections)
+    # Eighth and quarter round at the same MB: with one more there is one less, which must not cost an instance.
+    steady = min(available, _available(replace(wishes, memory_mb=wishes.memory_mb + 1)))
+    instances = wishes.instances or _choose_instances(wishes, steady, free_connections)
     heap, restart = _choose_memory(wishes, available // (instances * OVERLAP))
     pool_max, pool_min = _choose_pool(wishes, free_connections // (instances * wishes.hosts * OVERLAP))
     connections = instances * wishes.hosts * pool_max * OVERLAP if wishes.database else 0
@@ -153,14 +155,22 @@ def plan(wishes: Wishes) -> Plan:
     )
 
 
+def _available(wishes: Wishes) -> int:
+    """Return the memory that is left for the service."""
+    database = database_memory_mb(wishes)
+    return max(0, wishes.memory_mb - system_memory_mb(wishes.memory_mb) - database - wishes.reserved_mb)
+
+
 def system_memory_mb(memory_mb: int) -> int:
     """Return what the system, Nginx and PM2's daemon keep: an eighth of the host, 128 MB to 1 GB."""
     return min(1024, max(128, memory_mb // 8))
 
 
 def database_memory_mb(wishes: Wishes) -> int:
-    """Return what PostgreSQL on the same host keeps, if that is not set: a quarter of it, as its documentation says for
-    shared_buffers, and at least 128 MB."""
+    """Return what PostgreSQL keeps where it is on the same host: what is wished, or a quarter of the host, as its
+    documentation says for shared_buffers, and at least 128 MB."""
+    if not (wishes.database and wishes.database_is_local):
+        return 0
     return wishes.database_mb or max(LEAST_DATABASE_MB, wishes.memory_mb // 4)
 
 

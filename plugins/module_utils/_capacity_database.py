@@ -40,9 +40,28 @@ def database_part(core: Plan, settings: Settings) -> Part:
         chosen = name not in own
         part.rows.append(Row(name, str(own.get(name, value)), "chosen" if chosen else "set"))
     if core.database_memory_mb:
+        _all_sorting(part, core, own)
         part.contradictions.extend(_fewer_connections(own, settings))
         part.contradictions.extend(_too_much_memory(core, settings, own))
     return part
+
+
+def _all_sorting(part: Part, core: Plan, own: dict[str, t.Any]) -> None:
+    """The most that the server takes: all sessions sort or hash at once, each in one work_mem."""
+    buffers, work = (
+        setting_mb(name, own.get(name, core.database_settings[name])) for name in ("shared_buffers", "work_mem")
+    )
+    if buffers is None or work is None:
+        return
+    sessions = core.connections + OTHER_CONNECTIONS
+    needed = math.ceil(buffers + sessions * work)
+    line = f"{buffers:g}M shared_buffers + {sessions} sessions x {work:g}M work_mem, of {core.database_memory_mb}M"
+    part.rows.append(Row("all sessions sorting", f"{needed}M", "sum", line))
+    if needed > core.database_memory_mb and not {"shared_buffers", "work_mem"} & own.keys():
+        part.notes.append(
+            f"PostgreSQL takes more than its part when all sessions sort at once: {line}. With a smaller"
+            " service_pool_max there are fewer of them"
+        )
 
 
 def setting_mb(name: str, value: t.Any) -> float | None:

@@ -77,8 +77,9 @@ def disk_part(core: Plan, settings: Settings) -> Part:
     needed = sum(size_mb(row.value) for row in items)
     mount = _mount(settings)
     total = int(mount.get("size_total", 0)) // (1024 * 1024) if mount else 0
-    on = f" on {mount['mount']}" if mount else ", the host's facts do not say of how much"
-    part.rows.append(Row("all", f"{needed}M", "sum", f"of {total}M{on}" if total else f"sum{on}"))
+    on = f" on {mount['mount']}" if mount else ""
+    unknown = "the host's facts do not say of how much"
+    part.rows.append(Row("all", f"{needed}M", "sum", f"of {total}M{on}" if total else unknown))
     if total and needed > total:
         line = f"{' + '.join(f'{row.value} {row.name}' for row in items)} = {needed}M, of {total}M{on}"
         if settings.is_set(*_WISHES):
