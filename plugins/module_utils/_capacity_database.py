@@ -40,28 +40,9 @@ def database_part(core: Plan, settings: Settings) -> Part:
         chosen = name not in own
         part.rows.append(Row(name, str(own.get(name, value)), "chosen" if chosen else "set"))
     if core.database_memory_mb:
-        _all_sorting(part, core, own)
         part.contradictions.extend(_fewer_connections(own, settings))
-        part.contradictions.extend(_too_much_memory(core, settings, own))
+        _weigh_memory(part, core, settings, own)
     return part
-
-
-def _all_sorting(part: Part, core: Plan, own: dict[str, t.Any]) -> None:
-    """The most that the server takes: all sessions sort or hash at once, each in one work_mem."""
-    buffers, work = (
-        setting_mb(name, own.get(name, core.database_settings[name])) for name in ("shared_buffers", "work_mem")
-    )
-    if buffers is None or work is None:
-        return
-    sessions = core.connections + OTHER_CONNECTIONS
-    needed = math.ceil(buffers + sessions * work)
-    line = f"{buffers:g}M shared_buffers + {sessions} sessions x {work:g}M work_mem, of {core.database_memory_mb}M"
-    part.rows.append(Row("all sessions sorting", f"{needed}M", "sum", line))
-    if needed > core.database_memory_mb and not {"shared_buffers", "work_mem"} & own.keys():
-        part.notes.append(
-            f"PostgreSQL takes more than its part when all sessions sort at once: {line}. With a smaller"
-            " service_pool_max there are fewer of them"
-        )
 
 
 def setting_mb(name: str, value: t.Any) -> float | None:
@@ -100,26 +81,41 @@ def _spare(core: Plan, settings: Settings) -> int:
     return core.memory_available_mb - least
 
 
-def _too_much_memory(core: Plan, settings: Settings, own: dict[str, t.Any]) -> t.Iterator[Contradiction]:
-    """Memory that the user gave the server by its own settings, beyond the part that the plan leaves it."""
-    if not {"shared_buffers", "work_mem"} & own.keys():
-        return
-    buffers = setting_mb("shared_buffers", own.get("shared_buffers", core.database_settings["shared_buffers"]))
-    work = setting_mb("work_mem", own.get("work_mem", "0"))
+def _weigh_memory(part: Part, core: Plan, settings: Settings, own: dict[str, t.Any]) -> None:
+    """What the server takes at most: its cache, and one work_mem for each session if all sort or hash at once.
+
+    The cache is there for good and must fit the server's part. All sessions never sort at once in the life of most
+    servers; what would not even fit the whole host then is refused.
+    """
+    buffers, work = (
+        setting_mb(name, own.get(name, core.database_settings[name])) for name in ("shared_buffers", "work_mem")
+    )
     if buffers is None or work is None:
         return
-    sessions = core.connections + OTHER_CONNECTIONS
-    needed, part = math.ceil(buffers + sessions * work), core.database_memory_mb
-    sorts = f" + {sessions} sessions x {work:g}M work_mem" if work else ""
-    if needed > part:
-        each = math.floor((part - buffers) * 1024 / sessions)
-        ways = [
-            f"service_database_memory to {needed}M" if needed - part <= _spare(core, settings) else "",
-            f"shared_buffers to {math.floor(part - sessions * work)}MB" if part - sessions * work >= 1 else "",
-            f"work_mem to {each}kB" if work and each >= LEAST_WORK_MEM_KB else "",
-        ]
-        yield Contradiction(
-            "postgresql_settings",
-            f"more than PostgreSQL's part of the host: {buffers:g}M shared_buffers{sorts} = {needed}M, of {part}M."
-            f" {advise(*ways) if any(ways) else 'The host has too little memory for so many connections'}",
-        )
+    sessions, its_part = core.connections + OTHER_CONNECTIONS, core.database_memory_mb
+    host = core.memory_mb - core.system_memory_mb - core.reserved_memory_mb
+    needed = math.ceil(buffers + sessions * work)
+    line = f"{buffers:g}M shared_buffers + {sessions} sessions x {work:g}M work_mem = {needed}M"
+    part.rows.append(Row("all sessions sorting", f"{needed}M", "sum", f"{line}, of {its_part}M"))
+    if buffers > its_part:
+        message = _too_large_a_cache(buffers, its_part, _spare(core, settings))
+    elif needed > host and "work_mem" in own:
+        each = math.floor((host - buffers) * 1024 / sessions)
+        advice = advise(f"work_mem to {each}kB") if each >= LEAST_WORK_MEM_KB else "Set service_pool_max lower"
+        message = f"more than the host has when all sessions sort at once: {line}, of {host}M. {advice}"
+    else:
+        if needed > its_part:
+            part.notes.append(
+                f"PostgreSQL takes more than its part when all sessions sort at once: {line}, of {its_part}M. With a"
+                " smaller service_pool_max there are fewer of them"
+            )
+        return
+    part.contradictions.append(Contradiction("postgresql_settings", message))
+
+
+def _too_large_a_cache(buffers: float, part: int, spare: int) -> str:
+    more = f"service_database_memory to {math.ceil(buffers)}M" if buffers - part <= spare else ""
+    return (
+        f"more than PostgreSQL's part of the host: {buffers:g}M shared_buffers, of {part}M."
+        f" {advise(f'shared_buffers to {part}MB', more)}"
+    )

@@ -72,17 +72,17 @@ CONTRADICTIONS: dict[str, tuple[dict[str, t.Any], str, list[str], list[dict[str,
         ["service_pool_min 6 is above service_pool_max 3", "service_pool_min to 3 or less, or service_pool_max to 6"],
         [{"service_pool_min": "3"}, {"service_pool_max": "6"}],
     ),
-    "settings of PostgreSQL": (
-        {"postgresql_settings": {"shared_buffers": "4GB", "work_mem": "16MB"}},
+    "cache of PostgreSQL": (
+        {"postgresql_settings": {"shared_buffers": "6GB"}},
         "postgresql_settings",
-        [
-            "4096M shared_buffers + 93 sessions x 16M work_mem = 5584M, of 4096M",
-            "Set service_database_memory to 5584M, or shared_buffers to 2608MB",
-        ],
-        [
-            {"service_database_memory": "5584M"},
-            {"postgresql_settings": {"shared_buffers": "2608MB", "work_mem": "16MB"}},
-        ],
+        ["6144M shared_buffers, of 4096M", "Set shared_buffers to 4096MB, or service_database_memory to 6144M"],
+        [{"postgresql_settings": {"shared_buffers": "4096MB"}}, {"service_database_memory": "6144M"}],
+    ),
+    "sorts of PostgreSQL": (
+        {"postgresql_settings": {"work_mem": "256MB"}},
+        "postgresql_settings",
+        ["2048M shared_buffers + 93 sessions x 256M work_mem = 25856M, of 15360M", "Set work_mem to 146575kB"],
+        [{"postgresql_settings": {"work_mem": "146575kB"}}],
     ),
     "fewer connections": (
         {"postgresql_settings": {"max_connections": 50}},

@@ -17,6 +17,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._capacity import
     Wishes,
     plan,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._capacity_database import setting_mb
 from ansible_collections.workbot.stability.plugins.module_utils._capacity_host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.module_utils._capacity_parts import Settings
 from capacity_settings import CAPACITY_DEFAULTS, capacity_settings
@@ -146,6 +147,33 @@ def test_what_works_otherwise_than_one_may_think_is_noted() -> None:
     assert "Nginx keeps a connection to a replaced release for up to 5 s, and pm2_drain_time is 1 s" in notes
     assert "clients get 504 from Nginx" in notes
     assert "nginx_websocket_max_connections 250 is more than the processes take, 100" in notes
+
+
+def test_a_usual_work_mem_is_nobodys_contradiction() -> None:
+    made = whole(Wishes(2, 4096), postgresql_settings={"work_mem": "9MB"})
+    assert made.contradictions == []
+    assert value(made, "database", "work_mem") == "9MB"
+    assert value(made, "database", "all sessions sorting") == "1277M"
+    assert "512M shared_buffers + 85 sessions x 9M work_mem = 1277M, of 1024M" in made.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "mb"),
+    [
+        ("shared_buffers", "1GB", 1024),
+        ("shared_buffers", 16384, 128),
+        ("work_mem", "4096", 4),
+        ("work_mem", "64kB", 1 / 16),
+    ],
+)
+def test_settings_of_postgresql_are_read_as_it_reads_them(name: str, written: str | int, mb: float) -> None:
+    assert setting_mb(name, written) == mb
+
+
+def test_a_setting_that_postgresql_would_refuse_is_left_to_it() -> None:
+    made = whole(Wishes(2, 4096), postgresql_settings={"work_mem": "much"})
+    assert made.contradictions == []
+    assert "all sessions sorting" not in made.as_dict()["parts"]["database"]
 
 
 def test_a_fleet_behind_a_small_proxy_gets_what_it_carries() -> None:
