@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from ._diagnose_workers import active_activation
+from ._diagnose_service import active_activation
 from ._http import Request
 from ._pm2_client import Pm2Client
 from ._pm2_rpc import WELL, DaemonReading, read_daemon
