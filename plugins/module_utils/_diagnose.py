@@ -22,7 +22,12 @@ from typing import Any
 
 from . import _diagnose_database as database
 from . import _diagnose_host as host
+from . import _diagnose_proxy as proxy
+from . import _diagnose_secrets as secrets
 from . import _diagnose_service as service
+from . import _diagnose_system as system
+from . import _diagnose_workers as workers
+from ._diagnose_days import Days, summary
 from ._diagnose_run import Check, Context, run_checks
 from ._diagnose_state import Samples
 from ._findings import CRITICAL, OK, WARNING, Finding, worst_of
@@ -30,13 +35,21 @@ from ._findings import CRITICAL, OK, WARNING, Finding, worst_of
 CHECKS: dict[str, Check] = {
     "release": service.check_release,
     "health": service.check_health,
+    "event_loop": workers.check_event_loop,
     "proxy": service.check_proxy,
+    "websocket": proxy.check_websocket,
+    "certificates": proxy.check_certificates,
+    "nginx": proxy.check_nginx,
     "processes": service.check_processes,
     "memory": service.check_memory,
+    "descriptors": workers.check_descriptors,
     "units": service.check_units,
     "logs": host.check_logs,
     "disk": host.check_disk,
-    "secrets": host.check_secrets,
+    "kernel": system.check_kernel,
+    "clock": system.check_clock,
+    "cron": system.check_cron,
+    "secrets": secrets.check_secrets,
     "database": database.check_database,
     "pool": database.check_pool,
     "connections": database.check_connections,
@@ -44,6 +57,11 @@ CHECKS: dict[str, Check] = {
     "indexes": database.check_indexes,
 }
 EXIT = {OK: 0, WARNING: 1, CRITICAL: 2}
+_INTERRUPTED = 130
+_WATCH_SECONDS = 2.0
+_LEAST_WATCH, _MOST_WATCH = 0.2, 3600.0
+# home, then clear to the end: what was there before stays in the terminal's history
+_CLEAR = "\x1b[H\x1b[2J"
 _COLOURS = {OK: "32", WARNING: "33", CRITICAL: "31"}
 
 
@@ -60,23 +78,67 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT[CRITICAL]
+    if options.watch is None:
+        return _once(settings, options)
+    status = EXIT[OK]
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            status = _once(settings, options, clear=sys.stdout.isatty())
+            time.sleep(options.watch)
+    return status
+
+
+def _once(settings: Mapping[str, Any], options: argparse.Namespace, clear: bool = False) -> int:
+    """One run: check, keep, print."""
     started = time.monotonic()
     context = Context(settings, Samples(Path(settings["state_file"])))
+    days = Days(Path(settings["days_file"]), context.now)
     chosen = {name: check for name, check in CHECKS.items() if not options.check or name in options.check}
-    findings = run_checks(chosen, context) + _keep(context, complete=not options.check)
+    findings = run_checks(chosen, context)
+    # a partial run has seen too little to be kept
+    if not options.check and not options.read_only:
+        findings += _keep(context, days, findings)
     elapsed = time.monotonic() - started
     text = as_json(settings, findings, elapsed) if options.json else as_table(settings, findings, _coloured())
+    if options.daily:
+        text += summary(days.today, days.before)
+    _print((_CLEAR if clear else "") + text)
+    if options.daily:
+        _end_day(settings, days, context.now)
+    return EXIT[worst_of(findings)]
+
+
+def _keep(context: Context, days: Days, findings: Sequence[Finding]) -> list[Finding]:
+    """What was seen, for later runs."""
+    try:
+        context.samples.save()
+        days.add(findings, context.now)
+    except OSError as error:
+        path = context.config["state_file"]
+        message = f"{path}: {error.strerror}; growth can't be measured. Free space or correct the directory's owner."
+        return [Finding("state", WARNING, message)]
+    return []
+
+
+def _end_day(settings: Mapping[str, Any], days: Days, now: float) -> None:
+    # that it can't be written, the report says already
+    with contextlib.suppress(OSError):
+        days.end(now)
+    prune(settings["reports"], datetime.datetime.now(tz=datetime.UTC).date())
+
+
+def _print(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(text)
         sys.stdout.flush()
-    if options.prune:
-        prune(settings["reports"], datetime.datetime.now(tz=datetime.UTC).date())
-    return EXIT[worst_of(findings)]
 
 
 def run(config: str) -> None:
     """Run the command and end the process at once: a check that still hangs must not hold it up."""
-    status = main(config)
+    try:
+        status = main(config)
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(status)
@@ -89,9 +151,27 @@ def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--check", action="append", choices=list(CHECKS), help="only this check; may be repeated")
-    parser.add_argument("--prune", action="store_true", help="afterwards delete daily reports older than configured")
+    parser.add_argument(
+        "--watch", nargs="?", type=_seconds, const=_WATCH_SECONDS, metavar="SECONDS",
+        help=f"again and again, with a pause of so many seconds ({_WATCH_SECONDS:g}), until Ctrl-C",
+    )  # fmt: skip
+    parser.add_argument("--read-only", action="store_true", help="keep no reading for later runs")
+    parser.add_argument(
+        "--daily", action="store_true",
+        help="the daily report: add the day's worst values and what changed, and delete old reports",
+    )  # fmt: skip
     parser.add_argument("--config", default=config, help="configuration file (default: %(default)s)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.daily and (options.json or options.check or options.read_only or options.watch is not None):
+        parser.error("--daily is a report of everything, for people, that is kept: it goes with none of the others")
+    return options
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not _LEAST_WATCH <= value <= _MOST_WATCH:
+        raise argparse.ArgumentTypeError(f"{text} is not between {_LEAST_WATCH:g} and {_MOST_WATCH:g} seconds")
+    return value
 
 
 def load_config(path: Path) -> dict[str, Any]:
@@ -102,7 +182,7 @@ def load_config(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not readable for you: run this as root or as the service's user") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}. Apply the playbook to have it written anew.") from error
-    if not isinstance(settings, dict) or not {"service", "user", "state_file", "timeout"} <= set(settings):
+    if not isinstance(settings, dict) or not {"service", "user", "state_file", "days_file", "timeout"} <= set(settings):
         raise ConfigError(f"{path} is no configuration of this command. Apply the playbook to have it written anew.")
     return settings
 
@@ -118,19 +198,6 @@ def become(user: str) -> None:
         os.setuid(entry.pw_uid)
     except (KeyError, OSError) as error:
         raise ConfigError(f"can't become user {user}: {error}") from error
-
-
-def _keep(context: Context, complete: bool) -> list[Finding]:
-    """Save the samples of a complete run (a partial one would lose the others')."""
-    if not complete:
-        return []
-    try:
-        context.samples.save()
-    except OSError as error:
-        path = context.config["state_file"]
-        message = f"{path}: {error.strerror}; growth can't be measured. Free space or correct the directory's owner."
-        return [Finding("state", WARNING, message)]
-    return []
 
 
 def as_json(settings: Mapping[str, Any], findings: Sequence[Finding], elapsed: float) -> str:

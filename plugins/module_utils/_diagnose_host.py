@@ -2,25 +2,21 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the diagnosis looks at around the service: logs, disk space and secrets."""
+"""What the diagnosis looks at around the service: logs and disk space."""
 
 from __future__ import annotations
 
 import os
-import pwd
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ._diagnose_run import Context
 from ._diagnose_state import per_hour
-from ._dotenv import parse
 from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share
 
 _MB = 1024 * 1024
 _DAY = 86400
-_PRIVATE = 0o600
 
 
 def check_logs(context: Context) -> list[Finding]:
@@ -120,52 +116,4 @@ def judge_disk(path: str, usage: os.statvfs_result, thresholds: Thresholds) -> l
         inodes = 100 * (1 - usage.f_ffree / usage.f_files)
         advice = "Too many small files: find the directory that holds them."
         findings.append(judge_share(f"disk.inodes.{path}", inodes, thresholds, "inodes used", advice))
-    return findings
-
-
-def check_secrets(context: Context) -> list[Finding]:
-    """Is the environment file private, and is every declared secret in it and long enough? Values stay in here."""
-    section = context.section("secrets")
-    path = Path(section["file"])
-    try:
-        info = path.stat()
-        environment = parse(path.read_text(encoding="utf-8", errors="replace"))
-    except OSError as error:
-        return [Finding("secrets", CRITICAL, f"{path}: {error.strerror}. Apply the playbook.")]
-    lengths = {name: len(environment[name]) for name in section["required"] if name in environment}
-    owner = _user_name(info.st_uid)
-    findings = [judge_privacy(path, stat.S_IMODE(info.st_mode), owner, context.config["user"])]
-    return findings + judge_lengths(section["required"], lengths, int(section["min_length"]))
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def judge_privacy(path: Path, mode: int, owner: str, user: str) -> Finding:
-    value, wanted = f"{owner} {mode:04o}", f"{user} {_PRIVATE:04o}"
-    if value == wanted:
-        return Finding("secrets.file", OK, f"{path} is private to {user}", value, wanted)
-    status = CRITICAL if mode & ~_PRIVATE & 0o077 else WARNING
-    message = (
-        f"{path} is {value}, not {wanted}. Apply the playbook to correct it; if others could read it, renew secrets."
-    )
-    return Finding("secrets.file", status, message, value, wanted)
-
-
-def judge_lengths(required: list[str], lengths: Mapping[str, int], least: int) -> list[Finding]:
-    findings = []
-    for name in required:
-        length = lengths.get(name)
-        if length is None:
-            message = f"{name} is not set. Set it in the vault and apply the playbook."
-            findings.append(Finding(f"secrets.{name}", CRITICAL, message, None, least, "characters"))
-        elif length < least:
-            message = f"{name} has {length} characters, not {least}. Replace it in the vault and apply the playbook."
-            findings.append(Finding(f"secrets.{name}", CRITICAL, message, length, least, "characters"))
-        else:
-            findings.append(Finding(f"secrets.{name}", OK, f"set, {length} characters", length, least, "characters"))
     return findings

@@ -16,16 +16,16 @@ from typing import Any
 
 from ._diagnose_state import Samples
 from ._findings import CRITICAL, Finding
-from ._health import HealthReading, read_workers
-from ._http import Request
+from ._health import HealthReading
 from ._pg_client import MissingDriverError
-from ._pm2_client import Pm2Client, Pm2Error
-from ._pm2_state import Pm2Process, read_pm2
+from ._pm2_client import Pm2Client, Pm2Error, restart_advice
+from ._pm2_rpc import WELL, read_daemon
+from ._pm2_state import Pm2Process
 from ._processes import MissingLibraryError, ProcessError
+from ._worker_answers import WorkerAnswer, ask_workers, children_of
 
+# Less than the check's own time, so that what did not answer is named.
 _PM2_SHARE = 0.75
-# Enough to see every worker of usual hosts without being a load of its own.
-_MOST_ANSWERS = 16
 
 
 @dataclasses.dataclass
@@ -51,16 +51,21 @@ class Context:
             raise error
         return processes
 
-    def health(self) -> list[HealthReading]:
+    def answers(self) -> list[WorkerAnswer]:
         """What the workers on the active socket answer, asked once however many checks want it."""
         with self._health_lock:
-            return self._health_once
+            return self._answers_once
+
+    def health(self) -> list[HealthReading]:
+        """The same without whom it is from."""
+        return [answer.reading for answer in self.answers()]
 
     @cached_property
-    def _health_once(self) -> list[HealthReading]:
-        section = self.section("health")
-        request = Request(url=section["path"], unix_socket=section["socket"], timeout=float(section["timeout"]))
-        return read_workers(request, min(_MOST_ANSWERS, max(1, int(self.section("pm2")["instances"]))))
+    def _answers_once(self) -> list[WorkerAnswer]:
+        section, pm2 = self.section("health"), self.section("pm2")
+        workers = children_of(Path(pm2["home"]) / "pm2.pid")
+        timeout = float(section["timeout"])
+        return ask_workers(section["socket"], section["path"], int(pm2["instances"]), workers, timeout)
 
     @cached_property
     def _pm2_once(self) -> tuple[list[Pm2Process], Pm2Error | None]:
@@ -71,13 +76,23 @@ class Context:
             pm2=str(binaries / "pm2"),
             node=str(binaries / "node"),
             user=None,
-            # less than the check's own time, so that what did not answer is named
-            timeout=float(self.config["timeout"]) * _PM2_SHARE,
+            timeout=float(self.config["timeout"]),
         )
         try:
-            return [process for process in read_pm2(client) if process.name.startswith(section["prefix"])], None
+            found = _processes_of(client, _PM2_SHARE * client.timeout)
         except Pm2Error as error:
             return [], error
+        return [process for process in found if process.name.startswith(section["prefix"])], None
+
+
+def _processes_of(client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
+    """Asked over PM2's socket: `pm2 jlist` starts a Node.js, which a busy host has no time for. Raises Pm2Error."""
+    client.require_daemon()
+    reading = read_daemon(client, timeout)
+    if reading.state != WELL:
+        advice = restart_advice(reading.pid) if reading.pid else "start the systemd unit that owns it"
+        raise Pm2Error(f"{reading.message}; {advice}")
+    return reading.processes
 
 
 Check = Callable[[Context], list[Finding]]
@@ -102,7 +117,7 @@ class _Run:
     def findings(self, deadline: float) -> list[Finding]:
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
-            message = "the check did not finish in time: what it asks does not answer. Look at that part by hand."
+            message = "the check did not finish in time: what it asks hangs. Look at that part by hand."
             return [Finding(self._name, CRITICAL, message)]
         return self._findings
 

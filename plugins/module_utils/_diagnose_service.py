@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ._diagnose_run import Context
-from ._diagnose_state import per_hour
+from ._diagnose_trends import judge_growth, judge_restarts
 from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds
 from ._health import Expectation, HealthReading, judge_health, judge_workers, read_health
 from ._http import Request
@@ -61,7 +61,8 @@ def check_memory(context: Context) -> list[Finding]:
     trees = read_trees((f"{process.name}.{process.pm_id}", process.pid) for process in processes if process.pid)
     bodies = [reading.body for reading in context.health()]
     heaps = collect_heaps(processes, bodies, [tree.pid for tree in trees])
-    return judge_memory(read_memory(trees, heaps), limits)
+    growth = judge_growth(context, trees, limits.memory_restart_mb)
+    return judge_memory(read_memory(trees, heaps), limits) + growth
 
 
 def check_processes(context: Context) -> list[Finding]:
@@ -70,7 +71,7 @@ def check_processes(context: Context) -> list[Finding]:
     processes = context.pm2()
     findings = judge_processes(processes, section["prefix"], active, int(section["instances"]), context.now)
     thresholds = Thresholds.of(section, "restarts")
-    return findings + [_judge_restarts(context, process, thresholds) for process in processes]
+    return findings + [judge_restarts(context, process, thresholds) for process in processes]
 
 
 def judge_processes(
@@ -93,21 +94,6 @@ def judge_processes(
         message = f"processes of other releases run: {', '.join(others)}. Unless a release is under way, delete them."
         findings.append(Finding("processes.other", WARNING, message, len(others), 0, "apps"))
     return findings
-
-
-def _judge_restarts(context: Context, process: Pm2Process, thresholds: Thresholds) -> Finding:
-    """PM2 counts restarts since the app was created, so only what was added since the last look says anything."""
-    key, check = f"restarts.{process.name}.{process.pm_id}", f"processes.restarts.{process.pm_id}"
-    before = context.samples.previous(key)
-    context.samples.record(key, process.name, process.restarts, context.now)
-    grown = process.restarts - before.value if before and before.identity == process.name else 0
-    rate = per_hour(grown, context.now - before.time) if before else None
-    if rate is None or grown <= 0:
-        return Finding(check, OK, f"{process.restarts} restarts so far, none new", process.restarts, None, "restarts")
-    status = thresholds.status(rate)
-    message = f"{grown:g} new restarts, {rate:.1f} an hour"
-    message += "" if status == OK else ". Something ends this worker again and again: see the service's error log."
-    return Finding(check, status, message, round(rate, 1), thresholds.exceeded(rate), "restarts/h")
 
 
 def check_release(context: Context) -> list[Finding]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ._state_file import save_json
 
@@ -18,7 +19,10 @@ from ._state_file import save_json
 _SHORTEST_STEP = 600.0
 _SHORTEST_RATE = 60.0
 _HOUR = 3600.0
+# What a run could not read (PM2 did not answer) is still wanted by the next one.
+_KEPT = 48 * _HOUR
 _MAX_FILE = 1024 * 1024
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,41 +46,71 @@ class Samples:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._samples = _load(path)
-        self._seen: set[str] = set()
+        content = _load(path)
+        self._samples = _each(content.get("samples"), _sample)
+        self._events = _each(content.get("events"), _events)
 
     def previous(self, key: str) -> Sample | None:
         with self._lock:
             return self._samples.get(key)
 
-    def record(self, key: str, identity: str, value: float, now: float) -> Sample:
-        """Keep a reading and return the sample that is now in force (its `since` tells the identity's age)."""
+    def record(self, key: str, identity: str, value: float, now: float, step: float = _SHORTEST_STEP) -> Sample:
+        """Keep a reading and return the sample that is now in force (its `since` tells the identity's age).
+
+        A sample of the same identity that is younger than `step` stays.
+        """
         with self._lock:
             before = self._samples.get(key)
             # A sample from the future means that the clock was set back: it would never be replaced.
             same = before is not None and before.identity == identity and before.time <= now
             since = before.since if same and before else now
-            if not (same and before and now - before.time < _SHORTEST_STEP):
+            if not (same and before and now - before.time < step):
                 before = Sample(identity, value, now, since)
             self._samples[key] = before
-            self._seen.add(key)
             return before
 
-    def save(self) -> None:
-        """Write what was recorded in this run, atomically. Raises OSError."""
+    def happened(self, key: str, amount: float, now: float, seconds: float) -> float:
+        """Note that something happened so many times just now; return how many times it did in the last `seconds`."""
         with self._lock:
-            kept = {key: dataclasses.asdict(self._samples[key]) for key in sorted(self._seen)}
-        save_json(self._path, kept)
+            events = [event for event in self._events.get(key, []) if now - seconds < event[0] <= now]
+            if amount > 0:
+                events.append((now, amount))
+            self._events[key] = events
+            return sum(count for _time, count in events)
+
+    def save(self) -> None:
+        """Write what is known, atomically, but for what was not seen for long. Raises OSError."""
+        with self._lock:
+            newest = max((sample.time for sample in self._samples.values()), default=0.0)
+            kept = {
+                key: dataclasses.asdict(sample)
+                for key, sample in sorted(self._samples.items())
+                if sample.time > newest - _KEPT
+            }
+            content = {"samples": kept, "events": {key: events for key, events in self._events.items() if events}}
+        save_json(self._path, content)
 
 
-def _load(path: Path) -> dict[str, Sample]:
+def _load(path: Path) -> dict[str, Any]:
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             content = json.loads(file.read(_MAX_FILE))
-        return {str(key): _sample(value) for key, value in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _each(found: Any, read: Callable[[Any], _T]) -> dict[str, _T]:
+    """What is in order of a part of the file; all of it is dropped when any of it is not."""
+    try:
+        return {str(key): read(value) for key, value in found.items()}
+    except (ValueError, TypeError, AttributeError, KeyError):
         return {}
 
 
 def _sample(value: Any) -> Sample:
     return Sample(str(value["identity"]), float(value["value"]), float(value["time"]), float(value["since"]))
+
+
+def _events(value: Any) -> list[tuple[float, float]]:
+    return [(float(when), float(count)) for when, count in value]

@@ -67,6 +67,34 @@ class Thresholds:
         return self.critical if value >= self.critical else self.warning
 
 
+@dataclasses.dataclass(frozen=True)
+class FallingThresholds:
+    """For what runs out: from `warning` down a reading is a warning, from `critical` down it is critical."""
+
+    warning: float
+    critical: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.critical < self.warning:
+            raise ThresholdError(
+                f"the critical threshold ({self.critical:g}) must be below the warning one ({self.warning:g})"
+            )
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], name: str) -> FallingThresholds:
+        """From flat settings such as days_warning and days_critical. Raises ThresholdError."""
+        return cls(float(settings[f"{name}_warning"]), float(settings[f"{name}_critical"]))
+
+    def status(self, value: float) -> str:
+        if value <= self.critical:
+            return CRITICAL
+        return WARNING if value <= self.warning else OK
+
+    def exceeded(self, value: float) -> float:
+        """The threshold that `value` has reached, or the first that it would."""
+        return self.critical if value <= self.critical else self.warning
+
+
 def rank(status: str) -> int:
     """0 for ok; the higher, the worse."""
     return _ORDER.index(status)

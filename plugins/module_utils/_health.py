@@ -10,7 +10,6 @@ import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ._findings import CRITICAL, OK, WARNING, Finding, fails, rank, worst_of
@@ -76,12 +75,6 @@ def read_health(request: Request) -> HealthReading:
         return HealthReading(fetch(request))
     except HttpError as error:
         return HealthReading(None, str(error))
-
-
-def read_workers(request: Request, count: int) -> list[HealthReading]:
-    """Ask `count` times at once: a cluster hands each new connection to another worker, so all of them answer."""
-    with ThreadPoolExecutor(max_workers=count) as pool:
-        return list(pool.map(lambda _number: read_health(request), range(count)))
 
 
 def judge_workers(readings: Sequence[HealthReading], expectation: Expectation) -> list[Finding]:

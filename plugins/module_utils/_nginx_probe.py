@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import http.client
-import os
 import socket
 import ssl
 import time
@@ -19,9 +16,10 @@ from urllib.parse import urlsplit
 
 from ._nginx_certificate import chain_of
 from ._nginx_files import NginxError
+from ._served_certificate import open_connection
+from ._websocket import handshake, host_header
 
 PAUSE = 0.2
-WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 
 
 @dataclass(frozen=True)
@@ -75,24 +73,13 @@ def failures(probes: Sequence[Probe], find: Callable[[str], Path], patient: bool
 def _ask(probe: Probe, find: Callable[[str], Path]) -> str:
     """Why the probe fails; empty when it does not."""
     try:
-        with socket.create_connection((probe.address, probe.port), probe.timeout) as plain:
-            plain.settimeout(probe.timeout)
-            if not probe.tls:
-                return _talk(probe, plain)
-            with _client().wrap_socket(plain, server_hostname=probe.host) as secured:
-                return _chain(probe, secured, find) or _talk(probe, secured)
+        with open_connection(probe.address, probe.port, probe.host, probe.tls, probe.timeout) as connected:
+            wrong = _chain(probe, connected, find) if isinstance(connected, ssl.SSLSocket) else ""
+            return wrong or _talk(probe, connected)
     except TimeoutError:
         return f"no answer within {probe.timeout:g} s"
     except (OSError, http.client.HTTPException, ValueError) as error:
         return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-
-
-def _client() -> ssl.SSLContext:
-    """Trusts everybody: who is served is compared with the file, and the certificate may well be self-signed."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _chain(probe: Probe, secured: ssl.SSLSocket, find: Callable[[str], Path]) -> str:
@@ -108,31 +95,12 @@ def _chain(probe: Probe, secured: ssl.SSLSocket, find: Callable[[str], Path]) ->
 
 
 def _talk(probe: Probe, connected: socket.socket) -> str:
+    if probe.websocket:
+        return handshake(connected, probe.host, probe.path, probe.timeout).problem
     # The name here is of no use: it is connected already, and the header below says whom it asks for.
     connection = http.client.HTTPConnection("localhost", timeout=probe.timeout)
     connection.sock = connected
-    key = base64.b64encode(os.urandom(16)).decode()
-    connection.request("GET", probe.path, headers=_headers(probe, key))
+    connection.request("GET", probe.path, headers={"Host": host_header(probe.host), "Connection": "close"})
     answer = connection.getresponse()
-    if not probe.websocket:
-        good = answer.status in probe.expect_status
-        expected = " or ".join(map(str, probe.expect_status))
-        return "" if good else f"the answer has status {answer.status}, not {expected}"
-    if answer.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-        return f"the answer to the WebSocket handshake has status {answer.status}, not 101"
-    digest = hashlib.sha1((key + WEBSOCKET_GUID).encode(), usedforsecurity=False).digest()
-    good = answer.headers.get("Sec-WebSocket-Accept") == base64.b64encode(digest).decode()
-    return "" if good else "the answer to the WebSocket handshake does not accept its key"
-
-
-def _headers(probe: Probe, key: str) -> dict[str, str]:
-    host = {"Host": f"[{probe.host}]" if ":" in probe.host else probe.host}
-    if not probe.websocket:
-        return {**host, "Connection": "close"}
-    return {
-        **host,
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": key,
-    }
+    expected = " or ".join(map(str, probe.expect_status))
+    return "" if answer.status in probe.expect_status else f"the answer has status {answer.status}, not {expected}"

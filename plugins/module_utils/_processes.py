@@ -137,11 +137,20 @@ def unit_states(units: Iterable[str]) -> dict[str, dict[str, str]]:
     if any(name.startswith("-") for name in names):
         raise ProcessError(f"{names} holds a name that is no unit's")
     properties = "Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result"
-    command = ["systemctl", "show", f"--property={properties}", "--", *names]
+    return parse_units(_systemctl("show", f"--property={properties}", "--", *names))
+
+
+def failed_units() -> list[str]:
+    """The units that systemd counts as failed. Raises ProcessError."""
+    listed = _systemctl("list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full")
+    return [line.split()[0] for line in listed.splitlines() if line.strip()]
+
+
+def _systemctl(*arguments: str) -> str:
     try:
         # This logic does not know AnsibleModule, so it cannot use its run_command.
         done = subprocess.run(  # pylint: disable=ansible-bad-function
-            command,
+            ["systemctl", *arguments],
             capture_output=True,
             text=True,
             errors="replace",
@@ -153,8 +162,8 @@ def unit_states(units: Iterable[str]) -> dict[str, dict[str, str]]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProcessError(f"systemctl can't be asked: {error}") from error
     if done.returncode != 0:
-        raise ProcessError(f"systemctl can't be asked: {done.stderr.strip()[:200] or done.returncode}")
-    return parse_units(done.stdout)
+        raise ProcessError(f"systemctl can't be asked: {' '.join(done.stderr.split())[:200] or done.returncode}")
+    return done.stdout
 
 
 def parse_units(text: str) -> dict[str, dict[str, str]]:

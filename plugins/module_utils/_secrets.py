@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import typing as t
+from collections import Counter
 from urllib.parse import unquote
 
 from ._dotenv import NAME, DotenvError, quote
@@ -43,13 +46,35 @@ def weakness(value: str, min_length: int = 1) -> str | None:
     return None
 
 
+def strength(value: str) -> float:
+    """Return how many bits ``value`` holds at most: by how its characters, and the steps between them, are spread.
+
+    A block that is repeated counts once, and a sequence such as abcdef or 13579 has the same step all the way.
+    """
+    block = next(value[:size] for size in range(1, len(value) + 1) if value[size:] == value[:-size]) if value else ""
+    steps = [ord(after) - ord(before) for before, after in itertools.pairwise(block)]
+    return len(block) * min(_spread(block), _spread(steps))
+
+
+def _spread(items: t.Sequence[t.Hashable]) -> float:
+    """Shannon's entropy of one item, in bits."""
+    total = len(items)
+    return -sum(count / total * math.log2(count / total) for count in Counter(items).values())
+
+
 def texts_to_hide(environment: t.Mapping[str, str]) -> set[str]:
     """Return what of an environment must not be shown: every longer value, and the passwords inside of addresses."""
     texts = {value for value in environment.values() if len(value) >= _LEAST_HIDDEN}
     for value in environment.values():
-        if match := re.match(r"[a-z][a-z0-9+.-]*://[^:/@]*:([^@]*)@", value, re.IGNORECASE):
-            texts |= {text for text in (match[1], unquote(match[1])) if len(text) >= _LEAST_PASSWORD}
+        if (password := password_in(value)) is not None:
+            texts |= {text for text in (password, unquote(password)) if len(text) >= _LEAST_PASSWORD}
     return texts
+
+
+def password_in(value: str) -> str | None:
+    """Return the password inside an address, as it is written there."""
+    match = re.match(r"[a-z][a-z0-9+.-]*://[^:/@]*:([^@]*)@", value, re.IGNORECASE)
+    return match[1] if match else None
 
 
 def hide(text: str, secrets: t.Collection[str]) -> str:

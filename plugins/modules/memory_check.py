@@ -13,6 +13,7 @@ description:
     hold, what the host has left and what their control groups allow. Changes nothing, and never starts a PM2 daemon.
   - The heap is judged against the heap limit, RSS against the limit at which PM2 restarts a process. The ratio of
     heapUsed to heapTotal is reported and not judged, because V8 keeps it near 80 % by itself.
+extends_documentation_fragment: workbot.stability.processes
 requirements:
   - psutil on the host (Debian's python3-psutil)
 version_added: 0.1.0
@@ -26,31 +27,6 @@ attributes:
     description: Changes nothing, so there is no difference to show.
     support: none
 options:
-  pm2_apps:
-    description: Names of the PM2 apps whose processes are judged.
-    type: list
-    elements: str
-    default: []
-  pm2_prefix:
-    description: Judges the processes of every PM2 app whose name begins so.
-    type: str
-    default: ""
-  pm2_home:
-    description: PM2_HOME of the daemon; required to choose by PM2 app.
-    type: path
-  pm2_user:
-    description: The user whose daemon it is; C(pm2) is run as that user. Required to choose by PM2 app.
-    type: str
-  pm2_bin:
-    description: Directory that holds C(pm2) and C(node).
-    type: path
-    default: /usr/bin
-  pid_file:
-    description: File with the id of the service's process.
-    type: path
-  systemd_unit:
-    description: Unit whose main process is the service.
-    type: str
   url:
     description:
       - Health endpoint whose body holds C(memory.heapUsed), C(memory.heapTotal) and C(memory.heapLimit), in bytes or
@@ -189,7 +165,6 @@ readings:
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -198,9 +173,9 @@ from ..module_utils._findings import CRITICAL, FAIL_ON, Finding, ThresholdError,
 from ..module_utils._health import read_health
 from ..module_utils._http import Request, RequestError
 from ..module_utils._memory import collect_heaps, judge_memory, limits_of, read_memory
-from ..module_utils._pm2_client import Pm2Client, Pm2Error
-from ..module_utils._pm2_state import Pm2Process, read_pm2, select
-from ..module_utils._processes import MissingLibraryError, ProcessError, pid_of_file, pid_of_unit, read_trees
+from ..module_utils._pm2_client import Pm2Error
+from ..module_utils._processes import MissingLibraryError, ProcessError, read_trees
+from ..module_utils._service_processes import PROCESS_OPTIONS, pm2_processes, roots_of, wrong_choice
 
 PERCENTAGES = {
     "heap_warning": 80,
@@ -213,13 +188,7 @@ PERCENTAGES = {
     "cgroup_critical": 95,
 }
 SPEC = {
-    "pm2_apps": {"type": "list", "elements": "str", "default": []},
-    "pm2_prefix": {"type": "str", "default": ""},
-    "pm2_home": {"type": "path"},
-    "pm2_user": {"type": "str"},
-    "pm2_bin": {"type": "path", "default": "/usr/bin"},
-    "pid_file": {"type": "path"},
-    "systemd_unit": {"type": "str"},
+    **PROCESS_OPTIONS,
     "url": {"type": "str", "default": ""},
     "unix_socket": {"type": "path"},
     "timeout": {"type": "float", "default": 5},
@@ -228,31 +197,6 @@ SPEC = {
     **{name: {"type": "float", "default": default} for name, default in PERCENTAGES.items()},
     "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
 }
-
-
-def pm2_processes(params: dict[str, Any]) -> list[Pm2Process]:
-    """The chosen processes of PM2; none when the service is chosen otherwise."""
-    if not (params["pm2_apps"] or params["pm2_prefix"]):
-        return []
-    binaries = Path(params["pm2_bin"])
-    client = Pm2Client(
-        home=Path(params["pm2_home"]),
-        pm2=str(binaries / "pm2"),
-        node=str(binaries / "node"),
-        user=params["pm2_user"],
-        timeout=params["timeout"],
-    )
-    return select(read_pm2(client), params["pm2_apps"], params["pm2_prefix"])
-
-
-def roots_of(params: dict[str, Any], processes: list[Pm2Process]) -> list[tuple[str, int]]:
-    """Label and id of each process at the top of a tree."""
-    roots = [(f"{process.name}.{process.pm_id}", process.pid) for process in processes if process.pid]
-    if params["pid_file"]:
-        roots.append((Path(params["pid_file"]).name, pid_of_file(params["pid_file"])))
-    if params["systemd_unit"]:
-        roots.append((params["systemd_unit"], pid_of_unit(params["systemd_unit"])))
-    return roots
 
 
 def health_bodies(params: dict[str, Any], count: int) -> Iterator[Any]:
@@ -287,10 +231,8 @@ def main() -> None:
         mutually_exclusive=[("pid_file", "systemd_unit")],
     )
     params = module.params
-    if not any(params[name] for name in ("pm2_apps", "pm2_prefix", "pid_file", "systemd_unit")):
-        module.fail_json(msg="choose the processes: one of pm2_apps, pm2_prefix, pid_file and systemd_unit is needed")
-    if (params["pm2_apps"] or params["pm2_prefix"]) and not (params["pm2_home"] and params["pm2_user"]):
-        module.fail_json(msg="pm2_apps and pm2_prefix need pm2_home and pm2_user")
+    if wrong := wrong_choice(params):
+        module.fail_json(msg=wrong)
     if params["unix_socket"] and not params["url"]:
         module.fail_json(msg="unix_socket needs url, the path to ask for, such as /api/health")
     try:

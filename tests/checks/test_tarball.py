@@ -143,7 +143,9 @@ def test_playbook_runs_by_its_collection_name(installed: Path, name: str) -> Non
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"{installed}/ansible_collections/" in run.stdout
-    assert f"{COLLECTION}.service : " in run.stdout
+    for play in playbooks(ROOT)[name]:
+        assert play["name"] in run.stdout
+        assert (f"{COLLECTION}.service : " in run.stdout) == ("roles" in play)
 
 
 def test_contents_problems_sees_what_is_too_much() -> None:

@@ -19,7 +19,10 @@ CRON = "/etc/cron.d/workbot-diagnose"
 STATE = "/var/lib/workbot-diagnose"
 LOGS = "/var/log/workbot"
 TRIAL = "true molecule-trial"
-CHECKS = {"release", "health", "proxy", "processes", "memory", "units", "logs", "disk", "secrets", "database"}
+CHECKS = {
+    "release", "health", "event_loop", "proxy", "websocket", "nginx", "processes", "memory", "descriptors", "units",
+    "logs", "disk", "kernel", "clock", "cron", "secrets", "database",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -149,7 +152,11 @@ def test_cron_writes_a_dated_report_and_prunes_old_ones(host: Any) -> None:
     result = run_as_cron(host, cron_commands(host)["0 0 * * *"])
     assert (result.stdout, result.stderr) == ("", "")
     today = host.check_output("date +%F")
-    assert host.file(f"{LOGS}/diagnose_daily_{today}.txt").content_string.startswith("workbot on ")
+    report = host.file(f"{LOGS}/diagnose_daily_{today}.txt").content_string
+    assert report.startswith("workbot on ")
+    assert re.search(r"^Worst since \d{4}-\d\d-\d\d \d\d:\d\d \(\d+ runs\):$", report, re.MULTILINE)
+    assert re.search(r"^ok +disk\./ +[\d.]+ %  at \d\d:\d\d", report, re.MULTILINE)
+    assert "Changes since the day before" in report
     assert not host.file(old).exists
 
 

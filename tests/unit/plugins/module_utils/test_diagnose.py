@@ -29,6 +29,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._findings import
     Thresholds,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_state import Pm2Process
+from ansible_collections.workbot.stability.plugins.module_utils._secret_check import user_name
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,19 +50,25 @@ def config(tmp_path: Path) -> dict[str, Any]:
     percent = {f"{kind}_{level}": value for kind in kinds for level, value in (("warning", 98), ("critical", 99))}
     return {
         "service": "app",
-        "user": host._user_name(os.getuid()),
+        "user": user_name(os.getuid()),
         "timeout": 3,
         "state_file": str(tmp_path / "state/state.json"),
+        "days_file": str(tmp_path / "state/days.json"),
         "units": [],
         "release": {"active_socket": str(tmp_path / "active.sock"), "current": str(tmp_path / "current")},
         "health": {
             "url": "", "host_name": "", "socket": str(tmp_path / "active.sock"), "path": "/api/health", "timeout": 1,
+            "answer_warning": 300, "answer_critical": 800,
         },
+        "websocket": {"url": "ws://127.0.0.1:1", "paths": ["/ws"]},
+        "certificates": {"url": "https://127.0.0.1:1", "days_warning": 21, "days_critical": 7},
+        "descriptors": {"warning": 80, "critical": 95},
+        "cron": {"directory": str(tmp_path / "log"), "report": "hourly.log", "since": str(tmp_path), "hours": 3},
         "pm2": {
             "home": str(tmp_path), "bin": "/nonexistent", "prefix": "app-", "instances": 2,
             "restarts_warning": 3, "restarts_critical": 10,
         },
-        "memory": {"heap_limit_mb": 0, "memory_restart_mb": 0, **percent},
+        "memory": {"heap_limit_mb": 0, "memory_restart_mb": 0, "hours_warning": 24, "hours_critical": 2, **percent},
         "logs": {
             "directory": str(tmp_path / "log"), "rotation_days": 2,
             "growth_warning_mb": 50, "growth_critical_mb": 500, "size_warning_mb": 1024, "size_critical_mb": 5120,
@@ -104,7 +111,10 @@ def test_the_table_names_every_part_of_a_host_where_nothing_runs(
     assert lines[0].startswith("app on ")
     assert ": CRITICAL (" in lines[0]
     named = {line.split()[1].split(".")[0] for line in lines[1:]}
-    assert named == {"release", "health", "processes", "memory", "logs", "disk", "secrets"}
+    assert named == {
+        "release", "health", "event_loop", "websocket", "certificates", "processes", "memory", "kernel", "clock",
+        "cron", "logs", "disk", "secrets",
+    }  # fmt: skip
     assert "\x1b" not in "".join(lines)
 
 
@@ -122,10 +132,39 @@ def test_one_check_alone_decides_the_exit_status(
     config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_config(config, tmp_path)
-    assert diagnose.main(path, ["--check", "secrets"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 3
-    Path(config["secrets"]["file"]).chmod(0o400)
-    assert diagnose.main(path, ["--check", "secrets"]) == 1
+    assert diagnose.main(path, ["--check", "logs"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    Path(config["logs"]["directory"]).rmdir()
+    assert diagnose.main(path, ["--check", "logs"]) == 2
+
+
+def test_read_only_keeps_nothing(config: dict[str, Any], tmp_path: Path) -> None:
+    path, state = write_config(config, tmp_path), tmp_path / "state"
+    diagnose.main(path, ["--read-only"])
+    assert list(state.iterdir()) == []
+    diagnose.main(path, [])
+    assert sorted(file.name for file in state.iterdir()) == ["days.json", "state.json"]
+
+
+def test_the_daily_report_adds_the_day(
+    config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_config(config, tmp_path)
+    diagnose.main(path, [])
+    capsys.readouterr()
+    diagnose.main(path, ["--daily"])
+    output = capsys.readouterr().out
+    assert "(2 runs):" in output
+    assert "critical  release" in output.partition("Worst since")[2]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--daily", "--json"], ["--daily", "--watch"], ["--watch", "0"], ["--watch", "x"], ["--check", "no"]]
+)
+def test_wrong_arguments(arguments: list[str], config: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as error:
+        diagnose.main(write_config(config, tmp_path), arguments)
+    assert error.value.code == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\xff", '{"service": "x"}'])
@@ -239,6 +278,31 @@ def test_a_corrupt_state_file_is_one_without_samples(tmp_path_factory: pytest.Te
     assert Samples(path).previous("log.x") is not None
 
 
+def test_events_are_counted_within_their_time_and_survive_the_file(tmp_path: Path) -> None:
+    samples = Samples(tmp_path / "state.json")
+    assert samples.happened("x", 0, 0, HOUR) == 0
+    assert samples.happened("x", 2, 100, HOUR) == 2
+    samples.save()
+    again = Samples(tmp_path / "state.json")
+    assert again.happened("x", 1, 200, HOUR) == 3
+    assert again.happened("x", 0, 150 + HOUR, HOUR) == 1
+    # the clock was set back: what lies in the future is nothing that has happened
+    assert again.happened("x", 0, 50, HOUR) == 0
+
+
+def test_what_one_run_does_not_see_is_kept_for_the_next_but_not_for_ever(tmp_path: Path) -> None:
+    samples = Samples(tmp_path / "state.json")
+    samples.record("a", "1", 5, 0)
+    samples.save()
+    later = Samples(tmp_path / "state.json")
+    later.record("b", "1", 5, 40 * HOUR)
+    later.save()
+    assert Samples(tmp_path / "state.json").previous("a") is not None
+    later.record("c", "1", 5, 60 * HOUR)
+    later.save()
+    assert Samples(tmp_path / "state.json").previous("a") is None
+
+
 def test_a_clock_set_back_does_not_freeze_a_sample(tmp_path: Path) -> None:
     samples = Samples(tmp_path / "state.json")
     samples.record("log.x", "1", 5, 1_000_000)
@@ -303,19 +367,6 @@ def test_units() -> None:
         "units.postgresql@17-main.service": WARNING,
         "units.redis@*.service": CRITICAL,
     }
-
-
-@pytest.mark.parametrize(
-    ("mode", "owner", "status"),
-    [(0o600, "app", OK), (0o640, "app", CRITICAL), (0o600, "root", WARNING), (0o400, "app", WARNING)],
-)
-def test_the_environment_file_must_be_private(mode: int, owner: str, status: str) -> None:
-    assert host.judge_privacy(Path("/x"), mode, owner, "app").status == status
-
-
-def test_secrets_are_judged_by_their_length() -> None:
-    findings = host.judge_lengths(["A", "B", "C"], {"A": 32, "B": 31}, 32)
-    assert [finding.status for finding in findings] == [OK, CRITICAL, CRITICAL]
 
 
 def test_disk_space_is_judged_as_df_shows_it() -> None:

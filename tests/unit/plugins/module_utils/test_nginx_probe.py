@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import NginxError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_probe import (
-    WEBSOCKET_GUID,
     Probe,
     failures,
     from_url,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._websocket import WEBSOCKET_GUID
 from certificates import issue
 
 BETWEEN = issue("Between", authority=True)

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The metrics as Prometheus' own tools and Debian's node_exporter see them, and the alert rules that come with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._watch_metrics import render
+from hosts import ROOT
+from testinfra.host import Host
+
+# Neither is installed: a test host has no use for their daemons.
+TOOLS = "/var/tmp/prometheus-tools"
+PORT = "9199"
+STATUS = {
+    "service": "alarm",
+    "time": 1764100000.5,
+    "state": "recovering",
+    "targets": {"service": {"phase": "recovering"}, "proxy": {"phase": "healthy"}},
+    "problems": [{"key": "service.worker_hung", "severity": "critical"}],
+    "budget": {"used": 2, "limit": 5, "window": 900},
+    "actions_total": 7,
+    "readings": {
+        "workers": [{"pm_id": 0, "pid": 9, "rss": 104857600, "restarts": 3, "answer_ms": 12.5, "online": True}],
+        "host": {"available": 1000, "total": 4000},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def tools(host: Host) -> Iterator[str]:
+    host.check_output("rm -rf %s && mkdir -p %s/textfile && apt-get update -qq", TOOLS, TOOLS)
+    # Debian 12 has promtool in the package prometheus
+    host.check_output("cd %s && { apt-get download -qq promtool || apt-get download -qq prometheus; }", TOOLS)
+    host.check_output("cd %s && apt-get download -qq prometheus-node-exporter", TOOLS)
+    host.check_output("cd %s && for file in *.deb; do dpkg -x $file . || exit 1; done", TOOLS)
+    yield f"{TOOLS}/usr/bin"
+    host.check_output("rm -r %s", TOOLS)
+
+
+def test_promtool_has_nothing_to_say_to_the_metrics(host: Host, tools: str) -> None:
+    checked = host.run(f"printf %%s %s | {tools}/promtool check metrics", render(STATUS))
+    assert (checked.rc, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_promtool_takes_the_alert_rules(host: Host, tools: str) -> None:
+    rules = (ROOT / "docs" / "prometheus-rules.yml").read_text(encoding="utf-8")
+    checked = host.run(f"printf %%s %s > {TOOLS}/rules.yml && {tools}/promtool check rules {TOOLS}/rules.yml", rules)
+    assert (checked.rc, "6 rules found" in checked.stdout) == (0, True), checked.stdout + checked.stderr
+
+
+def test_node_exporter_follows_the_link(host: Host, tools: str) -> None:
+    host.check_output(f"printf %%s %s > {TOOLS}/metrics.prom", render(STATUS))
+    host.check_output(f"ln -s {TOOLS}/metrics.prom {TOOLS}/textfile/alarm.prom")
+    host.check_output(
+        f"systemd-run --quiet --unit=molecule-exporter {tools}/prometheus-node-exporter --collector.disable-defaults"
+        f" --collector.textfile --collector.textfile.directory={TOOLS}/textfile --web.listen-address=127.0.0.1:{PORT}"
+    )
+    try:
+        shown = host.check_output(
+            "python3 -c %s",
+            "import time, urllib.request\n"
+            "for _try in range(50):\n"
+            "    time.sleep(0.2)\n"
+            "    try:\n"
+            f"        print(urllib.request.urlopen('http://127.0.0.1:{PORT}/metrics').read().decode())\n"
+            "        break\n"
+            "    except OSError:\n"
+            "        pass\n",
+        )
+    finally:
+        host.run("systemctl stop molecule-exporter")
+    assert 'nodejs_service_worker_rss_bytes{service="alarm",worker="0"} 1.048576e+08' in shown
+    assert "node_textfile_scrape_error 0" in shown

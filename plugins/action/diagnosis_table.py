@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prints the diagnoses of all hosts of the play as one table, on the controller."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.workbot.stability.plugins.module_utils._diagnosis_table import (
+    FAILED,
+    UNREACHABLE,
+    HostResult,
+    result_of,
+    table,
+    verdict_of,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._findings import CRITICAL, OK, WARNING
+
+_COLOURS = {OK: "green", WARNING: "yellow", CRITICAL: "red", UNREACHABLE: "bright red", FAILED: "red", "": "white"}
+
+
+class ActionModule(ActionBase):
+    """The action ``diagnosis_table``."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Print the table, or fail when a host is bad."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        options = {"registered": {"type": "str", "required": True}, "require": {"type": "bool", "default": False}}
+        _spec, arguments = self.validate_argument_spec(options)
+        variables = task_vars or {}
+        names = variables["ansible_play_hosts_all"]
+        found = [result_of(name, variables["hostvars"][name].get(arguments["registered"])) for name in names]
+        wrong = verdict_of(found)
+        if not arguments["require"]:
+            self._print(found)
+        return {
+            **result,
+            "changed": False,
+            "failed": bool(wrong) and arguments["require"],
+            "msg": wrong or "all are well",
+        }
+
+    def _print(self, found: list[HostResult]) -> None:
+        """Not as a message of the task: Ansible would show that as JSON or YAML, quoted and escaped."""
+        self._display.display("")
+        for status, line in table(found):
+            self._display.display(line, color=_COLOURS[status])
+        self._display.display("")

@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What alerting tells people, from events to notices: once on change, reminders, the all-clear, no flapping. Pure.
+
+An event is what the watchdog wrote (docs/alerting.md); a notice is one thing to tell, not yet in any language.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SEVERITIES = ("info", "warning", "critical")
+RANKS = {"": 0, "info": 0, "warning": 1, "critical": 2}
+# So many openings within the hour make a problem a flapping one, until it stays as it is for the quiet time.
+FLAPPING_OPENINGS = 4
+FLAPPING_HOUR = 3600.0
+FLAPPING_QUIET = 1800.0
+_MOST_ACTIONS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """`kind` is problem, resolved, action or test; `key` names the problem, `code` the kind of it."""
+
+    kind: str
+    time: float
+    key: str = ""
+    code: str = ""
+    severity: str = "info"
+    message: str = ""
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Problem:
+    """One that is open now. `told` is the highest severity that people know of, empty for none."""
+
+    code: str
+    severity: str
+    since: float
+    message: str
+    values: dict[str, Any]
+    touched: float
+    """When the last event about it was: the status of before says nothing against it."""
+    told: str = ""
+    reminded: float = 0.0
+    actions: list[str] = dataclasses.field(default_factory=list)
+    """Codes of what was done about it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Notice:
+    """`kind` is opened, worse, reminder, resolved, action, flapping, settled or test."""
+
+    kind: str
+    key: str
+    code: str
+    severity: str
+    time: float
+    message: str = ""
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    since: float | None = None
+    actions: tuple[str, ...] = ()
+    count: int = 0
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it may not wait for others."""
+        return self.severity == "critical" and self.kind in ("opened", "worse", "flapping")
+
+
+@dataclasses.dataclass
+class Flapping:
+    """A problem that comes and goes: what people know of it, and when it last changed."""
+
+    code: str
+    severity: str
+    changed: float
+
+
+@dataclasses.dataclass
+class Ledger:
+    """What is known of problems between two runs."""
+
+    problems: dict[str, Problem] = dataclasses.field(default_factory=dict)
+    openings: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    """When each was opened in the last hour."""
+    flapping: dict[str, Flapping] = dataclasses.field(default_factory=dict)
+    closed: dict[str, float] = dataclasses.field(default_factory=dict)
+    """When each was resolved in the last hour."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Ledger:
+        """Raises TypeError, ValueError, KeyError or AttributeError where the content is not what as_dict gave."""
+        return cls(
+            {str(key): _problem(value) for key, value in content["problems"].items()},
+            {str(key): [float(time) for time in times] for key, times in content["openings"].items()},
+            {str(key): _flapping(**flap) for key, flap in content["flapping"].items()},
+            {str(key): float(time) for key, time in content["closed"].items()},
+        )
+
+
+def _problem(content: Mapping[str, Any]) -> Problem:
+    problem = Problem(**content)
+    if problem.severity not in SEVERITIES or problem.told not in RANKS:
+        raise ValueError(f"severity {problem.severity!r}")
+    dict(problem.values)
+    float(problem.since), float(problem.touched), float(problem.reminded)
+    return problem
+
+
+def _flapping(code: str, severity: str, changed: float) -> Flapping:
+    return Flapping(str(code), SEVERITIES[SEVERITIES.index(severity)], float(changed))
+
+
+def tell(ledger: Ledger, events: Iterable[Event], now: float, reminder: float, actions: bool) -> list[Notice]:
+    """Bring the ledger to `now` and return what is to be told, in order.
+
+    `reminder` is the time between reminders of an open critical problem, 0 for none; `actions` tells each step of
+    recovery in a message of its own.
+    """
+    notices: list[Notice] = []
+    for event in events:
+        if event.kind == "problem":
+            notices += _opened(ledger, event) if event.key not in ledger.problems else _changed(ledger, event)
+        elif event.kind == "resolved":
+            notices += _resolved(ledger, event)
+        elif event.kind == "action":
+            _attach(ledger, event)
+            notices += [_notice("action", event)] if actions else []
+        elif event.kind == "test":
+            notices.append(_notice("test", event))
+    return notices + _settled(ledger, now) + _reminders(ledger, now, reminder)
+
+
+def _notice(kind: str, event: Event) -> Notice:
+    return Notice(kind, event.key, event.code, event.severity, event.time, event.message, event.values)
+
+
+def _opened(ledger: Ledger, event: Event) -> list[Notice]:
+    problem = Problem(event.code, event.severity, event.time, event.message, dict(event.values), event.time)
+    ledger.problems[event.key] = problem
+    if RANKS[event.severity] == 0:
+        return []
+    recent = [time for time in ledger.openings.get(event.key, []) if abs(event.time - time) < FLAPPING_HOUR]
+    ledger.openings[event.key] = [*recent, event.time][-FLAPPING_OPENINGS * 2 :]
+    if event.key in ledger.flapping:
+        return _flaps(ledger, event)
+    problem.told, problem.reminded = event.severity, event.time
+    if len(recent) + 1 < FLAPPING_OPENINGS:
+        return [_notice("opened", event)]
+    ledger.flapping[event.key] = Flapping(event.code, event.severity, event.time)
+    return [dataclasses.replace(_notice("flapping", event), count=len(recent) + 1)]
+
+
+def _flaps(ledger: Ledger, event: Event) -> list[Notice]:
+    """A change of a flapping problem is told only where it is worse than what people know of it."""
+    flap, problem = ledger.flapping[event.key], ledger.problems[event.key]
+    flap.changed = event.time
+    worse = RANKS[event.severity] > RANKS[flap.severity]
+    if worse:
+        flap.code, flap.severity = event.code, event.severity
+    problem.told, problem.reminded = flap.severity, event.time
+    return [dataclasses.replace(_notice("worse", event), since=problem.since)] if worse else []
+
+
+def _changed(ledger: Ledger, event: Event) -> list[Notice]:
+    problem = ledger.problems[event.key]
+    problem.code, problem.severity, problem.message = event.code, event.severity, event.message
+    problem.values, problem.touched = dict(event.values), event.time
+    if RANKS[event.severity] <= RANKS[problem.told]:
+        return []
+    if event.key in ledger.flapping:
+        return _flaps(ledger, event)
+    kind = "worse" if problem.told else "opened"
+    problem.told, problem.reminded = event.severity, event.time
+    return [dataclasses.replace(_notice(kind, event), since=problem.since)]
+
+
+def _resolved(ledger: Ledger, event: Event) -> list[Notice]:
+    problem = ledger.problems.pop(event.key, None)
+    if problem is None:
+        return []
+    ledger.closed[event.key] = event.time
+    if event.key in ledger.flapping:
+        ledger.flapping[event.key].changed = event.time
+        return []
+    return [_all_clear("resolved", event.key, problem, event.time)] if problem.told else []
+
+
+def _all_clear(kind: str, key: str, problem: Problem, time: float) -> Notice:
+    return Notice(
+        kind, key, problem.code, "info", time, problem.message, problem.values, problem.since, tuple(problem.actions)
+    )
+
+
+def _attach(ledger: Ledger, event: Event) -> None:
+    """To the problem it was done about; where that is not named, to all of the same target. Not where it failed."""
+    if event.values.get("done") is False:
+        return
+    target = event.key.partition(".")[0]
+    keys = [event.key] if event.key in ledger.problems else [key for key in ledger.problems if _target(key) == target]
+    for key in keys:
+        done = ledger.problems[key].actions
+        if len(done) < _MOST_ACTIONS:
+            done.append(event.code)
+
+
+def _target(key: str) -> str:
+    return key.partition(".")[0]
+
+
+def _settled(ledger: Ledger, now: float) -> list[Notice]:
+    notices = []
+    for key, flap in list(ledger.flapping.items()):
+        flap.changed = min(flap.changed, now)  # the clock may have been set back
+        if now - flap.changed < FLAPPING_QUIET:
+            continue
+        del ledger.flapping[key]
+        ledger.openings.pop(key, None)
+        problem = ledger.problems.get(key)
+        if problem is None:
+            notices.append(Notice("settled", key, flap.code, "info", now))
+        else:
+            problem.told, problem.reminded = problem.severity, now
+            notice = _all_clear("settled", key, problem, now)
+            notices.append(dataclasses.replace(notice, severity=problem.severity))
+    ledger.openings = {key: times for key, times in ledger.openings.items() if now - times[-1] <= FLAPPING_HOUR}
+    ledger.closed = {key: time for key, time in ledger.closed.items() if now - time <= FLAPPING_HOUR}
+    return notices
+
+
+def _reminders(ledger: Ledger, now: float, every: float) -> list[Notice]:
+    notices = []
+    for key, problem in ledger.problems.items():
+        problem.reminded = min(problem.reminded, now)  # the clock may have been set back
+        if every <= 0 or problem.told != "critical" or problem.severity != "critical" or key in ledger.flapping:
+            continue
+        if now - problem.reminded >= every:
+            problem.reminded = now
+            notice = _all_clear("reminder", key, problem, now)
+            notices.append(dataclasses.replace(notice, severity=problem.severity))
+    return notices

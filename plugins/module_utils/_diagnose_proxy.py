@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the diagnosis looks at in Nginx: its processes, a WebSocket through it, and the certificate that it serves."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import ssl
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ._diagnose_run import Context
+from ._findings import CRITICAL, OK, WARNING, FallingThresholds, Finding
+from ._processes import load_library
+from ._served_certificate import CertificateDates, open_connection, read_dates
+from ._websocket import Handshake, handshake
+
+_HOUR = 3600
+_DAY = 86400
+_PID_FILE = Path("/run/nginx.pid")
+# Well beyond nginx_worker_shutdown_timeout, an hour by default: then something is wrong with it.
+_OLD_HOURS = 3
+_FULL = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+_LOGIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
+
+
+def check_websocket(context: Context) -> list[Finding]:
+    """A handshake on every WebSocket path of the service, the way that users take."""
+    section = context.section("websocket")
+    return [_websocket(section["url"], path, context) for path in section["paths"] if section["url"]]
+
+
+def _websocket(url: str, path: str, context: Context) -> Finding:
+    section, timeout = context.section("health"), float(context.section("health")["timeout"])
+    parts = urlsplit(url)
+    address, tls = parts.hostname or "", parts.scheme == "wss"
+    name = section["host_name"] or address
+    started = time.monotonic()
+    try:
+        with open_connection(address, parts.port or _DEFAULT_PORTS[parts.scheme], name, tls, timeout) as connected:
+            answer = handshake(connected, name, path, timeout)
+    except (OSError, http.client.HTTPException) as error:
+        return judge_handshake(path, None, _reason(error, timeout))
+    return judge_handshake(path, answer, f"{1000 * (time.monotonic() - started):.0f} ms")
+
+
+def judge_handshake(path: str, answer: Handshake | None, told: str) -> Finding:
+    """`told` is how long an answer took, or why there is none."""
+    check = f"websocket.{path}"
+    if answer is None:
+        message = f"no WebSocket on {path}: {told}. See the checks nginx and health."
+        return Finding(check, CRITICAL, message, None, HTTPStatus.SWITCHING_PROTOCOLS.value)
+    status, expected = answer.status, HTTPStatus.SWITCHING_PROTOCOLS.value
+    if not answer.problem:
+        return Finding(check, OK, f"a handshake through Nginx took {told}", status, expected)
+    if status in _LOGIN:
+        message = f"the service asks for a login ({status}), so a handshake gets through to it; it took {told}"
+        return Finding(check, OK, message, status, expected)
+    if status in _FULL:
+        message = f"no WebSocket on {path}: status {status}, as when a limit of connections is reached"
+        return Finding(check, WARNING, f"{message}. See how many are open, and Nginx's error log.", status, expected)
+    return Finding(check, CRITICAL, f"{path}: {answer.problem}. See Nginx's error log.", status, expected)
+
+
+def _reason(error: Exception, timeout: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    return getattr(error, "strerror", None) or f"what came back is no answer ({type(error).__name__})"
+
+
+def check_certificates(context: Context) -> list[Finding]:
+    """Until when the certificate is valid that Nginx serves now."""
+    section, health = context.section("certificates"), context.section("health")
+    if not section["url"]:
+        return []
+    parts, timeout = urlsplit(section["url"]), float(health["timeout"])
+    address = parts.hostname or ""
+    name = health["host_name"] or address
+    try:
+        dates = read_dates(address, parts.port or _DEFAULT_PORTS["https"], name, timeout)
+    except OSError as error:
+        message = f"the certificate of {name} can't be read: {_reason(error, timeout)}. See the check nginx."
+        return [Finding("certificates", CRITICAL, message)]
+    return [judge_dates(name, dates, context.now, FallingThresholds.of(section, "days"))]
+
+
+def judge_dates(name: str, dates: CertificateDates, now: float, thresholds: FallingThresholds) -> Finding:
+    days = round((dates.ends - now) / _DAY, 1)
+    until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(dates.ends))
+    advice = "Renew it; if it was renewed, reload Nginx (systemctl reload nginx)."
+    if dates.begins > now:
+        begins = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(dates.begins))
+        message = f"the certificate of {name} is not valid before {begins}. Is the host's clock right?"
+        return Finding("certificates", CRITICAL, message, days, thresholds.critical, "days")
+    if days <= 0:
+        message = f"the certificate of {name} has expired on {until}. {advice}"
+        return Finding("certificates", CRITICAL, message, days, thresholds.critical, "days")
+    status = thresholds.status(days)
+    message = f"the certificate of {name} is valid for {days:g} days, until {until}"
+    message += "" if status == OK else f". {advice}"
+    return Finding("certificates", status, message, days, thresholds.exceeded(days), "days")
+
+
+@dataclasses.dataclass(frozen=True)
+class NginxReading:
+    master: int | None
+    """None when no master process runs."""
+    stopped: bool = False
+    workers: int = 0
+    old: tuple[int, ...] = ()
+    """Workers of an earlier configuration that wait for their last connections."""
+
+
+def check_nginx(context: Context) -> list[Finding]:
+    """Are master and workers there, and are old workers gone after a reload? Only where a unit nginx is to run."""
+    if not {"nginx", "nginx.service"} & set(context.config["units"]):
+        return []
+    reading = read_nginx(_PID_FILE)
+    samples, master = context.samples, str(reading.master)
+    seen = [samples.record(f"nginx.old.{pid}", master, 0, context.now).since for pid in reading.old]
+    return judge_nginx(reading, (context.now - min(seen, default=context.now)) / _HOUR)
+
+
+def read_nginx(pid_file: Path) -> NginxReading:
+    """What anybody may see: titles and states of the processes."""
+    psutil = load_library("psutil", "python3-psutil")
+    try:
+        master = psutil.Process(int(pid_file.read_text(encoding="ascii")))
+        if not _title(master).startswith("nginx: master"):
+            return NginxReading(None)
+        titles = {child.pid: _title(child) for child in master.children()}
+        stopped = master.status() == psutil.STATUS_STOPPED
+    except (OSError, ValueError, psutil.Error):
+        return NginxReading(None)
+    old = tuple(pid for pid, title in titles.items() if "shutting down" in title)
+    workers = sum(title.startswith("nginx: worker") for title in titles.values()) - len(old)
+    return NginxReading(master.pid, stopped, workers, old)
+
+
+def _title(process: object) -> str:
+    psutil = load_library("psutil", "python3-psutil")
+    try:
+        return " ".join(process.cmdline()).strip()  # type: ignore[attr-defined]
+    except psutil.Error:
+        return ""
+
+
+def judge_nginx(reading: NginxReading, oldest_hours: float) -> list[Finding]:
+    if reading.master is None:
+        message = "no master process runs. Start it: systemctl start nginx."
+        return [Finding("nginx", CRITICAL, message, 0, 1, "processes")]
+    if reading.stopped:
+        message = f"the master was stopped by a signal. Continue it: kill -CONT {reading.master}."
+        return [Finding("nginx", CRITICAL, message, 0, 1, "processes")]
+    if not reading.workers:
+        message = "the master runs, but no worker: nobody answers. See Nginx's error log; systemctl restart nginx."
+        return [Finding("nginx", CRITICAL, message, 0, 1, "workers")]
+    findings = [Finding("nginx", OK, f"master and {reading.workers} workers run", reading.workers, 1, "workers")]
+    return findings + _judge_old(reading.old, oldest_hours)
+
+
+def _judge_old(old: Sequence[int], oldest_hours: float) -> list[Finding]:
+    if not old:
+        return []
+    message = f"{len(old)} workers of earlier configurations wait for their last connections"
+    if oldest_hours < _OLD_HOURS:
+        return [Finding("nginx.old", OK, message, round(oldest_hours, 1), _OLD_HOURS, "hours")]
+    message += f", since {oldest_hours:.0f} hours. Set nginx_worker_shutdown_timeout, or end them: kill {old[0]}."
+    return [Finding("nginx.old", WARNING, message, round(oldest_hours, 1), _OLD_HOURS, "hours")]

@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The diagnoses of many hosts as one table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._findings import CRITICAL, OK, WARNING, rank
+
+UNREACHABLE = "unreachable"
+FAILED = "failed"
+_NUMBERS = (CRITICAL, WARNING, OK)
+_LEAST_NAME = 8
+_CLIPPED = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class HostResult:
+    """What one host said, or why it said nothing."""
+
+    name: str
+    status: str
+    findings: Sequence[Mapping[str, Any]] = ()
+    problem: str = ""
+
+    @property
+    def bad(self) -> bool:
+        """Whether somebody has to look: a host that can't be asked may be in any state."""
+        return self.status not in (OK, WARNING)
+
+    def count(self, status: str) -> int:
+        return sum(finding.get("status") == status for finding in self.findings)
+
+
+def parse_report(output: str, errors: str) -> dict[str, Any]:
+    """What `<service>-diagnose --json` printed; `problem` where it is no report."""
+    try:
+        report = json.loads(output)
+        findings = [dict(finding) for finding in report["findings"]]
+        rank(report["status"])
+        return {"status": str(report["status"]), "findings": findings, "problem": ""}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        said = _line(errors) or _line(output) or "it printed nothing"
+        return {"status": CRITICAL, "findings": [], "problem": f"the diagnosis gave no report: {said}"}
+
+
+def result_of(name: str, registered: Mapping[str, Any] | None) -> HostResult:
+    """From what the task on that host has registered; None when it did not run there at all."""
+    if registered is None:
+        return HostResult(name, FAILED, problem="the diagnosis did not run on this host")
+    said = _line(str(registered.get("msg", "")).removeprefix("Task failed: "))
+    if registered.get("unreachable"):
+        return HostResult(name, UNREACHABLE, problem=said)
+    if registered.get("failed") or "status" not in registered:
+        return HostResult(name, FAILED, problem=said or "the task failed")
+    return HostResult(name, registered["status"], registered.get("findings") or [], registered.get("problem") or "")
+
+
+def table(results: Sequence[HostResult]) -> list[tuple[str, str]]:
+    """The lines with the status that each is about; a line without one has an empty status."""
+    width = max([_LEAST_NAME, *(len(result.name) for result in results)])
+    lines = [("", f"{'HOST':<{width}}  {'STATUS':<11}  {'CRITICAL':>8}  {'WARNING':>7}  {'OK':>3}")]
+    for result in results:
+        counts = [result.count(status) for status in _NUMBERS]
+        numbers = f"{counts[0]:>8}  {counts[1]:>7}  {counts[2]:>3}" if result.findings else result.problem
+        lines.append((result.status, f"{result.name:<{width}}  {result.status:<11}  {numbers}".rstrip()))
+        lines += _worst_first(result.findings)
+    return lines
+
+
+def _worst_first(findings: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    bad = sorted((finding for finding in findings if finding["status"] != OK), key=lambda one: -rank(one["status"]))
+    width = max((len(finding["check"]) for finding in bad), default=0)
+    return [
+        (finding["status"], f"    {finding['status']:<8}  {finding['check']:<{width}}  {_line(finding['message'])}")
+        for finding in bad
+    ]
+
+
+def verdict_of(results: Sequence[HostResult]) -> str:
+    """Which hosts are bad, in one sentence; empty when none is."""
+    bad = [f"{result.name} ({result.status})" for result in results if result.bad]
+    return f"{len(bad)} of {len(results)} hosts: {', '.join(bad)}" if bad else ""
+
+
+def _line(text: str) -> str:
+    """One line, not endless, without what a terminal would take for a command."""
+    clean = "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split()))
+    return clean if len(clean) <= _CLIPPED else clean[:_CLIPPED] + "..."

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: diagnosis
+short_description: Run the diagnosis that is installed on the host
+description:
+  - Runs the command C(<service>-diagnose) that the role P(workbot.stability.diagnostics#role) has installed, and
+    returns what it found. Changes nothing, and keeps no reading on the host.
+  - What is found never fails the task, and neither does a host without the command. Both are in the result, for
+    M(workbot.stability.diagnosis_table).
+version_added: 0.1.0
+author:
+  - workbot.stability contributors (@workbot)
+attributes:
+  check_mode:
+    description: Only reads, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+options:
+  service:
+    description: Name of the service.
+    type: str
+    required: true
+  checks:
+    description: Only these checks; all when it is empty.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds that the command may take.
+    type: int
+    default: 30
+"""
+
+EXAMPLES = r"""
+- name: Run the diagnosis
+  workbot.stability.diagnosis:
+    service: shop
+  register: found
+"""
+
+RETURN = r"""
+status:
+  description: The worst of the findings, V(ok), V(warning) or V(critical); V(critical) as well without a diagnosis.
+  returned: always
+  type: str
+  sample: ok
+findings:
+  description: What was judged, see M(workbot.stability.health_check).
+  returned: always
+  type: list
+  elements: dict
+problem:
+  description: Why there is no diagnosis; empty when there is one.
+  returned: always
+  type: str
+  sample: ""
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._diagnosis_table import parse_report
+from ..module_utils._findings import CRITICAL
+
+SPEC = {
+    "service": {"type": "str", "required": True},
+    "checks": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "int", "default": 30},
+}
+TIMED_OUT = 124
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    params = module.params
+    command = f"/usr/local/bin/{params['service']}-diagnose"
+    if not os.access(command, os.X_OK):
+        advice = "Apply the playbook with --tags immediate"
+        problem = f"no diagnosis is installed: {command} is not there. {advice}."
+        module.exit_json(changed=False, status=CRITICAL, findings=[], problem=problem)
+    chosen = [word for name in params["checks"] for word in ("--check", name)]
+    limit = ["timeout", "--kill-after=5", str(params["timeout"])]
+    status, output, errors = module.run_command([*limit, command, "--json", "--read-only", *chosen])
+    if status == TIMED_OUT:
+        errors = f"it did not end within {params['timeout']} s"
+    module.exit_json(changed=False, **parse_report(output, errors))
+
+
+if __name__ == "__main__":
+    main()

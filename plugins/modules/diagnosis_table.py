@@ -1,0 +1,59 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: diagnosis_table
+short_description: Show the diagnoses of all hosts as one table
+description:
+  - Prints one table of all hosts of the play, from what M(workbot.stability.diagnosis) has registered on each. Hosts
+    that were not reached, and those where it failed, are in it.
+  - With O(require) it fails instead when a host is critical, was not reached or could not be asked, so that the
+    playbook's exit status tells it.
+  - Runs on the controller alone, without a connection. Use it with C(run_once).
+version_added: 0.1.0
+author:
+  - workbot.stability contributors (@workbot)
+attributes:
+  check_mode:
+    description: Only reads, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+options:
+  registered:
+    description: Name of the variable that the diagnosis was registered as.
+    type: str
+    required: true
+  require:
+    description: Print nothing, and fail unless every host is V(ok) or V(warning).
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Judge all hosts, and show them as one table whatever the verdict is
+  run_once: true
+  block:
+    - name: Require every host to be well
+      workbot.stability.diagnosis_table:
+        registered: found
+        require: true
+  always:
+    - name: Show all hosts as one table
+      workbot.stability.diagnosis_table:
+        registered: found
+"""
+
+RETURN = r"""
+msg:
+  description: Which hosts are bad, V(critical), V(unreachable) or V(failed).
+  returned: always
+  type: str
+  sample: "1 of 2 hosts: shop2 (unreachable)"
+"""
