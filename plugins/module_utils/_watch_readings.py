@@ -70,6 +70,9 @@ class Readings:
     deployment: bool
     proxy: Answered | None
     memory_percent: float
+    memory_total: int
+    memory_available: int
+    """Bytes, of the host."""
     disk_free_mb: Mapping[str, float]
     daemon_ill_for: float = 0.0
     """Seconds since the daemon was well."""
@@ -115,6 +118,7 @@ class Reader:
         answers = self._ask_workers(active)
         workers = tuple(self._worker(process, answers, now) for process in active)
         self._forget(workers)
+        memory = load_library("psutil", "python3-psutil").virtual_memory()
         readings = Readings(
             now=now,
             activation=activation,
@@ -125,7 +129,9 @@ class Reader:
             surplus=self.surplus.look(daemon, now),
             deployment=self.deployment(),
             proxy=proxy.result(),
-            memory_percent=float(load_library("psutil", "python3-psutil").virtual_memory().percent),
+            memory_percent=float(memory.percent),
+            memory_total=memory.total,
+            memory_available=memory.available,
             disk_free_mb=free_disk([self.settings.pm2_home, self.settings.log_directory]),
             daemon_ill_for=now - self._daemon_well_at,
         )

@@ -84,11 +84,16 @@ def _readings(readings: Readings) -> dict[str, Any]:
         "workers": [
             {
                 "number": worker.number,
+                # as the metrics call it
+                "pm_id": worker.number,
                 "pid": worker.process.pid,
                 "status": worker.process.status,
                 "age": None if worker.age is None else round(worker.age, 1),
                 "answered": worker.process.pid in answers,
                 "problem": answers.get(worker.process.pid or 0, ""),
+                "online": worker.process.online,
+                "restarts": worker.process.restarts,
+                "rss": worker.rss,
                 "rss_mb": round(worker.rss / MB, 1),
             }
             for worker in readings.workers
@@ -97,6 +102,7 @@ def _readings(readings: Readings) -> dict[str, Any]:
         "restarts": readings.restarts,
         "surplus": list(readings.surplus),
         "memory_percent": readings.memory_percent,
+        "host": {"available": readings.memory_available, "total": readings.memory_total},
         "disk_free_mb": {path: round(free) for path, free in readings.disk_free_mb.items()},
         "deployment": readings.deployment,
         "look_seconds": round(readings.seconds, 3),

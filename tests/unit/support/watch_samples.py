@@ -91,6 +91,8 @@ HEALTHY = Readings(
     deployment=False,
     proxy=Answered(ANSWERED, ""),
     memory_percent=40.0,
+    memory_total=8_000_000_000,
+    memory_available=4_800_000_000,
     disk_free_mb={"/srv": 5000.0},
 )
 

@@ -66,6 +66,7 @@ def test_a_round_writes_what_it_sees(directory: Path) -> None:
     assert found["targets"]["proxy"] == {**found["targets"]["proxy"], "phase": "healthy", "illness": None}
     assert abs(found["time"] - time.time()) < 5
     assert (directory / "status.json").stat().st_mode & 0o777 == 0o644
+    assert "nodejs_service_" in (directory / "metrics.prom").read_text()
 
 
 def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
