@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._worker_answers import ask_workers, children_of
 
-
 NO_PROCESS = 2**22 + 1
 
 
