@@ -11,7 +11,9 @@ from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
-from ansible_collections.workbot.stability.plugins.module_utils._capacity import CapacityError, plan, wishes_from
+from ansible_collections.workbot.stability.plugins.module_utils._capacity import CapacityError, Plan, plan, wishes_from
+from ansible_collections.workbot.stability.plugins.module_utils._capacity_host import HostPlan, host_plan
+from ansible_collections.workbot.stability.plugins.module_utils._capacity_parts import Settings
 from ansible_collections.workbot.stability.plugins.module_utils._rules import RuleError
 from ansible_collections.workbot.stability.plugins.module_utils._secrets import (
     environment_problems,
@@ -42,6 +44,7 @@ except ImportError:
 
 
 _COLLECTION = "workbot.stability."
+_ALL_RIGHT = "Every variable is right"
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -55,26 +58,29 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the plan, or fail with all problems of the host."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
         self._hidden: set[str] = set()
+        return {**result, **self._judge(task_vars or {})}
+
+    def _judge(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the rest of the result."""
         roles = [self._load(name) for name in self._role_names(variables)]
-        ignored = self._ignored(variables)
-        problems = unknown_variables(variables, roles, (path.name for path in _ROLES.iterdir()), ignored)
+        problems = self._unknown(roles, variables)
         values: dict[str, t.Any] = {}
         for role in roles:
             problems += self._check_role(role, variables, values)
-        capacity: dict[str, t.Any] = {}
+        core: Plan | None = None
         if "service" in {role.role for role in roles}:
             problems += _service_problems(values)
             if not any(problem.name.startswith("service_") for problem in problems):
-                capacity, contradictions = self._plan(variables)
+                core, contradictions = self._plan(variables)
                 problems += contradictions
         if not problems:
             problems = [problem for role in roles for problem in self._check_relations(role, values)]
+        if core and not problems:
+            problems = contradictions_of(host_plan(core, settings_of(roles, variables, values)), roles, values)
         if problems:
-            # One text alone: structured as well, Ansible would print everything twice.
-            return {**result, "failed": True, "msg": self._report(problems, variables)}
-        return {**result, "plan": capacity, "msg": capacity.get("summary", "Every variable is right")}
+            return self._failure(problems, variables)
+        return {"plan": core.as_dict() if core else {}, "msg": core.summary if core else _ALL_RIGHT}
 
     def _role_names(self, variables: dict[str, t.Any]) -> list[str]:
         _result, args = self.validate_argument_spec({"roles": {"type": "list", "elements": "str"}})
@@ -96,6 +102,9 @@ class ActionModule(ActionBase):
     def _read(self, role: str, name: str) -> dict[str, t.Any]:
         path = _ROLES / role / name
         return (self._loader.load_from_file(str(path), trusted_as_template=True) or {}) if path.exists() else {}
+
+    def _unknown(self, roles: t.Sequence[RoleVariables], variables: dict[str, t.Any]) -> list[Problem]:
+        return unknown_variables(variables, roles, (path.name for path in _ROLES.iterdir()), self._ignored(variables))
 
     def _ignored(self, variables: dict[str, t.Any]) -> list[str]:
         try:
@@ -153,16 +162,20 @@ class ActionModule(ActionBase):
         value, problems = check_type(name, value, option)
         return (None, []) if derived and problems else (value, problems)
 
-    def _plan(self, variables: dict[str, t.Any]) -> tuple[dict[str, t.Any], list[Problem]]:
-        """Return the capacity plan, or what contradicts itself in it."""
+    def _plan(self, variables: dict[str, t.Any]) -> tuple[Plan | None, list[Problem]]:
+        """Return the core of the capacity plan, or what contradicts itself in it."""
         try:
             wishes = wishes_from(self._templar.template(variables["__service_capacity"]))
         except AnsibleUndefinedVariable as error:
-            return {}, [Problem("service_plan", f"needs the host's facts (gather_facts: true): {error.message}")]
+            return None, [Problem("service_plan", f"needs the host's facts (gather_facts: true): {error.message}")]
         try:
-            return plan(wishes).as_dict(), []
+            return plan(wishes), []
         except CapacityError as error:
-            return {}, [Problem("service_plan", text) for text in error.problems]
+            return None, [Problem("service_plan", text) for text in error.problems]
+
+    def _failure(self, problems: list[Problem], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        # One text alone: structured as well, Ansible would print everything twice.
+        return {"failed": True, "msg": self._report(problems, variables)}
 
     def _report(self, problems: list[Problem], variables: dict[str, t.Any]) -> str:
         host = str(variables.get("inventory_hostname", ""))
@@ -192,6 +205,24 @@ def _password_weakness(values: dict[str, t.Any]) -> str | None:
     if not values.get("service_database_enabled") or at_socket or "service_database_password" not in values:
         return None
     return weakness(values["service_database_password"])
+
+
+def settings_of(
+    roles: t.Sequence[RoleVariables], variables: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]
+) -> Settings:
+    """Return what the plan's parts read: the values, those among them that the user set, and the host's disks."""
+    options = {name: option for role in roles for name, option in role.options.items()}
+    set_by_user = {name for name in values if variables.get(name) != options[name].get("default")}
+    return Settings(values, frozenset(set_by_user), variables.get("ansible_facts", {}).get("mounts") or ())
+
+
+def contradictions_of(made: HostPlan, roles: t.Sequence[RoleVariables], values: t.Mapping[str, t.Any]) -> list[Problem]:
+    """Return the plan's contradictions as problems of variables."""
+    options = {name: option for role in roles for name, option in role.options.items()}
+    return [
+        Problem(found.variable, found.message, show(values.get(found.variable), options.get(found.variable, {})))
+        for found in made.contradictions
+    ]
 
 
 def _is_derived(option: Option, raw: t.Any) -> bool:

@@ -89,8 +89,8 @@ def identity(url: str) -> str:
 
 
 def label(url: str, number: int) -> str:
-    scheme = url.partition("://")[0]
-    return f"{scheme if re.fullmatch(r'[a-z0-9]{1,20}', scheme) else 'URL'} ({number})"
+    kind = re.match(r"([a-z0-9]{1,20})://", url)
+    return f"{kind[1] if kind else 'URL'} ({number})"
 
 
 def check(urls: Sequence[str]) -> None:

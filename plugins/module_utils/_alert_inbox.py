@@ -122,7 +122,11 @@ def parse(content: bytes) -> Event:
 def remove(inbox: Path, names: Iterable[str]) -> None:
     """Delete what has been taken in; what can't be deleted is known by its name at the next run."""
     for name in names:
+        path = inbox / name
         try:
-            (inbox / name).unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
         except OSError as error:
             print(f"{name!r} can't be deleted: {error.strerror}", file=sys.stderr)

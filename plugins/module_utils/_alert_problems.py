@@ -74,14 +74,22 @@ class Notice:
 
 
 @dataclasses.dataclass
+class Flapping:
+    """A problem that comes and goes: what people know of it, and when it last changed."""
+
+    code: str
+    severity: str
+    changed: float
+
+
+@dataclasses.dataclass
 class Ledger:
     """What is known of problems between two runs."""
 
     problems: dict[str, Problem] = dataclasses.field(default_factory=dict)
     openings: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     """When each was opened in the last hour."""
-    flapping: dict[str, float] = dataclasses.field(default_factory=dict)
-    """When each flapping one last changed."""
+    flapping: dict[str, Flapping] = dataclasses.field(default_factory=dict)
     closed: dict[str, float] = dataclasses.field(default_factory=dict)
     """When each was resolved in the last hour."""
 
@@ -94,7 +102,7 @@ class Ledger:
         return cls(
             {str(key): _problem(value) for key, value in content["problems"].items()},
             {str(key): [float(time) for time in times] for key, times in content["openings"].items()},
-            {str(key): float(time) for key, time in content["flapping"].items()},
+            {str(key): _flapping(**flap) for key, flap in content["flapping"].items()},
             {str(key): float(time) for key, time in content["closed"].items()},
         )
 
@@ -106,6 +114,10 @@ def _problem(content: Mapping[str, Any]) -> Problem:
     dict(problem.values)
     float(problem.since), float(problem.touched), float(problem.reminded)
     return problem
+
+
+def _flapping(code: str, severity: str, changed: float) -> Flapping:
+    return Flapping(str(code), SEVERITIES[SEVERITIES.index(severity)], float(changed))
 
 
 def tell(ledger: Ledger, events: Iterable[Event], now: float, reminder: float, actions: bool) -> list[Notice]:
@@ -140,21 +152,33 @@ def _opened(ledger: Ledger, event: Event) -> list[Notice]:
     recent = [time for time in ledger.openings.get(event.key, []) if abs(event.time - time) < FLAPPING_HOUR]
     ledger.openings[event.key] = [*recent, event.time][-FLAPPING_OPENINGS * 2 :]
     if event.key in ledger.flapping:
-        ledger.flapping[event.key] = event.time
-        return []
+        return _flaps(ledger, event)
     problem.told, problem.reminded = event.severity, event.time
     if len(recent) + 1 < FLAPPING_OPENINGS:
         return [_notice("opened", event)]
-    ledger.flapping[event.key] = event.time
+    ledger.flapping[event.key] = Flapping(event.code, event.severity, event.time)
     return [dataclasses.replace(_notice("flapping", event), count=len(recent) + 1)]
+
+
+def _flaps(ledger: Ledger, event: Event) -> list[Notice]:
+    """A change of a flapping problem is told only where it is worse than what people know of it."""
+    flap, problem = ledger.flapping[event.key], ledger.problems[event.key]
+    flap.changed = event.time
+    worse = RANKS[event.severity] > RANKS[flap.severity]
+    if worse:
+        flap.code, flap.severity = event.code, event.severity
+    problem.told, problem.reminded = flap.severity, event.time
+    return [dataclasses.replace(_notice("worse", event), since=problem.since)] if worse else []
 
 
 def _changed(ledger: Ledger, event: Event) -> list[Notice]:
     problem = ledger.problems[event.key]
     problem.code, problem.severity, problem.message = event.code, event.severity, event.message
     problem.values, problem.touched = dict(event.values), event.time
-    if RANKS[event.severity] <= RANKS[problem.told] or event.key in ledger.flapping:
+    if RANKS[event.severity] <= RANKS[problem.told]:
         return []
+    if event.key in ledger.flapping:
+        return _flaps(ledger, event)
     kind = "worse" if problem.told else "opened"
     problem.told, problem.reminded = event.severity, event.time
     return [dataclasses.replace(_notice(kind, event), since=problem.since)]
@@ -166,7 +190,7 @@ def _resolved(ledger: Ledger, event: Event) -> list[Notice]:
         return []
     ledger.closed[event.key] = event.time
     if event.key in ledger.flapping:
-        ledger.flapping[event.key] = event.time
+        ledger.flapping[event.key].changed = event.time
         return []
     return [_all_clear("resolved", event.key, problem, event.time)] if problem.told else []
 
@@ -178,7 +202,9 @@ def _all_clear(kind: str, key: str, problem: Problem, time: float) -> Notice:
 
 
 def _attach(ledger: Ledger, event: Event) -> None:
-    """To the problem it was done about; where that is not named, to all of the same target."""
+    """To the problem it was done about; where that is not named, to all of the same target. Not where it failed."""
+    if event.values.get("done") is False:
+        return
     target = event.key.partition(".")[0]
     keys = [event.key] if event.key in ledger.problems else [key for key in ledger.problems if _target(key) == target]
     for key in keys:
@@ -193,16 +219,15 @@ def _target(key: str) -> str:
 
 def _settled(ledger: Ledger, now: float) -> list[Notice]:
     notices = []
-    for key, changed in list(ledger.flapping.items()):
-        if changed > now:  # the clock was set back
-            ledger.flapping[key] = now
-        if now - changed < FLAPPING_QUIET:
+    for key, flap in list(ledger.flapping.items()):
+        flap.changed = min(flap.changed, now)  # the clock may have been set back
+        if now - flap.changed < FLAPPING_QUIET:
             continue
         del ledger.flapping[key]
         ledger.openings.pop(key, None)
         problem = ledger.problems.get(key)
         if problem is None:
-            notices.append(Notice("settled", key, key.rpartition(".")[2], "info", now))
+            notices.append(Notice("settled", key, flap.code, "info", now))
         else:
             problem.told, problem.reminded = problem.severity, now
             notice = _all_clear("settled", key, problem, now)

@@ -68,7 +68,7 @@ def _take_in(config: Config, secrets: Secrets, state: State, store: Store) -> bo
     state.seen, state.ran = names, now.wall
     store.save(state)
     inbox.remove(config.inbox, names)
-    return fresh
+    return fresh and mtime_ns > 0
 
 
 def deliver(state: State, store: Store, ways: Sequence[Channel], now: Callable[[], float]) -> None:

@@ -73,7 +73,8 @@ class Writer:
         return (CHECKS.get(head, head) if self._language == "zh" else head) + dot + rest
 
     def _label(self, notice: Notice) -> str:
-        by_kind = self._labels.get(notice.kind)
+        failed = notice.kind == "action" and notice.values.get("done") is False
+        by_kind = self._labels.get("failed" if failed else notice.kind)
         return by_kind or self._labels.get(notice.severity, self._labels["warning"])
 
     def _body(self, notice: Notice, advice: str) -> list[str]:

@@ -11,7 +11,7 @@ memory and connections count twice. Sizes are in MB (1024 x 1024 bytes).
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 OVERLAP = 2  # old and new instances during a release
 DEFAULT_HEAP_MB = 2048
@@ -20,6 +20,7 @@ MIN_HEAP_MB = 64
 COMFORTABLE_HEAP_MB = 256
 # Outside V8's old space: code, young generation, buffers. An idle server under Node measured 60 to 90 MB of RSS.
 OVERHEAD_MB = 128
+LEAST_DATABASE_MB = 128
 SUPERUSER_CONNECTIONS = 3  # PostgreSQL's superuser_reserved_connections
 OTHER_CONNECTIONS = 5  # diagnosis, monitor, migrations and a person with psql
 _UNITS = {"K": 1, "M": 1024, "G": 1024 * 1024}
@@ -50,6 +51,8 @@ class Wishes:
     max_connections: int = 100
     pool_max: int | None = None
     pool_min: int | None = None
+    reserved_mb: int = 0
+    database_mb: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Plan:
 
     instances: int
     hosts: int
+    cores: int
     heap_limit_mb: int
     memory_restart_mb: int
     pool_max: int
@@ -68,6 +72,7 @@ class Plan:
     memory_available_mb: int
     memory_needed_mb: int
     system_memory_mb: int
+    reserved_memory_mb: int
     database_memory_mb: int
     database_settings: dict[str, str]
     summary: str
@@ -92,6 +97,8 @@ def wishes_from(values: t.Mapping[str, t.Any]) -> Wishes:
         max_connections=int(values["max_connections"]),
         pool_max=_number(values["pool_max"]),
         pool_min=_number(values["pool_min"]),
+        reserved_mb=reserved_mb(values.get("reserved_memory", "0")),
+        database_mb=_size(values.get("database_memory", "auto")),
     )
 
 
@@ -103,14 +110,21 @@ def _size(value: t.Any) -> int | None:
     return None if value == "auto" else size_mb(str(value))
 
 
+def reserved_mb(value: t.Any) -> int:
+    """Return a size like 512M, or 0 for nothing, in whole MB."""
+    return 0 if str(value) == "0" else size_mb(str(value))
+
+
 def plan(wishes: Wishes) -> Plan:
     """Return the plan, or raise CapacityError with every contradiction."""
     system = system_memory_mb(wishes.memory_mb)
-    database = database_memory_mb(wishes) if wishes.database and wishes.database_is_local else 0
-    available = max(0, wishes.memory_mb - system - database)
+    database = database_memory_mb(wishes)
+    available = _available(wishes)
     free_connections = max(0, wishes.max_connections - SUPERUSER_CONNECTIONS - OTHER_CONNECTIONS)
 
-    instances = wishes.instances or _choose_instances(wishes, available, free_connections)
+    # Eighth and quarter round at the same MB: with one more there is one less, which must not cost an instance.
+    steady = min(available, _available(replace(wishes, memory_mb=wishes.memory_mb + 1)))
+    instances = wishes.instances or _choose_instances(wishes, steady, free_connections)
     heap, restart = _choose_memory(wishes, available // (instances * OVERLAP))
     pool_max, pool_min = _choose_pool(wishes, free_connections // (instances * wishes.hosts * OVERLAP))
     connections = instances * wishes.hosts * pool_max * OVERLAP if wishes.database else 0
@@ -122,6 +136,7 @@ def plan(wishes: Wishes) -> Plan:
     return Plan(
         instances=instances,
         hosts=wishes.hosts,
+        cores=wishes.cores,
         heap_limit_mb=heap,
         memory_restart_mb=restart,
         pool_max=pool_max,
@@ -132,11 +147,18 @@ def plan(wishes: Wishes) -> Plan:
         memory_available_mb=available,
         memory_needed_mb=instances * restart * OVERLAP,
         system_memory_mb=system,
+        reserved_memory_mb=wishes.reserved_mb,
         database_memory_mb=database,
         database_settings=database_settings(database, wishes),
         summary=budget.summary(heap, restart, pool_max),
         lines=budget.arithmetic(heap, restart, pool_max),
     )
+
+
+def _available(wishes: Wishes) -> int:
+    """Return the memory that is left for the service."""
+    database = database_memory_mb(wishes)
+    return max(0, wishes.memory_mb - system_memory_mb(wishes.memory_mb) - database - wishes.reserved_mb)
 
 
 def system_memory_mb(memory_mb: int) -> int:
@@ -145,9 +167,11 @@ def system_memory_mb(memory_mb: int) -> int:
 
 
 def database_memory_mb(wishes: Wishes) -> int:
-    """Return what PostgreSQL on the same host keeps: a quarter of it, as its documentation says for
-    shared_buffers, and at least 128 MB."""
-    return max(128, wishes.memory_mb // 4)
+    """Return what PostgreSQL keeps where it is on the same host: what is wished, or a quarter of the host, as its
+    documentation says for shared_buffers, and at least 128 MB."""
+    if not (wishes.database and wishes.database_is_local):
+        return 0
+    return wishes.database_mb or max(LEAST_DATABASE_MB, wishes.memory_mb // 4)
 
 
 def database_settings(memory_mb: int, wishes: Wishes) -> dict[str, str]:
@@ -228,10 +252,11 @@ class _Budget:
 
     def memory_line(self, restart: int) -> str:
         database = f" - {self.database} PostgreSQL" if self.database else ""
+        reserved = f" - {self.wishes.reserved_mb} reserved" if self.wishes.reserved_mb else ""
         return (
             f"{self.instances} instances x {restart}M restart limit x {OVERLAP} during a release"
             f" = {self.instances * restart * OVERLAP}M, of {self.available}M"
-            f" ({self.wishes.memory_mb} - {self.system} system{database})"
+            f" ({self.wishes.memory_mb} - {self.system} system{database}{reserved})"
         )
 
     def pool_line(self, pool_max: int) -> str:
@@ -265,7 +290,7 @@ class _Budget:
     def memory_problems(self, heap: int, restart: int) -> list[str]:
         problems = []
         if heap < MIN_HEAP_MB:
-            problems.append(f"service_heap_limit {heap}M is too small for Node.js: at least {MIN_HEAP_MB}M")
+            problems.append(f"service_heap_limit {heap}M is too small for Node.js. Set it to {MIN_HEAP_MB}M or more")
         if heap + OVERHEAD_MB > restart:
             problems.append(
                 f"PM2 would restart a process before its heap limit acts: {self.heap_line(heap, restart)}."
@@ -288,6 +313,7 @@ class _Budget:
         if smaller >= MIN_HEAP_MB + OVERHEAD_MB:
             heap = smaller - OVERHEAD_MB
             advice.append(f"service_memory_restart_limit to {smaller}M and service_heap_limit to {heap}M")
+        advice += self._memory_held_back(restart)
         if advice:
             return f"Set {', or '.join(advice)}"
         least = (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP
@@ -295,12 +321,27 @@ class _Budget:
         moved = ", or put the database on another host" if helps else ""
         return f"One instance needs {least}M: use a host with more memory{moved}"
 
+    def _memory_held_back(self, restart: int) -> list[str]:
+        """Return what the user keeps from the service that would do for it."""
+        free = self.wishes.memory_mb - self.system - self.database - self.wishes.reserved_mb
+        short = self.instances * restart * OVERLAP - free
+        advice = []
+        if self.wishes.reserved_mb >= short:
+            left = self.wishes.reserved_mb - short
+            advice.append(f"service_reserved_memory to {f'{left}M' if left else 0}")
+        if self.database and self.wishes.database_mb and self.database - short >= LEAST_DATABASE_MB:
+            advice.append(f"service_database_memory to {self.database - short}M")
+        return advice
+
     def pool_problems(self, pool_max: int, pool_min: int) -> list[str]:
         if not self.wishes.database:
             return []
         problems = []
         if pool_min > pool_max:
-            problems.append(f"service_pool_min {pool_min} is above service_pool_max {pool_max}")
+            problems.append(
+                f"service_pool_min {pool_min} is above service_pool_max {pool_max}: a pool can't keep open more than it"
+                f" has. Set service_pool_min to {pool_max} or less, or service_pool_max to {pool_min}"
+            )
         per_pool = self.instances * self.wishes.hosts * OVERLAP
         if per_pool * pool_max > self.free_connections:
             line, advice = self.pool_line(pool_max), self._pool_advice(pool_max)

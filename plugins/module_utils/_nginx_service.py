@@ -193,6 +193,16 @@ def installed_version(layout: Layout) -> str:
     return match[1] if match else ""
 
 
+def worker_connections(layout: Layout) -> int:
+    """The connections of each worker by nginx.conf; 0 where it does not say."""
+    try:
+        text = (layout.config / "nginx.conf").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return 0
+    match = re.search(r"^[^#\n]*\bworker_connections\s+([0-9]+)\s*;", text, re.MULTILINE)
+    return int(match[1]) if match else 0
+
+
 def has_ipv6() -> bool:
     """Whether the kernel has IPv6: without it `listen [::]:80` is an error."""
     return Path("/proc/net/if_inet6").exists()

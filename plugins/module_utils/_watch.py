@@ -134,7 +134,7 @@ class Watch:
         if turn.step:
             self._act(turn.step, readings)
             self._publish(seen, readings)
-        elif readings.surplus and not paused and not readings.deployment:
+        elif not paused and not readings.deployment:
             self._remove_surplus(readings)
         self._notifier.tell(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
         ill = any(seen.illnesses.values())
@@ -176,10 +176,12 @@ class Watch:
         self._take(machine.end(self._state, step, outcome, keeper.now(), self._rules))
 
     def _remove_surplus(self, readings: Readings) -> None:
-        """No step of recovery: what serves goes on serving."""
-        pids = ", ".join(map(str, readings.surplus))
-        self._reader.surplus.remove(worker.number for worker in readings.workers)
-        message = f"had PM2 end process {pids}, which a reload had left and PM2 had lost from its list"
+        """Once for each. No step of recovery: what serves goes on serving."""
+        pids = self._reader.surplus.untried(readings.surplus)
+        if not pids:
+            return
+        self._reader.surplus.remove(pids, [worker.number for worker in readings.workers])
+        message = f"asked PM2 to end process {', '.join(map(str, pids))}, which it had lost from its list"
         self._tell(Event("action", "service.remove_surplus", "remove_surplus", "info", message))
 
     def _take(self, turn: machine.Turn) -> None:

@@ -27,8 +27,12 @@ def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessmen
     illness, hold = _Service(readings, settings, recovering).judge()
     proxy, proxy_hold = _judge_proxy(readings, service_is_well=illness is None)
     hold = hold or _outer_hold(readings, settings, illness)
-    problems = [*_crash_loop(readings, settings), *_proxy_wrong(readings, service_is_well=illness is None and not hold)]
-    return Assessment({SERVICE: illness, PROXY: proxy}, {SERVICE: hold, PROXY: proxy_hold}, tuple(problems))
+    problems = (
+        *_crash_loop(readings, settings),
+        *_surplus(readings, settings),
+        *_proxy_wrong(readings, service_is_well=illness is None and not hold),
+    )
+    return Assessment({SERVICE: illness, PROXY: proxy}, {SERVICE: hold, PROXY: proxy_hold}, problems)
 
 
 Verdict = tuple[Illness | None, Hold | None]
@@ -223,6 +227,17 @@ def _proxy_wrong(readings: Readings, service_is_well: bool) -> list[Problem]:
         return []
     message = f"the service is healthy, but not through Nginx: {told.problem} See Nginx's configuration and error log."
     return [Problem("proxy.proxy_wrong", "proxy_wrong", "critical", message)]
+
+
+def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
+    if not readings.surplus:
+        return []
+    message = (
+        f"process {', '.join(map(str, readings.surplus))} serves, but PM2 has lost it from its list: nothing watches,"
+        f" restarts or stops it. Restart {settings.pm2_unit} when a short interruption suits."
+    )
+    values = {"processes": list(readings.surplus)}
+    return [Problem("service.worker_surplus", "worker_surplus", "warning", message, values)]
 
 
 def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:

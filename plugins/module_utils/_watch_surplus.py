@@ -4,8 +4,8 @@
 
 """Workers that serve and that PM2 has lost from its list: nothing would ever watch, restart or stop them.
 
-It happens when a worker dies while a reload replaces it: PM2 starts the outgoing one anew under a name that it does not list
-(`_old_<number>`). Signals do not end it for good, since PM2 starts it once more; PM2 itself, asked for that name, does.
+It happens when a worker dies while a reload replaces it: PM2 starts the outgoing one anew under a name that it does not
+list (`_old_<number>`). Signals do not end it for good, since PM2 starts it once more; PM2, asked for that name, does.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Surplus:
     def __init__(self, client: Pm2Client) -> None:
         self._client = client
         self._since: dict[int, float] = {}
+        self._tried: set[int] = set()
         self._looked_at = -_LOOK_SECONDS
 
     def look(self, daemon: DaemonReading, now: float) -> tuple[int, ...]:
@@ -39,12 +40,16 @@ class Surplus:
             self._since = {pid: self._since.get(pid, now) for pid in found}
         return tuple(pid for pid, since in self._since.items() if now - since >= _PATIENCE_SECONDS)
 
-    def remove(self, numbers: Iterable[int]) -> None:
+    def untried(self, pids: Iterable[int]) -> list[int]:
+        return [pid for pid in pids if pid not in self._tried]
+
+    def remove(self, pids: Iterable[int], numbers: Iterable[int]) -> None:
         """Ask PM2 to end whatever it keeps under the names of outgoing workers; most of them will not exist."""
         for number in numbers:
             with contextlib.suppress(RpcError):
                 remove_outgoing(self._client, number, _RPC_SECONDS)
-        self._since.clear()
+        self._tried.update(pids)
+        self._looked_at = -_LOOK_SECONDS
 
 
 def unlisted(daemon: int | None, listed: Iterable[int]) -> list[int]:

@@ -329,6 +329,11 @@ version:
   returned: success
   type: str
   sample: 1.26.3
+worker_connections:
+  description: The connections of each worker, as C(nginx.conf) says; 0 where it does not say.
+  returned: success
+  type: int
+  sample: 768
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -336,7 +341,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._nginx import apply
 from ..module_utils._nginx_files import NginxError
 from ..module_utils._nginx_options import argument_spec, request
-from ..module_utils._nginx_service import has_ipv6, installed_version
+from ..module_utils._nginx_service import has_ipv6, installed_version, worker_connections
 from ..module_utils._nginx_staging import Layout
 
 
@@ -359,6 +364,7 @@ def main() -> None:
         installed=layout.binary.exists(),
         ipv6=has_ipv6(),
         version=installed_version(layout),
+        worker_connections=worker_connections(layout),
         diff=[change.diff(layout.config) for change in result.changes],
     )
 

@@ -66,6 +66,11 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "schema": {"postgresql_schema": {"src": "/nowhere.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
     "ambiguous": {"nginx_upstream_servers": [{"host": "localhost"}, {"host": "localhost.test"}]},
     "nameless": {"nginx_server_names": ["shop.test", "192.0.2.7"], **TRIAL},
+    "layers": {
+        "nginx_websocket_timeout": "60s",
+        "nginx_worker_rlimit_nofile": 800,
+        "postgresql_settings": {"max_connections": 50},
+    },
     "contrary": {"service_heap_limit": "2048M", "service_memory_restart_limit": "1G", "service_instances": 400},
 }
 ROLES = ["service", "nodejs", "postgresql", "release", "pm2", "nginx", "logrotate", "diagnostics"]
@@ -186,6 +191,11 @@ LINES = {
     ],
     "nameless": [
         'nginx_server_names = ["shop.test", "192.0.2.7"] (nameless, inventory.json): has an IP address, but over TLS'
+    ],
+    "layers": [
+        "nginx_websocket_timeout = 60s (layers, inventory.json): must be above two heartbeats",
+        "nginx_worker_rlimit_nofile = 800 (layers, inventory.json): a worker has too few files for its connections",
+        "postgresql_settings = a dictionary with max_connections (layers, inventory.json): max_connections 50 is less",
     ],
     "contrary": [
         "2176M, of 1024M restart limit. Set service_memory_restart_limit to 2176M",

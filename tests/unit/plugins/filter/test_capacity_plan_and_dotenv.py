@@ -11,8 +11,10 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.workbot.stability.plugins.filter.capacity_plan import FilterModule as CapacityFilters
 from ansible_collections.workbot.stability.plugins.filter.dotenv import FilterModule as DotenvFilters
+from ansible_collections.workbot.stability.plugins.filter.proxy_capacity import FilterModule as ProxyFilters
 
 capacity_plan = CapacityFilters().filters()["capacity_plan"]
+proxy_capacity = ProxyFilters().filters()["proxy_capacity"]
 dotenv = DotenvFilters().filters()["dotenv"]
 
 # As role variables come: numbers are text when they were given with -e.
@@ -42,6 +44,30 @@ def test_settings_are_honoured() -> None:
 def test_refusals_are_filter_errors(change: dict[str, t.Any], words: str) -> None:
     with pytest.raises(AnsibleFilterError, match=words):
         capacity_plan({**HOST, **change})
+
+
+PROXY = {
+    "workers": "2", "worker_connections": "768", "keepalive": 64, "websockets_of_processes": 200, "websockets": "auto",
+    "worker_rlimit_nofile": "auto",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "websockets", "files"),
+    [
+        ({}, 200, 4096),
+        ({"websockets_of_processes": 1000}, 576, 4096),
+        ({"websockets": "0", "worker_rlimit_nofile": "0"}, 0, 0),
+        ({"websockets": 5000, "worker_connections": 8192}, 5000, 8256),
+    ],
+)
+def test_a_proxys_limits_fit_its_connections(change: dict[str, t.Any], websockets: int, files: int) -> None:
+    assert proxy_capacity({**PROXY, **change}) == {"websockets": websockets, "worker_rlimit_nofile": files}
+
+
+def test_a_proxy_that_is_not_described_is_a_filter_error() -> None:
+    with pytest.raises(AnsibleFilterError, match="can't use"):
+        proxy_capacity({**PROXY, "workers": "many"})
 
 
 def test_an_environment_is_written_sorted() -> None:

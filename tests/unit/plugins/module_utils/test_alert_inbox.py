@@ -62,6 +62,9 @@ def test_no_link_leads_root_or_the_reader_to_others_files(directories: tuple[Pat
     assert collect(events, inbox) == 4
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert [event.key for event in read(inbox, ["1.json", "3.json", "4.json"])] == []
+    remove(inbox, waiting(inbox))
+    assert waiting(inbox) == []
+    assert secret.exists()
 
 
 def test_a_directory_that_is_a_link_is_refused(directories: tuple[Path, Path], tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def resolved(time: float, key: str = HUNG) -> Event:
     return Event("resolved", time, key)
 
 
-def action(time: float, code: str, key: str = HUNG) -> Event:
-    return Event("action", time, key, code)
+def action(time: float, code: str, key: str = HUNG, done: bool = True) -> Event:
+    return Event("action", time, key, code, values={"done": done})
 
 
 class Story:
@@ -115,6 +115,19 @@ def test_a_flapping_problem_that_stays_is_told_to_be_there() -> None:
     assert story.told(3000, resolved(3000)) == ["resolved"]
 
 
+def test_a_flapping_warning_that_becomes_critical_is_told() -> None:
+    story = Story()
+    for n in range(6):
+        story.told(n * 20, opened(n * 20, "warning"), resolved(n * 20 + 10))
+    assert story.told(200, opened(200, "critical")) == ["worse"]
+    assert (
+        story.told(210, resolved(210), opened(220, "critical"), opened(230, "warning"), opened(240, "critical")) == []
+    )
+    assert story.told(250, resolved(250)) == []
+    (settled,) = story.notices(3000)
+    assert (settled.kind, settled.code, settled.severity) == ("settled", "worker_hung", "info")
+
+
 def test_flapping_of_one_problem_hides_no_other() -> None:
     story = Story()
     for n in range(10):
@@ -124,7 +137,10 @@ def test_flapping_of_one_problem_hides_no_other() -> None:
 
 def test_what_was_done_is_told_with_the_end() -> None:
     story = Story()
-    assert story.told(0, opened(0), action(1, "kill_worker"), action(2, "restart_app", "service")) == ["opened"]
+    assert story.told(0, opened(0), action(1, "kill_worker"), action(2, "restart_app", "service.restart_app")) == [
+        "opened"
+    ]
+    assert story.told(3, action(3, "restart_daemon", done=False)) == []
     (end,) = story.notices(30, resolved(30))
     assert end.actions == ("kill_worker", "restart_app")
 

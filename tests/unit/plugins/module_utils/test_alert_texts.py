@@ -122,6 +122,11 @@ def test_no_value_is_taken_for_a_place_code_or_markup() -> None:
     assert "Value: {threshold} [31m; threshold: a b [31m." in text.body
 
 
+def test_a_step_that_failed_is_told_as_such() -> None:
+    step = notice("action", "restart_app", severity="warning", values={"done": False}, message="pm2 does not answer.")
+    assert Writer("shop", "web1", "en").write(step).title == "shop on web1: RECOVERY FAILED: restart of the service"
+
+
 def test_long_texts_are_cut() -> None:
     assert len(neutral("x" * 10_000)) < 600
 

@@ -15,6 +15,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx_service i
     check_ports,
     listening_inodes,
     main_error_log,
+    worker_connections,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
 
@@ -70,3 +71,21 @@ def test_a_log_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
 def test_the_main_error_log(tmp_path: Path, text: str, path: str) -> None:
     (tmp_path / "nginx.conf").write_text(text)
     assert main_error_log(Layout(config=tmp_path)).path == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("events {\n\tworker_connections 768;\n\t# multi_accept on;\n}\n", 768),
+        ("events { worker_connections  4096 ; }\n", 4096),
+        ("events {\n\t# worker_connections 768;\n}\n", 0),
+        ("", 0),
+    ],
+)
+def test_the_connections_of_a_worker_are_read(tmp_path: Path, text: str, found: int) -> None:
+    (tmp_path / "nginx.conf").write_text(text)
+    assert worker_connections(Layout(config=tmp_path)) == found
+
+
+def test_a_host_without_nginx_has_none(tmp_path: Path) -> None:
+    assert worker_connections(Layout(config=tmp_path)) == 0

@@ -131,6 +131,11 @@ def test_a_crash_loop_beside_workers_that_serve_is_a_warning() -> None:
     assert (problem.severity, problem.values["restarts"]) == ("warning", 7)
 
 
+def test_a_worker_that_pm2_has_lost_is_told() -> None:
+    (problem,) = look(surplus=(77,)).problems
+    assert (problem.key, problem.values) == ("service.worker_surplus", {"processes": [77]})
+
+
 def test_workers_that_pm2_gave_up_are_started_again() -> None:
     all_gone = ill(workers=(worker(0, "errored"), worker(1, "errored")), answers=WorkersReading({}))
     assert (all_gone.code, all_gone.workers, all_gone.severity) == ("worker_missing", (0, 1), "critical")

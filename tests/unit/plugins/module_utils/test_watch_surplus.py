@@ -42,6 +42,8 @@ def test_an_ordinary_reload_has_its_time(children: list[int], tmp_path: Path) ->
     assert surplus.look(daemon, 1000.0) == ()
     assert surplus.look(daemon, 1059.0) == ()
     assert surplus.look(daemon, 1060.0) == (children[1],)
-    # no daemon is there to be asked: nothing breaks, and the time begins anew
-    surplus.remove([0])
-    assert surplus.look(daemon, 1061.0) == ()
+    assert surplus.untried([children[1]]) == [children[1]]
+    # no daemon is there to be asked: nothing breaks, and it is not tried again
+    surplus.remove([children[1]], [0])
+    assert surplus.untried([children[1]]) == []
+    assert surplus.look(daemon, 1061.0) == (children[1],)

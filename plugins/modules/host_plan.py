@@ -1,0 +1,57 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: host_plan
+short_description: Show the capacity plan of a host
+version_added: 0.1.0
+author: workbot.stability contributors (@workbot)
+description:
+  - Makes the whole plan of the current host from its facts (cores, memory, file systems) and the variables of the
+    roles, and prints it as a table of parts, which are memory, database, Nginx and WebSockets, open files, time limits
+    and disk.
+  - What is not set is chosen, what is set is honoured. Contradictions fail the task, each with the variable, the host,
+    the arithmetic and the nearest settings that work; the other hosts go on.
+  - Variables that a plan does not read need not be right, or there. M(workbot.stability.validate_variables) checks the
+    same contradictions, and all variables.
+  - Runs on the controller alone, without a connection, and never changes anything.
+attributes:
+  check_mode:
+    support: full
+    description: Does the same in check mode, it only reads.
+  diff_mode:
+    support: none
+    description: There is nothing that could differ.
+options:
+  roles:
+    description:
+      - Full names of the roles whose variables count; roles of other collections are passed over.
+      - By default the roles of the current play.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Show the plan
+  workbot.stability.host_plan:
+"""
+
+RETURN = r"""
+plan:
+  description:
+    - The core of the plan as the filter P(workbot.stability.capacity_plan#filter) gives it, and C(parts) and C(notes).
+    - C(parts) has the rows of the table by part and name, each with C(value), C(origin) (set, chosen, default or sum)
+      and C(arithmetic). C(notes) are sentences about what works, but not as its user may think.
+  type: dict
+  returned: success
+msg:
+  description: A summary of the plan; on failure what is wrong, one line for each problem.
+  type: str
+  returned: always
+"""

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._alert import main
+from ansible_collections.workbot.stability.plugins.module_utils._alert_channels import identity, label
+from ansible_collections.workbot.stability.plugins.module_utils._alert_host import collect_all, load_config, read_unit
+
+SECRET = "hunter2hunter2"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    state, run = tmp_path / "state", tmp_path / "run"
+    (state / "inbox").mkdir(parents=True)
+    run.mkdir()
+    content: dict[str, Any] = {
+        "managed_by": "Ansible",
+        "service": "shop",
+        "language": "en",
+        "reminder": 0,
+        "per_hour": 20,
+        "tell_actions": False,
+        "silence": 90,
+        "events": str(tmp_path / "events"),
+        "status": str(tmp_path / "status.json"),
+        "secrets": str(tmp_path / "secrets.json"),
+        "state_directory": str(state),
+        "runtime_directory": str(run),
+        "unit": "shop-alert.service",
+        "watchdog_unit": "shop-watchdog.service",
+    }
+    path = tmp_path / "alert.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    secrets = {"urls": [f"json://user:{SECRET}@127.0.0.1/"], "heartbeat_url": ""}
+    (tmp_path / "secrets.json").write_text(json.dumps(secrets), encoding="utf-8")
+    return path
+
+
+def test_the_status_tells_the_channels_without_their_urls(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(str(config), ["status"]) == 0
+    assert main(str(config), ["status", "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert "channel json (1): well, 0 waiting" in shown
+    assert "the watchdog is not installed here" in shown
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"service": "shop"}'])
+def test_a_damaged_configuration_is_named(content: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(content, encoding="utf-8")
+    assert main(str(config), ["status"]) == 1
+    assert str(config) in capsys.readouterr().err
+
+
+def test_damaged_secrets_are_not_shown(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (config.parent / "secrets.json").write_text(f'{{"urls": ["{SECRET}"', encoding="utf-8")
+    assert main(str(config), ["status"]) == 1
+    error = capsys.readouterr().err
+    assert "secrets.json is damaged" in error
+    assert SECRET not in error
+
+
+def test_urls_to_check_that_are_no_list_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(SECRET))
+    assert main("", ["check"]) == 1
+    error = capsys.readouterr().err
+    assert "no JSON list" in error
+    assert SECRET not in error
+
+
+def test_before_the_watchdog_has_run_there_is_nothing_to_collect(config: Path) -> None:
+    settings = load_config(config)
+    assert collect_all(settings) == 0
+    assert not read_unit(settings).installed
+
+
+def test_a_channel_is_known_by_its_url_and_shown_by_its_kind() -> None:
+    first, second = "slack://a/b/c", "slack://a/b/d"
+    assert identity(first) == identity(first) != identity(second)
+    assert label(first, 2) == "slack (2)"
+    assert label(SECRET, 3) == label(f"{SECRET}/x", 3) == "URL (3)"
