@@ -9,6 +9,8 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.workbot.stability.plugins.modules import health_check, memory_check
+from ansible_collections.workbot.stability.plugins.modules import diagnosis, health_check, memory_check, secret_check
 
 
 class Health(http.server.BaseHTTPRequestHandler):
@@ -121,3 +123,43 @@ def test_wrong_arguments_of_memory(arguments: dict[str, Any], message: str, caps
     result = run(memory_check, capsys, fail_on="never", **arguments)
     assert result["failed"]
     assert message in result["msg"]
+
+
+SECRET = "Zq8wX1vN4bM7cL0kJ3hG6fD9sA2pO5iU"
+
+
+def test_secrets_of_a_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, pid_file = tmp_path / "environment", tmp_path / "app.pid"
+    file.write_text(f"TOKEN={SECRET}\n")
+    file.chmod(0o600)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={"TOKEN": SECRET}) as process:
+        pid_file.write_text(str(process.pid))
+        result = run(secret_check, capsys, names=["TOKEN"], pid_file=str(pid_file), env_file=str(file))
+        process.communicate(b"\n")
+    assert (result["status"], result["changed"]) == ("ok", False)
+    assert result["readings"][0]["lengths"] == {"TOKEN": 32}
+    assert SECRET not in json.dumps(result)
+
+
+def test_a_secret_that_two_services_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "environment").write_text(f"TOKEN={SECRET}\n")
+        (tmp_path / name / "environment").chmod(0o600)
+    own, others = f"{tmp_path}/one/environment", [f"{tmp_path}/*/environment"]
+    result = run(secret_check, capsys, names=["TOKEN"], env_file=own, other_env_files=others, fail_on="warning")
+    assert result["failed"]
+    assert f"TOKEN of {tmp_path}/two/environment" in result["msg"]
+    assert SECRET not in json.dumps(result)
+
+
+def test_wrong_arguments_of_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(secret_check, capsys, names=["TOKEN"])
+    assert "choose the processes" in result["msg"]
+    assert "env_file is needed" in result["msg"]
+
+
+def test_a_host_without_a_diagnosis_is_critical_and_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(diagnosis, capsys, service="no-such-service")
+    assert (result["status"], result.get("failed", False)) == ("critical", False)
+    assert "/usr/local/bin/no-such-service-diagnose is not there" in result["problem"]
