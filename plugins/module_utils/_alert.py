@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ._alert_channels import ChannelError, check
+from ._alert_console import complain
 from ._alert_host import Config, ConfigError, collect_all, load_config, load_secrets, send_test, show
 from ._alert_run import send
 from ._alert_state import BusyError
 
 
 def run(config: str) -> None:
-    sys.exit(main(config))
+    raise SystemExit(main(config))
 
 
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
@@ -30,9 +31,9 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
             return _check()
         return _act(options, load_config(Path(options.config)))
     except (ConfigError, ChannelError, BusyError) as error:
-        print(error, file=sys.stderr)
+        complain(error)
     except OSError as error:
-        print(f"{error.filename or options.config}: {error.strerror}", file=sys.stderr)
+        complain(f"{error.filename or options.config}: {error.strerror}")
     return 1
 
 

@@ -11,13 +11,13 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ._alert_channels import channels
+from ._alert_console import answer, complain
 from ._alert_inbox import collect
 from ._alert_state import State, Store
 from ._alert_texts import moment
@@ -114,7 +114,7 @@ def collect_all(config: Config) -> int:
     except FileNotFoundError:
         return 0  # the watchdog has not run yet
     except OSError as error:
-        print(f"{error.filename or config.events}: {error.strerror}", file=sys.stderr)
+        complain(f"{error.filename or config.events}: {error.strerror}")
         time.sleep(_PAUSE)
         return 1
     return 0
@@ -123,12 +123,14 @@ def collect_all(config: Config) -> int:
 def _save_unit(config: Config) -> None:
     command = ["systemctl", "show", "--property=LoadState,ActiveState,Result", config.watchdog_unit]
     try:
-        output = subprocess.run(command, capture_output=True, text=True, timeout=_UNIT_SECONDS, check=True).stdout
+        output = subprocess.run(  # pylint: disable=ansible-bad-function
+            command, capture_output=True, text=True, timeout=_UNIT_SECONDS, check=True
+        ).stdout
         found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
         save_json(config.unit_file, found)
         config.unit_file.chmod(0o644)
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"{config.watchdog_unit}: {error}", file=sys.stderr)
+        complain(f"{config.watchdog_unit}: {error}")
 
 
 def read_unit(config: Config) -> Unit:
@@ -158,7 +160,9 @@ def send_test(config: Config, secrets: Secrets) -> int:
 
 
 def _start(config: Config) -> None:
-    started = subprocess.run(["systemctl", "start", config.unit], capture_output=True, text=True, check=False)
+    started = subprocess.run(  # pylint: disable=ansible-bad-function
+        ["systemctl", "start", config.unit], capture_output=True, text=True, check=False
+    )
     if started.returncode:
         raise ConfigError(f"{config.unit} does not start: {started.stderr.strip()}")
 
@@ -169,7 +173,7 @@ def _tell_test(state: State, secrets: Secrets) -> int:
         known = state.outbox.channels.get(channel.name)
         error = "it was not tried" if known is None else known.error
         failures += bool(error)
-        print(f"{channel.label}: {f'failed: {error}; it is tried again' if error else 'delivered'}")
+        answer(f"{channel.label}: {f'failed: {error}; it is tried again' if error else 'delivered'}")
     return 1 if failures else 0
 
 
@@ -178,9 +182,9 @@ def show(config: Config, secrets: Secrets, as_json: bool) -> int:
     state = _state(config)
     report = _report(config, secrets, state)
     if as_json:
-        print(json.dumps(report, ensure_ascii=True))
+        answer(json.dumps(report, ensure_ascii=True))
     else:
-        print(_table(report))
+        answer(_table(report))
     return 1 if any(channel["error"] for channel in report["channels"]) else 0
 
 

@@ -15,11 +15,11 @@ import json
 import math
 import os
 import stat
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ._alert_console import complain
 from ._alert_problems import SEVERITIES, Event
 
 _LARGEST = 64 * 1024
@@ -79,7 +79,7 @@ def read(inbox: Path, names: Iterable[str]) -> list[Event]:
         try:
             events.append(parse(_read_small(inbox / name)))
         except (OSError, EventError) as error:
-            print(f"{name!r} is no event and is dropped: {error}", file=sys.stderr)
+            complain(f"{name!r} is no event and is dropped: {error}")
     return events
 
 
@@ -129,4 +129,4 @@ def remove(inbox: Path, names: Iterable[str]) -> None:
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            print(f"{name!r} can't be deleted: {error.strerror}", file=sys.stderr)
+            complain(f"{name!r} can't be deleted: {error.strerror}")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from . import _alert_inbox as inbox
 from ._alert_channels import Channel, beat, channels
+from ._alert_console import complain
 from ._alert_host import Config, Secrets, clock, read_unit
 from ._alert_outbox import delivered, due, failed, know_channels, put
 from ._alert_problems import Event, tell
@@ -90,7 +90,7 @@ def _beat(url: str, state: State, now: Clock) -> None:
     state.pinged = now.boot
     error = beat(url)
     if error:
-        print(f"the heartbeat URL: {error}", file=sys.stderr)
+        complain(f"the heartbeat URL: {error}")
 
 
 def read_status(path: Path) -> tuple[int, dict[str, Any]]:

@@ -15,11 +15,11 @@ import dataclasses
 import fcntl
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ._alert_console import complain
 from ._alert_outbox import Outbox
 from ._alert_problems import Ledger
 from ._alert_watch import Sight
@@ -85,7 +85,7 @@ class Store:
             try:
                 save_json(directory / _NAME, state.as_dict())
             except OSError as error:
-                print(f"{directory / _NAME}: {error.strerror}", file=sys.stderr)
+                complain(f"{directory / _NAME}: {error.strerror}")
                 if number == len(self._directories) - 1:
                     raise
             else:
@@ -101,7 +101,7 @@ class Store:
         except FileNotFoundError:
             return None
         except (ValueError, RecursionError, OSError) as error:
-            print(f"{path} is damaged and put aside as {path.name}.damaged: {error}", file=sys.stderr)
+            complain(f"{path} is damaged and put aside as {path.name}.damaged: {error}")
             with contextlib.suppress(OSError):
                 path.replace(path.with_name(f"{path.name}.damaged"))
             return None

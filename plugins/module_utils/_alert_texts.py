@@ -95,10 +95,10 @@ class Writer:
         flapping = self._phrase("flapping", **quiet) if notice.kind == "flapping" else ""
         return [details, advice, flapping, self._phrase("at", **times)]
 
-    def _phrase(self, name: str, /, **values: Any) -> str:
+    def _phrase(self, phrase: str, /, **values: Any) -> str:
         """Only our own texts are looked through for places: what is put in stays as it is."""
         own = {**self._own, **values}
-        return _PLACE.sub(lambda place: str(own.get(place[1], place[0])), self._phrases[name])
+        return _PLACE.sub(lambda place: str(own.get(place[1], place[0])), self._phrases[phrase])
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:
