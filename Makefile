@@ -106,6 +106,12 @@ benchmark-indexes: $(READY) ## How long writes stall while an index is made: our
 	@molecule converge -s site
 	@python benchmarks/indexes.py
 
+.PHONY: benchmark-recovery
+benchmark-recovery: $(READY) ## From each fault to well again, and what the watchdog costs
+	@molecule converge -s recovery
+	@python -m pytest molecule/recovery/tests
+	@python benchmarks/recovery.py
+
 .PHONY: docs
 docs: $(READY) ## Write the roles' README tables from their argument specifications
 	@for role in roles/*/; do aar-doc "$$role" markdown; done

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service crashes again and again, or grows: no restart that is not due, and none that clients notice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from deployments import load
+from faults import PM2_UNIT, WATCHDOG, armed, disarmed, fault, pids, signal, workers
+from recovery import MOST_ACTIONS, Watch, until
+from recovery_table import keep
+from testinfra.host import Host
+
+SOON = 20
+# As the capacity plan makes it of the heap limit in vars/faulty.yml.
+RESTART_LIMIT_MB = 320
+STEP_MB = 15
+LOAD = ("--path=/faults/health/ok", "--methods=POST", "--connections=16", "--pause=0.02")
+
+
+@pytest.fixture
+def apart(host: Host) -> Iterator[None]:
+    """Earlier tests' restarts are not counted, and PM2's back-off, which lasts, is not the next one's."""
+    host.check_output(f"systemctl restart {WATCHDOG}")
+    yield
+    disarmed(host)
+    host.check_output(f"systemctl restart {PM2_UNIT} {WATCHDOG}")
+
+
+def restarts(host: Host) -> int:
+    """Starts of workers that PM2 has logged."""
+    return int(host.check_output("grep -c 'starting in -cluster mode-' /srv/workbot/home/.pm2/pm2.log"))
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_storm_is_told_and_bounded(host: Host, watch: Watch, began: float) -> None:
+    """Broken after long health: every new process dies at once. PM2 alone restarted 113 times in ten seconds."""
+    before = restarts(host)
+    armed(host, exitAfterMs=200)
+    signal(host, "KILL", *pids(host))
+    watch.until_told(began, "crash_loop", limit=90)
+    time.sleep(20)
+    seconds = time.time() - began
+    assert restarts(host) - before < seconds
+    disarmed(host)
+    healthy = watch.until_well(began, 120)
+    course = watch.course(began, healthy)
+    keep(f"storm: every process dies at once, repaired after {seconds:.0f} s", course)
+    assert len(course.actions) <= MOST_ACTIONS
+
+
+@pytest.mark.usefixtures("apart")
+def test_crashes_just_over_min_uptime_are_told(host: Host, watch: Watch, began: float) -> None:
+    """To PM2 each of them is a good start. Clients are served by the other worker meanwhile."""
+    armed(host, exitAfterMs=11_000)
+    signal(host, "KILL", *pids(host))
+    watch.until_told(began, "crash_loop", limit=120)
+    course = watch.course(began, None)
+    keep("crash just over min_uptime (11 s), again and again", course)
+    assert len(course.actions) <= MOST_ACTIONS
+
+
+@pytest.mark.usefixtures("apart")
+def test_what_is_errored_already_when_the_watchdog_starts(host: Host, watch: Watch) -> None:
+    host.check_output(f"systemctl stop {WATCHDOG}")
+    armed(host, exitAfterMs=1)
+    signal(host, "KILL", *pids(host))
+    until("PM2 gives up", lambda: {worker["status"] for worker in workers(host)} == {"errored"}, 90)
+    disarmed(host)
+    began = time.time()
+    host.check_output(f"systemctl start {WATCHDOG}")
+    watch.until_acted(began)
+    healthy = watch.until_well(began)
+    course = watch.course(began, healthy)
+    keep("errored already when the watchdog starts", course)
+    assert healthy < SOON
+    assert len(course.actions) == 1
+
+
+def rss(host: Host) -> dict[int, int]:
+    """Resident memory of each worker in MB."""
+    return {pid: int(host.check_output(f"awk '/VmRSS/ {{print $2}}' /proc/{pid}/status")) // 1024 for pid in pids(host)}
+
+
+@pytest.mark.parametrize("kind", ["buffers", "leak"])
+def test_a_leaking_worker_is_reloaded_before_its_limit_and_no_request_fails(
+    host: Host, watch: Watch, address: str, began: float, kind: str
+) -> None:
+    before = pids(host)
+    with load(address, *LOAD) as tally:
+        while max(rss(host).values()) < 0.92 * RESTART_LIMIT_MB and not watch.actions(began):
+            fault(host, f"{kind}?mb={STEP_MB}")
+        grown = {pid for pid, size in rss(host).items() if size > 0.85 * RESTART_LIMIT_MB}
+        watch.until_acted(began, limit=60)
+        until("the grown ones are gone", lambda: not grown & pids(host), 120)
+        healthy = watch.until_well(began, 120)
+    course = watch.course(began, healthy)
+    keep(
+        {"buffers": "buffers leaked, the heap flat", "leak": "heap leaked to the limit"}[kind] + ", under load", course
+    )
+    assert tally["failed"] == 0, tally["failures"]
+    assert tally["requests"]["POST"] > 1000
+    assert set(course.actions) == {"reload_worker"}
+    assert grown <= before
