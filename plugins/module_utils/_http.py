@@ -27,6 +27,10 @@ class HttpError(Exception):
     """There is no answer to judge; the message says why, in words for people."""
 
 
+class HttpTimeoutError(HttpError):
+    """Something took the request and did not answer it completely within the time."""
+
+
 class RequestError(ValueError):
     """What was asked for is no request at all (a wrong URL or header)."""
 
@@ -43,6 +47,8 @@ class Request:
     validate_certs: bool = True
     ca_path: str = ""
     max_body: int = MAX_BODY
+    follow: bool = True
+    """Whether to follow redirects that stay on the same host; otherwise the redirect itself is the answer."""
     connection: socket.socket | None = None
     """An open connection to ask over, for callers that must know which one it is; closed afterwards."""
 
@@ -113,7 +119,7 @@ class _Exchange:
 
     def _too_late(self) -> HttpError:
         arrived = f"{self._received} bytes of the body arrived"
-        return HttpError(f"no complete answer within {self._request.timeout:g} s ({arrived})")
+        return HttpTimeoutError(f"no complete answer within {self._request.timeout:g} s ({arrived})")
 
     def _cancel(self) -> None:
         self._cancelled = True
@@ -133,12 +139,12 @@ class _Exchange:
             self._error = HttpError(_explain(error))
 
     def _follow(self, started: float) -> Answer:
-        """Ask, and follow redirects that stay on the same host."""
+        """Ask, and follow redirects that stay on the same host, where wanted."""
         url = self._request.target().geturl()
         for _hop in range(MAX_REDIRECTS + 1):
             status, headers, body = self._ask(urlsplit(url))
             location = headers.get("location", "")
-            if status not in _REDIRECTS or not location:
+            if status not in _REDIRECTS or not location or not self._request.follow:
                 elapsed = (time.monotonic() - started) * 1000
                 return Answer(status, headers, body, round(elapsed, 1), url)
             url = self._next(url, location)
@@ -212,7 +218,7 @@ def fetch(request: Request) -> Answer:
     try:
         return _Exchange(request).run()
     except HttpError as error:
-        raise HttpError(f"{answer_from}: {error}") from error
+        raise type(error)(f"{answer_from}: {error}") from error
 
 
 # What an exception of the network layer means; the first class that fits.

@@ -53,9 +53,17 @@ def parse_jlist(output: str) -> list[Pm2Process]:
     if not lines or not lines[-1].startswith("["):
         raise Pm2Error("`pm2 jlist` printed no process list")
     try:
-        return [_process(entry) for entry in json.loads(lines[-1])]
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        return parse_processes(json.loads(lines[-1]))
+    except (ValueError, RecursionError) as error:
         raise Pm2Error(f"`pm2 jlist` printed something else than a process list ({type(error).__name__})") from None
+
+
+def parse_processes(entries: Any) -> list[Pm2Process]:
+    """PM2's own records of its processes, as it prints them or tells them. Raises Pm2Error, never quoting them."""
+    try:
+        return [_process(entry) for entry in entries]
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise Pm2Error(f"PM2 gave something else than a process list ({type(error).__name__})") from None
 
 
 def select(processes: Iterable[Pm2Process], apps: Iterable[str], prefix: str) -> list[Pm2Process]:

@@ -1,0 +1,246 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The watchdog's loop: look, judge, decide, tell, act. One instance for each service, supervised by systemd."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import _watch_machine as machine
+from . import _watch_state as keeper
+from ._processes import load_library
+from ._watch_actions import Actions
+from ._watch_control import Control
+from ._watch_diagnosis import Diagnosis
+from ._watch_events import Outbox, append_line, as_record, tail
+from ._watch_judge import judge
+from ._watch_model import SERVICE, TARGETS, Assessment, Event, Problem, Remedy, Step
+from ._watch_readings import Reader, Readings
+from ._watch_settings import Settings
+from ._watch_status import Moment, as_json, describe, write_public
+
+_KEEP_ALIVE_SECONDS = 5.0
+_LONGEST_STEP = 300.0
+_CORRUPT_SECONDS = 600.0
+_SUMMARY_SECONDS = 60.0
+_OWN_RESTARTS = frozenset(
+    {Remedy.RELOAD_WORKER, Remedy.KILL_WORKER, Remedy.RESTART_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP}
+)
+
+
+class AlreadyRunningError(Exception):
+    """Another watchdog of this service runs."""
+
+
+class Notifier:
+    """Tells systemd that all is well; without systemd it tells nobody."""
+
+    def __init__(self) -> None:
+        self._systemd = load_library("sdnotify", "python3-sdnotify").SystemdNotifier()
+
+    def tell(self, text: str) -> None:
+        self._systemd.notify(text)
+
+    @contextlib.contextmanager
+    def kept_alive(self, limit: float) -> Iterator[None]:
+        """While a long step is at work, but for no longer than `limit` seconds."""
+        done = threading.Event()
+
+        def work() -> None:
+            deadline = time.monotonic() + limit
+            while not done.wait(_KEEP_ALIVE_SECONDS) and time.monotonic() < deadline:
+                self.tell("WATCHDOG=1")
+
+        threading.Thread(target=work, daemon=True, name="keep-alive").start()
+        try:
+            yield
+        finally:
+            done.set()
+
+
+@contextlib.contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the lock of the service's one watchdog. Raises AlreadyRunningError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise AlreadyRunningError(f"a watchdog of this service runs already: it holds {path}") from error
+    finally:
+        os.close(descriptor)
+
+
+class Watch:
+    def __init__(self, settings: Settings, notifier: Notifier) -> None:
+        self._settings = settings
+        self._rules = settings.rules
+        self._notifier = notifier
+        self._reader = Reader(settings)
+        self._diagnosis = Diagnosis(settings)
+        self._control = Control(Path(settings.state_directory))
+        self._outbox = Outbox(Path(settings.state_directory) / "events")
+        self._boot = keeper.boot_id()
+        self._own: dict[str, Problem] = {}
+        """What is wrong with the watchdog itself, by key."""
+        self._corrupt_until = 0.0
+        self._seen_in_a_row: dict[str, int] = {}
+        self._summary_at = 0.0
+        self._stop = threading.Event()
+        self._acting = False
+        self._state = self._load()
+        self._saved: machine.State | None = None
+
+    def run(self) -> None:
+        """Until SIGTERM."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._notifier.tell("READY=1")
+        while not self._stop.is_set():
+            begun = time.monotonic()
+            well = self.round()
+            period = self._settings.period if well else self._settings.suspect_period
+            self._stop.wait(max(0.0, begun + period - time.monotonic()))
+        self._notifier.tell("STOPPING=1")
+
+    def round(self) -> bool:
+        """One look and what follows from it. Returns whether the next one may wait for the whole period."""
+        now = keeper.now()
+        if self._control.take_resume():
+            self._state = machine.resumed(self._state, now)
+        self._diagnosis.tick(now)
+        readings = self._reader.read(now)
+        seen = self._assess(readings)
+        paused = self._control.paused(time.time()) is not None
+        turn = machine.turn(self._state, seen, now, self._rules, paused)
+        self._take(turn)
+        self._publish(seen, readings)
+        if turn.step:
+            self._act(turn.step, readings)
+            self._publish(seen, readings)
+        self._notifier.tell(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
+        ill = any(seen.illnesses.values())
+        return paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
+
+    def _assess(self, readings: Readings) -> Assessment:
+        recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
+        seen = judge(readings, self._settings, recovering)
+        hold = seen.holds.get(SERVICE)
+        found = [
+            problem
+            for problem in self._diagnosis.problems
+            # told as the reason why nothing is done
+            if not (hold and hold.code == "database_down" and problem.key.startswith("diagnose.database"))
+        ]
+        if readings.now >= self._corrupt_until:
+            self._own.pop("watchdog.state_corrupt", None)
+        problems = (*self._steady(seen.problems), *found, *self._own.values())
+        return dataclasses.replace(seen, problems=problems)
+
+    def _steady(self, problems: tuple[Problem, ...]) -> list[Problem]:
+        """Those that as many looks in a row have found as make an illness."""
+        self._seen_in_a_row = {problem.key: self._seen_in_a_row.get(problem.key, 0) + 1 for problem in problems}
+        return [problem for problem in problems if self._seen_in_a_row[problem.key] >= self._rules.failures]
+
+    def _act(self, step: Step, readings: Readings) -> None:
+        self._state = machine.begin(self._state, step, keeper.now(), self._rules)
+        self._save()
+        if step.remedy in _OWN_RESTARTS:
+            self._reader.restarts.forgive(step.illness.workers or (worker.number for worker in readings.workers))
+        self._notifier.tell(f"STATUS={step.remedy.value} because of {step.illness.code}")
+        self._acting = True
+        try:
+            with self._notifier.kept_alive(_LONGEST_STEP):
+                outcome = Actions(self._settings, readings).carry_out(step)
+        finally:
+            self._acting = False
+        self._take(machine.end(self._state, step, outcome, keeper.now(), self._rules))
+
+    def _take(self, turn: machine.Turn) -> None:
+        before, self._state = self._state, turn.state
+        for event in turn.events:
+            self._tell(event)
+        for target, state in turn.state.targets.items():
+            if state.phase is not before.targets[target].phase:
+                self._log_phase(target, before.targets[target].phase.value, state.phase.value)
+        self._save()
+
+    def _tell(self, event: Event) -> None:
+        wall = time.time()
+        record = {**as_record(event, wall), "boot": self._boot, "boottime": keeper.now()}
+        log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
+        self._log(log, record)
+        with self._watched("watchdog.state_not_writable", "state_not_writable"):
+            self._outbox.put(event, wall)
+
+    def _log_phase(self, target: str, before: str, after: str) -> None:
+        record = {"time": round(time.time(), 3), "kind": "phase", "key": target, "from": before, "to": after}
+        self._log(self._settings.monitor_log, record)
+
+    def _log(self, path: Path, record: dict[str, Any]) -> None:
+        with self._watched(f"watchdog.log_not_writable.{path.stem}", "log_not_writable"):
+            append_line(path, record)
+
+    @contextlib.contextmanager
+    def _watched(self, key: str, code: str) -> Iterator[None]:
+        """What can't be written is a problem to be told, and nothing that ends the watchdog."""
+        try:
+            yield
+        except OSError as error:
+            message = f"can't write {error.filename or 'a file'}: {error.strerror}. Free space, or correct its owner."
+            self._own[key] = Problem(key, code, "warning", message)
+        else:
+            self._own.pop(key, None)
+
+    def _publish(self, seen: Assessment, readings: Readings) -> None:
+        moment = Moment(keeper.now(), time.time())
+        pause = self._control.paused(moment.wall)
+        status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
+        with self._watched("watchdog.status_not_writable", "state_not_writable"):
+            write_public(self._settings.status_file, as_json(status))
+        if moment.boot - self._summary_at >= _SUMMARY_SECONDS:
+            self._summary_at = moment.boot
+            record = {"time": status["time"], "kind": "reading", "state": status["state"], **status["readings"]}
+            self._log(self._settings.monitor_log, record)
+
+    def _summary(self, seen: Assessment) -> str:
+        ill = [illness for illness in seen.illnesses.values() if illness]
+        return f"{self._state.phase.value}{': ' + ill[0].message if ill else ''}".replace("\n", " ")[:200]
+
+    def _load(self) -> machine.State:
+        now = keeper.now()
+        try:
+            return keeper.load(self._settings.state_file, self._boot, now)
+        except keeper.CorruptStateError as error:
+            message = str(error)
+        except OSError as error:
+            message = f"{self._settings.state_file} can't be read: {error.strerror}"
+        self._corrupt_until = now + _CORRUPT_SECONDS
+        self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
+        lines = tail(self._settings.recovery_log)
+        fresh = {target: machine.TargetState(since=now) for target in TARGETS}
+        return machine.State(fresh, actions=keeper.actions_of_log(lines, self._boot, now, self._rules.budget_window))
+
+    def _save(self) -> None:
+        if self._state == self._saved:
+            return
+        with self._watched("watchdog.state_not_writable", "state_not_writable"):
+            keeper.save(self._settings.state_file, self._state, self._boot)
+            self._saved = self._state
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        """Between steps the loop ends by itself; a step is left as it is: what was begun is in the state file."""
+        self._stop.set()
+        if self._acting:
+            raise SystemExit(0)

@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The `<service>-watchdog` command: the watchdog itself, and what people ask and tell it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import pwd
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ._diagnose import ConfigError, become
+from ._processes import MissingLibraryError
+from ._watch import AlreadyRunningError, Notifier, Watch, only_one
+from ._watch_control import Control, Pause
+from ._watch_events import tail
+from ._watch_settings import Settings, SettingsError
+
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_STALE_SECONDS = 60.0
+_EXIT = {"healthy": 0, "paused": 0, "suspect": 1, "recovering": 1, "exhausted": 2}
+_NOT_RUNNING = 3
+
+
+class CommandError(Exception):
+    """What was asked can't be done; the message says why."""
+
+
+def main(config: str, arguments: Sequence[str] | None = None) -> int:
+    """Run one of the commands; returns the exit status."""
+    options = _parse(arguments, config)
+    try:
+        settings = Settings.load(Path(options.config))
+        become(settings.user)
+        command: Callable[[Settings, argparse.Namespace], int] = options.command
+        return command(settings, options)
+    except (SettingsError, ConfigError, CommandError, AlreadyRunningError, MissingLibraryError) as error:
+        sys.stderr.write(f"{error}\n")
+        return _NOT_RUNNING
+
+
+def run(config: str) -> None:
+    """The entry point: end at once, whatever a thread still waits for."""
+    status = main(config)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
+def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Watches the service and recovers it.",
+        epilog=(
+            "Exit status of status: 0 healthy or paused, 1 suspect or recovering, 2 exhausted, 3 it does not run."
+            " Run it as root or as the service's user."
+        ),
+    )
+    parser.add_argument("--config", default=config, help="settings file (default: %(default)s)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "run", _run, "watch until told to stop; systemd does this")
+    _add(commands, "status", _status, "show what it sees").add_argument("--json", action="store_true")
+    pause = _add(commands, "pause", _pause, "keep watching, but do nothing")
+    pause.add_argument("--for", dest="duration", type=_duration, metavar="TIME", help="for example 90s, 30m, 2h or 1d")
+    _add(commands, "resume", _resume, "end a pause, and give an exhausted watchdog its budget back")
+    history = _add(commands, "history", _history, "show what it did and told, oldest first")
+    history.add_argument("--json", action="store_true", help="the lines of the logs as they are")
+    history.add_argument("--count", type=int, default=20, metavar="N", help="how many (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def _add(commands: Any, name: str, function: Callable[..., int], text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _duration(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    if not match or int(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 30m, 2h or 1d")
+    return float(int(match[1]) * _SECONDS[match[2]])
+
+
+def _run(settings: Settings, _options: argparse.Namespace) -> int:
+    lock = Path(settings.run_directory) / "lock"
+    try:
+        with only_one(lock):
+            Watch(settings, Notifier()).run()
+    except OSError as error:
+        raise CommandError(f"{error.filename or lock}: {error.strerror}") from error
+    return 0
+
+
+def _status(settings: Settings, options: argparse.Namespace) -> int:
+    try:
+        status = json.loads(settings.status_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise CommandError(f"the watchdog of {settings.service} does not run: see its unit") from None
+    age = time.time() - settings.status_file.stat().st_mtime
+    if options.json:
+        sys.stdout.write(json.dumps(status, ensure_ascii=True) + "\n")
+    else:
+        sys.stdout.write("\n".join(_described(status)) + "\n")
+    if age > _STALE_SECONDS:
+        raise CommandError(f"this is {age:.0f} s old: the watchdog hangs or was stopped")
+    return _EXIT.get(status["state"], 1)
+
+
+def _described(status: Mapping[str, Any]) -> list[str]:
+    until = status["paused_until"]
+    pause = f" until {_when(until)}" if until else " until `resume`" if status["state"] == "paused" else ""
+    lines = [
+        f"{status['service']} on {status['host']}: {status['state'].upper()}{pause} since {_when(status['since'])}"
+    ]
+    for name, target in status["targets"].items():
+        ill, hold = target["illness"], target["hold"]
+        lines.append(f"{name:<8} {target['phase']}{': ' + ill['message'] if ill else ''}")
+        if hold:
+            lines.append(f"{'':<8} nothing is done: {hold['message']}")
+    for worker in status["readings"]["workers"]:
+        answer = worker["problem"] or ("answers" if worker["answered"] else "no answer")
+        what = f"process {worker['pid']}, {worker['status']}, {worker['rss_mb']:.0f} MB, {answer}"
+        lines.append(f"{'worker ' + str(worker['number']):<8} {what}")
+    budget = status["budget"]
+    lines.append(f"budget   {budget['used']} of {budget['limit']} steps used within {budget['window'] / 60:g} minutes")
+    lines += [f"problem  {item['severity']}: {item['message']}" for item in status["problems"]]
+    return lines
+
+
+def _pause(settings: Settings, options: argparse.Namespace) -> int:
+    now = time.time()
+    until = now + options.duration if options.duration else None
+    by = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    _told(settings, lambda control: control.pause(Pause(round(now, 3), until, by)))
+    end = f"until {_when(until)}" if until else "until `resume`"
+    sys.stdout.write(f"paused {end}: the watchdog of {settings.service} keeps watching, and does nothing\n")
+    return 0
+
+
+def _resume(settings: Settings, _options: argparse.Namespace) -> int:
+    _told(settings, lambda control: control.resume())
+    sys.stdout.write(f"the watchdog of {settings.service} acts again, with its whole budget\n")
+    return 0
+
+
+def _told(settings: Settings, tell: Callable[[Control], None]) -> None:
+    try:
+        tell(Control(Path(settings.state_directory)))
+    except OSError as error:
+        raise CommandError(f"{error.filename or settings.state_directory}: {error.strerror}") from error
+
+
+def _history(settings: Settings, options: argparse.Namespace) -> int:
+    entries = []
+    for path in (settings.monitor_log, settings.recovery_log):
+        for line in tail(path):
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                entry = json.loads(line)
+                if entry["kind"] in ("problem", "resolved", "action"):
+                    entries.append((float(entry["time"]), line, entry))
+    entries.sort(key=lambda item: item[0])
+    for moment, line, entry in entries[-options.count :]:
+        text = line if options.json else f"{_when(moment)}  {entry['kind']:<8}  {entry['key']}: {entry['message']}"
+        sys.stdout.write(text + "\n")
+    return 0
+
+
+def _when(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

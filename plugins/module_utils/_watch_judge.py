@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From one look's readings to what is wrong, what can be done about it, and why nothing may be. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from ._pm2_rpc import ABSENT, WELL
+from ._watch_model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
+from ._watch_probe import ANSWERED, HUNG
+from ._watch_readings import MB, Readings, Worker
+from ._watch_settings import Settings
+
+_WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
+_COMING = frozenset({"waiting restart", "launching", "stopping"})
+_STARTING = Hold("starting", "the workers are starting")
+_FROM_DATABASE = frozenset({"unhealthy", "no_answer", "worker_hung", "worker_missing"})
+_BEGINNING = frozenset({"activating", "reloading"})
+
+
+def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessment:
+    """`recovering` tells that a remedy is at work on the service: then nothing counts as well before it answers."""
+    illness, hold = _Service(readings, settings, recovering).judge()
+    proxy, proxy_hold = _judge_proxy(readings, service_is_well=illness is None)
+    hold = hold or _outer_hold(readings, settings, illness)
+    problems = [*_crash_loop(readings, settings), *_proxy_wrong(readings, service_is_well=illness is None and not hold)]
+    return Assessment({SERVICE: illness, PROXY: proxy}, {SERVICE: hold, PROXY: proxy_hold}, tuple(problems))
+
+
+Verdict = tuple[Illness | None, Hold | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Service:
+    readings: Readings
+    settings: Settings
+    recovering: bool
+
+    def judge(self) -> Verdict:
+        if self.readings.daemon.state != WELL:
+            return self._daemon()
+        if self.readings.activation is None:
+            message = f"no release is active: {self.settings.socket} is no link"
+            hold = Hold("not_deployed", f"{message}. Deploy one with the playbook.", "warning")
+            return Illness("app_missing", message, (Remedy.RECREATE_APP,)), hold
+        workers = self.readings.workers
+        if not workers:
+            message = f"PM2 does not know the app {self.settings.app_of(self.readings.activation)}"
+            return Illness("app_missing", message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
+        if all(worker.process.status == "stopped" for worker in workers):
+            message = "all workers were stopped in PM2"
+            hold = Hold("stopped_by_operator", f"{message}; start them with the service's pm2 command, or deploy")
+            return Illness("no_answer", message, (Remedy.RESTART_APP,)), hold
+        return self._workers()
+
+    def _daemon(self) -> Verdict:
+        daemon, unit = self.readings.daemon, self.readings.pm2_unit
+        code = "daemon_dead" if daemon.state == ABSENT else "daemon_hung"
+        illness = Illness(code, daemon.message, (Remedy.RESTART_DAEMON,))
+        active = unit.get("ActiveState", "")
+        if active == "inactive" and unit.get("Result") == "success" and unit.get("LoadState") == "loaded":
+            return illness, Hold(
+                "stopped_by_operator", f"{self.settings.pm2_unit} was stopped; start it with systemctl"
+            )
+        if active in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
+            return illness, Hold("starting", f"systemd is starting {self.settings.pm2_unit}")
+        return illness, None
+
+    @property
+    def _online(self) -> list[Worker]:
+        return [worker for worker in self.readings.workers if worker.process.online and worker.age is not None]
+
+    def _problem(self, worker: Worker) -> str | None:
+        """What is wrong with a worker's answer, "" when it is healthy, None when it was not seen to answer."""
+        if worker.process.pid is None:
+            return None
+        told = self.readings.answers.answers.get(worker.process.pid)
+        anonymous = self.readings.answers.anonymous
+        if told is None and anonymous and not self.readings.answers.answers:
+            # nobody can tell which worker answers: then all are as good as the best answer
+            return min(anonymous, key=len)
+        return told
+
+    def _young(self, worker: Worker) -> bool:
+        return (worker.age or 0.0) < self.settings.start_grace
+
+    def _starting(self, worker: Worker) -> bool:
+        """Young, and not because of a remedy: that has a grace of its own."""
+        return not self.recovering and self._young(worker)
+
+    @property
+    def _crash_loop(self) -> bool:
+        return self.readings.restarts >= self.settings.crash_loop_restarts
+
+    def _workers(self) -> Verdict:
+        online = self._online
+        problems = {worker.number: self._problem(worker) for worker in online}
+        serves = "" in problems.values()
+        if not serves and (not online or (self._crash_loop and all(map(self._young, online)))):
+            return self._none_runs(online)
+        # one that has answered before is not starting any more, however young it is
+        hung = [
+            worker
+            for worker in online
+            if problems[worker.number] is None and (worker.has_answered or not self._starting(worker))
+        ]
+        unhealthy = [worker for worker in online if problems[worker.number] and not self._starting(worker)]
+        if hung:
+            return self._hung(hung, serves), None
+        if unhealthy:
+            return self._unhealthy(unhealthy, {**problems}, serves), None
+        if not serves:
+            return Illness("no_answer", "no worker answers yet", _WHOLE_APP), _STARTING
+        return self._missing() or self._near_limit(online), None
+
+    def _hung(self, hung: list[Worker], serves: bool) -> Illness:
+        numbers = _numbers(hung)
+        if self.readings.answers.refused:
+            message = f"nothing answers on {self.settings.socket}: {self.readings.answers.failures[0].problem}"
+            return Illness("no_answer", message, _WHOLE_APP, numbers)
+        limit = f"{self.settings.answer_timeout:g} s"
+        message = f"{_named(hung)} did not answer within {limit}" + (" while others do" if serves else "")
+        ladder = (Remedy.KILL_WORKER, Remedy.RESTART_WORKER) if serves else (Remedy.KILL_WORKER, *_WHOLE_APP)
+        return Illness("worker_hung", message, ladder, numbers, "warning" if serves else "critical")
+
+    def _unhealthy(self, unhealthy: list[Worker], problems: Mapping[int, str | None], serves: bool) -> Illness:
+        message = f"{_named(unhealthy)}: {problems[unhealthy[0].number]}"
+        if serves:
+            ladder = (Remedy.RELOAD_WORKER, Remedy.RESTART_WORKER)
+            return Illness("unhealthy", message, ladder, _numbers(unhealthy), "warning")
+        return Illness("unhealthy", message, (Remedy.RELOAD_WORKER, *_WHOLE_APP), _numbers(unhealthy))
+
+    def _none_runs(self, online: list[Worker]) -> Verdict:
+        workers = self.readings.workers
+        coming = [worker for worker in workers if worker.process.status in _COMING]
+        states = ", ".join(f"{worker.number} {worker.process.status}" for worker in workers)
+        if not online and not coming:
+            ladder = (Remedy.RESTART_WORKER, *_WHOLE_APP)
+            return Illness("worker_missing", f"no worker runs (worker {states})", ladder, _given_up(workers)), None
+        illness = Illness("no_answer", f"no worker answers (worker {states})", _WHOLE_APP)
+        if self._crash_loop:
+            return illness, Hold("crash_loop", "PM2 starts the workers again and again, ever more slowly")
+        return illness, None if self.recovering else _STARTING
+
+    def _missing(self) -> Illness | None:
+        """Fewer workers than planned, while others serve."""
+        workers = self.readings.workers
+        given_up = [worker for worker in workers if worker.process.status == "errored"]
+        there, planned = len(workers), self.settings.instances
+        if not given_up and there >= planned:
+            return None
+        message = f"{_named(given_up)} was given up by PM2" if given_up else f"PM2 has {there} of {planned} workers"
+        return Illness("worker_missing", message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
+
+    def _near_limit(self, online: list[Worker]) -> Illness | None:
+        """One worker at a time, the largest first: the others must carry the load meanwhile."""
+        limit = self.settings.memory_restart_mb * MB
+        largest = max(online, key=lambda worker: worker.rss)
+        if not limit or 100 * largest.rss / limit < self.settings.memory_reload_percent or self._starting(largest):
+            return None
+        message = (
+            f"{_named([largest])} has {largest.rss / MB:.0f} MB, {100 * largest.rss / limit:.0f} % of the restart limit"
+            f" of {self.settings.memory_restart_mb} MB"
+        )
+        return Illness("memory_near_limit", message, (Remedy.RELOAD_WORKER,), (largest.number,), "warning")
+
+
+def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None) -> Hold | None:
+    """Why nothing may be done although something could."""
+    if readings.deployment:
+        return Hold("deployment", "a deployment, or another change of PM2's processes, is under way")
+    if illness is None:
+        return None
+    if readings.database and illness.code in _FROM_DATABASE:
+        return Hold("database_down", f"the database is the cause: {readings.database}", "critical")
+    short = [f"{path} has {free:.0f} MB" for path, free in readings.disk_free_mb.items() if free < settings.disk_min_mb]
+    if short:
+        message = f"the disk is full ({', '.join(short)} free): a restart would not cure that. Free some space."
+        return Hold("disk_short", message, "critical")
+    limit = settings.memory_restart_mb * MB * settings.memory_reload_percent / 100
+    own = any(limit and worker.rss >= limit for worker in readings.workers)
+    if readings.memory_percent >= settings.host_memory_percent and not own:
+        message = f"{readings.memory_percent:.0f} % of the host's memory is in use, and not by this service"
+        return Hold("memory_short", f"{message}: a restart would not cure that. Stop what takes it.", "critical")
+    return None
+
+
+def _judge_proxy(readings: Readings, service_is_well: bool) -> Verdict:
+    """Whether users' way in is open. One that hangs behind a service that hangs says nothing about the proxy."""
+    told, unit = readings.proxy, readings.proxy_unit
+    if told is None or told.kind == ANSWERED or unit.get("LoadState") == "not-found":
+        return None, None
+    if told.kind == HUNG and not service_is_well:
+        return None, None
+    code = "proxy_hung" if told.kind == HUNG else "proxy_dead"
+    illness = Illness(code, told.problem, (Remedy.RESTART_PROXY,))
+    active = unit.get("ActiveState", "")
+    if active == "inactive" and unit.get("Result") == "success":
+        return illness, Hold("stopped_by_operator", "Nginx was stopped; start it with systemctl")
+    if active in _BEGINNING:
+        return illness, Hold("starting", "systemd is starting Nginx")
+    if readings.proxy_config:
+        message = f"Nginx's configuration is broken, so it can't be started: {readings.proxy_config}"
+        return illness, Hold("proxy_config_broken", message, "critical")
+    return illness, None
+
+
+def _proxy_wrong(readings: Readings, service_is_well: bool) -> list[Problem]:
+    """Nginx answers, but not what the service does. Restarting would cut off its other sites, and hardly help."""
+    told = readings.proxy
+    if not service_is_well or told is None or told.kind != ANSWERED or not told.problem:
+        return []
+    message = f"the service is healthy, but not through Nginx: {told.problem} See Nginx's configuration and error log."
+    return [Problem("proxy.proxy_wrong", "proxy_wrong", "critical", message)]
+
+
+def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
+    if readings.restarts < settings.crash_loop_restarts:
+        return []
+    serves = "" in readings.answers.answers.values() or "" in readings.answers.anonymous
+    message = (
+        f"{readings.restarts} restarts of workers within {settings.crash_loop_window / 60:g} minutes."
+        " Something ends them again and again: see the service's error log."
+    )
+    values = {"restarts": readings.restarts, "window": settings.crash_loop_window}
+    return [Problem("service.crash_loop", "crash_loop", "warning" if serves else "critical", message, values)]
+
+
+def _numbers(workers: Iterable[Worker]) -> tuple[int, ...]:
+    return tuple(sorted(worker.number for worker in workers))
+
+
+def _given_up(workers: Iterable[Worker]) -> tuple[int, ...]:
+    return _numbers(worker for worker in workers if worker.process.status == "errored")
+
+
+def _named(workers: Iterable[Worker]) -> str:
+    found = sorted(workers, key=lambda worker: worker.number)
+    names = ", ".join(f"{worker.number} (process {worker.process.pid or 'none'})" for worker in found)
+    return f"worker{'s' if len(found) > 1 else ''} {names}"

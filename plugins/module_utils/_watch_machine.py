@@ -1,0 +1,264 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The watchdog's state machine: from what a look came to, to what is done about it. Pure: time is an argument.
+
+Each target (the service, the proxy) is healthy, suspect, recovering or exhausted. Recovery climbs a ladder, mildest
+remedy first; each step gets its start grace, waits for a back-off that doubles from step to step, and is taken from one
+budget for the whole watchdog. All times are seconds since this boot, which no setting of the clock changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+
+from ._watch_model import TARGETS, Assessment, Event, Hold, Illness, Outcome, Problem, Remedy, Step
+
+PAUSED = Hold("paused", "recovery is paused")
+
+
+class Phase(enum.Enum):
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    RECOVERING = "recovering"
+    EXHAUSTED = "exhausted"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """Times in seconds."""
+
+    failures: int = 3
+    """So many looks in a row must find a target ill before anything is done."""
+    start_grace: float = 30.0
+    """So long a remedy has to work before the next one is tried."""
+    backoff_first: float = 10.0
+    backoff_longest: float = 300.0
+    healthy_reset: float = 600.0
+    """After so long a healthy time the back-off begins anew."""
+    budget: int = 5
+    budget_window: float = 900.0
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetState:
+    phase: Phase = Phase.HEALTHY
+    since: float = 0.0
+    """Begin of the phase."""
+    failures: int = 0
+    """Looks in a row that found it ill."""
+    ill_since: float = 0.0
+    rung: int = -1
+    """Rank of the last remedy that was tried for this illness; -1 when none was."""
+    steps: int = 0
+    """Steps taken for this illness."""
+    attempts: int = 0
+    """Steps since the last healthy time that was long enough: what the back-off doubles with."""
+    acted_at: float = 0.0
+    grace_until: float = 0.0
+    held: bool = False
+    """Whether the last look found it ill with a hold in force."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Open:
+    """A problem that people were told of and that is not over yet."""
+
+    problem: Problem
+    since: float
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    targets: Mapping[str, TargetState] = dataclasses.field(
+        default_factory=lambda: {target: TargetState() for target in TARGETS}
+    )
+    actions: tuple[float, ...] = ()
+    """When steps were begun, within the budget's window."""
+    problems: Mapping[str, Open] = dataclasses.field(default_factory=dict)
+    """By key."""
+
+    @property
+    def phase(self) -> Phase:
+        """The worst of the targets'."""
+        return max((target.phase for target in self.targets.values()), key=list(Phase).index)
+
+
+@dataclasses.dataclass(frozen=True)
+class Turn:
+    """What a look, or the end of a step, led to."""
+
+    state: State
+    step: Step | None
+    events: tuple[Event, ...]
+
+
+def turn(state: State, seen: Assessment, now: float, rules: Rules, paused: bool = False) -> Turn:
+    """What follows from one look: at most one step, the service's before the proxy's."""
+    actions = tuple(begun for begun in state.actions if now - begun < rules.budget_window)
+    targets: dict[str, TargetState] = {}
+    problems = {problem.key: Open(problem, now) for problem in seen.problems}
+    step = None
+    for target in TARGETS:
+        illness = seen.illnesses.get(target)
+        hold = PAUSED if paused else seen.holds.get(target)
+        after = _look(state.targets[target], illness, hold, now, rules)
+        wanted = _wanted(target, after, illness, now, rules) if illness and not hold else None
+        if wanted and len(actions) >= rules.budget:
+            after = dataclasses.replace(after, phase=Phase.EXHAUSTED, since=now)
+        elif step is None:
+            step = wanted
+        targets[target] = after
+        problems |= _problems(target, after, illness, hold, rules)
+    events, still_open = _differences(state.problems, problems, now)
+    return Turn(State(targets, actions, still_open), step, tuple(events))
+
+
+def begin(state: State, step: Step, now: float, rules: Rules) -> State:
+    """The state to be kept before a step is taken: a watchdog that is killed meanwhile knows of it afterwards."""
+    before = state.targets[step.target]
+    after = dataclasses.replace(
+        before,
+        phase=Phase.RECOVERING,
+        since=before.since if before.phase is Phase.RECOVERING else now,
+        rung=step.remedy.rank,
+        steps=step.number,
+        attempts=before.attempts + 1,
+        acted_at=now,
+        grace_until=now + rules.start_grace,
+    )
+    return dataclasses.replace(state, targets={**state.targets, step.target: after}, actions=(*state.actions, now))
+
+
+def end(state: State, step: Step, outcome: Outcome, now: float, rules: Rules) -> Turn:
+    """After a step: its grace begins, unless there is nothing to wait for."""
+    grace = now + rules.start_grace if outcome.done else now
+    after = dataclasses.replace(state.targets[step.target], acted_at=now, grace_until=grace)
+    values = {
+        "number": step.number,
+        "done": outcome.done,
+        "seconds": round(outcome.seconds, 1),
+        "because": step.illness.code,
+        "workers": list(step.illness.workers),
+    }
+    code = step.remedy.value
+    severity = "info" if outcome.done else "warning"
+    event = Event("action", f"{step.target}.{code}", code, severity, outcome.message, values)
+    return Turn(dataclasses.replace(state, targets={**state.targets, step.target: after}), None, (event,))
+
+
+def resumed(state: State, now: float) -> State:
+    """Told by a person to go on: with the whole budget and no back-off; the illness must show itself anew."""
+    fresh = TargetState(since=now)
+    return State(
+        {name: fresh if target.phase is Phase.HEALTHY else _suspect(fresh) for name, target in state.targets.items()},
+        problems=state.problems,
+    )
+
+
+def _suspect(state: TargetState) -> TargetState:
+    return dataclasses.replace(state, phase=Phase.SUSPECT, failures=0)
+
+
+def _look(state: TargetState, illness: Illness | None, hold: Hold | None, now: float, rules: Rules) -> TargetState:
+    if illness is None:
+        return _well(state, now, rules)
+    if hold is not None:
+        return _held(state, now)
+    if state.held:
+        # nothing counts that was seen while held: the illness must show itself anew
+        state = dataclasses.replace(state, held=False, failures=0)
+    if state.phase is Phase.HEALTHY:
+        state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
+    return _failed(state, now)
+
+
+def _failed(state: TargetState, now: float) -> TargetState:
+    ill_since = state.ill_since if state.failures else now
+    return dataclasses.replace(state, failures=state.failures + 1, ill_since=ill_since)
+
+
+def _well(state: TargetState, now: float, rules: Rules) -> TargetState:
+    if state.phase is not Phase.HEALTHY:
+        state = dataclasses.replace(state, phase=Phase.HEALTHY, since=now, failures=0, rung=-1, steps=0, held=False)
+    if state.attempts and now - state.since >= rules.healthy_reset:
+        state = dataclasses.replace(state, attempts=0)
+    return state
+
+
+def _held(state: TargetState, now: float) -> TargetState:
+    """Looks are counted, to tell people of a hold that lasts, but lead to nothing."""
+    if not state.held:
+        state = dataclasses.replace(state, held=True, failures=0)
+    if state.phase not in (Phase.SUSPECT, Phase.EXHAUSTED):
+        state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
+    return _failed(state, now)
+
+
+def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules: Rules) -> Step | None:
+    """The step that is due, were there no budget."""
+    if state.phase is Phase.EXHAUSTED or state.failures < rules.failures:
+        return None
+    if now < max(state.grace_until if state.steps else 0.0, state.acted_at + backoff(state.attempts, rules)):
+        return None
+    return Step(target, _next_remedy(illness, state.rung), illness, state.steps + 1)
+
+
+def backoff(attempts: int, rules: Rules) -> float:
+    """Seconds between the last of so many steps and the next one."""
+    if attempts == 0:
+        return 0.0
+    # the exponent is bounded: a float has no room for that of a long night
+    return min(rules.backoff_longest, rules.backoff_first * 2.0 ** min(attempts - 1, 32))
+
+
+def _next_remedy(illness: Illness, rung: int) -> Remedy:
+    """The mildest one beyond what was tried; the strongest again when all were."""
+    return next((remedy for remedy in illness.ladder if remedy.rank > rung), illness.ladder[-1])
+
+
+def _problems(
+    target: str, state: TargetState, illness: Illness | None, hold: Hold | None, rules: Rules
+) -> dict[str, Open]:
+    """What people are to know about a target: its illness, or why nothing is done about it."""
+    found = {}
+    if illness and not state.held and state.failures >= rules.failures:
+        values = {"workers": list(illness.workers)}
+        found[target] = Open(Problem(target, illness.code, illness.severity, illness.message, values), state.ill_since)
+    if hold and state.failures >= rules.failures and hold.severity != "info":
+        key = f"{target}.{hold.code}"
+        found[key] = Open(Problem(key, hold.code, hold.severity, hold.message), state.ill_since)
+    if state.phase is Phase.EXHAUSTED:
+        key = f"{target}.budget"
+        message = (
+            f"{rules.budget} recovery steps within {rules.budget_window / 60:g} minutes did not help for long. No more"
+            " is done until it is healthy again or told to resume: see recovery.log and the service's error log."
+        )
+        found[key] = Open(Problem(key, "budget_spent", "critical", message), state.since)
+    return found
+
+
+def _differences(
+    before: Mapping[str, Open], wanted: Mapping[str, Open], now: float
+) -> tuple[list[Event], dict[str, Open]]:
+    """What is to be told, and what is open afterwards. The same key at the same severity is told once."""
+    events = [_resolved(key, was, now) for key, was in before.items() if key not in wanted]
+    after = {}
+    for key, new in wanted.items():
+        was = before.get(key)
+        if was is not None and was.problem.severity == new.problem.severity:
+            after[key] = was
+            continue
+        after[key] = new if was is None else dataclasses.replace(new, since=was.since)
+        problem = new.problem
+        events.append(Event("problem", key, problem.code, problem.severity, problem.message, {**problem.values}))
+    return events, after
+
+
+def _resolved(key: str, was: Open, now: float) -> Event:
+    seconds = max(0.0, now - was.since)
+    message = f"over after {seconds:.0f} s: {was.problem.message}"
+    return Event("resolved", key, was.problem.code, "info", message, {"seconds": round(seconds, 1)})

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the watchdog's parts hand each other: from the assessment of one look to steps of recovery and events."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+SERVICE = "service"
+PROXY = "proxy"
+TARGETS = (SERVICE, PROXY)
+
+
+class Remedy(enum.Enum):
+    """What can be done, by how much it disturbs: the ladder of recovery is climbed in this order."""
+
+    RELOAD_WORKER = "reload_worker"
+    KILL_WORKER = "kill_worker"
+    RESTART_WORKER = "restart_worker"
+    RESTART_APP = "restart_app"
+    RECREATE_APP = "recreate_app"
+    RESTART_DAEMON = "restart_daemon"
+    RESTART_PROXY = "restart_proxy"
+
+    @property
+    def rank(self) -> int:
+        return list(Remedy).index(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Illness:
+    """What is wrong with a target and what can be done about it, mildest first."""
+
+    code: str
+    message: str
+    ladder: tuple[Remedy, ...]
+    workers: tuple[int, ...] = ()
+    """PM2's numbers of the ill ones; empty where it is not a matter of single workers."""
+    severity: str = "critical"
+    """warning where the service still serves."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Hold:
+    """Why nothing may be done about a target now: a deployment, an operator's stop, a cause that lies elsewhere."""
+
+    code: str
+    message: str
+    severity: str = "info"
+    """info: known and wanted. warning or critical: people must do something."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Something to tell people that no restart cures."""
+
+    key: str
+    """What it is about, for example service.crash_loop: the same key is the same problem."""
+    code: str
+    severity: str
+    message: str
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Assessment:
+    """What one look at the service and its proxy came to."""
+
+    illnesses: Mapping[str, Illness | None]
+    """By target."""
+    holds: Mapping[str, Hold | None] = dataclasses.field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One remedy to be applied now."""
+
+    target: str
+    remedy: Remedy
+    illness: Illness
+    number: int
+    """The how manyth of this illness, from 1 on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a step: done, or why not. Whether it helped, the next look tells."""
+
+    done: bool
+    message: str
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """Something for the logs and, through the events directory, for people."""
+
+    kind: str
+    """problem, resolved or action."""
+    key: str
+    code: str
+    severity: str
+    message: str
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)

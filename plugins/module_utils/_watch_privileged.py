@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The part of recovery that needs root, and nothing else: a program that systemd starts for one question.
+
+The question is one fixed word on a socket. Only processes of the watchdog's own unit are answered.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ._pm2_client import unit_in
+from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
+
+_LONGEST_WORD = 64
+_WORD_SECONDS = 5.0
+_COMMAND_SECONDS = 140.0
+_CREDENTIALS = struct.Struct("3i")
+_MOST_SHOWN = 600
+
+
+class RefusedError(Exception):
+    """It was not done; the message says why."""
+
+
+def run(watchdog_unit: str, pm2_unit: str, proxy_unit: str) -> None:
+    """Answer the one question on standard input, which is the connection's socket."""
+    with socket.socket(fileno=os.dup(0)) as connection:
+        try:
+            require_peer(connection, watchdog_unit)
+            word = read_word(connection)
+            answer = f"ok {carry_out(word, pm2_unit, proxy_unit)}"
+        except RefusedError as error:
+            answer = f"error {error}"
+        connection.sendall(" ".join(answer.split()).encode()[:_MOST_SHOWN] + b"\n")
+
+
+def require_peer(connection: socket.socket, unit: str) -> None:
+    """Raises RefusedError unless the other end is a process of that unit."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, _uid, _gid = _CREDENTIALS.unpack(raw)
+    try:
+        found = unit_in(Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        found = ""
+    if found != unit:
+        raise RefusedError(f"only {unit} is answered")
+
+
+def read_word(connection: socket.socket) -> str:
+    """Raises RefusedError."""
+    connection.settimeout(_WORD_SECONDS)
+    word = b""
+    try:
+        while not word.endswith(b"\n") and len(word) < _LONGEST_WORD:
+            chunk = connection.recv(_LONGEST_WORD - len(word))
+            if not chunk:
+                break
+            word += chunk
+    except OSError as error:
+        raise RefusedError("no word came") from error
+    return word.decode("ascii", "replace").strip()
+
+
+def carry_out(word: str, pm2_unit: str, proxy_unit: str) -> str:
+    """Raises RefusedError."""
+    words: Mapping[str, Callable[[], str]] = {
+        TEST_PROXY: proxy_problem,
+        RESTART_PROXY: lambda: _restart_proxy(proxy_unit),
+        RESTART_DAEMON: lambda: _restart(pm2_unit),
+    }
+    if word not in words:
+        raise RefusedError(f"{word!r} is none of {', '.join(words)}")
+    return words[word]()
+
+
+def proxy_problem() -> str:
+    """What Nginx finds wrong with its configuration; empty when nothing."""
+    done = _command(["/usr/sbin/nginx", "-t", "-q"])
+    lines = [line for line in done.stderr.splitlines() if "[emerg]" in line or "[crit]" in line]
+    return "" if done.returncode == 0 else "; ".join(lines) or done.stderr or "nginx -t failed"
+
+
+def _restart_proxy(unit: str) -> str:
+    problem = proxy_problem()
+    if problem:
+        raise RefusedError(f"Nginx would not start with its configuration: {problem}")
+    return _restart(unit)
+
+
+def _restart(unit: str) -> str:
+    """What hangs does not stop when asked to: all processes of the unit are killed first."""
+    _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])
+    done = _command(["systemctl", "restart", unit])
+    if done.returncode != 0:
+        raise RefusedError(f"systemctl restart {unit}: {done.stderr or done.returncode}")
+    return f"restarted {unit}"
+
+
+def _command(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        # This logic does not know AnsibleModule, so it cannot use its run_command.
+        return subprocess.run(  # pylint: disable=ansible-bad-function
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_COMMAND_SECONDS,
+            check=False,
+            env={"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RefusedError(f"{argv[0]}: {error}") from error

@@ -1,0 +1,308 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads what the watchdog judges: PM2, every worker's answer, the proxy, memory, disk, locks, units. Judges nothing.
+
+Each reader has a time limit. What costs (systemctl, the database) is read only when something is ill.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from ._diagnose_service import active_activation
+from ._http import Request
+from ._pm2_client import Pm2Client
+from ._pm2_rpc import WELL, DaemonReading, read_daemon
+from ._pm2_state import Pm2Process
+from ._processes import ProcessError, load_library, unit_states
+from ._watch_ask import ask_database, ask_root
+from ._watch_probe import Answered, WorkersProbe, WorkersReading, ask
+from ._watch_restarts import RestartCounter
+from ._watch_settings import Settings
+
+MB = 1024 * 1024
+_RPC_SECONDS = 2.0
+_MEMORY_SECONDS = 15.0
+_DATABASE_SECONDS = 10.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_INODE_COLUMN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Worker:
+    """One process of the active app as PM2 lists it."""
+
+    process: Pm2Process
+    age: float | None
+    """Seconds since the operating system process was started; None where there is none."""
+    started: float | None
+    """The same as seconds since boot: with the process id it names one process for ever."""
+    has_answered: bool
+    """Whether this very process has ever been seen to answer."""
+    rss: int = 0
+    """Of it and its children, in bytes; 0 while unknown."""
+
+    @property
+    def number(self) -> int:
+        return self.process.pm_id
+
+
+@dataclasses.dataclass(frozen=True)
+class Readings:
+    now: float
+    activation: str | None
+    daemon: DaemonReading
+    workers: tuple[Worker, ...]
+    answers: WorkersReading
+    restarts: int
+    """Of all workers within the window."""
+    deployment: bool
+    proxy: Answered | None
+    memory_percent: float
+    disk_free_mb: Mapping[str, float]
+    daemon_ill_for: float = 0.0
+    """Seconds since the daemon was well."""
+    pm2_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What systemd says; empty where it was not asked, since all is well."""
+    proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    proxy_config: str = ""
+    """What `nginx -t` says against the configuration, where the proxy is ill."""
+    seconds: float = 0.0
+    """So long the look took."""
+    database: str = ""
+    """What is critical about the database; empty when nothing is, or where it was not asked."""
+
+
+class Reader:
+    """Keeps between looks what shows only against what was there before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.restarts = RestartCounter(settings.crash_loop_window)
+        self._client: Pm2Client = settings.client
+        self._answered: set[tuple[int, float]] = set()
+        self._rss: dict[int, int] = {}
+        self._rss_at = -_MEMORY_SECONDS
+        self._daemon_well_at: float | None = None
+        self._database = ""
+        self._database_at = -_DATABASE_SECONDS
+
+    def read(self, now: float) -> Readings:
+        """One look; `now` is in seconds since boot."""
+        begun = time.monotonic()
+        proxy = _Later(self._ask_proxy)
+        activation = active_activation(self.settings.socket)
+        daemon = read_daemon(self._client, min(_RPC_SECONDS, self.settings.answer_timeout))
+        if daemon.state == WELL or self._daemon_well_at is None:
+            self._daemon_well_at = now
+        processes = self._of_service(daemon.processes)
+        active = youngest(
+            process for process in processes if activation and process.name == self.settings.app_of(activation)
+        )
+        answers = self._ask_workers(active)
+        workers = tuple(self._worker(process, answers, now) for process in active)
+        self._forget(workers)
+        readings = Readings(
+            now=now,
+            activation=activation,
+            daemon=daemon,
+            workers=workers,
+            answers=answers,
+            restarts=self.restarts.note(youngest(processes), now),
+            deployment=self.deployment(),
+            proxy=proxy.result(),
+            memory_percent=float(load_library("psutil", "python3-psutil").virtual_memory().percent),
+            disk_free_mb=free_disk([self.settings.pm2_home, self.settings.log_directory]),
+            daemon_ill_for=now - self._daemon_well_at,
+        )
+        closer = self._look_closer(readings, now)
+        return dataclasses.replace(closer, seconds=time.monotonic() - begun)
+
+    def deployment(self) -> bool:
+        """Whether somebody deploys, or changes PM2's processes, at this moment."""
+        paths = (self.settings.deploy_lock, self.settings.pm2_home)
+        return is_locked(Path("/proc/locks").read_text(encoding="ascii", errors="replace"), map(Path, paths))
+
+    def _of_service(self, processes: Iterable[Pm2Process]) -> list[Pm2Process]:
+        return [process for process in processes if process.name.startswith(f"{self.settings.service}-")]
+
+    def _ask_proxy(self) -> Answered | None:
+        settings = self.settings
+        if not settings.proxy_url:
+            return None
+        headers = {"Host": settings.proxy_host_name} if settings.proxy_host_name else {}
+        return ask(Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout))
+
+    def _ask_workers(self, processes: Iterable[Pm2Process]) -> WorkersReading:
+        pids = [process.pid for process in processes if process.online and process.pid]
+        if not pids:
+            return WorkersReading({})
+        settings = self.settings
+        return WorkersProbe(settings.socket, settings.health_path, pids, settings.answer_timeout).run()
+
+    def _worker(self, process: Pm2Process, answers: WorkersReading, now: float) -> Worker:
+        started = started_at(process.pid) if process.pid else None
+        if process.pid is None or started is None:
+            return Worker(process, None, None, False)
+        if process.pid in answers.answers:
+            self._answered.add((process.pid, started))
+        return Worker(
+            process,
+            max(0.0, now - started),
+            started,
+            (process.pid, started) in self._answered,
+            self._rss_of(process.pid, now),
+        )
+
+    def _rss_of(self, pid: int, now: float) -> int:
+        """Read again after a while: it costs more than all the rest."""
+        if pid not in self._rss or now - self._rss_at >= _MEMORY_SECONDS:
+            if now - self._rss_at >= _MEMORY_SECONDS:
+                self._rss.clear()
+                self._rss_at = now
+            self._rss[pid] = tree_rss(pid)
+        return self._rss[pid]
+
+    def _forget(self, workers: Iterable[Worker]) -> None:
+        self._answered &= {
+            (worker.process.pid, worker.started)
+            for worker in workers
+            if worker.process.pid is not None and worker.started is not None
+        }
+
+    def _look_closer(self, readings: Readings, now: float) -> Readings:
+        """Of what seems to be ill: is it meant to be so, and does the cause lie elsewhere?"""
+        settings = self.settings
+        units = []
+        if readings.daemon.state != WELL:
+            units.append(settings.pm2_unit)
+        proxy_ill = readings.proxy is not None and readings.proxy.kind != "answered"
+        if proxy_ill:
+            units.append(settings.proxy_unit)
+        states = read_units(units)
+        return dataclasses.replace(
+            readings,
+            pm2_unit=states.get(settings.pm2_unit, {}),
+            proxy_unit=states.get(settings.proxy_unit, {}),
+            proxy_config=ask_root(settings.act_socket, "test-proxy") if proxy_ill else "",
+            database=self._read_database(readings, now),
+        )
+
+    def _read_database(self, readings: Readings, now: float) -> str:
+        ill = len(readings.answers.answers) < len(readings.workers) or any(readings.answers.answers.values())
+        if not self.settings.database or readings.daemon.state != WELL or not ill:
+            return ""
+        if now - self._database_at >= _DATABASE_SECONDS:
+            self._database_at = now
+            self._database = ask_database(self.settings.diagnose_command)
+        return self._database
+
+
+class _Later:
+    """An answer that is waited for at the side, within its own time."""
+
+    def __init__(self, work: Callable[[], Answered | None]) -> None:
+        self._work = work
+        self._value: Answered | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True, name="proxy")
+        self._thread.start()
+
+    def _run(self) -> None:
+        self._value = self._work()
+
+    def result(self) -> Answered | None:
+        self._thread.join()
+        return self._value
+
+
+def youngest(processes: Iterable[Pm2Process]) -> list[Pm2Process]:
+    """One process for each of PM2's numbers: during a reload the outgoing one is listed beside the new one."""
+    found: dict[int, Pm2Process] = {}
+    for process in processes:
+        other = found.get(process.pm_id)
+        if other is None or process.started_at >= other.started_at:
+            found[process.pm_id] = process
+    return list(found.values())
+
+
+def read_units(units: list[str]) -> dict[str, dict[str, str]]:
+    """What systemd says of them; nothing where it can't be asked."""
+    if not units:
+        return {}
+    try:
+        return unit_states(units)
+    except ProcessError:
+        return {}
+
+
+def started_at(pid: int) -> float | None:
+    """Start of a process in seconds since boot, which no setting of the clock changes; None when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return int(fields[19]) / _TICKS if fields[0] != "Z" else None
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def tree_rss(pid: int) -> int:
+    """Bytes of a process and its descendants; what ends meanwhile counts nothing."""
+    psutil = load_library("psutil", "python3-psutil")
+    total = 0
+    try:
+        root = psutil.Process(pid)
+        members = [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    for member in members:
+        try:
+            total += member.memory_info().rss
+        except psutil.Error:
+            continue
+    return total
+
+
+def free_disk(paths: Iterable[str]) -> dict[str, float]:
+    """MB that are free for others than root, by path; a path that is not there has none."""
+    free = {}
+    for path in paths:
+        try:
+            free[path] = shutil.disk_usage(path).free / MB
+        except OSError:
+            continue
+    return free
+
+
+def is_locked(table: str, paths: Iterable[Path]) -> bool:
+    """Whether somebody holds a flock on one of the paths, from the text of /proc/locks."""
+    held = {row[_INODE_COLUMN] for line in table.splitlines() if "FLOCK" in (row := line.split()) and "->" not in row}
+    return bool(held & {name for path in paths for name in _lock_names(path)})
+
+
+def _lock_names(path: Path) -> set[str]:
+    """How /proc/locks may name the file: by its own device, and by its mount's, which differ on some file systems."""
+    try:
+        status = path.stat()
+    except OSError:
+        return set()
+    devices = {(os.major(status.st_dev), os.minor(status.st_dev))} | _mount_devices(path)
+    return {f"{major:02x}:{minor:02x}:{status.st_ino}" for major, minor in devices}
+
+
+def _mount_devices(path: Path) -> set[tuple[int, int]]:
+    """Device of the innermost mount that holds the path."""
+    best, device = "", "0:0"
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        fields = line.split()
+        point = fields[4]
+        if len(point) >= len(best) and path.is_relative_to(point):
+            best, device = point, fields[2]
+    major, minor = device.split(":")
+    return {(int(major), int(minor))}

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The watchdog's settings: one JSON file that the role writes and root owns."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ._pm2_client import Pm2Client
+from ._watch_machine import Rules
+
+_COMMAND_SECONDS = 120.0
+
+
+class SettingsError(Exception):
+    """The file is missing, not readable, or no settings of the watchdog; the message says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Times in seconds, shares in percent, sizes in MB."""
+
+    service: str
+    user: str
+    instances: int
+    socket: str
+    health_path: str
+    proxy_url: str
+    """Health through the proxy; empty where there is none to watch."""
+    proxy_host_name: str
+    proxy_unit: str
+    pm2_home: str
+    pm2_unit: str
+    bin_directory: str
+    ecosystem_file: str
+    deploy_lock: str
+    log_directory: str
+    state_directory: str
+    run_directory: str
+    act_socket: str
+    diagnose_command: str
+    database: bool
+    period: float
+    suspect_period: float
+    answer_timeout: float
+    failures: int
+    start_grace: float
+    backoff_first: float
+    backoff_longest: float
+    healthy_reset: float
+    budget: int
+    budget_window: float
+    diagnosis_interval: float
+    """0: no diagnosis."""
+    memory_restart_mb: int
+    memory_reload_percent: float
+    host_memory_percent: float
+    disk_min_mb: int
+    crash_loop_restarts: int
+    crash_loop_window: float
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Raises SettingsError."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls.of(content)
+        except PermissionError as error:
+            raise SettingsError(f"{path} is not readable for you: run this as root or as the service's user") from error
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{path}: {error}. Apply the playbook to have it written anew.") from error
+        except (TypeError, KeyError) as error:
+            raise SettingsError(
+                f"{path} is no settings file of this watchdog ({error}). Apply the playbook to have it written anew."
+            ) from error
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Settings:
+        """Raises KeyError where a setting is missing, TypeError or ValueError where one is of another kind."""
+        kinds = {"str": str, "int": int, "float": float, "bool": bool}
+        return cls(**{field.name: kinds[str(field.type)](content[field.name]) for field in dataclasses.fields(cls)})
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Rules)})
+
+    @property
+    def client(self) -> Pm2Client:
+        binaries = Path(self.bin_directory)
+        return Pm2Client(
+            home=Path(self.pm2_home),
+            pm2=str(binaries / "pm2"),
+            node=str(binaries / "node"),
+            user=None,
+            timeout=_COMMAND_SECONDS,
+        )
+
+    def app_of(self, activation: str) -> str:
+        return f"{self.service}-{activation}"
+
+    @property
+    def monitor_log(self) -> Path:
+        return Path(self.log_directory) / "monitor.log"
+
+    @property
+    def recovery_log(self) -> Path:
+        return Path(self.log_directory) / "recovery.log"
+
+    @property
+    def state_file(self) -> Path:
+        return Path(self.state_directory) / "state.json"
+
+    @property
+    def status_file(self) -> Path:
+        return Path(self.run_directory) / "status.json"

@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the watchdog tells: its status file for programs, made of the state, the assessment and the readings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ._watch_control import Pause
+from ._watch_machine import State
+from ._watch_model import TARGETS, Assessment
+from ._watch_readings import MB, Readings
+from ._watch_settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """The same moment by two clocks: seconds since boot, which the state uses, and since the epoch."""
+
+    boot: float
+    wall: float
+
+    def to_wall(self, boot: float) -> float:
+        return round(self.wall - (self.boot - boot), 3)
+
+
+def describe(
+    settings: Settings, state: State, seen: Assessment, readings: Readings, *, pause: Pause | None, moment: Moment
+) -> dict[str, Any]:
+    """The content of status.json; times in seconds since the epoch."""
+    since = max((target.since for target in state.targets.values() if target.phase is state.phase), default=0.0)
+    return {
+        "service": settings.service,
+        "host": socket.gethostname(),
+        "time": round(moment.wall, 3),
+        "state": "paused" if pause else state.phase.value,
+        "since": pause.since if pause else moment.to_wall(since),
+        "paused_until": pause.until if pause else None,
+        "paused_by": pause.by if pause else None,
+        "targets": {target: _target(target, state, seen, moment) for target in TARGETS},
+        "problems": [
+            {
+                "key": key,
+                "code": item.problem.code,
+                "severity": item.problem.severity,
+                "since": moment.to_wall(item.since),
+                "message": item.problem.message,
+            }
+            for key, item in sorted(state.problems.items())
+        ],
+        "budget": _budget(settings, state, moment),
+        "readings": _readings(readings),
+    }
+
+
+def _target(target: str, state: State, seen: Assessment, moment: Moment) -> dict[str, Any]:
+    illness, hold = seen.illnesses.get(target), seen.holds.get(target)
+    return {
+        "phase": state.targets[target].phase.value,
+        "since": moment.to_wall(state.targets[target].since),
+        "illness": {"code": illness.code, "message": illness.message} if illness else None,
+        "hold": {"code": hold.code, "message": hold.message} if hold else None,
+    }
+
+
+def _budget(settings: Settings, state: State, moment: Moment) -> dict[str, Any]:
+    used = sum(moment.boot - begun < settings.budget_window for begun in state.actions)
+    return {"used": used, "limit": settings.budget, "window": settings.budget_window}
+
+
+def _readings(readings: Readings) -> dict[str, Any]:
+    answers = readings.answers.answers
+    proxy = readings.proxy
+    return {
+        "release": readings.activation,
+        "daemon": {"state": readings.daemon.state, "pid": readings.daemon.pid},
+        "workers": [
+            {
+                "number": worker.number,
+                "pid": worker.process.pid,
+                "status": worker.process.status,
+                "age": None if worker.age is None else round(worker.age, 1),
+                "answered": worker.process.pid in answers,
+                "problem": answers.get(worker.process.pid or 0, ""),
+                "rss_mb": round(worker.rss / MB, 1),
+            }
+            for worker in readings.workers
+        ],
+        "proxy": {"kind": proxy.kind, "problem": proxy.problem} if proxy else None,
+        "restarts": readings.restarts,
+        "memory_percent": readings.memory_percent,
+        "disk_free_mb": {path: round(free) for path, free in readings.disk_free_mb.items()},
+        "deployment": readings.deployment,
+        "look_seconds": round(readings.seconds, 3),
+    }
+
+
+def write_public(path: Path, text: str) -> None:
+    """Replace a file that all may read, atomically. Raises OSError."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(text)
+            file.flush()
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def as_json(status: dict[str, Any]) -> str:
+    return json.dumps(status, ensure_ascii=False) + "\n"

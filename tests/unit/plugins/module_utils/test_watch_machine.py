@@ -1,0 +1,283 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the watchdog does about what it sees: whole stories, look by look, on a clock of their own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._watch_machine import (
+    Phase,
+    Rules,
+    State,
+    backoff,
+    begin,
+    end,
+    resumed,
+    turn,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import (
+    PROXY,
+    SERVICE,
+    Assessment,
+    Event,
+    Hold,
+    Illness,
+    Outcome,
+    Problem,
+    Remedy,
+    Step,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+LADDER = (Remedy.KILL_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
+HUNG = Illness("worker_hung", "worker 0 does not answer", LADDER, (0,))
+MISSING = Illness("worker_missing", "worker 0 is not there", LADDER[1:], (0,))
+NGINX = Illness("proxy_dead", "Nginx does not run", (Remedy.RESTART_PROXY,))
+DEPLOYMENT = Hold("deployment", "a deployment is at work")
+NO_DATABASE = Hold("database_down", "the database does not answer", "critical")
+RULES = Rules(failures=3, start_grace=30, backoff_first=10, backoff_longest=300, healthy_reset=600, budget=5)
+
+
+class Story:
+    """A watchdog's life: each look has a time, what was seen, and leaves steps and events behind."""
+
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
+        self.now = 1000.0
+        self.state = State()
+        self.steps: list[tuple[float, Step]] = []
+        self.events: list[Event] = []
+
+    def look(
+        self,
+        service: Illness | None = None,
+        *,
+        proxy: Illness | None = None,
+        hold: Hold | None = None,
+        problems: Sequence[Problem] = (),
+        paused: bool = False,
+        after: float = 5.0,
+    ) -> Step | None:
+        self.now += after
+        seen = Assessment({SERVICE: service, PROXY: proxy}, {SERVICE: hold}, tuple(problems))
+        came = turn(self.state, seen, self.now, self.rules, paused)
+        self.state = came.state
+        self.events += came.events
+        if came.step:
+            self.steps.append((self.now, came.step))
+            self.state = begin(self.state, came.step, self.now, self.rules)
+            ended = end(self.state, came.step, Outcome(True, "done", 1.0), self.now + 1.0, self.rules)
+            self.now += 1.0
+            self.state = ended.state
+            self.events += ended.events
+        return came.step
+
+    def for_seconds(self, seconds: float, service: Illness | None = None, *, hold: Hold | None = None) -> None:
+        until = self.now + seconds
+        while self.now < until:
+            self.look(service, hold=hold)
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(event.kind, event.code) for event in self.events]
+
+    def phase(self, target: str = SERVICE) -> Phase:
+        return self.state.targets[target].phase
+
+
+def test_two_bad_looks_are_no_reason_and_three_are() -> None:
+    story = Story()
+    assert [story.look(HUNG), story.look(HUNG), story.look(None)] == [None, None, None]
+    assert story.phase() is Phase.HEALTHY
+    assert [story.look(HUNG), story.look(HUNG)] == [None, None]
+    assert story.phase() is Phase.SUSPECT
+    step = story.look(HUNG)
+    assert step == Step(SERVICE, Remedy.KILL_WORKER, HUNG, 1)
+    assert story.phase() is Phase.RECOVERING
+
+
+def test_a_recovery_is_told_from_its_illness_to_its_end() -> None:
+    story = Story()
+    story.for_seconds(15, HUNG)
+    story.look(None)
+    assert story.told == [("problem", "worker_hung"), ("action", "kill_worker"), ("resolved", "worker_hung")]
+    assert story.events[0].severity == "critical"
+    assert story.events[0].values == {"workers": [0]}
+    # ill from the first of the three looks on
+    assert story.events[2].values == {"seconds": 16.0}
+
+
+def test_the_ladder_is_climbed_each_rung_with_its_grace_and_a_longer_back_off() -> None:
+    story = Story(Rules(budget=100))
+    story.for_seconds(1000, HUNG)
+    remedies = [step.remedy for _time, step in story.steps]
+    assert remedies[:5] == [*LADDER, Remedy.RESTART_DAEMON]
+    waits = [round(later - earlier) for (earlier, _), (later, _) in itertools.pairwise(story.steps)]
+    assert waits[0] >= 30
+    assert all(abs(waited - wanted) <= 11 for waited, wanted in zip(waits, [30, 30, 40, 80, 160, 300], strict=False))
+    assert [step.number for _time, step in story.steps[:3]] == [1, 2, 3]
+
+
+def test_another_illness_of_the_same_time_goes_on_where_the_ladder_is() -> None:
+    story = Story()
+    story.for_seconds(15, HUNG)
+    story.for_seconds(35, MISSING)
+    assert [step.remedy for _time, step in story.steps] == [Remedy.KILL_WORKER, Remedy.RESTART_APP]
+    assert story.told.count(("problem", "worker_hung")) == 1
+    assert ("problem", "worker_missing") not in story.told
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(0, 0), (1, 10), (2, 20), (3, 40), (5, 160), (6, 300), (5000, 300)])
+def test_back_off(attempts: int, seconds: float) -> None:
+    assert backoff(attempts, RULES) == seconds
+
+
+def test_an_illness_that_comes_back_soon_waits_longer_and_after_ten_healthy_minutes_not() -> None:
+    story = Story()
+    story.for_seconds(15, HUNG)
+    story.for_seconds(20, None)
+    story.for_seconds(15, HUNG)
+    assert [step.remedy for _time, step in story.steps] == [Remedy.KILL_WORKER, Remedy.KILL_WORKER]
+    assert story.state.targets[SERVICE].attempts == 2
+    story.for_seconds(620, None)
+    assert story.state.targets[SERVICE].attempts == 0
+
+
+def test_a_spent_budget_is_told_once_and_ends_with_health() -> None:
+    story = Story()
+    story.for_seconds(3600, HUNG)
+    assert len(story.steps) == 5
+    assert story.phase() is Phase.EXHAUSTED
+    assert story.told.count(("problem", "budget_spent")) == 1
+    story.look(None)
+    assert story.phase() is Phase.HEALTHY
+    assert {("resolved", "budget_spent"), ("resolved", "worker_hung")} <= set(story.told)
+    story.for_seconds(60, HUNG)
+    assert len(story.steps) == 6
+
+
+def test_a_person_can_have_it_go_on() -> None:
+    story = Story()
+    story.for_seconds(1800, HUNG)
+    story.state = resumed(story.state, story.now)
+    assert story.phase() is Phase.SUSPECT
+    assert [story.look(HUNG), story.look(HUNG)] == [None, None]
+    assert story.look(HUNG) == Step(SERVICE, Remedy.KILL_WORKER, HUNG, 1)
+
+
+def test_nothing_is_done_while_held_and_afterwards_the_illness_shows_itself_anew() -> None:
+    story = Story()
+    story.for_seconds(600, HUNG, hold=DEPLOYMENT)
+    assert not story.steps
+    assert not story.events
+    assert [story.look(HUNG), story.look(HUNG)] == [None, None]
+    assert story.look(HUNG) is not None
+
+
+def test_a_hold_that_people_must_end_is_told_in_the_illness_s_place() -> None:
+    story = Story()
+    story.for_seconds(60, HUNG, hold=NO_DATABASE)
+    story.look(None)
+    assert story.told == [("problem", "database_down"), ("resolved", "database_down")]
+
+
+def test_a_hold_that_passes_is_not_told() -> None:
+    story = Story()
+    story.for_seconds(10, HUNG, hold=NO_DATABASE)
+    story.look(None)
+    assert not story.events
+
+
+def test_the_hold_of_one_that_is_well_is_no_news() -> None:
+    story = Story()
+    story.for_seconds(60, None, hold=NO_DATABASE)
+    assert not story.events
+
+
+def test_a_pause_holds_everything() -> None:
+    story = Story()
+    for _look in range(50):
+        story.look(HUNG, proxy=NGINX, paused=True)
+    assert (story.steps, story.events) == ([], [])
+
+
+def test_the_proxy_has_its_own_ladder_and_one_step_is_taken_at_a_time() -> None:
+    story = Story()
+    for _look in range(3):
+        story.look(HUNG, proxy=NGINX)
+    assert story.look(None, proxy=NGINX) == Step(PROXY, Remedy.RESTART_PROXY, NGINX, 1)
+    assert [step.target for _time, step in story.steps] == [SERVICE, PROXY]
+
+
+def test_a_step_that_could_not_be_taken_has_no_grace_but_its_back_off() -> None:
+    story = Story()
+    story.for_seconds(10, HUNG)
+    story.now += 5
+    came = turn(story.state, Assessment({SERVICE: HUNG}), story.now, RULES)
+    assert came.step is not None
+    state = begin(came.state, came.step, story.now, RULES)
+    ended = end(state, came.step, Outcome(False, "refused"), story.now, RULES)
+    assert [(event.kind, event.severity) for event in ended.events] == [("action", "warning")]
+    assert turn(ended.state, Assessment({SERVICE: HUNG}), story.now + 9, RULES).step is None
+    later = turn(ended.state, Assessment({SERVICE: HUNG}), story.now + 10, RULES).step
+    assert later == Step(SERVICE, Remedy.RESTART_APP, HUNG, 2)
+
+
+def test_a_watchdog_killed_in_a_step_waits_for_that_step_s_grace() -> None:
+    story = Story()
+    story.for_seconds(10, HUNG)
+    came = turn(story.state, Assessment({SERVICE: HUNG}), story.now + 5, RULES)
+    assert came.step is not None
+    left_behind = begin(came.state, came.step, story.now + 5, RULES)
+    assert turn(left_behind, Assessment({SERVICE: HUNG}), story.now + 30, RULES).step is None
+    after = turn(left_behind, Assessment({SERVICE: HUNG}), story.now + 36, RULES).step
+    assert after == Step(SERVICE, Remedy.RESTART_APP, HUNG, 2)
+
+
+def test_a_problem_is_told_when_it_comes_rises_and_goes() -> None:
+    story = Story()
+    full = Problem("diagnose.disk", "finding", "warning", "86 %")
+    worse = Problem("diagnose.disk", "finding", "critical", "96 %")
+    for seen in ([full], [full], [worse], [worse], [], []):
+        story.look(problems=seen)
+    assert [(event.kind, event.severity) for event in story.events] == [
+        ("problem", "warning"),
+        ("problem", "critical"),
+        ("resolved", "info"),
+    ]
+
+
+LOOKS = st.lists(
+    st.tuples(
+        st.sampled_from([None, HUNG, HUNG, HUNG, MISSING]),
+        st.sampled_from([None, None, NGINX]),
+        st.sampled_from([None, None, None, DEPLOYMENT, NO_DATABASE]),
+        st.booleans().map(lambda paused: paused),
+        st.sampled_from([1.0, 5.0, 5.0, 60.0, 400.0]),
+    ),
+    max_size=120,
+)
+
+
+@given(LOOKS)
+def test_whatever_happens_the_budget_holds_and_nothing_is_done_while_held(looks: list[tuple[object, ...]]) -> None:
+    story = Story()
+    for service, proxy, hold, paused, after in looks:
+        step = story.look(service, proxy=proxy, hold=hold, paused=paused, after=after)  # type: ignore[arg-type]
+        assert not (step and paused)
+        assert not (step and step.target == SERVICE and hold)
+        assert not (step and step.target == SERVICE and service is None)
+    times = [time for time, _step in story.steps]
+    for index, first in enumerate(times):
+        assert sum(first <= time < first + RULES.budget_window for time in times[index:]) <= RULES.budget
+    story.look(None)
+    assert not story.state.problems
+    opened = [event.key for event in story.events if event.kind == "problem"]
+    closed = [event.key for event in story.events if event.kind == "resolved"]
+    assert set(opened) == set(closed)

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The watchdog's state file and its logs: what a killed, damaged or full host leaves of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _watch_events as events
+from ansible_collections.workbot.stability.plugins.module_utils import _watch_state as kept
+from ansible_collections.workbot.stability.plugins.module_utils._watch_machine import (
+    Open,
+    Phase,
+    State,
+    TargetState,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import PROXY, SERVICE, Event, Problem
+
+FULL = Problem("diagnose.disk", "finding", "warning", "86 %", {"value": 86})
+STATE = State(
+    {
+        SERVICE: TargetState(Phase.RECOVERING, 90.0, 4, 80.0, 2, 1, 1, 95.0, 125.0, True),
+        PROXY: TargetState(),
+    },
+    (20.0, 95.0),
+    {FULL.key: Open(FULL, 50.0)},
+)
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    kept.save(path, STATE, "this-boot")
+    assert kept.load(path, "this-boot", 100.0) == STATE
+
+
+def test_no_file_is_a_fresh_state(tmp_path: Path) -> None:
+    assert kept.load(tmp_path / "state.json", "this-boot", 100.0) == State()
+
+
+@pytest.mark.parametrize(("boot", "moment"), [("another", 30.0), ("this-boot", 60.0)])
+def test_after_a_boot_only_the_open_problems_count(tmp_path: Path, boot: str, moment: float) -> None:
+    path = tmp_path / "state.json"
+    kept.save(path, STATE, "this-boot")
+    assert kept.load(path, boot, moment) == State(problems={FULL.key: Open(FULL, min(50.0, moment))})
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b"null", b'{"boot": 1}', b"\xff\xfe", b"[" * 100_000, b'{"targets": {"service": 1}}']
+)
+def test_a_damaged_file_is_put_aside(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "state.json"
+    path.write_bytes(damage)
+    with pytest.raises(kept.CorruptStateError, match=r"put aside as .*state\.json\.corrupt"):
+        kept.load(path, "this-boot", 100.0)
+    assert (tmp_path / "state.json.corrupt").read_bytes() == damage
+    assert kept.load(path, "this-boot", 100.0) == State()
+
+
+def test_the_budget_of_a_lost_state_is_in_the_recovery_log() -> None:
+    entries = [
+        {"kind": "action", "boot": "this-boot", "boottime": 10.0},
+        {"kind": "action", "boot": "this-boot", "boottime": 950.0},
+        {"kind": "problem", "boot": "this-boot", "boottime": 960.0},
+        {"kind": "action", "boot": "another", "boottime": 970.0},
+        {"kind": "action", "boot": "this-boot", "boottime": "much"},
+    ]
+    lines = ["no json", "[]", *(json.dumps(entry) for entry in entries)]
+    assert kept.actions_of_log(lines, "this-boot", 1000.0, 900.0) == (950.0,)
+
+
+def test_a_log_gets_one_line_a_record_and_is_opened_anew(tmp_path: Path) -> None:
+    log = tmp_path / "monitor.log"
+    events.append_line(log, {"message": "two\nlines, 中文"})
+    log.rename(tmp_path / "monitor.log.1")
+    events.append_line(log, {"message": "after"})
+    assert json.loads((tmp_path / "monitor.log.1").read_text(encoding="utf-8")) == {"message": "two\nlines, 中文"}
+    assert events.tail(log) == ['{"message": "after"}']
+
+
+def test_a_log_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "recovery.log").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError):
+        events.append_line(tmp_path / "recovery.log", {})
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_full_disk_is_an_error_not_half_a_line() -> None:
+    with pytest.raises(OSError, match="No space left"):
+        events.append_line(Path("/dev/full"), {"message": "x"})
+
+
+def test_the_tail_of_a_long_log_begins_with_a_whole_line(tmp_path: Path) -> None:
+    log = tmp_path / "recovery.log"
+    log.write_text("".join(f"line {number:06d}\n" for number in range(50_000)), encoding="utf-8")
+    lines = events.tail(log)
+    assert lines[-1] == "line 049999"
+    assert all(len(line) == len("line 000000") for line in lines)
+    assert events.tail(tmp_path / "missing.log") == []
+
+
+def test_events_wait_in_order_and_the_oldest_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_MOST_EVENTS", 3)
+    outbox = events.Outbox(tmp_path)
+    for number in range(5):
+        outbox.put(Event("problem", "service", "worker_hung", "critical", f"number {number}", {"workers": [0]}), 12.5)
+    waiting = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(tmp_path.iterdir())]
+    assert [event["message"] for event in waiting] == ["number 2", "number 3", "number 4"]
+    assert waiting[0]["values"] == {"workers": [0]}
+    assert waiting[0]["time"] == 12.5
+    assert all((tmp_path / f"{event['id']}.json").is_file() for event in waiting)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
