@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from nginx_sites import mounted
 from recovery import CALM, WORKERS, Watch, ask, until
 from testinfra.host import Host
 
@@ -20,6 +21,7 @@ STATE_DIRECTORY = "/var/lib/workbot-watchdog"
 SETTINGS = "/srv/workbot/config/watchdog.json"
 WATCHDOG = "workbot-watchdog.service"
 PM2_UNIT = "pm2-workbot.service"
+SMALL_KB = 2048
 # watchdog_start_grace
 START_GRACE = 30
 BROKEN_SITE = "/etc/nginx/conf.d/zz-broken-by-hand.conf"
@@ -96,17 +98,14 @@ def unit_pids(host: Host, unit: str) -> list[int]:
 
 @contextmanager
 def full(host: Host, directory: str, owner: str) -> Iterator[None]:
-    """A small file system over a directory, with a copy of what is there, and no room left."""
-    host.check_output(
-        f"mount -t tmpfs -o size=4m,mode=$(stat -c %a {directory}) tmpfs /mnt && cp -a {directory}/. /mnt/"
-        f" && chown {owner} /mnt && mount --move /mnt {directory}; "
-        f"dd if=/dev/zero of={directory}/filler bs=64K status=none 2>/dev/null;"
-        f" dd if=/dev/zero of={directory}/filler2 bs=1 status=none 2>/dev/null; true"
-    )
-    try:
+    """A small file system over a directory, with no room left. What fills it is bounded, whatever it then writes to."""
+    with mounted(directory, f"size={SMALL_KB}k,mode=0755"):
+        host.check_output(f"chown {owner} {directory}")
+        size = int(host.check_output(f"df --output=size --block-size=1K {directory}").split()[-1])
+        assert size == SMALL_KB, f"{directory} is no small file system of its own"
+        host.run(f"dd if=/dev/zero of={directory}/filler bs=1K count={SMALL_KB} status=none")
+        assert host.check_output(f"df --output=avail {directory}").split()[-1] == "0"
         yield
-    finally:
-        host.check_output(f"umount --lazy {directory}")
 
 
 @contextmanager
@@ -130,7 +129,6 @@ def healed(watch: Watch) -> None:
     host = watch.host
     disarmed(host)
     host.check_output(f"rm -f {BROKEN_SITE}")
-    host.run(f"for d in {LOG_DIRECTORY} {STATE_DIRECTORY}; do while mountpoint -q $d; do umount -l $d; done; done")
     host.run(f"systemctl kill --signal=CONT {WATCHDOG} {PM2_UNIT} nginx.service postgresql@*.service")
     host.run(f"systemctl reset-failed; systemctl start postgresql nginx {PM2_UNIT} {WATCHDOG}")
     until("the watchdog runs", lambda: host.run("workbot-watchdog resume").rc == 0, 30)

@@ -18,7 +18,7 @@ FAULTS = (
     "| --- | ---: | ---: | ---: | --- | --- |",
 )
 SOAK = (
-    "| Healthy under load (s) | Requests | Failed | Sockets closed | Steps | CPU (% of a core) | Diagnoses' | RSS (MB) |",
+    "| Under load (s) | Requests | Failed | Sockets closed | Steps | CPU (% of a core) | Diagnoses' | RSS (MB) |",
     "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
 )
 
