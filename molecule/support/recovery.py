@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import threading
 import time
@@ -41,8 +42,8 @@ for _ in range(times):
     finally:
         connection.close()
 """
-# So long everything must be well for a fault to be over.
-CALM = 3.0
+# So long everything must be well for a fault to be over; and where the watchdog may not even have looked yet.
+CALM, UNNOTICED = 3.0, 10.0
 # No more recovery steps than this in a quarter of an hour, whatever happens.
 MOST_ACTIONS = 5
 
@@ -69,19 +70,19 @@ class Samples:
     def since(self, began: float) -> list[dict[str, Any]]:
         return [line for line in list(self.lines) if line["sent"] >= began]
 
-    def well_since(self, began: float) -> float | None:
+    def well_since(self, began: float, calm: float) -> float | None:
         """From when on clients were served well and the watchdog was content; None while that is not certain."""
         lines = sorted(self.since(began), key=lambda line: line["sent"])
         bad = [line["sent"] + line["took"] for line in lines if line["wrong"] or line["state"] != "healthy"]
         start = max([began, *bad])
         good = [line for line in lines if line["sent"] >= start]
-        return start if good and good[-1]["sent"] - start >= CALM else None
+        return start if good and good[-1]["sent"] - start >= calm else None
 
 
 @contextmanager
 def probing() -> Iterator[Samples]:
     """Asks all the time; the samples grow meanwhile."""
-    ssh = ["ssh", "-F", str(HOSTS / "ssh_config"), HOST, "sudo", "python3", "-u", "-c", f"'{PROBE}'", NAME]
+    ssh = ["ssh", "-F", str(HOSTS / "ssh_config"), HOST, "sudo", "python3", "-u", "-c", shlex.quote(PROBE), NAME]
     running = subprocess.Popen(ssh, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None and running.stdin is not None
     samples = Samples()
@@ -93,6 +94,7 @@ def probing() -> Iterator[Samples]:
     reader = threading.Thread(target=read)
     reader.start()
     try:
+        until("the probe's first word", lambda: samples.lines, 10)
         yield samples
     finally:
         running.stdin.close()
@@ -149,9 +151,9 @@ class Watch:
         found: tuple[str, ...] = until("an action", lambda: self.actions(began), limit)
         return found
 
-    def until_well(self, began: float, limit: float = 60) -> float:
+    def until_well(self, began: float, limit: float = 60, calm: float = CALM) -> float:
         """Seconds from `began` until clients are served well, the watchdog is content, and each worker answers."""
-        since = until("all well", lambda: self.samples.well_since(began), limit + CALM)
+        since = until("all well", lambda: self.samples.well_since(began, calm), limit + calm)
         until("each worker answers", lambda: len(self.answering()) == WORKERS, 10)
         return float(since - began)
 

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 
 import pytest
 from faults import armed, disarmed, fault, grown_worker, hasty, pids, sick, signal
-from recovery import MOST_ACTIONS, Watch, until
+from recovery import MOST_ACTIONS, UNNOTICED, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
@@ -22,7 +22,7 @@ def test_a_killed_worker_is_pm2s_to_bring_back(host: Host, watch: Watch, began: 
     before = pids(host)
     victim = min(before)
     signal(host, "KILL", victim)
-    healthy = watch.until_well(began)
+    healthy = watch.until_well(began, calm=UNNOTICED)
     course = watch.course(began, healthy)
     keep("worker killed (SIGKILL)", course)
     assert healthy < SOON
@@ -69,7 +69,7 @@ def test_an_exhausted_heap_ends_one_worker_which_pm2_brings_back(host: Host, wat
     before = pids(host)
     victim = fault(host, "exhaust")
     until("it is gone", lambda: victim not in pids(host), 20)
-    healthy = watch.until_well(began)
+    healthy = watch.until_well(began, calm=UNNOTICED)
     course = watch.course(began, healthy)
     keep("heap exhausted", course)
     assert healthy < SOON
