@@ -14,13 +14,10 @@ from recovery import Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
+# Idle sessions: the server notices at once when their clients are gone.
 CONNECTIONS = """
-import subprocess, sys, time
-held = [
-    subprocess.Popen(["psql", "--quiet", "--dbname=workbot", "--command=SELECT pg_sleep(600)"],
-                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(120)
-]
+import subprocess, time
+held = [subprocess.Popen(["psql", "--quiet", "--dbname=workbot"], stdin=subprocess.PIPE) for _ in range(120)]
 time.sleep(600)
 """
 
@@ -120,10 +117,13 @@ def test_a_corrupt_state_file_is_put_aside(host: Host, watch: Watch) -> None:
 def test_a_state_that_cannot_be_written_stops_neither_looks_nor_recovery(
     host: Host, watch: Watch, began: float
 ) -> None:
+    victim = min(pids(host))
     with full(host, STATE_DIRECTORY, "workbot:workbot"):
-        until("told", lambda: "state_not_writable" in {problem["code"] for problem in watch.status()["problems"]}, 60)
-        course = watch.course(began, None)
+        began = time.time()
+        signal(host, "STOP", victim)
+        until("told", lambda: "state_not_writable" in {problem["code"] for problem in watch.status()["problems"]}, 30)
+        until("the hung worker is replaced", lambda: victim not in pids(host), 30)
     healthy = watch.until_well(began)
-    keep("state file not writable", course)
-    assert healthy >= 0
-    assert course.actions == ()
+    course = watch.course(began, healthy)
+    keep("state file not writable, then a worker hung", course)
+    assert course.actions == ("kill_worker",)
