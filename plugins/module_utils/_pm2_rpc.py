@@ -32,6 +32,7 @@ _MOST_PARTS = 15
 _LENGTH = struct.Struct(">I")
 _CHUNK = 262144
 _JSON, _TEXT = b"j:", b"s:"
+_SOCKET = "rpc.sock"
 _CALL_ID = "watchdog:1"
 
 
@@ -57,7 +58,7 @@ def read_daemon(client: Pm2Client, timeout: float) -> DaemonReading:
     """The daemon and every process that it has, within `timeout` seconds."""
     pid = client.daemon_pid()
     try:
-        processes = parse_processes(call(client.home / "rpc.sock", "getMonitorData", timeout))
+        processes = parse_processes(call(client.home / _SOCKET, "getMonitorData", {}, timeout))
     except NoDaemonError as error:
         if pid is None:
             return DaemonReading(ABSENT, f"no PM2 daemon runs for {client.home}")
@@ -67,10 +68,24 @@ def read_daemon(client: Pm2Client, timeout: float) -> DaemonReading:
     return DaemonReading(WELL, "", pid, tuple(processes))
 
 
-def call(path: Path, method: str, timeout: float) -> Any:
+def reload_worker(client: Pm2Client, number: int, timeout: float) -> None:
+    """Replace a worker by a new one, which has said that it is ready, before it ends. Raises RpcError.
+
+    `pm2 reload <number>` names it by a text, with which the daemon never finds the new one's `ready`: it waits for the
+    whole listen_timeout each time.
+    """
+    call(client.home / _SOCKET, "reloadProcessId", {"id": number, "env": {}}, timeout)
+
+
+def remove_outgoing(client: Pm2Client, number: int, timeout: float) -> None:
+    """Have a worker end that a reload has replaced and PM2 has lost from its list. Raises RpcError."""
+    call(client.home / _SOCKET, "deleteProcessId", f"_old_{number}", timeout)
+
+
+def call(path: Path, method: str, argument: Any, timeout: float) -> Any:
     """What the daemon's method returns. Raises RpcError; the time limit covers all of it."""
     deadline = time.monotonic() + timeout
-    message = _message({"type": "call", "method": method, "args": [{}]}, _CALL_ID)
+    message = _message({"type": "call", "method": method, "args": [argument]}, _CALL_ID)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
@@ -132,8 +147,10 @@ def _result(parts: list[bytes]) -> Any:
     contents = [part[len(_JSON) :] for part in parts if part.startswith(_JSON)]
     try:
         answer = next((value for text in contents if isinstance(value := json.loads(text), dict)), None)
-        if answer is None or answer.get("error") or not answer["args"]:
-            raise RpcError("PM2's daemon refused the question" if answer else "the answer is not in PM2's protocol")
-        return answer["args"][0]
+        if answer is None:
+            raise RpcError("the answer is not in PM2's protocol")
+        if answer.get("error"):
+            raise RpcError("PM2's daemon could not do it: see pm2.log in its home")
+        return answer["args"][0] if answer["args"] else None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RpcError(f"the answer is not in PM2's protocol ({type(error).__name__})") from None

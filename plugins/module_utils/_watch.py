@@ -109,19 +109,24 @@ class Watch:
         self._notifier.tell("READY=1")
         while not self._stop.is_set():
             begun = time.monotonic()
-            well = self.round()
+            well, acted = self.round()
             period = self._settings.period if well else self._settings.suspect_period
-            self._stop.wait(max(0.0, begun + period - time.monotonic()))
+            # what a step does shows only after a moment
+            self._stop.wait(max(0.0, (time.monotonic() if acted else begun) + period - time.monotonic()))
         self._notifier.tell("STOPPING=1")
 
-    def round(self) -> bool:
-        """One look and what follows from it. Returns whether the next one may wait for the whole period."""
+    def round(self) -> tuple[bool, bool]:
+        """One look and what follows from it.
+
+        Returns whether the next one may wait for the whole period, and whether something was done.
+        """
         now = keeper.now()
         if self._control.take_resume():
             self._state = machine.resumed(self._state, now)
-        self._diagnosis.tick(now)
-        readings = self._reader.read(now)
+        suspect = self._state.targets[SERVICE].phase is not machine.Phase.HEALTHY
+        readings = self._reader.read(now, suspect)
         seen = self._assess(readings)
+        self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
         paused = self._control.paused(time.time()) is not None
         turn = machine.turn(self._state, seen, now, self._rules, paused)
         self._take(turn)
@@ -131,7 +136,8 @@ class Watch:
             self._publish(seen, readings)
         self._notifier.tell(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
         ill = any(seen.illnesses.values())
-        return paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
+        well = paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
+        return well, turn.step is not None
 
     def _assess(self, readings: Readings) -> Assessment:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING

@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ._pm2_client import Pm2Client, Pm2Error
+from ._pm2_rpc import RpcError, reload_worker
 from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, RootError, act
 from ._watch_model import Outcome, Remedy, Step
 from ._watch_readings import Readings, Worker, is_locked, started_at
 from ._watch_settings import Settings
 
 _ROOT_SECONDS = 150.0
+# PM2's listen_timeout and kill_timeout, and some
+_RELOAD_SECONDS = 90.0
 
 
 class Actions:
@@ -45,7 +48,7 @@ class Actions:
         try:
             message = self._remedies[step.remedy](step)
             done = True
-        except (Pm2Error, RootError, OSError) as error:
+        except (Pm2Error, RpcError, RootError, OSError) as error:
             message, done = f"{step.remedy.value} failed: {error}", False
         return Outcome(done, message, time.monotonic() - begun)
 
@@ -69,7 +72,7 @@ class Actions:
         """Each is replaced by a new one before it ends."""
         with self._alone():
             for number in step.illness.workers:
-                self._client.run("reload", str(number))
+                reload_worker(self._client, number, _RELOAD_SECONDS)
         return f"reloaded worker {_listed(step.illness.workers)}"
 
     def _kill_workers(self, step: Step) -> str:

@@ -92,6 +92,11 @@ class _Service:
         """Young, and not because of a remedy: that has a grace of its own."""
         return not self.recovering and self._young(worker)
 
+    @staticmethod
+    def _is_coming(worker: Worker) -> bool:
+        """PM2 is about to start it, or has not noticed yet that it ended."""
+        return worker.process.status in _COMING or (worker.process.online and worker.age is None)
+
     @property
     def _crash_loop(self) -> bool:
         return self.readings.restarts >= self.settings.crash_loop_restarts
@@ -136,7 +141,7 @@ class _Service:
 
     def _none_runs(self, online: list[Worker]) -> Verdict:
         workers = self.readings.workers
-        coming = [worker for worker in workers if worker.process.status in _COMING]
+        coming = [worker for worker in workers if self._is_coming(worker)]
         states = ", ".join(f"{worker.number} {worker.process.status}" for worker in workers)
         if not online and not coming:
             ladder = (Remedy.RESTART_WORKER, *_WHOLE_APP)
@@ -150,10 +155,14 @@ class _Service:
         """Fewer workers than planned, while others serve."""
         workers = self.readings.workers
         given_up = [worker for worker in workers if worker.process.status == "errored"]
+        coming = [worker for worker in workers if self.recovering and self._is_coming(worker)]
         there, planned = len(workers), self.settings.instances
-        if not given_up and there >= planned:
+        if given_up or coming:
+            message = f"{_named(given_up)} was given up by PM2" if given_up else f"{_named(coming)} is not there yet"
+        elif there < planned:
+            message = f"PM2 has {there} of {planned} workers"
+        else:
             return None
-        message = f"{_named(given_up)} was given up by PM2" if given_up else f"PM2 has {there} of {planned} workers"
         return Illness("worker_missing", message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
 
     def _near_limit(self, online: list[Worker]) -> Illness | None:
@@ -197,7 +206,7 @@ def _judge_proxy(readings: Readings, service_is_well: bool) -> Verdict:
     if told.kind == HUNG and not service_is_well:
         return None, None
     code = "proxy_hung" if told.kind == HUNG else "proxy_dead"
-    illness = Illness(code, told.problem, (Remedy.RESTART_PROXY,))
+    illness = Illness(code, f"Nginx does not answer: {told.problem}", (Remedy.RESTART_PROXY,))
     active = unit.get("ActiveState", "")
     if active == "inactive" and unit.get("Result") == "success":
         return illness, Hold("stopped_by_operator", "Nginx was stopped; start it with systemctl")

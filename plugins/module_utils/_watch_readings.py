@@ -92,11 +92,12 @@ class Reader:
         self._rss: dict[int, int] = {}
         self._rss_at = -_MEMORY_SECONDS
         self._daemon_well_at: float | None = None
-        self._database = ""
-        self._database_at = -_DATABASE_SECONDS
+        self._database = DatabaseReader(settings)
 
-    def read(self, now: float) -> Readings:
-        """One look; `now` is in seconds since boot."""
+    def read(self, now: float, suspect: bool = False) -> Readings:
+        """One look; `now` is in seconds since boot. `suspect` tells that the last look found the service ill."""
+        if suspect:
+            self._database.begin(now)
         begun = time.monotonic()
         proxy = _Later(self._ask_proxy)
         activation = active_activation(self.settings.socket)
@@ -123,7 +124,7 @@ class Reader:
             disk_free_mb=free_disk([self.settings.pm2_home, self.settings.log_directory]),
             daemon_ill_for=now - self._daemon_well_at,
         )
-        closer = self._look_closer(readings, now)
+        closer = self._look_closer(readings, suspect)
         return dataclasses.replace(closer, seconds=time.monotonic() - begun)
 
     def deployment(self) -> bool:
@@ -142,7 +143,7 @@ class Reader:
         return ask(Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout))
 
     def _ask_workers(self, processes: Iterable[Pm2Process]) -> WorkersReading:
-        pids = [process.pid for process in processes if process.online and process.pid]
+        pids = [process.pid for process in processes if process.online and process.pid and started_at(process.pid)]
         if not pids:
             return WorkersReading({})
         settings = self.settings
@@ -178,7 +179,7 @@ class Reader:
             if worker.process.pid is not None and worker.started is not None
         }
 
-    def _look_closer(self, readings: Readings, now: float) -> Readings:
+    def _look_closer(self, readings: Readings, suspect: bool) -> Readings:
         """Of what seems to be ill: is it meant to be so, and does the cause lie elsewhere?"""
         settings = self.settings
         units = []
@@ -193,17 +194,34 @@ class Reader:
             pm2_unit=states.get(settings.pm2_unit, {}),
             proxy_unit=states.get(settings.proxy_unit, {}),
             proxy_config=ask_root(settings.act_socket, "test-proxy") if proxy_ill else "",
-            database=self._read_database(readings, now),
+            database=self._database.result() if suspect else "",
         )
 
-    def _read_database(self, readings: Readings, now: float) -> str:
-        ill = len(readings.answers.answers) < len(readings.workers) or any(readings.answers.answers.values())
-        if not self.settings.database or readings.daemon.state != WELL or not ill:
-            return ""
-        if now - self._database_at >= _DATABASE_SECONDS:
-            self._database_at = now
-            self._database = ask_database(self.settings.diagnose_command)
-        return self._database
+
+class DatabaseReader:
+    """Asks for the database at the side, while the workers of a service that is ill are asked: it takes as long."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._thread: threading.Thread | None = None
+        self._begun_at = -_DATABASE_SECONDS
+        self._critical = ""
+
+    def begin(self, now: float) -> None:
+        due = self._settings.database and now - self._begun_at >= _DATABASE_SECONDS
+        if due and not (self._thread and self._thread.is_alive()):
+            self._begun_at = now
+            self._thread = threading.Thread(target=self._run, daemon=True, name="database")
+            self._thread.start()
+
+    def _run(self) -> None:
+        self._critical = ask_database(self._settings.diagnose_command)
+
+    def result(self) -> str:
+        """What is critical about it; empty when nothing is."""
+        if self._thread:
+            self._thread.join()
+        return self._critical
 
 
 class _Later:

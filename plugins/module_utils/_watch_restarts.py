@@ -48,7 +48,8 @@ class RestartCounter:
     def _counted(self, number: int, before: _Seen, after: _Seen) -> int:
         # a count that went down was reset, or the worker made anew: then the other process tells
         grown = max(after.restarts - before.restarts, 0)
-        new = grown or int(after.identity != before.identity and after.identity[0] is not None)
+        replaced = None not in (before.identity[0], after.identity[0]) and after.identity != before.identity
+        new = grown or int(replaced)
         forgiven = min(new, self._forgiven[number])
         self._forgiven[number] -= forgiven
         return new - forgiven

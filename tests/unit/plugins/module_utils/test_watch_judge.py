@@ -1,0 +1,252 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each fault as the readings show it: what is wrong, what may be done, and what must be left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_rpc import ABSENT, HUNG, DaemonReading
+from ansible_collections.workbot.stability.plugins.module_utils._watch_judge import judge
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import (
+    PROXY,
+    SERVICE,
+    Assessment,
+    Hold,
+    Illness,
+    Remedy,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._watch_probe import (
+    ANSWERED,
+    REFUSED,
+    Answered,
+    WorkersReading,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._watch_probe import HUNG as NO_ANSWER
+from watch_samples import readings, settings, worker
+
+STOPPED = {"LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}
+FAILED = {"LoadState": "loaded", "ActiveState": "failed", "Result": "signal"}
+STARTING = {"LoadState": "loaded", "ActiveState": "activating", "Result": "success"}
+GONE = Answered(REFUSED, "connection refused")
+SILENT = Answered(NO_ANSWER, "no complete answer within 3 s")
+WRONG = Answered(ANSWERED, "answered 502 instead of 200.")
+
+
+def look(recovering: bool = False, **changes: Any) -> Assessment:
+    return judge(readings(**changes), settings(), recovering)
+
+
+def service(recovering: bool = False, **changes: Any) -> tuple[Illness | None, Hold | None]:
+    seen = look(recovering, **changes)
+    return seen.illnesses[SERVICE], seen.holds[SERVICE]
+
+
+def ill(recovering: bool = False, **changes: Any) -> Illness:
+    """The illness of a service for which something may be done."""
+    illness, hold = service(recovering, **changes)
+    assert illness is not None
+    assert hold is None
+    return illness
+
+
+def test_a_healthy_service_has_nothing() -> None:
+    assert look() == Assessment({SERVICE: None, PROXY: None}, {SERVICE: None, PROXY: None})
+
+
+def test_a_worker_that_is_not_seen_among_others_is_killed_alone() -> None:
+    found = ill(answers=WorkersReading({100: ""}, (SILENT,)))
+    assert (found.code, found.workers, found.severity) == ("worker_hung", (1,), "warning")
+    assert found.ladder == (Remedy.KILL_WORKER, Remedy.RESTART_WORKER)
+
+
+def test_when_all_hang_the_ladder_goes_up_to_the_daemon() -> None:
+    found = ill(answers=WorkersReading({}, (SILENT, SILENT)))
+    assert (found.code, found.workers, found.severity) == ("worker_hung", (0, 1), "critical")
+    assert found.ladder[0] is Remedy.KILL_WORKER
+    assert found.ladder[-1] is Remedy.RESTART_DAEMON
+
+
+def test_a_socket_that_nobody_serves_needs_the_app_anew() -> None:
+    found = ill(answers=WorkersReading({}, (GONE, GONE)))
+    assert (found.code, found.ladder[0]) == ("no_answer", Remedy.RESTART_APP)
+
+
+def test_answers_of_nobody_knows_whom_condemn_no_worker() -> None:
+    """A kernel that does not tell, and a service whose body has no pid."""
+    assert service(answers=WorkersReading({}, (Answered(ANSWERED, ""), Answered(ANSWERED, "")))) == (None, None)
+    assert ill(answers=WorkersReading({}, (WRONG, WRONG))).code == "unhealthy"
+
+
+def test_one_unhealthy_worker_is_reloaded_first() -> None:
+    found = ill(answers=WorkersReading({100: "", 101: "answered 500"}))
+    assert (found.code, found.workers, found.ladder[0]) == ("unhealthy", (1,), Remedy.RELOAD_WORKER)
+    assert "answered 500" in found.message
+
+
+def test_a_slow_starter_is_waited_for() -> None:
+    starting = (worker(0), worker(1, age=20.0, answered=False))
+    assert service(workers=starting, answers=WorkersReading({100: ""})) == (None, None)
+    alone = (worker(0, age=20.0, answered=False),)
+    illness, hold = service(workers=alone, answers=WorkersReading({}, (SILENT,)))
+    assert illness is not None
+    assert hold is not None
+    assert hold.code == "starting"
+
+
+def test_one_that_has_answered_is_no_slow_starter() -> None:
+    young = (worker(0), worker(1, age=20.0))
+    assert ill(workers=young, answers=WorkersReading({100: ""})).code == "worker_hung"
+
+
+def test_after_a_remedy_nothing_is_well_before_it_answers() -> None:
+    young = (worker(0), worker(1, age=2.0, answered=False))
+    assert ill(True, workers=young, answers=WorkersReading({100: ""})).code == "worker_hung"
+    coming = (worker(0), worker(1, "waiting restart"))
+    assert ill(True, workers=coming, answers=WorkersReading({100: ""})).code == "worker_missing"
+    # as one that PM2 still lists although it was just killed
+    unnoticed = (worker(0), worker(1, age=None))
+    assert ill(True, workers=unnoticed, answers=WorkersReading({100: ""})).code == "worker_missing"
+
+
+def test_pm2s_own_restarts_go_on_by_themselves() -> None:
+    workers = (worker(0), worker(1, "waiting restart"))
+    assert service(workers=workers, answers=WorkersReading({100: ""})) == (None, None)
+
+
+@pytest.mark.parametrize(("restarts", "code"), [(4, "starting"), (5, "crash_loop")])
+def test_a_crash_loop_is_told_and_left_to_pm2(restarts: int, code: str) -> None:
+    seen = look(workers=(worker(0, "waiting restart"),), answers=WorkersReading({}), restarts=restarts)
+    hold = seen.holds[SERVICE]
+    assert hold is not None
+    assert hold.code == code
+    assert [(item.code, item.severity) for item in seen.problems] == [("crash_loop", "critical")] * (restarts == 5)
+
+
+def test_a_crash_loop_beside_workers_that_serve_is_a_warning() -> None:
+    (problem,) = look(restarts=7).problems
+    assert (problem.severity, problem.values["restarts"]) == ("warning", 7)
+
+
+def test_workers_that_pm2_gave_up_are_started_again() -> None:
+    all_gone = ill(workers=(worker(0, "errored"), worker(1, "errored")), answers=WorkersReading({}))
+    assert (all_gone.code, all_gone.workers, all_gone.severity) == ("worker_missing", (0, 1), "critical")
+    one_gone = ill(workers=(worker(0), worker(1, "errored")), answers=WorkersReading({100: ""}))
+    assert (one_gone.workers, one_gone.severity, one_gone.ladder) == ((1,), "warning", (Remedy.RESTART_WORKER,))
+
+
+def test_a_worker_that_pm2_does_not_know_is_missing() -> None:
+    found = ill(workers=(worker(0),), answers=WorkersReading({100: ""}))
+    assert (found.code, found.workers) == ("worker_missing", ())
+    assert "1 of 2" in found.message
+
+
+def test_an_app_that_pm2_does_not_know_is_made_anew() -> None:
+    assert ill(workers=(), answers=WorkersReading({})).ladder[0] is Remedy.RECREATE_APP
+
+
+def test_an_operators_stop_is_left_alone() -> None:
+    _illness, hold = service(workers=(worker(0, "stopped"), worker(1, "stopped")), answers=WorkersReading({}))
+    assert hold is not None
+    assert (hold.code, hold.severity) == ("stopped_by_operator", "info")
+    # one that was stopped among others that serve is not missed
+    assert service(workers=(worker(0), worker(1, "stopped")), answers=WorkersReading({100: ""})) == (None, None)
+
+
+@pytest.mark.parametrize(("state", "code"), [(ABSENT, "daemon_dead"), (HUNG, "daemon_hung")])
+def test_a_daemon_that_is_gone_or_hangs_is_restarted(state: str, code: str) -> None:
+    found = ill(daemon=DaemonReading(state, "no answer"), pm2_unit=FAILED, workers=(), answers=WorkersReading({}))
+    assert (found.code, found.ladder) == (code, (Remedy.RESTART_DAEMON,))
+
+
+@pytest.mark.parametrize(
+    ("unit", "ill_for", "code"),
+    [(STOPPED, 500.0, "stopped_by_operator"), (STARTING, 5.0, "starting"), (STARTING, 31.0, None), ({}, 5.0, None)],
+)
+def test_systemds_own_start_gets_its_chance(unit: dict[str, str], ill_for: float, code: str | None) -> None:
+    daemon = DaemonReading(ABSENT, "no daemon")
+    _illness, hold = service(daemon=daemon, pm2_unit=unit, daemon_ill_for=ill_for, workers=())
+    assert (hold.code if hold else None) == code
+
+
+def test_the_largest_worker_near_its_limit_is_reloaded_alone() -> None:
+    found = ill(workers=(worker(0, mb=920), worker(1, mb=950)))
+    assert (found.code, found.workers, found.ladder) == ("memory_near_limit", (1,), (Remedy.RELOAD_WORKER,))
+    assert service(workers=(worker(0, mb=899), worker(1)))[0] is None
+    assert service(workers=(worker(0, mb=950, age=10.0), worker(1)))[0] is None
+
+
+HANGS: dict[str, Any] = {"answers": WorkersReading({100: ""}, (SILENT,))}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "severity"),
+    [
+        ({"deployment": True}, "deployment", "info"),
+        ({"database": "connection refused"}, "database_down", "critical"),
+        ({"disk_free_mb": {"/srv": 10.0}}, "disk_short", "critical"),
+        ({"memory_percent": 98.0}, "memory_short", "critical"),
+    ],
+)
+def test_a_cause_elsewhere_holds_everything_back(changes: dict[str, Any], code: str, severity: str) -> None:
+    illness, hold = service(**HANGS, **changes)
+    assert illness is not None
+    assert hold is not None
+    assert (hold.code, hold.severity) == (code, severity)
+
+
+def test_a_host_that_is_short_by_the_services_own_leak_is_helped() -> None:
+    assert ill(memory_percent=98.0, workers=(worker(0, mb=950), worker(1))).code == "memory_near_limit"
+
+
+def test_a_short_host_whose_service_is_well_is_no_matter_of_the_watchdog() -> None:
+    assert service(memory_percent=99.0, disk_free_mb={"/srv": 0.0}) == (None, None)
+
+
+def test_a_database_that_is_down_does_not_keep_a_dead_daemon_from_its_restart() -> None:
+    changes: dict[str, Any] = {"daemon": DaemonReading(HUNG, "no answer"), "pm2_unit": FAILED, "workers": ()}
+    assert ill(database="connection refused", **changes).code == "daemon_hung"
+
+
+def test_a_proxy_that_is_gone_or_hangs_is_restarted() -> None:
+    for told, code in ((GONE, "proxy_dead"), (SILENT, "proxy_hung")):
+        found = look(proxy=told, proxy_unit=FAILED).illnesses[PROXY]
+        assert found is not None
+        assert (found.code, found.ladder) == (code, (Remedy.RESTART_PROXY,))
+
+
+def test_a_proxy_that_waits_for_a_hung_service_is_not_to_blame() -> None:
+    seen = look(proxy=SILENT, **HANGS)
+    assert seen.illnesses[PROXY] is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "config", "code"),
+    [(STOPPED, "", "stopped_by_operator"), (FAILED, "unknown directive", "proxy_config_broken")],
+)
+def test_a_proxy_that_was_stopped_or_cannot_start_is_left_alone(unit: dict[str, str], config: str, code: str) -> None:
+    hold = look(proxy=GONE, proxy_unit=unit, proxy_config=config).holds[PROXY]
+    assert hold is not None
+    assert hold.code == code
+
+
+def test_a_host_without_nginx_has_no_proxy_to_be_ill() -> None:
+    assert look(proxy=GONE, proxy_unit={"LoadState": "not-found"}).illnesses[PROXY] is None
+
+
+def test_a_wrong_answer_of_the_proxy_is_told_and_not_acted_on() -> None:
+    seen = look(proxy=WRONG)
+    assert seen.illnesses[PROXY] is None
+    assert [problem.key for problem in seen.problems] == ["proxy.proxy_wrong"]
+    assert look(proxy=WRONG, **HANGS).problems == ()
+    assert look(proxy=WRONG, deployment=True).problems == ()
+
+
+def test_without_a_release_there_is_nothing_to_recover() -> None:
+    illness, hold = service(activation=None, workers=(), answers=WorkersReading({}))
+    assert illness is not None
+    assert hold is not None
+    assert hold.code == "not_deployed"

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A healthy look of the watchdog, for tests to make ill: settings, workers, readings."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_rpc import WELL, DaemonReading
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_state import Pm2Process
+from ansible_collections.workbot.stability.plugins.module_utils._watch_probe import ANSWERED, Answered, WorkersReading
+from ansible_collections.workbot.stability.plugins.module_utils._watch_readings import MB, Readings, Worker
+from ansible_collections.workbot.stability.plugins.module_utils._watch_settings import Settings
+
+APP = "shop-1a2b3c"
+
+
+def settings_content(directory: Path, **changes: Any) -> dict[str, Any]:
+    """As the role writes it."""
+    return {
+        "managed_by": "Ansible managed",
+        "service": "shop",
+        "user": "shop",
+        "instances": 2,
+        "socket": str(directory / "active.sock"),
+        "health_path": "/api/health",
+        "proxy_url": "",
+        "proxy_host_name": "",
+        "proxy_unit": "nginx.service",
+        "pm2_home": str(directory / "home"),
+        "pm2_unit": "pm2-shop.service",
+        "bin_directory": "/opt/shop/bin",
+        "ecosystem_file": str(directory / "ecosystem.config.cjs"),
+        "deploy_lock": str(directory / ".deploy.lock"),
+        "log_directory": str(directory),
+        "state_directory": str(directory),
+        "run_directory": str(directory),
+        "act_socket": str(directory / "act.sock"),
+        "diagnose_command": "/bin/false",
+        "database": False,
+        "period": 5,
+        "suspect_period": 2,
+        "answer_timeout": 3,
+        "failures": 3,
+        "start_grace": 30,
+        "backoff_first": 10,
+        "backoff_longest": 300,
+        "healthy_reset": 600,
+        "budget": 5,
+        "budget_window": 900,
+        "diagnosis_interval": 0,
+        "memory_restart_mb": 1000,
+        "memory_reload_percent": 90,
+        "host_memory_percent": 97,
+        "disk_min_mb": 50,
+        "crash_loop_restarts": 5,
+        "crash_loop_window": 900,
+        **changes,
+    }
+
+
+def settings(directory: Path = Path("/nonexistent"), **changes: Any) -> Settings:
+    return Settings.of(settings_content(directory, **changes))
+
+
+def process(number: int, status: str = "online", pid: int | None = 0, restarts: int = 0) -> Pm2Process:
+    """`pid` 0: one of its own."""
+    found = 100 + number if pid == 0 else pid
+    return Pm2Process(APP, number, found, status, restarts, 0, 1000.0)
+
+
+def worker(
+    number: int, status: str = "online", *, age: float | None = 1000.0, answered: bool = True, mb: int = 100
+) -> Worker:
+    running = status == "online"
+    own = process(number, status, 0 if running else None)
+    return Worker(own, age if running else None, 5.0 if running else None, answered, mb * MB)
+
+
+HEALTHY = Readings(
+    now=5000.0,
+    activation="1a2b3c",
+    daemon=DaemonReading(WELL, "", 50),
+    workers=(worker(0), worker(1)),
+    answers=WorkersReading({100: "", 101: ""}),
+    restarts=0,
+    deployment=False,
+    proxy=Answered(ANSWERED, ""),
+    memory_percent=40.0,
+    disk_free_mb={"/srv": 5000.0},
+)
+
+
+def readings(**changes: Any) -> Readings:
+    return dataclasses.replace(HEALTHY, **changes)
