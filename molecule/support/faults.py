@@ -133,7 +133,8 @@ def healed(watch: Watch) -> None:
     host.run(f"systemctl reset-failed; systemctl start postgresql nginx {PM2_UNIT} {WATCHDOG}")
     until("the watchdog runs", lambda: host.run("workbot-watchdog resume").rc == 0, 30)
     listed = workers(host)
-    if len(listed) != WORKERS or any(worker["status"] != "online" for worker in listed):
+    running = int(host.run("pgrep --count --uid workbot --full server.ts").stdout or 0)
+    if [len(listed), running] != [WORKERS] * 2 or any(worker["status"] != "online" for worker in listed):
         host.check_output(f"systemctl restart {PM2_UNIT}")
     # what has been well long enough need not be waited for once more
     watch.until_well(time.time() - CALM - 1, 90)

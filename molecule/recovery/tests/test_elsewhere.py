@@ -16,10 +16,15 @@ from testinfra.host import Host
 
 # Idle sessions: the server notices at once when their clients are gone.
 CONNECTIONS = """
-import subprocess, time
-held = [subprocess.Popen(["psql", "--quiet", "--dbname=workbot"], stdin=subprocess.PIPE) for _ in range(120)]
+import subprocess, sys, time
+held = [subprocess.Popen(["psql", "--quiet"], stdin=subprocess.PIPE) for _ in range(int(sys.argv[1]))]
 time.sleep(600)
 """
+# Those that are kept for the administrator stay free.
+FREE = (
+    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    " - count(*) + 1 FROM pg_stat_activity WHERE backend_type = 'client backend'"
+)
 
 
 def test_a_stopped_database_is_told_and_nothing_is_restarted(host: Host, watch: Watch, began: float) -> None:
@@ -55,7 +60,8 @@ def test_a_hanging_database_is_told_and_nothing_is_restarted(host: Host, watch: 
 def test_a_database_without_a_free_connection_is_no_reason_to_restart(host: Host, watch: Watch, began: float) -> None:
     before = pids(host)
     unit = "molecule-takes-connections"
-    host.check_output("systemd-run --quiet --unit=%s --uid=postgres python3 -c %s", unit, CONNECTIONS)
+    free = host.check_output("runuser -u postgres -- psql --no-align --tuples-only --command=%s", FREE)
+    host.check_output("systemd-run --quiet --unit=%s --uid=postgres python3 -c %s %s", unit, CONNECTIONS, free)
     try:
         time.sleep(30)
         course = watch.course(began, None)
