@@ -77,6 +77,11 @@ def reload_worker(client: Pm2Client, number: int, timeout: float) -> None:
     call(client.home / _SOCKET, "reloadProcessId", {"id": number, "env": {}}, timeout)
 
 
+def stop_worker(client: Pm2Client, number: int, timeout: float) -> None:
+    """Have a worker end and stay stopped; returns when it has ended, if need be by kill_timeout. Raises RpcError."""
+    call(client.home / _SOCKET, "stopProcessId", number, timeout)
+
+
 def remove_outgoing(client: Pm2Client, number: int, timeout: float) -> None:
     """Have a worker end that a reload has replaced and PM2 has lost from its list. Raises RpcError."""
     call(client.home / _SOCKET, "deleteProcessId", f"_old_{number}", timeout)

@@ -134,6 +134,8 @@ class Watch:
         if turn.step:
             self._act(turn.step, readings)
             self._publish(seen, readings)
+        elif not paused and not readings.deployment:
+            self._remove_surplus(readings)
         self._notifier.tell(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
         ill = any(seen.illnesses.values())
         well = paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
@@ -173,6 +175,15 @@ class Watch:
             self._acting = False
         self._take(machine.end(self._state, step, outcome, keeper.now(), self._rules))
 
+    def _remove_surplus(self, readings: Readings) -> None:
+        """Once for each. No step of recovery: what serves goes on serving."""
+        pids = self._reader.surplus.untried(readings.surplus)
+        if not pids:
+            return
+        self._reader.surplus.remove(pids, [worker.number for worker in readings.workers])
+        message = f"asked PM2 to end process {', '.join(map(str, pids))}, which it had lost from its list"
+        self._tell(Event("action", "service.remove_surplus", "remove_surplus", "info", message))
+
     def _take(self, turn: machine.Turn) -> None:
         before, self._state = self._state, turn.state
         for event in turn.events:
@@ -184,7 +195,9 @@ class Watch:
 
     def _tell(self, event: Event) -> None:
         wall = time.time()
-        record = {**as_record(event, wall), "boot": self._boot, "boottime": keeper.now()}
+        # of a step it is the begin that counts against the budget
+        begun = self._state.actions[-1] if event.kind == "action" and self._state.actions else keeper.now()
+        record = {**as_record(event, wall), "boot": self._boot, "boottime": begun}
         log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
         self._log(log, record)
         with self._watched("watchdog.state_not_writable", "state_not_writable"):
@@ -195,7 +208,7 @@ class Watch:
         self._log(self._settings.monitor_log, record)
 
     def _log(self, path: Path, record: dict[str, Any]) -> None:
-        with self._watched(f"watchdog.log_not_writable.{path.stem}", "log_not_writable"):
+        with self._watched("watchdog.log_not_writable", "log_not_writable"):
             append_line(path, record)
 
     @contextlib.contextmanager

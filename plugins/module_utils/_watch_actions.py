@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ._pm2_client import Pm2Client, Pm2Error
-from ._pm2_rpc import RpcError, reload_worker
+from ._pm2_rpc import RpcError, reload_worker, stop_worker
 from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, RootError, act
 from ._watch_model import Outcome, Remedy, Step
 from ._watch_readings import Readings, Worker, is_locked, started_at
@@ -23,6 +24,8 @@ from ._watch_settings import Settings
 _ROOT_SECONDS = 150.0
 # PM2's listen_timeout and kill_timeout, and some
 _RELOAD_SECONDS = 90.0
+# So long PM2 has to note that a worker is to stop, before it is killed.
+_NOTICE_SECONDS = 0.5
 
 
 class Actions:
@@ -94,7 +97,7 @@ class Actions:
 
     def _restart_app(self, _step: Step) -> str:
         with self._alone():
-            self._kill_hung()
+            self._stop_hung()
             self._client.run("restart", self._app)
         return f"restarted all workers of {self._app}"
 
@@ -105,17 +108,31 @@ class Actions:
             raise Pm2Error(f"{file} is not there: apply the playbook")
         with self._alone():
             if any(process.name == self._app for process in self._client.processes()):
-                self._kill_hung()
+                self._stop_hung()
                 self._client.run("delete", self._app)
             self._client.run("start", file, "--only", self._app)
         return f"made {self._app} anew from {file}"
 
-    def _kill_hung(self) -> None:
-        """They would keep a stop waiting for PM2's kill_timeout each."""
+    def _stop_hung(self) -> None:
+        """They would keep a stop waiting for PM2's kill_timeout each.
+
+        Killed without a word to PM2 they would be started anew by it in the middle of what follows, and one that is
+        started twice is lost from PM2's list.
+        """
         answers = self._readings.answers.answers
-        for worker in self._readings.workers:
-            if worker.process.pid not in answers and worker.has_answered:
-                kill(worker.process.pid, worker.started)
+        hung = [worker for worker in self._readings.workers if worker.started and worker.process.pid not in answers]
+        stops = [threading.Thread(target=self._stop, args=(worker.number,), daemon=True) for worker in hung]
+        for stop in stops:
+            stop.start()
+        time.sleep(_NOTICE_SECONDS if hung else 0)
+        for worker in hung:
+            kill(worker.process.pid, worker.started)
+        for stop in stops:
+            stop.join()
+
+    def _stop(self, number: int) -> None:
+        with contextlib.suppress(RpcError):
+            stop_worker(self._client, number, _RELOAD_SECONDS)
 
     def _restart_daemon(self, _step: Step) -> str:
         return act(self._settings.act_socket, RESTART_DAEMON, _ROOT_SECONDS)

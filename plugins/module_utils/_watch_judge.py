@@ -27,8 +27,12 @@ def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessmen
     illness, hold = _Service(readings, settings, recovering).judge()
     proxy, proxy_hold = _judge_proxy(readings, service_is_well=illness is None)
     hold = hold or _outer_hold(readings, settings, illness)
-    problems = [*_crash_loop(readings, settings), *_proxy_wrong(readings, service_is_well=illness is None and not hold)]
-    return Assessment({SERVICE: illness, PROXY: proxy}, {SERVICE: hold, PROXY: proxy_hold}, tuple(problems))
+    problems = (
+        *_crash_loop(readings, settings),
+        *_surplus(readings, settings),
+        *_proxy_wrong(readings, service_is_well=illness is None and not hold),
+    )
+    return Assessment({SERVICE: illness, PROXY: proxy}, {SERVICE: hold, PROXY: proxy_hold}, problems)
 
 
 Verdict = tuple[Illness | None, Hold | None]
@@ -53,7 +57,7 @@ class _Service:
             return Illness("app_missing", message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
         if all(worker.process.status == "stopped" for worker in workers):
             message = "all workers were stopped in PM2"
-            hold = Hold("stopped_by_operator", f"{message}; start them with the service's pm2 command, or deploy")
+            hold = _stopped(f"{message}; start them with the service's pm2 command, or deploy")
             return Illness("no_answer", message, (Remedy.RESTART_APP,)), hold
         return self._workers()
 
@@ -63,9 +67,7 @@ class _Service:
         illness = Illness(code, daemon.message, (Remedy.RESTART_DAEMON,))
         active = unit.get("ActiveState", "")
         if active == "inactive" and unit.get("Result") == "success" and unit.get("LoadState") == "loaded":
-            return illness, Hold(
-                "stopped_by_operator", f"{self.settings.pm2_unit} was stopped; start it with systemctl"
-            )
+            return illness, _stopped(f"{self.settings.pm2_unit} was stopped; start it with systemctl")
         if active in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
             return illness, Hold("starting", f"systemd is starting {self.settings.pm2_unit}")
         return illness, None
@@ -209,7 +211,7 @@ def _judge_proxy(readings: Readings, service_is_well: bool) -> Verdict:
     illness = Illness(code, f"Nginx does not answer: {told.problem}", (Remedy.RESTART_PROXY,))
     active = unit.get("ActiveState", "")
     if active == "inactive" and unit.get("Result") == "success":
-        return illness, Hold("stopped_by_operator", "Nginx was stopped; start it with systemctl")
+        return illness, _stopped("Nginx was stopped; start it with systemctl")
     if active in _BEGINNING:
         return illness, Hold("starting", "systemd is starting Nginx")
     if readings.proxy_config:
@@ -227,6 +229,17 @@ def _proxy_wrong(readings: Readings, service_is_well: bool) -> list[Problem]:
     return [Problem("proxy.proxy_wrong", "proxy_wrong", "critical", message)]
 
 
+def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
+    if not readings.surplus:
+        return []
+    message = (
+        f"process {', '.join(map(str, readings.surplus))} serves, but PM2 has lost it from its list: nothing watches,"
+        f" restarts or stops it. Restart {settings.pm2_unit} when a short interruption suits."
+    )
+    values = {"processes": list(readings.surplus)}
+    return [Problem("service.worker_surplus", "worker_surplus", "warning", message, values)]
+
+
 def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
     if readings.restarts < settings.crash_loop_restarts:
         return []
@@ -237,6 +250,11 @@ def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
     )
     values = {"restarts": readings.restarts, "window": settings.crash_loop_window}
     return [Problem("service.crash_loop", "crash_loop", "warning" if serves else "critical", message, values)]
+
+
+def _stopped(message: str) -> Hold:
+    """Told once, should it have been forgotten."""
+    return Hold("stopped_by_operator", message, "warning")
 
 
 def _numbers(workers: Iterable[Worker]) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from ._watch_ask import ask_database, ask_root
 from ._watch_probe import Answered, WorkersProbe, WorkersReading, ask
 from ._watch_restarts import RestartCounter
 from ._watch_settings import Settings
+from ._watch_surplus import Surplus
 
 MB = 1024 * 1024
 _RPC_SECONDS = 2.0
@@ -64,6 +65,8 @@ class Readings:
     answers: WorkersReading
     restarts: int
     """Of all workers within the window."""
+    surplus: tuple[int, ...]
+    """Processes of the service that PM2 has lost from its list."""
     deployment: bool
     proxy: Answered | None
     memory_percent: float
@@ -88,6 +91,7 @@ class Reader:
         self.settings = settings
         self.restarts = RestartCounter(settings.crash_loop_window)
         self._client: Pm2Client = settings.client
+        self.surplus = Surplus(self._client)
         self._answered: set[tuple[int, float]] = set()
         self._rss: dict[int, int] = {}
         self._rss_at = -_MEMORY_SECONDS
@@ -118,6 +122,7 @@ class Reader:
             workers=workers,
             answers=answers,
             restarts=self.restarts.note(youngest(processes), now),
+            surplus=self.surplus.look(daemon, now),
             deployment=self.deployment(),
             proxy=proxy.result(),
             memory_percent=float(load_library("psutil", "python3-psutil").virtual_memory().percent),

@@ -95,6 +95,7 @@ def _readings(readings: Readings) -> dict[str, Any]:
         ],
         "proxy": {"kind": proxy.kind, "problem": proxy.problem} if proxy else None,
         "restarts": readings.restarts,
+        "surplus": list(readings.surplus),
         "memory_percent": readings.memory_percent,
         "disk_free_mb": {path: round(free) for path, free in readings.disk_free_mb.items()},
         "deployment": readings.deployment,

@@ -87,6 +87,7 @@ HEALTHY = Readings(
     workers=(worker(0), worker(1)),
     answers=WorkersReading({100: "", 101: ""}),
     restarts=0,
+    surplus=(),
     deployment=False,
     proxy=Answered(ANSWERED, ""),
     memory_percent=40.0,

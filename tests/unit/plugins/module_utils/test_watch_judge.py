@@ -131,6 +131,11 @@ def test_a_crash_loop_beside_workers_that_serve_is_a_warning() -> None:
     assert (problem.severity, problem.values["restarts"]) == ("warning", 7)
 
 
+def test_a_worker_that_pm2_has_lost_is_told() -> None:
+    (problem,) = look(surplus=(77,)).problems
+    assert (problem.key, problem.values) == ("service.worker_surplus", {"processes": [77]})
+
+
 def test_workers_that_pm2_gave_up_are_started_again() -> None:
     all_gone = ill(workers=(worker(0, "errored"), worker(1, "errored")), answers=WorkersReading({}))
     assert (all_gone.code, all_gone.workers, all_gone.severity) == ("worker_missing", (0, 1), "critical")
@@ -151,7 +156,7 @@ def test_an_app_that_pm2_does_not_know_is_made_anew() -> None:
 def test_an_operators_stop_is_left_alone() -> None:
     _illness, hold = service(workers=(worker(0, "stopped"), worker(1, "stopped")), answers=WorkersReading({}))
     assert hold is not None
-    assert (hold.code, hold.severity) == ("stopped_by_operator", "info")
+    assert (hold.code, hold.severity) == ("stopped_by_operator", "warning")
     # one that was stopped among others that serve is not missed
     assert service(workers=(worker(0), worker(1, "stopped")), answers=WorkersReading({100: ""})) == (None, None)
 

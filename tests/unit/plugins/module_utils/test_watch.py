@@ -1,0 +1,196 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rounds of the watchdog on files of its own: what it writes, keeps, tells, and does when it can't write.
+
+Here no PM2 runs: that is an illness as good as any. Remedies at work are tested on the host.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _watch, _watch_cli
+from ansible_collections.workbot.stability.plugins.module_utils._watch import (
+    AlreadyRunningError,
+    Notifier,
+    Watch,
+    only_one,
+)
+from watch_samples import settings, settings_content
+
+
+class Listener(Notifier):
+    """Keeps what systemd would be told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def tell(self, text: str) -> None:
+        self.told.append(text)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    for name in ("events", "home"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def watch(directory: Path, **changes: Any) -> Watch:
+    return Watch(settings(directory, failures=2, **changes), Listener())
+
+
+def status(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / "status.json").read_text())
+    return found
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_round_writes_what_it_sees(directory: Path) -> None:
+    one = watch(directory)
+    assert one.round() == (False, False)
+    found = status(directory)
+    assert (found["service"], found["state"]) == ("shop", "suspect")
+    assert found["targets"]["service"]["illness"]["code"] == "daemon_dead"
+    assert found["targets"]["proxy"] == {**found["targets"]["proxy"], "phase": "healthy", "illness": None}
+    assert abs(found["time"] - time.time()) < 5
+    assert (directory / "status.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
+    """There is no root helper to restart the unit."""
+    one = watch(directory)
+    one.round()
+    assert one.round() == (False, True)
+    (action,) = lines(directory / "recovery.log")
+    assert (action["code"], action["values"]["done"]) == ("restart_daemon", False)
+    assert "act.sock did not answer" in action["message"]
+    assert status(directory)["budget"]["used"] == 1
+    assert [entry["key"] for entry in lines(directory / "monitor.log") if entry["kind"] == "problem"] == ["service"]
+    events = [json.loads(path.read_text())["kind"] for path in sorted((directory / "events").iterdir())]
+    assert events == ["problem", "action"]
+
+
+def test_a_new_watchdog_goes_on_where_the_old_one_was(directory: Path) -> None:
+    one = watch(directory)
+    one.round()
+    one.round()
+    before = status(directory)["budget"]
+    two = watch(directory)
+    two.round()
+    assert status(directory)["budget"] == before
+    assert len(lines(directory / "recovery.log")) == 1
+
+
+def test_a_lost_state_file_does_not_give_the_budget_back(directory: Path) -> None:
+    one = watch(directory)
+    one.round()
+    one.round()
+    (directory / "state.json").write_text("{broken")
+    watch(directory).round()
+    found = status(directory)
+    assert found["budget"]["used"] == 1
+    assert "state_corrupt" in [problem["code"] for problem in found["problems"]]
+    assert (directory / "state.json.corrupt").read_text() == "{broken"
+
+
+def test_a_pause_keeps_it_from_acting_until_it_is_told_to_go_on(directory: Path) -> None:
+    one = watch(directory)
+    config = directory / "watchdog.json"
+    config.write_text(json.dumps(settings_content(directory, user="nobody")))
+    assert command(config, "pause", "--for", "5m") == 0
+    for _number in range(4):
+        assert one.round() == (True, False)
+    assert status(directory)["state"] == "paused"
+    assert command(config, "resume") == 0
+    one.round()
+    assert one.round() == (False, True)
+
+
+def command(config: Path, *arguments: str) -> int:
+    """As the present user: becoming the service's is for the host's tests."""
+    return _watch_cli.main(str(config), arguments)
+
+
+@pytest.fixture(autouse=True)
+def stay_the_same_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_watch_cli, "become", lambda _user: None)
+
+
+def test_what_cannot_be_written_is_a_problem_and_no_end(directory: Path) -> None:
+    one = watch(directory, log_directory=str(directory / "gone"))
+    one.round()
+    one.round()
+    one.round()
+    codes = {problem["code"] for problem in status(directory)["problems"]}
+    assert "log_not_writable" in codes
+    (directory / "gone").mkdir()
+    one._summary_at = 0.0
+    one.round()
+    one.round()
+    assert "log_not_writable" not in {problem["code"] for problem in status(directory)["problems"]}
+
+
+def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = directory / "watchdog.json"
+    config.write_text(json.dumps(settings_content(directory)))
+    assert command(config, "status") == 3
+    assert "does not run" in capsys.readouterr().err
+    one = watch(directory)
+    one.round()
+    one.round()
+    assert command(config, "status") == 1
+    shown = capsys.readouterr().out
+    assert "RECOVERING" in shown
+    assert "no PM2 daemon runs" in shown
+    assert command(config, "history") == 0
+    history = capsys.readouterr().out.splitlines()
+    assert len(history) == 2
+    assert "problem" in history[0]
+    assert "restart_daemon" in history[1]
+    os.utime(directory / "status.json", (1, 1))
+    assert command(config, "status") == 3
+    assert "hangs or was stopped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("duration", ["", "0m", "5", "5 m", "-5m", "1w", "99999999m"])
+def test_a_pause_of_no_time_is_refused(directory: Path, duration: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        command(directory / "watchdog.json", "pause", "--for", duration)
+    assert end.value.code == 2
+    assert "such as 90s, 30m, 2h or 1d" in capsys.readouterr().err or duration.startswith("-")
+
+
+def test_the_second_watchdog_of_a_service_is_refused(tmp_path: Path) -> None:
+    with only_one(tmp_path / "lock"), pytest.raises(AlreadyRunningError), only_one(tmp_path / "lock"):
+        pytest.fail("two at once")
+    with only_one(tmp_path / "lock"):
+        descriptor = os.open(tmp_path / "lock", os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+
+
+def test_a_long_step_keeps_systemd_from_killing_the_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_watch, "_KEEP_ALIVE_SECONDS", 0.02)
+    listener = Listener()
+    with listener.kept_alive(10):
+        time.sleep(0.2)
+    told = len(listener.told)
+    assert told >= 3
+    time.sleep(0.1)
+    assert len(listener.told) <= told + 1
+    with listener.kept_alive(0.05):
+        time.sleep(0.3)
+    assert len(listener.told) < told + 8
