@@ -17,7 +17,7 @@ from testinfra.host import Host
 
 SOON = 20
 # As the capacity plan makes it of the heap limit in vars/faulty.yml.
-RESTART_LIMIT_MB = 320
+RESTART_LIMIT_MB = 384
 STEP_MB = 15
 LOAD = ("--path=/faults/health/ok", "--methods=POST", "--connections=16", "--pause=0.02")
 
@@ -68,6 +68,8 @@ def test_crashes_just_over_min_uptime_are_told(host: Host, watch: Watch, began: 
 def test_what_is_errored_already_when_the_watchdog_starts(host: Host, watch: Watch) -> None:
     host.check_output(f"systemctl stop {WATCHDOG}")
     armed(host, exitAfterMs=1)
+    # PM2 gives up only an app that it made not long ago, or whose counts were reset
+    host.check_output("workbot-pm2 reset all")
     signal(host, "KILL", *pids(host))
     until("PM2 gives up", lambda: {worker["status"] for worker in workers(host)} == {"errored"}, 90)
     disarmed(host)
@@ -86,23 +88,19 @@ def rss(host: Host) -> dict[int, int]:
     return {pid: int(host.check_output(f"awk '/VmRSS/ {{print $2}}' /proc/{pid}/status")) // 1024 for pid in pids(host)}
 
 
-@pytest.mark.parametrize("kind", ["buffers", "leak"])
 def test_a_leaking_worker_is_reloaded_before_its_limit_and_no_request_fails(
-    host: Host, watch: Watch, address: str, began: float, kind: str
+    host: Host, watch: Watch, address: str, began: float
 ) -> None:
+    """Buffers, which no measure of the heap shows."""
     before = pids(host)
     with load(address, *LOAD) as tally:
         while max(rss(host).values()) < 0.92 * RESTART_LIMIT_MB and not watch.actions(began):
-            fault(host, f"{kind}?mb={STEP_MB}")
-        grown = {pid for pid, size in rss(host).items() if size > 0.85 * RESTART_LIMIT_MB}
+            fault(host, f"buffers?mb={STEP_MB}")
         watch.until_acted(began, limit=60)
-        until("the grown ones are gone", lambda: not grown & pids(host), 120)
         healthy = watch.until_well(began, 120)
     course = watch.course(began, healthy)
-    keep(
-        {"buffers": "buffers leaked, the heap flat", "leak": "heap leaked to the limit"}[kind] + ", under load", course
-    )
+    keep("buffers leaked to the limit, the heap flat, under load", course)
     assert tally["failed"] == 0, tally["failures"]
     assert tally["requests"]["POST"] > 1000
     assert set(course.actions) == {"reload_worker"}
-    assert grown <= before
+    assert before - pids(host)
