@@ -11,16 +11,12 @@ from collections.abc import Iterator
 import pytest
 from faults import healed
 from recovery import CALM, Samples, Watch, probing
-from recovery_table import RESULTS, tables
+from recovery_table import tables
 from testinfra.host import Host
 
 
-def pytest_sessionstart() -> None:
-    RESULTS.unlink(missing_ok=True)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What CI shows of each fault."""
+    """What CI shows of each fault: its last course on this checkout."""
     terminalreporter.section("faults and how they ended")
     terminalreporter.write_line("\n".join(tables()))
 

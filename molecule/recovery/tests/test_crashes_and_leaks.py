@@ -10,12 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 from deployments import load
-from faults import PM2_UNIT, WATCHDOG, armed, disarmed, fault, pids, signal, workers
-from recovery import MOST_ACTIONS, Watch, until
+from faults import PM2_UNIT, WATCHDOG, armed, disarmed, fault, pids, signal
+from recovery import MOST_ACTIONS, Watch
 from recovery_table import keep
 from testinfra.host import Host
 
-SOON = 20
 # As the capacity plan makes it of the heap limit in vars/faulty.yml.
 RESTART_LIMIT_MB = 384
 STEP_MB = 15
@@ -62,25 +61,6 @@ def test_crashes_just_over_min_uptime_are_told(host: Host, watch: Watch, began: 
     course = watch.course(began, None)
     keep("crash just over min_uptime (11 s), again and again", course)
     assert len(course.actions) <= MOST_ACTIONS
-
-
-@pytest.mark.usefixtures("apart")
-def test_what_is_errored_already_when_the_watchdog_starts(host: Host, watch: Watch) -> None:
-    host.check_output(f"systemctl stop {WATCHDOG}")
-    armed(host, exitAfterMs=1)
-    # PM2 gives up only an app that it made not long ago, or whose counts were reset
-    host.check_output("workbot-pm2 reset all")
-    signal(host, "KILL", *pids(host))
-    until("PM2 gives up", lambda: {worker["status"] for worker in workers(host)} == {"errored"}, 90)
-    disarmed(host)
-    began = time.time()
-    host.check_output(f"systemctl start {WATCHDOG}")
-    watch.until_acted(began)
-    healthy = watch.until_well(began)
-    course = watch.course(began, healthy)
-    keep("errored already when the watchdog starts", course)
-    assert healthy < SOON
-    assert len(course.actions) == 1
 
 
 def rss(host: Host) -> dict[int, int]:

@@ -63,7 +63,7 @@ def test_a_database_without_a_free_connection_is_no_reason_to_restart(host: Host
     free = host.check_output("runuser -u postgres -- psql --no-align --tuples-only --command=%s", FREE)
     host.check_output("systemd-run --quiet --unit=%s --uid=postgres python3 -c %s %s", unit, CONNECTIONS, free)
     try:
-        time.sleep(30)
+        time.sleep(20)
         course = watch.course(began, None)
     finally:
         host.check_output(f"systemctl stop {unit}")

@@ -49,7 +49,7 @@ def test_killed_in_the_middle_of_a_recovery_it_ends_it_safely(host: Host, watch:
 
 def test_a_service_that_an_operator_stopped_stays_stopped(host: Host, watch: Watch, began: float) -> None:
     host.check_output("workbot-pm2 stop all")
-    time.sleep(30)
+    time.sleep(15)
     course = watch.course(began, None)
     keep("stopped by an operator (pm2 stop)", course)
     assert course.actions == ()
