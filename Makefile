@@ -92,6 +92,10 @@ molecule: $(READY) ## Every scenario on one real Debian host; one of them: make 
 	@trap 'molecule destroy -s site' EXIT; \
 	for scenario in $(SCENARIOS); do echo "== molecule test -s $$scenario"; molecule test -s "$$scenario" --destroy=never; done
 
+.PHONY: soak
+soak: export PYTEST_ADDOPTS := -m 'soak or not soak'
+soak: molecule ## As make molecule, with the repetitions and the hour under load that CI leaves out
+
 .PHONY: benchmark-nginx
 benchmark-nginx: $(READY) ## Throughput of the role's site next to the plan's configuration, on the scenarios' host
 	@python benchmarks/nginx_throughput.py
@@ -101,6 +105,12 @@ benchmark-indexes: $(READY) ## How long writes stall while an index is made: our
 	@molecule create -s site
 	@molecule converge -s site
 	@python benchmarks/indexes.py
+
+.PHONY: benchmark-recovery
+benchmark-recovery: $(READY) ## From each fault to well again, and what the watchdog costs
+	@molecule converge -s recovery
+	@python -m pytest molecule/recovery/tests
+	@python benchmarks/recovery.py
 
 .PHONY: docs
 docs: $(READY) ## Write the roles' README tables from their argument specifications

@@ -2,9 +2,8 @@ import { fastify } from 'fastify';
 import type { FastifyError, FastifyInstance } from 'fastify';
 import type { Config } from './config.ts';
 import { Database } from './database.ts';
-import { faultRoutes } from './faults.ts';
+import { Faults } from './faults.ts';
 import { readHealth } from './health.ts';
-import type { HealthOverride } from './health.ts';
 import { createErrorLog } from './logging.ts';
 import type { Logger } from './logging.ts';
 import { SlidingWindow } from './rateLimit.ts';
@@ -21,7 +20,6 @@ export function createApp(config: Config, log: Logger): FastifyInstance {
     : undefined;
   const websockets = new WebSockets(config, log);
   const limit = createRateLimit(config, log);
-  const override: HealthOverride = { fail: false };
   const app = fastify({
     logger: false,
     // Requests that still arrive on open connections during a stop are served, not refused.
@@ -40,6 +38,12 @@ export function createApp(config: Config, log: Logger): FastifyInstance {
     log.debug({ method, route: routeOptions.url, status: reply.statusCode, ms }, 'request');
   });
 
+  if (config.faults) {
+    const faults = new Faults(config.faultsFile);
+    faults.breakHealth(app);
+    app.register(async (routes) => faults.routes(routes, database), { prefix: '/faults' });
+  }
+
   app.get('/', async () => ({
     service: 'workbot',
     version: config.version,
@@ -48,11 +52,10 @@ export function createApp(config: Config, log: Logger): FastifyInstance {
     websocket: '/ws',
   }));
   app.get('/api/health', async (_request, reply) => {
-    const health = await readHealth(config, database, websockets.health(), override);
+    const health = await readHealth(config, database, websockets.health());
     return reply.code(health.status === 'error' ? 503 : 200).header('cache-control', 'no-store').send(health);
   });
   app.register(async (api) => apiRoutes(api, config, database, limit), { prefix: '/api' });
-  if (config.faults) app.register(async (faults) => faultRoutes(faults, database, override), { prefix: '/faults' });
 
   websockets.attach(app.server);
   app.addHook('preClose', () => websockets.close());

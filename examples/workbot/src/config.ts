@@ -19,7 +19,11 @@ export interface Config {
   /** RSS at which the process manager restarts a worker; 0 when unknown. */
   memoryRestartMb: number;
   stopTimeoutMs: number;
+  /** How long kept-alive connections may go on before the stop closes them. */
+  stopDrainMs: number;
   faults: boolean;
+  /** Empty without. */
+  faultsFile: string;
 }
 
 /** Everything that is wrong with the environment, one line per variable. Never holds a secret's value. */
@@ -67,7 +71,9 @@ export function readConfig(env: Environment): Config {
     },
     memoryRestartMb: integer('MEMORY_RESTART_MB', 0, 0),
     stopTimeoutMs: integer('STOP_TIMEOUT_MS', 5_000, 1),
+    stopDrainMs: integer('STOP_DRAIN_MS', 3_500, 0),
     faults: env.WORKBOT_FAULTS === '1',
+    faultsFile: env.WORKBOT_FAULTS_FILE ?? '',
   };
 
   problems.push(...contradictions(config, env));

@@ -45,11 +45,6 @@ export interface RawMemory {
   heapLimit: number;
 }
 
-/** What only the faults of tests change. */
-export interface HealthOverride {
-  fail: boolean;
-}
-
 export function readRawMemory(): RawMemory {
   const { heapUsed, heapTotal, rss } = process.memoryUsage();
   return { heapUsed, heapTotal, rss, heapLimit: getHeapStatistics().heap_size_limit };
@@ -74,11 +69,9 @@ export function describeMemory(raw: RawMemory, memoryRestartMb: number): MemoryH
 export function judge(
   memory: MemoryHealth,
   database: DatabaseHealth,
-  override: HealthOverride,
 ): { status: Health['status']; messages: string[] } {
   const errors: string[] = [];
   const warnings: string[] = [];
-  if (override.fail) errors.push('health is made to fail by a fault');
   if (database.status === 'error') errors.push(`the database did not answer within ${DATABASE_TIMEOUT_MS} ms`);
   if (database.status === 'exhausted') {
     warnings.push(`all ${database.pool.max} connections of the pool are in use, ${database.pool.waiting} requests wait`);
@@ -97,11 +90,10 @@ export async function readHealth(
   config: Config,
   database: Database | undefined,
   websocket: WebSocketHealth,
-  override: HealthOverride,
 ): Promise<Health> {
   const memory = describeMemory(readRawMemory(), config.memoryRestartMb);
   const databaseHealth = database ? await database.health(DATABASE_TIMEOUT_MS) : withoutDatabase();
-  const { status, messages } = judge(memory, databaseHealth, override);
+  const { status, messages } = judge(memory, databaseHealth);
   const instance = process.env.NODE_APP_INSTANCE;
   return {
     status,

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { createApp } from './app.ts';
 import { ConfigError, readConfig } from './config.ts';
 import type { Config } from './config.ts';
+import { drain } from './drain.ts';
 import { createLogger } from './logging.ts';
 import type { Logger } from './logging.ts';
 import { removeStaleSocket } from './socketFile.ts';
@@ -29,6 +30,7 @@ function stopOnSignals(app: FastifyInstance, config: Config, log: Logger): void 
       log.error({ limitMs: config.stopTimeoutMs }, 'stopped by the time limit');
       process.exit(1);
     }, config.stopTimeoutMs).unref();
+    await drain(app.server, config.stopDrainMs);
     await app.close();
     log.info('stopped');
     leave();

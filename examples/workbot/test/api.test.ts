@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Health } from '../src/health.ts';
 import { startApp } from './support.ts';
 
 const json = { 'content-type': 'application/json' };
@@ -35,41 +34,4 @@ test('bad input gets a 4xx with a reason', async (t) => {
 test('without a database its routes answer 503', async (t) => {
   const { url } = await startApp(t);
   assert.equal((await fetch(`${url}/api/conversations`)).status, 503);
-});
-
-test('faults are not there unless asked for', async (t) => {
-  const { url } = await startApp(t);
-  assert.equal((await fetch(`${url}/faults/health/fail`, { method: 'POST' })).status, 404);
-});
-
-test('faults, when asked for, do what they say', async (t) => {
-  const { url } = await startApp(t, { WORKBOT_FAULTS: '1' });
-  const post = (path: string) => fetch(`${url}/faults/${path}`, { method: 'POST' });
-  const heapUsed = async () => {
-    const health = (await (await fetch(`${url}/api/health`)).json()) as Health;
-    return health.memory.heapUsed;
-  };
-
-  await post('health/fail');
-  assert.equal((await fetch(`${url}/api/health`)).status, 503);
-  await post('health/ok');
-  assert.equal((await fetch(`${url}/api/health`)).status, 200);
-  assert.equal((await post('health/other')).status, 400);
-
-  const before = await heapUsed();
-  await post('leak?mb=100');
-  assert.ok((await heapUsed()) - before > 50);
-
-  // The service runs in this process: no timer of the test fires while it is blocked.
-  let last = Date.now();
-  let longest = 0;
-  const tick = () => {
-    longest = Math.max(longest, Date.now() - last);
-    last = Date.now();
-  };
-  const ticks = setInterval(tick, 10);
-  assert.equal((await post('block?ms=300')).status, 200);
-  clearInterval(ticks);
-  tick();
-  assert.ok(longest >= 290, `the longest pause was ${longest} ms`);
 });

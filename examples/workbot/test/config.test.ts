@@ -14,6 +14,7 @@ test('limits have the defaults that the README names, and faults are off', () =>
   const config = readConfig({});
   assert.deepEqual(config.websocket, { max: 100, heartbeatMs: 30_000, busyAbove: 50 });
   assert.deepEqual(config.rateLimit, { requests: 10, windowMs: 10_000, redisUrl: '' });
+  assert.equal(config.stopDrainMs, 3_500);
   assert.equal(config.faults, false);
 });
 

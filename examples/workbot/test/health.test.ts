@@ -10,7 +10,6 @@ import { startApp } from './support.ts';
 
 const MB = 1024 * 1024;
 const noDatabase = { status: 'disabled', latencyMs: null, pool: { total: 0, idle: 0, waiting: 0, max: 0 } } as const;
-const healthy = { fail: false };
 
 test('health has the documented shape', async (t) => {
   const { url } = await startApp(t, { MEMORY_RESTART_MB: '100000' });
@@ -37,13 +36,13 @@ test('health has the documented shape', async (t) => {
 test('memory is judged by the heap limit and the restart limit, not by heapTotal', () => {
   const raw = { heapUsed: 95 * MB, heapTotal: 100 * MB, rss: 200 * MB, heapLimit: 1_000 * MB };
   assert.equal(describeMemory(raw, 0).usagePercent, 95);
-  assert.equal(judge(describeMemory(raw, 0), noDatabase, healthy).status, 'ok');
-  assert.equal(judge(describeMemory({ ...raw, heapUsed: 900 * MB }, 0), noDatabase, healthy).status, 'ok');
+  assert.equal(judge(describeMemory(raw, 0), noDatabase).status, 'ok');
+  assert.equal(judge(describeMemory({ ...raw, heapUsed: 900 * MB }, 0), noDatabase).status, 'ok');
 
-  const heap = judge(describeMemory({ ...raw, heapUsed: 901 * MB }, 0), noDatabase, healthy);
+  const heap = judge(describeMemory({ ...raw, heapUsed: 901 * MB }, 0), noDatabase);
   assert.equal(heap.status, 'warning');
   assert.match(heap.messages.join(), /heap is at 90.1 % of its limit, 1000 MB/);
-  const rss = judge(describeMemory(raw, 220), noDatabase, healthy);
+  const rss = judge(describeMemory(raw, 220), noDatabase);
   assert.equal(rss.status, 'warning');
   assert.match(rss.messages.join(), /RSS is at 90.9 % of the restart limit, 220 MB/);
 });

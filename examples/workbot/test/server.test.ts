@@ -1,56 +1,15 @@
 import assert from 'node:assert/strict';
-import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, writeFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
 import { test } from 'node:test';
-import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SECRET } from './support.ts';
-
-const loader = import.meta.resolve('tsx');
-const script = new URL('../src/server.ts', import.meta.url);
-
-/** A process of its own, started as in production and listening on a socket in a directory of its own. */
-function start(t: TestContext, env: Record<string, string>, socket = socketPath(t)) {
-  const child = fork(script, {
-    execArgv: ['--import', loader],
-    env: { PATH: process.env.PATH, PORT: socket, LOG_LEVEL: 'info', JWT_SECRET: SECRET, ...env },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
-  t.after(() => child.kill('SIGKILL'));
-  let output = '';
-  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (data) => (output += data));
-  return { child, socket, output: () => output };
-}
-
-function socketPath(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'workbot-'));
-  t.after(() => rmSync(directory, { recursive: true }));
-  return join(directory, 'a.sock');
-}
-
-async function ready(child: ChildProcess): Promise<void> {
-  const [message] = await once(child, 'message');
-  assert.equal(message, 'ready');
-}
-
-function get(socketPath: string, path: string): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    request({ socketPath, path }, async (response) => {
-      const body = (await response.setEncoding('utf8').toArray()).join('');
-      resolve({ status: response.statusCode!, body });
-    }).on('error', reject).end();
-  });
-}
+import { ask, ready, socketPath, start } from './processes.ts';
 
 /** Resolves once the process answers nothing any more: its event loop is busy. */
 async function busy(socketPath: string): Promise<void> {
   const unanswered = async () => {
-    const answer = get(socketPath, '/').then(() => false);
+    const answer = ask(socketPath, '/').then(() => false);
     answer.catch(() => undefined);
     return Promise.race([answer, sleep(200, true)]);
   };
@@ -60,22 +19,46 @@ async function busy(socketPath: string): Promise<void> {
 test('it tells ready, serves on its socket and at SIGINT finishes what it began', async (t) => {
   const { child, socket, output } = start(t, { NODE_ENV: 'production', WORKBOT_FAULTS: '1' });
   await ready(child);
-  assert.equal(JSON.parse((await get(socket, '/api/health')).body).environment, 'production');
+  assert.equal(JSON.parse((await ask(socket, '/api/health')).body).environment, 'production');
   // The event loop is busy when the signal comes: the answer must still arrive.
-  const answer = new Promise<number>((resolve, reject) => {
-    request({ socketPath: socket, path: '/faults/block?ms=3000', method: 'POST' }, (response) => {
-      resolve(response.statusCode!);
-    }).on('error', reject).end();
-  });
+  const answer = ask(socket, '/faults/block?ms=3000', { method: 'POST' });
   await busy(socket);
   child.kill('SIGINT');
   const exit = once(child, 'exit');
-  assert.equal(await answer, 200);
+  assert.equal((await answer).status, 200);
   assert.deepEqual(await exit, [0, null]);
   assert.equal(existsSync(socket), false);
   // Quiet: its life in JSON lines, and none for each request.
   const messages = output().trim().split('\n').map((line) => JSON.parse(line).msg);
   assert.deepEqual(messages, ['listening', 'stopping', 'stopped']);
+});
+
+test('a kept-alive connection is used to its end during the stop, and no new one is taken', async (t) => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const { child, socket } = start(t, { WORKBOT_FAULTS: '1' });
+  const post = () => ask(socket, '/faults/health/ok', { method: 'POST', agent });
+  await ready(child);
+  assert.equal((await post()).headers.connection, 'keep-alive');
+  child.kill('SIGINT');
+  const exit = once(child, 'exit');
+  await sleep(500);
+  await assert.rejects(ask(socket, '/', { agent: new Agent() }), { code: 'ENOENT' });
+  const last = await post();
+  assert.deepEqual([last.status, last.headers.connection], [200, 'close']);
+  assert.deepEqual(await exit, [0, null]);
+});
+
+test('a connection that nobody uses any more does not hold up the stop for longer than the drain time', async (t) => {
+  const agent = new Agent({ keepAlive: true });
+  t.after(() => agent.destroy());
+  const { child, socket } = start(t, { STOP_DRAIN_MS: '300' });
+  await ready(child);
+  await ask(socket, '/', { agent });
+  const began = Date.now();
+  child.kill('SIGINT');
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
+  assert.ok(Date.now() - began >= 300);
 });
 
 test('a request that takes too long does not hold up the stop for ever', async (t) => {
@@ -105,7 +88,7 @@ test('the socket of a killed process is replaced, a living one is not, nor is a 
   const rival = start(t, {}, socket);
   assert.equal((await once(rival.child, 'exit'))[0], 1);
   assert.match(rival.output(), /EADDRINUSE/);
-  assert.equal((await get(socket, '/')).status, 200);
+  assert.equal((await ask(socket, '/')).status, 200);
 
   const file = `${socket}.txt`;
   writeFileSync(file, 'mine');

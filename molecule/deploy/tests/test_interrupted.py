@@ -12,9 +12,10 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deployments import ACTIVATE, Service, assert_unnoticed, load, release, wait
@@ -24,6 +25,9 @@ from hosts import HOST, cut_power
 # drained; it is gone.
 STEPS = ("before_start", "before_switch", "after_switch", "before_stop", "after_stop")
 SWITCHED = STEPS[STEPS.index("after_switch") :]
+# Of the steps before the switch and of those after it; the others are repetitions.
+KILLED_AT = ("before_switch", "after_switch", "after_stop")
+CUT_AT = ("before_switch", "before_stop")
 REACHED = "/srv/shop/shared/step"
 # What runs on the host has a terminal, which goes away with the connection.
 WITH_TERMINAL = {"ANSIBLE_PIPELINING": "false"}
@@ -38,6 +42,10 @@ def releases(tmp_path_factory: pytest.TempPathFactory, shop: Service) -> list[st
     """
     directory = tmp_path_factory.mktemp("releases")
     return [shop.bring(release(directory, name), release_version=name)[0] for name in ("next", "kept")][::-1]
+
+
+def steps(always: Sequence[str]) -> list[Any]:
+    return [pytest.param(step, marks=() if step in always else pytest.mark.soak) for step in STEPS]
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ def interrupt(shop: Service, tmp_path_factory: pytest.TempPathFactory) -> Interr
     return begin
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", steps(KILLED_AT))
 def test_a_killed_controller_ends_nothing(
     shop: Service, releases: list[str], address: str, interrupt: Interrupt, step: str
 ) -> None:
@@ -110,7 +118,7 @@ def version(address: str) -> str:
         return ""
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", steps(CUT_AT))
 def test_after_a_power_cut_the_active_release_serves(
     shop: Service, releases: list[str], address: str, interrupt: Interrupt, step: str
 ) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from deployments import FROM_ENVIRONMENT, FROM_RELEASE, Service, assert_unnoticed, load, release
 
-DEPLOYMENTS = 10
 CONNECTIONS, WEBSOCKETS = 32, 50
 DRAIN_TIME = 8  # pm2_drain_time of vars/shop.yml
 LOAD = ("--host=shop.test", f"--connections={CONNECTIONS}", f"--websockets={WEBSOCKETS}")
@@ -42,12 +41,13 @@ def health(address: str) -> dict[str, Any]:
     return found
 
 
-def test_ten_deployments_back_and_forth(shop: Service, releases: list[str], address: str) -> None:
+@pytest.mark.parametrize("deployments", [4, pytest.param(10, marks=pytest.mark.soak)])
+def test_deployments_back_and_forth(shop: Service, releases: list[str], address: str, deployments: int) -> None:
     """The first one is a whole run of the playbook; the others find the release on the host."""
     ids = shop.bring(*releases)
     switches = []
     with load(address, *LOAD) as tally:
-        for number in range(DEPLOYMENTS):
+        for number in range(deployments):
             began = time.time()
             if number == 0:
                 shop.deploy(release_directory=releases[0])

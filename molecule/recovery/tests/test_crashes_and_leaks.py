@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service crashes again and again, or grows: no restart that is not due, and none that clients notice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from deployments import load
+from faults import PM2_UNIT, WATCHDOG, armed, disarmed, fault, pids, signal
+from recovery import MOST_ACTIONS, Watch
+from recovery_table import keep
+from testinfra.host import Host
+
+# As the capacity plan makes it of the heap limit in vars/faulty.yml.
+RESTART_LIMIT_MB = 384
+STEP_MB = 15
+LOAD = ("--path=/faults/health/ok", "--methods=POST", "--connections=16", "--pause=0.02")
+
+
+@pytest.fixture
+def apart(host: Host) -> Iterator[None]:
+    """Earlier tests' restarts are not counted, and PM2's back-off, which lasts, is not the next one's."""
+    host.check_output(f"systemctl restart {WATCHDOG}")
+    yield
+    disarmed(host)
+    host.check_output(f"systemctl restart {PM2_UNIT} {WATCHDOG}")
+
+
+def restarts(host: Host) -> int:
+    """Starts of workers that PM2 has logged."""
+    return int(host.check_output("grep -c 'starting in -cluster mode-' /srv/workbot/home/.pm2/pm2.log"))
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_storm_is_told_and_bounded(host: Host, watch: Watch, began: float) -> None:
+    """Broken after long health: every new process dies at once. PM2 alone restarted 113 times in ten seconds."""
+    before = restarts(host)
+    armed(host, exitAfterMs=200)
+    signal(host, "KILL", *pids(host))
+    watch.until_told(began, "crash_loop", limit=90)
+    time.sleep(20)
+    seconds = time.time() - began
+    assert restarts(host) - before < seconds
+    disarmed(host)
+    healthy = watch.until_well(began, 120)
+    course = watch.course(began, healthy)
+    keep(f"storm: every process dies at once, repaired after {seconds:.0f} s", course)
+    assert len(course.actions) <= MOST_ACTIONS
+
+
+@pytest.mark.usefixtures("apart")
+def test_crashes_just_over_min_uptime_are_told(host: Host, watch: Watch, began: float) -> None:
+    """To PM2 each of them is a good start. Clients are served by the other worker meanwhile."""
+    armed(host, exitAfterMs=11_000)
+    signal(host, "KILL", *pids(host))
+    watch.until_told(began, "crash_loop", limit=120)
+    course = watch.course(began, None)
+    keep("crash just over min_uptime (11 s), again and again", course)
+    assert len(course.actions) <= MOST_ACTIONS
+
+
+def rss(host: Host) -> dict[int, int]:
+    """Resident memory of each worker in MB."""
+    return {pid: int(host.check_output(f"awk '/VmRSS/ {{print $2}}' /proc/{pid}/status")) // 1024 for pid in pids(host)}
+
+
+def test_a_leaking_worker_is_reloaded_before_its_limit_and_no_request_fails(
+    host: Host, watch: Watch, address: str, began: float
+) -> None:
+    """Buffers, which no measure of the heap shows."""
+    before = pids(host)
+    with load(address, *LOAD) as tally:
+        while max(rss(host).values()) < 0.92 * RESTART_LIMIT_MB and not watch.actions(began):
+            fault(host, f"buffers?mb={STEP_MB}")
+        watch.until_acted(began, limit=60)
+        healthy = watch.until_well(began, 120)
+    course = watch.course(began, healthy)
+    keep("buffers leaked to the limit, the heap flat, under load", course)
+    assert tally["failed"] == 0, tally["failures"]
+    assert tally["requests"]["POST"] > 1000
+    assert set(course.actions) == {"reload_worker"}
+    assert before - pids(host)

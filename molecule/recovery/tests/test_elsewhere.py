@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies elsewhere is told and not restarted at: the database, the disk, the watchdog's own files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from faults import LOG_DIRECTORY, STATE_DIRECTORY, WATCHDOG, full, pids, signal, unit_pids
+from recovery import Watch, until
+from recovery_table import keep
+from testinfra.host import Host
+
+# Idle sessions: the server notices at once when their clients are gone.
+CONNECTIONS = """
+import subprocess, sys, time
+held = [subprocess.Popen(["psql", "--quiet"], stdin=subprocess.PIPE) for _ in range(int(sys.argv[1]))]
+time.sleep(600)
+"""
+# Those that are kept for the administrator stay free.
+FREE = (
+    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    " - count(*) + 1 FROM pg_stat_activity WHERE backend_type = 'client backend'"
+)
+
+
+def test_a_stopped_database_is_told_and_nothing_is_restarted(host: Host, watch: Watch, began: float) -> None:
+    before = pids(host)
+    host.check_output("systemctl stop postgresql.service 'postgresql@*.service'")
+    watch.until_told(began, "database_down")
+    time.sleep(10)
+    host.check_output("systemctl start postgresql.service")
+    healthy = watch.until_well(began)
+    course = watch.course(began, healthy)
+    keep("PostgreSQL stopped, started when told", course)
+    assert course.actions == ()
+    assert pids(host) == before
+
+
+def test_a_hanging_database_is_told_and_nothing_is_restarted(host: Host, watch: Watch, began: float) -> None:
+    before = pids(host)
+    # all of it: a question is neither answered nor refused
+    servers = unit_pids(host, "system-postgresql.slice")
+    signal(host, "STOP", *servers)
+    try:
+        watch.until_told(began, "database_down")
+        time.sleep(5)
+    finally:
+        signal(host, "CONT", *servers)
+    healthy = watch.until_well(began)
+    course = watch.course(began, healthy)
+    keep("PostgreSQL slow beyond every limit (SIGSTOP)", course)
+    assert course.actions == ()
+    assert pids(host) == before
+
+
+def test_a_database_without_a_free_connection_is_no_reason_to_restart(host: Host, watch: Watch, began: float) -> None:
+    before = pids(host)
+    unit = "molecule-takes-connections"
+    free = host.check_output("runuser -u postgres -- psql --no-align --tuples-only --command=%s", FREE)
+    host.check_output("systemd-run --quiet --unit=%s --uid=postgres python3 -c %s %s", unit, CONNECTIONS, free)
+    try:
+        time.sleep(20)
+        course = watch.course(began, None)
+    finally:
+        host.check_output(f"systemctl stop {unit}")
+    watch.until_well(began)
+    keep("PostgreSQL out of connections", course)
+    assert course.actions == ()
+    assert pids(host) == before
+
+
+def test_a_full_disk_is_told_and_nothing_is_restarted(host: Host, watch: Watch, began: float) -> None:
+    before = pids(host)
+    with full(host, LOG_DIRECTORY, "workbot:adm"):
+        time.sleep(20)
+        problems = {problem["code"] for problem in watch.status()["problems"]}
+        serving = host.run("systemctl is-active %s", WATCHDOG).stdout.strip()
+    healthy = watch.until_well(began)
+    keep("disk of the logs full", watch.course(began, healthy))
+    assert serving == "active"
+    assert problems & {"log_not_writable", "disk_short"}, problems
+    assert watch.actions(began) == ()
+    assert pids(host) == before
+
+
+@contextmanager
+def without(host: Host, directory: str) -> Iterator[None]:
+    host.check_output(f"mv {directory} {directory}.away")
+    try:
+        yield
+    finally:
+        host.check_output(f"rm -rf {directory} && mv {directory}.away {directory}")
+
+
+def test_a_log_directory_that_is_gone_stops_neither_looks_nor_recovery(host: Host, watch: Watch, began: float) -> None:
+    with without(host, LOG_DIRECTORY):
+        until("told", lambda: "log_not_writable" in {problem["code"] for problem in watch.status()["problems"]}, 30)
+        assert watch.status()["time"] > time.time() - 15
+        victim = min(pids(host))
+        signal(host, "STOP", victim)
+        until("the hung worker is replaced", lambda: victim not in pids(host), 30)
+    healthy = watch.until_well(began)
+    keep("log directory gone, then a worker hung", watch.course(began, healthy))
+
+
+def test_a_corrupt_state_file_is_put_aside(host: Host, watch: Watch) -> None:
+    host.check_output(f"systemctl stop {WATCHDOG} && echo '{{\"targets\": [' > {STATE_DIRECTORY}/state.json")
+    began = time.time()
+    host.check_output(f"systemctl start {WATCHDOG}")
+    watch.until_told(began, "state_corrupt")
+    healthy = watch.until_well(began)
+    course = watch.course(began, healthy)
+    keep("state file corrupt", course)
+    assert course.actions == ()
+    aside = host.check_output(f"ls {STATE_DIRECTORY}").split()
+    assert [name for name in aside if "corrupt" in name], aside
+
+
+def test_a_state_that_cannot_be_written_stops_neither_looks_nor_recovery(
+    host: Host, watch: Watch, began: float
+) -> None:
+    victim = min(pids(host))
+    with full(host, STATE_DIRECTORY, "workbot:workbot"):
+        began = time.time()
+        signal(host, "STOP", victim)
+        until("told", lambda: "state_not_writable" in {problem["code"] for problem in watch.status()["problems"]}, 30)
+        until("the hung worker is replaced", lambda: victim not in pids(host), 30)
+    healthy = watch.until_well(began)
+    course = watch.course(began, healthy)
+    keep("state file not writable, then a worker hung", course)
+    assert course.actions == ("kill_worker",)

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the service runs under is gone: PM2's daemon, its saved list, the socket that it listens on."""
+
+from __future__ import annotations
+
+import pytest
+from faults import pids, signal
+from recovery import MOST_ACTIONS, Watch, until
+from recovery_table import keep
+from testinfra.host import Host
+
+PM2_HOME = "/srv/workbot/home/.pm2"
+HOLDER = "molecule-holds-the-socket"
+# Takes the path of the service's socket over, accepts connections, and never answers.
+HOLD = """
+import os, pathlib, socket
+path = str(pathlib.Path("/srv/workbot/active.sock").resolve())
+os.unlink(path)
+server = socket.socket(socket.AF_UNIX)
+server.bind(path)
+server.listen()
+taken = []
+while True:
+    taken.append(server.accept())
+"""
+
+
+def daemon(host: Host) -> int:
+    return int(host.check_output(f"cat {PM2_HOME}/pm2.pid"))
+
+
+@pytest.mark.parametrize("dump", ["whole", "truncated"])
+def test_a_killed_daemon_is_back_with_all_workers(host: Host, watch: Watch, began: float, dump: str) -> None:
+    if dump == "truncated":
+        host.check_output(f"truncate --size=100 {PM2_HOME}/dump.pm2")
+    before = pids(host)
+    signal(host, "KILL", daemon(host))
+    until("the workers are gone", lambda: not before & pids(host), 20)
+    healthy = watch.until_well(began, 90)
+    course = watch.course(began, healthy)
+    keep("PM2's daemon killed" + (", its saved list truncated" if dump == "truncated" else ""), course)
+    assert healthy < 20
+    assert len(course.actions) <= 1
+
+
+def test_a_hung_daemon_is_replaced(host: Host, watch: Watch, began: float) -> None:
+    before = daemon(host)
+    signal(host, "STOP", before)
+    watch.until_acted(began)
+    healthy = watch.until_well(began, 90)
+    course = watch.course(began, healthy)
+    keep("PM2's daemon stopped (SIGSTOP)", course)
+    assert healthy < 30
+    assert daemon(host) != before
+
+
+def test_a_socket_that_another_program_holds_is_told_and_taken_back_when_it_ends(
+    host: Host, watch: Watch, began: float
+) -> None:
+    host.check_output("systemd-run --quiet --unit=%s --uid=workbot python3 -c %s", HOLDER, HOLD)
+    try:
+        # it accepts connections and does not answer them: the workers seem to hang
+        watch.until_told(began, "worker_hung")
+        watch.until_acted(began)
+    finally:
+        host.check_output(f"systemctl stop {HOLDER}")
+    healthy = watch.until_well(began, 150)
+    course = watch.course(began, healthy)
+    keep("socket held by another program, which ends after the first step", course)
+    assert len(course.actions) <= MOST_ACTIONS

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults, brought about as they come about: by signals, by full disks, by hand. And what undoes them all."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nginx_sites import mounted
+from recovery import CALM, WORKERS, Watch, ask, until
+from testinfra.host import Host
+
+FAULTS_FILE = "/srv/workbot/shared/faults.json"
+LOG_DIRECTORY = "/var/log/workbot"
+STATE_DIRECTORY = "/var/lib/workbot-watchdog"
+SETTINGS = "/srv/workbot/config/watchdog.json"
+WATCHDOG = "workbot-watchdog.service"
+PM2_UNIT = "pm2-workbot.service"
+SMALL_KB = 2048
+# watchdog_start_grace
+START_GRACE = 30
+BROKEN_SITE = "/etc/nginx/conf.d/zz-broken-by-hand.conf"
+
+
+def workers(host: Host) -> list[dict[str, Any]]:
+    """What PM2 lists of them, without their environment; nothing without a daemon."""
+    run = host.run("workbot-pm2 jlist")
+    if run.rc:
+        return []
+    return [
+        {"id": item["pm_id"], "pid": item["pid"], "status": item["pm2_env"]["status"], "name": item["name"]}
+        for item in json.loads(run.stdout.splitlines()[-1])
+    ]
+
+
+def pids(host: Host) -> set[int]:
+    return {worker["pid"] for worker in workers(host) if worker["status"] == "online"}
+
+
+def fault(host: Host, path: str) -> int:
+    """Breaks one worker by its own fault routes; its process id."""
+    return ask(host, "POST", f"/faults/{path}")[0]
+
+
+def grown_worker(host: Host) -> int:
+    """The process id of a worker that has left its start grace behind; waits for it."""
+    found = until("a worker is old enough", lambda: [pid for pid in pids(host) if age(host, pid) > START_GRACE], 60)
+    return int(min(found))
+
+
+def age(host: Host, pid: int) -> int:
+    return int(host.check_output("ps -o etimes= -p %s", str(pid)))
+
+
+def sick(host: Host, victim: int, kind: str) -> None:
+    """Lets the health of this worker be wrong. Who answers cannot be chosen: others are made well again."""
+
+    def hit() -> bool:
+        if fault(host, f"health/{kind}") == victim:
+            return True
+        return not until("the other one is well", lambda: fault(host, "health/ok") != victim, 10)
+
+    until(f"worker {victim} answers", hit, 20)
+
+
+def armed(host: Host, **faults: Any) -> None:
+    """From now on every process that reads it is broken by the service's faults file, those started later included."""
+    host.check_output("printf %%s %s > %s.new && mv %s.new %s", json.dumps(faults), *(FAULTS_FILE,) * 3)
+
+
+def disarmed(host: Host) -> None:
+    host.check_output(f"rm -f {FAULTS_FILE}")
+
+
+def signal(host: Host, name: str, *processes: int) -> None:
+    host.check_output(f"kill -{name} {' '.join(map(str, processes))}")
+
+
+def main_pid(host: Host, unit: str) -> int:
+    return int(host.check_output("systemctl show --property=MainPID --value %s", unit))
+
+
+def unit_pids(host: Host, unit: str) -> list[int]:
+    """All processes of a unit's control group."""
+    group = host.check_output("systemctl show --property=ControlGroup --value %s", unit)
+    found = host.check_output(
+        "find /sys/fs/cgroup%s /sys/fs/cgroup/systemd%s -name cgroup.procs -exec cat {} + 2>/dev/null; true",
+        group,
+        group,
+    )
+    return sorted({int(pid) for pid in found.split()})
+
+
+@contextmanager
+def full(host: Host, directory: str, owner: str) -> Iterator[None]:
+    """A small file system over a directory, with no room left. What fills it is bounded, whatever it then writes to."""
+    with mounted(directory, f"size={SMALL_KB}k,mode=0755"):
+        host.check_output(f"chown {owner} {directory}")
+        size = int(host.check_output(f"df --output=size --block-size=1K {directory}").split()[-1])
+        assert size == SMALL_KB, f"{directory} is no small file system of its own"
+        host.run(f"dd if=/dev/zero of={directory}/filler bs=1K count={SMALL_KB} status=none")
+        assert host.check_output(f"df --output=avail {directory}").split()[-1] == "0"
+        yield
+
+
+@contextmanager
+def hasty(host: Host) -> Iterator[None]:
+    """A watchdog that waits less between its steps: what takes many of them is seen sooner. The budget stays."""
+    kept = host.check_output(f"cat {SETTINGS}")
+    try:
+        settings = {**json.loads(kept), "start_grace": 4, "backoff_first": 1}
+        _set(host, json.dumps(settings))
+        yield
+    finally:
+        _set(host, kept)
+
+
+def _set(host: Host, settings: str) -> None:
+    host.check_output("printf %%s %s > %s && systemctl restart %s", settings, SETTINGS, WATCHDOG)
+
+
+def healed(watch: Watch) -> None:
+    """Undoes whatever a test has left, also one that failed, and waits until all is well and the budget whole."""
+    host = watch.host
+    disarmed(host)
+    host.check_output(f"rm -f {BROKEN_SITE}")
+    host.run(f"systemctl kill --signal=CONT {WATCHDOG} {PM2_UNIT} nginx.service postgresql@*.service")
+    host.run(f"systemctl reset-failed; systemctl start postgresql nginx {PM2_UNIT} {WATCHDOG}")
+    until("the watchdog runs", lambda: host.run("workbot-watchdog resume").rc == 0, 30)
+    listed = workers(host)
+    running = int(host.run("pgrep --count --uid workbot --full server.ts").stdout or 0)
+    if [len(listed), running] != [WORKERS] * 2 or any(worker["status"] != "online" for worker in listed):
+        host.check_output(f"systemctl restart {PM2_UNIT}")
+    # what has been well long enough need not be waited for once more
+    watch.until_well(time.time() - CALM - 1, 90)
+    watch.command("resume")

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of faults: collected and shown by the tests of the scenario recovery, written by benchmarks/recovery.py."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from hosts import ROOT
+from recovery import Course
+
+RESULTS = ROOT / ".cache" / "recovery.json"
+FAULTS = (
+    "| Fault | Noticed (s) | Healthy again (s) | Failed probes | Steps of the watchdog | Told |",
+    "| --- | ---: | ---: | ---: | --- | --- |",
+)
+SOAK = (
+    "| Under load (s) | Requests | Failed | Sockets closed | Steps | CPU (% of a core) | Diagnoses' | RSS (MB) |",
+    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+)
+
+
+def kept() -> dict[str, Any]:
+    """`faults`: courses by fault; `soaks`: a list."""
+    if not RESULTS.is_file():
+        return {"faults": {}, "soaks": []}
+    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return found
+
+
+def _write(results: dict[str, Any]) -> None:
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+def keep(fault: str, course: Course) -> None:
+    """The last course of each fault is kept."""
+    results = kept()
+    results["faults"][fault] = asdict(course)
+    _write(results)
+
+
+def keep_soak(cost: dict[str, Any]) -> None:
+    results = kept()
+    results["soaks"].append(cost)
+    _write(results)
+
+
+def tables() -> list[str]:
+    """The lines of both, as far as there is something in them."""
+    results = kept()
+    faults = [_fault(fault, course) for fault, course in results["faults"].items()]
+    soaks = [_soak(cost) for cost in results["soaks"]]
+    return [*((*FAULTS, *faults) if faults else ()), "", *((*SOAK, *soaks) if soaks else ())]
+
+
+def _fault(fault: str, course: dict[str, Any]) -> str:
+    seconds = ["" if course[name] is None else f"{course[name]:.1f}" for name in ("detected", "healthy")]
+    words = [", ".join(course[name]) or "none" for name in ("actions", "told")]
+    return f"| {' | '.join([fault, *seconds, str(course['failed']), *words])} |"
+
+
+def _soak(cost: dict[str, Any]) -> str:
+    counts = [f"{cost[name]:,}" for name in ("seconds", "requests", "failed", "websockets_closed", "actions")]
+    shares = [f"{cost[name]:.2f}" for name in ("cpu_percent", "diagnoses_cpu_percent")]
+    return f"| {' | '.join([*counts, *shares, str(round(cost['rss_mb']))])} |"
