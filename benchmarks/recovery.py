@@ -22,7 +22,8 @@ HEAD = """# Faults and recovery
 Debian 13 in a container with two cores, two workers of the reference service, the watchdog at its defaults. Health is
 asked five times a second through Nginx, each time on a new connection; a probe fails without a good answer within two
 seconds. Seconds are counted from the fault: until the watchdog is not content any more (empty: it noticed nothing), and
-until every probe is answered well and the watchdog is content again. `make benchmark-recovery` writes this file.
+until every probe is answered well and the watchdog is content again. Each row is the last run of its fault, which need
+not be the same run for all. `make benchmark-recovery` writes this file.
 
 """
 
