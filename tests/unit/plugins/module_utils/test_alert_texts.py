@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _watch_model
 from ansible_collections.workbot.stability.plugins.module_utils._alert_problems import Notice
 from ansible_collections.workbot.stability.plugins.module_utils._alert_texts import Writer, neutral
 from ansible_collections.workbot.stability.plugins.module_utils._alert_words import CODES, LABELS, LANGUAGES, PHRASES
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import Remedy
 
 CODES_OF_THE_CONTRACT = [
     "worker_hung",
@@ -152,3 +157,23 @@ def test_the_summary_names_the_latest_and_counts_the_others() -> None:
     text = Writer("shop", "web1", "en").sum_up(5, ["a", "b"])
     assert text.title == "shop on web1: 5 more messages"
     assert text.body.splitlines()[1:] == ["... and 3 before these", "- a", "- b"]
+
+
+def codes_of_the_watchdog() -> set[str]:
+    """Every text that the watchdog's sources give an illness, a hold or a problem as its code, and every remedy."""
+    place = {"Illness": 0, "Hold": 0, "Problem": 1}
+    found = {remedy.value for remedy in Remedy}
+    for source in Path(_watch_model.__file__).parent.glob("_watch*.py"):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
+                code = node.args[place[node.func.id]]
+                found |= {code.value} if isinstance(code, ast.Constant) else set()
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_whatever_the_watchdog_says_has_its_words(language: str) -> None:
+    codes = codes_of_the_watchdog()
+    assert {"worker_hung", "proxy_wrong", "budget_spent", "restart_app"} <= codes
+    # what lasts for moments, or is wanted, is told to nobody
+    assert codes - set(CODES[language]) == {"starting", "paused"}

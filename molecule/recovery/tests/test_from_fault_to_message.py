@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a real fault through the watchdog to the messages that people get: exactly these, once each, also afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from alerts import DIRECTORY, PLAYBOOK, Alarm
+from faults import pids, signal
+from hosts import playbook
+from recovery import Watch, until
+from testinfra.host import Host
+
+PORT = "8193"
+SERVICE = "--extra-vars=@molecule/recovery/vars/faulty.yml"
+
+
+def applied(**variables: object) -> None:
+    running = playbook(PLAYBOOK, variables, SERVICE)
+    output, _none = running.communicate(timeout=180)
+    assert running.returncode == 0, output
+
+
+@pytest.fixture
+def receiver(host: Host) -> Iterator[Alarm]:
+    """Alerting of the service itself, to a receiver that begins without anything received."""
+    found = Alarm(host)
+    found.receive(PORT)
+    applied(alerting_urls=[f"json://127.0.0.1:{PORT}/"], alerting_messages_per_hour=1000, alerting_actions=True)
+    found.forget()
+    yield found
+    applied()
+    found.go_away(PORT)
+    host.check_output("rm -rf %s", DIRECTORY)
+
+
+def test_a_hung_worker_is_told_with_what_was_done_also_to_a_receiver_that_was_away(
+    host: Host, receiver: Alarm, watch: Watch, began: float
+) -> None:
+    receiver.go_away(PORT)
+    victim = min(pids(host))
+    signal(host, "STOP", victim)
+    watch.until_acted(began)
+    watch.until_well(began)
+    assert receiver.titles(PORT) == []
+    receiver.receive(PORT)
+    until("all is told", lambda: len(receiver.titles(PORT)) >= 3, 120)
+    host.check_output("systemctl start workbot-alert.service")
+    kinds = [title.split(": ", 2)[1:] for title in receiver.titles(PORT)]
+    assert kinds == [
+        ["WARNING", "a worker hangs"],
+        ["RECOVERY", "kill of a worker"],
+        ["RESOLVED", "a worker hangs"],
+    ]
+    assert str(victim) in receiver.received(PORT)[0]["message"]
