@@ -39,15 +39,22 @@ def notice(kind: str = "opened", code: str = "worker_hung", **more: object) -> N
 
 
 def codes_of_the_watchdog() -> set[str]:
-    """Every text that the watchdog's sources give an illness, a hold or a problem as its code, and every remedy."""
-    place = {"Illness": 0, "Hold": 0, "Problem": 1}
+    """Every text that the watchdog has as a code of an illness, a hold, a problem or an event, and every remedy."""
     found = {remedy.value for remedy in Remedy}
     for source in Path(_watch_model.__file__).parent.glob("_watch*.py"):
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
-                code = node.args[place[node.func.id]]
-                found |= {code.value} if isinstance(code, ast.Constant) else set()
+            found |= {text.value for text in codes_in(node) if isinstance(text, ast.Constant)}
     return found
+
+
+def codes_in(node: ast.AST) -> list[ast.expr]:
+    place = {"Illness": 0, "Hold": 0, "Problem": 1, "Event": 2}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
+        return [node.args[place[node.func.id]]]
+    # code = "this" if ... else "that"
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "code" and isinstance(node.value, ast.IfExp):
+        return [node.value.body, node.value.orelse]
+    return []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
