@@ -17,6 +17,7 @@ from ._alert_words import CHECKS, CODES, LABELS, PHRASES
 
 _LONGEST = 500
 _PLACE = re.compile(r"\{([a-z_]+)\}")
+_BEFORE_STOP = re.compile(r" (?=[;.](?: |$)|[；。])")
 # What chat services take for a mention, a link or markup. The second of @ is a space without width.
 _NEUTRAL = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -66,7 +67,9 @@ class Writer:
             values["check"] = self._check(str(values.get("check") or notice.key.partition(".")[2]))
             known = values.get("value") is not None and values.get("threshold") is not None
             advice = advice if known else ""
-        return fill(name, {**values, **self._own}), fill(advice, {**values, **self._own}).replace(" ;", ";")
+        # a value may have no unit
+        told = _BEFORE_STOP.sub("", fill(advice, {**values, **self._own}))
+        return fill(name, {**values, **self._own}), told
 
     def _check(self, check: str) -> str:
         head, dot, rest = check.partition(".")

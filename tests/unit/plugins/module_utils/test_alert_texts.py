@@ -4,46 +4,37 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _alert_words
 from ansible_collections.workbot.stability.plugins.module_utils._alert_problems import Notice
 from ansible_collections.workbot.stability.plugins.module_utils._alert_texts import Writer, neutral
-from ansible_collections.workbot.stability.plugins.module_utils._alert_words import CODES, LABELS, LANGUAGES, PHRASES
+from ansible_collections.workbot.stability.plugins.module_utils._alert_words import (
+    CHECKS,
+    CODES,
+    LABELS,
+    LANGUAGES,
+    PHRASES,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._diagnose import CHECKS as DIAGNOSED
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import Remedy
 
-CODES_OF_THE_CONTRACT = [
-    "worker_hung",
-    "worker_missing",
-    "app_missing",
-    "unhealthy",
-    "no_answer",
+# What the watchdog names by other means than a literal, and alerting's own.
+OTHER_CODES = {
     "daemon_dead",
     "daemon_hung",
-    "memory_near_limit",
-    "crash_loop",
     "proxy_dead",
     "proxy_hung",
-    "proxy_wrong",
     "stopped_by_operator",
-    "deployment",
-    "database_down",
-    "disk_short",
-    "memory_short",
-    "proxy_config_broken",
-    "budget_spent",
     "log_not_writable",
     "state_not_writable",
-    "state_corrupt",
-    "finding",
-    "reload_worker",
-    "kill_worker",
-    "restart_worker",
-    "restart_app",
-    "recreate_app",
-    "restart_daemon",
-    "restart_proxy",
     "watchdog_silent",
     "watchdog_stopped",
     "test",
-]
+}
+_LITERALS = re.compile(r'(?:Illness|Hold)\("(\w+)"|(?:Problem|Event)\((?:"action", )?[^,()]+, "(\w+)"')
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +49,17 @@ def notice(kind: str = "opened", code: str = "worker_hung", **more: object) -> N
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_language_has_every_text(language: str) -> None:
-    assert set(CODES[language]) == set(CODES_OF_THE_CONTRACT)
+    sources = Path(_alert_words.__file__).parent.glob("_watch*.py")
+    found = [match for path in sources for match in _LITERALS.findall(path.read_text(encoding="utf-8"))]
+    codes = {code for pair in found for code in pair if code} | {remedy.value for remedy in Remedy}
+    assert {"worker_hung", "worker_surplus", "not_deployed", "budget_spent", "finding", "remove_surplus"} <= codes
+    assert set(CODES[language]) == codes | OTHER_CODES
     assert set(LABELS[language]) == set(LABELS["en"])
     assert set(PHRASES[language]) == set(PHRASES["en"])
+
+
+def test_each_check_of_the_diagnosis_has_a_chinese_name() -> None:
+    assert set(DIAGNOSED) <= set(CHECKS)
 
 
 def test_english() -> None:
@@ -83,7 +82,7 @@ def test_chinese() -> None:
     ("language", "body"),
     [
         ("en", "It lasted 2 min 5 s, from 1970-01-01 00:14:35 +0000 to 1970-01-01 00:16:40 +0000."),
-        ("zh", "持续了 2 分 5 秒，从 1970-01-01 00:14:35 +0000 到 1970-01-01 00:16:40 +0000。"),
+        ("zh", "持续了 2 分钟 5 秒，从 1970-01-01 00:14:35 +0000 到 1970-01-01 00:16:40 +0000。"),
     ],
 )
 def test_the_all_clear_has_the_duration_and_what_was_done(language: str, body: str) -> None:
@@ -104,6 +103,13 @@ def test_findings_of_the_diagnosis(language: str, title: str, body: str) -> None
     values = {"check": "disk./var", "value": 91.5, "threshold": 85, "unit": "%"}
     text = Writer("shop", "web1", language).write(notice(code="finding", severity="warning", values=values))
     assert text.title == title
+    assert text.body.splitlines()[0] == body
+
+
+@pytest.mark.parametrize(("language", "body"), [("en", "Value: 3; threshold: 0.5."), ("zh", "当前值：3；阈值：0.5。")])
+def test_a_finding_may_have_no_unit(language: str, body: str) -> None:
+    values = {"check": "release", "value": 3, "threshold": 0.5, "unit": ""}
+    text = Writer("shop", "web1", language).write(notice(code="finding", values=values))
     assert text.body.splitlines()[0] == body
 
 
