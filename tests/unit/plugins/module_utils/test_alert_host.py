@@ -79,6 +79,26 @@ def test_urls_to_check_that_are_no_list_are_not_shown(
     assert SECRET not in error
 
 
+def test_a_link_in_place_of_the_unit_s_file_changes_nobody_s_file(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.touch(mode=0o600)
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\necho LoadState=loaded\n", encoding="utf-8")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    collect_all(load_config(config))
+    unit_file = load_config(config).unit_file
+    assert unit_file.stat().st_mode & 0o777 == 0o644
+    unit_file.unlink()
+    unit_file.symlink_to(other)
+    # its owner puts the link there again at the worst moment
+    monkeypatch.setattr(Path, "replace", lambda _self, _target: None)
+    collect_all(load_config(config))
+    assert other.stat().st_mode & 0o777 == 0o600
+
+
 def test_before_the_watchdog_has_run_there_is_nothing_to_collect(config: Path) -> None:
     settings = load_config(config)
     assert collect_all(settings) == 0
