@@ -158,3 +158,12 @@ def test_the_summary_names_the_latest_and_counts_the_others() -> None:
     text = Writer("shop", "web1", "en").sum_up(5, ["a", "b"])
     assert text.title == "shop on web1: 5 more messages"
     assert text.body.splitlines()[1:] == ["... and 3 before these", "- a", "- b"]
+
+
+def test_the_summary_fits_into_the_smallest_message_of_all_channels() -> None:
+    titles = [f"shop（web1）警告：诊断：磁盘./var/lib/{number}" for number in range(50)]
+    text = Writer("shop", "web1", "zh").sum_up(50, titles)
+    assert len(f"{text.title}\n{text.body}".encode()) < 2000
+    shown = text.body.splitlines()[2:]
+    assert shown[-1] == f"- {titles[-1]}"
+    assert f"更早的 {50 - len(shown)} 条" in text.body.splitlines()[1]
