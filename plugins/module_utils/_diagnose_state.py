@@ -87,7 +87,11 @@ class Samples:
                 for key, sample in sorted(self._samples.items())
                 if sample.time > newest - _KEPT
             }
-            content = {"samples": kept, "events": {key: events for key, events in self._events.items() if events}}
+            # those of what is gone, such as a release's worker, nobody asks for any more
+            recent = {
+                key: [event for event in events if event[0] > newest - _KEPT] for key, events in self._events.items()
+            }
+            content = {"samples": kept, "events": {key: events for key, events in recent.items() if events}}
         save_json(self._path, content)
 
 
