@@ -117,11 +117,13 @@ def test_growth_is_measured_within_one_process(context_at: Callable[[float], Con
         (finding,) = judge_growth(context_at(now), [one], 1000)
         return finding.value
 
-    assert look(0, tree(1, 100)) is None
-    assert look(600, tree(1, 300)) is None  # too early to tell
-    assert look(HOUR, tree(1, 200)) == 8.0  # 800 MB are left at 100 MB an hour
-    assert look(2 * HOUR, tree(1, 200)) is None  # it does not grow
-    assert look(3 * HOUR, tree(2, 900)) is None  # another process
+    assert look(60, tree(1, 20)) is None
+    assert look(1800, tree(1, 90)) is None  # it has filled its caches
+    assert look(HOUR, tree(1, 100)) is None  # the first one that counts
+    assert look(HOUR + 600, tree(1, 300)) is None  # too early to tell
+    assert look(2 * HOUR, tree(1, 200)) == 8.0  # 800 MB are left at 100 MB an hour
+    assert look(3 * HOUR, tree(1, 200)) is None  # it does not grow
+    assert look(4 * HOUR, tree(2, 900)) is None  # another process
 
 
 @pytest.mark.parametrize(
