@@ -293,14 +293,17 @@ def test_events_are_counted_within_their_time_and_survive_the_file(tmp_path: Pat
 def test_what_one_run_does_not_see_is_kept_for_the_next_but_not_for_ever(tmp_path: Path) -> None:
     samples = Samples(tmp_path / "state.json")
     samples.record("a", "1", 5, 0)
+    samples.happened("restarts.a", 1, 0, HOUR)
     samples.save()
     later = Samples(tmp_path / "state.json")
     later.record("b", "1", 5, 40 * HOUR)
     later.save()
     assert Samples(tmp_path / "state.json").previous("a") is not None
+    assert "restarts.a" in (tmp_path / "state.json").read_text(encoding="utf-8")
     later.record("c", "1", 5, 60 * HOUR)
     later.save()
     assert Samples(tmp_path / "state.json").previous("a") is None
+    assert "restarts.a" not in (tmp_path / "state.json").read_text(encoding="utf-8")
 
 
 def test_a_clock_set_back_does_not_freeze_a_sample(tmp_path: Path) -> None:
