@@ -63,9 +63,8 @@ def _growth(context: Context, tree: ProcessTree) -> Growth | None:
         return None
     identity = f"{tree.pid}:{started_at:.0f}"
     key = f"growth.{tree.label}"
-    before = context.samples.previous(key)
-    context.samples.record(key, identity, tree.rss, context.now, step=_HOUR)
-    if before is None or before.identity != identity or context.now - before.time < _SHORTEST_GROWTH:
+    before = context.samples.baseline(key, identity, tree.rss, context.now, least=_SHORTEST_GROWTH)
+    if before is None:
         return None
     rate = per_hour(tree.rss - before.value, context.now - before.time)
     return Growth(tree.label, tree.rss, rate) if rate is not None else None

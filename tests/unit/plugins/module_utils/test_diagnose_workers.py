@@ -126,6 +126,15 @@ def test_growth_is_measured_within_one_process(context_at: Callable[[float], Con
     assert look(4 * HOUR, tree(2, 900)) is None  # another process
 
 
+def test_a_leak_is_told_by_every_look_however_often_there_is_one(context_at: Callable[[float], Context]) -> None:
+    """The watchdog looks every five minutes: what comes and goes between two looks would be told again and again."""
+    for minute in range(95, 400, 5):
+        (finding,) = judge_growth(context_at(60.0 * minute), [tree(1, 100 + minute)], 1000)
+        assert (finding.value is not None) == (minute >= 125), minute
+        if finding.value is not None:
+            assert finding.value == pytest.approx((900 - minute) / 60, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("rows", "status", "hours"),
     [
