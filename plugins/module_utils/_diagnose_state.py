@@ -70,15 +70,15 @@ class Samples:
             return before
 
     def baseline(self, key: str, identity: str, value: float, now: float, least: float) -> Sample | None:
-        """Keep a reading, and return one of the same identity that is `least` to twice as old, or older for rarer runs.
+        """Keep a reading, and return one that is `least` to twice as old, or older for rarer runs.
 
         There are always two: with one alone there would be nothing to compare with each time that it is replaced.
         """
         newer, older = self.previous(key), self.previous(f"{key}.before")
-        if newer is not None and newer.identity == identity and newer.time <= now - least:
-            older = self.record(f"{key}.before", identity, newer.value, newer.time, step=0)
+        if newer is not None and newer.time <= now - least:
+            older = self.record(f"{key}.before", newer.identity, newer.value, newer.time, step=0)
         self.record(key, identity, value, now, step=least)
-        return older if older is not None and older.identity == identity and older.time <= now - least else None
+        return older if older is not None and older.time <= now - least else None
 
     def happened(self, key: str, amount: float, now: float, seconds: float) -> float:
         """Note that something happened so many times just now; return how many times it did in the last `seconds`."""

@@ -64,7 +64,7 @@ def _growth(context: Context, tree: ProcessTree) -> Growth | None:
     identity = f"{tree.pid}:{started_at:.0f}"
     key = f"growth.{tree.label}"
     before = context.samples.baseline(key, identity, tree.rss, context.now, least=_SHORTEST_GROWTH)
-    if before is None:
+    if before is None or before.identity != identity:
         return None
     rate = per_hour(tree.rss - before.value, context.now - before.time)
     return Growth(tree.label, tree.rss, rate) if rate is not None else None
