@@ -244,7 +244,7 @@ def test_runs_in_between_do_not_shorten_the_measure(
 ) -> None:
     """The watchdog looks every five minutes: a burst between two looks is no growth, and a real one is told by each."""
     for minute in range(0, 180, 5):
-        grow(config, "out.log", max(1, (6 if minute >= 20 else 0) * MB, 2 * (minute - 55) * MB))
+        grow(config, "out.log", max(1, (12 if minute >= 20 else 0) * MB, 2 * (minute - 55) * MB))
         finding = look(context_at(60.0 * minute))["logs.out.log"]
         if minute < 60 or minute >= 90:
             assert finding.status == (OK if minute < 60 else WARNING), (minute, finding.message)
