@@ -48,7 +48,12 @@ def sample():
     os.write(1, json.dumps(line).encode() + b"\n")
 
 
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+def end_with_input():
+    sys.stdin.read()
+    os._exit(0)
+
+
+threading.Thread(target=end_with_input, daemon=True).start()
 while True:
     threading.Thread(target=sample, daemon=True).start()
     time.sleep(PERIOD)

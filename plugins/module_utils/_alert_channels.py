@@ -116,7 +116,13 @@ def _open(url: str) -> Any:
     logging.getLogger("apprise").addHandler(logging.NullHandler())
     logging.getLogger("apprise").propagate = False
     opened = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, app_id="workbot.stability"))
-    if not opened.add(url):
+    try:
+        known = opened.add(url)
+    except Exception:
+        # as of a "[" in a password; the text of the error may quote the URL
+        message = "Apprise can't take such a URL apart: percent-encode the special characters in it"
+        raise ChannelError(message) from None
+    if not known:
         raise ChannelError(
             f"Apprise {apprise.__version__} of this host does not know such a URL, or a part of it is missing"
         )

@@ -28,6 +28,8 @@ _UNIT_SECONDS = 5
 # systemd starts the unit again at once while events lie there; what can't be moved must not become a busy loop.
 _PAUSE = 5.0
 _TEST_SECONDS = 240.0
+# For the unit's user, in whose directories root writes.
+_READABLE = 0o644
 
 
 class ConfigError(Exception):
@@ -127,8 +129,7 @@ def _save_unit(config: Config) -> None:
             command, capture_output=True, text=True, timeout=_UNIT_SECONDS, check=True
         ).stdout
         found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-        save_json(config.unit_file, found)
-        config.unit_file.chmod(0o644)
+        save_json(config.unit_file, found, _READABLE)
     except (OSError, subprocess.SubprocessError) as error:
         complain(f"{config.watchdog_unit}: {error}")
 
@@ -149,8 +150,7 @@ def send_test(config: Config, secrets: Secrets) -> int:
     began = time.time()
     name = f"{time.time_ns():020d}-{os.getpid()}-test.json"
     path = config.inbox / name
-    save_json(path, {"kind": "test", "code": "test", "time": began, "severity": "info"})
-    path.chmod(0o644)
+    save_json(path, {"kind": "test", "code": "test", "time": began, "severity": "info"}, _READABLE)
     _start(config)  # at least once: a run that has taken the message may not have sent it yet
     while path.exists():
         if time.time() - began > _TEST_SECONDS:

@@ -31,6 +31,9 @@ from ._alert_watch import Clock, heartbeat_events, look, missed_events
 _LONGEST_RUN = 100.0
 # The timer comes each minute; runs between, which the events start, are no reason for another request.
 _SHORTEST_BEAT = 45.0
+# A watchdog that nobody listened to has left its last thousand events: the first run tells no history. What is still
+# open, the status tells.
+_OLDEST_AT_FIRST = 600.0
 
 
 def send(config: Config, secrets: Secrets) -> int:
@@ -61,7 +64,8 @@ def _take_in(config: Config, secrets: Secrets, state: State, store: Store) -> bo
         notices = tell(state.ledger, events, now.wall, config.reminder, config.tell_actions)
         put(state.outbox, notices, now.wall, config.per_hour, writer)
 
-    announce(inbox.read(config.inbox, [name for name in names if name not in set(state.seen)]))
+    events = inbox.read(config.inbox, [name for name in names if name not in set(state.seen)])
+    announce(events if state.ran else [event for event in events if now.wall - event.time < _OLDEST_AT_FIRST])
     announce(heartbeat_events(state.ledger, fresh, read_unit(config), state.sight.mtime_ns, now.wall))
     if fresh and status:
         announce(missed_events(state.ledger, status, now.wall))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._alert_outbox import Text
@@ -16,7 +16,10 @@ from ._alert_problems import FLAPPING_QUIET, Notice
 from ._alert_words import CHECKS, CODES, LABELS, PHRASES
 
 _LONGEST = 500
+# WeCom's robots take texts of 2048 bytes, and Discord's 2000 characters: the shortest of all.
+_MOST_BYTES = 1600
 _PLACE = re.compile(r"\{([a-z_]+)\}")
+_BEFORE_STOP = re.compile(r" (?=[;.](?: |$)|[；。])")
 # What chat services take for a mention, a link or markup. The second of @ is a space without width.
 _NEUTRAL = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -37,10 +40,11 @@ class Writer:
         return Text(title, "\n".join(line for line in self._body(notice, advice) if line))
 
     def sum_up(self, count: int, titles: list[str]) -> Text:
-        older = count - len(titles)
+        shown = _latest(titles)
+        older = count - len(shown)
         lines = [self._phrase("sum_body")]
         lines += [self._phrase("sum_older", count=older)] if older > 0 else []
-        return Text(self._phrase("sum_title", count=count), "\n".join([*lines, *(f"- {title}" for title in titles)]))
+        return Text(self._phrase("sum_title", count=count), "\n".join([*lines, *(f"- {title}" for title in shown)]))
 
     def limit_reached(self) -> str:
         return self._phrase("limit")
@@ -66,7 +70,9 @@ class Writer:
             values["check"] = self._check(str(values.get("check") or notice.key.partition(".")[2]))
             known = values.get("value") is not None and values.get("threshold") is not None
             advice = advice if known else ""
-        return fill(name, {**values, **self._own}), fill(advice, {**values, **self._own}).replace(" ;", ";")
+        # a value may have no unit
+        told = _BEFORE_STOP.sub("", fill(advice, {**values, **self._own}))
+        return fill(name, {**values, **self._own}), told
 
     def _check(self, check: str) -> str:
         head, dot, rest = check.partition(".")
@@ -99,6 +105,18 @@ class Writer:
         """Only our own texts are looked through for places: what is put in stays as it is."""
         own = {**self._own, **values}
         return _PLACE.sub(lambda place: str(own.get(place[1], place[0])), self._phrases[phrase])
+
+
+def _latest(titles: Sequence[str]) -> list[str]:
+    """As many of the last ones as every channel takes in one message; a refused one holds up all that follow."""
+    shown: list[str] = []
+    room = _MOST_BYTES
+    for title in reversed(titles):
+        room -= len(title.encode()) + len("- \n")
+        if room < 0:
+            break
+        shown.insert(0, title)
+    return shown
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ._alert_problems import SEVERITIES, Event, Ledger
+from ._alert_problems import RANKS, SEVERITIES, Event, Ledger
 
 KEY = "watchdog.heartbeat"
 _JUMP = 5.0
@@ -91,14 +91,14 @@ def heartbeat_events(ledger: Ledger, fresh: bool, unit: Unit, mtime_ns: int, now
 
 
 def missed_events(ledger: Ledger, status: Mapping[str, Any], now: float) -> list[Event]:
-    """What a fresh status knows and no event has told, as on a full disk: problems that are there, or are gone."""
+    """What a fresh status knows and no event has told, as on a full disk: problems that are there, worse, or gone."""
     listed = {str(entry["key"]): entry for entry in _entries(status)}
     written = _number(status.get("time"), now)
     missed = [
         Event("problem", _number(entry.get("since"), now), key, str(entry["code"]), entry["severity"], entry["message"])
         for key, entry in listed.items()
-        if key not in ledger.problems
-        and written - max(_number(entry.get("since"), now), ledger.closed.get(key, 0.0)) > _GRACE_OPEN
+        if _worse(ledger, key, entry["severity"])
+        and written - max(_number(entry.get("since"), now), _last_event(ledger, key)) > _GRACE_OPEN
     ]
     gone = [
         Event("resolved", written, key)
@@ -106,6 +106,17 @@ def missed_events(ledger: Ledger, status: Mapping[str, Any], now: float) -> list
         if key not in listed and key != KEY and written - problem.touched > _GRACE_GONE
     ]
     return missed + gone
+
+
+def _worse(ledger: Ledger, key: str, severity: str) -> bool:
+    known = ledger.problems.get(key)
+    return known is None or RANKS[severity] > RANKS[known.severity]
+
+
+def _last_event(ledger: Ledger, key: str) -> float:
+    """When it was opened, changed or closed, as far as events told."""
+    known = ledger.problems.get(key)
+    return known.touched if known else ledger.closed.get(key, 0.0)
 
 
 def _entries(status: Mapping[str, Any]) -> list[dict[str, Any]]:

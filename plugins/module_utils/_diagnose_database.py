@@ -31,6 +31,7 @@ from ._pg_statements import StatementsError, read
 from ._pg_window import baseline, replace, snapshot_of, window
 
 _APPLICATION = "diagnose"
+_ITSELF = "database"
 _CONNECT_TIMEOUT = 2
 _STATEMENT_TIMEOUT_MS = 2000
 # Statistics that are younger do not tell which indexes are needed: a job may run once a week.
@@ -74,14 +75,17 @@ def _named(name: str) -> Callable[[Check], Check]:
             try:
                 return check(context)
             except _UnknownError as error:
-                return [Finding(name, error.finding.status, error.finding.message)]
+                if name == _ITSELF:
+                    return [error.finding]
+                # one cause, told as critical once
+                return [Finding(name, WARNING, f"not known: {error.finding.message} See the check {_ITSELF}.")]
 
         return checked
 
     return decorate
 
 
-@_named("database")
+@_named(_ITSELF)
 def check_database(context: Context) -> list[Finding]:
     """Can the service's own account connect, and how fast does the server answer?"""
     section = context.section("database")

@@ -17,6 +17,8 @@ from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share
 
 _MB = 1024 * 1024
 _DAY = 86400
+# A burst of some minutes, as at a deployment, is nothing that fills a disk.
+_SHORTEST_GROWTH = 1800.0
 
 
 def check_logs(context: Context) -> list[Finding]:
@@ -52,8 +54,8 @@ def _judge_log(context: Context, path: Path, section: Mapping[str, Any]) -> list
 
 
 def _growth(context: Context, path: Path, info: os.stat_result) -> float | None:
-    """Bytes an hour since the last sample; what went into the file that was rotated meanwhile counts too."""
-    before = context.samples.previous(f"log.{path}")
+    """Bytes an hour since an earlier look; what went into the file that was rotated meanwhile counts too."""
+    before = context.samples.baseline(f"grown.{path}", str(info.st_ino), info.st_size, context.now, _SHORTEST_GROWTH)
     if before is None:
         return None
     grown = info.st_size - before.value

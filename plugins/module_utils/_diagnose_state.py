@@ -69,6 +69,17 @@ class Samples:
             self._samples[key] = before
             return before
 
+    def baseline(self, key: str, identity: str, value: float, now: float, least: float) -> Sample | None:
+        """Keep a reading, and return one that is `least` to twice as old, or older for rarer runs.
+
+        There are always two: with one alone there would be nothing to compare with each time that it is replaced.
+        """
+        newer, older = self.previous(key), self.previous(f"{key}.before")
+        if newer is not None and newer.time <= now - least:
+            older = self.record(f"{key}.before", newer.identity, newer.value, newer.time, step=0)
+        self.record(key, identity, value, now, step=least)
+        return older if older is not None and older.time <= now - least else None
+
     def happened(self, key: str, amount: float, now: float, seconds: float) -> float:
         """Note that something happened so many times just now; return how many times it did in the last `seconds`."""
         with self._lock:
@@ -87,7 +98,11 @@ class Samples:
                 for key, sample in sorted(self._samples.items())
                 if sample.time > newest - _KEPT
             }
-            content = {"samples": kept, "events": {key: events for key, events in self._events.items() if events}}
+            # those of what is gone, such as a release's worker, nobody asks for any more
+            recent = {
+                key: [event for event in events if event[0] > newest - _KEPT] for key, events in self._events.items()
+            }
+            content = {"samples": kept, "events": {key: events for key, events in recent.items() if events}}
         save_json(self._path, content)
 
 

@@ -17,8 +17,10 @@ from ._pm2_state import Pm2Process
 from ._processes import ProcessTree
 
 _HOUR = 3600.0
-# A worker's memory goes up and down within minutes, and a young one fills its caches.
+# A worker's memory goes up and down within minutes.
 _SHORTEST_GROWTH = 1800.0
+# One that has just been started, as at each deployment, fills its caches: that is no leak.
+_WARM_UP = 1800.0
 
 
 def judge_restarts(context: Context, process: Pm2Process, thresholds: Thresholds) -> Finding:
@@ -56,11 +58,13 @@ def judge_growth(context: Context, trees: Iterable[ProcessTree], limit_mb: int) 
 
 def _growth(context: Context, tree: ProcessTree) -> Growth | None:
     """None until a worker has been watched for long enough."""
-    identity = f"{tree.pid}:{tree.processes[0].started_at:.0f}"
+    started_at = tree.processes[0].started_at
+    if context.now - started_at < _WARM_UP:
+        return None
+    identity = f"{tree.pid}:{started_at:.0f}"
     key = f"growth.{tree.label}"
-    before = context.samples.previous(key)
-    context.samples.record(key, identity, tree.rss, context.now, step=_HOUR)
-    if before is None or before.identity != identity or context.now - before.time < _SHORTEST_GROWTH:
+    before = context.samples.baseline(key, identity, tree.rss, context.now, least=_SHORTEST_GROWTH)
+    if before is None or before.identity != identity:
         return None
     rate = per_hour(tree.rss - before.value, context.now - before.time)
     return Growth(tree.label, tree.rss, rate) if rate is not None else None
@@ -69,7 +73,7 @@ def _growth(context: Context, tree: ProcessTree) -> Growth | None:
 def judge_rows(rows: Sequence[Growth], limit: int, thresholds: FallingThresholds) -> Finding:
     growing = {row.label: (limit - row.rss) / row.per_hour for row in rows if row.per_hour > 0}
     if not growing:
-        told = "no worker grows" if rows else "not measured yet: that takes half an hour"
+        told = "no worker grows" if rows else "not measured yet: that takes an hour from a worker's start"
         return Finding("memory.growth", OK, told, None, thresholds.warning, "hours")
     first = min(growing, key=lambda label: growing[label])
     rate = next(row.per_hour for row in rows if row.label == first)

@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 
-def save_json(path: Path, content: Any) -> None:
-    """Write the content, atomically, readable by its owner alone. Raises OSError; then what was there still is."""
+def save_json(path: Path, content: Any, mode: int = 0o600) -> None:
+    """Write the content, atomically. Raises OSError; then what was there still is.
+
+    The mode is set before the file has its name: in a directory of somebody else, that name may be another file's soon.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, mode)
             json.dump(content, file)
         Path(name).replace(path)
     except OSError:

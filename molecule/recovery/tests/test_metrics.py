@@ -30,6 +30,21 @@ STATUS = {
     },
 }
 
+SILENCE = """
+rule_files: [rules.yml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - series: 'nodejs_service_heartbeat_timestamp_seconds{service="alarm",instance="web1"}'
+        values: "0+60x10 stale _x30"
+    promql_expr_test:
+      - {expr: 'count(ALERTS{alertname="NodejsServiceWatchdogSilent", alertstate="firing"})', eval_time: 9m}
+      - expr: 'count(ALERTS{alertname="NodejsServiceWatchdogSilent", alertstate="firing"})'
+        eval_time: 20m
+        exp_samples: [{value: 1}]
+"""
+
 
 @pytest.fixture(scope="module")
 def tools(host: Host) -> Iterator[str]:
@@ -51,6 +66,15 @@ def test_promtool_takes_the_alert_rules(host: Host, tools: str) -> None:
     rules = (ROOT / "docs" / "prometheus-rules.yml").read_text(encoding="utf-8")
     checked = host.run(f"printf %%s %s > {TOOLS}/rules.yml && {tools}/promtool check rules {TOOLS}/rules.yml", rules)
     assert (checked.rc, "6 rules found" in checked.stdout) == (0, True), checked.stdout + checked.stderr
+
+
+def test_a_watchdog_whose_metrics_are_gone_is_silent(host: Host, tools: str) -> None:
+    """Its runtime directory ends with it."""
+    rules = (ROOT / "docs" / "prometheus-rules.yml").read_text(encoding="utf-8")
+    host.check_output(f"printf %%s %s > {TOOLS}/rules.yml", rules)
+    host.check_output(f"printf %%s %s > {TOOLS}/test.yml", SILENCE)
+    checked = host.run(f"{tools}/promtool test rules {TOOLS}/test.yml")
+    assert checked.rc == 0, checked.stdout + checked.stderr
 
 
 def test_node_exporter_follows_the_link(host: Host, tools: str) -> None:

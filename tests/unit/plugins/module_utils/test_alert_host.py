@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._alert import main
-from ansible_collections.workbot.stability.plugins.module_utils._alert_channels import identity, label
+from ansible_collections.workbot.stability.plugins.module_utils._alert_channels import AppriseChannel, identity, label
 from ansible_collections.workbot.stability.plugins.module_utils._alert_host import collect_all, load_config, read_unit
+from ansible_collections.workbot.stability.plugins.module_utils._alert_outbox import Message
 
 SECRET = "hunter2hunter2"
 
@@ -77,6 +80,48 @@ def test_urls_to_check_that_are_no_list_are_not_shown(
     error = capsys.readouterr().err
     assert "no JSON list" in error
     assert SECRET not in error
+
+
+def test_a_link_in_place_of_the_unit_s_file_changes_nobody_s_file(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.touch(mode=0o600)
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\necho LoadState=loaded\n", encoding="utf-8")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    collect_all(load_config(config))
+    unit_file = load_config(config).unit_file
+    assert unit_file.stat().st_mode & 0o777 == 0o644
+    unit_file.unlink()
+    unit_file.symlink_to(other)
+    # its owner puts the link there again at the worst moment
+    monkeypatch.setattr(Path, "replace", lambda _self, _target: None)
+    collect_all(load_config(config))
+    assert other.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_url_that_apprise_breaks_on_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Apprise 1.9.2 does, by urllib: ValueError("'...' does not appear to be an IPv4 or IPv6 address")."""
+
+    class Apprise:
+        def __init__(self, **_options: object) -> None: ...
+
+        def add(self, url: str) -> bool:
+            raise ValueError(f"{url!r} does not appear to be an IPv4 or IPv6 address")
+
+    module = SimpleNamespace(Apprise=Apprise, AppriseAsset=dict, __version__="1.9.2")
+    monkeypatch.setitem(sys.modules, "apprise", module)
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([f"json://user:[{SECRET}]@host/"])))
+    assert main("", ["check"]) == 1
+    error = capsys.readouterr().err
+    assert "json (1): Apprise can't take such a URL apart" in error
+    assert SECRET not in error
+    told = AppriseChannel(f"json://[{SECRET}]/", 1).send(Message(1.0, "info", "title", "body", []))
+    assert told.startswith("Apprise can't")
 
 
 def test_before_the_watchdog_has_run_there_is_nothing_to_collect(config: Path) -> None:

@@ -72,9 +72,11 @@ def queued(*titles: str) -> State:
     return State(outbox=outbox)
 
 
-def put_event(config: Config, number: int, kind: str = "problem") -> None:
-    event = {"time": time.time(), "kind": kind, "key": "service.x", "code": "x", "severity": "critical", "message": "m"}
-    (config.inbox / f"{number:020d}-1-0.json").write_text(json.dumps(event), encoding="utf-8")
+def put_event(config: Config, number: int, kind: str = "problem", age: float = 0.0) -> None:
+    event = {"kind": kind, "key": "service.x", "code": "x", "severity": "critical", "message": "m"}
+    (config.inbox / f"{number:020d}-1-0.json").write_text(
+        json.dumps({**event, "time": time.time() - age}), encoding="utf-8"
+    )
 
 
 def stored(config: Config) -> State:
@@ -128,6 +130,18 @@ def test_events_are_deleted_when_they_are_taken_in(config: Config) -> None:
     send(config, Secrets([], ""))
     assert list(config.inbox.iterdir()) == []
     assert "service.x" in stored(config).ledger.problems
+
+
+def test_the_first_run_tells_nothing_of_what_was_before_anybody_listened(config: Config) -> None:
+    put_event(config, 1, age=7200)
+    put_event(config, 2, "resolved", age=7100)
+    send(config, Secrets(["nosuch://one"], ""))
+    assert stored(config).outbox.messages == []
+    assert list(config.inbox.iterdir()) == []
+    # later ones may be as old: the host was without power, or the unit was stopped
+    put_event(config, 3, age=7200)
+    send(config, Secrets(["nosuch://one"], ""))
+    assert [message.title for message in stored(config).outbox.messages] == ["shop on web1: CRITICAL: x"]
 
 
 def test_two_runs_at_once_are_one(config: Config, tmp_path: Path) -> None:

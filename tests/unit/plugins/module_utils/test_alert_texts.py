@@ -4,28 +4,37 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils import _watch_model
+from ansible_collections.workbot.stability.plugins.module_utils import _alert_words
 from ansible_collections.workbot.stability.plugins.module_utils._alert_problems import Notice
 from ansible_collections.workbot.stability.plugins.module_utils._alert_texts import Writer, neutral
-from ansible_collections.workbot.stability.plugins.module_utils._alert_words import CODES, LABELS, LANGUAGES, PHRASES
+from ansible_collections.workbot.stability.plugins.module_utils._alert_words import (
+    CHECKS,
+    CODES,
+    LABELS,
+    LANGUAGES,
+    PHRASES,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._diagnose import CHECKS as DIAGNOSED
 from ansible_collections.workbot.stability.plugins.module_utils._watch_model import Remedy
 
-# Known by its own file only, or alerting's own.
-MORE_CODES = {
+# What the watchdog names by other means than a literal, and alerting's own.
+OTHER_CODES = {
+    "daemon_dead",
+    "daemon_hung",
+    "proxy_dead",
+    "proxy_hung",
+    "stopped_by_operator",
     "log_not_writable",
     "state_not_writable",
-    "finding",
-    "deployment",
     "watchdog_silent",
     "watchdog_stopped",
     "test",
 }
-# What lasts for moments, or is wanted.
-TOLD_TO_NOBODY = {"starting", "paused"}
+_LITERALS = re.compile(r'(?:Illness|Hold)\("(\w+)"|(?:Problem|Event)\((?:"action", )?[^,()]+, "(\w+)"')
 
 
 @pytest.fixture(autouse=True)
@@ -38,32 +47,19 @@ def notice(kind: str = "opened", code: str = "worker_hung", **more: object) -> N
     return Notice(**{**known, **more})  # type: ignore[arg-type]
 
 
-def codes_of_the_watchdog() -> set[str]:
-    """Every text that the watchdog has as a code of an illness, a hold, a problem or an event, and every remedy."""
-    found = {remedy.value for remedy in Remedy}
-    for source in Path(_watch_model.__file__).parent.glob("_watch*.py"):
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            found |= {text.value for text in codes_in(node) if isinstance(text, ast.Constant)}
-    return found
-
-
-def codes_in(node: ast.AST) -> list[ast.expr]:
-    place = {"Illness": 0, "Hold": 0, "Problem": 1, "Event": 2}
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
-        return [node.args[place[node.func.id]]]
-    # code = "this" if ... else "that"
-    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "code" and isinstance(node.value, ast.IfExp):
-        return [node.value.body, node.value.orelse]
-    return []
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_language_has_every_text(language: str) -> None:
-    codes = codes_of_the_watchdog()
-    assert {"worker_hung", "proxy_wrong", "budget_spent", "restart_app"} <= codes
-    assert set(CODES[language]) == (codes | MORE_CODES) - TOLD_TO_NOBODY
+    sources = Path(_alert_words.__file__).parent.glob("_watch*.py")
+    found = [match for path in sources for match in _LITERALS.findall(path.read_text(encoding="utf-8"))]
+    codes = {code for pair in found for code in pair if code} | {remedy.value for remedy in Remedy}
+    assert {"worker_hung", "worker_surplus", "not_deployed", "budget_spent", "finding", "remove_surplus"} <= codes
+    assert set(CODES[language]) == codes | OTHER_CODES
     assert set(LABELS[language]) == set(LABELS["en"])
     assert set(PHRASES[language]) == set(PHRASES["en"])
+
+
+def test_each_check_of_the_diagnosis_has_a_chinese_name() -> None:
+    assert set(DIAGNOSED) <= set(CHECKS)
 
 
 def test_english() -> None:
@@ -86,7 +82,7 @@ def test_chinese() -> None:
     ("language", "body"),
     [
         ("en", "It lasted 2 min 5 s, from 1970-01-01 00:14:35 +0000 to 1970-01-01 00:16:40 +0000."),
-        ("zh", "持续了 2 分 5 秒，从 1970-01-01 00:14:35 +0000 到 1970-01-01 00:16:40 +0000。"),
+        ("zh", "持续了 2 分钟 5 秒，从 1970-01-01 00:14:35 +0000 到 1970-01-01 00:16:40 +0000。"),
     ],
 )
 def test_the_all_clear_has_the_duration_and_what_was_done(language: str, body: str) -> None:
@@ -107,6 +103,13 @@ def test_findings_of_the_diagnosis(language: str, title: str, body: str) -> None
     values = {"check": "disk./var", "value": 91.5, "threshold": 85, "unit": "%"}
     text = Writer("shop", "web1", language).write(notice(code="finding", severity="warning", values=values))
     assert text.title == title
+    assert text.body.splitlines()[0] == body
+
+
+@pytest.mark.parametrize(("language", "body"), [("en", "Value: 3; threshold: 0.5."), ("zh", "当前值：3；阈值：0.5。")])
+def test_a_finding_may_have_no_unit(language: str, body: str) -> None:
+    values = {"check": "release", "value": 3, "threshold": 0.5, "unit": ""}
+    text = Writer("shop", "web1", language).write(notice(code="finding", values=values))
     assert text.body.splitlines()[0] == body
 
 
@@ -155,3 +158,12 @@ def test_the_summary_names_the_latest_and_counts_the_others() -> None:
     text = Writer("shop", "web1", "en").sum_up(5, ["a", "b"])
     assert text.title == "shop on web1: 5 more messages"
     assert text.body.splitlines()[1:] == ["... and 3 before these", "- a", "- b"]
+
+
+def test_the_summary_fits_into_the_smallest_message_of_all_channels() -> None:
+    titles = [f"shop（web1）警告：诊断：磁盘./var/lib/{number}" for number in range(50)]
+    text = Writer("shop", "web1", "zh").sum_up(50, titles)
+    assert len(f"{text.title}\n{text.body}".encode()) < 2000
+    shown = text.body.splitlines()[2:]
+    assert shown[-1] == f"- {titles[-1]}"
+    assert f"更早的 {50 - len(shown)} 条" in text.body.splitlines()[1]

@@ -141,6 +141,15 @@ def test_what_no_event_told_is_taken_from_the_status() -> None:
     assert [(event.kind, event.key) for event in gone] == [("resolved", "service.x")]
 
 
+def test_that_a_problem_became_worse_is_taken_from_the_status_too() -> None:
+    ledger = Ledger()
+    tell(ledger, [Event("problem", 100, "service.x", "x", "warning")], 100, 0, False)
+    assert missed_events(ledger, status(125, "service.x"), 125) == []
+    events = missed_events(ledger, status(131, "service.x"), 131)
+    assert [notice.kind for notice in tell(ledger, events, 131, 0, False)] == ["worse"]
+    assert missed_events(ledger, status(500, "service.x"), 500) == []
+
+
 def test_an_older_status_opens_nothing_that_an_event_has_closed() -> None:
     ledger = Ledger()
     tell(

@@ -239,14 +239,15 @@ def test_a_log_emptied_in_place_grew_by_what_is_in_it(
     assert look(context_at(HOUR))["logs.out.log"].value == 60.0
 
 
-def test_runs_by_hand_do_not_shorten_the_measure(
+def test_runs_in_between_do_not_shorten_the_measure(
     config: dict[str, Any], context_at: Callable[[float], Context]
 ) -> None:
-    grow(config, "out.log", 1)
-    look(context_at(0.0))
-    for minute in (50, 55):
-        look(context_at(minute * 60.0))
-    assert Samples(Path(config["state_file"])).previous(f"log.{config['logs']['directory']}/out.log").time == 3000.0  # type: ignore[union-attr]
+    """The watchdog looks every five minutes: a burst between two looks is no growth, and a real one is told by each."""
+    for minute in range(0, 180, 5):
+        grow(config, "out.log", max(1, (12 if minute >= 20 else 0) * MB, 2 * (minute - 55) * MB))
+        finding = look(context_at(60.0 * minute))["logs.out.log"]
+        if minute < 60 or minute >= 90:
+            assert finding.status == (OK if minute < 60 else WARNING), (minute, finding.message)
 
 
 def test_a_log_that_is_never_rotated_is_told(config: dict[str, Any], context_at: Callable[[float], Context]) -> None:
@@ -293,14 +294,17 @@ def test_events_are_counted_within_their_time_and_survive_the_file(tmp_path: Pat
 def test_what_one_run_does_not_see_is_kept_for_the_next_but_not_for_ever(tmp_path: Path) -> None:
     samples = Samples(tmp_path / "state.json")
     samples.record("a", "1", 5, 0)
+    samples.happened("restarts.a", 1, 0, HOUR)
     samples.save()
     later = Samples(tmp_path / "state.json")
     later.record("b", "1", 5, 40 * HOUR)
     later.save()
     assert Samples(tmp_path / "state.json").previous("a") is not None
+    assert "restarts.a" in (tmp_path / "state.json").read_text(encoding="utf-8")
     later.record("c", "1", 5, 60 * HOUR)
     later.save()
     assert Samples(tmp_path / "state.json").previous("a") is None
+    assert "restarts.a" not in (tmp_path / "state.json").read_text(encoding="utf-8")
 
 
 def test_a_clock_set_back_does_not_freeze_a_sample(tmp_path: Path) -> None:

@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils import _diagnose_database as database
+from ansible_collections.workbot.stability.plugins.module_utils._diagnose_run import Context
+from ansible_collections.workbot.stability.plugins.module_utils._diagnose_state import Samples
 from ansible_collections.workbot.stability.plugins.module_utils._findings import CRITICAL, OK, WARNING
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +31,18 @@ def test_the_database_is_judged_by_its_answer(answering_ms: float, status: str) 
     assert (finding.status, finding.value) == (status, answering_ms)
     assert "connecting took 2000 ms" in finding.message
     assert SECRET not in finding.message
+
+
+def test_a_database_that_can_not_be_asked_is_critical_once(tmp_path: Path) -> None:
+    section = {"enabled": True, "file": str(tmp_path / "missing"), "diagnosis": {}}
+    context = Context({"database": section}, Samples(tmp_path / "state"))
+    [itself] = database.check_database(context)
+    assert itself.status == CRITICAL
+    for check in (database.check_connections, database.check_indexes):
+        [finding] = check(context)
+        assert (finding.check, finding.status) == (check.__name__.removeprefix("check_"), WARNING)
+        assert "missing" in finding.message
+        assert "See the check database." in finding.message
 
 
 def test_pools_are_added_up_each_worker_once() -> None:

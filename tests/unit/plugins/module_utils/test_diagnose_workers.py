@@ -117,11 +117,22 @@ def test_growth_is_measured_within_one_process(context_at: Callable[[float], Con
         (finding,) = judge_growth(context_at(now), [one], 1000)
         return finding.value
 
-    assert look(0, tree(1, 100)) is None
-    assert look(600, tree(1, 300)) is None  # too early to tell
-    assert look(HOUR, tree(1, 200)) == 8.0  # 800 MB are left at 100 MB an hour
-    assert look(2 * HOUR, tree(1, 200)) is None  # it does not grow
-    assert look(3 * HOUR, tree(2, 900)) is None  # another process
+    assert look(60, tree(1, 20)) is None
+    assert look(1800, tree(1, 90)) is None  # it has filled its caches
+    assert look(HOUR, tree(1, 100)) is None  # the first one that counts
+    assert look(HOUR + 600, tree(1, 300)) is None  # too early to tell
+    assert look(2 * HOUR, tree(1, 200)) == 8.0  # 800 MB are left at 100 MB an hour
+    assert look(3 * HOUR, tree(1, 200)) is None  # it does not grow
+    assert look(4 * HOUR, tree(2, 900)) is None  # another process
+
+
+def test_a_leak_is_told_by_every_look_however_often_there_is_one(context_at: Callable[[float], Context]) -> None:
+    """The watchdog looks every five minutes: what comes and goes between two looks would be told again and again."""
+    for minute in range(95, 400, 5):
+        (finding,) = judge_growth(context_at(60.0 * minute), [tree(1, 100 + minute)], 1000)
+        assert (finding.value is not None) == (minute >= 125), minute
+        if finding.value is not None:
+            assert finding.value == pytest.approx((900 - minute) / 60, abs=0.1)
 
 
 @pytest.mark.parametrize(
