@@ -49,7 +49,11 @@ class TargetState:
     since: float = 0.0
     """Begin of the phase."""
     failures: int = 0
-    """Looks in a row that found it ill."""
+    """Looks in a row that found it ill in the same way."""
+    code: str = ""
+    severity: str = ""
+    workers: tuple[int, ...] = ()
+    """What they found; of the workers those that each of them did."""
     ill_since: float = 0.0
     rung: int = -1
     """Rank of the last remedy that was tried for this illness; -1 when none was."""
@@ -113,6 +117,9 @@ def turn(state: State, seen: Assessment, now: float, rules: Rules, paused: bool 
             step = wanted
         targets[target] = after
         problems |= _problems(target, after, illness, hold, rules)
+        if target in state.problems and illness and not after.held:
+            # ill in another way: it must show itself anew before anything is done, but it is no end of the problem
+            problems.setdefault(target, state.problems[target])
     events, still_open = _differences(state.problems, problems, now)
     return Turn(State(targets, actions, still_open), step, tuple(events))
 
@@ -167,18 +174,37 @@ def _look(state: TargetState, illness: Illness | None, hold: Hold | None, now: f
     if illness is None:
         return _well(state, now, rules)
     if hold is not None:
-        return _held(state, now)
+        return _held(state, illness, now)
     if state.held:
         # nothing counts that was seen while held: the illness must show itself anew
         state = dataclasses.replace(state, held=False, failures=0)
     if state.phase is Phase.HEALTHY:
         state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
-    return _failed(state, now)
+    return _failed(state, illness, now)
 
 
-def _failed(state: TargetState, now: float) -> TargetState:
-    ill_since = state.ill_since if state.failures else now
-    return dataclasses.replace(state, failures=state.failures + 1, ill_since=ill_since)
+def _failed(state: TargetState, illness: Illness, now: float) -> TargetState:
+    common = _in_common(state, illness) if state.failures else None
+    if common is None:
+        # a worker that was slow once is not ill because another one was before
+        state = dataclasses.replace(state, failures=0, ill_since=now)
+    return dataclasses.replace(
+        state,
+        failures=state.failures + 1,
+        code=illness.code,
+        severity=illness.severity,
+        workers=illness.workers if common is None else common,
+    )
+
+
+def _in_common(state: TargetState, illness: Illness) -> tuple[int, ...] | None:
+    """The workers that this look and those before found ill; None where they found different things."""
+    both = tuple(number for number in illness.workers if number in state.workers)
+    if state.severity == illness.severity == "critical":
+        # nobody is served, in whichever way that shows
+        return both or illness.workers
+    same = state.code == illness.code and (both or not (state.workers or illness.workers))
+    return both if same else None
 
 
 def _well(state: TargetState, now: float, rules: Rules) -> TargetState:
@@ -189,13 +215,13 @@ def _well(state: TargetState, now: float, rules: Rules) -> TargetState:
     return state
 
 
-def _held(state: TargetState, now: float) -> TargetState:
+def _held(state: TargetState, illness: Illness, now: float) -> TargetState:
     """Looks are counted, to tell people of a hold that lasts, but lead to nothing."""
     if not state.held:
         state = dataclasses.replace(state, held=True, failures=0)
     if state.phase not in (Phase.SUSPECT, Phase.EXHAUSTED):
         state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
-    return _failed(state, now)
+    return _failed(state, illness, now)
 
 
 def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules: Rules) -> Step | None:
@@ -204,7 +230,8 @@ def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules
         return None
     if now < max(state.grace_until if state.steps else 0.0, state.acted_at + backoff(state.attempts, rules)):
         return None
-    return Step(target, _next_remedy(illness, state.rung), illness, state.steps + 1)
+    ill = dataclasses.replace(illness, workers=state.workers)
+    return Step(target, _next_remedy(illness, state.rung), ill, state.steps + 1)
 
 
 def backoff(attempts: int, rules: Rules) -> float:

@@ -102,6 +102,44 @@ def test_two_bad_looks_are_no_reason_and_three_are() -> None:
     assert story.phase() is Phase.RECOVERING
 
 
+def slow(*workers: int) -> Illness:
+    """Some do not answer, others do."""
+    return Illness("worker_hung", f"workers {workers} do not answer", LADDER[:2], workers, "warning")
+
+
+NEAR_LIMIT = Illness("memory_near_limit", "worker 0 is large", (Remedy.RELOAD_WORKER,), (0,), "warning")
+
+
+def test_workers_that_are_slow_in_turns_are_left_alone() -> None:
+    story = Story()
+    assert [story.look(slow(number % 2)) for number in range(20)] == [None] * 20
+    assert not story.events
+
+
+def test_only_a_worker_that_each_look_found_ill_is_acted_on() -> None:
+    story = Story()
+    story.look(slow(0))
+    story.look(slow(0, 1))
+    step = story.look(slow(0, 1, 2))
+    assert step is not None
+    assert step.illness.workers == (0,)
+
+
+def test_one_slow_answer_is_no_reason_while_another_illness_lasts() -> None:
+    story = Story()
+    story.for_seconds(15, NEAR_LIMIT)
+    story.now += 300
+    assert [story.look(slow(1)), story.look(slow(1))] == [None, None]
+    assert story.told == [("problem", "memory_near_limit"), ("action", "reload_worker")]
+    assert story.look(slow(1)) is not None
+
+
+def test_nobody_is_served_in_whichever_way_that_shows() -> None:
+    story = Story()
+    ways = (HUNG, Illness("no_answer", "nothing listens", LADDER[1:]), Illness("daemon_dead", "gone", LADDER[3:]))
+    assert [story.look(way) is not None for way in ways] == [False, False, True]
+
+
 def test_a_recovery_is_told_from_its_illness_to_its_end() -> None:
     story = Story()
     story.for_seconds(15, HUNG)

@@ -23,7 +23,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch_model imp
 FULL = Problem("diagnose.disk", "finding", "warning", "86 %", {"value": 86})
 STATE = State(
     {
-        SERVICE: TargetState(Phase.RECOVERING, 90.0, 4, 80.0, 2, 1, 1, 95.0, 125.0, True),
+        SERVICE: TargetState(
+            Phase.RECOVERING, 90.0, 4, "worker_hung", "warning", (0, 1), 80.0, 2, 1, 1, 95.0, 125.0, True
+        ),
         PROXY: TargetState(),
     },
     (20.0, 95.0),
