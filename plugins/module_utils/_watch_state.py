@@ -110,6 +110,8 @@ def _target(content: Mapping[str, Any]) -> TargetState:
         acted_at=float(content["acted_at"]),
         grace_until=float(content["grace_until"]),
         held=bool(content["held"]),
+        hold=str(content["hold"]),
+        hold_since=float(content["hold_since"]),
     )
 
 

@@ -218,6 +218,32 @@ def test_nothing_is_done_while_held_and_afterwards_the_illness_shows_itself_anew
     assert story.look(HUNG) is not None
 
 
+def test_a_start_that_never_ends_holds_nothing_any_more() -> None:
+    story = Story()
+    starting = Hold("starting", "the workers are starting", believed=330)
+    story.for_seconds(330, HUNG, hold=starting)
+    assert not story.steps
+    story.for_seconds(20, HUNG, hold=starting)
+    assert [step.remedy for _time, step in story.steps] == [Remedy.KILL_WORKER]
+
+
+def test_an_illness_under_a_deployment_without_end_is_told_though_nothing_is_done() -> None:
+    story = Story()
+    story.for_seconds(1000, HUNG, hold=DEPLOYMENT)
+    assert not story.steps
+    (event,) = story.events
+    assert (event.kind, event.code) == ("problem", "worker_hung")
+    assert event.message == "worker 0 does not answer. Nothing is done: a deployment is at work, for 15 minutes now."
+
+
+def test_a_hold_that_passes_is_no_end_of_an_illness_that_was_told() -> None:
+    story = Story()
+    story.for_seconds(15, HUNG)
+    story.for_seconds(60, HUNG, hold=DEPLOYMENT)
+    story.look(HUNG)
+    assert story.told == [("problem", "worker_hung"), ("action", "kill_worker")]
+
+
 def test_a_hold_that_people_must_end_is_told_in_the_illness_s_place() -> None:
     story = Story()
     story.for_seconds(60, HUNG, hold=NO_DATABASE)

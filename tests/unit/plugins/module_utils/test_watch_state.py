@@ -24,7 +24,21 @@ FULL = Problem("diagnose.disk", "finding", "warning", "86 %", {"value": 86})
 STATE = State(
     {
         SERVICE: TargetState(
-            Phase.RECOVERING, 90.0, 4, "worker_hung", "warning", (0, 1), 80.0, 2, 1, 1, 95.0, 125.0, True
+            Phase.RECOVERING,
+            90.0,
+            4,
+            "worker_hung",
+            "warning",
+            (0, 1),
+            80.0,
+            2,
+            1,
+            1,
+            95.0,
+            125.0,
+            True,
+            "deployment",
+            85.0,
         ),
         PROXY: TargetState(),
     },
