@@ -123,7 +123,7 @@ class Watch:
         """
         now = keeper.now()
         if self._control.take_resume():
-            self._state = machine.resumed(self._state, now)
+            self._resume(now)
         suspect = self._state.targets[SERVICE].phase is not machine.Phase.HEALTHY
         readings = self._reader.read(now, suspect)
         seen = self._assess(readings)
@@ -141,6 +141,18 @@ class Watch:
         ill = any(seen.illnesses.values())
         well = paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
         return well, turn.step is not None
+
+    def _resume(self, now: float) -> None:
+        self._state = machine.resumed(self._state, now)
+        record = {
+            "time": round(time.time(), 3),
+            "kind": "resume",
+            "key": "watchdog",
+            "boot": self._boot,
+            "boottime": now,
+        }
+        message = "told by a person to go on, with the whole budget"
+        self._log(self._settings.recovery_log, {**record, "message": message})
 
     def _assess(self, readings: Readings) -> Assessment:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
@@ -241,17 +253,18 @@ class Watch:
 
     def _load(self) -> machine.State:
         now = keeper.now()
+        # a state that could not be written is an old one: what its steps were, the log knows
+        logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._rules.budget_window)
         try:
-            return keeper.load(self._settings.state_file, self._boot, now)
+            state = keeper.load(self._settings.state_file, self._boot, now)
+            return dataclasses.replace(state, actions=tuple(sorted({*state.actions, *logged})))
         except keeper.CorruptStateError as error:
             message = str(error)
         except OSError as error:
             message = f"{self._settings.state_file} can't be read: {error.strerror}"
         self._corrupt_until = now + _CORRUPT_SECONDS
         self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
-        lines = tail(self._settings.recovery_log)
-        fresh = {target: machine.TargetState(since=now) for target in TARGETS}
-        return machine.State(fresh, actions=keeper.actions_of_log(lines, self._boot, now, self._rules.budget_window))
+        return machine.State({target: machine.TargetState(since=now) for target in TARGETS}, actions=logged)
 
     def _save(self) -> None:
         if self._state == self._saved:

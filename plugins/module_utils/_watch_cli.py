@@ -168,7 +168,7 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
         for line in tail(path):
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 entry = json.loads(line)
-                if entry["kind"] in ("problem", "resolved", "action"):
+                if entry["kind"] in ("problem", "resolved", "action", "resume"):
                     entries.append((float(entry["time"]), line, entry))
     entries.sort(key=lambda item: item[0])
     for moment, line, entry in entries[-options.count :]:

@@ -67,12 +67,16 @@ def load(path: Path, boot: str, moment: float) -> State:
 
 def actions_of_log(lines: list[str], boot: str, moment: float, window: float) -> tuple[float, ...]:
     """When steps were begun, from recovery.log: what a lost state file must not make forget is the budget."""
-    found = []
+    found: list[float] = []
     for line in lines:
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             entry = json.loads(line)
             begun = float(entry["boottime"])
-            if entry["kind"] == "action" and entry["boot"] == boot and 0 <= moment - begun < window:
+            if entry["boot"] != boot or not 0 <= moment - begun < window:
+                continue
+            if entry["kind"] == "resume":
+                found.clear()
+            elif entry["kind"] == "action":
                 found.append(begun)
     return tuple(found)
 

@@ -106,6 +106,30 @@ def test_a_lost_state_file_does_not_give_the_budget_back(directory: Path) -> Non
     assert (directory / "state.json.corrupt").read_text() == "{broken"
 
 
+def test_neither_does_one_that_is_gone_or_could_not_be_written_any_more(directory: Path) -> None:
+    one = watch(directory)
+    one.round()
+    old = (directory / "state.json").read_text()
+    one.round()
+    (directory / "state.json").write_text(old)
+    watch(directory).round()
+    assert status(directory)["budget"]["used"] == 2
+    (directory / "state.json").unlink()
+    watch(directory).round()
+    assert status(directory)["budget"]["used"] == 2
+
+
+def test_what_a_person_gave_back_stays_given_back(directory: Path) -> None:
+    one = watch(directory)
+    one.round()
+    one.round()
+    (directory / "resume").touch()
+    one.round()
+    watch(directory).round()
+    assert len(lines(directory / "recovery.log")) == 3  # a step, the resume, a step of the new beginning
+    assert status(directory)["budget"]["used"] == 1
+
+
 def test_a_pause_keeps_it_from_acting_until_it_is_told_to_go_on(directory: Path) -> None:
     one = watch(directory)
     config = directory / "watchdog.json"

@@ -79,6 +79,8 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path, damage: bytes) -> None:
 def test_the_budget_of_a_lost_state_is_in_the_recovery_log() -> None:
     entries = [
         {"kind": "action", "boot": "this-boot", "boottime": 10.0},
+        {"kind": "action", "boot": "this-boot", "boottime": 930.0},
+        {"kind": "resume", "boot": "this-boot", "boottime": 940.0},
         {"kind": "action", "boot": "this-boot", "boottime": 950.0},
         {"kind": "problem", "boot": "this-boot", "boottime": 960.0},
         {"kind": "action", "boot": "another", "boottime": 970.0},
