@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ class Notifier:
         self._systemd = load_library("sdnotify", "python3-sdnotify").SystemdNotifier()
 
     def tell(self, text: str) -> None:
-        self._systemd.notify(text)
+        # what workers say of themselves may be no text at all, which would not be sent
+        self._systemd.notify(text.encode("utf-8", "replace").decode())
 
     @contextlib.contextmanager
     def kept_alive(self, limit: float) -> Iterator[None]:
@@ -91,7 +93,8 @@ class Watch:
         self._reader = Reader(settings)
         self._diagnosis = Diagnosis(settings)
         self._control = Control(Path(settings.state_directory))
-        self._outbox = Outbox(Path(settings.state_directory) / "events")
+        self._events = Path(settings.state_directory) / "events"
+        self._outbox = Outbox(self._events)
         self._boot = keeper.boot_id()
         self._own: dict[str, Problem] = {}
         """What is wrong with the watchdog itself, by key."""
@@ -110,11 +113,22 @@ class Watch:
         self._notifier.tell("READY=1")
         while not self._stop.is_set():
             begun = time.monotonic()
-            well, acted = self.round()
+            well, acted = self._try_round()
             period = self._settings.period if well else self._settings.suspect_period
             # what a step does shows only after a moment
             self._stop.wait(max(0.0, (time.monotonic() if acted else begun) + period - time.monotonic()))
         self._notifier.tell("STOPPING=1")
+
+    def _try_round(self) -> tuple[bool, bool]:
+        """A look that fails in a way that nobody foresaw must not take what the watchdog knows with it.
+
+        systemd is told nothing then: when it goes on like that, it starts a new watchdog.
+        """
+        try:
+            return self.round()
+        except Exception:
+            traceback.print_exc()
+            return False, False
 
     def round(self) -> tuple[bool, bool]:
         """One look and what follows from it.
@@ -130,6 +144,8 @@ class Watch:
         self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
         paused = self._control.paused(time.time()) is not None
         turn = machine.turn(self._state, seen, now, self._rules, paused)
+        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
+            self._outbox.flush()
         self._take(turn)
         self._publish(seen, readings)
         if turn.step:
@@ -213,7 +229,7 @@ class Watch:
         record = {**as_record(event, wall), "boot": self._boot, "boottime": begun}
         log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
         self._log(log, record)
-        with self._watched("watchdog.state_not_writable", "state_not_writable"):
+        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
             self._outbox.put(event, wall)
 
     def _log_phase(self, target: str, before: str, after: str) -> None:
@@ -221,16 +237,16 @@ class Watch:
         self._log(self._settings.monitor_log, record)
 
     def _log(self, path: Path, record: dict[str, Any]) -> None:
-        with self._watched("watchdog.log_not_writable", "log_not_writable"):
+        with self._watched("watchdog.log_not_writable", "log_not_writable", path):
             append_line(path, record)
 
     @contextlib.contextmanager
-    def _watched(self, key: str, code: str) -> Iterator[None]:
+    def _watched(self, key: str, code: str, path: Path) -> Iterator[None]:
         """What can't be written is a problem to be told, and nothing that ends the watchdog."""
         try:
             yield
         except OSError as error:
-            message = f"can't write {error.filename or 'a file'}: {error.strerror}. Free space, or correct its owner."
+            message = f"can't write {path}: {error.strerror}. Free space, or correct its owner."
             self._own[key] = Problem(key, code, "warning", message)
         else:
             self._own.pop(key, None)
@@ -239,7 +255,7 @@ class Watch:
         moment = Moment(keeper.now(), time.time())
         pause = self._control.paused(moment.wall)
         status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
-        with self._watched("watchdog.status_not_writable", "state_not_writable"):
+        with self._watched("watchdog.status_not_writable", "state_not_writable", self._settings.status_file):
             write_public(self._settings.status_file, as_json(status))
             write_public(self._settings.metrics_file, render(status))
         if moment.boot - self._summary_at >= _SUMMARY_SECONDS:
@@ -269,7 +285,7 @@ class Watch:
     def _save(self) -> None:
         if self._state == self._saved:
             return
-        with self._watched("watchdog.state_not_writable", "state_not_writable"):
+        with self._watched("watchdog.state_not_writable", "state_not_writable", self._settings.state_file):
             keeper.save(self._settings.state_file, self._state, self._boot)
             self._saved = self._state
 

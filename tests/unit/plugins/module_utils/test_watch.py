@@ -9,11 +9,13 @@ Here no PM2 runs: that is an illness as good as any. Remedies at work are tested
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch import (
     Watch,
     only_one,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._watch_status import as_json, write_public
 from watch_samples import settings, settings_content
 
 
@@ -165,6 +168,53 @@ def test_what_cannot_be_written_is_a_problem_and_no_end(directory: Path) -> None
     one.round()
     one.round()
     assert "log_not_writable" not in {problem["code"] for problem in status(directory)["problems"]}
+
+
+def test_events_that_cannot_be_written_are_a_problem_of_their_own(directory: Path) -> None:
+    one = watch(directory)
+    (directory / "events").rmdir()
+    (directory / "events").touch()
+    for _number in range(3):
+        one.round()
+    assert "watchdog.events_not_writable" in {problem["key"] for problem in status(directory)["problems"]}
+    (directory / "events").unlink()
+    one.round()
+    kinds = [json.loads(path.read_text())["kind"] for path in sorted((directory / "events").iterdir())]
+    assert kinds[:2] == ["problem", "action"]
+
+
+def test_a_look_that_fails_unforeseen_is_no_end_and_no_sign_of_life(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = watch(directory)
+    monkeypatch.setattr(one._reader, "read", lambda _now, _suspect: 1 / 0)
+    assert one._try_round() == (False, False)
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert isinstance(one._notifier, Listener)
+    assert not one._notifier.told
+
+
+def test_what_is_no_text_does_not_keep_a_status_from_being_written(directory: Path) -> None:
+    """JSON can say half a character, and a worker's answer is quoted."""
+    write_public(directory / "status.json", as_json({"message": "\ud800 中"}))
+    assert status(directory) == {"message": "? 中"}
+
+
+class Systemd:
+    """As sdnotify, which swallows what can't be sent."""
+
+    sent: tuple[bytes, ...] = ()
+
+    def notify(self, text: str) -> None:
+        with contextlib.suppress(UnicodeEncodeError):
+            self.sent += (text.encode(),)
+
+
+def test_what_is_no_text_is_told_to_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_watch, "load_library", lambda _name, _package: SimpleNamespace(SystemdNotifier=Systemd))
+    notifier = Notifier()
+    notifier.tell("WATCHDOG=1\nSTATUS=\ud800")
+    assert notifier._systemd.sent == (b"WATCHDOG=1\nSTATUS=?",)
 
 
 def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,3 +131,15 @@ def test_events_wait_in_order_and_the_oldest_give_way(tmp_path: Path, monkeypatc
     assert waiting[0]["time"] == 12.5
     assert all((tmp_path / f"{event['id']}.json").is_file() for event in waiting)
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
+
+
+def test_events_that_could_not_be_written_are_told_later(tmp_path: Path) -> None:
+    outbox = events.Outbox(tmp_path / "events")
+    (tmp_path / "events").write_text("in the way")
+    with pytest.raises(OSError):
+        outbox.put(Event("problem", "service", "worker_hung", "critical", "first"), 12.5)
+    (tmp_path / "events").unlink()
+    outbox.put(Event("resolved", "service", "worker_hung", "info", "second"), 13.5)
+    outbox.flush()
+    waiting = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((tmp_path / "events").iterdir())]
+    assert [entry["message"] for entry in waiting] == ["first", "second"]
