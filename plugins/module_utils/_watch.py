@@ -102,7 +102,7 @@ class Watch:
         self._seen_in_a_row: dict[str, int] = {}
         self._summary_at = 0.0
         self._stop = threading.Event()
-        self._acting = False
+        self._at_length = False
         self._state = self._load()
         self._saved: machine.State | None = None
 
@@ -139,7 +139,8 @@ class Watch:
         if self._control.take_resume():
             self._resume(now)
         suspect = self._state.targets[SERVICE].phase is not machine.Phase.HEALTHY
-        readings = self._reader.read(now, suspect)
+        with self._ended_by_signal():
+            readings = self._reader.read(now, suspect)
         seen = self._assess(readings)
         self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
         paused = self._control.paused(time.time()) is not None
@@ -196,12 +197,8 @@ class Watch:
         if step.remedy in _OWN_RESTARTS:
             self._reader.restarts.forgive(step.illness.workers or (worker.number for worker in readings.workers))
         self._notifier.tell(f"STATUS={step.remedy.value} because of {step.illness.code}")
-        self._acting = True
-        try:
-            with self._notifier.kept_alive(_LONGEST_STEP):
-                outcome = Actions(self._settings, readings).carry_out(step)
-        finally:
-            self._acting = False
+        with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
+            outcome = Actions(self._settings, readings).carry_out(step)
         self._take(machine.end(self._state, step, outcome, keeper.now(), self._rules))
 
     def _remove_surplus(self, readings: Readings) -> None:
@@ -209,7 +206,8 @@ class Watch:
         pids = self._reader.surplus.untried(readings.surplus)
         if not pids:
             return
-        self._reader.surplus.remove(pids, [worker.number for worker in readings.workers])
+        with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
+            self._reader.surplus.remove(pids, [worker.number for worker in readings.workers])
         message = f"asked PM2 to end process {', '.join(map(str, pids))}, which it had lost from its list"
         self._tell(Event("action", "service.remove_surplus", "remove_surplus", "info", message))
 
@@ -289,8 +287,19 @@ class Watch:
             keeper.save(self._settings.state_file, self._state, self._boot)
             self._saved = self._state
 
+    @contextlib.contextmanager
+    def _ended_by_signal(self) -> Iterator[None]:
+        """What may take longer than systemd waits ends at once; a step that was begun is in the state file."""
+        if self._stop.is_set():
+            raise SystemExit(0)
+        self._at_length = True
+        try:
+            yield
+        finally:
+            self._at_length = False
+
     def _on_signal(self, _number: int, _frame: object) -> None:
-        """Between steps the loop ends by itself; a step is left as it is: what was begun is in the state file."""
+        """Elsewhere the loop ends by itself."""
         self._stop.set()
-        if self._acting:
+        if self._at_length:
             raise SystemExit(0)

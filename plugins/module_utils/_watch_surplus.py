@@ -38,6 +38,8 @@ class Surplus:
             self._looked_at = now
             found = unlisted(daemon.pid, [process.pid for process in daemon.processes if process.pid])
             self._since = {pid: self._since.get(pid, now) for pid in found}
+            # a number that was tried may be another process's later
+            self._tried.intersection_update(found)
         return tuple(pid for pid, since in self._since.items() if now - since >= _PATIENCE_SECONDS)
 
     def untried(self, pids: Iterable[int]) -> list[int]:

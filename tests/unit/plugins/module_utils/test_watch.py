@@ -27,7 +27,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch import (
     only_one,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._watch_status import as_json, write_public
-from watch_samples import settings, settings_content
+from watch_samples import readings, settings, settings_content
 
 
 class Listener(Notifier):
@@ -192,6 +192,32 @@ def test_a_look_that_fails_unforeseen_is_no_end_and_no_sign_of_life(
     assert "ZeroDivisionError" in capsys.readouterr().err
     assert isinstance(one._notifier, Listener)
     assert not one._notifier.told
+
+
+def test_a_stop_does_not_wait_for_a_long_look(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = watch(directory)
+    monkeypatch.setattr(one._reader, "read", lambda _now, _suspect: one._on_signal(15, None))
+    with pytest.raises(SystemExit):
+        one._try_round()
+
+
+def test_after_a_stop_no_look_is_begun(directory: Path) -> None:
+    one = watch(directory)
+    one._on_signal(15, None)
+    with pytest.raises(SystemExit):
+        one.round()
+    assert not (directory / "status.json").exists()
+
+
+def test_pm2_that_takes_long_over_a_lost_process_does_not_end_the_watchdog(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watch, "_KEEP_ALIVE_SECONDS", 0.02)
+    one = watch(directory)
+    monkeypatch.setattr(one._reader.surplus, "remove", lambda _pids, _numbers: time.sleep(0.3))
+    one._remove_surplus(readings(surplus=(77,)))
+    assert isinstance(one._notifier, Listener)
+    assert one._notifier.told.count("WATCHDOG=1") >= 3
 
 
 def test_what_is_no_text_does_not_keep_a_status_from_being_written(directory: Path) -> None:
