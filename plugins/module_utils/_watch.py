@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +85,20 @@ def only_one(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Tells one version of a file from the next; None while there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
 class Watch:
-    def __init__(self, settings: Settings, notifier: Notifier) -> None:
+    def __init__(self, settings: Settings, notifier: Notifier, made_of: Sequence[Path] = ()) -> None:
+        """`made_of`: the files of program and settings; when one is replaced, systemd is to start the new ones."""
         self._settings = settings
+        self._made_of = {path: _stamp(path) for path in made_of}
         self._rules = settings.rules
         self._notifier = notifier
         self._reader = Reader(settings)
@@ -107,17 +118,20 @@ class Watch:
         self._saved: machine.State | None = None
 
     def run(self) -> None:
-        """Until SIGTERM."""
+        """Until SIGTERM, or until what it is made of was replaced: a run that was to restart it may have been ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._notifier.tell("READY=1")
-        while not self._stop.is_set():
+        while not self._stop.is_set() and not self._is_outdated():
             begun = time.monotonic()
             well, acted = self._try_round()
             period = self._settings.period if well else self._settings.suspect_period
             # what a step does shows only after a moment
             self._stop.wait(max(0.0, (time.monotonic() if acted else begun) + period - time.monotonic()))
         self._notifier.tell("STOPPING=1")
+
+    def _is_outdated(self) -> bool:
+        return any(_stamp(path) not in (stamp, None) for path, stamp in self._made_of.items())
 
     def _try_round(self) -> tuple[bool, bool]:
         """A look that fails in a way that nobody foresaw must not take what the watchdog knows with it.

@@ -201,6 +201,22 @@ def test_a_stop_does_not_wait_for_a_long_look(directory: Path, monkeypatch: pyte
         one._try_round()
 
 
+def test_new_settings_end_it_so_that_systemd_starts_it_with_them(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watch.signal, "signal", lambda _number, _handler: None)
+    config, program = directory / "watchdog.json", directory / "gone"
+    config.write_text("{}")
+    one = Watch(settings(directory, period=0, suspect_period=0), Listener(), [config, program])
+    assert not one._is_outdated()
+    (directory / "new").write_text("{}")
+    (directory / "new").rename(config)
+    one.run()
+    assert not (directory / "status.json").exists()
+    config.unlink()
+    assert not one._is_outdated()
+
+
 def test_after_a_stop_no_look_is_begun(directory: Path) -> None:
     one = watch(directory)
     one._on_signal(15, None)

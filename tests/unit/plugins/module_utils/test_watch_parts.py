@@ -182,7 +182,7 @@ def test_a_pause_ends_by_itself_or_when_told(tmp_path: Path) -> None:
     assert not control.take_resume()
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"since": 1, "until": "soon", "by": "x"}'])
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"since": 1, "until": "soon", "by": "x"}', "[" * 4096])
 def test_a_pause_that_cannot_be_read_counts(tmp_path: Path, content: str) -> None:
     (tmp_path / "pause.json").write_text(content)
     assert Control(tmp_path).paused(5.0) == Pause(5.0, None, "unknown")
