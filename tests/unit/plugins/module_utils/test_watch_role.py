@@ -41,3 +41,13 @@ def test_what_is_switched_off_on_the_command_line_is_stopped(enabled: object) ->
         given = {"watchdog_enabled": enabled, "__watchdog_units": units, "__watchdog_changed": True}
         rendered = {name: environment.from_string(wanted[name]).render(given) for name in ("enabled", "state")}
         assert rendered == {"enabled": "False", "state": "stopped"}
+
+
+def test_logs_whose_directory_is_made_anew_stay_within_reach() -> None:
+    """A mount of a directory goes with it; the new one would be a part of the file system that may only be read."""
+    environment = jinja2.Environment(autoescape=True)
+    environment.filters["dirname"] = lambda path: str(Path(path).parent)
+    (line,) = re.findall(r"^ReadWritePaths=.*$", (ROLE / "templates/watchdog.service.j2").read_text(), re.MULTILINE)
+    paths = {"service_paths": {"pm2_home": "/srv/shop/pm2"}, "service_name": "shop"}
+    rendered = environment.from_string(line).render(service_log_directory="/var/log/shop", **paths)
+    assert "-/var/log" in rendered.split()
