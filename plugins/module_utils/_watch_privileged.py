@@ -9,15 +9,18 @@ The question is one fixed word on a socket. Only processes of the watchdog's own
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ._processes import ProcessError, unit_states
+from ._state_file import save_json
 from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
 _LONGEST_WORD = 64
@@ -26,6 +29,8 @@ _COMMAND_SECONDS = 140.0
 _CREDENTIALS = struct.Struct("3i")
 _MOST_SHOWN = 600
 _SYSTEM = "/system.slice/"
+# More than a sensible budget: should somebody else speak through the watchdog, which is the service's own user.
+_MOST_RESTARTS, _WINDOW = 20, 900.0
 
 
 class RefusedError(Exception):
@@ -121,11 +126,25 @@ def _restart(unit: str) -> str:
     """What hangs does not stop when asked to: all processes of the unit are killed first."""
     if _was_stopped(unit):
         raise RefusedError(f"{unit} was stopped by somebody; start it with systemctl")
+    count(Path(os.environ.get("RUNTIME_DIRECTORY", "/nonexistent")) / "restarts.json")
     _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])
     done = _command(["systemctl", "restart", unit])
     if done.returncode != 0:
         raise RefusedError(f"systemctl restart {unit}: {done.stderr or done.returncode}")
     return f"restarted {unit}"
+
+
+def count(path: Path) -> None:
+    """Note one more restart. Raises RefusedError when there were too many, or where that can't be kept."""
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    try:
+        before = [float(moment) for moment in json.loads(path.read_text())] if path.exists() else []
+        recent = [moment for moment in before if 0 <= now - moment < _WINDOW]
+        if len(recent) >= _MOST_RESTARTS:
+            raise RefusedError(f"there were {len(recent)} restarts within {_WINDOW / 60:g} minutes: no more for now")
+        save_json(path, [*recent, now])
+    except OSError as error:
+        raise RefusedError(f"{path} can't be written: {error.strerror}") from error
 
 
 def _was_stopped(unit: str) -> bool:

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from ansible_collections.workbot.stability.plugins.module_utils import _watch_pr
 from ansible_collections.workbot.stability.plugins.module_utils._watch_privileged import (
     RefusedError,
     carry_out,
+    count,
     is_in_unit,
     read_word,
     require_peer,
@@ -72,7 +75,7 @@ def test_only_the_system_s_own_unit_of_the_name_is_answered(own: str, other: str
     [("inactive", "success", True), ("failed", "signal", False), ("active", "success", False)],
 )
 def test_what_somebody_stopped_is_not_started(
-    active: str, result: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+    active: str, result: str, refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     done: list[list[str]] = []
 
@@ -80,12 +83,26 @@ def test_what_somebody_stopped_is_not_started(
         done.append(argv)
         return subprocess.CompletedProcess(argv, 0, "", "")
 
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     states = {"pm2-shop.service": {"LoadState": "loaded", "ActiveState": active, "Result": result}}
     monkeypatch.setattr(_watch_privileged, "unit_states", lambda _units: states)
     monkeypatch.setattr(_watch_privileged, "_command", command)
     with pytest.raises(RefusedError, match="was stopped by somebody") if refused else contextlib.nullcontext():
         carry_out("restart-daemon", "pm2-shop.service", "nginx.service")
     assert bool(done) is not refused
+
+
+def test_restarts_have_a_limit_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "restarts.json"
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    # one is long ago, and one of another boot
+    path.write_text(json.dumps([now - 901, now + 1000]))
+    for _restart in range(20):
+        count(path)
+    with pytest.raises(RefusedError, match="20 restarts within 15 minutes"):
+        count(path)
+    with pytest.raises(RefusedError, match="can't be written"):
+        count(tmp_path / "gone" / "restarts.json")
 
 
 @pytest.mark.parametrize("sent", [b"restart-proxy\n", b"restart-proxy", b" restart-proxy \nand more"])
