@@ -36,6 +36,8 @@ _KEEP_ALIVE_SECONDS = 5.0
 _LONGEST_STEP = 300.0
 _CORRUPT_SECONDS = 600.0
 _SUMMARY_SECONDS = 60.0
+# Longer than any period: then the host slept, or the watchdog was not there.
+_GAP_SECONDS = 60.0
 _OWN_RESTARTS = frozenset(
     {Remedy.RELOAD_WORKER, Remedy.KILL_WORKER, Remedy.RESTART_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP}
 )
@@ -112,6 +114,7 @@ class Watch:
         self._corrupt_until = 0.0
         self._seen_in_a_row: dict[str, int] = {}
         self._summary_at = 0.0
+        self._looked_at = float("-inf")
         self._stop = threading.Event()
         self._at_length = False
         self._state = self._load()
@@ -150,6 +153,8 @@ class Watch:
         Returns whether the next one may wait for the whole period, and whether something was done.
         """
         now = keeper.now()
+        if now - self._looked_at > _GAP_SECONDS:
+            self._state = machine.unwatched(self._state)
         if self._control.take_resume():
             self._resume(now)
         suspect = self._state.targets[SERVICE].phase is not machine.Phase.HEALTHY
@@ -169,6 +174,7 @@ class Watch:
         elif not paused and not readings.deployment:
             self._remove_surplus(readings)
         self._notifier.tell(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
+        self._looked_at = keeper.now()
         ill = any(seen.illnesses.values())
         well = paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
         return well, turn.step is not None

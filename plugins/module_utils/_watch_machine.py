@@ -172,6 +172,13 @@ def resumed(state: State, now: float) -> State:
     )
 
 
+def unwatched(state: State) -> State:
+    """Nobody looked for long (the host slept, the watchdog was stopped): then three looks in a row begin anew."""
+    return dataclasses.replace(
+        state, targets={name: dataclasses.replace(target, failures=0) for name, target in state.targets.items()}
+    )
+
+
 def _suspect(state: TargetState) -> TargetState:
     return dataclasses.replace(state, phase=Phase.SUSPECT, failures=0)
 

@@ -116,10 +116,22 @@ def test_neither_does_one_that_is_gone_or_could_not_be_written_any_more(director
     one.round()
     (directory / "state.json").write_text(old)
     watch(directory).round()
-    assert status(directory)["budget"]["used"] == 2
+    assert status(directory)["budget"]["used"] == 1
     (directory / "state.json").unlink()
     watch(directory).round()
-    assert status(directory)["budget"]["used"] == 2
+    assert status(directory)["budget"]["used"] == 1
+
+
+@pytest.mark.parametrize("gap", ["a new watchdog", "the host slept"])
+def test_looks_before_and_after_a_long_gap_are_not_in_a_row(directory: Path, gap: str) -> None:
+    one = watch(directory)
+    one.round()
+    if gap == "a new watchdog":
+        one = watch(directory)
+    else:
+        one._looked_at -= 3600
+    assert one.round() == (False, False)
+    assert one.round() == (False, True)
 
 
 def test_what_a_person_gave_back_stays_given_back(directory: Path) -> None:
@@ -129,8 +141,8 @@ def test_what_a_person_gave_back_stays_given_back(directory: Path) -> None:
     (directory / "resume").touch()
     one.round()
     watch(directory).round()
-    assert len(lines(directory / "recovery.log")) == 3  # a step, the resume, a step of the new beginning
-    assert status(directory)["budget"]["used"] == 1
+    assert [entry["kind"] for entry in lines(directory / "recovery.log")] == ["action", "resume"]
+    assert status(directory)["budget"]["used"] == 0
 
 
 def test_a_pause_keeps_it_from_acting_until_it_is_told_to_go_on(directory: Path) -> None:
