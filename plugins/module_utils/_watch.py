@@ -214,11 +214,11 @@ class Watch:
     def _act(self, step: Step, readings: Readings) -> None:
         self._state = machine.begin(self._state, step, keeper.now(), self._rules)
         self._save()
-        if step.remedy in _OWN_RESTARTS:
-            self._reader.restarts.forgive(step.illness.workers or (worker.number for worker in readings.workers))
         self._notifier.tell(f"STATUS={step.remedy.value} because of {step.illness.code}")
         with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
             outcome = Actions(self._settings, readings).carry_out(step)
+        if outcome.done and step.remedy in _OWN_RESTARTS:
+            self._reader.restarts.forgive(step.illness.workers or (worker.number for worker in readings.workers))
         self._take(machine.end(self._state, step, outcome, keeper.now(), self._rules))
 
     def _remove_surplus(self, readings: Readings) -> None:

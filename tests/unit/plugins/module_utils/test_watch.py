@@ -26,6 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch import (
     Watch,
     only_one,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import SERVICE, Illness, Remedy, Step
 from ansible_collections.workbot.stability.plugins.module_utils._watch_status import as_json, write_public
 from watch_samples import readings, settings, settings_content
 
@@ -84,6 +85,17 @@ def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
     assert [entry["key"] for entry in lines(directory / "monitor.log") if entry["kind"] == "problem"] == ["service"]
     events = [json.loads(path.read_text())["kind"] for path in sorted((directory / "events").iterdir())]
     assert events == ["problem", "action"]
+
+
+def test_a_step_that_restarted_nothing_excuses_no_restart(directory: Path) -> None:
+    """The process that was judged is gone: its number is another one's, if anybody's."""
+    one = watch(directory)
+    hung = Illness("worker_hung", "worker 0 does not answer", (Remedy.KILL_WORKER,), (0,))
+    one._act(Step(SERVICE, Remedy.KILL_WORKER, hung, 1), readings())
+    assert lines(directory / "recovery.log")[0]["message"] == (
+        "kill_worker failed: the processes that hung are gone already"
+    )
+    assert not +one._reader.restarts._forgiven
 
 
 def test_a_new_watchdog_goes_on_where_the_old_one_was(directory: Path) -> None:
