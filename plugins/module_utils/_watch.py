@@ -227,7 +227,9 @@ class Watch:
         if not pids:
             return
         with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
-            self._reader.surplus.remove(pids, [worker.number for worker in readings.workers])
+            asked = self._reader.surplus.remove(pids, [worker.number for worker in readings.workers])
+        if not asked:
+            return
         message = f"asked PM2 to end process {', '.join(map(str, pids))}, which it had lost from its list"
         self._tell(Event("action", "service.remove_surplus", "remove_surplus", "info", message))
 
