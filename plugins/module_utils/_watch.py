@@ -13,7 +13,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ _KEEP_ALIVE_SECONDS = 5.0
 _LONGEST_STEP = 300.0
 _CORRUPT_SECONDS = 600.0
 _SUMMARY_SECONDS = 60.0
+# Longer than any period: then the host slept, or the watchdog was not there.
+_GAP_SECONDS = 60.0
 _OWN_RESTARTS = frozenset(
     {Remedy.RELOAD_WORKER, Remedy.KILL_WORKER, Remedy.RESTART_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP}
 )
@@ -51,7 +54,8 @@ class Notifier:
         self._systemd = load_library("sdnotify", "python3-sdnotify").SystemdNotifier()
 
     def tell(self, text: str) -> None:
-        self._systemd.notify(text)
+        # what workers say of themselves may be no text at all, which would not be sent
+        self._systemd.notify(text.encode("utf-8", "replace").decode())
 
     @contextlib.contextmanager
     def kept_alive(self, limit: float) -> Iterator[None]:
@@ -83,38 +87,65 @@ def only_one(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Tells one version of a file from the next; None while there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
 class Watch:
-    def __init__(self, settings: Settings, notifier: Notifier) -> None:
+    def __init__(self, settings: Settings, notifier: Notifier, made_of: Sequence[Path] = ()) -> None:
+        """`made_of`: the files of program and settings; when one is replaced, systemd is to start the new ones."""
         self._settings = settings
+        self._made_of = {path: _stamp(path) for path in made_of}
         self._rules = settings.rules
         self._notifier = notifier
         self._reader = Reader(settings)
         self._diagnosis = Diagnosis(settings)
         self._control = Control(Path(settings.state_directory))
-        self._outbox = Outbox(Path(settings.state_directory) / "events")
+        self._events = Path(settings.state_directory) / "events"
+        self._outbox = Outbox(self._events)
         self._boot = keeper.boot_id()
         self._own: dict[str, Problem] = {}
         """What is wrong with the watchdog itself, by key."""
         self._corrupt_until = 0.0
         self._seen_in_a_row: dict[str, int] = {}
         self._summary_at = 0.0
+        self._looked_at = float("-inf")
         self._stop = threading.Event()
-        self._acting = False
+        self._at_length = False
         self._state = self._load()
         self._saved: machine.State | None = None
 
     def run(self) -> None:
-        """Until SIGTERM."""
+        """Until SIGTERM, or until what it is made of was replaced: a run that was to restart it may have been ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._notifier.tell("READY=1")
-        while not self._stop.is_set():
+        while not self._stop.is_set() and not self._is_outdated():
             begun = time.monotonic()
-            well, acted = self.round()
+            well, acted = self._try_round()
             period = self._settings.period if well else self._settings.suspect_period
             # what a step does shows only after a moment
             self._stop.wait(max(0.0, (time.monotonic() if acted else begun) + period - time.monotonic()))
         self._notifier.tell("STOPPING=1")
+
+    def _is_outdated(self) -> bool:
+        return any(_stamp(path) not in (stamp, None) for path, stamp in self._made_of.items())
+
+    def _try_round(self) -> tuple[bool, bool]:
+        """A look that fails in a way that nobody foresaw must not take what the watchdog knows with it.
+
+        systemd is told nothing then: when it goes on like that, it starts a new watchdog.
+        """
+        try:
+            return self.round()
+        except Exception:
+            traceback.print_exc()
+            return False, False
 
     def round(self) -> tuple[bool, bool]:
         """One look and what follows from it.
@@ -122,14 +153,19 @@ class Watch:
         Returns whether the next one may wait for the whole period, and whether something was done.
         """
         now = keeper.now()
+        if now - self._looked_at > _GAP_SECONDS:
+            self._state = machine.unwatched(self._state)
         if self._control.take_resume():
-            self._state = machine.resumed(self._state, now)
+            self._resume(now)
         suspect = self._state.targets[SERVICE].phase is not machine.Phase.HEALTHY
-        readings = self._reader.read(now, suspect)
+        with self._ended_by_signal():
+            readings = self._reader.read(now, suspect)
         seen = self._assess(readings)
         self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
         paused = self._control.paused(time.time()) is not None
         turn = machine.turn(self._state, seen, now, self._rules, paused)
+        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
+            self._outbox.flush()
         self._take(turn)
         self._publish(seen, readings)
         if turn.step:
@@ -138,9 +174,22 @@ class Watch:
         elif not paused and not readings.deployment:
             self._remove_surplus(readings)
         self._notifier.tell(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
+        self._looked_at = keeper.now()
         ill = any(seen.illnesses.values())
         well = paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
         return well, turn.step is not None
+
+    def _resume(self, now: float) -> None:
+        self._state = machine.resumed(self._state, now)
+        record = {
+            "time": round(time.time(), 3),
+            "kind": "resume",
+            "key": "watchdog",
+            "boot": self._boot,
+            "boottime": now,
+        }
+        message = "told by a person to go on, with the whole budget"
+        self._log(self._settings.recovery_log, {**record, "message": message})
 
     def _assess(self, readings: Readings) -> Assessment:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
@@ -165,15 +214,11 @@ class Watch:
     def _act(self, step: Step, readings: Readings) -> None:
         self._state = machine.begin(self._state, step, keeper.now(), self._rules)
         self._save()
-        if step.remedy in _OWN_RESTARTS:
-            self._reader.restarts.forgive(step.illness.workers or (worker.number for worker in readings.workers))
         self._notifier.tell(f"STATUS={step.remedy.value} because of {step.illness.code}")
-        self._acting = True
-        try:
-            with self._notifier.kept_alive(_LONGEST_STEP):
-                outcome = Actions(self._settings, readings).carry_out(step)
-        finally:
-            self._acting = False
+        with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
+            outcome = Actions(self._settings, readings).carry_out(step)
+        if outcome.done and step.remedy in _OWN_RESTARTS:
+            self._reader.restarts.forgive(step.illness.workers or (worker.number for worker in readings.workers))
         self._take(machine.end(self._state, step, outcome, keeper.now(), self._rules))
 
     def _remove_surplus(self, readings: Readings) -> None:
@@ -181,7 +226,10 @@ class Watch:
         pids = self._reader.surplus.untried(readings.surplus)
         if not pids:
             return
-        self._reader.surplus.remove(pids, [worker.number for worker in readings.workers])
+        with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
+            asked = self._reader.surplus.remove(pids, [worker.number for worker in readings.workers])
+        if not asked:
+            return
         message = f"asked PM2 to end process {', '.join(map(str, pids))}, which it had lost from its list"
         self._tell(Event("action", "service.remove_surplus", "remove_surplus", "info", message))
 
@@ -201,7 +249,7 @@ class Watch:
         record = {**as_record(event, wall), "boot": self._boot, "boottime": begun}
         log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
         self._log(log, record)
-        with self._watched("watchdog.state_not_writable", "state_not_writable"):
+        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
             self._outbox.put(event, wall)
 
     def _log_phase(self, target: str, before: str, after: str) -> None:
@@ -209,16 +257,16 @@ class Watch:
         self._log(self._settings.monitor_log, record)
 
     def _log(self, path: Path, record: dict[str, Any]) -> None:
-        with self._watched("watchdog.log_not_writable", "log_not_writable"):
+        with self._watched("watchdog.log_not_writable", "log_not_writable", path):
             append_line(path, record)
 
     @contextlib.contextmanager
-    def _watched(self, key: str, code: str) -> Iterator[None]:
+    def _watched(self, key: str, code: str, path: Path) -> Iterator[None]:
         """What can't be written is a problem to be told, and nothing that ends the watchdog."""
         try:
             yield
         except OSError as error:
-            message = f"can't write {error.filename or 'a file'}: {error.strerror}. Free space, or correct its owner."
+            message = f"can't write {path}: {error.strerror}. Free space, or correct its owner."
             self._own[key] = Problem(key, code, "warning", message)
         else:
             self._own.pop(key, None)
@@ -227,7 +275,7 @@ class Watch:
         moment = Moment(keeper.now(), time.time())
         pause = self._control.paused(moment.wall)
         status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
-        with self._watched("watchdog.status_not_writable", "state_not_writable"):
+        with self._watched("watchdog.status_not_writable", "state_not_writable", self._settings.status_file):
             write_public(self._settings.status_file, as_json(status))
             write_public(self._settings.metrics_file, render(status))
         if moment.boot - self._summary_at >= _SUMMARY_SECONDS:
@@ -241,27 +289,39 @@ class Watch:
 
     def _load(self) -> machine.State:
         now = keeper.now()
+        # a state that could not be written is an old one: what its steps were, the log knows
+        logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._rules.budget_window)
         try:
-            return keeper.load(self._settings.state_file, self._boot, now)
+            state = keeper.load(self._settings.state_file, self._boot, now)
+            return dataclasses.replace(state, actions=tuple(sorted({*state.actions, *logged})))
         except keeper.CorruptStateError as error:
             message = str(error)
         except OSError as error:
             message = f"{self._settings.state_file} can't be read: {error.strerror}"
         self._corrupt_until = now + _CORRUPT_SECONDS
         self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
-        lines = tail(self._settings.recovery_log)
-        fresh = {target: machine.TargetState(since=now) for target in TARGETS}
-        return machine.State(fresh, actions=keeper.actions_of_log(lines, self._boot, now, self._rules.budget_window))
+        return machine.State({target: machine.TargetState(since=now) for target in TARGETS}, actions=logged)
 
     def _save(self) -> None:
         if self._state == self._saved:
             return
-        with self._watched("watchdog.state_not_writable", "state_not_writable"):
+        with self._watched("watchdog.state_not_writable", "state_not_writable", self._settings.state_file):
             keeper.save(self._settings.state_file, self._state, self._boot)
             self._saved = self._state
 
+    @contextlib.contextmanager
+    def _ended_by_signal(self) -> Iterator[None]:
+        """What may take longer than systemd waits ends at once; a step that was begun is in the state file."""
+        if self._stop.is_set():
+            raise SystemExit(0)
+        self._at_length = True
+        try:
+            yield
+        finally:
+            self._at_length = False
+
     def _on_signal(self, _number: int, _frame: object) -> None:
-        """Between steps the loop ends by itself; a step is left as it is: what was begun is in the state file."""
+        """Elsewhere the loop ends by itself."""
         self._stop.set()
-        if self._acting:
+        if self._at_length:
             raise SystemExit(0)

@@ -93,11 +93,12 @@ def _duration(text: str) -> float:
     return float(int(match[1]) * _SECONDS[match[2]])
 
 
-def _run(settings: Settings, _options: argparse.Namespace) -> int:
+def _run(settings: Settings, options: argparse.Namespace) -> int:
+    made_of = [Path(options.config), Path(sys.argv[0])]
     lock = Path(settings.run_directory) / "lock"
     try:
         with only_one(lock):
-            Watch(settings, Notifier()).run()
+            Watch(settings, Notifier(), made_of).run()
     except OSError as error:
         raise CommandError(f"{error.filename or lock}: {error.strerror}") from error
     return 0
@@ -168,7 +169,7 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
         for line in tail(path):
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 entry = json.loads(line)
-                if entry["kind"] in ("problem", "resolved", "action"):
+                if entry["kind"] in ("problem", "resolved", "action", "resume"):
                     entries.append((float(entry["time"]), line, entry))
     entries.sort(key=lambda item: item[0])
     for moment, line, entry in entries[-options.count :]:

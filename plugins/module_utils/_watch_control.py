@@ -52,7 +52,7 @@ class Control:
             pause = Pause(float(content["since"]), until, str(content["by"]))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return Pause(wall, None, "unknown")
         return pause if pause.until is None or wall < pause.until else None
 

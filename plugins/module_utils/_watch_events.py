@@ -9,6 +9,7 @@ None of it may keep the watchdog from its work: what can't be written is counted
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import itertools
 import json
@@ -69,12 +70,21 @@ class Outbox:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._numbers = itertools.count()
+        self._waiting: collections.deque[dict[str, Any]] = collections.deque(maxlen=_MOST_EVENTS)
 
     def put(self, event: Event, wall: float) -> None:
-        """Raises OSError."""
+        """Raises OSError; then the event waits for the next `put` or `flush`."""
         name = f"{time.time_ns():020d}-{os.getpid()}-{next(self._numbers)}"
-        self._make_room()
-        save_json(self._directory / f"{name}.json", {"id": name, **as_record(event, wall)})
+        self._waiting.append({"id": name, **as_record(event, wall)})
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what could not be written before. Raises OSError."""
+        while self._waiting:
+            self._directory.mkdir(mode=0o750, exist_ok=True)
+            self._make_room()
+            save_json(self._directory / f"{self._waiting[0]['id']}.json", self._waiting[0])
+            self._waiting.popleft()
 
     def _make_room(self) -> None:
         waiting = sorted(entry.name for entry in os.scandir(self._directory) if entry.name.endswith(".json"))

@@ -18,7 +18,8 @@ from ._watch_settings import Settings
 
 _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
 _COMING = frozenset({"waiting restart", "launching", "stopping"})
-_STARTING = Hold("starting", "the workers are starting")
+# PM2 can keep a worker in the middle of a start or a stop for ever.
+_LONGEST_START = 300.0
 _FROM_DATABASE = frozenset({"unhealthy", "no_answer", "worker_hung", "worker_missing"})
 _BEGINNING = frozenset({"activating", "reloading"})
 
@@ -26,7 +27,7 @@ _BEGINNING = frozenset({"activating", "reloading"})
 def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessment:
     """`recovering` tells that a remedy is at work on the service: then nothing counts as well before it answers."""
     illness, hold = _Service(readings, settings, recovering).judge()
-    proxy, proxy_hold = _judge_proxy(readings, service_is_well=illness is None)
+    proxy, proxy_hold = _judge_proxy(readings, settings, service_is_well=illness is None)
     hold = hold or _outer_hold(readings, settings, illness)
     problems = (
         *_crash_loop(readings, settings),
@@ -70,7 +71,7 @@ class _Service:
         if active == "inactive" and unit.get("Result") == "success" and unit.get("LoadState") == "loaded":
             return illness, _stopped(f"{self.settings.pm2_unit} was stopped; start it with systemctl")
         if active in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
-            return illness, Hold("starting", f"systemd is starting {self.settings.pm2_unit}")
+            return illness, _starting(f"systemd is starting {self.settings.pm2_unit}", self.settings)
         return illness, None
 
     @property
@@ -101,6 +102,10 @@ class _Service:
         return worker.process.status in _COMING or (worker.process.online and worker.age is None)
 
     @property
+    def _workers_start(self) -> Hold:
+        return _starting("the workers are starting", self.settings)
+
+    @property
     def _crash_loop(self) -> bool:
         return self.readings.restarts >= self.settings.crash_loop_restarts
 
@@ -122,7 +127,7 @@ class _Service:
         if unhealthy:
             return self._unhealthy(unhealthy, {**problems}, serves), None
         if not serves:
-            return Illness("no_answer", "no worker answers yet", _WHOLE_APP), _STARTING
+            return Illness("no_answer", "no worker answers yet", _WHOLE_APP), self._workers_start
         return self._missing() or self._near_limit(online), None
 
     def _hung(self, hung: list[Worker], serves: bool) -> Illness:
@@ -152,7 +157,7 @@ class _Service:
         illness = Illness("no_answer", f"no worker answers (worker {states})", _WHOLE_APP)
         if self._crash_loop:
             return illness, Hold("crash_loop", "PM2 starts the workers again and again, ever more slowly")
-        return illness, None if self.recovering else _STARTING
+        return illness, None if self.recovering else self._workers_start
 
     def _missing(self) -> Illness | None:
         """Fewer workers than planned, while others serve."""
@@ -201,7 +206,7 @@ def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None)
     return None
 
 
-def _judge_proxy(readings: Readings, service_is_well: bool) -> Verdict:
+def _judge_proxy(readings: Readings, settings: Settings, service_is_well: bool) -> Verdict:
     """Whether users' way in is open. One that hangs behind a service that hangs says nothing about the proxy."""
     told, unit = readings.proxy, readings.proxy_unit
     if told is None or told.kind == ANSWERED or unit.get("LoadState") == "not-found":
@@ -214,7 +219,7 @@ def _judge_proxy(readings: Readings, service_is_well: bool) -> Verdict:
     if active == "inactive" and unit.get("Result") == "success":
         return illness, _stopped("Nginx was stopped; start it with systemctl")
     if active in _BEGINNING:
-        return illness, Hold("starting", "systemd is starting Nginx")
+        return illness, _starting("systemd is starting Nginx", settings)
     if readings.proxy_config:
         message = f"Nginx's configuration is broken, so it can't be started: {readings.proxy_config}"
         return illness, Hold("proxy_config_broken", message, "critical")
@@ -251,6 +256,10 @@ def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
     )
     values = {"restarts": readings.restarts, "window": settings.crash_loop_window}
     return [Problem("service.crash_loop", "crash_loop", "warning" if serves else "critical", message, values)]
+
+
+def _starting(message: str, settings: Settings) -> Hold:
+    return Hold("starting", message, believed=settings.start_grace + _LONGEST_START)
 
 
 def _stopped(message: str) -> Hold:

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from ._watch_model import TARGETS, Assessment, Event, Hold, Illness, Outcome, Problem, Remedy, Step
 
 PAUSED = Hold("paused", "recovery is paused")
+# An illness that lasts so long under a hold is told: a deployment that hangs must not keep it secret.
+_LONG_HOLD = 900.0
 
 
 class Phase(enum.Enum):
@@ -49,7 +51,11 @@ class TargetState:
     since: float = 0.0
     """Begin of the phase."""
     failures: int = 0
-    """Looks in a row that found it ill."""
+    """Looks in a row that found it ill in the same way."""
+    code: str = ""
+    severity: str = ""
+    workers: tuple[int, ...] = ()
+    """What they found; of the workers those that each of them did."""
     ill_since: float = 0.0
     rung: int = -1
     """Rank of the last remedy that was tried for this illness; -1 when none was."""
@@ -61,6 +67,9 @@ class TargetState:
     grace_until: float = 0.0
     held: bool = False
     """Whether the last look found it ill with a hold in force."""
+    hold: str = ""
+    hold_since: float = 0.0
+    """Code of the hold that the last look saw, in force or not any more, and since when there is that one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,13 +115,17 @@ def turn(state: State, seen: Assessment, now: float, rules: Rules, paused: bool 
         illness = seen.illnesses.get(target)
         hold = PAUSED if paused else seen.holds.get(target)
         after = _look(state.targets[target], illness, hold, now, rules)
-        wanted = _wanted(target, after, illness, now, rules) if illness and not hold else None
+        wanted = _wanted(target, after, illness, now, rules) if illness and not after.held else None
         if wanted and len(actions) >= rules.budget:
             after = dataclasses.replace(after, phase=Phase.EXHAUSTED, since=now)
         elif step is None:
             step = wanted
         targets[target] = after
-        problems |= _problems(target, after, illness, hold, rules)
+        problems |= _problems(target, after, illness, hold, rules=rules, now=now)
+        replaced = after.held and hold is not None and hold.severity != "info"
+        if target in state.problems and illness and not replaced:
+            # ill in another way, or held: it must show itself anew before anything is done, but that is no end of it
+            problems.setdefault(target, state.problems[target])
     events, still_open = _differences(state.problems, problems, now)
     return Turn(State(targets, actions, still_open), step, tuple(events))
 
@@ -159,6 +172,13 @@ def resumed(state: State, now: float) -> State:
     )
 
 
+def unwatched(state: State) -> State:
+    """Nobody looked for long (the host slept, the watchdog was stopped): then three looks in a row begin anew."""
+    return dataclasses.replace(
+        state, targets={name: dataclasses.replace(target, failures=0) for name, target in state.targets.items()}
+    )
+
+
 def _suspect(state: TargetState) -> TargetState:
     return dataclasses.replace(state, phase=Phase.SUSPECT, failures=0)
 
@@ -166,36 +186,64 @@ def _suspect(state: TargetState) -> TargetState:
 def _look(state: TargetState, illness: Illness | None, hold: Hold | None, now: float, rules: Rules) -> TargetState:
     if illness is None:
         return _well(state, now, rules)
-    if hold is not None:
-        return _held(state, now)
+    code = hold.code if hold else ""
+    if code != state.hold:
+        state = dataclasses.replace(state, hold=code, hold_since=now)
+    if hold is not None and _in_force(state, hold, now):
+        return _held(state, illness, now)
     if state.held:
         # nothing counts that was seen while held: the illness must show itself anew
         state = dataclasses.replace(state, held=False, failures=0)
     if state.phase is Phase.HEALTHY:
         state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
-    return _failed(state, now)
+    return _failed(state, illness, now)
 
 
-def _failed(state: TargetState, now: float) -> TargetState:
-    ill_since = state.ill_since if state.failures else now
-    return dataclasses.replace(state, failures=state.failures + 1, ill_since=ill_since)
+def _in_force(state: TargetState, hold: Hold, now: float) -> bool:
+    return hold.believed is None or now - state.hold_since < hold.believed
+
+
+def _failed(state: TargetState, illness: Illness, now: float) -> TargetState:
+    common = _in_common(state, illness) if state.failures else None
+    if common is None:
+        # a worker that was slow once is not ill because another one was before
+        state = dataclasses.replace(state, failures=0, ill_since=now)
+    return dataclasses.replace(
+        state,
+        failures=state.failures + 1,
+        code=illness.code,
+        severity=illness.severity,
+        workers=illness.workers if common is None else common,
+    )
+
+
+def _in_common(state: TargetState, illness: Illness) -> tuple[int, ...] | None:
+    """The workers that this look and those before found ill; None where they found different things."""
+    both = tuple(number for number in illness.workers if number in state.workers)
+    if state.severity == illness.severity == "critical":
+        # nobody is served, in whichever way that shows
+        return both or illness.workers
+    same = state.code == illness.code and (both or not (state.workers or illness.workers))
+    return both if same else None
 
 
 def _well(state: TargetState, now: float, rules: Rules) -> TargetState:
     if state.phase is not Phase.HEALTHY:
-        state = dataclasses.replace(state, phase=Phase.HEALTHY, since=now, failures=0, rung=-1, steps=0, held=False)
+        state = dataclasses.replace(
+            state, phase=Phase.HEALTHY, since=now, failures=0, rung=-1, steps=0, held=False, hold=""
+        )
     if state.attempts and now - state.since >= rules.healthy_reset:
         state = dataclasses.replace(state, attempts=0)
     return state
 
 
-def _held(state: TargetState, now: float) -> TargetState:
+def _held(state: TargetState, illness: Illness, now: float) -> TargetState:
     """Looks are counted, to tell people of a hold that lasts, but lead to nothing."""
     if not state.held:
         state = dataclasses.replace(state, held=True, failures=0)
     if state.phase not in (Phase.SUSPECT, Phase.EXHAUSTED):
         state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
-    return _failed(state, now)
+    return _failed(state, illness, now)
 
 
 def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules: Rules) -> Step | None:
@@ -204,7 +252,8 @@ def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules
         return None
     if now < max(state.grace_until if state.steps else 0.0, state.acted_at + backoff(state.attempts, rules)):
         return None
-    return Step(target, _next_remedy(illness, state.rung), illness, state.steps + 1)
+    ill = dataclasses.replace(illness, workers=state.workers)
+    return Step(target, _next_remedy(illness, state.rung), ill, state.steps + 1)
 
 
 def backoff(attempts: int, rules: Rules) -> float:
@@ -221,14 +270,18 @@ def _next_remedy(illness: Illness, rung: int) -> Remedy:
 
 
 def _problems(
-    target: str, state: TargetState, illness: Illness | None, hold: Hold | None, rules: Rules
+    target: str, state: TargetState, illness: Illness | None, hold: Hold | None, *, rules: Rules, now: float
 ) -> dict[str, Open]:
     """What people are to know about a target: its illness, or why nothing is done about it."""
     found = {}
     if illness and not state.held and state.failures >= rules.failures:
         values = {"workers": list(illness.workers)}
         found[target] = Open(Problem(target, illness.code, illness.severity, illness.message, values), state.ill_since)
-    if hold and state.failures >= rules.failures and hold.severity != "info":
+    lasts = hold is not None and hold.severity == "info" and hold is not PAUSED and now - state.hold_since >= _LONG_HOLD
+    if illness and hold and state.held and lasts:
+        message = f"{illness.message}. Nothing is done: {hold.message}, for {_LONG_HOLD / 60:g} minutes now."
+        found[target] = Open(Problem(target, illness.code, illness.severity, message), state.ill_since)
+    if hold and state.held and state.failures >= rules.failures and hold.severity != "info":
         key = f"{target}.{hold.code}"
         found[key] = Open(Problem(key, hold.code, hold.severity, hold.message), state.ill_since)
     if state.phase is Phase.EXHAUSTED:

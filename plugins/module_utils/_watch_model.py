@@ -53,6 +53,8 @@ class Hold:
     message: str
     severity: str = "info"
     """info: known and wanted. warning or critical: people must do something."""
+    believed: float | None = None
+    """Seconds after which it holds nothing any more; None: as long as it is seen."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,14 +9,18 @@ The question is one fixed word on a socket. Only processes of the watchdog's own
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ._pm2_client import unit_in
+from ._processes import ProcessError, unit_states
+from ._state_file import save_json
 from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
 _LONGEST_WORD = 64
@@ -24,6 +28,9 @@ _WORD_SECONDS = 5.0
 _COMMAND_SECONDS = 140.0
 _CREDENTIALS = struct.Struct("3i")
 _MOST_SHOWN = 600
+_SYSTEM = "/system.slice/"
+# More than a sensible budget: should somebody else speak through the watchdog, which is the service's own user.
+_MOST_RESTARTS, _WINDOW = 20, 900.0
 
 
 class RefusedError(Exception):
@@ -47,11 +54,31 @@ def require_peer(connection: socket.socket, unit: str) -> None:
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, _uid, _gid = _CREDENTIALS.unpack(raw)
     try:
-        found = unit_in(Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace"))
+        own, other = (Path(f"/proc/{who}/cgroup").read_text(errors="replace") for who in ("self", pid))
     except OSError:
-        found = ""
-    if found != unit:
+        own = other = ""
+    if not is_in_unit(unit, own, other):
         raise RefusedError(f"only {unit} is answered")
+
+
+def is_in_unit(unit: str, own: str, other: str) -> bool:
+    """Whether a process is in that unit of the system's, by its /proc/<pid>/cgroup beside this one's `own`.
+
+    The whole path counts: every user can give a unit of a user manager the same name.
+    """
+    ours, theirs = _groups(own), _groups(other)
+    wanted = {
+        name: f"{above}{_SYSTEM}{unit}"
+        for name, path in ours.items()
+        for above, found, _own in [path.rpartition(_SYSTEM)]
+        if found
+    }
+    return bool(wanted) and all(theirs.get(name) == path for name, path in wanted.items())
+
+
+def _groups(text: str) -> dict[str, str]:
+    """Path by hierarchy: one on hosts of today, one for each controller on older ones."""
+    return dict(re.findall(r"^\d+:(|name=systemd):(.*)$", text, re.MULTILINE))
 
 
 def read_word(connection: socket.socket) -> str:
@@ -97,11 +124,39 @@ def _restart_proxy(unit: str) -> str:
 
 def _restart(unit: str) -> str:
     """What hangs does not stop when asked to: all processes of the unit are killed first."""
+    if _was_stopped(unit):
+        raise RefusedError(f"{unit} was stopped by somebody; start it with systemctl")
+    count(Path(os.environ.get("RUNTIME_DIRECTORY", "/nonexistent")) / "restarts.json")
     _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])
     done = _command(["systemctl", "restart", unit])
     if done.returncode != 0:
         raise RefusedError(f"systemctl restart {unit}: {done.stderr or done.returncode}")
     return f"restarted {unit}"
+
+
+def count(path: Path) -> None:
+    """Note one more restart. Raises RefusedError when there were too many, or where that can't be kept."""
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    try:
+        before = [float(moment) for moment in json.loads(path.read_text())] if path.exists() else []
+        recent = [moment for moment in before if 0 <= now - moment < _WINDOW]
+        if len(recent) >= _MOST_RESTARTS:
+            raise RefusedError(f"there were {len(recent)} restarts within {_WINDOW / 60:g} minutes: no more for now")
+        save_json(path, [*recent, now])
+    except OSError as error:
+        raise RefusedError(f"{path} can't be written: {error.strerror}") from error
+
+
+def _was_stopped(unit: str) -> bool:
+    """Asked once more, at the last moment and of systemd itself: the watchdog may have looked before."""
+    try:
+        state = unit_states([unit]).get(unit, {})
+    except ProcessError as error:
+        raise RefusedError(str(error)) from error
+    return state.get("LoadState") == "loaded" and (state.get("ActiveState"), state.get("Result")) == (
+        "inactive",
+        "success",
+    )
 
 
 def _command(argv: list[str]) -> subprocess.CompletedProcess[str]:

@@ -119,15 +119,16 @@ class Reader:
         workers = tuple(self._worker(process, answers, now) for process in active)
         self._forget(workers)
         memory = load_library("psutil", "python3-psutil").virtual_memory()
+        deployment = self.deployment()
         readings = Readings(
             now=now,
             activation=activation,
             daemon=daemon,
             workers=workers,
             answers=answers,
-            restarts=self.restarts.note(youngest(processes), now),
+            restarts=self.restarts.note(youngest(processes), now, daemon=daemon.pid, changing=deployment),
             surplus=self.surplus.look(daemon, now),
-            deployment=self.deployment(),
+            deployment=deployment,
             proxy=proxy.result(),
             memory_percent=float(memory.percent),
             memory_total=memory.total,

@@ -27,14 +27,21 @@ class RestartCounter:
         self._seen: dict[tuple[str, int], _Seen] = {}
         self._times: collections.deque[float] = collections.deque(maxlen=1000)
         self._forgiven: collections.Counter[int] = collections.Counter()
+        self._daemon: int | None = None
+        self._changing = False
 
-    def note(self, processes: Iterable[Pm2Process], now: float) -> int:
-        """Look once more; returns the restarts within the window."""
+    def note(self, processes: Iterable[Pm2Process], now: float, *, daemon: int | None, changing: bool) -> int:
+        """Look once more; returns the restarts within the window.
+
+        What another daemon starts, and what somebody who changes the processes does, are no restarts.
+        """
+        planned = changing or self._changing or daemon != self._daemon
+        self._changing, self._daemon = changing, daemon
         seen = {}
         for process in processes:
             key = (process.name, process.pm_id)
             seen[key] = _Seen((process.pid, process.started_at), process.restarts)
-            if key in self._seen:
+            if key in self._seen and not planned:
                 self._times.extend([now] * self._counted(process.pm_id, self._seen[key], seen[key]))
         self._seen = seen
         while self._times and now - self._times[0] > self._window:

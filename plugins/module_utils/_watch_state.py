@@ -67,12 +67,16 @@ def load(path: Path, boot: str, moment: float) -> State:
 
 def actions_of_log(lines: list[str], boot: str, moment: float, window: float) -> tuple[float, ...]:
     """When steps were begun, from recovery.log: what a lost state file must not make forget is the budget."""
-    found = []
+    found: list[float] = []
     for line in lines:
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             entry = json.loads(line)
             begun = float(entry["boottime"])
-            if entry["kind"] == "action" and entry["boot"] == boot and 0 <= moment - begun < window:
+            if entry["boot"] != boot or not 0 <= moment - begun < window:
+                continue
+            if entry["kind"] == "resume":
+                found.clear()
+            elif entry["kind"] == "action":
                 found.append(begun)
     return tuple(found)
 
@@ -100,6 +104,9 @@ def _target(content: Mapping[str, Any]) -> TargetState:
         phase=Phase(content["phase"]),
         since=float(content["since"]),
         failures=int(content["failures"]),
+        code=str(content["code"]),
+        severity=str(content["severity"]),
+        workers=tuple(int(number) for number in content["workers"]),
         ill_since=float(content["ill_since"]),
         rung=int(content["rung"]),
         steps=int(content["steps"]),
@@ -107,6 +114,8 @@ def _target(content: Mapping[str, Any]) -> TargetState:
         acted_at=float(content["acted_at"]),
         grace_until=float(content["grace_until"]),
         held=bool(content["held"]),
+        hold=str(content["hold"]),
+        hold_since=float(content["hold_since"]),
     )
 
 

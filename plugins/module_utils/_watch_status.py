@@ -111,10 +111,11 @@ def _readings(readings: Readings) -> dict[str, Any]:
 
 def write_public(path: Path, text: str) -> None:
     """Replace a file that all may read, atomically. Raises OSError."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         temporary = Path(file.name)
         try:
-            file.write(text)
+            # what workers say of themselves may be no text at all
+            file.write(text.encode("utf-8", "replace"))
             file.flush()
             temporary.chmod(0o644)
             temporary.replace(path)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 
-from ._pm2_client import Pm2Client
+from ._pm2_client import Pm2Client, Pm2Error
 from ._pm2_rpc import DaemonReading, RpcError, remove_outgoing
 from ._processes import load_library
 
@@ -38,18 +38,28 @@ class Surplus:
             self._looked_at = now
             found = unlisted(daemon.pid, [process.pid for process in daemon.processes if process.pid])
             self._since = {pid: self._since.get(pid, now) for pid in found}
+            # a number that was tried may be another process's later
+            self._tried.intersection_update(found)
         return tuple(pid for pid, since in self._since.items() if now - since >= _PATIENCE_SECONDS)
 
     def untried(self, pids: Iterable[int]) -> list[int]:
         return [pid for pid in pids if pid not in self._tried]
 
-    def remove(self, pids: Iterable[int], numbers: Iterable[int]) -> None:
-        """Ask PM2 to end whatever it keeps under the names of outgoing workers; most of them will not exist."""
-        for number in numbers:
-            with contextlib.suppress(RpcError):
-                remove_outgoing(self._client, number, _RPC_SECONDS)
+    def remove(self, pids: Iterable[int], numbers: Iterable[int]) -> bool:
+        """Ask PM2 to end whatever it keeps under the names of outgoing workers; most of them will not exist.
+
+        False when somebody else changes the processes at this moment: it may be a worker that is just being replaced.
+        """
+        try:
+            with self._client.lock():
+                for number in numbers:
+                    with contextlib.suppress(RpcError):
+                        remove_outgoing(self._client, number, _RPC_SECONDS)
+        except (Pm2Error, OSError):
+            return False
         self._tried.update(pids)
         self._looked_at = -_LOOK_SECONDS
+        return True
 
 
 def unlisted(daemon: int | None, listed: Iterable[int]) -> list[int]:

@@ -9,11 +9,13 @@ Here no PM2 runs: that is an illness as good as any. Remedies at work are tested
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +26,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch import (
     Watch,
     only_one,
 )
-from watch_samples import settings, settings_content
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import SERVICE, Illness, Remedy, Step
+from ansible_collections.workbot.stability.plugins.module_utils._watch_status import as_json, write_public
+from watch_samples import readings, settings, settings_content
 
 
 class Listener(Notifier):
@@ -83,6 +87,17 @@ def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
     assert events == ["problem", "action"]
 
 
+def test_a_step_that_restarted_nothing_excuses_no_restart(directory: Path) -> None:
+    """The process that was judged is gone: its number is another one's, if anybody's."""
+    one = watch(directory)
+    hung = Illness("worker_hung", "worker 0 does not answer", (Remedy.KILL_WORKER,), (0,))
+    one._act(Step(SERVICE, Remedy.KILL_WORKER, hung, 1), readings())
+    assert lines(directory / "recovery.log")[0]["message"] == (
+        "kill_worker failed: the processes that hung are gone already"
+    )
+    assert not +one._reader.restarts._forgiven
+
+
 def test_a_new_watchdog_goes_on_where_the_old_one_was(directory: Path) -> None:
     one = watch(directory)
     one.round()
@@ -104,6 +119,42 @@ def test_a_lost_state_file_does_not_give_the_budget_back(directory: Path) -> Non
     assert found["budget"]["used"] == 1
     assert "state_corrupt" in [problem["code"] for problem in found["problems"]]
     assert (directory / "state.json.corrupt").read_text() == "{broken"
+
+
+def test_neither_does_one_that_is_gone_or_could_not_be_written_any_more(directory: Path) -> None:
+    one = watch(directory)
+    one.round()
+    old = (directory / "state.json").read_text()
+    one.round()
+    (directory / "state.json").write_text(old)
+    watch(directory).round()
+    assert status(directory)["budget"]["used"] == 1
+    (directory / "state.json").unlink()
+    watch(directory).round()
+    assert status(directory)["budget"]["used"] == 1
+
+
+@pytest.mark.parametrize("gap", ["a new watchdog", "the host slept"])
+def test_looks_before_and_after_a_long_gap_are_not_in_a_row(directory: Path, gap: str) -> None:
+    one = watch(directory)
+    one.round()
+    if gap == "a new watchdog":
+        one = watch(directory)
+    else:
+        one._looked_at -= 3600
+    assert one.round() == (False, False)
+    assert one.round() == (False, True)
+
+
+def test_what_a_person_gave_back_stays_given_back(directory: Path) -> None:
+    one = watch(directory)
+    one.round()
+    one.round()
+    (directory / "resume").touch()
+    one.round()
+    watch(directory).round()
+    assert [entry["kind"] for entry in lines(directory / "recovery.log")] == ["action", "resume"]
+    assert status(directory)["budget"]["used"] == 0
 
 
 def test_a_pause_keeps_it_from_acting_until_it_is_told_to_go_on(directory: Path) -> None:
@@ -141,6 +192,95 @@ def test_what_cannot_be_written_is_a_problem_and_no_end(directory: Path) -> None
     one.round()
     one.round()
     assert "log_not_writable" not in {problem["code"] for problem in status(directory)["problems"]}
+
+
+def test_events_that_cannot_be_written_are_a_problem_of_their_own(directory: Path) -> None:
+    one = watch(directory)
+    (directory / "events").rmdir()
+    (directory / "events").touch()
+    for _number in range(3):
+        one.round()
+    assert "watchdog.events_not_writable" in {problem["key"] for problem in status(directory)["problems"]}
+    (directory / "events").unlink()
+    one.round()
+    kinds = [json.loads(path.read_text())["kind"] for path in sorted((directory / "events").iterdir())]
+    assert kinds[:2] == ["problem", "action"]
+
+
+def test_a_look_that_fails_unforeseen_is_no_end_and_no_sign_of_life(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = watch(directory)
+    monkeypatch.setattr(one._reader, "read", lambda _now, _suspect: 1 / 0)
+    assert one._try_round() == (False, False)
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert isinstance(one._notifier, Listener)
+    assert not one._notifier.told
+
+
+def test_a_stop_does_not_wait_for_a_long_look(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = watch(directory)
+    monkeypatch.setattr(one._reader, "read", lambda _now, _suspect: one._on_signal(15, None))
+    with pytest.raises(SystemExit):
+        one._try_round()
+
+
+def test_new_settings_end_it_so_that_systemd_starts_it_with_them(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watch.signal, "signal", lambda _number, _handler: None)
+    config, program = directory / "watchdog.json", directory / "gone"
+    config.write_text("{}")
+    one = Watch(settings(directory, period=0, suspect_period=0), Listener(), [config, program])
+    assert not one._is_outdated()
+    (directory / "new").write_text("{}")
+    (directory / "new").rename(config)
+    one.run()
+    assert not (directory / "status.json").exists()
+    config.unlink()
+    assert not one._is_outdated()
+
+
+def test_after_a_stop_no_look_is_begun(directory: Path) -> None:
+    one = watch(directory)
+    one._on_signal(15, None)
+    with pytest.raises(SystemExit):
+        one.round()
+    assert not (directory / "status.json").exists()
+
+
+def test_pm2_that_takes_long_over_a_lost_process_does_not_end_the_watchdog(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watch, "_KEEP_ALIVE_SECONDS", 0.02)
+    one = watch(directory)
+    monkeypatch.setattr(one._reader.surplus, "remove", lambda _pids, _numbers: time.sleep(0.3))
+    one._remove_surplus(readings(surplus=(77,)))
+    assert isinstance(one._notifier, Listener)
+    assert one._notifier.told.count("WATCHDOG=1") >= 3
+
+
+def test_what_is_no_text_does_not_keep_a_status_from_being_written(directory: Path) -> None:
+    """JSON can say half a character, and a worker's answer is quoted."""
+    write_public(directory / "status.json", as_json({"message": "\ud800 中"}))
+    assert status(directory) == {"message": "? 中"}
+
+
+class Systemd:
+    """As sdnotify, which swallows what can't be sent."""
+
+    sent: tuple[bytes, ...] = ()
+
+    def notify(self, text: str) -> None:
+        with contextlib.suppress(UnicodeEncodeError):
+            self.sent += (text.encode(),)
+
+
+def test_what_is_no_text_is_told_to_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_watch, "load_library", lambda _name, _package: SimpleNamespace(SystemdNotifier=Systemd))
+    notifier = Notifier()
+    notifier.tell("WATCHDOG=1\nSTATUS=\ud800")
+    assert notifier._systemd.sent == (b"WATCHDOG=1\nSTATUS=?",)
 
 
 def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,6 +102,44 @@ def test_two_bad_looks_are_no_reason_and_three_are() -> None:
     assert story.phase() is Phase.RECOVERING
 
 
+def slow(*workers: int) -> Illness:
+    """Some do not answer, others do."""
+    return Illness("worker_hung", f"workers {workers} do not answer", LADDER[:2], workers, "warning")
+
+
+NEAR_LIMIT = Illness("memory_near_limit", "worker 0 is large", (Remedy.RELOAD_WORKER,), (0,), "warning")
+
+
+def test_workers_that_are_slow_in_turns_are_left_alone() -> None:
+    story = Story()
+    assert [story.look(slow(number % 2)) for number in range(20)] == [None] * 20
+    assert not story.events
+
+
+def test_only_a_worker_that_each_look_found_ill_is_acted_on() -> None:
+    story = Story()
+    story.look(slow(0))
+    story.look(slow(0, 1))
+    step = story.look(slow(0, 1, 2))
+    assert step is not None
+    assert step.illness.workers == (0,)
+
+
+def test_one_slow_answer_is_no_reason_while_another_illness_lasts() -> None:
+    story = Story()
+    story.for_seconds(15, NEAR_LIMIT)
+    story.now += 300
+    assert [story.look(slow(1)), story.look(slow(1))] == [None, None]
+    assert story.told == [("problem", "memory_near_limit"), ("action", "reload_worker")]
+    assert story.look(slow(1)) is not None
+
+
+def test_nobody_is_served_in_whichever_way_that_shows() -> None:
+    story = Story()
+    ways = (HUNG, Illness("no_answer", "nothing listens", LADDER[1:]), Illness("daemon_dead", "gone", LADDER[3:]))
+    assert [story.look(way) is not None for way in ways] == [False, False, True]
+
+
 def test_a_recovery_is_told_from_its_illness_to_its_end() -> None:
     story = Story()
     story.for_seconds(15, HUNG)
@@ -178,6 +216,32 @@ def test_nothing_is_done_while_held_and_afterwards_the_illness_shows_itself_anew
     assert not story.events
     assert [story.look(HUNG), story.look(HUNG)] == [None, None]
     assert story.look(HUNG) is not None
+
+
+def test_a_start_that_never_ends_holds_nothing_any_more() -> None:
+    story = Story()
+    starting = Hold("starting", "the workers are starting", believed=330)
+    story.for_seconds(330, HUNG, hold=starting)
+    assert not story.steps
+    story.for_seconds(20, HUNG, hold=starting)
+    assert [step.remedy for _time, step in story.steps] == [Remedy.KILL_WORKER]
+
+
+def test_an_illness_under_a_deployment_without_end_is_told_though_nothing_is_done() -> None:
+    story = Story()
+    story.for_seconds(1000, HUNG, hold=DEPLOYMENT)
+    assert not story.steps
+    (event,) = story.events
+    assert (event.kind, event.code) == ("problem", "worker_hung")
+    assert event.message == "worker 0 does not answer. Nothing is done: a deployment is at work, for 15 minutes now."
+
+
+def test_a_hold_that_passes_is_no_end_of_an_illness_that_was_told() -> None:
+    story = Story()
+    story.for_seconds(15, HUNG)
+    story.for_seconds(60, HUNG, hold=DEPLOYMENT)
+    story.look(HUNG)
+    assert story.told == [("problem", "worker_hung"), ("action", "kill_worker")]
 
 
 def test_a_hold_that_people_must_end_is_told_in_the_illness_s_place() -> None:

@@ -117,12 +117,14 @@ def test_of_two_processes_of_one_number_the_younger_counts() -> None:
     assert youngest([old, new]) == [new]
 
 
-def noted(counter: RestartCounter, now: float, *found: tuple[int, int]) -> int:
+def noted(
+    counter: RestartCounter, now: float, *found: tuple[int, int], daemon: int | None = 9, changing: bool = False
+) -> int:
     """`found`: PM2's count of restarts and the process id of worker 0, 1 ..."""
     workers = [
         Pm2Process("shop-1", number, pid, "online", count, 0, float(pid)) for number, (count, pid) in enumerate(found)
     ]
-    return counter.note(workers, now)
+    return counter.note(workers, now, daemon=daemon, changing=changing)
 
 
 def test_restarts_are_counted_within_the_window() -> None:
@@ -143,11 +145,21 @@ def test_the_watchdogs_own_restarts_are_none_of_the_services() -> None:
     assert noted(counter, 2, (2, 53), (0, 51)) == 1
 
 
+def test_what_a_deployment_or_another_daemon_starts_are_no_restarts() -> None:
+    counter = RestartCounter(100)
+    noted(counter, 0, (0, 50), (0, 51))
+    assert noted(counter, 5, (1, 52), (0, 51), changing=True) == 0
+    # what was done between the last such look and its end
+    assert noted(counter, 10, (1, 52), (1, 53)) == 0
+    assert noted(counter, 15, (1, 54), (1, 55), daemon=10) == 0
+    assert noted(counter, 20, (2, 56), (1, 55), daemon=10) == 1
+
+
 def test_the_process_that_ended_counts_once() -> None:
     """PM2 lists a worker without a process while it waits to start it again."""
     counter = RestartCounter(100)
     noted(counter, 0, (0, 50))
-    counter.note([Pm2Process("shop-1", 0, None, "waiting restart", 1, 0, 50.0)], 1)
+    counter.note([Pm2Process("shop-1", 0, None, "waiting restart", 1, 0, 50.0)], 1, daemon=9, changing=False)
     assert noted(counter, 2, (1, 52)) == 1
 
 
@@ -182,7 +194,7 @@ def test_a_pause_ends_by_itself_or_when_told(tmp_path: Path) -> None:
     assert not control.take_resume()
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"since": 1, "until": "soon", "by": "x"}'])
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"since": 1, "until": "soon", "by": "x"}', "[" * 4096])
 def test_a_pause_that_cannot_be_read_counts(tmp_path: Path, content: str) -> None:
     (tmp_path / "pause.json").write_text(content)
     assert Control(tmp_path).paused(5.0) == Pause(5.0, None, "unknown")

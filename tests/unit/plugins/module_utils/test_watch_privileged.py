@@ -6,17 +6,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import unit_in
+from ansible_collections.workbot.stability.plugins.module_utils import _watch_privileged
 from ansible_collections.workbot.stability.plugins.module_utils._watch_privileged import (
     RefusedError,
     carry_out,
+    count,
+    is_in_unit,
     read_word,
     require_peer,
 )
@@ -34,11 +39,70 @@ def test_a_process_of_another_unit_is_refused() -> None:
         require_peer(ours, "shop-watchdog.service")
 
 
-def test_the_unit_is_the_innermost_one_of_the_control_group() -> None:
-    assert unit_in("0::/system.slice/shop-watchdog.service\n") == "shop-watchdog.service"
-    assert unit_in("0::/system.slice/other-shop-watchdog.service\n") != "shop-watchdog.service"
-    # a group below the name, made by whoever may write there
-    assert unit_in("0::/user.slice/user-1000.slice/shop-watchdog.service.d/x.service/y\n") == "x.service"
+OWN = "0::/system.slice/system-shop\\x2dwatchdog\\x2dact.slice/shop-watchdog-act@3.service\n"
+# cgroups of both kinds, in a container
+MIXED = "3:pids:/box\n2:name=systemd:/box/system.slice/{}\n0::/box\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "answered"),
+    [
+        (OWN, "0::/system.slice/shop-watchdog.service\n", True),
+        (OWN, "0::/system.slice/other-shop-watchdog.service\n", False),
+        (OWN, "0::/system.slice/pm2-shop.service\n", False),
+        # a unit that any user may give this name, and a group below one that is delegated
+        (OWN, "0::/user.slice/user-1000.slice/user@1000.service/app.slice/shop-watchdog.service\n", False),
+        (OWN, "0::/user.slice/user-1000.slice/user@1000.service/system.slice/shop-watchdog.service\n", False),
+        (OWN, "0::/system.slice/other.service/shop-watchdog.service\n", False),
+        (MIXED.format("x.slice/shop-watchdog-act@3.service"), MIXED.format("shop-watchdog.service"), True),
+        (MIXED.format("x.slice/shop-watchdog-act@3.service"), "0::/box/system.slice/shop-watchdog.service\n", False),
+        ("0::/system.slice/box.service/system.slice/a@1.service", "0::/system.slice/shop-watchdog.service", False),
+        (
+            "0::/system.slice/box.service/system.slice/a@1.service",
+            "0::/system.slice/box.service/system.slice/shop-watchdog.service",
+            True,
+        ),
+        ("0::/\n", "0::/\n", False),
+        ("", "", False),
+    ],
+)
+def test_only_the_system_s_own_unit_of_the_name_is_answered(own: str, other: str, answered: bool) -> None:
+    assert is_in_unit("shop-watchdog.service", own, other) is answered
+
+
+@pytest.mark.parametrize(
+    ("active", "result", "refused"),
+    [("inactive", "success", True), ("failed", "signal", False), ("active", "success", False)],
+)
+def test_what_somebody_stopped_is_not_started(
+    active: str, result: str, refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done: list[list[str]] = []
+
+    def command(argv: list[str]) -> subprocess.CompletedProcess[str]:
+        done.append(argv)
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    states = {"pm2-shop.service": {"LoadState": "loaded", "ActiveState": active, "Result": result}}
+    monkeypatch.setattr(_watch_privileged, "unit_states", lambda _units: states)
+    monkeypatch.setattr(_watch_privileged, "_command", command)
+    with pytest.raises(RefusedError, match="was stopped by somebody") if refused else contextlib.nullcontext():
+        carry_out("restart-daemon", "pm2-shop.service", "nginx.service")
+    assert bool(done) is not refused
+
+
+def test_restarts_have_a_limit_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "restarts.json"
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    # one is long ago, and one of another boot
+    path.write_text(json.dumps([now - 901, now + 1000]))
+    for _restart in range(20):
+        count(path)
+    with pytest.raises(RefusedError, match="20 restarts within 15 minutes"):
+        count(path)
+    with pytest.raises(RefusedError, match="can't be written"):
+        count(tmp_path / "gone" / "restarts.json")
 
 
 @pytest.mark.parametrize("sent", [b"restart-proxy\n", b"restart-proxy", b" restart-proxy \nand more"])

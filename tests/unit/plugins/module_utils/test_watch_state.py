@@ -23,7 +23,23 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch_model imp
 FULL = Problem("diagnose.disk", "finding", "warning", "86 %", {"value": 86})
 STATE = State(
     {
-        SERVICE: TargetState(Phase.RECOVERING, 90.0, 4, 80.0, 2, 1, 1, 95.0, 125.0, True),
+        SERVICE: TargetState(
+            Phase.RECOVERING,
+            90.0,
+            4,
+            "worker_hung",
+            "warning",
+            (0, 1),
+            80.0,
+            2,
+            1,
+            1,
+            95.0,
+            125.0,
+            True,
+            "deployment",
+            85.0,
+        ),
         PROXY: TargetState(),
     },
     (20.0, 95.0),
@@ -63,6 +79,8 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path, damage: bytes) -> None:
 def test_the_budget_of_a_lost_state_is_in_the_recovery_log() -> None:
     entries = [
         {"kind": "action", "boot": "this-boot", "boottime": 10.0},
+        {"kind": "action", "boot": "this-boot", "boottime": 930.0},
+        {"kind": "resume", "boot": "this-boot", "boottime": 940.0},
         {"kind": "action", "boot": "this-boot", "boottime": 950.0},
         {"kind": "problem", "boot": "this-boot", "boottime": 960.0},
         {"kind": "action", "boot": "another", "boottime": 970.0},
@@ -113,3 +131,15 @@ def test_events_wait_in_order_and_the_oldest_give_way(tmp_path: Path, monkeypatc
     assert waiting[0]["time"] == 12.5
     assert all((tmp_path / f"{event['id']}.json").is_file() for event in waiting)
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
+
+
+def test_events_that_could_not_be_written_are_told_later(tmp_path: Path) -> None:
+    outbox = events.Outbox(tmp_path / "events")
+    (tmp_path / "events").write_text("in the way")
+    with pytest.raises(OSError):
+        outbox.put(Event("problem", "service", "worker_hung", "critical", "first"), 12.5)
+    (tmp_path / "events").unlink()
+    outbox.put(Event("resolved", "service", "worker_hung", "info", "second"), 13.5)
+    outbox.flush()
+    waiting = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((tmp_path / "events").iterdir())]
+    assert [entry["message"] for entry in waiting] == ["first", "second"]

@@ -43,7 +43,14 @@ def test_an_ordinary_reload_has_its_time(children: list[int], tmp_path: Path) ->
     assert surplus.look(daemon, 1059.0) == ()
     assert surplus.look(daemon, 1060.0) == (children[1],)
     assert surplus.untried([children[1]]) == [children[1]]
+    with surplus._client.lock():
+        assert not surplus.remove([children[1]], [0])
+    assert surplus.untried([children[1]]) == [children[1]]
     # no daemon is there to be asked: nothing breaks, and it is not tried again
-    surplus.remove([children[1]], [0])
+    assert surplus.remove([children[1]], [0])
     assert surplus.untried([children[1]]) == []
     assert surplus.look(daemon, 1061.0) == (children[1],)
+    # when it is gone, its number may come to another one
+    both = DaemonReading(WELL, "", os.getpid(), (*daemon.processes, process(1, pid=children[1])))
+    assert surplus.look(both, 1080.0) == ()
+    assert surplus.untried([children[1]]) == [children[1]]
