@@ -251,7 +251,8 @@ class Watch:
         self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
         lines = tail(self._settings.recovery_log)
         fresh = {target: machine.TargetState(since=now) for target in TARGETS}
-        return machine.State(fresh, actions=keeper.actions_of_log(lines, self._boot, now, self._rules.budget_window))
+        actions = keeper.actions_of_log(lines, self._boot, now, self._rules.budget_window)
+        return machine.State(fresh, actions, len(actions))
 
     def _save(self) -> None:
         if self._state == self._saved:
