@@ -180,9 +180,15 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
                     entries.append((float(entry["time"]), line, entry))
     entries.sort(key=lambda item: item[0])
     for moment, line, entry in entries[-options.count :]:
-        text = line if options.json else f"{_when(moment)}  {entry['kind']:<8}  {entry['key']}: {entry['message']}"
+        text = line if options.json else f"{_when(moment)}  {entry['kind']:<8}  {entry['key']}: {_short(entry)}"
         sys.stdout.write(text + "\n")
     return 0
+
+
+def _short(entry: Mapping[str, Any]) -> str:
+    """What is over was told in full when it began."""
+    message = str(entry["message"])
+    return f"{entry['code']} is {message.partition(':')[0]}" if entry["kind"] == "resolved" else message
 
 
 def _when(moment: float) -> str:

@@ -172,6 +172,15 @@ def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.Cap
     assert "hangs or was stopped" in capsys.readouterr().err
 
 
+def test_what_is_over_was_told_in_full_before(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = directory / "watchdog.json"
+    config.write_text(json.dumps(settings_content(directory)))
+    event = {"kind": "resolved", "key": "service", "code": "worker_hung", "message": "over after 11 s: worker 0: late"}
+    (directory / "monitor.log").write_text(json.dumps({"time": 1764100000.0, **event}) + "\n")
+    command(config, "history")
+    assert capsys.readouterr().out.endswith("  resolved  service: worker_hung is over after 11 s\n")
+
+
 def test_the_command_shows_each_worker(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = directory / "watchdog.json"
     config.write_text(json.dumps(settings_content(directory)))
