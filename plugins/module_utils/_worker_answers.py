@@ -34,6 +34,8 @@ _QUESTIONS_PER_WORKER = 8
 _HOLDER_SECONDS = 1.0
 _HOLDER_SHARE = 0.5
 _LEAST_SECONDS = 0.05
+# So much of the time is left to the last question, or it would be told as hung for having come late.
+_LATEST_SHARE = 1 / 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +95,7 @@ class _Questions:
         while (self._unseen() or self._open()) and (left := self._left()) > 0:
             # when nothing comes, one of the workers may be behind another one's turn
             wanted = not self._heard(min(_PACE, left)) and self._unseen() and len(self._asked) < limit
-            if wanted and self._left() > _PACE:
+            if wanted and self._left() > _LATEST_SHARE * self._timeout:
                 self._begin()
         return [question.answer or question.unanswered() for question in self._asked]
 
