@@ -65,7 +65,7 @@ class Context:
         section, pm2 = self.section("health"), self.section("pm2")
         workers = children_of(Path(pm2["home"]) / "pm2.pid")
         timeout = float(section["timeout"])
-        return ask_workers(section["socket"], section["path"], int(pm2["instances"]), workers, timeout)
+        return ask_workers(section["socket"], section["path"], workers, timeout, int(pm2["instances"]))
 
     @cached_property
     def _pm2_once(self) -> tuple[list[Pm2Process], Pm2Error | None]:

@@ -118,8 +118,8 @@ class _Exchange:
         return self._answer
 
     def _too_late(self) -> HttpError:
-        arrived = f"{self._received} bytes of the body arrived"
-        return HttpTimeoutError(f"no complete answer within {self._request.timeout:g} s ({arrived})")
+        arrived = f" ({self._received} bytes of the body arrived)" if self._received else ""
+        return HttpTimeoutError(f"no complete answer within {self._request.timeout:g} s{arrived}")
 
     def _cancel(self) -> None:
         self._cancelled = True

@@ -300,7 +300,8 @@ class Watch:
             message = f"{self._settings.state_file} can't be read: {error.strerror}"
         self._corrupt_until = now + _CORRUPT_SECONDS
         self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
-        return machine.State({target: machine.TargetState(since=now) for target in TARGETS}, actions=logged)
+        fresh = {target: machine.TargetState(since=now) for target in TARGETS}
+        return machine.State(fresh, actions=logged, actions_total=len(logged))
 
     def _save(self) -> None:
         if self._state == self._saved:

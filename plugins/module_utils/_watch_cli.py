@@ -24,6 +24,7 @@ from ._processes import MissingLibraryError
 from ._watch import AlreadyRunningError, Notifier, Watch, only_one
 from ._watch_control import Control, Pause
 from ._watch_events import tail
+from ._watch_readings import MB
 from ._watch_settings import Settings, SettingsError
 
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
@@ -130,14 +131,21 @@ def _described(status: Mapping[str, Any]) -> list[str]:
         lines.append(f"{name:<8} {target['phase']}{': ' + ill['message'] if ill else ''}")
         if hold:
             lines.append(f"{'':<8} nothing is done: {hold['message']}")
-    for worker in status["readings"]["workers"]:
-        answer = worker["problem"] or ("answers" if worker["answered"] else "no answer")
-        what = f"process {worker['pid']}, {worker['status']}, {worker['rss_mb']:.0f} MB, {answer}"
-        lines.append(f"{'worker ' + str(worker['number']):<8} {what}")
+    lines += [f"{'worker ' + str(worker['pm_id']):<8} {_worker(worker)}" for worker in status["readings"]["workers"]]
     budget = status["budget"]
     lines.append(f"budget   {budget['used']} of {budget['limit']} steps used within {budget['window'] / 60:g} minutes")
     lines += [f"problem  {item['severity']}: {item['message']}" for item in status["problems"]]
     return lines
+
+
+def _worker(worker: Mapping[str, Any]) -> str:
+    """What is known of one: one that waits to be started anew has neither process nor memory."""
+    if not worker["pid"]:
+        return f"no process, {worker['status']}"
+    size = f", {worker['rss'] / MB:.0f} MB" if worker["rss"] else ""
+    taken = worker["answer_ms"]
+    answer = "no answer" if taken is None else f"answers in {taken:.0f} ms"
+    return f"process {worker['pid']}, {worker['status']}{size}, {worker['problem'] or answer}"
 
 
 def _pause(settings: Settings, options: argparse.Namespace) -> int:
@@ -173,9 +181,15 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
                     entries.append((float(entry["time"]), line, entry))
     entries.sort(key=lambda item: item[0])
     for moment, line, entry in entries[-options.count :]:
-        text = line if options.json else f"{_when(moment)}  {entry['kind']:<8}  {entry['key']}: {entry['message']}"
+        text = line if options.json else f"{_when(moment)}  {entry['kind']:<8}  {entry['key']}: {_short(entry)}"
         sys.stdout.write(text + "\n")
     return 0
+
+
+def _short(entry: Mapping[str, Any]) -> str:
+    """What is over was told in full when it began."""
+    message = str(entry["message"])
+    return f"{entry['code']} is {message.partition(':')[0]}" if entry["kind"] == "resolved" else message
 
 
 def _when(moment: float) -> str:

@@ -16,7 +16,7 @@ from ._watch_model import Problem
 from ._watch_settings import Settings
 
 _SECONDS = 60.0
-_JUDGED_EACH_ROUND = ("health", "proxy", "processes")
+_JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
 
 
 class Diagnosis:
@@ -66,11 +66,14 @@ class Diagnosis:
 
 def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> tuple[Problem, ...]:
     """A problem of each warning and critical finding, but for what the watchdog judges itself."""
-    own_units = {f"units.{unit}" for unit in units}
+    # of Nginx it judges whether it answers, but not what becomes of old processes (nginx.old)
+    own_checks = {"nginx", *(f"units.{unit}" for unit in units)}
     problems = []
     for finding in findings:
         check, status = str(finding.get("check", "")), finding.get("status")
-        own = check in own_units or check.partition(".")[0] in _JUDGED_EACH_ROUND
+        # whether an answer comes it judges, but not whether that is slow
+        slow = finding.get("unit") == "ms"
+        own = check in own_checks or (check.partition(".")[0] in _JUDGED_EACH_ROUND and not slow)
         if own or status not in (WARNING, CRITICAL):
             continue
         values = {name: finding.get(name) for name in ("check", "value", "threshold", "unit")}

@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from ._pm2_rpc import ABSENT, WELL
 from ._watch_model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
-from ._watch_probe import ANSWERED, HUNG
 from ._watch_readings import MB, Readings, Worker
 from ._watch_settings import Settings
+from ._worker_answers import ANSWERED, HUNG
 
 _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
 _COMING = frozenset({"waiting restart", "launching", "stopping"})

@@ -87,6 +87,8 @@ class State:
     )
     actions: tuple[float, ...] = ()
     """When steps were begun, within the budget's window."""
+    actions_total: int = 0
+    """Steps that were ever begun."""
     problems: Mapping[str, Open] = dataclasses.field(default_factory=dict)
     """By key."""
 
@@ -127,7 +129,8 @@ def turn(state: State, seen: Assessment, now: float, rules: Rules, paused: bool 
             # ill in another way, or held: it must show itself anew before anything is done, but that is no end of it
             problems.setdefault(target, state.problems[target])
     events, still_open = _differences(state.problems, problems, now)
-    return Turn(State(targets, actions, still_open), step, tuple(events))
+    after_all = dataclasses.replace(state, targets=targets, actions=actions, problems=still_open)
+    return Turn(after_all, step, tuple(events))
 
 
 def begin(state: State, step: Step, now: float, rules: Rules) -> State:
@@ -143,7 +146,12 @@ def begin(state: State, step: Step, now: float, rules: Rules) -> State:
         acted_at=now,
         grace_until=now + rules.start_grace,
     )
-    return dataclasses.replace(state, targets={**state.targets, step.target: after}, actions=(*state.actions, now))
+    return dataclasses.replace(
+        state,
+        targets={**state.targets, step.target: after},
+        actions=(*state.actions, now),
+        actions_total=state.actions_total + 1,
+    )
 
 
 def end(state: State, step: Step, outcome: Outcome, now: float, rules: Rules) -> Turn:
@@ -166,10 +174,10 @@ def end(state: State, step: Step, outcome: Outcome, now: float, rules: Rules) ->
 def resumed(state: State, now: float) -> State:
     """Told by a person to go on: with the whole budget and no back-off; the illness must show itself anew."""
     fresh = TargetState(since=now)
-    return State(
-        {name: fresh if target.phase is Phase.HEALTHY else _suspect(fresh) for name, target in state.targets.items()},
-        problems=state.problems,
-    )
+    targets = {
+        name: fresh if target.phase is Phase.HEALTHY else _suspect(fresh) for name, target in state.targets.items()
+    }
+    return dataclasses.replace(state, targets=targets, actions=())
 
 
 def unwatched(state: State) -> State:

@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-STATES = ("healthy", "suspect", "recovering", "exhausted", "paused")
+PHASES = ("healthy", "suspect", "recovering", "exhausted")
+STATES = (*PHASES, "paused")
 _PREFIX = "nodejs_service_"
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 _MILLISECONDS = 1000.0
@@ -54,7 +55,7 @@ def _of_states(status: Mapping[str, Any]) -> list[_Metric]:
     phases = [
         ({"target": str(target), "phase": phase}, int(_mapping(entry).get("phase") == phase))
         for target, entry in targets.items()
-        for phase in STATES
+        for phase in PHASES
     ]
     state = [({"state": state}, int(status.get("state") == state)) for state in STATES]
     problems: list[Sample] = [

@@ -23,11 +23,12 @@ from ._pm2_client import Pm2Client
 from ._pm2_rpc import WELL, DaemonReading, read_daemon
 from ._pm2_state import Pm2Process
 from ._processes import ProcessError, load_library, unit_states
+from ._watch_answers import Answered, WorkersReading
 from ._watch_ask import ask_database, ask_root
-from ._watch_probe import Answered, WorkersProbe, WorkersReading, ask
 from ._watch_restarts import RestartCounter
 from ._watch_settings import Settings
 from ._watch_surplus import Surplus
+from ._worker_answers import ANSWERED, ask, ask_workers
 
 MB = 1024 * 1024
 _RPC_SECONDS = 2.0
@@ -152,14 +153,16 @@ class Reader:
         if not settings.proxy_url:
             return None
         headers = {"Host": settings.proxy_host_name} if settings.proxy_host_name else {}
-        return ask(Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout))
+        request = Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout)
+        return Answered.of(ask(request))
 
     def _ask_workers(self, processes: Iterable[Pm2Process]) -> WorkersReading:
         pids = [process.pid for process in processes if process.online and process.pid and started_at(process.pid)]
         if not pids:
             return WorkersReading({})
         settings = self.settings
-        return WorkersProbe(settings.socket, settings.health_path, pids, settings.answer_timeout).run()
+        told = ask_workers(settings.socket, settings.health_path, pids, settings.answer_timeout)
+        return WorkersReading.of(told, pids)
 
     def _worker(self, process: Pm2Process, answers: WorkersReading, now: float) -> Worker:
         started = started_at(process.pid) if process.pid else None
@@ -197,7 +200,7 @@ class Reader:
         units = []
         if readings.daemon.state != WELL:
             units.append(settings.pm2_unit)
-        proxy_ill = readings.proxy is not None and readings.proxy.kind != "answered"
+        proxy_ill = readings.proxy is not None and readings.proxy.kind != ANSWERED
         if proxy_ill:
             units.append(settings.proxy_unit)
         states = read_units(units)

@@ -42,14 +42,15 @@ def save(path: Path, state: State, boot: str) -> None:
         name: {**dataclasses.asdict(target), "phase": target.phase.value} for name, target in state.targets.items()
     }
     problems = {key: dataclasses.asdict(item) for key, item in state.problems.items()}
-    save_json(path, {"boot": boot, "targets": targets, "actions": state.actions, "problems": problems})
+    content = {"boot": boot, "targets": targets, "actions": state.actions, "problems": problems}
+    save_json(path, {**content, "actions_total": state.actions_total})
 
 
 def load(path: Path, boot: str, moment: float) -> State:
     """The state of the last start; an empty one where there is none.
 
-    Of an earlier boot only the open problems count, so that their end is told: all processes are others. Raises
-    CorruptStateError after moving a damaged file aside, OSError when it can't be read.
+    Of an earlier boot only the open problems count, so that their end is told, and how many steps there ever were: all
+    processes are others. Raises CorruptStateError after moving a damaged file aside, OSError when it can't be read.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -62,7 +63,8 @@ def load(path: Path, boot: str, moment: float) -> State:
         raise CorruptStateError(f"{path} is damaged ({type(error).__name__}){_put_aside(path)}") from error
     if same_boot and all(begun <= moment for begun in state.actions):
         return state
-    return State(problems={key: Open(item.problem, min(item.since, moment)) for key, item in state.problems.items()})
+    problems = {key: Open(item.problem, min(item.since, moment)) for key, item in state.problems.items()}
+    return State(problems=problems, actions_total=state.actions_total)
 
 
 def actions_of_log(lines: list[str], boot: str, moment: float, window: float) -> tuple[float, ...]:
@@ -94,6 +96,7 @@ def _state(content: Mapping[str, Any]) -> State:
     return State(
         {name: _target(content["targets"][name]) for name in TARGETS},
         tuple(float(begun) for begun in content["actions"]),
+        int(content.get("actions_total", 0)),
         {str(key): _open(item) for key, item in content["problems"].items()},
     )
 

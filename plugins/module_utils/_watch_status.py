@@ -16,7 +16,7 @@ from typing import Any
 from ._watch_control import Pause
 from ._watch_machine import State
 from ._watch_model import TARGETS, Assessment
-from ._watch_readings import MB, Readings
+from ._watch_readings import Readings
 from ._watch_settings import Settings
 
 
@@ -56,6 +56,7 @@ def describe(
             for key, item in sorted(state.problems.items())
         ],
         "budget": _budget(settings, state, moment),
+        "actions_total": state.actions_total,
         "readings": _readings(readings),
     }
 
@@ -76,25 +77,22 @@ def _budget(settings: Settings, state: State, moment: Moment) -> dict[str, Any]:
 
 
 def _readings(readings: Readings) -> dict[str, Any]:
-    answers = readings.answers.answers
+    answers = readings.answers
     proxy = readings.proxy
     return {
         "release": readings.activation,
         "daemon": {"state": readings.daemon.state, "pid": readings.daemon.pid},
         "workers": [
             {
-                "number": worker.number,
-                # as the metrics call it
                 "pm_id": worker.number,
                 "pid": worker.process.pid,
                 "status": worker.process.status,
-                "age": None if worker.age is None else round(worker.age, 1),
-                "answered": worker.process.pid in answers,
-                "problem": answers.get(worker.process.pid or 0, ""),
                 "online": worker.process.online,
+                "age": None if worker.age is None else round(worker.age, 1),
                 "restarts": worker.process.restarts,
-                "rss": worker.rss,
-                "rss_mb": round(worker.rss / MB, 1),
+                "rss": worker.rss or None,
+                "answer_ms": answers.answer_ms.get(worker.process.pid or 0),
+                "problem": answers.answers.get(worker.process.pid or 0, ""),
             }
             for worker in readings.workers
         ],

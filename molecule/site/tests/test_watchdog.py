@@ -43,7 +43,8 @@ def workers(host: Any) -> dict[int, dict[str, Any]]:
 
 def all_answer(host: Any, count: int) -> bool:
     found = status(host)
-    answering = [worker for worker in found["readings"]["workers"] if worker["answered"] and not worker["problem"]]
+    answered = [worker for worker in found["readings"]["workers"] if worker["answer_ms"] is not None]
+    answering = [worker for worker in answered if not worker["problem"]]
     return found["state"] == "healthy" and len(answering) == count
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_rpc import WELL, DaemonReading
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_state import Pm2Process
-from ansible_collections.workbot.stability.plugins.module_utils._watch_probe import ANSWERED, Answered, WorkersReading
+from ansible_collections.workbot.stability.plugins.module_utils._watch_answers import Answered, WorkersReading
 from ansible_collections.workbot.stability.plugins.module_utils._watch_readings import MB, Readings, Worker
 from ansible_collections.workbot.stability.plugins.module_utils._watch_settings import Settings
+from ansible_collections.workbot.stability.plugins.module_utils._worker_answers import ANSWERED
 
 APP = "shop-1a2b3c"
 
@@ -85,7 +86,7 @@ HEALTHY = Readings(
     activation="1a2b3c",
     daemon=DaemonReading(WELL, "", 50),
     workers=(worker(0), worker(1)),
-    answers=WorkersReading({100: "", 101: ""}),
+    answers=WorkersReading({100: "", 101: ""}, answer_ms={100: 12.5, 101: 8.0}),
     restarts=0,
     surplus=(),
     deployment=False,

@@ -38,7 +38,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._health import H
 from ansible_collections.workbot.stability.plugins.module_utils._http import Answer
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_state import Pm2Process
 from ansible_collections.workbot.stability.plugins.module_utils._processes import ProcessReading, ProcessTree
-from ansible_collections.workbot.stability.plugins.module_utils._worker_answers import WorkerAnswer
+from ansible_collections.workbot.stability.plugins.module_utils._worker_answers import ANSWERED, HUNG, WorkerAnswer
 
 HOUR = 3600.0
 MB = 1024 * 1024
@@ -47,10 +47,10 @@ WORKERS = {11: "worker 0", 12: "worker 1"}
 
 
 def answer(pid: int | None, taken: float) -> WorkerAnswer:
-    return WorkerAnswer(HealthReading(Answer(200, {}, b"", taken, "/")), pid, taken)
+    return WorkerAnswer(HealthReading(Answer(200, {}, b"", taken, "/")), pid, taken, ANSWERED)
 
 
-SILENT = WorkerAnswer(HealthReading(None, "no answer within 1 s"), None, 1000)
+SILENT = WorkerAnswer(HealthReading(None, "no answer within 1 s"), None, 1000, HUNG)
 
 
 def statuses(findings: list[Finding]) -> dict[str, str]:

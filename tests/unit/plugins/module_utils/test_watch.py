@@ -26,9 +26,22 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch import (
     Watch,
     only_one,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._watch_model import SERVICE, Illness, Remedy, Step
-from ansible_collections.workbot.stability.plugins.module_utils._watch_status import as_json, write_public
-from watch_samples import readings, settings, settings_content
+from ansible_collections.workbot.stability.plugins.module_utils._watch_answers import WorkersReading
+from ansible_collections.workbot.stability.plugins.module_utils._watch_machine import State
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import (
+    SERVICE,
+    Assessment,
+    Illness,
+    Remedy,
+    Step,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._watch_status import (
+    Moment,
+    as_json,
+    describe,
+    write_public,
+)
+from watch_samples import readings, settings, settings_content, worker
 
 
 class Listener(Notifier):
@@ -81,7 +94,9 @@ def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
     (action,) = lines(directory / "recovery.log")
     assert (action["code"], action["values"]["done"]) == ("restart_daemon", False)
     assert "act.sock did not answer" in action["message"]
-    assert status(directory)["budget"]["used"] == 1
+    found = status(directory)
+    assert (found["budget"]["used"], found["actions_total"]) == (1, 1)
+    assert 'nodejs_service_recovery_actions_total{service="shop"} 1\n' in (directory / "metrics.prom").read_text()
     assert [entry["key"] for entry in lines(directory / "monitor.log") if entry["kind"] == "problem"] == ["service"]
     events = [json.loads(path.read_text())["kind"] for path in sorted((directory / "events").iterdir())]
     assert events == ["problem", "action"]
@@ -102,10 +117,11 @@ def test_a_new_watchdog_goes_on_where_the_old_one_was(directory: Path) -> None:
     one = watch(directory)
     one.round()
     one.round()
-    before = status(directory)["budget"]
+    before = status(directory)
     two = watch(directory)
     two.round()
-    assert status(directory)["budget"] == before
+    after = status(directory)
+    assert (after["budget"], after["actions_total"]) == (before["budget"], before["actions_total"])
     assert len(lines(directory / "recovery.log")) == 1
 
 
@@ -303,6 +319,37 @@ def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.Cap
     os.utime(directory / "status.json", (1, 1))
     assert command(config, "status") == 3
     assert "hangs or was stopped" in capsys.readouterr().err
+
+
+def test_what_is_over_was_told_in_full_before(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = directory / "watchdog.json"
+    config.write_text(json.dumps(settings_content(directory)))
+    event = {"kind": "resolved", "key": "service", "code": "worker_hung", "message": "over after 11 s: worker 0: late"}
+    (directory / "monitor.log").write_text(json.dumps({"time": 1764100000.0, **event}) + "\n")
+    command(config, "history")
+    assert capsys.readouterr().out.endswith("  resolved  service: worker_hung is over after 11 s\n")
+
+
+def test_the_command_shows_each_worker(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = directory / "watchdog.json"
+    config.write_text(json.dumps(settings_content(directory)))
+    silent, waiting = worker(1), worker(2, "waiting restart")
+    seen = readings(
+        workers=(worker(0), silent, waiting), answers=WorkersReading({100: "calls itself ill"}, answer_ms={100: 12.5})
+    )
+    moment = Moment(5000.0, time.time())
+    told = describe(settings(), State(), Assessment({}), seen, pause=None, moment=moment)
+    (directory / "status.json").write_text(as_json(told))
+    assert command(config, "status") == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("worker")] == [
+        "worker 0 process 100, online, 100 MB, calls itself ill",
+        "worker 1 process 101, online, 100 MB, no answer",
+        "worker 2 no process, waiting restart",
+    ]
+    told["readings"]["workers"][0]["problem"] = ""
+    (directory / "status.json").write_text(as_json(told))
+    command(config, "status")
+    assert "worker 0 process 100, online, 100 MB, answers in 12 ms" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("duration", ["", "0m", "5", "5 m", "-5m", "1w", "99999999m"])

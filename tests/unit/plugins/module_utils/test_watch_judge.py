@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_rpc import ABSENT, HUNG, DaemonReading
+from ansible_collections.workbot.stability.plugins.module_utils._watch_answers import Answered, WorkersReading
 from ansible_collections.workbot.stability.plugins.module_utils._watch_judge import judge
 from ansible_collections.workbot.stability.plugins.module_utils._watch_model import (
     PROXY,
@@ -19,13 +20,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch_model imp
     Illness,
     Remedy,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._watch_probe import (
-    ANSWERED,
-    REFUSED,
-    Answered,
-    WorkersReading,
-)
-from ansible_collections.workbot.stability.plugins.module_utils._watch_probe import HUNG as NO_ANSWER
+from ansible_collections.workbot.stability.plugins.module_utils._worker_answers import ANSWERED, REFUSED
+from ansible_collections.workbot.stability.plugins.module_utils._worker_answers import HUNG as NO_ANSWER
 from watch_samples import readings, settings, worker
 
 STOPPED = {"LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}

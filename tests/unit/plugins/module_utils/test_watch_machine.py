@@ -205,6 +205,7 @@ def test_a_person_can_have_it_go_on() -> None:
     story.for_seconds(1800, HUNG)
     story.state = resumed(story.state, story.now)
     assert story.phase() is Phase.SUSPECT
+    assert (story.state.actions, story.state.actions_total) == ((), len(story.steps))
     assert [story.look(HUNG), story.look(HUNG)] == [None, None]
     assert story.look(HUNG) == Step(SERVICE, Remedy.KILL_WORKER, HUNG, 1)
 

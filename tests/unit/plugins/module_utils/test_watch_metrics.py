@@ -4,10 +4,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
+from ansible_collections.workbot.stability.plugins.module_utils._watch_machine import Open, State
 from ansible_collections.workbot.stability.plugins.module_utils._watch_metrics import render
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import Assessment, Problem
+from ansible_collections.workbot.stability.plugins.module_utils._watch_status import Moment, as_json, describe
+from watch_samples import readings, settings
 
+DOCUMENTATION = Path(__file__).parents[4] / "docs" / "alerting.md"
 STATUS: dict[str, Any] = {
     "service": "shop",
     "host": "web1",
@@ -60,6 +68,7 @@ def test_what_was_not_read_is_left_out() -> None:
         'nodejs_service_worker_up{service="shop",worker="1"} 0',
         'nodejs_service_worker_restarts_total{service="shop",worker="1"} 0',
     ]
+    assert not [line for line in found if 'phase="paused"' in line]
     bare = render({"service": "shop"})
     assert "worker" not in bare
     assert "heartbeat" not in bare
@@ -75,3 +84,21 @@ def test_labels_are_escaped_and_odd_readings_left_out() -> None:
 def test_a_problem_that_is_listed_twice_is_one_series() -> None:
     entry = STATUS["problems"][0]
     assert len([line for line in lines({**STATUS, "problems": [entry, entry]}) if "_problem{" in line]) == 1
+
+
+def test_every_documented_metric_is_made_of_what_the_watchdog_tells() -> None:
+    problem = Problem("service.crash_loop", "crash_loop", "warning", "5 restarts")
+    state = State(actions_total=7, problems={problem.key: Open(problem, 4000.0)})
+    status = describe(settings(), state, Assessment({}), readings(), pause=None, moment=Moment(5000.0, 1764100000.0))
+    text = render(json.loads(as_json(status)))
+    page = DOCUMENTATION.read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| (nodejs_service_\w+) \|", page, re.MULTILINE))
+    assert documented == set(re.findall(r"^(nodejs_service_\w+)\{", text, re.MULTILINE))
+    for sample in (
+        'recovery_actions_total{service="shop"} 7',
+        'worker_up{service="shop",worker="1"} 1',
+        'worker_rss_bytes{service="shop",worker="1"} 104857600',
+        'health_answer_seconds{service="shop",worker="0"} 0.0125',
+        'host_memory_available_bytes{service="shop"} 4800000000',
+    ):
+        assert f"nodejs_service_{sample}\n" in text

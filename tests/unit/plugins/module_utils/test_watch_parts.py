@@ -213,10 +213,19 @@ def test_the_diagnosis_tells_what_the_watchdog_does_not_judge_itself() -> None:
         finding("proxy", "critical"),
         finding("units.pm2-shop.service", "critical"),
         finding("units.cron.service", "critical"),
+        finding("nginx", "critical"),
+        finding("nginx.old", "warning"),
+        finding("event_loop", "critical", unit="workers"),
+        finding("event_loop.0", "critical", unit="answers"),
+        finding("event_loop.1", "warning", unit="ms"),
+        finding("websocket", "critical"),
     ]
     problems = problems_of(found, ("pm2-shop.service", "nginx.service"))
     assert [(problem.key, problem.severity) for problem in problems] == [
         ("diagnose.disk./", "warning"),
         ("diagnose.units.cron.service", "critical"),
+        ("diagnose.nginx.old", "warning"),
+        ("diagnose.event_loop.1", "warning"),
+        ("diagnose.websocket", "critical"),
     ]
     assert problems[0].values == {"check": "disk./", "value": 91, "threshold": 85, "unit": "%"}

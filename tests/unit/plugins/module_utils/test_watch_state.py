@@ -43,6 +43,7 @@ STATE = State(
         PROXY: TargetState(),
     },
     (20.0, 95.0),
+    7,
     {FULL.key: Open(FULL, 50.0)},
 )
 
@@ -58,10 +59,10 @@ def test_no_file_is_a_fresh_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("boot", "moment"), [("another", 30.0), ("this-boot", 60.0)])
-def test_after_a_boot_only_the_open_problems_count(tmp_path: Path, boot: str, moment: float) -> None:
+def test_after_a_boot_only_problems_and_the_number_of_steps_count(tmp_path: Path, boot: str, moment: float) -> None:
     path = tmp_path / "state.json"
     kept.save(path, STATE, "this-boot")
-    assert kept.load(path, boot, moment) == State(problems={FULL.key: Open(FULL, min(50.0, moment))})
+    assert kept.load(path, boot, moment) == State(actions_total=7, problems={FULL.key: Open(FULL, min(50.0, moment))})
 
 
 @pytest.mark.parametrize(
