@@ -31,7 +31,7 @@ def daemon(host: Host) -> int:
     return int(host.check_output(f"cat {PM2_HOME}/pm2.pid"))
 
 
-@pytest.mark.parametrize("dump", ["whole", "truncated"])
+@pytest.mark.parametrize("dump", [pytest.param("whole", marks=pytest.mark.soak), "truncated"])
 def test_a_killed_daemon_is_back_with_all_workers(host: Host, watch: Watch, began: float, dump: str) -> None:
     if dump == "truncated":
         host.check_output(f"truncate --size=100 {PM2_HOME}/dump.pm2")

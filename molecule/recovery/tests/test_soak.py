@@ -28,7 +28,7 @@ def spent(host: Host, pid: int) -> tuple[float, float, float]:
     return own / TICKS, children / TICKS, size / 1024
 
 
-@pytest.mark.parametrize("seconds", [120, pytest.param(3600, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seconds", [90, pytest.param(3600, marks=pytest.mark.soak)])
 def test_nothing_is_done_to_a_healthy_service(
     host: Host, watch: Watch, address: str, began: float, seconds: int
 ) -> None:

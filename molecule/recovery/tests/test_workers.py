@@ -77,7 +77,16 @@ def test_an_exhausted_heap_ends_one_worker_which_pm2_brings_back(host: Host, wat
 
 
 # To the watchdog 503 and 500 are the same.
-@pytest.mark.parametrize("kind", ["fail", pytest.param("500", marks=pytest.mark.soak), "lie", "drip", "redirect"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "fail",
+        pytest.param("500", marks=pytest.mark.soak),
+        "lie",
+        "drip",
+        pytest.param("redirect", marks=pytest.mark.soak),
+    ],
+)
 def test_a_worker_that_answers_health_badly_is_replaced(host: Host, watch: Watch, kind: str) -> None:
     victim = grown_worker(host)
     before, began = pids(host), time.time()
