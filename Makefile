@@ -108,6 +108,7 @@ benchmark-indexes: $(READY) ## How long writes stall while an index is made: our
 
 .PHONY: benchmark-recovery
 benchmark-recovery: $(READY) ## From each fault to well again, and what the watchdog costs
+	@molecule create -s site
 	@molecule converge -s recovery
 	@python -m pytest molecule/recovery/tests
 	@python benchmarks/recovery.py

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 from deployments import load
-from faults import PM2_UNIT, WATCHDOG, armed, disarmed, fault, pids, signal
-from recovery import MOST_ACTIONS, Watch
+from faults import PM2_UNIT, WATCHDOG, armed, disarmed, fault, pids, signal, workers
+from recovery import MOST_ACTIONS, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
 # As the capacity plan makes it of the heap limit in vars/faulty.yml.
 RESTART_LIMIT_MB = 384
+# Seconds within which a service that is dead is healthy again, at the defaults.
+SOON = 20
 STEP_MB = 15
 LOAD = ("--path=/faults/health/ok", "--methods=POST", "--connections=16", "--pause=0.02")
 
@@ -84,3 +86,34 @@ def test_a_leaking_worker_is_reloaded_before_its_limit_and_no_request_fails(
     assert tally["requests"]["POST"] > 1000
     assert set(course.actions) == {"reload_worker"}
     assert before - pids(host)
+
+
+# The app as it is declared, but for what lets PM2 go on trying for ever: the back-off.
+GIVES_UP = """
+import json, pathlib
+text = pathlib.Path("/srv/workbot/config/ecosystem.config.cjs").read_text()
+apps = json.loads(text[text.index("{") :].rstrip().rstrip(";"))
+for app in apps["apps"]:
+    del app["exp_backoff_restart_delay"]
+    app.update(max_restarts=2, wait_ready=False)
+pathlib.Path("/srv/workbot/shared/gives-up.config.cjs").write_text("module.exports = " + json.dumps(apps))
+"""
+
+
+@pytest.mark.usefixtures("apart")
+def test_what_pm2_has_given_up_is_started_once_it_can_be(host: Host, watch: Watch) -> None:
+    """It is `errored` already when the watchdog begins to look, and PM2 would leave it so."""
+    host.check_output(f"systemctl stop {WATCHDOG}")
+    armed(host, exitAfterMs=1)
+    host.check_output("python3 -c %s && workbot-pm2 delete all", GIVES_UP)
+    host.check_output("workbot-pm2 start /srv/workbot/shared/gives-up.config.cjs")
+    until("PM2 gives up", lambda: {worker["status"] for worker in workers(host)} == {"errored"}, 60)
+    disarmed(host)
+    began = time.time()
+    host.check_output(f"systemctl start {WATCHDOG}")
+    healthy = watch.until_well(began, 90)
+    course = watch.course(began, healthy)
+    keep("given up by PM2 already when the watchdog starts", course)
+    assert healthy < SOON
+    assert set(course.actions) <= {"restart_worker", "restart_app"}
+    assert course.actions
