@@ -62,6 +62,13 @@ def test_promtool_has_nothing_to_say_to_the_metrics(host: Host, tools: str) -> N
     assert (checked.rc, checked.stdout + checked.stderr) == (0, "")
 
 
+def test_nor_to_those_of_the_watchdog_that_runs(host: Host, tools: str) -> None:
+    written = host.check_output("cat /run/workbot-watchdog/metrics.prom")
+    assert written.count("nodejs_service_worker_up{") == 2
+    checked = host.run(f"{tools}/promtool check metrics </run/workbot-watchdog/metrics.prom")
+    assert (checked.rc, checked.stdout + checked.stderr) == (0, "")
+
+
 def test_promtool_takes_the_alert_rules(host: Host, tools: str) -> None:
     rules = (ROOT / "docs" / "prometheus-rules.yml").read_text(encoding="utf-8")
     checked = host.run(f"printf %%s %s > {TOOLS}/rules.yml && {tools}/promtool check rules {TOOLS}/rules.yml", rules)
