@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small file of JSON that one program keeps between its runs."""
+"""A small file, mostly of JSON, that one program keeps between its runs or tells others by: it is replaced whole."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from typing import Any
 
 
 def save_json(path: Path, content: Any, mode: int = 0o600) -> None:
+    """Write the content as JSON, as `save` does. Raises OSError."""
+    save(path, json.dumps(content).encode(), mode)
+
+
+def save(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Write the content, atomically. Raises OSError; then what was there still is.
 
     The mode is set before the file has its name: in a directory of somebody else, that name may be another file's soon.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)
-            json.dump(content, file)
+            file.write(content)
         Path(name).replace(path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import socket
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from ._state_file import save
 from ._watch_control import Pause
 from ._watch_machine import State
 from ._watch_model import TARGETS, Assessment
@@ -109,17 +109,8 @@ def _readings(readings: Readings) -> dict[str, Any]:
 
 def write_public(path: Path, text: str) -> None:
     """Replace a file that all may read, atomically. Raises OSError."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            # what workers say of themselves may be no text at all
-            file.write(text.encode("utf-8", "replace"))
-            file.flush()
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+    # what workers say of themselves may be no text at all
+    save(path, text.encode("utf-8", "replace"), 0o644)
 
 
 def as_json(status: dict[str, Any]) -> str:
