@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import _boot_clock as boot_clock
 from ._alert_channels import channels
 from ._alert_console import answer, complain
 from ._alert_inbox import collect
@@ -104,8 +105,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def clock() -> Clock:
-    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return Clock(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot_id)
+    return Clock(time.time(), boot_clock.now(), boot_clock.boot_id())
 
 
 def collect_all(config: Config) -> int:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from . import _boot_clock as boot_clock
 from ._diagnose_run import Context
 from ._findings import OK, WARNING, Finding
 from ._processes import failed_units
@@ -20,7 +21,6 @@ _HOUR = 3600.0
 _DAY = 24 * _HOUR
 # Time servers correct by milliseconds: what is more was set by hand, or the host was asleep.
 _JUMP_SECONDS = 60.0
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _VMSTAT = Path("/proc/vmstat")
 _REBOOT = Path("/run/reboot-required")
 _CONTAINER = Path("/run/systemd/container")
@@ -36,7 +36,7 @@ def check_cron(context: Context) -> list[Finding]:
     section = context.section("cron")
     times = [_changed(path) for path in Path(section["directory"]).glob(f"{section['report']}*")]
     # a host that has just been set up or started has no report yet
-    begun = max(_changed(Path(section["since"])), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME))
+    begun = max(_changed(Path(section["since"])), time.time() - boot_clock.now())
     hours = (context.now - max([begun, *times])) / _HOUR
     return [judge_cron(hours, float(section["hours"]), bool(times))]
 
@@ -68,9 +68,9 @@ class ClockReading:
 
 def check_clock(context: Context) -> list[Finding]:
     """Is the clock kept by a time server, and was it set? Certificates, tokens and logs depend on it."""
-    offset = context.now - time.clock_gettime(time.CLOCK_BOOTTIME)
+    offset = context.now - boot_clock.now()
     before = context.samples.previous("clock.offset")
-    boot = _text(_BOOT_ID)
+    boot = _text(boot_clock.BOOT_ID)
     jumped = offset - before.value if before is not None and before.identity == boot else 0.0
     context.samples.record("clock.offset", boot, offset, context.now, step=0)
     jumps = context.samples.happened("clock.jumps", float(abs(jumped) > _JUMP_SECONDS), context.now, _DAY)
@@ -119,7 +119,7 @@ def check_kernel(context: Context) -> list[Finding]:
 def _kills(context: Context) -> float:
     """How many processes the kernel has killed in the last day for lack of memory, as far as runs could see."""
     counted = kills_in(_text(_VMSTAT))
-    boot = _text(_BOOT_ID)
+    boot = _text(boot_clock.BOOT_ID)
     before = context.samples.previous("kernel.kills")
     new = 0.0
     if before is not None:

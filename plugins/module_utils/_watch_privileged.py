@@ -15,10 +15,10 @@ import re
 import socket
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from . import _boot_clock as boot_clock
 from ._processes import ProcessError, unit_states
 from ._state_file import save_json
 from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
@@ -136,7 +136,7 @@ def _restart(unit: str) -> str:
 
 def count(path: Path) -> None:
     """Note one more restart. Raises RefusedError when there were too many, or where that can't be kept."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    now = boot_clock.now()
     try:
         before = [float(moment) for moment in json.loads(path.read_text())] if path.exists() else []
         recent = [moment for moment in before if 0 <= now - moment < _WINDOW]

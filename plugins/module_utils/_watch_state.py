@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,11 @@ from ._state_file import save_json
 from ._watch_machine import Open, Phase, State, TargetState
 from ._watch_model import TARGETS, Problem
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _MAX_FILE = 1024 * 1024
 
 
 class CorruptStateError(Exception):
     """The file is no state; the message says where it was put."""
-
-
-def boot_id(path: Path = _BOOT_ID) -> str:
-    """This boot's name. In a container it is the machine's: there a restart of the container is no new boot."""
-    return path.read_text(encoding="ascii").strip()
-
-
-def now() -> float:
-    """Seconds since this boot, sleep included: the clock of all times in the state."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def save(path: Path, state: State, boot: str) -> None:
