@@ -16,6 +16,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._run_as import user_name
+
 
 class DirectoryError(Exception):
     """A directory that can't be made or that is something else."""
@@ -43,7 +45,7 @@ def actual(path: str) -> Directory | None:
     if not stat.S_ISDIR(found.st_mode):
         kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a directory"
         raise DirectoryError(f"{path} is {kind}; move it away")
-    return Directory(path, _user(found.st_uid), _group(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}")
+    return Directory(path, user_name(found.st_uid), _group(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}")
 
 
 def apply(wanted: Directory, now: Directory | None) -> None:
@@ -64,13 +66,6 @@ def apply(wanted: Directory, now: Directory | None) -> None:
             os.close(handle)
     except OSError as error:
         raise DirectoryError(f"{wanted.path}: {error.strerror}") from error
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _group(gid: int) -> str:

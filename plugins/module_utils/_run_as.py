@@ -45,6 +45,14 @@ class Identity:
         return cls(name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 
+def user_name(uid: int) -> str:
+    """The user's name; its number where the host has no such user."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def clean_environment(home: str | Path, bin_directory: str | Path, extra: Mapping[str, str]) -> dict[str, str]:
     """What a program needs and nothing of the caller's shell: a build must give the same result whoever starts it."""
     environment = {

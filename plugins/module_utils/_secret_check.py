@@ -16,7 +16,6 @@ import hashlib
 import hmac
 import json
 import os
-import pwd
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from urllib.parse import unquote
 from ._dotenv import parse
 from ._findings import CRITICAL, OK, WARNING, Finding
 from ._processes import load_library
-from ._run_as import Identity
+from ._run_as import Identity, user_name
 from ._secrets import password_in, strength, weakness
 from ._unix_sockets import effective_user
 
@@ -171,13 +170,6 @@ def _read_file(path: Path) -> tuple[FileTraits, dict[str, str]]:
     info = path.stat()
     variables = parse(path.read_text(encoding="utf-8", errors="surrogateescape"))
     return FileTraits(str(path), user_name(info.st_uid), stat.S_IMODE(info.st_mode)), variables
-
-
-def user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._findings import
     Thresholds,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_state import Pm2Process
-from ansible_collections.workbot.stability.plugins.module_utils._secret_check import user_name
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import user_name
 from hypothesis import given
 from hypothesis import strategies as st
 
