@@ -23,9 +23,9 @@ from ._alert_inbox import collect
 from ._alert_state import State, Store
 from ._alert_texts import moment
 from ._alert_watch import Clock, Unit
+from ._processes import ProcessError, unit_states
 from ._state_file import save_json
 
-_UNIT_SECONDS = 5
 # systemd starts the unit again at once while events lie there; what can't be moved must not become a busy loop.
 _PAUSE = 5.0
 _TEST_SECONDS = 240.0
@@ -123,14 +123,10 @@ def collect_all(config: Config) -> int:
 
 
 def _save_unit(config: Config) -> None:
-    command = ["systemctl", "show", "--property=LoadState,ActiveState,Result", config.watchdog_unit]
     try:
-        output = subprocess.run(  # pylint: disable=ansible-bad-function
-            command, capture_output=True, text=True, timeout=_UNIT_SECONDS, check=True
-        ).stdout
-        found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+        found = unit_states([config.watchdog_unit]).get(config.watchdog_unit, {})
         save_json(config.unit_file, found, _READABLE)
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, ProcessError) as error:
         complain(f"{config.watchdog_unit}: {error}")
 
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _alert_host
 from ansible_collections.workbot.stability.plugins.module_utils._alert import main
 from ansible_collections.workbot.stability.plugins.module_utils._alert_channels import AppriseChannel, identity, label
 from ansible_collections.workbot.stability.plugins.module_utils._alert_host import collect_all, load_config, read_unit
@@ -87,10 +88,7 @@ def test_a_link_in_place_of_the_unit_s_file_changes_nobody_s_file(
 ) -> None:
     other = tmp_path / "other"
     other.touch(mode=0o600)
-    systemctl = tmp_path / "systemctl"
-    systemctl.write_text("#!/bin/sh\necho LoadState=loaded\n", encoding="utf-8")
-    systemctl.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(_alert_host, "unit_states", lambda names: {name: {"LoadState": "loaded"} for name in names})
     collect_all(load_config(config))
     unit_file = load_config(config).unit_file
     assert unit_file.stat().st_mode & 0o777 == 0o644
