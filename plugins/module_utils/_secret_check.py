@@ -17,6 +17,7 @@ import hmac
 import json
 import os
 import stat
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ _OTHERS = 0o077
 # The kernel counts start times in 1/100 s since boot, and a clock may have been set a little since.
 _CLOCK_SLACK = 2.0
 _ENV_FILE_OPTIONS = ("--env-file", "--env-file-if-exists")
+_LOADING_LOOKS, _LOADING_PAUSE = 10, 0.02
 # Shorter values, such as true or production, are the same in many places.
 _LEAST_COMPARED = 8
 
@@ -92,8 +94,8 @@ class SecretReader:
             process = psutil.Process(pid)
             # inside a container root may not look into another user's process; the user itself may
             with effective_user(Identity("", process.uids().real, process.gids().real, "/")):
-                started, environment = process.create_time(), process.environ()
-                arguments, directory = process.cmdline(), Path(process.cwd())
+                started, directory = process.create_time(), Path(process.cwd())
+                arguments, environment = _started_with(process)
         except psutil.NoSuchProcess:
             return Holder(label, error=f"{label} (process {pid}) has ended")
         except psutil.Error:
@@ -164,6 +166,16 @@ def _named_files(arguments: Sequence[str]) -> list[str]:
         if option in _ENV_FILE_OPTIONS:
             found += [value] if equals else arguments[number + 1 : number + 2]
     return found
+
+
+def _started_with(process: Any) -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment. While a program is being loaded, the kernel shows both as empty."""
+    for _ in range(_LOADING_LOOKS):
+        arguments, environment = process.cmdline(), process.environ()
+        if arguments:
+            break
+        time.sleep(_LOADING_PAUSE)
+    return arguments, environment
 
 
 def _read_file(path: Path) -> tuple[FileTraits, dict[str, str]]:
