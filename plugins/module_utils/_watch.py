@@ -28,7 +28,7 @@ from ._watch_diagnosis import Diagnosis
 from ._watch_events import Outbox, append_line, as_record, tail
 from ._watch_judge import judge
 from ._watch_metrics import render
-from ._watch_model import SERVICE, TARGETS, Assessment, Event, Problem, Remedy, Step
+from ._watch_model import SERVICE, Assessment, Event, Problem, Remedy, Step
 from ._watch_readings import Reader, Readings
 from ._watch_settings import Settings
 from ._watch_status import Moment, as_json, describe, write_public
@@ -301,8 +301,7 @@ class Watch:
             message = f"{self._settings.state_file} can't be read: {error.strerror}"
         self._corrupt_until = now + _CORRUPT_SECONDS
         self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
-        fresh = {target: machine.TargetState(since=now) for target in TARGETS}
-        return machine.State(fresh, actions=logged, actions_total=len(logged))
+        return machine.State(keeper.targets_since(now), actions=logged, actions_total=len(logged))
 
     def _save(self) -> None:
         if self._state == self._saved:

@@ -35,7 +35,7 @@ def save(path: Path, state: State, boot: str) -> None:
 
 
 def load(path: Path, boot: str, moment: float) -> State:
-    """The state of the last start; an empty one where there is none.
+    """The state of the last start; where there is none, one that begins at this moment.
 
     Of an earlier boot only the open problems count, so that their end is told, and how many steps there ever were: all
     processes are others. Raises CorruptStateError after moving a damaged file aside, OSError when it can't be read.
@@ -46,13 +46,18 @@ def load(path: Path, boot: str, moment: float) -> State:
         state = _state(content)
         same_boot = content["boot"] == boot
     except FileNotFoundError:
-        return State()
+        return State(targets=targets_since(moment))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CorruptStateError(f"{path} is damaged ({type(error).__name__}){_put_aside(path)}") from error
     if same_boot and all(begun <= moment for begun in state.actions):
         return state
     problems = {key: Open(item.problem, min(item.since, moment)) for key, item in state.problems.items()}
-    return State(problems=problems, actions_total=state.actions_total)
+    return State(targets=targets_since(moment), problems=problems, actions_total=state.actions_total)
+
+
+def targets_since(moment: float) -> dict[str, TargetState]:
+    """Nothing is known of the targets from before the watchdog looked."""
+    return {target: TargetState(since=moment) for target in TARGETS}
 
 
 def actions_of_log(lines: list[str], boot: str, moment: float, window: float) -> tuple[float, ...]:

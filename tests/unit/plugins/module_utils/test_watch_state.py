@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils import _watch_events as events
@@ -18,7 +19,13 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch_machine i
     State,
     TargetState,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._watch_model import PROXY, SERVICE, Event, Problem
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import (
+    PROXY,
+    SERVICE,
+    TARGETS,
+    Event,
+    Problem,
+)
 
 FULL = Problem("diagnose.disk", "finding", "warning", "86 %", {"value": 86})
 STATE = State(
@@ -54,15 +61,20 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     assert kept.load(path, "this-boot", 100.0) == STATE
 
 
-def test_no_file_is_a_fresh_state(tmp_path: Path) -> None:
-    assert kept.load(tmp_path / "state.json", "this-boot", 100.0) == State()
+def since(moment: float, **more: Any) -> State:
+    return State(targets={target: TargetState(since=moment) for target in TARGETS}, **more)
+
+
+def test_without_a_file_the_state_begins_now(tmp_path: Path) -> None:
+    assert kept.load(tmp_path / "state.json", "this-boot", 100.0) == since(100.0)
 
 
 @pytest.mark.parametrize(("boot", "moment"), [("another", 30.0), ("this-boot", 60.0)])
 def test_after_a_boot_only_problems_and_the_number_of_steps_count(tmp_path: Path, boot: str, moment: float) -> None:
     path = tmp_path / "state.json"
     kept.save(path, STATE, "this-boot")
-    assert kept.load(path, boot, moment) == State(actions_total=7, problems={FULL.key: Open(FULL, min(50.0, moment))})
+    known = {FULL.key: Open(FULL, min(50.0, moment))}
+    assert kept.load(path, boot, moment) == since(moment, actions_total=7, problems=known)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +86,7 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path, damage: bytes) -> None:
     with pytest.raises(kept.CorruptStateError, match=r"put aside as .*state\.json\.corrupt"):
         kept.load(path, "this-boot", 100.0)
     assert (tmp_path / "state.json.corrupt").read_bytes() == damage
-    assert kept.load(path, "this-boot", 100.0) == State()
+    assert kept.load(path, "this-boot", 100.0) == since(100.0)
 
 
 def test_the_budget_of_a_lost_state_is_in_the_recovery_log() -> None:
