@@ -123,7 +123,7 @@ def test_a_host_that_is_alone_is_as_it_was(groups: dict[str, list[str]]) -> None
     assert value(alone, "__postgresql_settings")["listen_addresses"] == "localhost"
     assert "ssl" not in value(alone, "__postgresql_settings")
     assert value(alone, "__postgresql_packages") == ["acl", "postgresql", "python3-psycopg"]
-    assert rules(fleet("app1", groups=groups, __postgresql_told_addresses={})) == LOOPBACK
+    assert rules(alone) == LOOPBACK
 
 
 def test_a_host_that_is_both_keeps_its_own_way_in() -> None:
