@@ -30,7 +30,7 @@ ELSEWHERE = "192.0.2.11"
 VARIABLES = {"watchdog_enabled": False, "postgresql_diagnosis_password": "molecule-diagnosis-password-of-a-test"}
 TLS = "/etc/postgresql-common/tls"
 AUTHORITY = "/srv/workbot/config/database-ca.pem"
-LIMIT = 420
+LIMIT = 600
 POSTMASTER = "pgrep -o -u postgres -f bin/postgres"
 SESSIONS = "SELECT pid FROM pg_stat_activity WHERE usename = 'workbot' ORDER BY pid"
 Apply = Callable[..., Run]
@@ -78,9 +78,8 @@ def apply(address: str) -> Apply:
 
 def psql(host: Host, options: str, role: str = "workbot", database: str = "workbot") -> str:
     """What the server says to a connection with the service's password, over the network."""
-    password = """$(echo "$DATABASE_URL" | cut -d: -f3 | cut -d@ -f1)"""
-    command = f"""eval "$(grep ^DATABASE_URL= {ENVIRONMENT})"; export PGPASSWORD={password};"""
-    command += " psql --no-align --tuples-only --command='SELECT 1' %s"
+    password = f"$(sed -n 's#^DATABASE_URL=.*://[^:]*:\\([^@]*\\)@.*#\\1#p' {ENVIRONMENT})"
+    command = f"export PGPASSWORD={password}; psql --no-align --tuples-only --command='SELECT 1' %s"
     done = host.run(command, f"user={role} dbname={database} connect_timeout=5 {options}")
     return str(done.stdout + done.stderr)
 
