@@ -153,6 +153,7 @@ def test_the_diagnosis_logs_in_over_tls(host: Host) -> None:
     assert "connections.role" not in found, found
     assert "answers in" in found["database"]["message"], found
     assert found["connections.budget"]["status"] == "ok", found
+    assert found["database.certificate"]["value"] > 800, found
 
 
 def test_a_second_run_changes_nothing(apply: Apply) -> None:
