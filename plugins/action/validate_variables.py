@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.workbot.stability.plugins.module_utils._capacity import CapacityError, Plan, plan, wishes_from
 from ansible_collections.workbot.stability.plugins.module_utils._capacity_host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.module_utils._capacity_parts import Settings
+from ansible_collections.workbot.stability.plugins.module_utils._fleet import fleet_of, fleet_problems
 from ansible_collections.workbot.stability.plugins.module_utils._rules import RuleError
 from ansible_collections.workbot.stability.plugins.module_utils._secrets import (
     environment_problems,
@@ -70,7 +71,8 @@ class ActionModule(ActionBase):
             problems += self._check_role(role, variables, values)
         core: Plan | None = None
         if "service" in {role.role for role in roles}:
-            problems += _service_problems(values)
+            problems += self._fleet_problems(variables)
+            problems += self._service_problems(variables, values)
             if not any(problem.name.startswith("service_") for problem in problems):
                 core, contradictions = self._plan(variables)
                 problems += contradictions
@@ -81,6 +83,18 @@ class ActionModule(ActionBase):
         if problems:
             return self._failure(problems, variables)
         return {"plan": core.as_dict() if core else {}, "msg": core.summary if core else _ALL_RIGHT}
+
+    def _fleet_problems(self, variables: dict[str, t.Any]) -> list[Problem]:
+        """Return what is wrong with the inventory's groups and the host's address in them."""
+        fleet = fleet_of(variables["hostvars"], variables["groups"])
+        return [Problem(name, text) for name, text in fleet_problems(fleet, variables["inventory_hostname"])]
+
+    def _service_problems(self, variables: dict[str, t.Any], values: dict[str, t.Any]) -> list[Problem]:
+        """Return what is wrong with secrets: a proxy needs none, a database server the service's password."""
+        if self._templar.template(variables.get("service_runs_here", True)):
+            return _service_problems(values)
+        is_server = variables["inventory_hostname"] in variables["groups"].get("database", ())
+        return _password_problems(values) if is_server else []
 
     def _role_names(self, variables: dict[str, t.Any]) -> list[str]:
         _result, args = self.validate_argument_spec({"roles": {"type": "list", "elements": "str"}})
@@ -194,9 +208,13 @@ def _service_problems(values: dict[str, t.Any]) -> list[Problem]:
         found += [(f"service_secrets.{name}", text) for name, text in secret_problems(secrets, required, least)]
     for name in sorted(set(environment) & set(secrets)):
         found.append((f"service_environment.{name}", "is in service_secrets too; keep one of them"))
-    if reason := _password_weakness(values):
-        found.append(("service_database_password", f"{reason}; the database is enabled and needs one"))
-    return [Problem(name, text) for name, text in found]
+    return [*(Problem(name, text) for name, text in found), *_password_problems(values)]
+
+
+def _password_problems(values: dict[str, t.Any]) -> list[Problem]:
+    reason = _password_weakness(values)
+    text = f"{reason}; the database is enabled and needs one"
+    return [Problem("service_database_password", text)] if reason else []
 
 
 def _password_weakness(values: dict[str, t.Any]) -> str | None:
