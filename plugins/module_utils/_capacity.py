@@ -161,7 +161,13 @@ def plan(wishes: Wishes) -> Plan:
 
 def _plan_without_instances(wishes: Wishes) -> Plan:
     """Return the plan of a host that is only the service's proxy or its database server."""
-    database = database_memory_mb(wishes)
+    system, database = system_memory_mb(wishes.memory_mb), database_memory_mb(wishes)
+    free = wishes.memory_mb - system - wishes.reserved_mb
+    if database > free:
+        line = (
+            f"{database}M PostgreSQL, of {free}M ({wishes.memory_mb} - {system} system - {wishes.reserved_mb} reserved)"
+        )
+        raise CapacityError([f"not enough memory: {line}. Set service_database_memory to {free}M"])
     cores = "core" if wishes.cores == 1 else "cores"
     return Plan(
         instances=0,
@@ -176,7 +182,7 @@ def _plan_without_instances(wishes: Wishes) -> Plan:
         memory_mb=wishes.memory_mb,
         memory_available_mb=_available(wishes),
         memory_needed_mb=0,
-        system_memory_mb=system_memory_mb(wishes.memory_mb),
+        system_memory_mb=system,
         reserved_memory_mb=wishes.reserved_mb,
         database_memory_mb=database,
         database_settings=database_settings(database, wishes),
@@ -201,7 +207,8 @@ def database_memory_mb(wishes: Wishes) -> int:
     if not (wishes.database and wishes.database_is_local):
         return 0
     if not wishes.runs_here:
-        return wishes.database_mb or max(LEAST_DATABASE_MB, wishes.memory_mb * 3 // 4 - wishes.reserved_mb)
+        most = min(wishes.memory_mb * 3 // 4, wishes.memory_mb - system_memory_mb(wishes.memory_mb))
+        return wishes.database_mb or max(LEAST_DATABASE_MB, most - wishes.reserved_mb)
     return wishes.database_mb or max(LEAST_DATABASE_MB, wishes.memory_mb // 4)
 
 

@@ -54,9 +54,6 @@ def fleet_problems(fleet: Fleet, host: str) -> list[tuple[str, str]]:
         return []
     if not fleet["app"]:
         problems.append(("groups.app", f"has no host, but {', '.join(sorted(apart))} serve app hosts; add one to it"))
-    if len(fleet["database"]) > 1:
-        names = ", ".join(fleet["database"])
-        problems.append(("groups.database", f"has {names}; the service has one database server, keep one of them"))
     return [*problems, *_address_problems(fleet, host)]
 
 
