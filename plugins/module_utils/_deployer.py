@@ -25,6 +25,17 @@ def deployer(environment: Mapping[str, str]) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in words)[:_LONGEST]
 
 
+def lives(process: int) -> bool:
+    """Whether there is a process of that number on the controller."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _account() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_name

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ._nginx_certificate import Certificate
 from ._nginx_files import Change, Entry, NginxError, Transaction
-from ._nginx_host import DEFAULT_SITE, create_logs, default_site_is_untouched, locked, missing_logs
+from ._nginx_host import DEFAULT_SITE, announced, create_logs, default_site_is_untouched, locked, missing_logs
 from ._nginx_owner import Ledger, Shared
 from ._nginx_plan import Plan, Wish, make_plan
 from ._nginx_probe import Probe, failures
@@ -40,6 +40,8 @@ class Request:
     certificates: Sequence[Certificate] = ()
     probes: Sequence[Probe] = ()
     limit_zones: Sequence[str] = ()
+    announce: float = 0
+    """Seconds before a reload for which clients are told that their connections will be closed."""
 
     def changes_something(self) -> bool:
         wanted = self.files or self.shared or self.worker_limits or self.absent or self.logs
@@ -102,6 +104,8 @@ def _lacks_certificate(request: Request, layout: Layout) -> bool:
 def _apply(request: Request, layout: Layout) -> Result:
     transaction = Transaction(layout.config, layout.journal)
     service = Service(layout)
+    # what a run that was killed left would make clients open a connection for each request
+    layout.closing.unlink(missing_ok=True)
     result = Result(recovered=transaction.pending())
     if result.recovered:
         _note(result, _recover(transaction, service))
@@ -179,7 +183,8 @@ def _change(transaction: Transaction, service: Service, request: Request, plan: 
     try:
         transaction.swap([*plan.changes, *([plan.record] if plan.record else [])])
         refuse_missing_zones(request.limit_zones, limit_zones(service.test()))
-        started = service.activate()
+        with announced(service.layout.closing, request.announce if active else 0):
+            started = service.activate()
         _probe([probe for probe in request.probes if probe not in ill], service.layout)
     except BaseException as error:
         _restore(transaction, service, active, error)

@@ -78,3 +78,17 @@ def locked(path: Path, wait: float) -> Iterator[None]:
                     ) from None
                 time.sleep(0.1)
         yield
+
+
+@contextmanager
+def announced(closing: Path, seconds: float) -> Iterator[None]:
+    """Have the sites tell their clients, so long beforehand and meanwhile, that connections are about to be closed."""
+    if not seconds:
+        yield
+        return
+    try:
+        closing.touch(mode=0o644)
+        time.sleep(seconds)
+        yield
+    finally:
+        closing.unlink(missing_ok=True)

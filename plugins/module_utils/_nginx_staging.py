@@ -43,6 +43,8 @@ class Layout:
     scratch: Path = Path("/run/nginx_site")
     state: Path = Path("/var/lib/nginx_site")
     lock: Path = Path("/run/nginx_site.lock")
+    closing: Path = Path("/run/nginx_closing")
+    """While this file is there, sites may tell their clients that connections are about to be closed."""
 
     @property
     def journal(self) -> Path:

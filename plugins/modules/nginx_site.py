@@ -230,6 +230,18 @@ options:
     type: list
     elements: str
     default: []
+  announce:
+    description:
+      - Seconds to wait before a reload, in which the file C(/run/nginx_closing) is there. A reload closes idle
+        connections, and a client that sends a request at that moment gets no answer. A site that adds
+        C(Connection) C(close) to its answers while the file is there has its clients open another one in good time.
+    type: float
+    default: 0
+  read:
+    description: Files whose text is returned as it was before, for a caller that goes on from what was there.
+    type: list
+    elements: str
+    default: []
 author:
   - workbot.stability contributors (@workbot)
 attributes:
@@ -334,7 +346,13 @@ worker_connections:
   returned: success
   type: int
   sample: 768
+texts:
+  description: The files of O(read) by their paths, empty where there is none.
+  returned: success
+  type: dict
 """
+
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -345,9 +363,17 @@ from ..module_utils._nginx_service import has_ipv6, installed_version, worker_co
 from ..module_utils._nginx_staging import Layout
 
 
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     layout = Layout()
+    texts = {path: text_of(layout.find(path)) for path in module.params["read"]}
     try:
         result = apply(request(module.params), layout, check=module.check_mode)
     except (NginxError, OSError) as error:
@@ -365,6 +391,7 @@ def main() -> None:
         ipv6=has_ipv6(),
         version=installed_version(layout),
         worker_connections=worker_connections(layout),
+        texts=texts,
         diff=[change.diff(layout.config) for change in result.changes],
     )
 
