@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,10 @@ UNITS = ("nginx.service", "pm2-workbot.service", "system-postgresql.slice", "cro
 COMING_AND_GOING = re.compile(r"postgres: (?!.*(checkpointer|background writer|walwriter|launcher))")
 
 
-def processes(host: Host) -> Processes:
+def processes(host: Host, units: Sequence[str] = UNITS) -> Processes:
     """Of each unit the processes: id, start in clock ticks since the machine's boot, command line."""
     found = {}
-    for unit in UNITS:
+    for unit in units:
         group = host.check_output("systemctl show --property=ControlGroup --value %s", unit)
         assert group, f"{unit} does not run"
         listing = host.check_output(

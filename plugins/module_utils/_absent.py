@@ -38,7 +38,7 @@ from ._belongings import (
     HARDENING,
     Place,
     Service,
-    authority,
+    authorities,
     database_places,
     own_places,
     schedule,
@@ -137,7 +137,7 @@ def make_plan(order: Order, layout: Layout) -> Plan:
     _plan_emptied(plan, [service.directory, SITES, str(Path(HARDENING).parent)])
     for one in [account, *([alert] if alert else [])]:
         _plan_account(plan, one, keeps=one is account and _owns_more(plan))
-    _plan_places(plan, [authority(service)], mounts, afterwards=lambda: run("update-ca-certificates"))
+    _plan_authorities(plan, service)
     return plan
 
 
@@ -265,6 +265,20 @@ def _plan_emptied(plan: Plan, directories: Sequence[str]) -> None:
 def _remove_empty(directory: str) -> None:
     with contextlib.suppress(OSError):
         Path(directory).rmdir()
+
+
+def _plan_authorities(plan: Plan, service: Service) -> None:
+    file, link = (place.path for place in authorities(service))
+    there = [path for path in (file, link) if found(path)]
+    plan.add(there, partial(_distrust, file, link))
+
+
+def _distrust(file: str, link: str) -> None:
+    """The trust store is made without the file before the link goes: so a run that is killed is caught up with."""
+    remove(file)
+    run("update-ca-certificates")
+    remove(link)
+    run("openssl", "rehash", "/etc/ssl/certs")
 
 
 def _owns_more(plan: Plan) -> bool:

@@ -122,9 +122,12 @@ def own_places(service: Service) -> list[Place]:
     ]
 
 
-def authority(service: Service) -> Place:
-    """Extra certificate authorities; the trust store is made anew without them."""
-    return Place(f"/usr/local/share/ca-certificates/{service.name}-extra.crt")
+def authorities(service: Service) -> list[Place]:
+    """Extra certificate authorities, and the link to them that the making of the trust store does not remove itself."""
+    return [
+        Place(f"/usr/local/share/ca-certificates/{service.name}-extra.crt"),
+        Place(f"/etc/ssl/certs/{service.name}-extra.pem"),
+    ]
 
 
 def record_places(service: Service) -> list[Place]:
@@ -141,15 +144,28 @@ def database_places(service: Service) -> list[Place]:
 ACCESS_FILES = ("/etc/postgresql/*/main/pg_hba.conf", "/etc/postgresql/*/main/pg_ident.conf")
 
 
-def everything(service: Service) -> list[Place]:
-    """All paths, for whoever wants to know whether the list is whole."""
-    units = [*watching_units(service), service.pm2_unit]
-    return [
-        *(Place(f"{UNITS}/{unit}") for unit in units),
+def documented() -> list[str]:
+    """All paths as docs/layout-on-the-host.md writes them, for the check that both have the same."""
+    name = "<name>"
+    service = Service(
+        name=name,
+        user="<user>",
+        group="<user>",
+        directory=f"/srv/{name}",
+        log_directory=f"/var/log/{name}",
+        run_directory=f"/run/{name}",
+        alert_user=f"{name}-alert",
+        acme_webroot=f"/var/www/{name}-acme",
+        textfile_directory="/var/lib/prometheus/node-exporter",
+    )
+    places = [
         schedule(service),
         *record_places(service),
         *site_places(service),
         *database_places(service),
         *own_places(service),
-        authority(service),
+        *authorities(service),
     ]
+    units = [f"{UNITS}/{unit}" for unit in (*watching_units(service), service.pm2_unit)]
+    paths = [*units, *(place.path for place in places), *ACCESS_FILES, *SHARED]
+    return [path.replace("/*/", "/<version>/").rstrip("*") for path in paths]
