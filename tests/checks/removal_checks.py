@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A check of the removal: it takes away what the documents say is on a host, and the documents say what it takes away."""
+"""A check of the removal: it takes away what the documents say is on a host, and they say what it takes away."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def documented(text: str) -> list[str]:
 
 
 def removal_knows_the_layout(root: Path) -> list[str]:
-    """What lands on a host is in the list by which a service is removed, or in it as shared, and the other way round."""
+    """What lands on a host is in the list by which a service is removed (or is shared), and the other way round."""
     paths = documented(read(root, LAYOUT))
     listed: list[str] = runpy.run_path(str(root / LIST))["documented"]()
 

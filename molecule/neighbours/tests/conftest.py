@@ -14,12 +14,12 @@ from neighbours import FIRST, SECOND, TWICE, VARIABLES, traces
 from testinfra.host import Host
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def first(host: Host) -> Service:
     return Service(FIRST, host)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def before(host: Host) -> dict[str, Any]:
     """The host without the second service."""
     found = traces(host)
@@ -27,7 +27,7 @@ def before(host: Host) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def second(host: Host, before: dict[str, Any]) -> Iterator[Service]:
     assert before["paths"] == []
     service = Service(SECOND, host, (VARIABLES,))
