@@ -330,11 +330,9 @@ def _no_deployment(service: Service) -> Iterator[None]:
 def summary(order: Order, plan: Plan, check: bool) -> list[str]:
     """What was done, and what stays and why, in lines for people."""
     name, count = order.service.name, len(plan.words())
-    if check:
-        head = f"{name}: {count} things would be removed." if count else f"{name}: there is nothing to remove."
-    else:
-        head = f"{name}: {count} things were removed." if count else f"{name}: there was nothing to remove."
-    lines = [head]
+    verb = "would be" if check else "was" if count == 1 else "were"
+    things = f"{count} thing{'' if count == 1 else 's'}"
+    lines = [f"{name}: {things} {verb} removed." if count else f"{name}: there is nothing to remove."]
     lines += [f"Kept, it is data: {what}" for what in plan.kept]
     if plan.kept:
         lines.append(f"The data goes with -e remove_data=true -e remove_confirm={name}")
