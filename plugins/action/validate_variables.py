@@ -46,6 +46,8 @@ except ImportError:
 
 _COLLECTION = "workbot.stability."
 _ALL_RIGHT = "Every variable is right"
+_LIST = {"type": "list", "elements": "str"}
+_ARGUMENTS = {"roles": _LIST, "variables": _LIST}
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -67,9 +69,13 @@ class ActionModule(ActionBase):
         roles = [self._load(name) for name in self._role_names(variables)]
         problems = self._unknown(roles, variables)
         values: dict[str, t.Any] = {}
+        only = self._task.args.get("variables")
         for role in roles:
-            problems += self._check_role(role, variables, values)
+            found = self._check_role(role, variables, values)
+            problems += [problem for problem in found if only is None or base_name(problem.name) in only]
         core: Plan | None = None
+        if only is not None:
+            return self._failure(problems, variables) if problems else {"plan": {}, "msg": _ALL_RIGHT}
         if "service" in {role.role for role in roles}:
             problems += self._fleet_problems(variables)
             problems += self._service_problems(variables, values)
@@ -97,7 +103,7 @@ class ActionModule(ActionBase):
         return _password_problems(values) if is_server else []
 
     def _role_names(self, variables: dict[str, t.Any]) -> list[str]:
-        _result, args = self.validate_argument_spec({"roles": {"type": "list", "elements": "str"}})
+        _result, args = self.validate_argument_spec(_ARGUMENTS)
         names = args["roles"] or variables.get("ansible_play_role_names", [])
         own = [name.removeprefix(_COLLECTION) for name in names if name.startswith(_COLLECTION)]
         unknown = [name for name in own if not (_ROLES / name).is_dir()]
@@ -255,10 +261,14 @@ def _template_problem(error: AnsibleError, option: Option) -> str:
     return "can't be templated: a secret that has {{, {% or {# in it must be marked with !unsafe"
 
 
+def base_name(label: str) -> str:
+    """Return the variable in which a place such as nginx_limits[0].name is."""
+    return label.partition(".")[0].partition("[")[0]
+
+
 def _origin(variables: dict[str, t.Any], label: str) -> str:
     """Return the file and line that the user wrote the variable in, where Ansible knows them."""
-    name = label.partition(".")[0].partition("[")[0]
-    origin = _get_origin(variables.get(name))
+    origin = _get_origin(variables.get(base_name(label)))
     if origin is None:
         return ""
     if not origin.path:

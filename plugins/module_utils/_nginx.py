@@ -13,7 +13,16 @@ from pathlib import Path
 
 from ._nginx_certificate import Certificate
 from ._nginx_files import Change, Entry, NginxError, Transaction
-from ._nginx_host import DEFAULT_SITE, announced, create_logs, default_site_is_untouched, locked, missing_logs
+from ._nginx_host import (
+    DEFAULT_SITE,
+    DEFAULT_SITE_FILE,
+    announced,
+    create_logs,
+    default_site_is_untouched,
+    has_other_sites,
+    locked,
+    missing_logs,
+)
 from ._nginx_owner import Ledger, Shared
 from ._nginx_plan import Plan, Wish, make_plan
 from ._nginx_probe import Probe, failures
@@ -79,6 +88,8 @@ def apply(request: Request, layout: Layout, check: bool, wait: float = 120) -> R
         )
     if check and not layout.binary.exists():
         return Result(_plan(request, layout))
+    if request.remove and not layout.binary.exists():
+        return _remove_files(request, layout)
     if not layout.binary.exists():
         raise NginxError(f"nginx is not installed: there is no {layout.binary}. Nothing was changed.")
     with locked(layout.lock, wait):
@@ -92,13 +103,26 @@ def _predict(request: Request, layout: Layout) -> Result:
     active = Service(layout).master() is not None
     pending = Transaction(layout.config, layout.journal).pending()
     logs = missing_logs(layout, request.logs)
-    return Result(plan, logs, recovered=pending, reloaded=plan.concerns_nginx() and active, started=not active)
+    started = not active and not request.remove
+    return Result(plan, logs, recovered=pending, reloaded=plan.concerns_nginx() and active, started=started)
 
 
 def _lacks_certificate(request: Request, layout: Layout) -> bool:
     """Whether a file is missing that an earlier task would have made if this were no check mode."""
     made = [path for one in request.certificates if one.made_by_play for path in (one.certificate, one.key)]
     return not all(layout.find(path).exists() for path in made)
+
+
+def _remove_files(request: Request, layout: Layout) -> Result:
+    """Nothing runs with the files, and nothing can test what is left of them."""
+    transaction = Transaction(layout.config, layout.journal)
+    plan = _plan(request, layout)
+    changes = [*plan.changes, *([plan.record] if plan.record else [])]
+    if changes:
+        transaction.swap(changes)
+        transaction.commit()
+    transaction.remove_empty(plan.emptied)
+    return Result(plan)
 
 
 def _apply(request: Request, layout: Layout) -> Result:
@@ -114,15 +138,31 @@ def _apply(request: Request, layout: Layout) -> Result:
         check_changes(layout, plan.changes, request.certificates, request.limit_zones)
     result.created_logs = create_logs(layout, request.logs)
     if plan.concerns_nginx():
-        _note(result, _change(transaction, service, request, plan))
+        if service.master() is None and request.remove:
+            _change_stopped(transaction, service, plan)
+        else:
+            _note(result, _change(transaction, service, request, plan))
         transaction.remove_empty(plan.emptied)
         return result
     if plan.record:
         transaction.swap([plan.record])
         transaction.commit()
-    if service.master() is None:
+    if service.master() is None and not request.remove:
         _note(result, service.activate())
     return result
+
+
+def _change_stopped(transaction: Transaction, service: Service, plan: Plan) -> None:
+    """Whoever has stopped nginx does not expect that a site's removal starts it."""
+    try:
+        transaction.swap([*plan.changes, *([plan.record] if plan.record else [])])
+        service.test()
+    except BaseException:
+        if transaction.pending():
+            transaction.restore()
+            transaction.commit()
+        raise
+    transaction.commit()
 
 
 def _note(result: Result, started: bool) -> None:
@@ -133,13 +173,29 @@ def _note(result: Result, started: bool) -> None:
 def _plan(request: Request, layout: Layout) -> Plan:
     ledger = Ledger(layout.state, request.name)
     absent = list(request.absent)
-    if request.disable_default_site and DEFAULT_SITE not in request.files and default_site_is_untouched(layout.config):
-        absent.append(DEFAULT_SITE)
+    default_site = ""
+    if request.disable_default_site and DEFAULT_SITE not in request.files:
+        default_site = ledger.own.default_site or ledger.default_site()
+        if default_site_is_untouched(layout.config):
+            absent.append(DEFAULT_SITE)
+            default_site = str((layout.config / DEFAULT_SITE).readlink())
     absent = list(dict.fromkeys(absent))
     if request.remove:
-        return make_plan(layout.config, ledger, Wish(absent=absent))
-    wish = Wish(request.files, request.shared, request.worker_limits, absent, request.adopt, _digests(request, layout))
+        plan = make_plan(layout.config, ledger, Wish(absent=absent))
+        back = _given_back(layout, ledger, plan)
+        return make_plan(layout.config, ledger, Wish(absent=absent, given_back=back)) if back else plan
+    digests = _digests(request, layout)
+    wish = Wish(request.files, request.shared, request.worker_limits, absent, request.adopt, digests, default_site)
     return make_plan(layout.config, ledger, wish)
+
+
+def _given_back(layout: Layout, ledger: Ledger, plan: Plan) -> dict[str, Entry]:
+    """Debian's default site, if it was switched off for this site and no other site is there in its place."""
+    target = ledger.own.default_site
+    gone = {change.path for change in plan.changes if change.after is None}
+    if not target or not (layout.config / DEFAULT_SITE_FILE).exists() or has_other_sites(layout.config, gone):
+        return {}
+    return {DEFAULT_SITE: Entry(target=target)}
 
 
 def _digests(request: Request, layout: Layout) -> dict[str, str]:

@@ -33,7 +33,9 @@ options:
     type: str
     default: ""
   state:
-    description: V(absent) removes everything that the site has on the host, and its part in what it shares.
+    description:
+      - V(absent) removes everything that the site has on the host, and its part in what it shares. With the last site
+        Debian's default site comes back, if O(disable_default_site) had switched it off. A stopped nginx stays stopped.
     type: str
     choices: [present, absent]
     default: present

@@ -11,6 +11,7 @@ from pathlib import Path
 import document_checks as documents
 import layout_checks as layout
 import pytest
+import removal_checks as removal
 import role_checks as roles
 from house import ROOT
 
@@ -33,6 +34,7 @@ CHECKS = [
     documents.readmes_name_everything,
     documents.readmes_name_what_exists,
     documents.changes_are_recorded,
+    removal.removal_knows_the_layout,
 ]
 
 
