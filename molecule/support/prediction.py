@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,7 @@ def differences(check: Record, run: Record) -> list[str]:
     announced, found = check.contents(), run.contents()
     for key in sorted(announced.keys() & found.keys()):
         if announced[key] != found[key]:
-            lines = difflib.unified_diff(
-                announced[key].splitlines(), found[key].splitlines(), "check", "run", n=0, lineterm=""
-            )
-            problems.append("\n    ".join([f"{' '.join(filter(None, key))}: not as announced", *lines]))
+            problems.append(f"{' '.join(filter(None, key))}: not as announced{_diff(announced[key], found[key])}")
     return problems
 
 
@@ -107,12 +104,13 @@ def state(host: Host) -> dict[str, str]:
 
 def touched(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """What is not as it was, for people."""
-    return [f"{what}: {how}" for what, how in _touched(before, after)]
+    return [
+        f"{what}:{_diff(before.get(what, 'not there'), after.get(what, 'not there'))}"
+        for what in sorted(before.keys() | after.keys())
+        if before.get(what) != after.get(what)
+    ]
 
 
-def _touched(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for what in sorted(before.keys() | after.keys()):
-        was, now = before.get(what, "not there"), after.get(what, "not there")
-        if was != now:
-            lines = difflib.unified_diff(was.splitlines(), now.splitlines(), "before", "after", n=0, lineterm="")
-            yield what, "\n    ".join(lines)
+def _diff(left: str, right: str) -> str:
+    lines = [*difflib.unified_diff(left.splitlines(), right.splitlines(), n=0, lineterm="")][2:]
+    return "".join(f"\n    {line}" for line in lines)

@@ -7,7 +7,6 @@ It asks the host's own programs and files, nothing of the collection that is tes
 every change of its rights, also one that was taken back.
 """
 
-import glob
 import hashlib
 import json
 import os
@@ -17,8 +16,8 @@ import stat
 import subprocess
 
 ROOTS = ("/etc", "/srv", "/usr/local", "/opt", "/var/lib", "/run/workbot")
-# What the host itself writes at all times: the cluster's data (its catalogue is asked instead), the clock and the timers of
-# systemd, what the watchdog and the hourly diagnosis have seen, the logs.
+# What the host itself writes at all times: the cluster's data (its catalogue is asked instead), systemd's timers and
+# clock, what the watchdog and the hourly diagnosis have seen, the logs.
 RESTLESS = re.compile(
     r"/var/lib/postgresql/\d+/main/|/var/lib/systemd/|/var/lib/[^/]*(watchdog|diagnose|alert)[^/]*/|/var/lib/prometheus/"
     r"|/var/lib/logrotate/|/srv/[^/]+/logs/|/srv/[^/]+/home/|/etc/resolv\.conf$|/etc/hosts$"
@@ -32,7 +31,7 @@ CATALOGUE = (
 UNIT_KEYS = "Id,ActiveState,SubState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic,NeedDaemonReload"
 # Sessions, mounts, devices and what a timer or a socket starts for a moment come and go by themselves.
 PASSING = re.compile(
-    r"\.(device|mount|scope|slice|swap)$|^(session|user)|@.*act|apt-|dpkg-|logrotate|systemd-tmpfiles-clean"
+    r"\.(device|mount|scope|slice|swap)$|^(session|user)|-act@|apt-|dpkg-|logrotate\.service|systemd-tmpfiles-clean"
 )
 
 
@@ -40,25 +39,25 @@ def output(*command: str) -> str:
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
-def file_state(path: str) -> str:
-    found = os.lstat(path)
+def file_state(path: pathlib.Path) -> str:
+    found = path.lstat()
     content = ""
     if stat.S_ISLNK(found.st_mode):
-        content = os.readlink(path)
+        content = str(path.readlink())
     elif stat.S_ISREG(found.st_mode):
-        content = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:16]
+        content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     # a directory's times also tell of files that were there for a moment
-    return f"{stat.filemode(found.st_mode)} {found.st_uid}:{found.st_gid} {found.st_mtime_ns} {found.st_ctime_ns} {content}"
+    times = f"{found.st_mtime_ns} {found.st_ctime_ns}"
+    return f"{stat.filemode(found.st_mode)} {found.st_uid}:{found.st_gid} {times} {content}"
 
 
 def files() -> dict[str, str]:
     found = {}
     for root in ROOTS:
         for folder, folders, names in os.walk(root):
-            for name in [*folders, *names]:
-                path = os.path.join(folder, name)  # noqa: PTH118 -- a hundred thousand of them
-                if not RESTLESS.search(path):
-                    found[path] = file_state(path)
+            for path in (pathlib.Path(folder, name) for name in [*folders, *names]):
+                if not RESTLESS.search(str(path)):
+                    found[str(path)] = file_state(path)
     return found
 
 
@@ -71,10 +70,10 @@ def units() -> dict[str, str]:
 def processes() -> dict[str, str]:
     """The service's own and its proxy's: their start in clock ticks since boot."""
     found = {}
-    for path in glob.glob("/proc/[0-9]*"):
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            command = pathlib.Path(path, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            began = pathlib.Path(path, "stat").read_text().rpartition(")")[2].split()[19]
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            began = (path / "stat").read_text().rpartition(")")[2].split()[19]
         except OSError:  # it has just ended
             continue
         if re.match(r"PM2|node |nginx: ", command):
@@ -83,7 +82,7 @@ def processes() -> dict[str, str]:
 
 
 def catalogue() -> dict[str, str]:
-    if not glob.glob("/run/postgresql/.s.PGSQL.*"):
+    if not list(pathlib.Path("/run/postgresql").glob(".s.PGSQL.*")):
         return {}
     found = {}
     for command in CATALOGUE:

@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: trust_store
 short_description: Have the host trust certificate authorities that were added to it
 description:
-  - Runs C(update-ca-certificates) where the host's bundle is older than a file of added authorities, or is not there. The
-    times tell, not what this run did, so that a run that was killed in between is caught up with.
+  - Runs C(update-ca-certificates) where the host's bundle is older than a file of added authorities, or is not there.
+    The times tell, not what this run did, so that a run that was killed in between is caught up with.
 version_added: 0.1.0
 author:
   - workbot.stability contributors (@workbot)
