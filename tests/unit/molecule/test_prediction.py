@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The comparison of a check with its run, which the scenario `site` makes on real hosts, sees each kind of difference."""
+"""The comparison of a check with its run, which scenarios make on real hosts, sees each kind of difference."""
 
 from __future__ import annotations
 
