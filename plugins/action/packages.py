@@ -12,6 +12,8 @@ from ansible.plugins.action import ActionBase
 
 # Long enough that the roles of one run fetch the package lists once.
 _LISTS_ARE_CURRENT_FOR = 3600
+# The packages that check mode has announced for the host so far.
+_ANNOUNCED = "workbot_stability_announced_packages"
 
 
 class ActionModule(ActionBase):
@@ -21,9 +23,23 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         looked = self._execute_module(module_name="workbot.stability.packages", task_vars=task_vars)
         result.update(looked)
-        if result.get("missing") and not result.get("failed") and not self._task.check_mode:
+        if not result.get("missing") or result.get("failed"):
+            return result
+        if self._task.check_mode:
+            result.update(self._announce(looked["missing"], task_vars or {}))
+        else:
             result.update(self._install(looked["missing"], task_vars), missing=looked["missing"], diff=looked["diff"])
         return result
+
+    def _announce(self, missing: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What a run would install here: what earlier tasks of this check announced would be there by then."""
+        announced = task_vars.get("ansible_facts", {}).get(_ANNOUNCED, [])
+        names = [name for name in missing if name not in announced]
+        return {
+            "changed": bool(names),
+            "diff": {"before": "", "after": "".join(f"{name}\n" for name in names)},
+            "ansible_facts": {_ANNOUNCED: [*announced, *names]},
+        }
 
     def _install(self, names: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         arguments = {
