@@ -31,8 +31,8 @@ site: $(READY) ## A local Debian host with the whole service on it, at http://12
 clean-site: $(READY) ## Remove the host that `make site` made
 	@tools/clean site
 
-# Two lanes, because the scenarios mostly wait. Each has a host of its own, so these scenarios begin on a bare one.
-LANE_2 := recovery
+# Two lanes, because the scenarios mostly wait. Each has hosts of its own: these scenarios begin on bare ones.
+LANE_2 := recovery fleet
 .PHONY: test
 test: $(READY) ## All tests, in two lanes: what CI runs
 	@tools/lanes \
@@ -103,8 +103,8 @@ $(addprefix scenario-,$(SCENARIOS)): scenario-%: $(READY)
 	@molecule test -s $* --destroy=never
 
 .PHONY: clean-hosts
-clean-hosts: $(READY) ## Remove the host that the scenarios were run on
-	@molecule destroy -s site
+clean-hosts: $(READY) ## Remove the hosts that the scenarios were run on
+	@for scenario in site $(filter fleet,$(SCENARIOS)); do molecule destroy -s $$scenario; done
 
 .PHONY: soak
 soak: export PYTEST_ADDOPTS := -m 'soak or not soak'

@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = """
 who:
-	@echo "lane $$TEST_LANE, $$TEST_HOST_RELEASE"
+	@echo "hosts$$TEST_LANE, $$TEST_HOST_RELEASE"
 bad:
 	@sleep 0.5; echo no; exit 3
 slow:
@@ -28,7 +28,7 @@ forever:
 stubborn:
 	@trap '' TERM; sleep 1000
 clean-hosts:
-	@echo $$TEST_LANE >>removed
+	@echo "hosts$$TEST_LANE" >>removed
 """
 
 
@@ -56,13 +56,13 @@ def run(checkout: Path, *lanes: str, release: str = "") -> tuple[int, list[str]]
 def nothing_is_left(checkout: Path) -> bool:
     removed = (checkout / "removed").read_text(encoding="utf-8").split()
     running = [process.pid for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(checkout)]
-    return removed == ["1", "2"] and not running
+    return removed == ["hosts", "hosts2"] and not running
 
 
 def test_each_lane_has_its_hosts_and_each_output_stays_in_one_piece(checkout: Path) -> None:
     code, lines = run(checkout, "trixie", "slow who", "bookworm", "slow who")
     assert code == 0, lines
-    assert {"lane 1, trixie", "lane 2, bookworm"} < set(lines)
+    assert {"hosts, trixie", "hosts2, bookworm"} < set(lines)
     begin = [number for number, line in enumerate(lines) if line == "slow 1"]
     assert [lines[number : number + 5] for number in begin] == [[f"slow {number}" for number in range(1, 6)]] * 2
     assert lines[-5].startswith("== all ok after 0 min 0")
@@ -74,7 +74,7 @@ def test_each_lane_has_its_hosts_and_each_output_stays_in_one_piece(checkout: Pa
 def test_a_release_that_is_asked_for_is_all_lanes(checkout: Path) -> None:
     code, lines = run(checkout, "trixie", "who", "bookworm", "who", release="bookworm")
     assert code == 0, lines
-    assert {"lane 1, bookworm", "lane 2, bookworm"} < set(lines)
+    assert {"hosts, bookworm", "hosts2, bookworm"} < set(lines)
 
 
 def test_a_failure_ends_the_other_lane_and_is_the_last_that_is_shown(checkout: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_failure_ends_the_other_lane_and_is_the_last_that_is_shown(checkout: P
     assert time.monotonic() - began < 20
     assert lines[-1].startswith("== lane 2: bad FAILED")
     assert "no" in lines
-    assert "lane 2, bookworm" not in lines
+    assert "hosts2, bookworm" not in lines
     assert nothing_is_left(checkout)
 
 
