@@ -33,8 +33,13 @@ site: $(READY) ## A local Debian host with the whole service on it, at http://12
 clean-site: $(READY) ## Remove the host that `make site` made
 	@tools/clean site
 
+# Two lanes, because the scenarios mostly wait. Each has hosts of its own: these scenarios begin on bare ones.
+LANE_2 := recovery fleet
 .PHONY: test
-test: lint unit check-project example molecule ## All tests: what CI runs
+test: $(READY) ## All tests, in two lanes: what CI runs
+	@tools/lanes \
+	  trixie '$(addprefix scenario-,$(filter-out $(LANE_2),$(SCENARIOS)))' \
+	  bookworm 'lint unit check-project example $(addprefix scenario-,$(filter $(LANE_2),$(SCENARIOS)))'
 
 .PHONY: lint
 lint: lint-ansible lint-yaml lint-python lint-shell lint-changelog lint-sanity ## All linters
@@ -91,13 +96,17 @@ example: $(READY) ## The reference service's own tests
 
 .PHONY: molecule
 molecule: $(READY) ## Every scenario on real Debian hosts; one of them: make molecule SCENARIOS=site
-	@trap 'molecule destroy -s site' EXIT; \
-	for scenario in $(filter-out $(OWN_HOSTS),$(SCENARIOS)); do \
-	  echo "== molecule test -s $$scenario"; molecule test -s "$$scenario" --destroy=never; \
-	done
-	@for scenario in $(filter $(OWN_HOSTS),$(SCENARIOS)); do \
-	  echo "== molecule test -s $$scenario"; molecule test -s "$$scenario"; \
-	done
+	@trap '$(MAKE) clean-hosts' EXIT; \
+	for scenario in $(SCENARIOS); do $(MAKE) "scenario-$$scenario"; done
+
+.PHONY: $(addprefix scenario-,$(SCENARIOS))
+$(addprefix scenario-,$(SCENARIOS)): scenario-%: $(READY)
+	@echo '== molecule test -s $*'
+	@molecule test -s $* $(if $(filter $*,$(OWN_HOSTS)),,--destroy=never)
+
+.PHONY: clean-hosts
+clean-hosts: $(READY) ## Remove the hosts that the scenarios were run on
+	@for scenario in site $(OWN_HOSTS); do molecule destroy -s $$scenario; done
 
 .PHONY: soak
 soak: export PYTEST_ADDOPTS := -m 'soak or not soak'

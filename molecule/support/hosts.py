@@ -20,10 +20,11 @@ from testinfra.host import Host
 Processes = dict[str, set[tuple[str, str, str]]]
 
 ROOT = Path(__file__).resolve().parents[2]
-HOSTS = ROOT / ".cache" / "hosts"
 HOST = "workbot-test"
-# As molecule/default/vars/hosts.yml names it.
-CONTAINER = f"{HOST}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
+# As molecule/default/vars/hosts.yml names them.
+LANE = os.environ.get("TEST_LANE", "")
+HOSTS = ROOT / ".cache" / "hosts" / LANE
+CONTAINER = "-".join(filter(None, (HOST, hashlib.sha256(str(ROOT).encode()).hexdigest()[:6], LANE)))
 # Of these services every process but the short-lived helpers must stay: masters, daemons and workers.
 UNITS = ("nginx.service", "pm2-workbot.service", "system-postgresql.slice", "cron.service")
 # PostgreSQL starts a backend for each connection and these workers when it likes.
