@@ -21,7 +21,7 @@ from typing import Any
 
 import testinfra
 import yaml
-from hosts import HOSTS, ROOT, Processes, processes
+from hosts import HOSTS, LANE, ROOT, Processes, processes
 from testinfra.host import Host
 
 INVENTORY = ROOT / "molecule" / "inventory-fleet"
@@ -57,7 +57,7 @@ def podman(*arguments: str) -> str:
 
 def container_of(name: str) -> str:
     """As molecule/default/vars/hosts.yml names it."""
-    return f"{name}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
+    return "-".join(filter(None, (name, hashlib.sha256(str(ROOT).encode()).hexdigest()[:6], LANE)))
 
 
 def site(*options: str, inventory: Path = INVENTORY) -> dict[str, int]:
