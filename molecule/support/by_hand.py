@@ -128,9 +128,8 @@ def tear_down(host: Host) -> None:
             f" /etc/logrotate.d/{name} /usr/local/bin/{name}-* /usr/local/lib/{name}-* /var/lib/{name}-watchdog"
             f" /var/lib/{name}-diagnose /var/log/{name} /srv/{name}"
         )
-    host.run(
-        "systemctl disable --now pm2-legacy.service pm2-appuser.service byunit.service; systemctl stop byhand-shell.scope"
-    )
+    host.run("systemctl disable --now pm2-legacy.service pm2-appuser.service byunit.service")
+    host.run("systemctl stop byhand-shell.scope")
     host.run("rm -rf /etc/systemd/system/pm2-legacy.service /opt/legacy /etc/tmpfiles.d/legacy.conf /run/legacy")
     host.run("rm -f /etc/nginx/conf.d/legacy.conf /var/lib/nginx_site/legacy.json /var/log/nginx/legacy.*")
     host.run(f"rm -f {LINK} /etc/nginx/sites-enabled/by-hand && nginx -t && systemctl reload nginx")

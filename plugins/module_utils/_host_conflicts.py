@@ -30,21 +30,20 @@ class Place:
 
     path: str
     variable: str
-    mark: str
-    """A name that is in the directory, or a text that is in the file."""
+    marks: Sequence[str]
+    """Names of which one is in the directory, or texts of which one is in the file."""
 
     def conflict(self) -> str:
         """Why it can't be taken; empty when it is not there, empty, or the roles' own."""
         path = Path(self.path)
         if path.is_dir():
             names = {entry.name for entry in os.scandir(path)} - _NOBODYS
-            if not names or self.mark in names:
+            if not names or names & set(self.marks):
                 return ""
-            shown = ", ".join(sorted(names)[:3])
-            return (
-                f"{self.variable}: {path} is somebody else's: it has {shown}, and no {self.mark}. Choose another one."
-            )
-        if path.exists() and self.mark not in path.read_text(encoding="utf-8", errors="replace"):
+            shown, wanted = ", ".join(sorted(names)[:3]), " or ".join(self.marks)
+            return f"{self.variable}: {path} is somebody else's: it has {shown}, no {wanted}. Choose another one."
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        if text and not any(mark in text for mark in self.marks):
             return f"{self.variable}: {path} is there already and not of these roles. Choose another name, or move it."
         return ""
 

@@ -18,7 +18,8 @@ from ._unix_sockets import socket_inodes
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LOCAL, _REMOTE, _INODE = 1, 2, 9
 _WORD = 8
-_POLL_SECONDS = 0.005
+# The tables are long on a busy host.
+_POLL_SECONDS = 0.02
 
 Address = tuple[str, int]
 

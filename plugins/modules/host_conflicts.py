@@ -45,9 +45,10 @@ options:
         description: The variable to name in the message.
         type: str
         required: true
-      mark:
-        description: How one of the roles' own is known. A name in the directory, or a text in the file.
-        type: str
+      marks:
+        description: How one of the roles' own is known. Names in the directory, or texts in the file; one is enough.
+        type: list
+        elements: str
         required: true
   existing:
     description: Where the service runs under something else than the roles. Not set where it does not.
@@ -99,8 +100,8 @@ EXAMPLES = r"""
     user: shop
     home: /srv/shop/home
     places:
-      - {path: /srv/shop, variable: service_directory, mark: config}
-      - {path: /etc/systemd/system/pm2-shop.service, variable: service_name, mark: PM2_HOME=/srv/shop/home/.pm2}
+      - {path: /srv/shop, variable: service_directory, marks: [config]}
+      - {path: /etc/systemd/system/pm2-shop.service, variable: service_name, marks: [PM2_HOME=/srv/shop/home/.pm2]}
 """
 
 RETURN = r"""
@@ -127,7 +128,7 @@ EXISTING = {
 PLACE = {
     "path": {"type": "path", "required": True},
     "variable": {"type": "str", "required": True},
-    "mark": {"type": "str", "required": True},
+    "marks": {"type": "list", "elements": "str", "required": True},
 }
 
 

@@ -37,7 +37,7 @@ POLICY = """\
 
 def test_a_directory_is_free_when_it_is_empty_or_marked(tmp_path: Path) -> None:
     directory = tmp_path / "shop"
-    place = Place(str(directory), "service_directory", "config")
+    place = Place(str(directory), "service_directory", ["releases", "config"])
     assert place.conflict() == ""
     directory.mkdir()
     (directory / "lost+found").mkdir()
@@ -51,7 +51,7 @@ def test_a_directory_is_free_when_it_is_empty_or_marked(tmp_path: Path) -> None:
 
 def test_a_file_is_free_when_it_says_whose_it_is(tmp_path: Path) -> None:
     unit = tmp_path / "pm2-shop.service"
-    place = Place(str(unit), "service_name", "PM2_HOME=/srv/shop/home/.pm2")
+    place = Place(str(unit), "service_name", ["PM2_HOME=/srv/shop/home/.pm2"])
     assert place.conflict() == ""
     unit.write_text("Environment=PM2_HOME=/home/shop/.pm2\n")
     assert str(unit) in place.conflict()
