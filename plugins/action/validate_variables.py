@@ -210,7 +210,7 @@ def _service_problems(values: dict[str, t.Any]) -> list[Problem]:
     found = [(f"service_environment.{name}", text) for name, text in environment_problems(environment)]
     found += [(f"service_secrets.{name}", text) for name, text in environment_problems(secrets)]
     if {"service_secrets", "service_secret_min_length"} <= set(values):
-        required, least = values.get("service_required_secrets", []), values["service_secret_min_length"]
+        required, least = _needed_secrets(values), values["service_secret_min_length"]
         found += [(f"service_secrets.{name}", text) for name, text in secret_problems(secrets, required, least)]
     for name in sorted(set(environment) & set(secrets)):
         found.append((f"service_environment.{name}", "is in service_secrets too; keep one of them"))
@@ -221,6 +221,14 @@ def _password_problems(values: dict[str, t.Any]) -> list[Problem]:
     reason = _password_weakness(values)
     text = f"{reason}; the database is enabled and needs one"
     return [Problem("service_database_password", text)] if reason else []
+
+
+def _needed_secrets(values: dict[str, t.Any]) -> list[str]:
+    """Return the secrets that must be given. A service that runs under something else has its own already."""
+    if values.get("service_supervisor", "collection") != "collection":
+        return []
+    needed: list[str] = values.get("service_required_secrets", [])
+    return needed
 
 
 def _password_weakness(values: dict[str, t.Any]) -> str | None:

@@ -13,6 +13,7 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,45 @@ def apply(wanted: Directory, now: Directory | None) -> None:
             os.close(handle)
     except OSError as error:
         raise DirectoryError(f"{wanted.path}: {error.strerror}") from error
+
+
+def strangers(path: str, owner: str) -> list[str]:
+    """What is in the directory, at any depth, and is to be handed over to its owner; nothing where nobody is he."""
+    try:
+        uid = pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        return []
+    return sorted(f"{root}/{name}" for root, name, found, _directory in _entries(path) if _is_stranger(found, uid))
+
+
+def hand_over(path: str, owner: str) -> None:
+    """Give all of that to the owner and his group."""
+    account = pwd.getpwnam(owner)
+    for root, name, found, directory in _entries(path):
+        if not _is_stranger(found, account.pw_uid):
+            continue
+        try:
+            os.chown(name, account.pw_uid, account.pw_gid, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # rotated away this moment
+        except OSError as error:
+            raise DirectoryError(f"{root}/{name}: {error.strerror}") from error
+
+
+def _is_stranger(found: os.stat_result, uid: int) -> bool:
+    """A file with a second name may be anybody's, elsewhere, and a link as well: these stay whose they are."""
+    shared = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+    return found.st_uid != uid and not shared and not stat.S_ISLNK(found.st_mode)
+
+
+def _entries(path: str) -> Iterator[tuple[str, str, os.stat_result, int]]:
+    """Directory, name, state and the open directory of all that is in it, reached without following a link."""
+    for root, directories, files, handle in os.fwalk(path, follow_symlinks=False):
+        for name in (*directories, *files):
+            try:
+                yield root, name, os.stat(name, dir_fd=handle, follow_symlinks=False), handle
+            except FileNotFoundError:
+                continue
 
 
 def _group(gid: int) -> str:

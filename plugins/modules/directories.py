@@ -45,6 +45,12 @@ options:
         description: Mode in octal digits, for example V(0750).
         type: str
         default: "0755"
+      contents:
+        description:
+          - Whether what is in it is the owner's as well. What belongs to somebody else, such as the user that the
+            service had before, is handed over, without following links.
+        type: bool
+        default: false
 """
 
 EXAMPLES = r"""
@@ -72,6 +78,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._directories imp
     DirectoryError,
     actual,
     apply,
+    hand_over,
+    strangers,
 )
 
 
@@ -82,6 +90,7 @@ def main() -> None:
         "owner": {"type": "str", "default": "root"},
         "group": {"type": "str", "default": "root"},
         "mode": {"type": "str", "default": "0755"},
+        "contents": {"type": "bool", "default": False},
     }
     module = AnsibleModule(
         argument_spec={"directories": {"type": "list", "elements": "dict", "required": True, "options": entry}},
@@ -90,15 +99,21 @@ def main() -> None:
     changed, before, after = [], "", ""
     try:
         for values in module.params["directories"]:
+            contents = values.pop("contents")
             wanted = Directory(**values)
             now = actual(wanted.path)
-            if now == wanted:
+            others = strangers(wanted.path, wanted.owner) if contents and now else []
+            if now == wanted and not others:
                 continue
             changed.append(wanted.path)
             before += now.line() if now else ""
-            after += wanted.line()
-            if not module.check_mode:
+            after += wanted.line() + "".join(f"{path} {wanted.owner}\n" for path in others)
+            if module.check_mode:
+                continue
+            if now != wanted:
                 apply(wanted, now)
+            if others:
+                hand_over(wanted.path, wanted.owner)
     except DirectoryError as error:
         module.fail_json(msg=str(error), paths=changed)
     module.exit_json(changed=bool(changed), paths=changed, diff={"before": before, "after": after})

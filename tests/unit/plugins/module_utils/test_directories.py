@@ -16,6 +16,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._directories imp
     DirectoryError,
     actual,
     apply,
+    hand_over,
+    strangers,
 )
 
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
@@ -60,3 +62,22 @@ def test_an_unknown_owner_is_named(tmp_path: Path) -> None:
     with pytest.raises(DirectoryError, match="nobody-has-this-name"):
         apply(Directory(str(tmp_path / "x"), "nobody-has-this-name", GROUP, "0700"), None)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_was_another_users_is_handed_over(tmp_path: Path) -> None:
+    other, logs, secret = pwd.getpwnam("daemon"), tmp_path / "logs", tmp_path / "secret"
+    (logs / "events").mkdir(parents=True)
+    (logs / "events" / "1.json").touch()
+    for path in (logs / "events", logs / "events" / "1.json"):
+        os.chown(path, other.pw_uid, other.pw_gid)
+    secret.touch()
+    os.chown(secret, other.pw_uid, other.pw_gid)
+    (logs / "link").symlink_to(secret)
+    (logs / "second-name").hardlink_to(secret)
+    assert set(strangers(str(logs), USER)) == {f"{logs}/events", f"{logs}/events/1.json"}
+    hand_over(str(logs), USER)
+    assert strangers(str(logs), USER) == []
+    assert (logs / "events" / "1.json").owner() == USER
+    assert secret.owner() == "daemon"
+    assert strangers(str(logs), "nobody-has-this-name") == []
