@@ -47,7 +47,7 @@ def test_tls_ends_at_the_proxy(proxy: str, mark: str) -> None:
 
 
 def test_the_service_has_the_database_of_the_database_host() -> None:
-    assert [json.loads(get(app, "/api/health")[1])["database"]["status"] for app in APPS] == ["connected"] * len(APPS)
+    assert [json.loads(get(app, "/api/health")[1])["database"]["status"] for app in APPS] == ["ok"] * len(APPS)
     for other in (*APPS, *PROXIES):
         assert host_of(other).run("systemctl cat postgresql.service").rc != 0, f"{other} has a server of its own"
     assert host_of(DATABASE).run("systemctl cat nginx.service").rc != 0
