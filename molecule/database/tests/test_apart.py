@@ -49,7 +49,7 @@ await database.end();
 
 
 def site(address: str, *options: str, **variables: Any) -> Run:
-    inventory = f"--inventory={ROOT / 'molecule/database/apart.yml'}"
+    inventory = f"--inventory={ROOT / 'molecule/database/inventory'}"
     parts = "--tags=short_term,immediate"
     environment = {**os.environ, "MOLECULE_APP_ADDRESS": address}
     given = {**VARIABLES, **variables}

@@ -87,7 +87,7 @@ def test_an_administrator_is_not_asked_of_the_database_host() -> None:
 def test_the_database_host_lets_in_the_app_hosts_and_listens_for_them() -> None:
     database = fleet("db", __postgresql_told_addresses={"app2.test": ["10.0.0.12", "fd00::12"]})
     assert value(database, "service_database_host") == "127.0.0.1"
-    assert sorted(rules(database)) == [
+    assert rules(database) == [
         "hostssl shop shop 10.0.0.11/32 scram-sha-256",
         "hostssl shop shop 10.0.0.12/32 scram-sha-256",
         "hostssl shop shop fd00::12/128 scram-sha-256",
