@@ -138,8 +138,8 @@ def _is_back(release: str, hosts: Sequence[HostState]) -> bool:
 
 def standing(stopped: str, before: Sequence[HostState], after: Sequence[HostState], inventory: Sequence[str]) -> str:
     """Where the fleet stands once a run has stopped, and the ways on and back."""
-    was = {host.name: host.active for host in before}
-    changed = [host for host in after if not host.problem and host.active != was.get(host.name, "")]
+    was = {host.name: host.active for host in before if not host.problem}
+    changed = [host for host in after if not host.problem and host.active != was.get(host.name, host.active)]
     lines = [f"Stopped at {stopped}. What serves now:"]
     for release in sorted({host.active for host in after if not host.problem}):
         for new in (True, False):

@@ -243,7 +243,7 @@ def _change(transaction: Transaction, service: Service, request: Request, plan: 
             started = service.activate()
         _probe([probe for probe in request.probes if probe not in ill], service.layout)
     except BaseException as error:
-        _restore(transaction, service, active, error)
+        _restore(transaction, service, active, error, request.announce)
         raise
     transaction.commit()
     return started
@@ -256,7 +256,9 @@ def _probe(probes: Sequence[Probe], layout: Layout) -> None:
         raise NginxError("\n".join(["nginx took the new configuration, but does not serve as it should:", *lines]))
 
 
-def _restore(transaction: Transaction, service: Service, active: bool, error: BaseException) -> None:
+def _restore(
+    transaction: Transaction, service: Service, active: bool, error: BaseException, announce: float = 0
+) -> None:
     """Puts the previous files back and, if nginx was running, makes it run with them; else stops it again."""
     if not transaction.pending():
         return  # not even the journal could be written: no file was touched
@@ -269,7 +271,8 @@ def _restore(transaction: Transaction, service: Service, active: bool, error: Ba
         ) from error
     try:
         if active:
-            service.activate()
+            with announced(service.layout.closing, announce):
+                service.activate()
         else:
             service.stop()
     except NginxError as second:
