@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from deployments import Service, wait
-from neighbours import FIRST, SECOND, TWICE, VARIABLES, traces
+from neighbours import FIRST, LIMIT, SECOND, TWICE, VARIABLES, traces
 from testinfra.host import Host
 
 
@@ -33,4 +33,4 @@ def second(host: Host, before: dict[str, Any]) -> Iterator[Service]:
     service = Service(SECOND, host, (VARIABLES,))
     yield service
     if traces(host)["paths"]:
-        wait(service.start("remove", **TWICE))
+        wait(service.start("remove", **TWICE), LIMIT)

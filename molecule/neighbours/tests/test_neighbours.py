@@ -13,7 +13,7 @@ from typing import Any
 
 from deployments import FROM_ENVIRONMENT, Service, wait
 from hosts import playbook
-from neighbours import SECOND, TWICE, VARIABLES, made_ill, run, traces, unnoticed
+from neighbours import LIMIT, SECOND, TWICE, VARIABLES, made_ill, run, traces, unnoticed
 from testinfra.host import Host
 
 MARK = "CREATE TABLE IF NOT EXISTS receipts (number int); INSERT INTO receipts VALUES (1)"
@@ -40,11 +40,11 @@ def test_it_is_installed_beside_the_first_one(host: Host, first: Service, second
 
 def test_each_is_deployed_alone(first: Service, second: Service, address: str) -> None:
     with unnoticed(first, address):
-        second.deploy(FROM_ENVIRONMENT, service_environment={"GREETING": "good evening"})
+        run(second, "deploy", FROM_ENVIRONMENT, service_environment={"GREETING": "good evening"})
         second.settled()
     with unnoticed(second, address):
-        first.deploy(FROM_ENVIRONMENT, service_log_level="warn", pm2_drain_time=1)
-        first.deploy(FROM_ENVIRONMENT, pm2_drain_time=1)
+        run(first, "deploy", FROM_ENVIRONMENT, service_log_level="warn", pm2_drain_time=1)
+        run(first, "deploy", FROM_ENVIRONMENT, pm2_drain_time=1)
         first.settled()
 
 
@@ -61,8 +61,8 @@ def test_data_is_asked_for_twice_and_check_mode_tells_all(
     sql(host, MARK)
     there = traces(host)
     with unnoticed(first, address), unnoticed(second, address):
-        slip = wait(second.start("remove", remove_data=True))
-        wrong = wait(second.start("remove", remove_data=True, remove_confirm="kiosks"))
+        slip = wait(second.start("remove", remove_data=True), LIMIT)
+        wrong = wait(second.start("remove", remove_data=True, remove_confirm="kiosks"), LIMIT)
         told = run(second, "remove", "--check", "--diff", **TWICE)
     for refused in (slip, wrong):
         assert refused.code != 0
@@ -111,13 +111,13 @@ def test_a_removal_that_is_killed_is_completed_by_the_next(
 ) -> None:
     with unnoticed(first, address):
         removing = playbook("workbot.stability.remove", TWICE, VARIABLES)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + LIMIT
         while host.service(f"pm2-{SECOND}").is_running:
             assert removing.poll() is None, removing.communicate()[0]
             assert time.monotonic() < deadline
             time.sleep(0.1)
         host.check_output("kill -9 $(grep -ao 'process [0-9]*' /srv/%s/.deploy.lock | cut -d ' ' -f 2)", SECOND)
-        assert wait(removing).code != 0
+        assert wait(removing, LIMIT).code != 0
         assert traces(host)["paths"], "it was killed in the middle"
         run(second, "remove", **TWICE)
         assert "changed=0" in run(second, "remove", **TWICE)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from deployments import Service, wait
-from neighbours import SECOND, TWICE, run, state, traces
+from neighbours import LIMIT, SECOND, TWICE, run, state, traces
 from nginx_sites import mounted
 from testinfra.host import Host
 
@@ -51,7 +51,7 @@ def test_what_is_there_goes_without_a_database_server(
         host.check_output(f"echo precious > {UPLOADS}/upload")
         host.check_output("systemctl stop postgresql")
         try:
-            halfway = wait(remains.start("remove", **TWICE))
+            halfway = wait(remains.start("remove", **TWICE), LIMIT)
         finally:
             host.check_output("systemctl start postgresql")
         assert halfway.code != 0
