@@ -19,7 +19,8 @@ from hosts import ROOT
 from testinfra.host import Host
 
 SUPPORT = Path(__file__).parent
-# What only the run can say: which variables changed. Check mode is handed a digest of the new environment, not its secrets.
+# What only the run can say: which variables changed. Check mode is handed a digest of the new environment, no secrets.
+# The task itself must be announced all the same.
 UNKNOWN = ("the environment file would change",)
 # (host, "role : task" or handler, item of the loop): how often, since a handler may run twice.
 Changes = Counter[tuple[str, str, str]]
