@@ -23,7 +23,7 @@ DRIFTS = {
     "a directory removed": "rm -r /var/lib/workbot-diagnose",
     "another log level and another secret": (
         "sed -i -e s/^LOG_LEVEL=.*/LOG_LEVEL=debug/ -e s/^JWT_SECRET=.*/JWT_SECRET=another-secret-of-32-characters-x/"
-        " /srv/workbot/config/environment"
+        " /srv/workbot/config/environment /srv/workbot/config/environments/*"
     ),
     "a heap limit edited": "sed -i s/space-size=[0-9]*/space-size=300/ /srv/workbot/config/ecosystem.config.cjs",
     "a process deleted": "workbot-pm2 delete $(workbot-pm2 jlist | tail -n 1 | grep -o '\"pm_id\":[0-9]*' | tail -n 1"

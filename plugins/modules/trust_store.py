@@ -46,7 +46,13 @@ EXAMPLES = r"""
     coming: "{{ authority is changed }}"
 """
 
-RETURN = r"""#"""
+RETURN = r"""
+bundle:
+  description: The file of all authorities that the host trusts.
+  returned: success
+  type: str
+  sample: /etc/ssl/certs/ca-certificates.crt
+"""
 
 from pathlib import Path
 
@@ -76,7 +82,8 @@ def main() -> None:
         module.fail_json(msg=f"added: {error}")
     if changed and not module.check_mode:
         module.run_command(["update-ca-certificates"], check_rc=True)
-    module.exit_json(changed=changed, diff={"before": "", "after": f"trusted: {added}\n" if changed else ""})
+    diff = {"before": "", "after": f"trusted: {added}\n" if changed else ""}
+    module.exit_json(changed=changed, bundle=str(_BUNDLE), diff=diff)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ def as_predicted(shop: Service, records: Path, name: str, **variables: Any) -> R
 
 
 def test_deployment_and_rollback_do_what_check_mode_said(shop: Service, tmp_path: Path) -> None:
-    first = shop.settled()["active"]
+    first = shop.settled()["current"]
     variables = {**AT_ONCE, "release_directory": release(tmp_path, "predicted")}
     assert as_predicted(shop, tmp_path, "deploy", **variables).changed
-    assert shop.settled()["active"] != first
+    assert shop.settled()["current"] != first
     assert as_predicted(shop, tmp_path, "rollback", **variables).changed
-    assert shop.settled()["active"] == first
+    assert shop.settled()["current"] == first
