@@ -7,9 +7,9 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PODMAN_IGNORE_CGROUPSV1_WARNING := 1
 export MOLECULE_COMMAND_BORDERS := false
-# site first: the others go on with the host that it leaves.
-# fleet makes hosts of its own, and removes them.
+# Makes hosts of its own, and removes them.
 OWN_HOSTS := fleet
+# site first: the others go on with the host that it leaves.
 SCENARIOS := site $(filter-out default site,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
 # The environment holds paths: a checkout that was moved needs a new one.
 READY := .venv/ready$(subst /,-,$(CURDIR))
@@ -33,7 +33,7 @@ site: $(READY) ## A local Debian host with the whole service on it, at http://12
 clean-site: $(READY) ## Remove the host that `make site` made
 	@tools/clean site
 
-# Two lanes, because the scenarios mostly wait. Each has hosts of its own: these scenarios begin on bare ones.
+# Two lanes, because the scenarios mostly wait. Each has a host of its own: the scenarios of the second begin on a bare one.
 LANE_2 := recovery fleet
 .PHONY: test
 test: $(READY) ## All tests, in two lanes: what CI runs
@@ -95,7 +95,7 @@ example: $(READY) ## The reference service's own tests
 	@tools/example
 
 .PHONY: molecule
-molecule: $(READY) ## Every scenario on real Debian hosts; one of them: make molecule SCENARIOS=site
+molecule: $(READY) ## Every scenario, one after the other; one of them: make molecule SCENARIOS=site
 	@trap '$(MAKE) clean-hosts' EXIT; \
 	for scenario in $(SCENARIOS); do $(MAKE) "scenario-$$scenario"; done
 
@@ -106,7 +106,7 @@ $(addprefix scenario-,$(SCENARIOS)): scenario-%: $(READY)
 
 .PHONY: clean-hosts
 clean-hosts: $(READY) ## Remove the hosts that the scenarios were run on
-	@for scenario in site $(OWN_HOSTS); do molecule destroy -s $$scenario; done
+	@for scenario in site $(filter $(OWN_HOSTS),$(SCENARIOS)); do molecule destroy -s $$scenario; done
 
 .PHONY: soak
 soak: export PYTEST_ADDOPTS := -m 'soak or not soak'
