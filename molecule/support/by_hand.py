@@ -15,7 +15,7 @@ from hosts import ROOT, playbook
 from own_pm2 import put
 from testinfra.host import Host
 
-INVENTORY = "molecule/adopt/hosts.yml"
+INVENTORY = "molecule/adopt/inventory/hosts.yml"
 NAMES = ("byhand", "byunit", "legacy")
 PASSWORD = "of-the-database-that-was-there-1234"
 SECRET = "a-secret-that-only-the-service-has-0123456789"
