@@ -58,11 +58,15 @@ def processes(host: Host, units: Sequence[str] = UNITS) -> Processes:
 
 
 def playbook(
-    name: str, variables: Mapping[str, Any], *options: str, environment: Mapping[str, str] | None = None
+    name: str,
+    variables: Mapping[str, Any],
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    inventory: str = "molecule/inventory",
 ) -> subprocess.Popen[str]:
     """Starts a playbook of the collection as a user or a CI stage does. Output and errors are one stream."""
     return subprocess.Popen(
-        ["ansible-playbook", "--inventory=molecule/inventory", *options, f"--extra-vars={json.dumps(variables)}", name],
+        ["ansible-playbook", f"--inventory={inventory}", *options, f"--extra-vars={json.dumps(variables)}", name],
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
