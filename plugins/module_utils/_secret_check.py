@@ -180,7 +180,7 @@ def _named_files(arguments: Sequence[str]) -> list[str]:
 
 def _started_with(process: Any) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment. While a program is being loaded, the kernel shows both as empty."""
-    for _ in range(_LOADING_LOOKS):
+    for _look in range(_LOADING_LOOKS):
         arguments, environment = process.cmdline(), process.environ()
         if arguments:
             break

@@ -80,7 +80,7 @@ def test_the_file_that_a_process_was_given_is_what_counts(tmp_path: Path, start:
 
 def test_a_process_whose_program_is_still_being_loaded() -> None:
     """For a moment the kernel shows neither its arguments nor its environment: seen in 1 of 60 starts."""
-    for _ in range(300):
+    for _start in range(300):
         with subprocess.Popen(["sleep", "60"], env={"TOKEN": GOOD, "PATH": os.defpath}) as process:
             holder = reader().process("worker 0", process.pid)
             process.kill()
