@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -25,15 +26,17 @@ def refused(host: str, inventory: Path = INVENTORY, **variables: str) -> str:
     return " ".join(run.stdout.split())
 
 
-@pytest.mark.parametrize(("host", "address"), [(PROXIES[0], "127.0.0.1"), (DATABASE, "localhost"), (APPS[0], "::1")])
-def test_an_address_that_is_everybodys_own(host: str, address: str) -> None:
-    words = f"service_address ({host}): is {address}, where the other hosts reach themselves"
-    assert words in refused(host, service_address=address)
+@pytest.mark.parametrize(("name", "address"), [(PROXIES[0], "127.0.0.1"), (DATABASE, "localhost"), (APPS[0], "::1")])
+def test_an_address_that_is_everybodys_own(name: str, address: str) -> None:
+    said = refused(name, service_address=address)
+    assert re.search(rf"service_address \({name}[^)]*\): is {address}, where the other hosts reach themselves", said), (
+        said
+    )
 
 
 def test_the_address_of_another_host() -> None:
     said = refused(PROXIES[1], service_address=address_of(APPS[0]))
-    assert f"service_address (fleet-proxy2): is {address_of(APPS[0])}, and so is that of fleet-app1" in said
+    assert f"is {address_of(APPS[0])}, and so is that of fleet-app1" in said
 
 
 def test_proxies_of_nobody() -> None:
