@@ -18,7 +18,17 @@ from functools import partial
 from pathlib import Path
 
 from ._absent_database import Database, access_files, close_access, drop, read_database, reload
-from ._absent_files import barrier, becomes_empty, found, holds_more, inner_mounts, mount_points, removable, remove
+from ._absent_files import (
+    barrier,
+    becomes_empty,
+    found,
+    holds_more,
+    inner_mounts,
+    is_marked,
+    mount_points,
+    removable,
+    remove,
+)
 from ._absent_system import (
     AbsentError,
     Account,
@@ -36,6 +46,7 @@ from ._absent_system import (
 from ._activation_drain import drain
 from ._belongings import (
     HARDENING,
+    UNITS,
     Place,
     Service,
     authorities,
@@ -44,6 +55,7 @@ from ._belongings import (
     schedule,
     site_file,
     site_places,
+    user_places,
     watching_units,
 )
 from ._deploy_lock import deploy_lock, lock_path
@@ -98,7 +110,10 @@ class Plan:
     def leave(self, path: str) -> None:
         """Once for each path."""
         kind = "is a symbolic link" if Path(path).is_symlink() else "is a mount point"
-        line = f"{path}: {kind}, and what is behind it is not touched"
+        self.leave_for(path, f"{kind}, and what is behind it is not touched")
+
+    def leave_for(self, path: str, reason: str) -> None:
+        line = f"{path}: {reason}"
         self.left += [line] if line not in self.left else []
 
     def add(self, words: Iterable[str], act: Callable[[], object]) -> None:
@@ -113,14 +128,15 @@ def make_plan(order: Order, layout: Layout) -> Plan:
     refuse_foreign_homes(service, [service.directory, service.log_directory, service.run_directory])
     mounts = mount_points()
     units = read_units([*watching_units(service), service.pm2_unit])
-    account = read_account(service.user, service.group, service.home)
+    account = _account(service)
     alert = read_account(service.alert_user, service.alert_user, NOBODYS_HOME) if service.alert_user else None
 
     _plan_places(plan, [schedule(service)], mounts)
     for name in watching_units(service):
         _plan_unit(plan, units[name])
-    last = _plan_site(plan, service, layout)
-    _plan_unit(plan, units[service.pm2_unit], before=partial(_drain, service, order.drain_time))
+    last = not service.tools_only and _plan_site(plan, service, layout)
+    if not service.tools_only:
+        _plan_pm2(plan, order, units[service.pm2_unit])
     if plan.words():
         plan.steps.append(Step((), reload_units))
     if account.uid is not None and processes_of(account.uid):
@@ -129,16 +145,33 @@ def make_plan(order: Order, layout: Layout) -> Plan:
     plan.add(
         (f"{path} (the block of {service.name})" for path in access_files(service)), partial(close_access, service)
     )
-    _plan_places(plan, database_places(service), mounts, afterwards=reload)
-    _plan_own(plan, order, mounts)
+    if not service.tools_only:
+        _plan_places(plan, database_places(service), mounts, afterwards=reload)
+    _plan_own(plan, order, mounts, has_user=not account.foreign)
     if last and _is_marked(HARDENING):
         _plan_places(plan, [Place(HARDENING)], mounts, afterwards=reload_units)
-    _plan_database(plan, read_database(service), order.data)
+    _plan_database(plan, Database() if service.tools_only else read_database(service), order.data)
     _plan_emptied(plan, [service.directory, SITES, str(Path(HARDENING).parent)])
     for one in [account, *([alert] if alert else [])]:
         _plan_account(plan, one, keeps=one is account and _owns_more(plan))
     _plan_authorities(plan, service)
     return plan
+
+
+def _account(service: Service) -> Account:
+    if service.tools_only:
+        return Account(service.user, service.group, None, None, foreign=True)
+    return read_account(service.user, service.group, service.home)
+
+
+def _plan_pm2(plan: Plan, order: Order, unit: Unit) -> None:
+    """`pm2 startup` of a user called as the service makes a unit of the same name."""
+    home = f"PM2_HOME={order.service.home}/"
+    foreign = [path for path in found(f"{UNITS}/{unit.name}") if not is_marked(path, home)]
+    for path in foreign:
+        plan.leave_for(path, "starts another PM2 than the service's")
+    if not foreign:
+        _plan_unit(plan, unit, before=partial(_drain, order.service, order.drain_time))
 
 
 def _plan_unit(plan: Plan, unit: Unit, before: Callable[[], object] | None = None) -> None:
@@ -194,7 +227,10 @@ def _plan_places(
     root: str = "",
     afterwards: Callable[[], object] | None = None,
 ) -> None:
-    for path in (path for place in places for path in found(place.path)):
+    for place, path in ((one, path) for one in places for path in found(one.path)):
+        if (place.unless and found(place.unless)) or (place.mark and not is_marked(path, place.mark)):
+            plan.leave_for(path, "is somebody else's")
+            continue
         if wall := barrier(path, root, mounts):
             plan.leave(wall)
             continue
@@ -211,21 +247,22 @@ def _remove_parts(parts: Sequence[str], afterwards: Callable[[], object] | None)
         afterwards()
 
 
-def _plan_own(plan: Plan, order: Order, mounts: frozenset[str]) -> None:
+def _plan_own(plan: Plan, order: Order, mounts: frozenset[str], has_user: bool = True) -> None:
     """What goes by its path. Where data goes as well, the service's directory goes as a whole."""
     service = order.service
-    places = [*site_places(service), *own_places(service)]
+    site = [] if service.tools_only else site_places(service)
+    places = [*site, *own_places(service), *(user_places(service) if has_user else [])]
     wholes = [place.path for place in places if place.data]
     others = [place for place in places if not place.data]
     inside = [place for place in others if any(place.path.startswith(f"{whole}/") for whole in wholes)]
     _plan_places(plan, [place for place in others if not order.data or place not in inside], mounts, service.directory)
     gone = {*plan.words(), *(place.path for place in inside)}
-    _plan_emptied(
-        plan, [path for path in (f"{service.directory}/{part}" for part in ("config", "shared")) if not order.data]
-    )
+    emptied = () if order.data else ("config",) if service.tools_only else ("config", "shared")
+    _plan_emptied(plan, [f"{service.directory}/{part}" for part in emptied])
     plan.data += [path for path in _data(service, places) if holds_more(path, gone)]
     if order.data:
-        tops = [place for place in places if place.data and not place.path.startswith(f"{service.directory}/")]
+        within = tuple(f"{whole}/" for whole in wholes)
+        tops = [place for place in places if place.data and not place.path.startswith(within)]
         _plan_places(plan, tops, mounts, service.directory)
     else:
         plan.kept += plan.data
@@ -235,6 +272,8 @@ def _data(service: Service, places: Sequence[Place]) -> list[str]:
     """Every path of data, and what somebody else has put into the service's directory."""
     known = {place.path for place in places}
     wanted = [path for place in places if place.data and place.path != service.directory for path in found(place.path)]
+    if service.tools_only:
+        return wanted
     if Path(service.directory).is_symlink():
         return [*wanted, service.directory]
     return wanted + [path for path in found(f"{service.directory}/*") if path not in known]

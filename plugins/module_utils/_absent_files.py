@@ -104,3 +104,15 @@ def becomes_empty(directory: str, gone: Collection[str]) -> bool:
     if Path(directory).is_symlink() or not Path(directory).is_dir():
         return False
     return all(str(path) in gone for path in Path(directory).iterdir())
+
+
+def is_marked(path: str, mark: str) -> bool:
+    """Whether a file has that text, or a directory an entry of that name.
+
+    One with nothing but links in it is what a removal that was killed has left.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return (place / mark).exists() or all(entry.is_symlink() for entry in place.iterdir())
+    text = place.read_text(encoding="utf-8", errors="replace") if place.exists() else ""
+    return not text or mark in text

@@ -117,6 +117,8 @@ class Account:
     group: str
     uid: int | None
     gid: int | None
+    foreign: bool = False
+    """Whether somebody else has a user of that name."""
 
     @property
     def there(self) -> bool:
@@ -135,7 +137,7 @@ def read_account(user: str, group: str, home: str) -> Account:
     except KeyError:
         return Account(user, group, None, _own_group(group, user))
     if entry.pw_dir != home:
-        return Account(user, group, None, None)
+        return Account(user, group, None, None, foreign=True)
     return Account(user, group, entry.pw_uid, _own_group(group, user))
 
 
@@ -157,15 +159,20 @@ def remove_account(account: Account) -> None:
         run("groupdel", account.group)
 
 
-def processes_of(uid: int) -> dict[int, int]:
-    """The user's processes, each with its parent. What is dead and only waits for its parent is none."""
+def processes_of(uid: int, table: Path = Path("/proc")) -> dict[int, int]:
+    """The user's processes, each with its parent. What is dead and only waits for its parent is none.
+
+    Nor is one in a container: the number means another user there.
+    """
     listed = {}
-    for path in Path("/proc").iterdir():
+    for path in table.iterdir():
         if not path.name.isdigit():
             continue
         try:
             fields = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines() if ":" in line)
-            if int(fields["Uid"].split()[0]) == uid and not fields["State"].strip().startswith("Z"):
+            ends = fields["State"].strip().startswith("Z")
+            in_container = len(fields["NSpid"].split()) > 1
+            if int(fields["Uid"].split()[0]) == uid and not ends and not in_container:
                 listed[int(path.name)] = int(fields["PPid"])
         except (OSError, KeyError, ValueError):  # it has just ended
             continue

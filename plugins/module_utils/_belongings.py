@@ -27,6 +27,8 @@ class Service:
     textfile_directory: str = ""
     database: str = ""
     database_roles: tuple[str, ...] = ()
+    tools_only: bool = False
+    """It runs under something else: what watches it is of these roles, the service itself is not."""
 
     @property
     def home(self) -> str:
@@ -48,6 +50,10 @@ class Place:
 
     path: str
     data: bool = False
+    mark: str = ""
+    """A text that the file has, or a name in the directory, if it is of these roles: the name may be anybody's."""
+    unless: str = ""
+    """A file that is there if the path is another service's: "shop-alert" may be one, and the alerts of "shop"."""
 
 
 # Of the whole host; the first stays while another site is there, the others until the last site that shares them goes.
@@ -56,6 +62,10 @@ SHARED = (
     HARDENING,
     "/etc/nginx/conf.d/00-unknown-hosts-<port>.conf",
     "/etc/nginx/modules-enabled/90-worker-limits.conf",
+    "/run/nginx_closing",
+    # Of the server, which stays, and goes on letting other services in.
+    "/etc/postgresql-common/tls",
+    "/etc/systemd/system/postgresql@<version>-main.service.d/network.conf",
 )
 UNITS = "/etc/systemd/system"
 
@@ -84,7 +94,8 @@ def site_places(service: Service) -> list[Place]:
     name = service.name
     return [
         Place(f"/etc/nginx/services/{name}"),
-        *([Place(service.acme_webroot)] if name in service.acme_webroot else []),
+        # any other may be for several services, or be more than challenges
+        *([Place(service.acme_webroot)] if service.acme_webroot.endswith(f"/{name}-acme") else []),
         Place(f"/var/log/nginx/{name}.access.log*", data=True),
         Place(f"/var/log/nginx/{name}.error.log*", data=True),
     ]
@@ -97,27 +108,55 @@ def site_file(service: Service) -> str:
 
 def own_places(service: Service) -> list[Place]:
     """What the service has once nothing of it runs. A directory that holds data also has a line as a whole."""
-    name, directory = service.name, service.directory
+    config, logs = Place(f"{service.directory}/config", data=True), Place(service.log_directory, data=True)
+    if service.tools_only:
+        return [*_tool_places(service), config, logs]
     return [
-        Place(f"/etc/tmpfiles.d/{name}.conf"),
-        Place(f"/etc/logrotate.d/{name}"),
-        *(Place(f"/usr/local/bin/{name}-{command}") for command in ("diagnose", "watchdog", "alert", "pm2")),
+        *_tool_places(service),
+        *_running_places(service),
+        config,
+        Place(f"{service.directory}/shared", data=True),
+        Place(service.directory, data=True),
+        logs,
+    ]
+
+
+def _tool_places(service: Service) -> list[Place]:
+    name = service.name
+    return [
+        Place(f"/etc/logrotate.d/{name}", mark=f"{service.log_directory}/"),
+        *(Place(f"/usr/local/bin/{name}-{command}") for command in ("diagnose", "watchdog", "alert")),
         Place(f"/usr/local/lib/{name}-watchdog-act"),
         *([Place(f"{service.textfile_directory}/{name}.prom")] if service.textfile_directory else []),
         *(Place(f"/var/lib/{name}-{part}") for part in ("diagnose", "watchdog", "alert")),
-        *(Place(f"/run/{name}-{part}") for part in ("watchdog", "watchdog-act", "watchdog-act.sock", "alert")),
-        Place(service.run_directory),
-        Place(f"/opt/{name}"),
+        *(
+            Place(f"/run/{name}-{part}", unless=f"/etc/tmpfiles.d/{name}-{part}.conf")
+            for part in ("watchdog", "watchdog-act", "watchdog-act.sock", "alert")
+        ),
+    ]
+
+
+def _running_places(service: Service) -> list[Place]:
+    name, directory = service.name, service.directory
+    return [
+        Place(f"/etc/tmpfiles.d/{name}.conf", mark=service.run_directory),
+        Place(f"/usr/local/bin/{name}-pm2"),
+        Place(f"/opt/{name}", mark="versions"),
         Place(f"/var/tmp/{name}-nodejs.tar"),
         *(Place(f"{directory}/{part}") for part in ("current", "previous", "active.sock", ".active.sock.back")),
-        *(Place(f"{directory}/{part}") for part in ("releases", "home", ".deploy.lock")),
+        *(Place(f"{directory}/{part}") for part in ("releases", "home", ".deploy.claim", ".deploy.lock")),
         # Of activations that are gone; the environment that they were made of is data, and stays.
         *(Place(f"{directory}/config/{part}") for part in ("environments", "ecosystem.config.cjs")),
+    ]
+
+
+def user_places(service: Service) -> list[Place]:
+    """What is the service's only where its user is: the user of that name may be somebody else's."""
+    if service.tools_only:
+        return []
+    return [
+        Place(service.run_directory),
         Place(f"/var/spool/cron/crontabs/{service.user}"),
-        Place(f"{directory}/config", data=True),
-        Place(f"{directory}/shared", data=True),
-        Place(directory, data=True),
-        Place(service.log_directory, data=True),
         Place(f"/var/mail/{service.user}", data=True),
     ]
 
@@ -164,6 +203,7 @@ def documented() -> list[str]:
         *site_places(service),
         *database_places(service),
         *own_places(service),
+        *user_places(service),
         *authorities(service),
     ]
     units = [f"{UNITS}/{unit}" for unit in (*watching_units(service), service.pm2_unit)]

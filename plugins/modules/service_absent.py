@@ -60,7 +60,8 @@ options:
     default: ""
   acme_webroot:
     description:
-      - Directory of a certificate authority's challenges. It is removed only if its path has the service's name.
+      - Directory of a certificate authority's challenges. It is removed only if its last part is the service's name
+        with C(-acme) behind it.
     type: str
     default: ""
   textfile_directory:
@@ -78,6 +79,12 @@ options:
     default: []
   data:
     description: Whether its data goes as well.
+    type: bool
+    default: false
+  tools_only:
+    description:
+      - Whether the service runs under something else, and only the tools around it are these roles'. Its processes,
+        user, site, sockets and database then stay, and of its directory all but C(config).
     type: bool
     default: false
   drain_time:
@@ -144,6 +151,7 @@ from ..module_utils._nginx_files import NginxError
 from ..module_utils._nginx_staging import Layout
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 # Whatever the variables say, nothing as high up as /srv or /var is ever a service's.
 _DIRECTORY = re.compile(r"(?!.*/\.\.?(/|$))(/[A-Za-z0-9_.-]+){2,}")
 
@@ -153,6 +161,8 @@ def main() -> None:
     given = module.params
     for option, rule in {
         "name": _NAME,
+        "user": _ACCOUNT,
+        "group": _ACCOUNT,
         "directory": _DIRECTORY,
         "log_directory": _DIRECTORY,
         "run_directory": _DIRECTORY,
@@ -175,6 +185,7 @@ def _argument_spec() -> dict[str, dict[str, Any]]:
         **{name: {"type": "str", "default": ""} for name in optional},
         "database_roles": {"type": "list", "elements": "str", "default": []},
         "data": {"type": "bool", "default": False},
+        "tools_only": {"type": "bool", "default": False},
         "drain_time": {"type": "float", "default": 60},
     }
 

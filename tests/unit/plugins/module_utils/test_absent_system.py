@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils import _absent_system
@@ -48,7 +49,9 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> dict[str, pwd.struct_passwd]:
 def test_a_user_with_another_home_is_somebody_elses(accounts: dict[str, pwd.struct_passwd]) -> None:
     accounts["shop"] = account("shop", "/srv/shop/home")
     assert read_account("shop", "shop", "/srv/shop/home") == Account("shop", "shop", 990, 990)
-    assert not read_account("shop", "shop", "/data/shop/home").there
+    other = read_account("shop", "shop", "/data/shop/home")
+    assert (other.there, other.foreign) == (False, True)
+    assert not read_account("nobody-yet", "shop", "/srv/nobody-yet/home").foreign
 
 
 def test_a_group_that_others_are_in_stays(accounts: dict[str, pwd.struct_passwd]) -> None:
@@ -114,3 +117,12 @@ def test_what_cannot_be_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent[0] == (71, signal.SIGTERM)
     assert (72, signal.SIGTERM) not in sent
     assert {(71, signal.SIGKILL), (72, signal.SIGKILL)} <= set(sent)
+
+
+def test_a_process_in_a_container_is_none_of_the_users(tmp_path: Path) -> None:
+    """A database in a container runs as 999 as a rule, which on the host is the number of the first system user."""
+    for pid, (state, spaces) in {"101": ("S", "101"), "102": ("S", "102\t1"), "103": ("Z", "103")}.items():
+        (tmp_path / pid).mkdir()
+        text = f"State:\t{state} (x)\nPPid:\t1\nUid:\t999\t999\t999\t999\nNSpid:\t{spaces}\n"
+        (tmp_path / pid / "status").write_text(text)
+    assert processes_of(999, tmp_path) == {101: 1}
