@@ -83,7 +83,7 @@ def strangers(service: Service, hba: str) -> list[str]:
     """Lines of a pg_hba.conf, none of the service's own, that name its database or one of its roles."""
     own = {service.database, *service.database_roles}
     lines = [_COMMENT.sub("", line).split() for line in without_block(hba, service.marker).splitlines()]
-    named = [line for line in lines if own & {word for field in line[1:3] for word in field.split(",")}]
+    named = [line for line in lines if own & {word.strip('"') for field in line[1:3] for word in field.split(",")}]
     return [" ".join(line) for line in named]
 
 

@@ -13,8 +13,9 @@ import datetime
 import ipaddress
 import os
 import pwd
+import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ except ImportError:
 
 AUTHORITY_DAYS = 7300
 _LONGEST_COMMON_NAME = 64
+_PRIVATE = 0o600
 
 
 class CertificateError(Exception):
@@ -121,7 +123,7 @@ def reasons(pair: Pair | None, authority: Pair, wanted: Wanted, now: datetime.da
         return ["there is none with its key"]
     if not _issued_by(pair.certificate, authority):
         return ["it is not of this host's authority"]
-    missing = [name for name in wanted.names if name not in pair.names]
+    missing = [name for name in wanted.names if plain(name) not in pair.names]
     found = [f"it is not for {name}" for name in missing]
     if pair.ends < now + datetime.timedelta(days=wanted.renew_days):
         found.append(f"it expires on {pair.ends:%Y-%m-%d}")
@@ -197,6 +199,14 @@ def _usage(*, issues: bool) -> x509.KeyUsage:
     )
 
 
+def plain(name: str) -> str:
+    """A name as the certificate has it: of an IPv6 address there are many spellings."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name
+
+
 def _alternative(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
@@ -215,19 +225,19 @@ def converge_made(wanted: Wanted, now: datetime.datetime, *, dry: bool) -> tuple
     if why or authority is None:
         authority = new_authority(wanted.names[0], now)
         if not dry:
-            _store(wanted.authority_key, _key_pem(authority), 0o600, "root")
+            _store(wanted.authority_key, _key_pem(authority), _PRIVATE, "root")
             _store(wanted.authority, _pem(authority), 0o644, "root")
     pair = read_pair(wanted.certificate, wanted.key)
     kept = pair.names if pair and _issued_by(pair.certificate, authority) else []
     why += reasons(pair, authority, wanted, now) if not why else []
     if why or pair is None:
-        names = list(dict.fromkeys([*wanted.names, *kept]))
+        names = list(dict.fromkeys([*map(plain, wanted.names), *kept]))
         pair = new_certificate(authority, names, wanted.valid_days, now)
         if not dry:
-            _store(wanted.key, _key_pem(pair), 0o600, wanted.owner)
+            _store(wanted.key, _key_pem(pair), _PRIVATE, wanted.owner)
             _store(wanted.certificate, _pem(pair), 0o644, "root")
-    elif not dry:
-        _own(wanted.key, wanted.owner)
+    else:
+        why = _keep_private({wanted.key: wanted.owner, wanted.authority_key: "root"}, dry=dry)
     return why, pair
 
 
@@ -241,12 +251,35 @@ def converge_given(wanted: Wanted, certificate: str, key: str, *, dry: bool) -> 
             check_certificate(Certificate("The given certificate", "the given key", wanted.names), *staged)
         except NginxError as error:
             raise CertificateError(str(error)) from error
-    files = {wanted.key: (key, 0o600, wanted.owner), wanted.certificate: (certificate, 0o644, "root")}
+    files = {wanted.key: (key, _PRIVATE, wanted.owner), wanted.certificate: (certificate, 0o644, "root")}
     differs = [path for path, (text, _mode, _owner) in files.items() if _read(path) != text]
     for path in differs if not dry else []:
         text, mode, owner = files[path]
         _store(path, text.encode(), mode, owner)
-    return [f"{path.name} is another one" for path in differs]
+    private = {wanted.key: wanted.owner} if wanted.key not in differs else {}
+    return [*(f"{path.name} is another one" for path in differs), *_keep_private(private, dry=dry)]
+
+
+def _keep_private(keys: Mapping[Path, str], *, dry: bool) -> list[str]:
+    """Give keys back to those whose alone they are: PostgreSQL does not start with one that others may read."""
+    why = []
+    for path, owner in keys.items():
+        found, uid = path.stat(), _uid(owner)
+        if (found.st_uid, stat.S_IMODE(found.st_mode)) == (uid, _PRIVATE):
+            continue
+        why.append(f"{path.name} is not {owner}'s alone")
+        if not dry:
+            path.chmod(_PRIVATE)
+            _own(path, owner)
+    return why
+
+
+def _uid(owner: str) -> int | None:
+    """None for a user that check mode has only predicted."""
+    try:
+        return pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        return None
 
 
 def _read(path: Path) -> str | None:

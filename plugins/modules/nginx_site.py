@@ -366,10 +366,7 @@ from ..module_utils._nginx_staging import Layout
 
 
 def text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def main() -> None:

@@ -44,6 +44,8 @@ def test_others_that_are_let_into_the_database_are_found() -> None:
     assert strangers(SHOP_ROLES, HBA + "# host shop reports 10.0.0.1/32 md5\n") == []
     line = "host shop2,shop reports 10.0.0.1/32 scram-sha-256"
     assert strangers(SHOP_ROLES, f"{HBA}{line}\n") == [line]
+    line = 'host "shop" reports 10.0.0.1/32 scram-sha-256'
+    assert strangers(SHOP_ROLES, f"{HBA}{line}\n") == [line]
     line = "host reports shop_owner 10.0.0.1/32 scram-sha-256"
     assert strangers(SHOP_ROLES, f"{HBA}{line}\n") == [line]
 

@@ -88,6 +88,38 @@ def test_a_new_name_is_added_and_one_that_another_service_uses_stays(wanted: Wan
     assert converge(wanted) == converge(other) == []
 
 
+@pytest.mark.parametrize("address", ["2001:DB8::5", "2001:0db8:0:0::0005"])
+def test_an_address_is_the_same_however_it_is_written(wanted: Wanted, address: str) -> None:
+    here = replace(wanted, names=[address, "db1.test"])
+    assert converge(here) == ["there is no authority"]
+    assert converge(here) == []
+
+
+@pytest.mark.parametrize("file", ["server.key", "authority.key"])
+def test_a_key_that_others_may_read_is_private_again(wanted: Wanted, file: str) -> None:
+    converge(wanted)
+    before = contents(wanted)
+    key = wanted.directory / file
+    key.chmod(0o644)
+    reason = [f"{file} is not {getpass.getuser()}'s alone"]
+    assert converge(wanted, dry=True) == reason
+    assert key.stat().st_mode & 0o777 == 0o644
+    assert converge(wanted) == reason
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert converge(wanted) == []
+    assert contents(wanted) == before
+
+
+def test_a_given_key_that_others_may_read_is_private_again(wanted: Wanted) -> None:
+    given = issue("db1.test", names=NAMES)
+    converge_given(wanted, given.pem, given.key_pem(), dry=False)
+    wanted.key.chmod(0o640)
+    assert converge_given(wanted, given.pem, given.key_pem(), dry=False) == [
+        f"server.key is not {wanted.owner}'s alone"
+    ]
+    assert converge_given(wanted, given.pem, given.key_pem(), dry=False) == []
+
+
 @pytest.mark.parametrize(
     ("file", "reason"),
     [("server.key", "there is none with its key"), ("server.pem", "there is none"), ("authority.key", "no authority")],
