@@ -37,6 +37,7 @@ from ._absent_system import (
     processes_of,
     read_account,
     read_units,
+    refuse_deployment,
     refuse_foreign_homes,
     reload_units,
     remove_account,
@@ -126,6 +127,7 @@ def make_plan(order: Order, layout: Layout) -> Plan:
     """Reads the host and changes nothing. Raises AbsentError and NginxError for what forbids the removal."""
     service, plan = order.service, Plan()
     refuse_foreign_homes(service, [service.directory, service.log_directory, service.run_directory])
+    refuse_deployment(Path(service.directory) / "releases")
     mounts = mount_points()
     units = read_units([*watching_units(service), service.pm2_unit])
     account = _account(service)

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from ._absent_files import found, remove
 from ._belongings import UNITS, Service
+from ._deploy_claim import claim_path
+from ._deploy_claim import read as read_claim
+from ._deploy_lock import lock_holder, lock_path
 from ._processes import ProcessError, unit_states
 
 # systemd itself ends what does not stop within its TimeoutStopSec, which grows with the processes.
@@ -213,3 +216,18 @@ def refuse_foreign_homes(service: Service, trees: Sequence[str]) -> None:
                 f"{inside[0]} holds {entry.pw_dir}, the home of the user {entry.pw_name}, which is not "
                 f"{service.name}'s. Move it away, or set the service's directories right. Nothing was changed."
             )
+
+
+def refuse_deployment(releases: Path) -> None:
+    """Before anything changes on the first host; that no deployment begins later is what the lock is for."""
+    if not releases.is_dir():
+        return
+    if holder := lock_holder(lock_path(releases)):
+        raise AbsentError(f"A deployment is at work: {holder}. Nothing was changed.")
+    claim = read_claim(claim_path(releases))
+    if claim and time.time() < claim.until:
+        until = time.strftime("%H:%M:%S %Z", time.localtime(claim.until))
+        raise AbsentError(
+            f"A deployment over several hosts is at work: {claim.what} by {claim.who}. If it has died, its claim on "
+            f"this host ends at {until}. Nothing was changed."
+        )

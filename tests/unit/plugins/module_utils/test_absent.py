@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,13 @@ from ansible_collections.workbot.stability.plugins.module_utils._absent import (
     summary,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._absent_database import Database
-from ansible_collections.workbot.stability.plugins.module_utils._absent_system import AbsentError, Account
+from ansible_collections.workbot.stability.plugins.module_utils._absent_system import (
+    AbsentError,
+    Account,
+    refuse_deployment,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._belongings import Service
+from ansible_collections.workbot.stability.plugins.module_utils._deploy_claim import Claim, take
 from ansible_collections.workbot.stability.plugins.module_utils._deploy_lock import DeployLockError, deploy_lock
 from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
 
@@ -175,6 +181,28 @@ def test_a_deployment_at_work_is_not_disturbed(host: Host, monkeypatch: pytest.M
     ):
         apply(Order(host.service), Layout(), check=False)
     assert len(host.left()) == len(FILES) + 1
+
+
+def test_a_deployment_is_seen_before_the_first_host_changes(host: Host) -> None:
+    releases = host.directory / "releases"
+    refuse_deployment(releases)
+    with (
+        deploy_lock(host.directory / ".deploy.lock", "release one", "alice"),
+        pytest.raises(AbsentError, match="release one, begun by alice"),
+    ):
+        refuse_deployment(releases)
+    now = time.time()
+    take(releases, Claim("run", "release two", "bob", now, now + 60), take_over=False)
+    with pytest.raises(AbsentError, match="release two by bob"):
+        refuse_deployment(releases)
+    take(releases, Claim("run", "release two", "bob", now - 60, now - 1), take_over=False)
+    refuse_deployment(releases)
+
+
+def test_a_claim_that_has_ended_is_no_data(host: Host) -> None:
+    host.write(".deploy.claim")
+    assert f"{host.directory}/.deploy.claim" in host.run().words()
+    assert f"srv/{NAME}/.deploy.claim" not in host.left()
 
 
 def test_a_step_that_fails_says_how_far_it_came(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
