@@ -253,13 +253,15 @@ def _plan_own(plan: Plan, order: Order, mounts: frozenset[str], has_user: bool =
     """What goes by its path. Where data goes as well, the service's directory goes as a whole."""
     service = order.service
     site = [] if service.tools_only else site_places(service)
-    places = [*site, *own_places(service), *(user_places(service) if has_user else [])]
+    # PM2's files and the caches of builds; what has another name there the service itself has written.
+    hidden = [] if service.tools_only else [Place(path) for path in found(f"{service.home}/.*")]
+    places = [*site, *own_places(service), *(user_places(service) if has_user else []), *hidden]
     wholes = [place.path for place in places if place.data]
     others = [place for place in places if not place.data]
     inside = [place for place in others if any(place.path.startswith(f"{whole}/") for whole in wholes)]
     _plan_places(plan, [place for place in others if not order.data or place not in inside], mounts, service.directory)
     gone = {*plan.words(), *(place.path for place in inside)}
-    emptied = () if order.data else ("config",) if service.tools_only else ("config", "shared")
+    emptied = () if order.data else ("config",) if service.tools_only else ("config", "shared", "home")
     _plan_emptied(plan, [f"{service.directory}/{part}" for part in emptied])
     plan.data += [path for path in _data(service, places) if holds_more(path, gone)]
     if order.data:

@@ -116,6 +116,7 @@ def own_places(service: Service) -> list[Place]:
         *_running_places(service),
         config,
         Place(f"{service.directory}/shared", data=True),
+        Place(service.home, data=True),
         Place(service.directory, data=True),
         logs,
     ]
@@ -144,7 +145,7 @@ def _running_places(service: Service) -> list[Place]:
         Place(f"/opt/{name}", mark="versions"),
         Place(f"/var/tmp/{name}-nodejs.tar"),
         *(Place(f"{directory}/{part}") for part in ("current", "previous", "active.sock", ".active.sock.back")),
-        *(Place(f"{directory}/{part}") for part in ("releases", "home", ".deploy.claim", ".deploy.lock")),
+        *(Place(f"{directory}/{part}") for part in ("releases", ".deploy.claim", ".deploy.lock")),
         # Of activations that are gone; the environment that they were made of is data, and stays.
         *(Place(f"{directory}/config/{part}") for part in ("environments", "ecosystem.config.cjs")),
     ]

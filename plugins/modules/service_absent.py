@@ -18,7 +18,8 @@ description:
   - What is shared with other services stays, and so do Debian's packages. What only this service needed of the host is
     put back, Debian's default site for example.
   - Data stays unless O(data) is true. Data is the service's configuration with its secrets, its shared directory, what
-    somebody else has put into its directory, the logs, and in PostgreSQL the database and its roles.
+    it has written into its user's home (not what is hidden there), what somebody else has put into its directory, the
+    logs, and in PostgreSQL the database and its roles.
   - Nothing is removed behind a symbolic link or a mount point.
   - A run that was killed is completed by the next one. A host that has nothing of the service is left unchanged.
 attributes:

@@ -154,3 +154,16 @@ def test_a_server_that_the_inventory_does_not_have(given: dict[str, Any], query:
     provider = fleet("app1", service_database_host="db.provider.test", **given)
     assert value(provider, "service_database_server") == ""
     assert str(value(provider, "__service_database_url")).endswith(f"@db.provider.test:5432/shop{query}")
+
+
+@pytest.mark.parametrize(
+    ("check", "missing", "lacks"),
+    [(True, ["python3-cryptography"], True), (True, [], False), (False, ["python3-cryptography"], False)],
+)
+def test_check_mode_goes_on_where_a_server_is_to_serve_others_as_well(
+    check: bool, missing: list[str], lacks: bool
+) -> None:
+    """The library for its certificate is then not there yet, but the server is, so that the host is not bare."""
+    host = fleet("db", ansible_check_mode=check, __postgresql_installation={"missing": missing})
+    assert value(host, "__postgresql_lacks_cryptography") is lacks
+    assert value(host, "__postgresql_is_bare") is False

@@ -90,6 +90,27 @@ def test_what_somebody_has_put_there_is_data(host: Host) -> None:
     assert f"srv/{NAME}/dumps/monday.sql" in host.left()
 
 
+def test_what_the_service_has_written_into_its_users_home_is_data(host: Host) -> None:
+    """The unit lets it write there. What is hidden is PM2's, npm's and the like."""
+    host.write("home/orders.db")
+    host.write("home/.npm/_logs/one")
+    plan = host.run()
+    assert f"{host.directory}/home" in plan.kept
+    assert f"srv/{NAME}/home/orders.db" in host.left()
+    assert not [name for name in host.left() if "/home/." in name]
+    assert host.run(data=True).words()[0] == str(host.directory)
+    assert host.left() == []
+
+
+def test_nothing_goes_behind_a_link_in_place_of_the_home(host: Host) -> None:
+    home, elsewhere = host.directory / "home", host.root / "elsewhere"
+    home.rename(elsewhere)
+    home.symlink_to(elsewhere)
+    for data in (False, True):
+        host.run(data=data)
+        assert (elsewhere / ".pm2/pm2.log").exists()
+
+
 def test_all_of_it_goes_when_that_was_said_twice(host: Host) -> None:
     host.write("shared/upload")
     plan = host.run(data=True)
