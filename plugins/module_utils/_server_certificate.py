@@ -290,7 +290,10 @@ def _read(path: Path) -> str | None:
 
 
 def _store(path: Path, content: bytes, mode: int, owner: str) -> None:
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        # whatever the umask of root is: the server has to get at its key
+        path.parent.chmod(0o755)
     save(path, content, mode)
     _own(path, owner)
 

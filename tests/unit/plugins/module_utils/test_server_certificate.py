@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import getpass
+import os
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +94,16 @@ def test_an_address_is_the_same_however_it_is_written(wanted: Wanted, address: s
     here = replace(wanted, names=[address, "db1.test"])
     assert converge(here) == ["there is no authority"]
     assert converge(here) == []
+
+
+def test_the_server_gets_at_its_key_whatever_the_umask_is(wanted: Wanted) -> None:
+    before = os.umask(0o077)
+    try:
+        converge(wanted)
+    finally:
+        os.umask(before)
+    assert wanted.directory.stat().st_mode & 0o777 == 0o755
+    assert wanted.certificate.stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("file", ["server.key", "authority.key"])
