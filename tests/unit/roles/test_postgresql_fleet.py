@@ -167,3 +167,8 @@ def test_check_mode_goes_on_where_a_server_is_to_serve_others_as_well(
     host = fleet("db", ansible_check_mode=check, __postgresql_installation={"missing": missing})
     assert value(host, "__postgresql_lacks_cryptography") is lacks
     assert value(host, "__postgresql_is_bare") is False
+
+
+@pytest.mark.parametrize(("given", "names"), [("", ["10.0.0.31", "db"]), ("-----BEGIN", ["10.0.0.31"])])
+def test_a_given_certificate_need_not_be_for_the_inventorys_name(given: str, names: list[str]) -> None:
+    assert value(fleet("db", postgresql_tls_certificate=given), "__postgresql_tls_names") == names
