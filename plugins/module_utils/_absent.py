@@ -153,7 +153,8 @@ def make_plan(order: Order, layout: Layout) -> Plan:
     if last and _is_marked(HARDENING):
         _plan_places(plan, [Place(HARDENING)], mounts, afterwards=reload_units)
     _plan_database(plan, Database() if service.tools_only else read_database(service), order.data)
-    _plan_emptied(plan, [service.directory, SITES, str(Path(HARDENING).parent)])
+    tools = [f"{service.directory}/config"] if service.tools_only else []
+    _plan_emptied(plan, [*tools, service.directory, SITES, str(Path(HARDENING).parent)])
     for one in [account, *([alert] if alert else [])]:
         _plan_account(plan, one, keeps=one is account and _owns_more(plan))
     _plan_authorities(plan, service)
@@ -261,7 +262,7 @@ def _plan_own(plan: Plan, order: Order, mounts: frozenset[str], has_user: bool =
     inside = [place for place in others if any(place.path.startswith(f"{whole}/") for whole in wholes)]
     _plan_places(plan, [place for place in others if not order.data or place not in inside], mounts, service.directory)
     gone = {*plan.words(), *(place.path for place in inside)}
-    emptied = () if order.data else ("config",) if service.tools_only else ("config", "shared", "home")
+    emptied = () if order.data or service.tools_only else ("config", "shared", "home")
     _plan_emptied(plan, [f"{service.directory}/{part}" for part in emptied])
     plan.data += [path for path in _data(service, places) if holds_more(path, gone)]
     if order.data:

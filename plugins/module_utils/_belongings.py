@@ -68,6 +68,11 @@ SHARED = (
     "/etc/systemd/system/postgresql@<version>-main.service.d/network.conf",
 )
 UNITS = "/etc/systemd/system"
+# What the tools around a service have in its directory for configuration.
+TOOL_FILES = (
+    *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem"),
+    *("watchdog.json", "alert.json", "alert-secrets.json"),
+)
 
 
 def watching_units(service: Service) -> list[str]:
@@ -108,13 +113,14 @@ def site_file(service: Service) -> str:
 
 def own_places(service: Service) -> list[Place]:
     """What the service has once nothing of it runs. A directory that holds data also has a line as a whole."""
-    config, logs = Place(f"{service.directory}/config", data=True), Place(service.log_directory, data=True)
+    config, logs = f"{service.directory}/config", Place(service.log_directory, data=True)
     if service.tools_only:
-        return [*_tool_places(service), config, logs]
+        # the directory may be the service's as well
+        return [*_tool_places(service), *(Place(f"{config}/{name}", data=True) for name in TOOL_FILES), logs]
     return [
         *_tool_places(service),
         *_running_places(service),
-        config,
+        Place(config, data=True),
         Place(f"{service.directory}/shared", data=True),
         Place(service.home, data=True),
         Place(service.directory, data=True),

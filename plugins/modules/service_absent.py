@@ -85,7 +85,7 @@ options:
   tools_only:
     description:
       - Whether the service runs under something else, and only the tools around it are these roles'. Its processes,
-        user, site, sockets and database then stay, and of its directory all but C(config).
+        user, site, sockets and database then stay, and its directory, but for what the tools have in C(config).
     type: bool
     default: false
   drain_time:

@@ -129,7 +129,10 @@ def test_of_a_service_that_runs_under_something_else_only_the_tools_go(
         (Path(directory) / "file").write_text("")
     layout = Layout(config=tmp_path / "nginx", state=tmp_path / "state")
     assert make_plan(Order(service), layout).words() == []
-    gone = [f"{service.directory}/config", service.log_directory]
+    config = f"{service.directory}/config"
+    gone = [f"{config}/watchdog.json", service.log_directory]
     plan = make_plan(Order(service, data=True), layout)
-    assert (plan.words(), plan.data) == (gone, gone)
+    assert (plan.words(), plan.data) == ([*gone, config], gone)
+    (Path(config) / "database.yml").write_text("")
+    assert make_plan(Order(service, data=True), layout).words() == gone
     assert not {f"/opt/{NAME}", service.run_directory} & set(paths([*own_places(service), *user_places(service)]))
