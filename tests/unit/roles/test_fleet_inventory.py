@@ -21,6 +21,7 @@ NAMES = (
     "nginx_rate_limits",
     "nginx_connect_timeout",
     "nginx_drained",
+    "nginx_reload_announce",
     "__service_capacity.database_is_local",
 )
 NOTES = {"services/shop/drained.json": '{"app2": "a new kernel", "gone": "the same"}'}
@@ -91,6 +92,7 @@ def test_a_proxy_passes_requests_on_to_the_app_hosts_and_believes_nobody(
     found = fleet[proxy]
     assert hosts_of(found) == [(name, address, 80) for name, address in APPS.items()]
     assert (found["nginx_trusted_proxies"], found["nginx_connect_timeout"]) == ([], "2s")
+    assert found["nginx_reload_announce"] == 5
     assert [limit["name"] for limit in found["nginx_rate_limits"]] == ["api"]
 
 
@@ -104,6 +106,7 @@ def test_an_app_host_serves_itself_believes_the_proxies_and_lets_them_count(
         "nginx_rate_limits": [],
         "nginx_connect_timeout": "60s",
         "nginx_drained": {},
+        "nginx_reload_announce": 0,
         "__service_capacity.database_is_local": False,
     }
 
@@ -136,5 +139,5 @@ def test_app_hosts_that_are_all_the_proxies_there_are_count_for_themselves(tmp_p
 def test_a_host_alone_is_what_it_was(tmp_path: Path) -> None:
     [found] = variables(tmp_path, {"app": {"hosts": {"shop1": {}}}}).values()
     assert (found["nginx_upstream_servers"], found["nginx_trusted_proxies"]) == ([], [])
-    assert found["nginx_connect_timeout"] == "60s"
+    assert (found["nginx_connect_timeout"], found["nginx_reload_announce"]) == ("60s", 0)
     assert [(limit["requests"], limit["window"]) for limit in found["nginx_rate_limits"]] == [(10, 10)]
