@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._deployer import deployer, lives
+from ..module_utils._deployer import controller, deployer, lives
 
 
 class ActionModule(ActionBase):
@@ -26,13 +25,13 @@ class ActionModule(ActionBase):
         arguments = {
             **self._task.args,
             "deployer": self._task.args.get("deployer") or deployer(os.environ),
-            "controller": socket.gethostname(),
+            "controller": controller(),
             # tasks run in children of the run's own process
             "process": os.getppid(),
         }
         claimed = self._claim(arguments, task_vars)
         other = claimed.get("other") or {}
-        if other.get("controller") == socket.gethostname() and not lives(int(other["process"])):
+        if other.get("controller") == controller() and not lives(int(other["process"])):
             claimed = self._claim({**arguments, "take_over": True}, task_vars)
         result.update(claimed)
         return result

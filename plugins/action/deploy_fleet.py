@@ -13,8 +13,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy_fleet im
     HostState,
     batches,
     left_out,
+    lost_hosts,
     participants,
     require_options,
+    require_turn,
     rollback_target,
     standing,
     state_of,
@@ -59,23 +61,29 @@ class ActionModule(ActionBase):
         return {
             "hosts": [host.name for host in taking_part],
             "serial": batches(options["serial"], options["first_alone"]),
+            "first_alone": options["first_alone"],
             "release": rollback_target(taking_part, options["release"]) if options["rollback"] else "",
         }
 
     def _turn(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
-        """A host that can't be reached any more when its turn comes."""
+        """A host that can't be reached any more when its turn comes, or one that was lost in the middle of its own."""
         name = self._variables["inventory_hostname"]
-        state = state_of(name, self._registered(name, options["registered"]))
-        if state.problem and not (state.unreachable and options["unreachable"] == "skip"):
-            raise FleetError(f"{name} can't take its turn: {state.problem}")
+        names = self._variables["ansible_play_hosts_all"]
+        *earlier, state = (
+            state_of(one, self._registered(one, options["registered"])) for one in names[: names.index(name) + 1]
+        )
+        first = all(host.unreachable for host in earlier)
+        require_turn(
+            state,
+            may_be_left_out=options["unreachable"] == "skip" and not (first and options["first_alone"]),
+            # Ansible goes on without a host that it has lost, where others have their turn with it.
+            lost=lost_hosts(earlier, self._variables["ansible_play_hosts"]),
+        )
         if state.problem:
             self._display.warning(f"{name} is left out: {state.problem}")
-        names = self._variables["ansible_play_hosts_all"]
-        earlier = [self._registered(one, options["registered"]) for one in names[: names.index(name)]]
-        return {
-            "left_out": bool(state.problem),
-            "first": all(state_of(name, found).unreachable for found in earlier),
-        }
+        if state.problem and name == names[-1]:
+            self._end(options)
+        return {"left_out": bool(state.problem), "first": first}
 
     def _end(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
         """The last host of all says which were left out, before the run or when their turn came."""

@@ -37,7 +37,7 @@ class Claim:
     began: float
     until: float
     controller: str = ""
-    """Host that the run was begun on, and its process there: whether it still lives is known there alone."""
+    """The controller that the run was begun on, and its process there: whether it still lives is known there alone."""
     process: int = 0
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +104,19 @@ def participants(hosts: Sequence[HostState], unreachable: str) -> list[HostState
     if not found:
         raise FleetError("Nothing was changed: no host can be reached.")
     return found
+
+
+def lost_hosts(earlier: Iterable[HostState], there: Container[str]) -> list[str]:
+    """Which hosts have begun their turn and can't be reached since. `there` has the names of those that can."""
+    return [host.name for host in earlier if not host.problem and host.name not in there]
+
+
+def require_turn(host: HostState, may_be_left_out: bool, lost: Sequence[str]) -> None:
+    """Raise FleetError when the host's turn must not begin."""
+    if lost:
+        raise FleetError(f"{host.name} keeps what it has: the connection to {', '.join(lost)} was lost in its turn.")
+    if host.problem and not (host.unreachable and may_be_left_out):
+        raise FleetError(f"{host.name} can't take its turn: {host.problem}")
 
 
 def rollback_target(hosts: Sequence[HostState], asked: str) -> str:

@@ -16,6 +16,9 @@ description:
     serves. Fails at the first thing that is not well.
   - All in one call on the host. Changes nothing.
 attributes:
+  action:
+    description: A connection that is lost meanwhile is a failure, which a C(rescue) can answer.
+    support: full
   check_mode:
     description: Watches nothing, since nothing was deployed.
     support: full

@@ -25,8 +25,9 @@ attributes:
 options:
   step:
     description:
-      - V(begin) judges all hosts before anything changes. V(turn) judges one when its turn comes. V(end) warns of hosts
-        that were left out. V(report) fails, and says what serves on each host and how to go on or back.
+      - V(begin) judges all hosts before anything changes. V(turn) judges one when its turn comes, and fails when an
+        earlier one was lost in its own. V(end) warns of hosts that were left out. V(report) fails, and says what serves
+        on each host and how to go on or back.
     type: str
     required: true
     choices: [begin, turn, end, report]
@@ -35,7 +36,7 @@ options:
     type: str
     required: true
   registered_before:
-    description: For V(report), the name of the variable that it was registered as when the run began.
+    description: For all but V(begin), the name of the variable that it was registered as when the run began.
     type: str
     default: ""
   serial:
@@ -43,7 +44,7 @@ options:
     type: raw
     default: 1
   first_alone:
-    description: Whether the first host goes before all others.
+    description: Whether the first host goes before all others; then it is never left out when its turn comes.
     type: bool
     default: false
   canary_wait:
@@ -88,6 +89,10 @@ serial:
   description: The batches, as a play's C(serial) has them.
   type: list
   elements: str
+  returned: with V(begin)
+first_alone:
+  description: Whether the first host goes alone.
+  type: bool
   returned: with V(begin)
 release:
   description: The release to go back to; empty for a deployment.

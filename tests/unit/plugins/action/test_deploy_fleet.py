@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._deployer import controller
 
 ROOT = Path(__file__).parents[4]
 OTHER = {"run": "other", "what": "a deployment", "who": "bob@ci", "controller": "ci", "process": 1}
@@ -84,7 +85,8 @@ def test_a_host_that_can_not_be_reached_ends_the_run(fleet: Fleet) -> None:
 
 
 def test_a_host_that_another_run_has_ends_the_run(fleet: Fleet) -> None:
-    fleet.claim("two")
+    # a process that is not here says nothing about a controller that only has the same name
+    fleet.claim("two", controller=os.uname().nodename, process=2**22 + 1)
     code, output = fleet.run("deploy")
     assert code == 2
     assert "two: Another run has this host: a deployment by bob@ci" in output
@@ -94,7 +96,7 @@ def test_a_host_that_another_run_has_ends_the_run(fleet: Fleet) -> None:
 def test_a_wrong_variable_of_one_host_ends_the_run_of_all(fleet: Fleet) -> None:
     fleet.hosts["two"]["service_health_path"] = "no path"
     # a run of this controller that has died is no obstacle
-    fleet.claim("one", controller=os.uname().nodename, process=2**22 + 1)
+    fleet.claim("one", controller=controller(), process=2**22 + 1)
     code, output = fleet.run("deploy")
     assert code == 2
     assert "service_health_path" in output

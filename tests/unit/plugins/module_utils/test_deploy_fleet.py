@@ -12,8 +12,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy_fleet im
     HostState,
     batches,
     left_out,
+    lost_hosts,
     participants,
     require_options,
+    require_turn,
     rollback_target,
     standing,
     state_of,
@@ -157,3 +159,19 @@ def test_a_first_release_has_nothing_to_go_back_to() -> None:
 def test_what_was_left_out_is_told() -> None:
     assert "two: no route to host" in left_out([host("one", "a"), LOST])
     assert left_out([host("one", "a")]) == ""
+
+
+def test_a_host_that_begins_its_turn_has_not_been_lost_until_it_is_gone() -> None:
+    earlier = [host("one", "b"), LOST, host("three", "b"), HostState("four", problem="another run has it")]
+    assert lost_hosts(earlier, ["one"]) == ["three"]
+
+
+def test_a_turn_begins_where_no_earlier_host_was_lost_and_this_one_answers_or_may_be_left_out() -> None:
+    require_turn(host("one", "b"), may_be_left_out=False, lost=[])
+    require_turn(LOST, may_be_left_out=True, lost=[])
+    with pytest.raises(FleetError, match="two can't take its turn: no route to host"):
+        require_turn(LOST, may_be_left_out=False, lost=[])
+    with pytest.raises(FleetError, match="another run has it"):
+        require_turn(HostState("four", problem="another run has it"), may_be_left_out=True, lost=[])
+    with pytest.raises(FleetError, match=r"one keeps what it has: the connection to two, three was lost in its turn"):
+        require_turn(host("one", "b"), may_be_left_out=True, lost=["two", "three"])
