@@ -31,14 +31,15 @@ class Place:
     path: str
     variable: str
     marks: Sequence[str]
-    """Names of which one is in the directory, or texts of which one is in the file."""
+    """Paths of which one is in the directory, or texts of which one is in the file."""
 
     def conflict(self) -> str:
         """Why it can't be taken; empty when it is not there, empty, or the roles' own."""
         path = Path(self.path)
         if path.is_dir():
             names = {entry.name for entry in os.scandir(path)} - _NOBODYS
-            if not names or names & set(self.marks):
+            marked = any((path / mark).exists() for mark in self.marks)
+            if marked or not any(_holds_a_file(path / name) for name in names):
                 return ""
             shown, wanted = ", ".join(sorted(names)[:3]), " or ".join(self.marks)
             return f"{self.variable}: {path} is somebody else's: it has {shown}, no {wanted}. Choose another one."
@@ -46,6 +47,21 @@ class Place:
         if text and not any(mark in text for mark in self.marks):
             return f"{self.variable}: {path} is there already and not of these roles. Choose another name, or move it."
         return ""
+
+
+def _holds_a_file(path: Path) -> bool:
+    """Directories alone are what a run leaves that was ended early."""
+    if not path.is_dir() or path.is_symlink():
+        return True
+    return any(files for _root, _folders, files in os.walk(path))
+
+
+def is_ours(name: str, home: str) -> bool:
+    """Whether the user is there that the roles make, before anything else: then the places were free, or are theirs."""
+    try:
+        return bool(home) and pwd.getpwnam(name).pw_dir == home
+    except KeyError:
+        return False
 
 
 def user_conflict(name: str, home: str) -> str:
@@ -115,8 +131,13 @@ def _matches(pattern: str) -> set[str]:
 def conflicts(
     user: tuple[str, str], places: Iterable[Place], existing: Existing | None, logs: Sequence[str], policy: str
 ) -> list[str]:
-    """All of them; `user` is the name and the home, see user_conflict()."""
-    found = [user_conflict(*user), *(place.conflict() for place in places)]
+    """All of them; `user` is the name and the home, see user_conflict().
+
+    On a host that has the service, what of its places has drifted is put right and not refused.
+    """
+    found = [user_conflict(*user)]
+    if not is_ours(*user):
+        found += [place.conflict() for place in places]
     if existing:
         found += existing_conflicts(existing)
     return [text for text in found if text] + rotated_elsewhere(logs, policy)

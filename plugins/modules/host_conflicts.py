@@ -32,7 +32,9 @@ options:
     type: str
     default: ""
   places:
-    description: Directories and files that the roles would write.
+    description:
+      - Directories and files that the roles would write. A directory without any file is free. Not looked at where the
+        user is there with O(home), since the host has the service then.
     type: list
     elements: dict
     default: []
@@ -46,7 +48,7 @@ options:
         type: str
         required: true
       marks:
-        description: How one of the roles' own is known. Names in the directory, or texts in the file; one is enough.
+        description: How one of the roles' own is known. Paths in the directory, or texts in the file; one is enough.
         type: list
         elements: str
         required: true
@@ -100,7 +102,7 @@ EXAMPLES = r"""
     user: shop
     home: /srv/shop/home
     places:
-      - {path: /srv/shop, variable: service_directory, marks: [config]}
+      - {path: /srv/shop, variable: service_directory, marks: [config/environment]}
       - {path: /etc/systemd/system/pm2-shop.service, variable: service_name, marks: [PM2_HOME=/srv/shop/home/.pm2]}
 """
 
