@@ -154,3 +154,12 @@ def test_a_server_that_the_inventory_does_not_have(given: dict[str, Any], query:
     provider = fleet("app1", service_database_host="db.provider.test", **given)
     assert value(provider, "service_database_server") == ""
     assert str(value(provider, "__service_database_url")).endswith(f"@db.provider.test:5432/shop{query}")
+
+
+@pytest.mark.parametrize(("supervisor", "administers"), [("collection", True), ("process", False)])
+def test_roles_and_rights_of_an_existing_service_are_not_made(supervisor: str, administers: bool) -> None:
+    """Its database may let in others, whose right to connect would be taken."""
+    elsewhere = {"groups": {"app": ["app1"]}, "service_database_host": "10.0.0.9", "postgresql_admin_user": "admin"}
+    app = fleet("app1", **elsewhere, service_supervisor=supervisor)
+    assert value(app, "__postgresql_administers") is administers
+    assert value(app, "__postgresql_login.login_user") == ("admin" if administers else "shop")
