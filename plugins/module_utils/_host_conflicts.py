@@ -9,6 +9,7 @@ Each finding is a sentence that names the variable to change. Nobody's user, dir
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import re
@@ -78,9 +79,22 @@ def user_conflict(name: str, home: str) -> str:
     )
 
 
+def group_conflict(name: str) -> str:
+    """Of an existing service's group, which the roles do not make."""
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return f"service_group: there is no group {name}. Name the one of the user that the service runs as."
+    return ""
+
+
 def existing_conflicts(existing: Existing) -> list[str]:
     """Where the declared service is not what was said of it. One that is down at this moment is no conflict."""
     found = []
+    try:
+        _port = existing.port
+    except ValueError as error:
+        found.append(f"service_existing_url: {existing.url}: {error}.")
     if existing.supervisor == PM2 and not Path(existing.pm2_home).is_dir():
         found.append(f"service_existing_pm2_home: there is no {existing.pm2_home}. See PM2_HOME of the service's PM2.")
     if existing.supervisor == SYSTEMD or (existing.supervisor == PM2 and existing.unit):
@@ -129,13 +143,19 @@ def _matches(pattern: str) -> set[str]:
 
 
 def conflicts(
-    user: tuple[str, str], places: Iterable[Place], existing: Existing | None, logs: Sequence[str], policy: str
+    user: tuple[str, str],
+    places: Iterable[Place],
+    existing: Existing | None,
+    logs: Sequence[str],
+    policy: str,
+    *,
+    group: str = "",
 ) -> list[str]:
-    """All of them; `user` is the name and the home, see user_conflict().
+    """All of them; `user` is the name and the home, see user_conflict(), `group` one that must be there.
 
     On a host that has the service, what of its places has drifted is put right and not refused.
     """
-    found = [user_conflict(*user)]
+    found = [user_conflict(*user), *([group_conflict(group)] if group else [])]
     if not is_ours(*user):
         found += [place.conflict() for place in places]
     if existing:

@@ -27,6 +27,10 @@ options:
     description: The service's user.
     type: str
     required: true
+  group:
+    description: A group that must be there already.
+    type: str
+    default: ""
   home:
     description: The home that the roles would give the user. Empty where the user must be there already.
     type: str
@@ -139,6 +143,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "user": {"type": "str", "required": True},
+            "group": {"type": "str", "default": ""},
             "home": {"type": "str", "default": ""},
             "places": {"type": "list", "elements": "dict", "default": [], "options": PLACE},
             "existing": {"type": "dict", "options": EXISTING},
@@ -155,6 +160,7 @@ def main() -> None:
             Existing.of(given["existing"]),
             given["logs"],
             given["policy"],
+            group=given["group"],
         )
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}", conflicts=[])

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import getpass
+import grp
 import os
 import pwd
 from pathlib import Path
@@ -90,6 +91,10 @@ def test_a_user_must_be_the_services_or_there_already() -> None:
     assert home in user_conflict(name, "/srv/shop/home")
     assert user_conflict("nobody-has-this-name", "/srv/shop/home") == ""
     assert "nobody-has-this-name" in user_conflict("nobody-has-this-name", "")
+    # many a user's group has another name than he
+    (text,) = conflicts((name, ""), [], None, [], "", group="nobody-has-this-name")
+    assert text.startswith("service_group: ")
+    assert conflicts((name, ""), [], None, [], "", group=grp.getgrgid(os.getgid()).gr_name) == []
 
 
 def test_what_was_declared_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -102,6 +107,8 @@ def test_what_was_declared_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_pa
     (text,) = existing_conflicts(Existing("pm2", "http://h", pm2_home=str(tmp_path / ".pm2")))
     assert text.startswith("service_existing_pm2_home: ")
     assert existing_conflicts(Existing("process", "http://h")) == []
+    (text,) = existing_conflicts(Existing("process", "http://h:70000/health"))
+    assert text.startswith("service_existing_url: ")
 
 
 def test_the_logs_of_a_policy_are_those_before_its_blocks() -> None:
