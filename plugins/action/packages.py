@@ -16,6 +16,21 @@ _LISTS_ARE_CURRENT_FOR = 3600
 _ANNOUNCED = "workbot_stability_announced_packages"
 
 
+def announce(missing: list[str], facts: dict[str, Any], run: str) -> dict[str, Any]:
+    """What a run would install here: what earlier tasks of this check announced would be there by then.
+
+    A cache of facts may bring what an earlier check announced; `run` is what all tasks of this one have in common.
+    """
+    before = facts.get(_ANNOUNCED, {})
+    announced = before["names"] if before.get("run") == run else []
+    names = [name for name in missing if name not in announced]
+    return {
+        "changed": bool(names),
+        "diff": {"before": "", "after": "".join(f"{name}\n" for name in names)},
+        "ansible_facts": {_ANNOUNCED: {"run": run, "names": [*announced, *names]}},
+    }
+
+
 class ActionModule(ActionBase):
     """See plugins/modules/packages.py."""
 
@@ -26,20 +41,11 @@ class ActionModule(ActionBase):
         if not result.get("missing") or result.get("failed"):
             return result
         if self._task.check_mode:
-            result.update(self._announce(looked["missing"], task_vars or {}))
+            facts = (task_vars or {}).get("ansible_facts", {})
+            result.update(announce(looked["missing"], facts, self._task._uuid.rpartition("-")[0]))
         else:
             result.update(self._install(looked["missing"], task_vars), missing=looked["missing"], diff=looked["diff"])
         return result
-
-    def _announce(self, missing: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """What a run would install here: what earlier tasks of this check announced would be there by then."""
-        announced = task_vars.get("ansible_facts", {}).get(_ANNOUNCED, [])
-        names = [name for name in missing if name not in announced]
-        return {
-            "changed": bool(names),
-            "diff": {"before": "", "after": "".join(f"{name}\n" for name in names)},
-            "ansible_facts": {_ANNOUNCED: [*announced, *names]},
-        }
 
     def _install(self, names: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         arguments = {

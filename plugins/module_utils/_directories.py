@@ -19,6 +19,8 @@ from pathlib import Path
 
 from ._run_as import user_name
 
+_ROOT = 0
+
 
 class DirectoryError(Exception):
     """A directory that can't be made or that is something else."""
@@ -93,9 +95,12 @@ def hand_over(path: str, owner: str) -> None:
 
 
 def _is_stranger(found: os.stat_result, uid: int) -> bool:
-    """A file with a second name may be anybody's, elsewhere, and a link as well: these stay whose they are."""
+    """A file with a second name may be anybody's, elsewhere, and a link as well: these stay whose they are.
+
+    So does what is root's: an administrator put it there, for no service was root's before.
+    """
     shared = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
-    return found.st_uid != uid and not shared and not stat.S_ISLNK(found.st_mode)
+    return found.st_uid not in (uid, _ROOT) and not shared and not stat.S_ISLNK(found.st_mode)
 
 
 def _entries(path: str) -> Iterator[tuple[str, str, os.stat_result, int]]:

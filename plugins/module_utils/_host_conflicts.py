@@ -9,6 +9,7 @@ Each finding is a sentence that names the variable to change. Nobody's user, dir
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import re
@@ -31,14 +32,15 @@ class Place:
     path: str
     variable: str
     marks: Sequence[str]
-    """Names of which one is in the directory, or texts of which one is in the file."""
+    """Paths of which one is in the directory, or texts of which one is in the file."""
 
     def conflict(self) -> str:
         """Why it can't be taken; empty when it is not there, empty, or the roles' own."""
         path = Path(self.path)
         if path.is_dir():
             names = {entry.name for entry in os.scandir(path)} - _NOBODYS
-            if not names or names & set(self.marks):
+            marked = any((path / mark).exists() for mark in self.marks)
+            if marked or not any(_holds_a_file(path / name) for name in names):
                 return ""
             shown, wanted = ", ".join(sorted(names)[:3]), " or ".join(self.marks)
             return f"{self.variable}: {path} is somebody else's: it has {shown}, no {wanted}. Choose another one."
@@ -46,6 +48,21 @@ class Place:
         if text and not any(mark in text for mark in self.marks):
             return f"{self.variable}: {path} is there already and not of these roles. Choose another name, or move it."
         return ""
+
+
+def _holds_a_file(path: Path) -> bool:
+    """Directories alone are what a run leaves that was ended early."""
+    if not path.is_dir() or path.is_symlink():
+        return True
+    return any(files for _root, _folders, files in os.walk(path))
+
+
+def is_ours(name: str, home: str) -> bool:
+    """Whether the user is there that the roles make, before anything else: then the places were free, or are theirs."""
+    try:
+        return bool(home) and pwd.getpwnam(name).pw_dir == home
+    except KeyError:
+        return False
 
 
 def user_conflict(name: str, home: str) -> str:
@@ -62,9 +79,22 @@ def user_conflict(name: str, home: str) -> str:
     )
 
 
+def group_conflict(name: str) -> str:
+    """Of an existing service's group, which the roles do not make."""
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return f"service_group: there is no group {name}. Name the one of the user that the service runs as."
+    return ""
+
+
 def existing_conflicts(existing: Existing) -> list[str]:
     """Where the declared service is not what was said of it. One that is down at this moment is no conflict."""
     found = []
+    try:
+        _port = existing.port
+    except ValueError as error:
+        found.append(f"service_existing_url: {existing.url}: {error}.")
     if existing.supervisor == PM2 and not Path(existing.pm2_home).is_dir():
         found.append(f"service_existing_pm2_home: there is no {existing.pm2_home}. See PM2_HOME of the service's PM2.")
     if existing.supervisor == SYSTEMD or (existing.supervisor == PM2 and existing.unit):
@@ -113,10 +143,21 @@ def _matches(pattern: str) -> set[str]:
 
 
 def conflicts(
-    user: tuple[str, str], places: Iterable[Place], existing: Existing | None, logs: Sequence[str], policy: str
+    user: tuple[str, str],
+    places: Iterable[Place],
+    existing: Existing | None,
+    logs: Sequence[str],
+    policy: str,
+    *,
+    group: str = "",
 ) -> list[str]:
-    """All of them; `user` is the name and the home, see user_conflict()."""
-    found = [user_conflict(*user), *(place.conflict() for place in places)]
+    """All of them; `user` is the name and the home, see user_conflict(), `group` one that must be there.
+
+    On a host that has the service, what of its places has drifted is put right and not refused.
+    """
+    found = [user_conflict(*user), *([group_conflict(group)] if group else [])]
+    if not is_ours(*user):
+        found += [place.conflict() for place in places]
     if existing:
         found += existing_conflicts(existing)
     return [text for text in found if text] + rotated_elsewhere(logs, policy)

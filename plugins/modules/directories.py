@@ -48,7 +48,7 @@ options:
       contents:
         description:
           - Whether what is in it is the owner's as well. What belongs to somebody else, such as the user that the
-            service had before, is handed over, without following links.
+            service had before, is handed over, without following links. What is root's stays root's.
         type: bool
         default: false
 """

@@ -27,12 +27,18 @@ options:
     description: The service's user.
     type: str
     required: true
+  group:
+    description: A group that must be there already.
+    type: str
+    default: ""
   home:
     description: The home that the roles would give the user. Empty where the user must be there already.
     type: str
     default: ""
   places:
-    description: Directories and files that the roles would write.
+    description:
+      - Directories and files that the roles would write. A directory without any file is free. Not looked at where the
+        user is there with O(home), since the host has the service then.
     type: list
     elements: dict
     default: []
@@ -46,7 +52,7 @@ options:
         type: str
         required: true
       marks:
-        description: How one of the roles' own is known. Names in the directory, or texts in the file; one is enough.
+        description: How one of the roles' own is known. Paths in the directory, or texts in the file; one is enough.
         type: list
         elements: str
         required: true
@@ -100,7 +106,7 @@ EXAMPLES = r"""
     user: shop
     home: /srv/shop/home
     places:
-      - {path: /srv/shop, variable: service_directory, marks: [config]}
+      - {path: /srv/shop, variable: service_directory, marks: [config/environment]}
       - {path: /etc/systemd/system/pm2-shop.service, variable: service_name, marks: [PM2_HOME=/srv/shop/home/.pm2]}
 """
 
@@ -137,6 +143,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "user": {"type": "str", "required": True},
+            "group": {"type": "str", "default": ""},
             "home": {"type": "str", "default": ""},
             "places": {"type": "list", "elements": "dict", "default": [], "options": PLACE},
             "existing": {"type": "dict", "options": EXISTING},
@@ -153,6 +160,7 @@ def main() -> None:
             Existing.of(given["existing"]),
             given["logs"],
             given["policy"],
+            group=given["group"],
         )
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}", conflicts=[])

@@ -172,3 +172,12 @@ def test_check_mode_goes_on_where_a_server_is_to_serve_others_as_well(
 @pytest.mark.parametrize(("given", "names"), [("", ["10.0.0.31", "db"]), ("-----BEGIN", ["10.0.0.31"])])
 def test_a_given_certificate_need_not_be_for_the_inventorys_name(given: str, names: list[str]) -> None:
     assert value(fleet("db", postgresql_tls_certificate=given), "__postgresql_tls_names") == names
+
+
+@pytest.mark.parametrize(("supervisor", "administers"), [("collection", True), ("process", False)])
+def test_roles_and_rights_of_an_existing_service_are_not_made(supervisor: str, administers: bool) -> None:
+    """Its database may let in others, whose right to connect would be taken."""
+    elsewhere = {"groups": {"app": ["app1"]}, "service_database_host": "10.0.0.9", "postgresql_admin_user": "admin"}
+    app = fleet("app1", **elsewhere, service_supervisor=supervisor)
+    assert value(app, "__postgresql_administers") is administers
+    assert value(app, "__postgresql_login.login_user") == ("admin" if administers else "shop")

@@ -81,3 +81,5 @@ def test_what_was_another_users_is_handed_over(tmp_path: Path) -> None:
     assert (logs / "events" / "1.json").owner() == USER
     assert secret.owner() == "daemon"
     assert strangers(str(logs), "nobody-has-this-name") == []
+    # here USER is root, whose files another owner of the directory does not get
+    assert strangers(str(logs), "daemon") == []
