@@ -37,6 +37,10 @@ _ENGLISH: Words = {
     "deployment": ("a deployment is in progress", "Recovery waits until it is over."),
     "database_down": ("the database does not answer", "A restart of the service would not help: look at the database."),
     "disk_short": ("the disk is nearly full", "A restart of the service would not help: free some space."),
+    "cpu_short": (
+        "the host's processors are overloaded",
+        "A restart of the service would not help: see what uses them.",
+    ),
     "memory_short": ("the host is short of memory", "A restart of the service would not help: see what uses it."),
     "proxy_config_broken": ("Nginx's configuration is broken", "It can't be restarted: see what `nginx -t` says."),
     "budget_spent": (
@@ -93,6 +97,7 @@ _CHINESE: Words = {
     "deployment": ("正在部署", "自动恢复会等部署结束。"),
     "database_down": ("数据库无响应", "重启服务无济于事，请检查数据库。"),
     "disk_short": ("磁盘空间即将用尽", "重启服务无济于事，请清理磁盘空间。"),
+    "cpu_short": ("主机处理器过载", "重启服务无济于事，请查看处理器被谁占用。"),
     "memory_short": ("主机内存不足", "重启服务无济于事，请查看内存被谁占用。"),
     "proxy_config_broken": ("Nginx 配置有误", "无法重启 Nginx，请查看 `nginx -t` 的输出。"),
     "budget_spent": (

@@ -21,6 +21,7 @@ _COMING = frozenset({"waiting restart", "launching", "stopping"})
 # PM2 can keep a worker in the middle of a start or a stop for ever.
 _LONGEST_START = 300.0
 _FROM_DATABASE = frozenset({"unhealthy", "no_answer", "worker_hung", "worker_missing"})
+_FROM_STARVATION = frozenset({"daemon_hung", "no_answer", "worker_hung", "worker_missing"})
 _BEGINNING = frozenset({"activating", "reloading"})
 
 
@@ -123,7 +124,9 @@ class _Service:
         ]
         unhealthy = [worker for worker in online if problems[worker.number] and not self._starting(worker)]
         if hung:
-            return self._hung(hung, serves), None
+            # on a host that is overloaded those that do not wait for a processor are the ones that hang
+            stuck = [worker for worker in hung if worker.process.pid not in self.readings.starved]
+            return self._hung(stuck or hung, serves), None
         if unhealthy:
             return self._unhealthy(unhealthy, {**problems}, serves), None
         if not serves:
@@ -194,6 +197,16 @@ def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None)
         return None
     if readings.database and illness.code in _FROM_DATABASE:
         return Hold("database_down", f"the database is the cause: {readings.database}", "critical")
+    return _what_is_short(readings, settings, illness)
+
+
+def _what_is_short(readings: Readings, settings: Settings, illness: Illness) -> Hold | None:
+    """Of what the host has, and a restart would only take more of."""
+    if waited := _waited_for_a_processor(readings, illness):
+        message = (
+            f"the host's processors are overloaded: what does not answer waited for one for {waited:.0f} % of the time"
+        )
+        return Hold("cpu_short", f"{message}. A restart would not cure that. See what takes them.", "critical")
     short = [f"{path} has {free:.0f} MB" for path, free in readings.disk_free_mb.items() if free < settings.disk_min_mb]
     if short:
         message = f"the disk is full ({', '.join(short)} free): a restart would not cure that. Free some space."
@@ -204,6 +217,17 @@ def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None)
         message = f"{readings.memory_percent:.0f} % of the host's memory is in use, and not by this service"
         return Hold("memory_short", f"{message}: a restart would not cure that. Stop what takes it.", "critical")
     return None
+
+
+def _waited_for_a_processor(readings: Readings, illness: Illness) -> float:
+    """Percent of the time, by the one that waited least; 0 where it is no matter of that."""
+    if illness.code not in _FROM_STARVATION:
+        return 0.0
+    numbers = illness.workers or [worker.number for worker in readings.workers]
+    ill = {worker.process.pid for worker in readings.workers if worker.number in numbers}
+    if illness.code == "daemon_hung":
+        ill = {readings.daemon.pid}
+    return min((share for pid, share in readings.starved.items() if pid in ill), default=0.0)
 
 
 def _judge_proxy(readings: Readings, settings: Settings, service_is_well: bool) -> Verdict:

@@ -27,6 +27,7 @@ from ._watch_answers import Answered, WorkersReading
 from ._watch_ask import ask_database, ask_root
 from ._watch_restarts import RestartCounter
 from ._watch_settings import Settings
+from ._watch_starvation import StarvationWatch, processor_times
 from ._watch_surplus import Surplus
 from ._worker_answers import ANSWERED, ask, ask_workers
 
@@ -36,6 +37,8 @@ _MEMORY_SECONDS = 15.0
 _DATABASE_SECONDS = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _INODE_COLUMN = 5
+# So many times the time for an answer may a process use of a processor without one, while processors are short.
+_STARVED_PATIENCE = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +85,8 @@ class Readings:
     proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proxy_config: str = ""
     """What `nginx -t` says against the configuration, where the proxy is ill."""
+    starved: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    """Processes that did not answer and waited for a processor most of that time: for how many percent of it."""
     seconds: float = 0.0
     """So long the look took."""
     database: str = ""
@@ -101,6 +106,8 @@ class Reader:
         self._rss_at = -_MEMORY_SECONDS
         self._daemon_well_at: float | None = None
         self._database = DatabaseReader(settings)
+        self._daemon_pid: int | None = None
+        self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
 
     def read(self, now: float, suspect: bool = False) -> Readings:
         """One look; `now` is in seconds since boot. `suspect` tells that the last look found the service ill."""
@@ -108,15 +115,19 @@ class Reader:
             self._database.begin(now)
         begun = time.monotonic()
         proxy = _Later(self._ask_proxy)
+        times = processor_times([self._daemon_pid] if self._daemon_pid else [])
         activation = active_activation(self.settings.socket)
         daemon = read_daemon(self._client, min(_RPC_SECONDS, self.settings.answer_timeout))
+        self._daemon_pid = daemon.pid
         if daemon.state == WELL or self._daemon_well_at is None:
             self._daemon_well_at = now
         processes = self._of_service(daemon.processes)
         active = youngest(
             process for process in processes if activation and process.name == self.settings.app_of(activation)
         )
+        times |= processor_times(process.pid for process in active if process.pid)
         answers = self._ask_workers(active)
+        answered = {*answers.answers, *([daemon.pid] if daemon.pid and daemon.state == WELL else [])}
         workers = tuple(self._worker(process, answers, now) for process in active)
         self._forget(workers)
         memory = load_library("psutil", "python3-psutil").virtual_memory()
@@ -136,6 +147,7 @@ class Reader:
             memory_available=memory.available,
             disk_free_mb=free_disk([self.settings.pm2_home, self.settings.log_directory]),
             daemon_ill_for=now - self._daemon_well_at,
+            starved=self._starvation.starved(times, processor_times(times), answered),
         )
         closer = self._look_closer(readings, suspect)
         return dataclasses.replace(closer, seconds=time.monotonic() - begun)

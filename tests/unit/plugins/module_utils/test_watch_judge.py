@@ -190,6 +190,7 @@ HANGS: dict[str, Any] = {"answers": WorkersReading({100: ""}, (SILENT,))}
         ({"database": "connection refused"}, "database_down", "critical"),
         ({"disk_free_mb": {"/srv": 10.0}}, "disk_short", "critical"),
         ({"memory_percent": 98.0}, "memory_short", "critical"),
+        ({"starved": {100: 93.0, 101: 80.0}}, "cpu_short", "critical"),
     ],
 )
 def test_a_cause_elsewhere_holds_everything_back(changes: dict[str, Any], code: str, severity: str) -> None:
@@ -197,6 +198,23 @@ def test_a_cause_elsewhere_holds_everything_back(changes: dict[str, Any], code: 
     assert illness is not None
     assert hold is not None
     assert (hold.code, hold.severity) == (code, severity)
+
+
+def test_a_worker_that_hangs_among_those_that_wait_for_a_processor_is_helped_alone() -> None:
+    found = ill(**HANGS, starved={100: 93.0})
+    assert (found.code, found.workers) == ("worker_hung", (1,))
+
+
+def test_a_daemon_that_waits_for_a_processor_is_left_alone() -> None:
+    changes: dict[str, Any] = {"daemon": DaemonReading(HUNG, "no answer", 50), "workers": ()}
+    assert ill(**changes).code == "daemon_hung"
+    _illness, hold = service(**changes, starved={50: 70.0})
+    assert hold is not None
+    assert (hold.code, "70 % of the time" in hold.message) == ("cpu_short", True)
+
+
+def test_a_worker_that_answers_wrongly_is_helped_on_an_overloaded_host_too() -> None:
+    assert ill(answers=WorkersReading({100: "database", 101: "database"}), starved={50: 70.0}).code == "unhealthy"
 
 
 def test_a_host_that_is_short_by_the_services_own_leak_is_helped() -> None:

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a process that does not answer hangs, or only waits for a processor that others take.
+
+The kernel counts for each thread how long it ran, and how long it was ready to run but had to wait. One that is
+stopped, or waits for something else, waits for no processor; one whose event loop is blocked uses a processor itself.
+What is left is slow because the host is overloaded: to kill it would cost more of what is short.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+_NANOSECONDS = 1e9
+_MOST_OF_THE_TIME = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessorTime:
+    """Of a process's main thread, in seconds: Node.js runs its event loop there."""
+
+    at: float
+    """By the monotonic clock."""
+    used: float
+    waited: float
+
+
+def processor_times(pids: Iterable[int]) -> dict[int, ProcessorTime]:
+    """A process that is gone, or a kernel that doesn't count, has none."""
+    found = {}
+    for pid in pids:
+        try:
+            used, waited, _turns = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()
+            found[pid] = ProcessorTime(time.monotonic(), int(used) / _NANOSECONDS, int(waited) / _NANOSECONDS)
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+class StarvationWatch:
+    """Keeps how much each process had used when it last answered."""
+
+    def __init__(self, patience: float) -> None:
+        """What has used a processor for `patience` seconds since its last answer is blocked, however short they are."""
+        self._patience = patience
+        self._used: dict[int, float] = {}
+
+    def starved(
+        self, before: Mapping[int, ProcessorTime], after: Mapping[int, ProcessorTime], answered: Collection[int]
+    ) -> dict[int, float]:
+        """Of those that did not answer meanwhile and starve: for how much of the time they waited, in percent."""
+        self._used = {
+            pid: then.used if pid in answered else self._used.get(pid, before.get(pid, then).used)
+            for pid, then in after.items()
+        }
+        found = {}
+        for pid in before.keys() & after.keys() - set(answered):
+            passed = after[pid].at - before[pid].at
+            waited = after[pid].waited - before[pid].waited
+            blocked = after[pid].used - self._used[pid] >= self._patience
+            if passed > 0 and waited / passed >= _MOST_OF_THE_TIME and not blocked:
+                found[pid] = min(100.0, round(100 * waited / passed))
+        return found
