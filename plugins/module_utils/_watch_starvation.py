@@ -54,8 +54,9 @@ class StarvationWatch:
         self, before: Mapping[int, ProcessorTime], after: Mapping[int, ProcessorTime], answered: Collection[int]
     ) -> dict[int, float]:
         """Of those that did not answer meanwhile and starve: for how much of the time they waited, in percent."""
-        self._used = {
-            pid: then.used if pid in answered else self._used.get(pid, before.get(pid, then).used)
+        # a look that PM2 did not answer knows no workers: that is no answer of theirs
+        self._used = {pid: used for pid, used in self._used.items() if Path(f"/proc/{pid}").exists()} | {
+            pid: then.used if pid in answered else min(then.used, self._used.get(pid, before.get(pid, then).used))
             for pid, then in after.items()
         }
         found = {}

@@ -51,8 +51,8 @@ def test_what_has_used_a_processor_for_long_without_an_answer_is_blocked(crowd: 
     assert StarvationWatch(0.001).starved(before, processor_times(crowd), answered=[]) == {}
 
 
-def times(used: float, waited: float, at: float) -> dict[int, ProcessorTime]:
-    return {7: ProcessorTime(at, used, waited)}
+def times(used: float, waited: float, at: float, pid: int = 7) -> dict[int, ProcessorTime]:
+    return {pid: ProcessorTime(at, used, waited)}
 
 
 def test_patience_begins_anew_with_each_answer() -> None:
@@ -64,6 +64,23 @@ def test_patience_begins_anew_with_each_answer() -> None:
     ]
     starved, blocked = {7: 80}, {}
     assert found == [starved] * 4 + [blocked] * 3 + [starved] * 4
+
+
+def test_a_look_that_knows_no_workers_is_no_answer_of_theirs() -> None:
+    watch, pid = StarvationWatch(9), os.getpid()
+    looks = [times(2.0 * number, 8.0 * number, 10.0 * number, pid) for number in range(6)]
+    found = []
+    for before, after in itertools.pairwise(looks):
+        found.append(watch.starved(before, after, answered=[]))
+        assert watch.starved({}, {}, answered=[]) == {}
+    assert found == [{pid: 80}] * 4 + [{}]
+
+
+def test_a_later_process_with_the_number_of_one_that_has_ended_is_another() -> None:
+    watch, pid = StarvationWatch(9), os.getpid()
+    watch.starved(times(500.0, 0.0, 0.0, pid), times(501.0, 1.0, 10.0, pid), answered=[pid])
+    assert watch.starved(times(0.0, 0.0, 20.0, pid), times(2.0, 8.0, 30.0, pid), answered=[]) == {pid: 80}
+    assert watch.starved(times(2.0, 8.0, 30.0, pid), times(12.0, 14.0, 40.0, pid), answered=[]) == {}
 
 
 def test_a_process_that_is_gone_or_new_is_no_matter() -> None:
