@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ PM2_UNIT = "pm2-workbot.service"
 SMALL_KB = 2048
 # watchdog_start_grace
 START_GRACE = 30
+CROWD = "for n in $(seq 100); do while :; do :; done & done; wait"
 BROKEN_SITE = "/etc/nginx/conf.d/zz-broken-by-hand.conf"
 
 
@@ -106,6 +107,27 @@ def full(host: Host, directory: str, owner: str) -> Iterator[None]:
         host.run(f"dd if=/dev/zero of={directory}/filler bs=1K count={SMALL_KB} status=none")
         assert host.check_output(f"df --output=avail {directory}").split()[-1] == "0"
         yield
+
+
+@contextmanager
+def overloaded(host: Host, processes: Collection[int]) -> Iterator[None]:
+    """These processes of the service have one processor, which a hundred others want as well."""
+    allowed = host.check_output("taskset --cpu-list --pid %s", str(min(processes))).split()[-1]
+    first = allowed.replace(",", "-").split("-")[0]
+
+    def bind(processors: str) -> None:
+        for pid in processes:
+            # the service's user may do it; root may not, where the host is a container
+            host.check_output("runuser -u workbot -- taskset --cpu-list --pid %s %s", processors, str(pid))
+
+    unit = "molecule-wants-a-processor"
+    host.check_output("systemd-run --quiet --unit=%s taskset --cpu-list %s sh -c %s", unit, first, CROWD)
+    try:
+        bind(first)
+        yield
+    finally:
+        host.check_output(f"systemctl kill --signal=KILL {unit}")
+        bind(allowed)
 
 
 @contextmanager

@@ -215,18 +215,16 @@ def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None)
         return Hold("deployment", "a deployment, or another change of PM2's processes, is under way")
     if illness is None:
         return None
+    if overloaded := _overloaded(readings, illness):
+        # then what is said of the database is that it was not asked in time
+        return overloaded
     if readings.database and illness.code in _FROM_DATABASE:
         return Hold("database_down", f"the database is the cause: {readings.database}", "critical")
-    return _what_is_short(readings, settings, illness)
+    return _what_is_short(readings, settings)
 
 
-def _what_is_short(readings: Readings, settings: Settings, illness: Illness) -> Hold | None:
+def _what_is_short(readings: Readings, settings: Settings) -> Hold | None:
     """Of what the host has, and a restart would only take more of."""
-    if waited := _waited_for_a_processor(readings, illness):
-        message = (
-            f"the host's processors are overloaded: what does not answer waited for one for {waited:.0f} % of the time"
-        )
-        return Hold("cpu_short", f"{message}. A restart would not cure that. See what takes them.", "critical")
     short = [f"{path} has {free:.0f} MB" for path, free in readings.disk_free_mb.items() if free < settings.disk_min_mb]
     if short:
         message = f"the disk is full ({', '.join(short)} free): a restart would not cure that. Free some space."
@@ -237,6 +235,15 @@ def _what_is_short(readings: Readings, settings: Settings, illness: Illness) -> 
         message = f"{readings.memory_percent:.0f} % of the host's memory is in use, and not by this service"
         return Hold("memory_short", f"{message}: a restart would not cure that. Stop what takes it.", "critical")
     return None
+
+
+def _overloaded(readings: Readings, illness: Illness) -> Hold | None:
+    """What is slow for want of a processor would take even more of them while it starts."""
+    waited = _waited_for_a_processor(readings, illness)
+    if not waited:
+        return None
+    message = f"the processors are overloaded: what does not answer waited for one for {waited:.0f} % of the time"
+    return Hold("cpu_short", f"{message}. A restart would not cure that. See what takes them.", "critical")
 
 
 def _waited_for_a_processor(readings: Readings, illness: Illness) -> float:

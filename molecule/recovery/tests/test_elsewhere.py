@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from faults import LOG_DIRECTORY, STATE_DIRECTORY, WATCHDOG, full, pids, signal, unit_pids
+from deployments import load
+from faults import LOG_DIRECTORY, STATE_DIRECTORY, WATCHDOG, full, overloaded, pids, signal, unit_pids
 from recovery import Watch, until
 from recovery_table import keep
 from testinfra.host import Host
@@ -53,6 +54,20 @@ def test_a_hanging_database_is_told_and_nothing_is_restarted(host: Host, watch: 
     healthy = watch.until_well(began)
     course = watch.course(began, healthy)
     keep("PostgreSQL slow beyond every limit (SIGSTOP)", course)
+    assert course.actions == ()
+    assert pids(host) == before
+
+
+def test_workers_that_wait_for_a_processor_are_told_and_left_alone(
+    host: Host, watch: Watch, address: str, began: float
+) -> None:
+    before = pids(host)
+    with load(address, "--path=/faults/health/ok", "--methods=POST", "--connections=32"), overloaded(host, before):
+        watch.until_told(began, "cpu_short", 60)
+        time.sleep(10)
+    healthy = watch.until_well(began)
+    course = watch.course(began, healthy)
+    keep("processors overloaded by others", course)
     assert course.actions == ()
     assert pids(host) == before
 

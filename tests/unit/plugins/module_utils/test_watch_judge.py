@@ -190,7 +190,7 @@ HANGS: dict[str, Any] = {"answers": WorkersReading({100: ""}, (SILENT,))}
         ({"database": "connection refused"}, "database_down", "critical"),
         ({"disk_free_mb": {"/srv": 10.0}}, "disk_short", "critical"),
         ({"memory_percent": 98.0}, "memory_short", "critical"),
-        ({"starved": {100: 93.0, 101: 80.0}}, "cpu_short", "critical"),
+        ({"starved": {100: 93.0, 101: 80.0}, "database": "not asked in time"}, "cpu_short", "critical"),
     ],
 )
 def test_a_cause_elsewhere_holds_everything_back(changes: dict[str, Any], code: str, severity: str) -> None:
