@@ -13,7 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._zipapp import ZipappError, build
+from ..module_utils._zipapp import INTERPRETER, ZipappError, build
 
 _SOURCES = Path(__file__).parent.parent / "module_utils"
 
@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
                 "dest": {"type": "path", "required": True},
                 "entry_point": {"type": "str", "required": True},
                 "arguments": {"type": "dict", "default": {}},
-                "interpreter": {"type": "str", "default": "/usr/bin/python3 -I"},
+                "interpreter": {"type": "str", "default": INTERPRETER},
                 "owner": {"type": "str", "default": "root"},
                 "group": {"type": "str", "default": "root"},
                 "mode": {"type": "str", "default": "0755"},
