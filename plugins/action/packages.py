@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 # Long enough that the roles of one run fetch the package lists once.
 _LISTS_ARE_CURRENT_FOR = 3600
+# What role service has registered: an answer for all roles of the play, of this very run.
+_ASKED_BEFORE = "__service_asked_packages"
 
 
 class ActionModule(ActionBase):
@@ -19,11 +22,29 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        looked = self._execute_module(module_name="workbot.stability.packages", task_vars=task_vars)
-        result.update(looked)
-        if result.get("missing") and not result.get("failed") and not self._task.check_mode:
-            result.update(self._install(looked["missing"], task_vars), missing=looked["missing"], diff=looked["diff"])
-        return result
+        names = self._names("name")
+        if (known := answer(names, (task_vars or {}).get(_ASKED_BEFORE))) is not None:
+            return {**result, **known}
+        arguments = {"name": names + self._names("look_for")}
+        looked = self._execute_module(
+            module_name="workbot.stability.packages", module_args=arguments, task_vars=task_vars
+        )
+        if looked.get("failed"):
+            return {**result, **looked}
+        due = [name for name in looked["missing"] if name in names]
+        predicted = {
+            "changed": bool(due),
+            "missing": looked["missing"],
+            "present": [name for name in arguments["name"] if name in names or name not in looked["missing"]],
+            "diff": {"before": "", "after": "".join(f"{name}\n" for name in due)},
+        }
+        if due and not self._task.check_mode:
+            return {**result, **self._install(due, task_vars), **predicted}
+        return {**result, **predicted}
+
+    def _names(self, option: str) -> list[str]:
+        given = self._task.args.get(option) or []
+        return [given] if isinstance(given, str) else list(given)
 
     def _install(self, names: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         arguments = {
@@ -36,3 +57,16 @@ class ActionModule(ActionBase):
             module_name="ansible.builtin.apt", module_args=arguments, task_vars=task_vars
         )
         return installed
+
+
+def answer(names: list[str], asked: Any) -> dict[str, Any] | None:
+    """Return the result for packages that an earlier task asked for, None where the host has to be asked."""
+    if not isinstance(asked, Mapping) or not set(names) <= set(asked.get("present") or ()):
+        return None
+    missing = [name for name in asked.get("missing") or () if name in names]
+    return {
+        "changed": False,
+        "missing": missing,
+        "present": list(asked["present"]),
+        "diff": {"before": "", "after": ""},
+    }
