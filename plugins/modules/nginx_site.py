@@ -337,12 +337,15 @@ worker_connections:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._nginx import apply
-from ..module_utils._nginx_files import NginxError
-from ..module_utils._nginx_options import argument_spec, request
-from ..module_utils._nginx_service import has_ipv6, installed_version, worker_connections
-from ..module_utils._nginx_staging import Layout
+from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import NginxError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_options import argument_spec, request
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_service import (
+    has_ipv6,
+    installed_version,
+    worker_connections,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
 
 
 def main() -> None:
