@@ -2,6 +2,7 @@
 # An idempotent shell script that sets the service up: it runs on the host, as root, beside the directories files and app.
 set -euo pipefail
 cd "$(dirname "$0")"
+versions='' digest='' password='' postgresql=''
 # shellcheck source=/dev/null
 . files/settings
 export DEBIAN_FRONTEND=noninteractive
