@@ -15,7 +15,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,16 +96,22 @@ def run(way: Way, hosts: Sequence[str]) -> Run:
     return Run(wall, cpu)
 
 
-def hosts_anew(names: Sequence[str]) -> None:
-    """Make the hosts as bare as Debian is."""
-    for playbook in ("destroy", "create"):
-        argv = ["ansible-playbook", "-i", INVENTORY, "--limit", ",".join(names), f"molecule/default/{playbook}.yml"]
-        subprocess.run(argv, cwd=ROOT, capture_output=True, check=True)
+@contextmanager
+def hosts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Hosts as bare as Debian is, for as long as they are needed."""
+    _molecule("destroy", names)
+    try:
+        _molecule("create", names)
+        yield names
+    finally:
+        _molecule("destroy", names)
 
 
-def hosts_gone(names: Sequence[str]) -> None:
-    argv = ["ansible-playbook", "-i", INVENTORY, "--limit", ",".join(names), "molecule/default/destroy.yml"]
-    subprocess.run(argv, cwd=ROOT, capture_output=True, check=False)
+def _molecule(playbook: str, names: Sequence[str]) -> None:
+    argv = ["ansible-playbook", "-i", INVENTORY, "--limit", ",".join(names), f"molecule/default/{playbook}.yml"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"The hosts can't be made or removed:\n{done.stdout[-4000:]}")
 
 
 def compare(chosen: Sequence[Way], repetitions: int, seconds: int) -> dict[str, tuple[list[Run], list[Run]]]:
@@ -112,26 +119,23 @@ def compare(chosen: Sequence[Way], repetitions: int, seconds: int) -> dict[str, 
     found: dict[str, tuple[list[Run], list[Run]]] = {way.name: ([], []) for way in chosen}
     names = {way.name: f"speed-{number:02}" for number, way in enumerate(ways(), 1)}
     for _repetition in range(repetitions):
-        for way in chosen:
-            hosts_anew([names[way.name]])
-            found[way.name][0].append(run(way, [names[way.name]]))
-        for _second in range(seconds):
+        with hosts([names[way.name] for way in chosen]):
             for way in chosen:
-                found[way.name][1].append(run(way, [names[way.name]]))
-        hosts_gone([names[way.name] for way in chosen])
+                found[way.name][0].append(run(way, [names[way.name]]))
+            for _second in range(seconds):
+                for way in chosen:
+                    found[way.name][1].append(run(way, [names[way.name]]))
     return found
 
 
 def fleets(chosen: Sequence[Way], sizes: Sequence[int], seconds: int) -> list[tuple[int, str, Run]]:
     """Second runs of our ways on several hosts at once."""
-    names = [f"speed-{number:02}" for number in range(1, max(sizes) + 1)]
-    hosts_anew(names)
-    run(chosen[0], names)
     found = []
-    for size in sizes:
-        for way in chosen:
-            found.append((size, way.name, median([run(way, names[:size]) for _ in range(seconds)])))
-    hosts_gone(names)
+    with hosts([f"speed-{number:02}" for number in range(1, max(sizes) + 1)]) as names:
+        run(chosen[0], names)
+        for size in sizes:
+            for way in chosen:
+                found.append((size, way.name, median([run(way, names[:size]) for _ in range(seconds)])))
     return found
 
 

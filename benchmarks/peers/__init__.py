@@ -30,6 +30,7 @@ def payload() -> None:
     shutil.rmtree(WORK, ignore_errors=True)
     shutil.copytree(HERE / "files", WORK / "files")
     shutil.copy(HERE / "shell.sh", WORK)
+    (WORK / "known_hosts").touch()
     digest = _application(WORK / "app")
     authorities = ROOT / ".cache/hosts/extra-ca.crt"
     (WORK / "files/extra-ca.crt").write_bytes(authorities.read_bytes() if authorities.exists() else b"")
