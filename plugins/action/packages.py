@@ -16,6 +16,8 @@ _LISTS_ARE_CURRENT_FOR = 3600
 # What role service has registered: an answer for all roles of the play, of this very run.
 _ASKED_BEFORE = "__service_asked_packages"
 
+_NOTHING = {"changed": False, "missing": [], "present": [], "diff": {"before": "", "after": ""}}
+
 
 class ActionModule(ActionBase):
     """See plugins/modules/packages.py."""
@@ -26,6 +28,8 @@ class ActionModule(ActionBase):
         if (known := answer(names, (task_vars or {}).get(_ASKED_BEFORE))) is not None:
             return {**result, **known}
         arguments = {"name": names + self._names("look_for")}
+        if not arguments["name"]:
+            return {**result, **_NOTHING}
         looked = self._execute_module(
             module_name="workbot.stability.packages", module_args=arguments, task_vars=task_vars
         )
@@ -61,7 +65,7 @@ class ActionModule(ActionBase):
 
 def answer(names: list[str], asked: Any) -> dict[str, Any] | None:
     """Return the result for packages that an earlier task asked for, None where the host has to be asked."""
-    if not isinstance(asked, Mapping) or not set(names) <= set(asked.get("present") or ()):
+    if not isinstance(asked, Mapping) or "present" not in asked or not set(names) <= set(asked["present"]):
         return None
     missing = [name for name in asked.get("missing") or () if name in names]
     return {

@@ -33,3 +33,4 @@ def test_what_nobody_asked_for_has_to_be_asked() -> None:
     assert answer(["nginx"], None) is None
     # a task that was skipped has registered no answer
     assert answer(["nginx"], {"skipped": True}) is None
+    assert answer([], {"skipped": True}) is None
