@@ -135,7 +135,7 @@ def fleets(chosen: Sequence[Way], sizes: Sequence[int], seconds: int) -> list[tu
         run(chosen[0], names)
         for size in sizes:
             for way in chosen:
-                found.append((size, way.name, median([run(way, names[:size]) for _ in range(seconds)])))
+                found.append((size, way.name, median([run(way, names[:size]) for _repeat in range(seconds)])))
     return found
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import grp
 import pwd
-import subprocess
 from dataclasses import dataclass
+
+from ._quiet_run import quiet_run
 
 _SHELL = "/usr/sbin/nologin"
 
@@ -65,6 +66,6 @@ def apply(wanted: Account, now: Account | None) -> None:
 
 
 def _run(*argv: str) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = quiet_run(argv)
     if done.returncode:
         raise AccountError(f"{' '.join(argv)}: {done.stderr.strip() or f'exit status {done.returncode}'}")

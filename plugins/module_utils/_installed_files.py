@@ -14,12 +14,12 @@ import os
 import pwd
 import shutil
 import stat
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ._quiet_run import quiet_run
 from ._run_as import user_name
 from ._state_file import save
 
@@ -151,7 +151,7 @@ def check(change: Change) -> None:
         file.write(entry.content)
         file.flush()
         argv = [part.replace("%s", file.name) for part in command]
-        outcome = subprocess.run(argv, capture_output=True, text=True, check=False)
+        outcome = quiet_run(argv)
     if outcome.returncode:
         said = (outcome.stderr or outcome.stdout).strip().replace(file.name, change.path)
         raise InstallationError(f"{change.path}: {command[0]} refuses it; nothing was changed: {said}")

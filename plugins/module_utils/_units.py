@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from ._quiet_run import quiet_run
 
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
 _ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
@@ -119,11 +120,11 @@ def do(step: Step) -> None:
 
 def _journal(name: str) -> str:
     argv = ["journalctl", "--no-pager", "--lines=10", "--output=cat", f"--unit={name}"]
-    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
+    return quiet_run(argv).stdout.strip()
 
 
 def _systemctl(*arguments: str) -> str:
-    done = subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=False)
+    done = quiet_run(["systemctl", *arguments])
     if done.returncode:
         said = done.stderr.strip() or f"exit status {done.returncode}"
         raise UnitError(f"systemctl {' '.join(word for word in arguments if word != '--')}: {said}")
