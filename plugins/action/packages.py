@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -14,6 +15,10 @@ from ansible.plugins.action import ActionBase
 _LISTS_ARE_CURRENT_FOR = 3600
 # The packages that check mode has announced for the host so far.
 _ANNOUNCED = "workbot_stability_announced_packages"
+# What role service has registered: an answer for all roles of the play, of this very run.
+_ASKED_BEFORE = "__service_asked_packages"
+
+_NOTHING = {"changed": False, "missing": [], "present": [], "diff": {"before": "", "after": ""}}
 
 
 class ActionModule(ActionBase):
@@ -21,25 +26,30 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        looked = self._execute_module(module_name="workbot.stability.packages", task_vars=task_vars)
-        result.update(looked)
-        if not result.get("missing") or result.get("failed"):
-            return result
-        if self._task.check_mode:
-            result.update(self._announce(looked["missing"], task_vars or {}))
-        else:
-            result.update(self._install(looked["missing"], task_vars), missing=looked["missing"], diff=looked["diff"])
-        return result
-
-    def _announce(self, missing: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """What a run would install here: what earlier tasks of this check announced would be there by then."""
-        announced = task_vars.get("ansible_facts", {}).get(_ANNOUNCED, [])
-        names = [name for name in missing if name not in announced]
-        return {
-            "changed": bool(names),
-            "diff": {"before": "", "after": "".join(f"{name}\n" for name in names)},
-            "ansible_facts": {_ANNOUNCED: [*announced, *names]},
+        names = self._names("name")
+        if (known := answer(names, (task_vars or {}).get(_ASKED_BEFORE))) is not None:
+            return {**result, **known}
+        arguments = {"name": names + self._names("look_for")}
+        if not arguments["name"]:
+            return {**result, **_NOTHING}
+        looked = self._execute_module(
+            module_name="workbot.stability.packages", module_args=arguments, task_vars=task_vars
+        )
+        if looked.get("failed"):
+            return {**result, **looked}
+        due = [name for name in looked["missing"] if name in names]
+        found = {
+            "missing": looked["missing"],
+            "present": [name for name in arguments["name"] if name in names or name not in looked["missing"]],
         }
+        if self._task.check_mode:
+            return {**result, **found, **announcement(due, (task_vars or {}).get("ansible_facts") or {})}
+        installed = self._install(due, task_vars) if due else {}
+        return {**result, **installed, **found, **_change(due)}
+
+    def _names(self, option: str) -> list[str]:
+        given = self._task.args.get(option) or []
+        return [given] if isinstance(given, str) else list(given)
 
     def _install(self, names: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         arguments = {
@@ -52,3 +62,27 @@ class ActionModule(ActionBase):
             module_name="ansible.builtin.apt", module_args=arguments, task_vars=task_vars
         )
         return installed
+
+
+def answer(names: list[str], asked: Any) -> dict[str, Any] | None:
+    """Return the result for packages that an earlier task asked for, None where the host has to be asked."""
+    if not isinstance(asked, Mapping) or "present" not in asked or not set(names) <= set(asked["present"]):
+        return None
+    missing = [name for name in asked.get("missing") or () if name in names]
+    return {
+        "changed": False,
+        "missing": missing,
+        "present": list(asked["present"]),
+        "diff": {"before": "", "after": ""},
+    }
+
+
+def announcement(due: list[str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what check mode says: what earlier tasks of this check announced would be there by then."""
+    announced = facts.get(_ANNOUNCED) or []
+    names = [name for name in due if name not in announced]
+    return {**_change(names), **({"ansible_facts": {_ANNOUNCED: [*announced, *names]}} if names else {})}
+
+
+def _change(names: list[str]) -> dict[str, Any]:
+    return {"changed": bool(names), "diff": {"before": "", "after": "".join(f"{name}\n" for name in names)}}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.action.packages import answer
 from ansible_collections.workbot.stability.plugins.modules.packages import missing_packages
 
 # As dpkg-query prints it: nginx is there, cron was removed but its configuration was left, unknown names are left out.
@@ -16,3 +17,20 @@ def test_what_is_not_installed_is_missing_once() -> None:
 
 def test_nothing_is_missing_where_all_is_installed() -> None:
     assert missing_packages(["nginx"], LISTING) == []
+
+
+ASKED = {"present": ["nginx", "cron"], "missing": ["cron", "apprise"]}
+
+
+def test_what_an_earlier_task_found_answers() -> None:
+    found = answer(["cron"], ASKED)
+    assert found is not None
+    assert (found["changed"], found["missing"], found["present"]) == (False, ["cron"], ["nginx", "cron"])
+
+
+def test_what_nobody_asked_for_has_to_be_asked() -> None:
+    assert answer(["apprise"], ASKED) is None
+    assert answer(["nginx"], None) is None
+    # a task that was skipped has registered no answer
+    assert answer(["nginx"], {"skipped": True}) is None
+    assert answer([], {"skipped": True}) is None
