@@ -43,7 +43,8 @@ def checkout(tmp_path: Path) -> Path:
 
 def started(checkout: Path, *lanes: str, release: str = "") -> subprocess.Popen[str]:
     environment = {**os.environ, "TEST_HOST_RELEASE": release}
-    command = [checkout / "tools" / "lanes", *lanes]
+    # whoever runs the tests in the background has them ignore SIGINT
+    command = ["env", "--default-signal=INT", checkout / "tools" / "lanes", *lanes]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -32,6 +32,8 @@ export class Database {
     });
     // Without a listener the loss of an idle connection would end the process.
     this.#pool.on('error', onError);
+    // And the loss of one that is in use: whoever uses it gets the error from the question that it broke off.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   async query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import pg from 'pg';
 import type { Health } from '../src/health.ts';
@@ -87,4 +88,24 @@ suite('with PostgreSQL', { skip }, () => {
     const { queries } = (await (await fetch(`${url}/faults/n-plus-one`)).json()) as { queries: number };
     assert.equal(queries, rows[0].count + 1);
   });
+});
+
+/** Says as much as a PostgreSQL server does to let somebody in, and is gone when it is asked something. */
+test('a server that is gone in the middle of a question is told, and survived', async (t) => {
+  const letIn = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I', 'latin1');
+  const server = createServer((socket) => {
+    socket.once('data', () => {
+      socket.write(letIn);
+      socket.once('data', () => socket.resetAndDestroy());
+    });
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const { url } = await startApp(t, { DATABASE_URL: `postgresql://a:b@127.0.0.1:${port}/c` });
+  for (let asked = 0; asked < 3; asked++) {
+    const health = (await (await fetch(`${url}/api/health`)).json()) as Health;
+    assert.deepEqual([health.status, health.database.status], ['error', 'error']);
+  }
 });

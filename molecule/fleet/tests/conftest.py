@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 # What the hosts are like right after the playbook, and only then: first. What changes them most: last.
-ORDER = ("test_addresses", "test_requests", "test_bad_inventory", "test_outages")
+ORDER = ("test_second_run", "test_addresses", "test_requests", "test_bad_inventory", "test_outages", "test_membership")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
