@@ -50,12 +50,16 @@ class Place:
     data: bool = False
 
 
-# Of the whole host; the first stays while another site is there, the others until the last site that shares them goes.
+# Of the whole host. The first stays while another site is there, the next two until the last that shares them goes,
+# the last three for good: they are the servers'.
 HARDENING = "/etc/systemd/system/nginx.service.d/hardening.conf"
 SHARED = (
     HARDENING,
     "/etc/nginx/conf.d/00-unknown-hosts-<port>.conf",
     "/etc/nginx/modules-enabled/90-worker-limits.conf",
+    "/run/nginx_closing",
+    "/etc/postgresql-common/tls",
+    "/etc/systemd/system/postgresql@<version>-main.service.d/network.conf",
 )
 UNITS = "/etc/systemd/system"
 

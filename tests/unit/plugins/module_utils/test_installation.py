@@ -61,6 +61,18 @@ def test_all_is_made_then_nothing_is(tmp_path: Path) -> None:
     assert (tmp_path / "d/text").stat().st_ino == inode
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_is_in_a_directory_is_handed_over(tmp_path: Path) -> None:
+    (tmp_path / "log").touch()
+    os.chown(tmp_path / "log", pwd.getpwnam("daemon").pw_uid, -1)
+    mode = f"{tmp_path.stat().st_mode & 0o777:04o}"
+    wanted = {"directories": [{"path": str(tmp_path), "mode": mode, "contents": True, **OWN}]}
+    first = run(**wanted)
+    assert f"{tmp_path}/log {USER}" in first["diff"][0]["after"]
+    assert (tmp_path / "log").owner() == USER
+    assert not run(**wanted)["changed"]
+
+
 def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("theirs")
     (tmp_path / "file").symlink_to(tmp_path / "target")

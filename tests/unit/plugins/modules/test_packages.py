@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.workbot.stability.plugins.action.packages import answer
+from ansible_collections.workbot.stability.plugins.action.packages import announcement, answer
 from ansible_collections.workbot.stability.plugins.modules.packages import missing_packages
 
 # As dpkg-query prints it: nginx is there, cron was removed but its configuration was left, unknown names are left out.
@@ -34,3 +34,12 @@ def test_what_nobody_asked_for_has_to_be_asked() -> None:
     # a task that was skipped has registered no answer
     assert answer(["nginx"], {"skipped": True}) is None
     assert answer([], {"skipped": True}) is None
+
+
+def test_check_mode_announces_a_package_once() -> None:
+    first = announcement(["nginx", "cron"], {})
+    assert (first["changed"], first["diff"]["after"]) == (True, "nginx\ncron\n")
+    second = announcement(["cron", "apprise"], first["ansible_facts"])
+    assert (second["changed"], second["diff"]["after"]) == (True, "apprise\n")
+    third = announcement(["apprise", "nginx"], second["ansible_facts"])
+    assert (third["changed"], third["diff"]["after"]) == (False, "")
