@@ -9,8 +9,11 @@ import subprocess
 from collections.abc import Sequence
 
 
-def quiet_run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Return the exit status and what the program wrote. Raises OSError where there is no such program."""
+def quiet_run(argv: Sequence[str], timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+    """Return the exit status and what the program wrote.
+
+    Raises OSError where there is no such program, and TimeoutExpired of subprocess after as many seconds.
+    """
     return subprocess.run(  # pylint: disable=ansible-bad-function
-        argv, capture_output=True, text=True, check=False
+        argv, capture_output=True, text=True, check=False, timeout=timeout
     )

@@ -27,7 +27,7 @@ BUSY = ["sh", "-c", "while :; do :; done"]
 def crowd() -> Iterator[list[int]]:
     """Five processes that compete for one processor."""
     processor = min(os.sched_getaffinity(0))
-    crowd = [subprocess.Popen(BUSY) for _ in range(5)]
+    crowd = [subprocess.Popen(BUSY) for _number in range(5)]
     for process in crowd:
         os.sched_setaffinity(process.pid, {processor})
     yield [process.pid for process in crowd]
