@@ -53,9 +53,14 @@ class Step:
     verb: str = ""
 
     def diff(self) -> dict[str, str]:
-        after = State(True, self.unit.started, self.unit.enabled).line(self.unit.name)
-        before = self.state.line(self.unit.name)
-        return {"before": before, "after": after.replace("started", "restarted") if self.verb == "restart" else after}
+        name = self.unit.name
+        after = State(True, self.unit.started, self.unit.enabled).line(name)
+        return {
+            "before_header": name,
+            "after_header": name,
+            "before": self.state.line(name),
+            "after": after.replace("started", "restarted") if self.verb == "restart" else after,
+        }
 
 
 def states(names: Sequence[str]) -> dict[str, State]:
