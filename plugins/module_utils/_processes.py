@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,11 @@ def unit_states(units: Iterable[str]) -> dict[str, dict[str, str]]:
         raise ProcessError(f"{names} holds a name that is no unit's")
     properties = "Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result"
     return parse_units(_systemctl("show", f"--property={properties}", "--", *names))
+
+
+def was_stopped(state: Mapping[str, str]) -> bool:
+    """Whether somebody has stopped the unit of which systemd says this. One that was never started looks the same."""
+    return (state.get("LoadState"), state.get("ActiveState"), state.get("Result")) == ("loaded", "inactive", "success")
 
 
 def failed_units() -> list[str]:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from ._existing_service import PM2, Existing
 from ._pm2_rpc import ABSENT, WELL
+from ._processes import was_stopped
 from ._watch_model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
 from ._watch_readings import MB, Readings, Worker
 from ._watch_settings import Settings
@@ -87,10 +88,9 @@ class _Service:
         daemon, unit = self.readings.daemon, self.readings.pm2_unit
         code = "daemon_dead" if daemon.state == ABSENT else "daemon_hung"
         illness = Illness(code, daemon.message, (Remedy.RESTART_DAEMON,))
-        active = unit.get("ActiveState", "")
-        if active == "inactive" and unit.get("Result") == "success" and unit.get("LoadState") == "loaded":
+        if was_stopped(unit):
             return illness, _stopped(f"{self.settings.pm2_unit} was stopped; start it with systemctl")
-        if active in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
+        if unit.get("ActiveState") in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
             return illness, _starting(f"systemd is starting {self.settings.pm2_unit}", self.settings)
         return illness, None
 

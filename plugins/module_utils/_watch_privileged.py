@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from . import _boot_clock as boot_clock
-from ._processes import ProcessError, unit_states
+from ._processes import ProcessError, unit_states, was_stopped
 from ._state_file import save_json
 from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
@@ -126,7 +126,7 @@ def _restart(unit: str) -> str:
     """What hangs does not stop when asked to: all processes of the unit are killed first."""
     if not unit:
         raise RefusedError("the unit is not this watchdog's to restart")
-    if _was_stopped(unit):
+    if _is_stopped(unit):
         raise RefusedError(f"{unit} was stopped by somebody; start it with systemctl")
     count(Path(os.environ.get("RUNTIME_DIRECTORY", "/nonexistent")) / "restarts.json")
     _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])
@@ -149,16 +149,13 @@ def count(path: Path) -> None:
         raise RefusedError(f"{path} can't be written: {error.strerror}") from error
 
 
-def _was_stopped(unit: str) -> bool:
+def _is_stopped(unit: str) -> bool:
     """Asked once more, at the last moment and of systemd itself: the watchdog may have looked before."""
     try:
         state = unit_states([unit]).get(unit, {})
     except ProcessError as error:
         raise RefusedError(str(error)) from error
-    return state.get("LoadState") == "loaded" and (state.get("ActiveState"), state.get("Result")) == (
-        "inactive",
-        "success",
-    )
+    return was_stopped(state)
 
 
 def _command(argv: list[str]) -> subprocess.CompletedProcess[str]:
