@@ -131,7 +131,7 @@ def answers(name: str, path: str = "/api/health") -> bool:
 
 def served_by(proxy: str, mark: str, count: int = 12) -> set[str]:
     """The app hosts that a few requests through the proxy reach. Each of them must be answered well."""
-    statuses = [get(proxy, f"/api/health?{mark}")[0] for _ in range(count)]
+    statuses = [get(proxy, f"/api/health?{mark}")[0] for _time in range(count)]
     assert set(statuses) == {200}, statuses
     return names_of(logged(proxy, mark))
 

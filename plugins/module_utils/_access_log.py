@@ -53,8 +53,8 @@ class AccessLog:
 
     def read(self) -> None:
         """Count what has been written since the last time; at first, the last megabyte. Raises OSError."""
-        if self._file is None and not self._open(history=True):
-            return
+        if self._file is None:
+            self._open(history=True)
         self._count()
         if self._is_rotated() and self._open(history=False):
             self._count()
@@ -78,7 +78,8 @@ class AccessLog:
         return True
 
     def _count(self) -> None:
-        assert self._file is not None
+        if self._file is None:
+            return
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
         for line in lines:
             found = _parse(line)
@@ -87,7 +88,8 @@ class AccessLog:
                 (self.before if moment < self._since else self.after).add(status)
 
     def _is_rotated(self) -> bool:
-        assert self._file is not None
+        if self._file is None:
+            return False
         try:
             return self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino
         except FileNotFoundError:

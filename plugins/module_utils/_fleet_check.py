@@ -20,6 +20,7 @@ from ._diagnose_proxy import judge_dates
 from ._findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, worst_of
 from ._health import Expectation, judge_health, read_health
 from ._http import Request
+from ._quiet_run import quiet_run
 from ._served_certificate import read_dates
 
 _AT_ONCE = 16
@@ -121,7 +122,7 @@ def check_database(port: int, timeout: float) -> list[Finding]:
     """Whether the server of this host accepts connections; needs no login."""
     command = ["pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}", f"--timeout={max(1, round(timeout))}"]
     try:
-        code = subprocess.run(command, check=False, timeout=2 * timeout, capture_output=True).returncode
+        code = quiet_run(command, timeout=2 * timeout).returncode
     except (OSError, subprocess.TimeoutExpired) as error:
         return [Finding("database", CRITICAL, f"pg_isready can't be run: {error}. Apply site.yml to this host.")]
     return [judge_database(code, port)]

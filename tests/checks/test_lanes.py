@@ -18,17 +18,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = """
 who:
-	@echo "hosts$$TEST_LANE, $$TEST_HOST_RELEASE"
+\t@echo "hosts$$TEST_LANE, $$TEST_HOST_RELEASE"
 bad:
-	@sleep 0.5; echo no; exit 3
+\t@sleep 0.5; echo no; exit 3
 slow:
-	@for number in 1 2 3 4 5; do echo "slow $$number"; sleep 0.2; done
+\t@for number in 1 2 3 4 5; do echo "slow $$number"; sleep 0.2; done
 forever:
-	@touch forever; sleep 1000 & sleep 1000
+\t@touch forever; sleep 1000 & sleep 1000
 stubborn:
-	@trap '' TERM; sleep 1000
+\t@trap '' TERM; sleep 1000
 clean-hosts:
-	@echo "hosts$$TEST_LANE" >>removed
+\t@echo "hosts$$TEST_LANE" >>removed
 """
 
 

@@ -56,7 +56,7 @@ def test_the_service_has_the_database_of_the_database_host() -> None:
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_a_client_can_not_say_who_it_is(proxy: str, mark: str) -> None:
     headers = {"X-Forwarded-For": FORGED, "X-Real-IP": FORGED}
-    assert {get(proxy, f"/api/health?{mark}", **headers)[0] for _ in range(3)} == {200}
+    assert {get(proxy, f"/api/health?{mark}", **headers)[0] for _time in range(3)} == {200}
     seen = {line["client"] for app in APPS for line in logged(app, mark)}
     # One client, this machine, at its address in the hosts' network; not the proxy, and not what it claims.
     assert seen == {line["client"] for line in logged(proxy, mark)}
