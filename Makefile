@@ -129,6 +129,12 @@ benchmark-recovery: $(READY) ## From each fault to well again, and what the watc
 	@python -m pytest molecule/recovery/tests
 	@python benchmarks/recovery.py
 
+.PHONY: benchmark-speed
+benchmark-speed: $(READY) ## First and second runs of site.yml beside pyinfra, a shell script and a usual playbook
+	@python -m venv .cache/benchmark
+	@.cache/benchmark/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@python benchmarks/speed.py $(SPEED)
+
 .PHONY: docs
 docs: $(READY) ## Write the roles' README tables from their argument specifications
 	@for role in roles/*/; do aar-doc "$$role" markdown; done

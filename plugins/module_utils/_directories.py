@@ -13,8 +13,8 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ._run_as import user_name
@@ -28,15 +28,51 @@ class DirectoryError(Exception):
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory as it is or should be; names that the host doesn't know stand as numbers."""
+    """A directory as it is or should be; names that the host doesn't know stand as numbers.
+
+    With ``contents`` what is in it, at any depth, is to be its owner's as well.
+    """
 
     path: str
     owner: str
     group: str
     mode: str
+    contents: bool = field(default=False, compare=False)
 
     def line(self) -> str:
         return f"{self.path} {self.owner}:{self.group} {self.mode}\n"
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A directory that is not as it should be, and what is in it that is to be handed over to its owner."""
+
+    wanted: Directory
+    now: Directory | None
+    strangers: Sequence[str] = ()
+
+    def lines(self) -> tuple[str, str]:
+        """What is there and what will be."""
+        others = "".join(f"{path} {self.wanted.owner}\n" for path in self.strangers)
+        return self.now.line() if self.now else "", self.wanted.line() + others
+
+    def make(self) -> None:
+        """Correct it. Raises DirectoryError."""
+        if self.now != self.wanted:
+            apply(self.wanted, self.now)
+        if self.strangers:
+            hand_over(self.wanted.path, self.wanted.owner)
+
+
+def corrections(wanted: Sequence[Directory]) -> list[Correction]:
+    """Return what is to be corrected. Raises DirectoryError."""
+    found = []
+    for directory in wanted:
+        now = actual(directory.path)
+        others = strangers(directory.path, directory.owner) if directory.contents and now else []
+        if now != directory or others:
+            found.append(Correction(directory, now, others))
+    return found
 
 
 def actual(path: str) -> Directory | None:
@@ -72,11 +108,11 @@ def apply(wanted: Directory, now: Directory | None) -> None:
 
 
 def strangers(path: str, owner: str) -> list[str]:
-    """What is in the directory, at any depth, and is to be handed over to its owner; nothing where nobody is he."""
+    """What is in the directory, at any depth, and is to be handed over to its owner, who may have to be made first."""
     try:
-        uid = pwd.getpwnam(owner).pw_uid
+        uid: int | None = pwd.getpwnam(owner).pw_uid
     except KeyError:
-        return []
+        uid = None
     return sorted(f"{root}/{name}" for root, name, found, _directory in _entries(path) if _is_stranger(found, uid))
 
 
@@ -94,7 +130,7 @@ def hand_over(path: str, owner: str) -> None:
             raise DirectoryError(f"{root}/{name}: {error.strerror}") from error
 
 
-def _is_stranger(found: os.stat_result, uid: int) -> bool:
+def _is_stranger(found: os.stat_result, uid: int | None) -> bool:
     """A file with a second name may be anybody's, elsewhere, and a link as well: these stay whose they are.
 
     So does what is root's: an administrator put it there, for no service was root's before.

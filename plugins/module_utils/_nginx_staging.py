@@ -55,6 +55,13 @@ class Layout:
         """A path that may be relative to the configuration directory."""
         return self.config / path
 
+    def text_of(self, path: str) -> str:
+        """The text of such a path, empty where there is none."""
+        try:
+            return self.find(path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
 
 @dataclass(frozen=True)
 class Verdict:

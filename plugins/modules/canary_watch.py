@@ -135,15 +135,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._access_log import AccessLog
-from ..module_utils._activation import Activation, Places
-from ..module_utils._activation_gate import Health, Workers
-from ..module_utils._activation_host import FAILURES
-from ..module_utils._activation_state import read_active
-from ..module_utils._canary import CanaryError, switched_at, watch
-from ..module_utils._pm2_client import Pm2Client
-from ..module_utils._run_as import Identity
+from ansible_collections.workbot.stability.plugins.module_utils._access_log import AccessLog
+from ansible_collections.workbot.stability.plugins.module_utils._activation import Activation, Places
+from ansible_collections.workbot.stability.plugins.module_utils._activation_gate import Health, Workers
+from ansible_collections.workbot.stability.plugins.module_utils._activation_host import FAILURES
+from ansible_collections.workbot.stability.plugins.module_utils._activation_state import read_active
+from ansible_collections.workbot.stability.plugins.module_utils._canary import CanaryError, switched_at, watch
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import Identity
 
 SPEC: dict[str, Any] = {
     "service": {"type": "str", "required": True},

@@ -110,9 +110,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._activation import Places
-from ..module_utils._deploy_claim import Claim, ClaimError, drop, releases_of, take
+from ansible_collections.workbot.stability.plugins.module_utils._activation import Places
+from ansible_collections.workbot.stability.plugins.module_utils._deploy_claim import (
+    Claim,
+    ClaimError,
+    drop,
+    releases_of,
+    take,
+)
 
 SPEC = {
     "directory": {"type": "path", "required": True},

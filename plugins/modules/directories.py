@@ -76,10 +76,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._directories import (
     Directory,
     DirectoryError,
-    actual,
-    apply,
-    hand_over,
-    strangers,
+    corrections,
 )
 
 
@@ -96,27 +93,17 @@ def main() -> None:
         argument_spec={"directories": {"type": "list", "elements": "dict", "required": True, "options": entry}},
         supports_check_mode=True,
     )
-    changed, before, after = [], "", ""
+    made: list[str] = []
     try:
-        for values in module.params["directories"]:
-            contents = values.pop("contents")
-            wanted = Directory(**values)
-            now = actual(wanted.path)
-            others = strangers(wanted.path, wanted.owner) if contents and now else []
-            if now == wanted and not others:
-                continue
-            changed.append(wanted.path)
-            before += now.line() if now else ""
-            after += wanted.line() + "".join(f"{path} {wanted.owner}\n" for path in others)
-            if module.check_mode:
-                continue
-            if now != wanted:
-                apply(wanted, now)
-            if others:
-                hand_over(wanted.path, wanted.owner)
+        found = corrections([Directory(**values) for values in module.params["directories"]])
+        for correction in found:
+            if not module.check_mode:
+                correction.make()
+            made.append(correction.wanted.path)
     except DirectoryError as error:
-        module.fail_json(msg=str(error), paths=changed)
-    module.exit_json(changed=bool(changed), paths=changed, diff={"before": before, "after": after})
+        module.fail_json(msg=str(error), paths=made)
+    before, after = ("".join(side) for side in zip(*(one.lines() for one in found), strict=True)) if found else ("", "")
+    module.exit_json(changed=bool(found), paths=made, diff={"before": before, "after": after})
 
 
 if __name__ == "__main__":

@@ -96,9 +96,12 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._findings import worst_of
-from ..module_utils._fleet_check import Upstream, check_database, check_proxy
+from ansible_collections.workbot.stability.plugins.module_utils._findings import worst_of
+from ansible_collections.workbot.stability.plugins.module_utils._fleet_check import (
+    Upstream,
+    check_database,
+    check_proxy,
+)
 
 SPEC = {
     "proxy_url": {"type": "str", "default": ""},

@@ -354,25 +354,22 @@ texts:
   type: dict
 """
 
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._nginx import apply
-from ..module_utils._nginx_files import NginxError
-from ..module_utils._nginx_options import argument_spec, request
-from ..module_utils._nginx_service import has_ipv6, installed_version, worker_connections
-from ..module_utils._nginx_staging import Layout
-
-
-def text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import NginxError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_options import argument_spec, request
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_service import (
+    has_ipv6,
+    installed_version,
+    worker_connections,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     layout = Layout()
-    texts = {path: text_of(layout.find(path)) for path in module.params["read"]}
+    texts = {path: layout.text_of(path) for path in module.params["read"]}
     try:
         result = apply(request(module.params), layout, check=module.check_mode)
     except (NginxError, OSError) as error:

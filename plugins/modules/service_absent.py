@@ -143,13 +143,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._absent import Order, Plan, apply, summary
-from ..module_utils._absent_system import AbsentError
-from ..module_utils._belongings import Service
-from ..module_utils._deploy_lock import DeployLockError
-from ..module_utils._nginx_files import NginxError
-from ..module_utils._nginx_staging import Layout
+from ansible_collections.workbot.stability.plugins.module_utils._absent import Order, Plan, apply, summary
+from ansible_collections.workbot.stability.plugins.module_utils._absent_system import AbsentError
+from ansible_collections.workbot.stability.plugins.module_utils._belongings import Service
+from ansible_collections.workbot.stability.plugins.module_utils._deploy_lock import DeployLockError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import NginxError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")

@@ -281,6 +281,13 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (layout.scenarios_converge_and_verify, "molecule/site/tests/test_site.py", "", "DELETE", "site: has no verify.yml"),
     (layout.scenarios_converge_and_verify, "molecule/default/destroy.yml", "", "DELETE", "default: has no destroy.yml"),
     (layout.files_are_short, "plugins/modules/ping_check.py", "", "pass\n" * 401, "401 lines"),
+    (
+        layout.modules_import_whole_names,
+        "plugins/modules/ping_check.py",
+        "",
+        "from ..module_utils._x import y\n",
+        "py:1: imports from its neighbours",
+    ),
     (layout.files_are_portable, "galaxy.yml", "0.1.0", "/".join(["", "work", "main"]), "one machine"),
     (
         layout.files_are_portable,

@@ -27,6 +27,7 @@ CHECKS = [
     layout.playbooks_apply_every_role,
     layout.scenarios_converge_and_verify,
     layout.files_are_short,
+    layout.modules_import_whole_names,
     layout.files_are_portable,
     layout.dependencies_are_declared,
     documents.role_tables_are_current,

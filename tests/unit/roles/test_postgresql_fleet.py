@@ -165,7 +165,7 @@ def test_check_mode_goes_on_where_a_server_is_to_serve_others_as_well(
 ) -> None:
     """The library for its certificate is then not there yet, but the server is, so that the host is not bare."""
     host = fleet("db", ansible_check_mode=check, __postgresql_installation={"missing": missing})
-    assert value(host, "__postgresql_lacks_cryptography") is lacks
+    assert value(host, "__postgresql_is_uncertified") is lacks
     assert value(host, "__postgresql_is_bare") is False
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible.playbook.task import Task
-from ansible_collections.workbot.stability.plugins.action.packages import announce
+from ansible_collections.workbot.stability.plugins.action.packages import announce, answer
 
 
 def test_check_mode_announces_a_package_once() -> None:
@@ -28,3 +28,20 @@ def test_the_tasks_of_a_run_have_that_in_common() -> None:
     first, second = Task(), Task()
     assert first._uuid != second._uuid
     assert first._uuid.rpartition("-")[0] == second._uuid.rpartition("-")[0]
+
+
+ASKED = {"present": ["nginx", "cron"], "missing": ["cron", "apprise"]}
+
+
+def test_what_an_earlier_task_found_answers() -> None:
+    found = answer(["cron"], ASKED)
+    assert found is not None
+    assert (found["changed"], found["missing"], found["present"]) == (False, ["cron"], ["nginx", "cron"])
+
+
+def test_what_nobody_asked_for_has_to_be_asked() -> None:
+    assert answer(["apprise"], ASKED) is None
+    assert answer(["nginx"], None) is None
+    # a task that was skipped has registered no answer
+    assert answer(["nginx"], {"skipped": True}) is None
+    assert answer([], {"skipped": True}) is None

@@ -16,7 +16,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._directories imp
     DirectoryError,
     actual,
     apply,
-    hand_over,
+    corrections,
     strangers,
 )
 
@@ -75,11 +75,16 @@ def test_what_was_another_users_is_handed_over(tmp_path: Path) -> None:
     os.chown(secret, other.pw_uid, other.pw_gid)
     (logs / "link").symlink_to(secret)
     (logs / "second-name").hardlink_to(secret)
-    assert set(strangers(str(logs), USER)) == {f"{logs}/events", f"{logs}/events/1.json"}
-    hand_over(str(logs), USER)
-    assert strangers(str(logs), USER) == []
+    mode = f"{logs.stat().st_mode & 0o777:04o}"
+    wanted = [Directory(str(logs), USER, GROUP, mode, contents) for contents in (False, True)]
+    (found,) = corrections(wanted)
+    assert set(found.strangers) == {f"{logs}/events", f"{logs}/events/1.json"}
+    assert f"{logs}/events {USER}\n" in found.lines()[1]
+    # a user who is yet to be made
+    assert strangers(str(logs), "nobody-has-this-name") == sorted(found.strangers)
+    found.make()
+    assert corrections(wanted) == []
     assert (logs / "events" / "1.json").owner() == USER
     assert secret.owner() == "daemon"
-    assert strangers(str(logs), "nobody-has-this-name") == []
     # here USER is root, whose files another owner of the directory does not get
     assert strangers(str(logs), "daemon") == []
