@@ -162,7 +162,8 @@ def test_the_third_tier_refuses_and_so_do_names_that_are_taken(tiers: dict[str, 
     for supervisor in ("process", "systemd", "pm2"):
         assert f"service_supervisor = {supervisor}" in output
     names = {"service_name": "appuser", "service_supervisor": "collection", "service_user": "byhand"}
-    code, output = by_hand.run("long_term", "--limit=legacy", **names)
+    secrets = {"JWT_SECRET": by_hand.SECRET}
+    code, output = by_hand.run("long_term", "--limit=legacy", service_secrets=secrets, **names)
     assert code != 0
     assert "service_user: the host has a user byhand with the home /opt/byhand-app" in output
     assert "service_name: /etc/systemd/system/pm2-appuser.service is there already" in output

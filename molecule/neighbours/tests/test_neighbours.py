@@ -76,8 +76,9 @@ def test_data_is_asked_for_twice_and_check_mode_tells_all(
 def is_told(path: str, told: str) -> bool:
     """Whether it, or a directory around it, is in what check mode says would go."""
     parents = [path[: number or None] for number, sign in enumerate(path) if sign == "/" and number] + [path]
-    # Links that enable a unit go with it, and so does the link to an authority's hash.
-    return any(f"-{parent} " in f"{told} " for parent in parents) or ".wants/" in path or "/etc/systemd/" in path
+    # Links that enable a unit go with it, what systemd notes of one that runs, and the link to an authority's hash.
+    with_a_unit = any(part in path for part in (".wants/", "/etc/systemd/", "/run/systemd/"))
+    return with_a_unit or any(f"-{parent} " in f"{told} " for parent in parents)
 
 
 def test_it_is_removed_and_its_data_stays(host: Host, first: Service, second: Service, address: str) -> None:
