@@ -49,9 +49,12 @@ def fleet_problems(fleet: Fleet, host: str) -> list[tuple[str, str]]:
     Where there is neither a proxy nor a database server apart, hosts need not reach each other.
     """
     problems = []
+    servers = fleet["database"]
+    if len(servers) > 1 and servers.keys() != fleet["app"].keys():
+        problems.append(("groups.database", f"has {', '.join(servers)}; the app hosts share one: leave one in it"))
     apart = {name for group in ("proxy", "database") for name in fleet[group]} - set(fleet["app"])
     if not apart:
-        return []
+        return problems
     if not fleet["app"]:
         problems.append(("groups.app", f"has no host, but {', '.join(sorted(apart))} serve app hosts; add one to it"))
     return [*problems, *_address_problems(fleet, host)]

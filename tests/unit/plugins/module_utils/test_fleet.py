@@ -60,6 +60,7 @@ def test_a_fleet_that_is_well(host: str) -> None:
     ("change", "host", "place", "words"),
     [
         ({"app": {}}, "p1", "groups.app", "has no host, but d1, p1 serve app hosts"),
+        ({"database": {"d1": "10.0.0.8", "d2": "10.0.0.9"}}, "a1", "groups.database", "d1, d2; the app hosts share"),
         ({"app": {"a1": "127.0.0.1"}}, "a1", "service_address", "is 127.0.0.1, where the other hosts reach themselves"),
         ({"database": {"d1": "localhost"}}, "d1", "service_address", "is localhost, where"),
         ({"proxy": {"p1": "::1"}}, "p1", "service_address", "is ::1, where"),
@@ -75,4 +76,5 @@ def test_what_a_fleet_can_not_be(change: Fleet, host: str, place: str, words: st
 
 def test_hosts_that_are_all_of_it_need_not_reach_each_other() -> None:
     everything = {"a1": "127.0.0.1", "a2": "127.0.0.1"}
-    assert fleet_problems({"app": everything, "proxy": everything, "database": {}}, "a1") == []
+    for servers in ({}, everything):
+        assert fleet_problems({"app": everything, "proxy": everything, "database": servers}, "a1") == []
