@@ -209,6 +209,6 @@ def _link(path: str, target: str) -> None:
 def with_content(change: Change) -> Change:
     """Return the change with the content that is there already, where only attributes change."""
     entry, before = change.wanted.entry, change.before
-    if entry is None or before is None or entry.content is not None:
+    if entry is None or before is None or entry.content is not None or change.lacks_content():
         return change
     return replace(change, wanted=replace(change.wanted, entry=replace(entry, content=before.content)))

@@ -119,6 +119,8 @@ def test_a_program_is_asked_for_only_where_it_differs(tmp_path: Path) -> None:
     path = tmp_path / "program"
     file = {"path": str(path), "sha256": hashlib.sha256(PROGRAM).hexdigest(), "mode": "0755", **OWN}
     assert plan(request(options(files=[file]))).unsent == [str(path)]
+    path.write_bytes(b"an older one")
+    assert plan(request(options(files=[file]))).unsent == [str(path)]
     run(files=[{**file, "sent": base64.b64encode(PROGRAM).decode()}])
     assert path.read_bytes() == PROGRAM
     path.chmod(0o600)
