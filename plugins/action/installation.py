@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
         if wanted := set(outcome.get("unsent") or ()):
             for item in files:
                 if item["path"] in wanted:
-                    item["sent"] = base64.b64encode(programs[item["path"]]).decode()
+                    item["sent"] = _encoded(programs[item["path"]])
             outcome = self._call(files, task_vars)
         result.update(outcome)
         return result
@@ -60,13 +60,17 @@ class ActionModule(ActionBase):
             programs[item["path"]] = content = _built(program)
             item["sha256"] = hashlib.sha256(content).hexdigest()
         if boolean(item.get("secret", False)):
-            item["sent"] = item.pop("content")
+            item["sent"] = _encoded(item.pop("content").encode())
         return item
 
     def _rendered(self, name: str, task_vars: dict[str, Any] | None) -> str:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
         text: str = lookup.run([name], variables=task_vars)[0]
         return text
+
+
+def _encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def _built(program: dict[str, Any]) -> bytes:

@@ -33,6 +33,7 @@ def argument_spec() -> dict[str, Any]:
         "check": {"type": "list", "elements": "str", "default": []},
         **attributes,
         "mode": {"type": "str", "default": "0644"},
+        # in base64: what the host logs of a call is a representation, in which a value with line ends is not found
         "sent": {"type": "str", "no_log": True},
         "sha256": {"type": "str"},
     }
@@ -95,6 +96,6 @@ def _wanted(item: Mapping[str, Any]) -> Wanted:
 
 
 def _content(item: Mapping[str, Any]) -> bytes | None:
-    if item["sent"] is None:
-        return None if item["content"] is None else item["content"].encode()
-    return base64.b64decode(item["sent"]) if item["sha256"] else item["sent"].encode()
+    if item["sent"] is not None:
+        return base64.b64decode(item["sent"])
+    return None if item["content"] is None else item["content"].encode()

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.basic import heuristic_log_sanitize
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workbot.stability.plugins.action.installation import ActionModule
 from ansible_collections.workbot.stability.plugins.module_utils import _units
 from ansible_collections.workbot.stability.plugins.module_utils._accounts import Account, actual
 from ansible_collections.workbot.stability.plugins.module_utils._installation import apply, plan, report
@@ -35,6 +37,10 @@ def options(**given: Any) -> dict[str, Any]:
     return parameters
 
 
+def sent(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
 def run(**given: Any) -> dict[str, Any]:
     made = plan(request(options(**given)))
     apply(made)
@@ -47,7 +53,7 @@ def test_all_is_made_then_nothing_is(tmp_path: Path) -> None:
         "files": [
             {"path": str(tmp_path / "d/text"), "content": "a\n", "mode": "640", **OWN},
             {"path": str(tmp_path / "d/link"), "target": "/nowhere"},
-            {"path": str(tmp_path / "d/key"), "sent": "hush", "secret": True, "mode": "0600", **OWN},
+            {"path": str(tmp_path / "d/key"), "sent": sent(b"hush"), "secret": True, "mode": "0600", **OWN},
         ],
     }
     first = run(**wanted)
@@ -59,6 +65,16 @@ def test_all_is_made_then_nothing_is(tmp_path: Path) -> None:
     inode = (tmp_path / "d/text").stat().st_ino
     assert run(**wanted) == {"changed": False, "changed_paths": [], "units": {}, "diff": []}
     assert (tmp_path / "d/text").stat().st_ino == inode
+
+
+def test_what_the_host_logs_of_a_call_shows_no_secret() -> None:
+    """As AnsibleModule writes it to the host's journal: a representation, in which line ends are two signs."""
+    action = ActionModule.__new__(ActionModule)
+    file = action._prepared({"path": "/x", "content": "A=1\nTOKEN=hush\n", "secret": True}, {}, None)
+    checked = ArgumentSpecValidator(argument_spec()).validate({"files": [file]})
+    logged = heuristic_log_sanitize(str(checked.validated_parameters["files"]), checked._no_log_values)
+    assert "/x" in logged
+    assert not [text for text in ("hush", file["sent"]) if text in logged]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -121,7 +137,7 @@ def test_a_program_is_asked_for_only_where_it_differs(tmp_path: Path) -> None:
     assert plan(request(options(files=[file]))).unsent == [str(path)]
     path.write_bytes(b"an older one")
     assert plan(request(options(files=[file]))).unsent == [str(path)]
-    run(files=[{**file, "sent": base64.b64encode(PROGRAM).decode()}])
+    run(files=[{**file, "sent": sent(PROGRAM)}])
     assert path.read_bytes() == PROGRAM
     path.chmod(0o600)
     # only the mode is wrong: nothing has to be sent
