@@ -59,7 +59,7 @@ def test_what_fails_on_the_second_host_stops_there_and_is_taken_back(tmp_path: P
         run = play("deploy", release_directory=source, pm2_hooks=on_one_host(APPS[1], "exit 1"), pm2_drain_time=8)
         halfway = releases()
         mixed = play("check")
-        back = succeed("rollback", **AT_ONCE)
+        succeed("rollback", **AT_ONCE)
     for tally in tallies:
         assert_unnoticed(tally, GOING_AWAY)
     assert run.code == 2
@@ -70,7 +70,6 @@ def test_what_fails_on_the_second_host_stops_there_and_is_taken_back(tmp_path: P
     assert halfway[0] != before[0]
     assert halfway[1:] == before[1:]
     assert "The hosts run different releases" in mixed.output
-    assert back.changed
     assert releases() == before
 
 
