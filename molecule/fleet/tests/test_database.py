@@ -70,5 +70,7 @@ def test_the_server_is_sized_to_a_host_of_its_own_and_has_no_service() -> None:
 
 def test_the_diagnosis_of_an_app_host_sees_the_server() -> None:
     result = host_of(APPS[0]).run("workbot-diagnose --json --check database")
-    [finding] = json.loads(result.stdout)["findings"]
-    assert "answers in" in finding["message"], finding
+    findings = {finding["check"]: finding for finding in json.loads(result.stdout)["findings"]}
+    assert f"{address_of(DATABASE)}:5432 answers in" in findings["database"]["message"]
+    assert f"the certificate of {address_of(DATABASE)} is valid" in findings["database.certificate"]["message"]
+    assert {finding["status"] for finding in findings.values()} == {"ok"}
