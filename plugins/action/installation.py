@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
@@ -51,16 +50,20 @@ class ActionModule(ActionBase):
     def _prepared(
         self, item: dict[str, Any], programs: dict[str, bytes], task_vars: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """Return the file as the host's half takes it, and keep a program's bytes."""
+        """Return the file as the host's half takes it, and keep a program's bytes.
+
+        Content goes in base64: the host's journal is to have neither secrets nor whole files, and what is masked there
+        is found by its text, which is another one where a representation has line ends.
+        """
         if len([name for name in _SOURCES if item.get(name) is not None]) != 1:
             raise AnsibleActionFail(f"{item.get('path', 'a file')}: one of {', '.join(_SOURCES)} is needed")
         if template := item.pop("template", None):
             item["content"] = self._rendered(template, task_vars)
+        if (content := item.pop("content", None)) is not None:
+            item["sent"] = _encoded(str(content).encode())
         if program := item.pop("program", None):
             programs[item["path"]] = content = _built(program)
             item["sha256"] = hashlib.sha256(content).hexdigest()
-        if boolean(item.get("secret", False)):
-            item["sent"] = _encoded(item.pop("content").encode())
         return item
 
     def _rendered(self, name: str, task_vars: dict[str, Any] | None) -> str:

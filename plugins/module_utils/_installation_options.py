@@ -33,7 +33,7 @@ def argument_spec() -> dict[str, Any]:
         "check": {"type": "list", "elements": "str", "default": []},
         **attributes,
         "mode": {"type": "str", "default": "0644"},
-        # in base64: what the host logs of a call is a representation, in which a value with line ends is not found
+        # masked in what the host logs of a call; see the action
         "sent": {"type": "str", "no_log": True},
         "sha256": {"type": "str"},
     }

@@ -123,7 +123,7 @@ options:
         type: str
         default: "0644"
       sent:
-        description: Set by the controller, the text of a secret or the bytes of a program, in base64.
+        description: Set by the controller, the content in base64.
         type: str
       sha256:
         description: Set by the controller, the digest of a program.

@@ -67,7 +67,7 @@ def test_all_is_made_then_nothing_is(tmp_path: Path) -> None:
     assert (tmp_path / "d/text").stat().st_ino == inode
 
 
-def test_what_the_host_logs_of_a_call_shows_no_secret() -> None:
+def test_what_the_host_logs_of_a_call_shows_no_content() -> None:
     """As AnsibleModule writes it to the host's journal: a representation, in which line ends are two signs."""
     action = ActionModule.__new__(ActionModule)
     file = action._prepared({"path": "/x", "content": "A=1\nTOKEN=hush\n", "secret": True}, {}, None)
