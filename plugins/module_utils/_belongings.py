@@ -56,12 +56,13 @@ class Place:
     """A file that is there if the path is another service's: "shop-alert" may be one, and the alerts of "shop"."""
 
 
-# Of the whole host. The first stays while another site is there, the next two until the last that shares them goes,
+# Of the whole host. The first stays while another site is there, the next three until the last that shares them goes,
 # the last three for good: they are the servers'.
 HARDENING = "/etc/systemd/system/nginx.service.d/hardening.conf"
 SHARED = (
     HARDENING,
     "/etc/nginx/conf.d/00-unknown-hosts-<port>.conf",
+    "/etc/nginx/conf.d/00-variables.conf",
     "/etc/nginx/modules-enabled/90-worker-limits.conf",
     "/run/nginx_closing",
     "/etc/postgresql-common/tls",
