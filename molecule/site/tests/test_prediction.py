@@ -55,4 +55,4 @@ def test_drifted_host_becomes_what_check_mode_said(drifted: Host, tmp_path: Path
     # a task repairs several of them, and some have more than one
     assert len(run.changed) >= len(DRIFTS) // 2
     assert differences(check, run) == []
-    assert play(tmp_path, "--check").changed == [], "the run did not repair what it had said"
+    assert play(tmp_path / "afterwards", "--check").changed == [], "the run has not repaired what it had said"
