@@ -35,7 +35,7 @@ def watched(services: Host) -> Host:
 
 
 def answered_by(host_name: str, address: str) -> str:
-    request = urllib.request.Request(f"http://{address}/api/health", headers={"Host": host_name})
+    request = urllib.request.Request(f"{address}/api/health", headers={"Host": host_name})
     with urllib.request.urlopen(request, timeout=30) as answer:
         return str(answer.headers["x-release"])
 
