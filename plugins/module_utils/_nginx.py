@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -232,21 +232,32 @@ def _change(transaction: Transaction, service: Service, request: Request, plan: 
     """Swaps the files in and makes them the running configuration; True when nginx was started for it."""
     active = service.master() is not None
     conditional = [probe for probe in request.probes if probe.if_healthy]
-    # Who answered in the name of a site that is new was another one, such as one that takes every name.
-    known = plan.record is None or plan.record.before is not None
-    asked = active and known
-    ill = failures(conditional, service.layout.find, patient=False) if asked else dict.fromkeys(conditional, "")
+    asked = [probe for probe in conditional if active and not _is_new(probe.host, plan)]
+    ill = failures(asked, service.layout.find, patient=False)
+    unasked = set(conditional) - set(asked)
     try:
         transaction.swap([*plan.changes, *([plan.record] if plan.record else [])])
         refuse_missing_zones(request.limit_zones, limit_zones(service.test()))
         with announced(service.layout.closing, request.announce if active else 0):
             started = service.activate()
-        _probe([probe for probe in request.probes if probe not in ill], service.layout)
+        _probe([probe for probe in request.probes if probe not in ill and probe not in unasked], service.layout)
     except BaseException as error:
         _restore(transaction, service, active, error, request.announce)
         raise
     transaction.commit()
     return started
+
+
+def _is_new(host: str, plan: Plan) -> bool:
+    """Whether the site or its name is: who answered in it was another one, such as one that takes every name."""
+    if plan.record is not None and plan.record.before is None:
+        return True
+    name = re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w.-])")
+
+    def is_in(entries: Iterable[Entry | None]) -> bool:
+        return any(entry is not None and name.search(entry.text()) for entry in entries)
+
+    return is_in(change.after for change in plan.changes) and not is_in(change.before for change in plan.changes)
 
 
 def _probe(probes: Sequence[Probe], layout: Layout) -> None:

@@ -220,7 +220,7 @@ options:
       if_healthy:
         description:
           - Ask the same before the change, and if it fails then, do not hold it against the change. For what needs the
-            service behind nginx, which may be down. A site that is new is not asked, before or after.
+            service behind nginx, which may be down. A site or a name that is new is not asked, before or after.
         type: bool
         default: false
       timeout:
