@@ -98,6 +98,9 @@ def remove_unit(unit: Unit) -> None:
     """Stop it, and remove its files. systemd is to be told afterwards, by reload_units()."""
     if "@." in unit.name:
         run("systemctl", "stop", unit.name.replace("@.", "@*."), seconds=_STOP_SECONDS)
+        # systemd keeps the group that it made for the instances of a template
+        with contextlib.suppress(AbsentError):
+            run("systemctl", "stop", _slice_of(unit.name))
     elif unit.known:
         run("systemctl", "stop", unit.name, seconds=_STOP_SECONDS)
     for path in unit.files:
@@ -106,6 +109,11 @@ def remove_unit(unit: Unit) -> None:
         # one that failed stays in the list of failed units for ever, with or without a file
         with contextlib.suppress(AbsentError):
             run("systemctl", "reset-failed", unit.name)
+
+
+def _slice_of(template: str) -> str:
+    prefix = template.partition("@")[0].replace("-", r"\x2d")
+    return f"system-{prefix}.slice"
 
 
 def reload_units() -> None:
