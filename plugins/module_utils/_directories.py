@@ -95,7 +95,7 @@ def apply(wanted: Directory, now: Directory | None) -> None:
         raise DirectoryError(f"{wanted.path}: {error.args[0]}") from error
     try:
         if now is None:
-            Path(wanted.path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            _make_parents(Path(wanted.path))
             Path(wanted.path).mkdir(0o700)
         handle = os.open(wanted.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
@@ -105,6 +105,14 @@ def apply(wanted: Directory, now: Directory | None) -> None:
             os.close(handle)
     except OSError as error:
         raise DirectoryError(f"{wanted.path}: {error.strerror}") from error
+
+
+def _make_parents(path: Path) -> None:
+    """As everybody may pass through them, whatever root's umask is."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(exist_ok=True)
+        parent.chmod(0o755)
 
 
 def strangers(path: str, owner: str) -> list[str]:

@@ -127,13 +127,13 @@ def _put_back(made: Plan, transaction: Transaction) -> str:
     """Undo the files and have the units that were running run again; return what was done in words."""
     if not made.files:
         return "Nothing else was changed."
-    transaction.undo()
+    lost = transaction.undo()
     if _is_unit(made.files):
         _units.reload_daemon()
     for step in made.steps:
         if step.verb == "restart":
             _units.do(step)
-    return "The files were put back as they were."
+    return "\n".join(lost) or "The files were put back as they were."
 
 
 def _is_unit(files: Sequence[Change]) -> bool:

@@ -164,21 +164,26 @@ class Transaction:
     done: list[Change] = field(default_factory=list)
 
     def make(self, planned: Sequence[Change]) -> None:
-        """Make the changes. Raises InstallationError; then nothing has changed."""
+        """Make the changes. Raises InstallationError; then nothing has changed, except what it names."""
         for change in planned:
             try:
-                self.done.append(change)
                 put(change.path, change.wanted.entry)
             except (OSError, KeyError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error.args[0]
-                self.undo()
-                raise InstallationError(f"{change.path}: {reason}") from error
+                lost = self.undo()
+                raise InstallationError("\n".join([f"{change.path}: {reason}", *lost])) from error
+            self.done.append(change)
 
-    def undo(self) -> None:
-        """Give each path back what it held."""
+    def undo(self) -> list[str]:
+        """Give each path back what it held, and return, for people, where that failed."""
+        lost = []
         for change in reversed(self.done):
-            put(change.path, change.before)
+            try:
+                put(change.path, change.before)
+            except OSError as error:
+                lost.append(f"{change.path} could not be put back: {error.strerror}")
         self.done.clear()
+        return lost
 
 
 def put(path: str, entry: Entry | None) -> None:

@@ -15,6 +15,7 @@ import os
 import pwd
 import stat
 import tempfile
+import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +104,15 @@ def read_pair(certificate: Path, key: Path) -> Pair | None:
         secret = serialization.load_pem_private_key(key.read_bytes(), None)
     except (OSError, ValueError, TypeError):
         return None
-    if not isinstance(secret, ec.EllipticCurvePrivateKey) or secret.public_key() != found.public_key():
+    if not isinstance(secret, ec.EllipticCurvePrivateKey) or _bytes(secret.public_key()) != _bytes(found.public_key()):
         return None
     return Pair(found, secret)
+
+
+def _bytes(key: t.Any) -> bytes:
+    """The public key in a form that can be compared: before release 40 of the library the objects cannot."""
+    encoded: bytes = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return encoded
 
 
 def reasons_for_authority(authority: Pair | None, wanted: Wanted, now: datetime.datetime) -> list[str]:

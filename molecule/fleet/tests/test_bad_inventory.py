@@ -23,7 +23,8 @@ def refused(host: str, inventory: Path = INVENTORY, **variables: str) -> str:
     )
     assert run.returncode != 0, run.stdout
     assert "changed=0 " in run.stdout
-    return " ".join(run.stdout.split())
+    # molecule has Ansible write its messages to the standard error
+    return " ".join((run.stdout + run.stderr).split())
 
 
 @pytest.mark.parametrize(("name", "address"), [(PROXIES[0], "127.0.0.1"), (DATABASE, "localhost"), (APPS[0], "::1")])

@@ -37,6 +37,15 @@ def test_a_directory_is_made_and_corrected(tmp_path: Path) -> None:
     assert actual(str(path)) == wanted
 
 
+def test_parents_are_passable_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        apply(Directory(str(tmp_path / "a" / "b" / "c"), USER, GROUP, "0700"), None)
+    finally:
+        os.umask(before)
+    assert [(tmp_path / path).stat().st_mode & 0o777 for path in ("a", "a/b", "a/b/c")] == [0o755, 0o755, 0o700]
+
+
 def test_a_link_or_file_in_its_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     (tmp_path / "link").symlink_to(tmp_path)

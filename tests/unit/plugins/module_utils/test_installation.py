@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import grp
 import hashlib
 import os
@@ -17,11 +18,11 @@ import pytest
 from ansible.module_utils.basic import heuristic_log_sanitize
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workbot.stability.plugins.action.installation import ActionModule
-from ansible_collections.workbot.stability.plugins.module_utils import _units
+from ansible_collections.workbot.stability.plugins.module_utils import _installed_files, _units
 from ansible_collections.workbot.stability.plugins.module_utils._accounts import Account, actual
 from ansible_collections.workbot.stability.plugins.module_utils._installation import apply, plan, report
 from ansible_collections.workbot.stability.plugins.module_utils._installation_options import argument_spec, request
-from ansible_collections.workbot.stability.plugins.module_utils._installed_files import InstallationError
+from ansible_collections.workbot.stability.plugins.module_utils._installed_files import Entry, InstallationError
 from ansible_collections.workbot.stability.plugins.module_utils._units import State, Unit, parse, steps
 
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
@@ -95,6 +96,29 @@ def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tmp_path: Path) 
     assert run(files=[{"path": str(tmp_path / "file"), "content": "ours", **OWN}])["changed"]
     assert (tmp_path / "target").read_text() == "theirs"
     assert not (tmp_path / "file").is_symlink()
+
+
+def test_a_full_disk_has_everything_put_back_that_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that failed holds what it held: it is replaced at once or not at all."""
+    names = ("a", "b", "c")
+    for name in names:
+        (tmp_path / name).write_text("old")
+
+    def put(path: str, entry: Entry | None) -> None:
+        assert entry is not None
+        assert entry.content is not None
+        if (Path(path).name, entry.content) in [("c", b"new"), ("b", b"old")]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        Path(path).write_bytes(entry.content)
+
+    monkeypatch.setattr(_installed_files, "put", put)
+    with pytest.raises(InstallationError) as failed:
+        run(files=[{"path": str(tmp_path / name), "content": "new", **OWN} for name in names])
+    assert str(failed.value).splitlines() == [
+        f"{tmp_path}/c: No space left on device",
+        f"{tmp_path}/b could not be put back: No space left on device",
+    ]
+    assert [(tmp_path / name).read_text() for name in names] == ["old", "new", "old"]
 
 
 def test_a_directory_in_the_place_of_a_file_is_refused_before_anything_changes(tmp_path: Path) -> None:
