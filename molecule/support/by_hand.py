@@ -132,6 +132,8 @@ def tear_down(host: Host) -> None:
     host.run("systemctl stop byhand-shell.scope")
     host.run("rm -rf /etc/systemd/system/pm2-legacy.service /opt/legacy /etc/tmpfiles.d/legacy.conf /run/legacy")
     host.run("rm -f /etc/nginx/conf.d/legacy.conf /var/lib/nginx_site/legacy.json /var/log/nginx/legacy.*")
+    # what it shared with other sites, if there are any
+    host.run("grep -qs 00-unknown-hosts /var/lib/nginx_site/*.json || rm -f /etc/nginx/conf.d/00-unknown-hosts-*")
     host.run(f"rm -f {LINK} /etc/nginx/sites-enabled/by-hand && nginx -t && systemctl reload nginx")
     host.run("cd / && runuser -u postgres -- psql -c 'DROP DATABASE IF EXISTS byhand' -c 'DROP ROLE IF EXISTS byhand'")
     host.run("sed -i '/# by hand$/d' /etc/postgresql/*/main/pg_hba.conf && systemctl reload 'postgresql@*'")
