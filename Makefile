@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PODMAN_IGNORE_CGROUPSV1_WARNING := 1
 export MOLECULE_COMMAND_BORDERS := false
+# Makes hosts of its own, and removes them.
+OWN_HOSTS := fleet
 # site first: the others go on with the host that it leaves.
 SCENARIOS := site $(filter-out default site,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
 # The environment holds paths: a checkout that was moved needs a new one.
@@ -31,8 +33,13 @@ site: $(READY) ## A local Debian host with the whole service on it, at http://12
 clean-site: $(READY) ## Remove the host that `make site` made
 	@tools/clean site
 
+# Two lanes, because the scenarios mostly wait. Each has a host of its own: the scenarios of the second begin on a bare one.
+LANE_2 := recovery fleet
 .PHONY: test
-test: lint unit check-project example molecule ## All tests: what CI runs
+test: $(READY) ## All tests, in two lanes: what CI runs
+	@tools/lanes \
+	  trixie '$(addprefix scenario-,$(filter-out $(LANE_2),$(SCENARIOS)))' \
+	  bookworm 'lint unit check-project example $(addprefix scenario-,$(filter $(LANE_2),$(SCENARIOS)))'
 
 .PHONY: lint
 lint: lint-ansible lint-yaml lint-python lint-shell lint-changelog lint-sanity ## All linters
@@ -88,9 +95,18 @@ example: $(READY) ## The reference service's own tests
 	@tools/example
 
 .PHONY: molecule
-molecule: $(READY) ## Every scenario on one real Debian host; one of them: make molecule SCENARIOS=site
-	@trap 'molecule destroy -s site' EXIT; \
-	for scenario in $(SCENARIOS); do echo "== molecule test -s $$scenario"; molecule test -s "$$scenario" --destroy=never; done
+molecule: $(READY) ## Every scenario, one after the other; one of them: make molecule SCENARIOS=site
+	@trap '$(MAKE) clean-hosts' EXIT; \
+	for scenario in $(SCENARIOS); do $(MAKE) "scenario-$$scenario"; done
+
+.PHONY: $(addprefix scenario-,$(SCENARIOS))
+$(addprefix scenario-,$(SCENARIOS)): scenario-%: $(READY)
+	@echo '== molecule test -s $*'
+	@molecule test -s $* $(if $(filter $*,$(OWN_HOSTS)),,--destroy=never)
+
+.PHONY: clean-hosts
+clean-hosts: $(READY) ## Remove the hosts that the scenarios were run on
+	@for scenario in site $(filter $(OWN_HOSTS),$(SCENARIOS)); do molecule destroy -s $$scenario; done
 
 .PHONY: soak
 soak: export PYTEST_ADDOPTS := -m 'soak or not soak'
@@ -112,6 +128,12 @@ benchmark-recovery: $(READY) ## From each fault to well again, and what the watc
 	@molecule converge -s recovery
 	@python -m pytest molecule/recovery/tests
 	@python benchmarks/recovery.py
+
+.PHONY: benchmark-speed
+benchmark-speed: $(READY) ## First and second runs of site.yml beside pyinfra, a shell script and a usual playbook
+	@python -m venv .cache/benchmark
+	@.cache/benchmark/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@python benchmarks/speed.py $(SPEED)
 
 .PHONY: docs
 docs: $(READY) ## Write the roles' README tables from their argument specifications

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,21 @@ from testinfra.host import Host
 Processes = dict[str, set[tuple[str, str, str]]]
 
 ROOT = Path(__file__).resolve().parents[2]
-HOSTS = ROOT / ".cache" / "hosts"
 HOST = "workbot-test"
-# As molecule/default/vars/hosts.yml names it.
-CONTAINER = f"{HOST}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
+# As molecule/default/vars/hosts.yml names them.
+LANE = os.environ.get("TEST_LANE", "")
+HOSTS = ROOT / ".cache" / "hosts" / LANE
+CONTAINER = "-".join(filter(None, (HOST, hashlib.sha256(str(ROOT).encode()).hexdigest()[:6], LANE)))
 # Of these services every process but the short-lived helpers must stay: masters, daemons and workers.
 UNITS = ("nginx.service", "pm2-workbot.service", "system-postgresql.slice", "cron.service")
 # PostgreSQL starts a backend for each connection and these workers when it likes.
 COMING_AND_GOING = re.compile(r"postgres: (?!.*(checkpointer|background writer|walwriter|launcher))")
 
 
-def processes(host: Host) -> Processes:
+def processes(host: Host, units: Sequence[str] = UNITS) -> Processes:
     """Of each unit the processes: id, start in clock ticks since the machine's boot, command line."""
     found = {}
-    for unit in UNITS:
+    for unit in units:
         group = host.check_output("systemctl show --property=ControlGroup --value %s", unit)
         assert group, f"{unit} does not run"
         listing = host.check_output(
@@ -57,11 +58,15 @@ def processes(host: Host) -> Processes:
 
 
 def playbook(
-    name: str, variables: Mapping[str, Any], *options: str, environment: Mapping[str, str] | None = None
+    name: str,
+    variables: Mapping[str, Any],
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    inventory: str = "molecule/inventory",
 ) -> subprocess.Popen[str]:
     """Starts a playbook of the collection as a user or a CI stage does. Output and errors are one stream."""
     return subprocess.Popen(
-        ["ansible-playbook", "--inventory=molecule/inventory", *options, f"--extra-vars={json.dumps(variables)}", name],
+        ["ansible-playbook", f"--inventory={inventory}", *options, f"--extra-vars={json.dumps(variables)}", name],
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,

@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._deployer import deployer
+
+_LOST = "The connection to the host was lost. If it lives, it goes on by itself, and finishes or puts back"
 
 
 class ActionModule(ActionBase):
@@ -23,9 +26,12 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = {**self._task.args, "deployer": self._task.args.get("deployer") or deployer(os.environ)}
-        result.update(
-            self._execute_module(
+        try:
+            done = self._execute_module(
                 module_name="workbot.stability.active_release", module_args=arguments, task_vars=task_vars
             )
-        )
+        except AnsibleConnectionFailure as error:
+            # A failure and not "unreachable", which no playbook can answer: it has to say where the fleet stands.
+            done = {"failed": True, "msg": f"{_LOST}: {error}"}
+        result.update(done)
         return result

@@ -31,11 +31,17 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Print the table, or fail when a host is bad."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        options = {"registered": {"type": "str", "required": True}, "require": {"type": "bool", "default": False}}
+        options = {
+            "registered": {"type": "list", "elements": "str", "required": True},
+            "require": {"type": "bool", "default": False},
+        }
         _spec, arguments = self.validate_argument_spec(options)
         variables = task_vars or {}
         names = variables["ansible_play_hosts_all"]
-        found = [result_of(name, variables["hostvars"][name].get(arguments["registered"])) for name in names]
+        found = [
+            result_of(name, *(variables["hostvars"][name].get(registered) for registered in arguments["registered"]))
+            for name in names
+        ]
         wrong = verdict_of(found)
         if not arguments["require"]:
             self._print(found)

@@ -6,12 +6,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 # Long enough that the roles of one run fetch the package lists once.
 _LISTS_ARE_CURRENT_FOR = 3600
+# The packages that check mode has announced for the host so far.
+_ANNOUNCED = "workbot_stability_announced_packages"
+# What role service has registered: an answer for all roles of the play, of this very run.
+_ASKED_BEFORE = "__service_asked_packages"
+
+_NOTHING = {"changed": False, "missing": [], "present": [], "diff": {"before": "", "after": ""}}
 
 
 class ActionModule(ActionBase):
@@ -19,11 +26,31 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        looked = self._execute_module(module_name="workbot.stability.packages", task_vars=task_vars)
-        result.update(looked)
-        if result.get("missing") and not result.get("failed") and not self._task.check_mode:
-            result.update(self._install(looked["missing"], task_vars), missing=looked["missing"], diff=looked["diff"])
-        return result
+        names = self._names("name")
+        if (known := answer(names, (task_vars or {}).get(_ASKED_BEFORE))) is not None:
+            return {**result, **known}
+        arguments = {"name": names + self._names("look_for")}
+        if not arguments["name"]:
+            return {**result, **_NOTHING}
+        looked = self._execute_module(
+            module_name="workbot.stability.packages", module_args=arguments, task_vars=task_vars
+        )
+        if looked.get("failed"):
+            return {**result, **looked}
+        due = [name for name in looked["missing"] if name in names]
+        found = {
+            "missing": looked["missing"],
+            "present": [name for name in arguments["name"] if name in names or name not in looked["missing"]],
+        }
+        if self._task.check_mode:
+            facts = (task_vars or {}).get("ansible_facts") or {}
+            return {**result, **found, **announce(due, facts, self._task._uuid.rpartition("-")[0])}
+        installed = self._install(due, task_vars) if due else {}
+        return {**result, **installed, **found, **_change(due)}
+
+    def _names(self, option: str) -> list[str]:
+        given = self._task.args.get(option) or []
+        return [given] if isinstance(given, str) else list(given)
 
     def _install(self, names: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         arguments = {
@@ -36,3 +63,33 @@ class ActionModule(ActionBase):
             module_name="ansible.builtin.apt", module_args=arguments, task_vars=task_vars
         )
         return installed
+
+
+def answer(names: list[str], asked: Any) -> dict[str, Any] | None:
+    """Return the result for packages that an earlier task asked for, None where the host has to be asked."""
+    if not isinstance(asked, Mapping) or "present" not in asked or not set(names) <= set(asked["present"]):
+        return None
+    missing = [name for name in asked.get("missing") or () if name in names]
+    return {
+        "changed": False,
+        "missing": missing,
+        "present": list(asked["present"]),
+        "diff": {"before": "", "after": ""},
+    }
+
+
+def announce(due: list[str], facts: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """Return what a run would install here: what earlier tasks of this check announced would be there by then.
+
+    A cache of facts may bring what an earlier check announced; `run` is what all tasks of this one have in common.
+    """
+    before = facts.get(_ANNOUNCED) or {}
+    announced = before["names"] if before.get("run") == run else []
+    names = [name for name in due if name not in announced]
+    if not names:
+        return _change(names)
+    return {**_change(names), "ansible_facts": {_ANNOUNCED: {"run": run, "names": [*announced, *names]}}}
+
+
+def _change(names: list[str]) -> dict[str, Any]:
+    return {"changed": bool(names), "diff": {"before": "", "after": "".join(f"{name}\n" for name in names)}}

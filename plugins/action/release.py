@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
@@ -55,6 +55,9 @@ class ActionModule(ActionBase):
                     module = self._send(source, found, task_vars)
         except (SourceError, DownloadError, GitError) as error:
             raise AnsibleActionFail(str(error)) from error
+        except AnsibleConnectionFailure as error:
+            # A failure and not "unreachable", which no playbook can answer: it has to say where the fleet stands.
+            module = {"failed": True, "msg": f"The connection to the host was lost: {error}"}
         result.update(module)
         return result
 

@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.workbot.stability.plugins.module_utils._capacity import CapacityError, Plan, plan, wishes_from
 from ansible_collections.workbot.stability.plugins.module_utils._capacity_host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.module_utils._capacity_parts import Settings
+from ansible_collections.workbot.stability.plugins.module_utils._fleet import fleet_of, fleet_problems
 from ansible_collections.workbot.stability.plugins.module_utils._rules import RuleError
 from ansible_collections.workbot.stability.plugins.module_utils._secrets import (
     environment_problems,
@@ -45,6 +46,8 @@ except ImportError:
 
 _COLLECTION = "workbot.stability."
 _ALL_RIGHT = "Every variable is right"
+_LIST = {"type": "list", "elements": "str"}
+_ARGUMENTS = {"roles": _LIST, "variables": _LIST}
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -66,11 +69,16 @@ class ActionModule(ActionBase):
         roles = [self._load(name) for name in self._role_names(variables)]
         problems = self._unknown(roles, variables)
         values: dict[str, t.Any] = {}
+        only = self._task.args.get("variables")
         for role in roles:
-            problems += self._check_role(role, variables, values)
+            found = self._check_role(role, variables, values)
+            problems += [problem for problem in found if only is None or base_name(problem.name) in only]
         core: Plan | None = None
+        if only is not None:
+            return self._failure(problems, variables) if problems else {"plan": {}, "msg": _ALL_RIGHT}
         if "service" in {role.role for role in roles}:
-            problems += _service_problems(values)
+            problems += self._fleet_problems(variables)
+            problems += self._service_problems(variables, values)
             if not any(problem.name.startswith("service_") for problem in problems):
                 core, contradictions = self._plan(variables)
                 problems += contradictions
@@ -82,8 +90,23 @@ class ActionModule(ActionBase):
             return self._failure(problems, variables)
         return {"plan": core.as_dict() if core else {}, "msg": core.summary if core else _ALL_RIGHT}
 
+    def _fleet_problems(self, variables: dict[str, t.Any]) -> list[Problem]:
+        """Return what is wrong with the inventory's groups and the host's address in them."""
+        groups = variables["groups"]
+        if not groups.get("proxy") and not groups.get("database"):
+            return []  # looking up every host's address takes seconds where there are many
+        fleet = fleet_of(variables["hostvars"], groups)
+        return [Problem(name, text) for name, text in fleet_problems(fleet, variables["inventory_hostname"])]
+
+    def _service_problems(self, variables: dict[str, t.Any], values: dict[str, t.Any]) -> list[Problem]:
+        """Return what is wrong with secrets: a proxy needs none, a database server the service's password."""
+        if self._templar.template(variables.get("service_runs_here", True)):
+            return _service_problems(values)
+        is_server = variables["inventory_hostname"] in variables["groups"].get("database", ())
+        return _password_problems(values) if is_server else []
+
     def _role_names(self, variables: dict[str, t.Any]) -> list[str]:
-        _result, args = self.validate_argument_spec({"roles": {"type": "list", "elements": "str"}})
+        _result, args = self.validate_argument_spec(_ARGUMENTS)
         names = args["roles"] or variables.get("ansible_play_role_names", [])
         own = [name.removeprefix(_COLLECTION) for name in names if name.startswith(_COLLECTION)]
         unknown = [name for name in own if not (_ROLES / name).is_dir()]
@@ -190,13 +213,25 @@ def _service_problems(values: dict[str, t.Any]) -> list[Problem]:
     found = [(f"service_environment.{name}", text) for name, text in environment_problems(environment)]
     found += [(f"service_secrets.{name}", text) for name, text in environment_problems(secrets)]
     if {"service_secrets", "service_secret_min_length"} <= set(values):
-        required, least = values.get("service_required_secrets", []), values["service_secret_min_length"]
+        required, least = _needed_secrets(values), values["service_secret_min_length"]
         found += [(f"service_secrets.{name}", text) for name, text in secret_problems(secrets, required, least)]
     for name in sorted(set(environment) & set(secrets)):
         found.append((f"service_environment.{name}", "is in service_secrets too; keep one of them"))
-    if reason := _password_weakness(values):
-        found.append(("service_database_password", f"{reason}; the database is enabled and needs one"))
-    return [Problem(name, text) for name, text in found]
+    return [*(Problem(name, text) for name, text in found), *_password_problems(values)]
+
+
+def _password_problems(values: dict[str, t.Any]) -> list[Problem]:
+    reason = _password_weakness(values)
+    text = f"{reason}; the database is enabled and needs one"
+    return [Problem("service_database_password", text)] if reason else []
+
+
+def _needed_secrets(values: dict[str, t.Any]) -> list[str]:
+    """Return the secrets that must be given. A service that runs under something else has its own already."""
+    if values.get("service_supervisor", "collection") != "collection":
+        return []
+    needed: list[str] = values.get("service_required_secrets", [])
+    return needed
 
 
 def _password_weakness(values: dict[str, t.Any]) -> str | None:
@@ -237,10 +272,14 @@ def _template_problem(error: AnsibleError, option: Option) -> str:
     return "can't be templated: a secret that has {{, {% or {# in it must be marked with !unsafe"
 
 
+def base_name(label: str) -> str:
+    """Return the variable in which a place such as nginx_limits[0].name is."""
+    return label.partition(".")[0].partition("[")[0]
+
+
 def _origin(variables: dict[str, t.Any], label: str) -> str:
     """Return the file and line that the user wrote the variable in, where Ansible knows them."""
-    name = label.partition(".")[0].partition("[")[0]
-    origin = _get_origin(variables.get(name))
+    origin = _get_origin(variables.get(base_name(label)))
     if origin is None:
         return ""
     if not origin.path:

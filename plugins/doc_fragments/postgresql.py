@@ -50,6 +50,10 @@ options:
     description: File with the certificate authorities that may have signed the server's certificate.
     type: path
     aliases: [ssl_rootcert]
+  ca_cert_content:
+    description: The same authorities as PEM text, for a host that has no such file yet. Wins over O(ca_cert).
+    type: str
+    default: ""
   ssl_cert:
     description: File with the client's certificate.
     type: path

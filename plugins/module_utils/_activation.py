@@ -68,6 +68,22 @@ class Places:
     config_file: Path
     """The ecosystem file: what PM2 starts at boot."""
 
+    @classmethod
+    def below(cls, directory: Path, service: str = "", run: Path | None = None) -> Places:
+        """Those of the service of that directory. `run` is where the sockets are."""
+        config = directory / "config"
+        return cls(
+            service=service or directory.name,
+            releases=directory / "releases",
+            run=run or Path("/run", service or directory.name),
+            environments=config / "environments",
+            environment=config / "environment",
+            active_socket=directory / "active.sock",
+            current=directory / "current",
+            previous=directory / "previous",
+            config_file=config / "ecosystem.config.cjs",
+        )
+
     def release(self, release: str) -> Path:
         return self.releases / release
 

@@ -87,8 +87,6 @@ def app_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def host_of(options: Mapping[str, Any], check_mode: bool) -> Host:
     """Everything that the steps need. Raises ActivationError, Pm2Error."""
-    directory = Path(options["directory"])
-    config = directory / "config"
     user = _identity(options["user"], check_mode)
     return Host(
         client=Pm2Client(
@@ -98,17 +96,7 @@ def host_of(options: Mapping[str, Any], check_mode: bool) -> Host:
             user=options["user"],
             timeout=options["timeout"],
         ),
-        places=Places(
-            service=options["service"],
-            releases=directory / "releases",
-            run=Path(options["run_directory"]),
-            environments=config / "environments",
-            environment=config / "environment",
-            active_socket=directory / "active.sock",
-            current=directory / "current",
-            previous=directory / "previous",
-            config_file=config / "ecosystem.config.cjs",
-        ),
+        places=Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"])),
         wanted=Wanted(
             release=options["release"],
             app=app_of(options),

@@ -16,6 +16,7 @@ from ._pm2_ecosystem import declaration, render
 from ._pm2_plan import plan
 
 Action = Literal["none", "restart", "activate"]
+NEWER_PRELOAD = "a file that is loaded before the program is newer than the process"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _differences(
     reasons = [reason for step in steps if step.action != "restart" for reason in step.reasons]
     reasons += _environment_reasons(state)
     if any(process.started_at < state.preloaded_at and not process.dead for process in processes):
-        reasons.append("a file that is loaded before the program is newer than the process")
+        reasons.append(NEWER_PRELOAD)
     reasons += state.pending
     dead = tuple(number for step in steps if step.action == "restart" for number in step.ids)
     return tuple(reasons), dead

@@ -19,7 +19,7 @@ from ._activation_daemon import outdated_daemon, require_addons
 from ._activation_files import write
 from ._activation_gate import Workers, problem_of
 from ._activation_host import FAILURES, Host
-from ._activation_plan import Decision, decide, wanted_release
+from ._activation_plan import NEWER_PRELOAD, Decision, decide, wanted_release
 from ._activation_signals import until_terminated
 from ._activation_state import State, read_active, read_state
 from ._activation_steps import Deployment, Failure, check_host
@@ -143,7 +143,7 @@ def _look(host: Host, order: Order, running: bool) -> tuple[Host, State, Decisio
     """The state, and what is to be done; nothing is decided when in check mode there is no release yet."""
     state = read_state(host.client, host.places, list(host.wanted.preloads), running)
     if order.check_mode:
-        state = replace(state, pending=_pending(order, state))
+        state = coming(order, state)
     release = wanted_release(order.release, state)
     if not release:
         if order.check_mode:
@@ -158,11 +158,16 @@ def _look(host: Host, order: Order, running: bool) -> tuple[Host, State, Decisio
     return host, state, decide(host.wanted, host.places, state, host.client.environment)
 
 
-def _pending(order: Order, state: State) -> tuple[str, ...]:
-    reasons = ["a file that is loaded before the program would change"] if order.preloads_pending else []
+def coming(order: Order, state: State) -> State:
+    """In check mode: the state as earlier tasks of the run would have left it, with what they would have changed."""
+    pending = [NEWER_PRELOAD] if order.preloads_pending else []
     if order.environment_digest and order.environment_digest != _digest(state.environment):
-        reasons.append("the environment file would change")
-    return tuple(reasons)
+        before = state.active_environment
+        if before is not None and order.environment_digest != _digest(before):
+            pending.append("the environment file would change")
+        # whatever the file says now: the activation differs from it by that change or not at all
+        state = replace(state, environment=before or {})
+    return replace(state, pending=tuple(pending))
 
 
 def _digest(environment: Mapping[str, str]) -> str:

@@ -42,6 +42,7 @@ class Wishes:
     cores: int
     memory_mb: int
     hosts: int = 1
+    runs_here: bool = True
     mode: str = "production"
     instances: int | None = None
     heap_limit_mb: int | None = None
@@ -88,6 +89,7 @@ def wishes_from(values: t.Mapping[str, t.Any]) -> Wishes:
         cores=max(1, int(values["cores"])),
         memory_mb=int(values["memory_mb"]),
         hosts=max(1, int(values["hosts"])),
+        runs_here=bool(values.get("runs_here", True)),
         mode=str(values["mode"]),
         instances=_number(values["instances"]),
         heap_limit_mb=_size(values["heap_limit"]),
@@ -117,6 +119,8 @@ def reserved_mb(value: t.Any) -> int:
 
 def plan(wishes: Wishes) -> Plan:
     """Return the plan, or raise CapacityError with every contradiction."""
+    if not wishes.runs_here:
+        return _plan_without_instances(wishes)
     system = system_memory_mb(wishes.memory_mb)
     database = database_memory_mb(wishes)
     available = _available(wishes)
@@ -155,6 +159,37 @@ def plan(wishes: Wishes) -> Plan:
     )
 
 
+def _plan_without_instances(wishes: Wishes) -> Plan:
+    """Return the plan of a host that is only the service's proxy or its database server."""
+    system, database = system_memory_mb(wishes.memory_mb), database_memory_mb(wishes)
+    free = wishes.memory_mb - system - wishes.reserved_mb
+    if database > free:
+        line = (
+            f"{database}M PostgreSQL, of {free}M ({wishes.memory_mb} - {system} system - {wishes.reserved_mb} reserved)"
+        )
+        raise CapacityError([f"not enough memory: {line}. Set service_database_memory to {free}M"])
+    cores = "core" if wishes.cores == 1 else "cores"
+    return Plan(
+        instances=0,
+        hosts=wishes.hosts,
+        cores=wishes.cores,
+        heap_limit_mb=0,
+        memory_restart_mb=0,
+        pool_max=0,
+        pool_min=0,
+        connections=0,
+        connections_available=max(0, wishes.max_connections - SUPERUSER_CONNECTIONS - OTHER_CONNECTIONS),
+        memory_mb=wishes.memory_mb,
+        memory_available_mb=_available(wishes),
+        memory_needed_mb=0,
+        system_memory_mb=system,
+        reserved_memory_mb=wishes.reserved_mb,
+        database_memory_mb=database,
+        database_settings=database_settings(database, wishes),
+        summary=f"no instances on {wishes.cores} {cores} and {wishes.memory_mb}M: the service runs on other hosts",
+    )
+
+
 def _available(wishes: Wishes) -> int:
     """Return the memory that is left for the service."""
     database = database_memory_mb(wishes)
@@ -168,9 +203,12 @@ def system_memory_mb(memory_mb: int) -> int:
 
 def database_memory_mb(wishes: Wishes) -> int:
     """Return what PostgreSQL keeps where it is on the same host: what is wished, or a quarter of the host, as its
-    documentation says for shared_buffers, and at least 128 MB."""
+    documentation says for shared_buffers, and at least 128 MB; three quarters where the service is elsewhere."""
     if not (wishes.database and wishes.database_is_local):
         return 0
+    if not wishes.runs_here:
+        most = min(wishes.memory_mb * 3 // 4, wishes.memory_mb - system_memory_mb(wishes.memory_mb))
+        return wishes.database_mb or max(LEAST_DATABASE_MB, most - wishes.reserved_mb)
     return wishes.database_mb or max(LEAST_DATABASE_MB, wishes.memory_mb // 4)
 
 

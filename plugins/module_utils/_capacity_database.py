@@ -20,21 +20,8 @@ _BARE = {"shared_buffers": 8, "work_mem": 1}
 
 def database_part(core: Plan, settings: Settings) -> Part:
     part = Part("database")
-    if not core.connections:
-        return part
-    origin = settings.origin
-    part.rows.extend(
-        [
-            Row(
-                "pool, at most",
-                str(core.pool_max),
-                origin("service_pool_max", "chosen"),
-                "connections of each instance",
-            ),
-            Row("pool, kept open", str(core.pool_min), origin("service_pool_min", "chosen")),
-            Row("connections", f"{core.connections} of {core.connections_available}", "sum", _connections(core)),
-        ]
-    )
+    if core.connections:
+        part.rows.extend(_pool_rows(core, settings))
     own = {str(name).lower(): value for name, value in (settings.values.get("postgresql_settings") or {}).items()}
     for name, value in core.database_settings.items():
         chosen = name not in own
@@ -43,6 +30,20 @@ def database_part(core: Plan, settings: Settings) -> Part:
         part.contradictions.extend(_fewer_connections(own, settings))
         _weigh_memory(part, core, settings, own)
     return part
+
+
+def _pool_rows(core: Plan, settings: Settings) -> list[Row]:
+    most, kept = (settings.origin(name, "chosen") for name in ("service_pool_max", "service_pool_min"))
+    return [
+        Row("pool, at most", str(core.pool_max), most, "connections of each instance"),
+        Row("pool, kept open", str(core.pool_min), kept),
+        Row("connections", f"{core.connections} of {core.connections_available}", "sum", _connections(core)),
+    ]
+
+
+def _sessions(core: Plan) -> int:
+    """Return the sessions at most: those of the service and others, or all that a server for other hosts has."""
+    return (core.connections or core.connections_available) + OTHER_CONNECTIONS
 
 
 def setting_mb(name: str, value: t.Any) -> float | None:
@@ -92,7 +93,7 @@ def _weigh_memory(part: Part, core: Plan, settings: Settings, own: dict[str, t.A
     )
     if buffers is None or work is None:
         return
-    sessions, its_part = core.connections + OTHER_CONNECTIONS, core.database_memory_mb
+    sessions, its_part = _sessions(core), core.database_memory_mb
     host = core.memory_mb - core.system_memory_mb - core.reserved_memory_mb
     needed = math.ceil(buffers + sessions * work)
     line = f"{buffers:g}M shared_buffers + {sessions} sessions x {work:g}M work_mem = {needed}M"

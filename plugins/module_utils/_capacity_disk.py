@@ -128,7 +128,8 @@ def _items(core: Plan, settings: Settings) -> t.Iterator[Row]:
         arithmetic = f"({keep} kept + 1 that is made) x {each}M"
         yield Row("releases", f"{(keep + 1) * each}M", settings.origin("release_keep", "default"), arithmetic)
         yield Row("toolchains", f"{TOOLCHAIN_MB}M", "chosen", "Node.js, npm, pnpm, PM2: the active set and the next")
-    yield Row("a heap dump", f"{core.heap_limit_mb}M", "chosen", "one, as large as the heap limit")
+    if core.heap_limit_mb:
+        yield Row("a heap dump", f"{core.heap_limit_mb}M", "chosen", "one, as large as the heap limit")
     yield Row("system", f"{SYSTEM_MB}M", "chosen", "Debian and its packages")
     if reserved := settings.mb("service_reserved_disk"):
         yield Row("reserved", f"{reserved}M", "set", "the database, its dumps, other programs")

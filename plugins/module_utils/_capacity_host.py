@@ -65,12 +65,20 @@ def host_plan(core: Plan, settings: Settings) -> HostPlan:
 
 def memory_part(core: Plan, settings: Settings) -> Part:
     """What the core has shared out; it is without contradiction."""
+    rows = _instance_rows(core, settings) if core.instances else []
+    if core.database_memory_mb:
+        chosen = settings.origin("service_database_memory", "chosen")
+        rows.append(Row("PostgreSQL's memory", f"{core.database_memory_mb}M", chosen))
+    return Part("memory", rows)
+
+
+def _instance_rows(core: Plan, settings: Settings) -> list[Row]:
     origin = settings.origin
     database = f" - {core.database_memory_mb} PostgreSQL" if core.database_memory_mb else ""
     reserved = f" - {core.reserved_memory_mb} reserved" if core.reserved_memory_mb else ""
     left = f"{core.memory_mb}M - {core.system_memory_mb} system{database}{reserved}"
     each = f"{core.instances} instances x {core.memory_restart_mb}M x {OVERLAP} during a release"
-    rows = [
+    return [
         Row("instances", str(core.instances), _instances_origin(settings), f"of {core.cores} cores"),
         Row("heap limit", f"{core.heap_limit_mb}M", origin("service_heap_limit", "chosen")),
         Row(
@@ -82,10 +90,6 @@ def memory_part(core: Plan, settings: Settings) -> Part:
         Row("left for the service", f"{core.memory_available_mb}M", "sum", left),
         Row("needed by it", f"{core.memory_needed_mb}M", "sum", each),
     ]
-    if core.database_memory_mb:
-        chosen = origin("service_database_memory", "chosen")
-        rows.append(Row("PostgreSQL's memory", f"{core.database_memory_mb}M", chosen))
-    return Part("memory", rows)
 
 
 def _instances_origin(settings: Settings) -> str:

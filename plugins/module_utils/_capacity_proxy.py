@@ -25,8 +25,10 @@ def websocket_room(workers: int, worker_connections: int, keepalive: int) -> int
 
 
 def choose_websockets(wish: t.Any, of_processes: int, room: int) -> int:
-    """Return the proxy's limit, 0 for none: what is wished, or as many as the processes take and the workers carry."""
-    return max(1, min(of_processes, room)) if wish == "auto" else int(wish)
+    """Return the proxy's limit, 0 for none: what is wished, or as many as the processes take and the workers carry.
+
+    ``of_processes`` is 0 where that is not known: on a proxy that does not run the service, whose hosts each choose."""
+    return max(1, min(of_processes or room, room)) if wish == "auto" else int(wish)
 
 
 def choose_rlimit(wish: t.Any, worker_connections: int) -> int:
@@ -51,13 +53,13 @@ class _Proxy:
     def __init__(self, core: Plan, settings: Settings) -> None:
         self.settings = settings
         self.workers = core.cores
-        self.instances = core.instances
+        self.instances = core.instances or _instances_elsewhere(settings)
         self.connections = settings.number("nginx_worker_connections")
         self.keepalive = settings.number("nginx_upstream_keepalive")
         self.servers = max(1, len(settings.values.get("nginx_upstream_servers") or []))
         self.each = settings.number("service_websocket_max_connections")
         self.serves_websockets = bool(settings.values.get("service_websocket_paths", True))
-        self.of_processes = core.instances * self.servers * self.each
+        self.of_processes = self.instances * self.servers * self.each
         self.room = websocket_room(self.workers, self.connections, self.keepalive)
         self.wish = settings.values["nginx_websocket_max_connections"]
         self.total = choose_websockets(self.wish, self.of_processes, self.room)
@@ -65,7 +67,6 @@ class _Proxy:
 
     def rows(self) -> list[Row]:
         origin = self.settings.origin
-        hosts = f" x {self.servers} servers" if self.servers > 1 else ""
         rlimit = str(self.rlimit or "the host's own")
         rows = [
             Row("worker connections", str(self.connections), origin("nginx_worker_connections"), self._room_line()),
@@ -81,19 +82,26 @@ class _Proxy:
         return [
             *rows,
             Row("WebSockets per process", str(self.each), origin("service_websocket_max_connections")),
-            Row(
-                "WebSockets per host",
-                str(self.instances * self.each),
-                "sum",
-                f"{self.instances} instances x {self.each}",
-            ),
+            *self._per_host(),
             Row(
                 "WebSockets at the proxy",
                 str(self.total or "no limit"),
                 origin("nginx_websocket_max_connections", "chosen"),
-                f"{self.instances} instances{hosts} x {self.each} = {self.of_processes}, room for {self.room}",
+                f"{self._processes_line()}, room for {self.room}",
             ),
         ]
+
+    def _per_host(self) -> list[Row]:
+        if not self.instances:
+            return []
+        line = f"{self.instances} instances x {self.each}"
+        return [Row("WebSockets per host", str(self.instances * self.each), "sum", line)]
+
+    def _processes_line(self) -> str:
+        if not self.instances:
+            return f"as many as the app hosts choose x {self.each}"
+        hosts = f" x {self.servers} servers" if self.servers > 1 else ""
+        return f"{self.instances} instances{hosts} x {self.each} = {self.of_processes}"
 
     def contradictions(self) -> t.Iterator[Contradiction]:
         if self.room < 1:
@@ -131,7 +139,7 @@ class _Proxy:
     def notes(self) -> t.Iterator[str]:
         if not self.serves_websockets:
             return
-        if self.total > self.of_processes:
+        if self.total > self.of_processes > 0:
             yield (
                 f"nginx_websocket_max_connections {self.total} is more than the processes take, {self.of_processes}:"
                 " they refuse the rest themselves, with code 4029"
@@ -149,6 +157,12 @@ class _Proxy:
             f"{free} ({self.workers} {workers} x ({self.connections} worker connections - {self.keepalive} kept to the"
             f" service - {REQUEST_CONNECTIONS} for requests))"
         )
+
+
+def _instances_elsewhere(settings: Settings) -> int:
+    """Return the instances of each app host as a host sees them that runs none itself: 0 where they choose."""
+    wish = settings.values.get("service_instances", "max")
+    return 0 if wish == "max" else int(wish)
 
 
 def files_part(core: Plan, settings: Settings) -> Part:

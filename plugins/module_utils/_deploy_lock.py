@@ -46,8 +46,9 @@ def deploy_lock(path: Path, what: str, who: str) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, _RECORD_BYTES, 0).decode(errors="replace").strip() or "it just began"
-            raise DeployLockError(f"Another deployment is at work: {holder}. Nothing was changed.") from None
+            raise DeployLockError(
+                f"Another deployment is at work: {_holder(descriptor)}. Nothing was changed."
+            ) from None
         now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         with _clear_when_full(path):
             _record(descriptor, f"{what}, begun by {who or 'root'} at {now}, process {os.getpid()}")
@@ -59,6 +60,25 @@ def deploy_lock(path: Path, what: str, who: str) -> Iterator[int]:
                 _record(descriptor, "")
     finally:
         os.close(descriptor)
+
+
+def lock_holder(path: Path) -> str:
+    """Who holds the lock at path, without waiting for it; "" when nobody does. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, _RECORD_BYTES, 0).decode(errors="replace").strip() or "it just began"
 
 
 def _record(descriptor: int, text: str) -> None:

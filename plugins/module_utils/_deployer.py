@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 _LONGEST = 300
 
@@ -23,6 +25,26 @@ def deployer(environment: Mapping[str, str]) -> str:
         words += f" ({person + ', ' if person else ''}{job})"
     # It becomes one line of a file and of a message.
     return "".join(sign if sign.isprintable() else "?" for sign in words)[:_LONGEST]
+
+
+def controller() -> str:
+    """What tells this controller from others of the same name: their process numbers mean other processes."""
+    with contextlib.suppress(OSError):
+        # a container has numbers of its own, and after a boot they begin anew
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
+    return socket.gethostname()
+
+
+def lives(process: int) -> bool:
+    """Whether there is a process of that number on the controller."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _account() -> str:

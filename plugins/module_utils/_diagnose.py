@@ -196,6 +196,8 @@ def become(user: str) -> None:
         os.initgroups(user, entry.pw_gid)
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
+        # Where libpq looks for a client's certificate: at root's it would not be let in, and give up.
+        os.environ["HOME"] = entry.pw_dir
     except (KeyError, OSError) as error:
         raise ConfigError(f"can't become user {user}: {error}") from error
 

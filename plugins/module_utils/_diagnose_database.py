@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ._diagnose_proxy import judge_dates
 from ._diagnose_run import Check, Context
 from ._dotenv import parse
-from ._findings import CRITICAL, OK, WARNING, Finding, Thresholds
+from ._findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, Thresholds
 from ._pg_budget import consumer_of, judge_connections, limits_of
 from ._pg_client import Login, MissingDriverError, PgClient, PgError, session
 from ._pg_index_info import read_info
@@ -29,10 +30,13 @@ from ._pg_sessions import read_connections
 from ._pg_slow import SlowLimits, judge, over, top
 from ._pg_statements import StatementsError, read
 from ._pg_window import baseline, replace, snapshot_of, window
+from ._served_certificate import begin_postgresql, read_dates
 
 _APPLICATION = "diagnose"
 _ITSELF = "database"
+_PORT = 5432
 _CONNECT_TIMEOUT = 2
+_RENEW = "Apply the playbook to the database host, or give it a new certificate."
 _STATEMENT_TIMEOUT_MS = 2000
 # Statistics that are younger do not tell which indexes are needed: a job may run once a week.
 _FEWEST_DAYS = 7
@@ -50,6 +54,9 @@ _REASONS = (
     ("too many connections", "the account has no connection left; lower the pools or raise its limit"),
     ("does not exist", "the database or the account does not exist; apply the playbook"),
     ("could not translate host name", "the host name does not resolve; correct service_database_host"),
+    ("certificate verify failed", "its certificate is not of the authority that this host trusts; apply the playbook"),
+    ("does not match host name", "its certificate is for another host; apply the playbook to the database host"),
+    ("root certificate file", "the authority of its certificate is missing here; apply the playbook"),
     ("starting up", "the server is still starting"),
     ("shutting down", "the server is shutting down; start it again"),
     ("timeout", "the server did not answer in time; see its load and its log"),
@@ -98,7 +105,22 @@ def check_database(context: Context) -> list[Finding]:
         finished = time.monotonic()
     except (PgError, MissingDriverError) as error:
         return [Finding("database", CRITICAL, f"{where(url)}: {_told(error)}.")]
-    return [judge_latency(url, 1000 * (connected - started), 1000 * (finished - connected), section)]
+    latency = judge_latency(url, 1000 * (connected - started), 1000 * (finished - connected), section)
+    return [latency, *_certificate(url, context)]
+
+
+def _certificate(url: str, context: Context) -> list[Finding]:
+    """Until when the server's certificate is valid, where the service relies on it."""
+    parts = urlsplit(url)
+    if dict(parse_qsl(parts.query)).get("sslmode") != "verify-full":
+        return []
+    check, address = f"{_ITSELF}.certificate", unquote(parts.hostname or "")
+    thresholds = FallingThresholds.of(context.section("certificates"), "days")
+    try:
+        dates = read_dates(address, parts.port or _PORT, address, _CONNECT_TIMEOUT, begin_postgresql)
+    except OSError as error:
+        return [Finding(check, WARNING, f"the certificate of {address} can't be read: {error}.")]
+    return [judge_dates(address, dates, context.now, thresholds, check=check, advice=_RENEW)]
 
 
 def judge_latency(url: str, connecting_ms: float, answering_ms: float, section: Mapping[str, Any]) -> Finding:

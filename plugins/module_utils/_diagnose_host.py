@@ -22,7 +22,7 @@ _SHORTEST_GROWTH = 1800.0
 
 
 def check_logs(context: Context) -> list[Finding]:
-    """Size, growth and rotation of every *.log of the service."""
+    """Size, growth and rotation of every *.log of the service, and of those that it writes elsewhere."""
     section = context.section("logs")
     directory = Path(section["directory"])
     try:
@@ -32,8 +32,15 @@ def check_logs(context: Context) -> list[Finding]:
     if not directory.is_dir():
         message = f"{directory} is not there: the service can't write its logs. Apply the playbook."
         return [Finding("logs", CRITICAL, message)]
+    files += [path for pattern in section.get("others", ()) for path in _matching(pattern)]
     findings = [finding for path in files for finding in _judge_log(context, path, section)]
     return findings or [Finding("logs", OK, f"{directory} has no log yet", 0, None, "files")]
+
+
+def _matching(pattern: str) -> list[Path]:
+    """The files of an absolute pattern."""
+    found = sorted(Path("/").glob(pattern.lstrip("/")))
+    return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
 def _judge_log(context: Context, path: Path, section: Mapping[str, Any]) -> list[Finding]:

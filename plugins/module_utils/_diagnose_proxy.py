@@ -25,6 +25,7 @@ _HOUR = 3600
 _DAY = 86400
 _PID_FILE = Path("/run/nginx.pid")
 # Well beyond nginx_worker_shutdown_timeout, an hour by default: then something is wrong with it.
+_RENEW = "Renew it; if it was renewed, reload Nginx (systemctl reload nginx)."
 _OLD_HOURS = 3
 _FULL = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _LOGIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -93,21 +94,28 @@ def check_certificates(context: Context) -> list[Finding]:
     return [judge_dates(name, dates, context.now, FallingThresholds.of(section, "days"))]
 
 
-def judge_dates(name: str, dates: CertificateDates, now: float, thresholds: FallingThresholds) -> Finding:
+def judge_dates(
+    name: str,
+    dates: CertificateDates,
+    now: float,
+    thresholds: FallingThresholds,
+    *,
+    check: str = "certificates",
+    advice: str = _RENEW,
+) -> Finding:
     days = round((dates.ends - now) / _DAY, 1)
     until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(dates.ends))
-    advice = "Renew it; if it was renewed, reload Nginx (systemctl reload nginx)."
     if dates.begins > now:
         begins = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(dates.begins))
         message = f"the certificate of {name} is not valid before {begins}. Is the host's clock right?"
-        return Finding("certificates", CRITICAL, message, days, thresholds.critical, "days")
+        return Finding(check, CRITICAL, message, days, thresholds.critical, "days")
     if days <= 0:
         message = f"the certificate of {name} has expired on {until}. {advice}"
-        return Finding("certificates", CRITICAL, message, days, thresholds.critical, "days")
+        return Finding(check, CRITICAL, message, days, thresholds.critical, "days")
     status = thresholds.status(days)
     message = f"the certificate of {name} is valid for {days:g} days, until {until}"
     message += "" if status == OK else f". {advice}"
-    return Finding("certificates", status, message, days, thresholds.exceeded(days), "days")
+    return Finding(check, status, message, days, thresholds.exceeded(days), "days")
 
 
 @dataclasses.dataclass(frozen=True)

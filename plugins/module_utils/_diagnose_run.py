@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ._diagnose_state import Samples
+from ._existing_service import PM2, Existing, daemon_pid_file, read_existing
 from ._findings import CRITICAL, Finding
 from ._health import HealthReading
 from ._pg_client import MissingDriverError
 from ._pm2_client import Pm2Client, Pm2Error, restart_advice
-from ._pm2_rpc import WELL, read_daemon
+from ._pm2_rpc import WELL, DaemonReading, read_daemon
 from ._pm2_state import Pm2Process
 from ._processes import MissingLibraryError, ProcessError
 from ._worker_answers import WorkerAnswer, ask_workers, children_of
@@ -43,6 +44,17 @@ class Context:
         section: Mapping[str, Any] = self.config[name]
         return section
 
+    @property
+    def existing(self) -> Existing | None:
+        """The service, where it runs under something else than the roles."""
+        return Existing.of(self.config.get("existing") or {})
+
+    @property
+    def daemon_pid_file(self) -> Path | None:
+        """Of the PM2 that runs the service; None where none does."""
+        existing = self.existing
+        return daemon_pid_file(existing) if existing else Path(self.section("pm2")["home"]) / "pm2.pid"
+
     def pm2(self) -> list[Pm2Process]:
         """The service's processes in PM2, read once however many checks ask. Raises Pm2Error."""
         with self._pm2_lock:
@@ -63,8 +75,11 @@ class Context:
     @cached_property
     def _answers_once(self) -> list[WorkerAnswer]:
         section, pm2 = self.section("health"), self.section("pm2")
-        workers = children_of(Path(pm2["home"]) / "pm2.pid")
         timeout = float(section["timeout"])
+        if existing := self.existing:
+            pids = [process.pid for process in self._pm2_once[0] if process.online and process.pid]
+            return ask_workers("", existing.url, pids, timeout, max(1, existing.instances))
+        workers = children_of(Path(pm2["home"]) / "pm2.pid")
         return ask_workers(section["socket"], section["path"], workers, timeout, int(pm2["instances"]))
 
     @cached_property
@@ -79,6 +94,8 @@ class Context:
             timeout=float(self.config["timeout"]),
         )
         try:
+            if existing := self.existing:
+                return list(_processes_of_existing(existing, client, _PM2_SHARE * client.timeout)), None
             found = _processes_of(client, _PM2_SHARE * client.timeout)
         except Pm2Error as error:
             return [], error
@@ -88,7 +105,19 @@ class Context:
 def _processes_of(client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
     """Asked over PM2's socket: `pm2 jlist` starts a Node.js, which a busy host has no time for. Raises Pm2Error."""
     client.require_daemon()
-    reading = read_daemon(client, timeout)
+    return _of(read_daemon(client, timeout))
+
+
+def _processes_of_existing(existing: Existing, client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
+    """Raises Pm2Error where they are not known."""
+    reading = read_existing(existing, client, timeout)
+    if reading.state != WELL and existing.supervisor != PM2:
+        raise Pm2Error(reading.message)
+    return _of(reading)
+
+
+def _of(reading: DaemonReading) -> tuple[Pm2Process, ...]:
+    """Raises Pm2Error where they are not known."""
     if reading.state != WELL:
         advice = restart_advice(reading.pid) if reading.pid else "start the systemd unit that owns it"
         raise Pm2Error(f"{reading.message}; {advice}")

@@ -26,7 +26,7 @@ from ._processes import read_trees, unit_states
 
 
 def check_health(context: Context) -> list[Finding]:
-    """The service itself, on the socket of the active release."""
+    """The service itself, past the proxy."""
     return _named("health", judge_workers(context.health(), Expectation()))
 
 
@@ -66,10 +66,11 @@ def check_memory(context: Context) -> list[Finding]:
 
 
 def check_processes(context: Context) -> list[Finding]:
-    section = context.section("pm2")
-    active = active_activation(context.section("release")["active_socket"])
+    section, existing = context.section("pm2"), context.existing
+    active = None if existing else active_activation(context.section("release")["active_socket"])
     processes = context.pm2()
-    findings = judge_processes(processes, section["prefix"], active, int(section["instances"]), context.now)
+    instances = existing.instances or max(1, len(processes)) if existing else int(section["instances"])
+    findings = judge_processes(processes, section["prefix"], active, instances, context.now)
     thresholds = Thresholds.of(section, "restarts")
     return findings + [judge_restarts(context, process, thresholds) for process in processes]
 
@@ -97,6 +98,9 @@ def judge_processes(
 
 
 def check_release(context: Context) -> list[Finding]:
+    if existing := context.existing:
+        message = f"no release of these roles: the service runs under {existing.supervisor}, and is only looked at"
+        return [Finding("release", OK, message, existing.supervisor)]
     section = context.section("release")
     return judge_release(section["active_socket"], section["current"])
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from ._diagnose_run import Context
 from ._diagnose_service import active_activation
@@ -32,7 +31,8 @@ def check_event_loop(context: Context) -> list[Finding]:
         processes = []  # who answers is told all the same
     active = active_activation(context.section("release")["active_socket"])
     name = f"{context.section('pm2')['prefix']}{active}"
-    due = [process for process in processes if process.name == name and context.now - process.started_at > _YOUNG]
+    own = processes if context.existing else [process for process in processes if process.name == name]
+    due = [process for process in own if context.now - process.started_at > _YOUNG]
     return judge_answers(context.answers(), _labels(processes), {process.pid or 0 for process in due}, thresholds)
 
 
@@ -77,7 +77,7 @@ def _judge_answer(label: str, taken: float, thresholds: Thresholds) -> Finding:
 def _judge_missed(label: str, pid: int, questions: int) -> Finding:
     message = (
         f"{label} (process {pid}) answered none of {questions} requests: it was stopped, or its event loop is blocked."
-        f" Restart it (kill -KILL {pid}: PM2 starts it anew); see its log for what it did last."
+        f" Restart it (under PM2 by kill -KILL {pid}: it is started anew); see its log for what it did last."
     )
     return Finding(_check(label), CRITICAL, message, 0, 1, "answers")
 
@@ -106,14 +106,15 @@ class Descriptors:
 def check_descriptors(context: Context) -> list[Finding]:
     """Open files and sockets of each worker and of PM2's daemon; at the limit no connection is taken any more."""
     section = context.section("descriptors")
-    daemon = Path(context.section("pm2")["home"]) / "pm2.pid"
+    daemon = context.daemon_pid_file
     try:
         labels = _labels(context.pm2())
     except Pm2Error:
-        labels = {pid: f"process {pid}" for pid in children_of(daemon)}
+        labels = {pid: f"process {pid}" for pid in children_of(daemon)} if daemon else {}
     # whether there is one, the check processes says
     with contextlib.suppress(OSError, ValueError):
-        labels[int(daemon.read_text(encoding="ascii"))] = "PM2's daemon"
+        if daemon:
+            labels[int(daemon.read_text(encoding="ascii"))] = "PM2's daemon"
     thresholds = Thresholds(float(section["warning"]), float(section["critical"]))
     return judge_descriptors(read_descriptors(labels), thresholds)
 

@@ -18,6 +18,7 @@ FAILED = "failed"
 _NUMBERS = (CRITICAL, WARNING, OK)
 _LEAST_NAME = 8
 _CLIPPED = 300
+_MIXED = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +51,10 @@ def parse_report(output: str, errors: str) -> dict[str, Any]:
         return {"status": CRITICAL, "findings": [], "problem": f"the diagnosis gave no report: {said}"}
 
 
-def result_of(name: str, registered: Mapping[str, Any] | None) -> HostResult:
-    """From what the task on that host has registered; None when it did not run there at all."""
+def result_of(name: str, *candidates: Mapping[str, Any] | None) -> HostResult:
+    """From what the task for that host's kind has registered; None, or skipped, where it did not run."""
+    ran = [one for one in candidates if one is not None and not one.get("skipped")]
+    registered = ran[0] if ran else None
     if registered is None:
         return HostResult(name, FAILED, problem="the diagnosis did not run on this host")
     said = _line(str(registered.get("msg", "")).removeprefix("Task failed: "))
@@ -71,7 +74,21 @@ def table(results: Sequence[HostResult]) -> list[tuple[str, str]]:
         numbers = f"{counts[0]:>8}  {counts[1]:>7}  {counts[2]:>3}" if result.findings else result.problem
         lines.append((result.status, f"{result.name:<{width}}  {result.status:<11}  {numbers}".rstrip()))
         lines += _worst_first(result.findings)
-    return lines
+    mixed = mixed_releases(results)
+    return [*lines, (WARNING, mixed)] if mixed else lines
+
+
+def mixed_releases(results: Sequence[HostResult]) -> str:
+    """Which release each host runs, in one sentence, where they are not the same; else empty."""
+    hosts: dict[str, list[str]] = {}
+    for result in results:
+        for finding in result.findings:
+            if finding.get("check") == "release" and finding.get("value"):
+                hosts.setdefault(str(finding["value"]), []).append(result.name)
+    if len(hosts) < _MIXED:
+        return ""
+    said = "; ".join(f"{release} on {', '.join(names)}" for release, names in sorted(hosts.items()))
+    return f"The hosts run different releases: {said}. Deploy, or roll back, on all of them."
 
 
 def _worst_first(findings: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -13,10 +13,13 @@ import grp
 import os
 import pwd
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ._run_as import user_name
+
+_ROOT = 0
 
 
 class DirectoryError(Exception):
@@ -25,15 +28,51 @@ class DirectoryError(Exception):
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory as it is or should be; names that the host doesn't know stand as numbers."""
+    """A directory as it is or should be; names that the host doesn't know stand as numbers.
+
+    With ``contents`` what is in it, at any depth, is to be its owner's as well.
+    """
 
     path: str
     owner: str
     group: str
     mode: str
+    contents: bool = field(default=False, compare=False)
 
     def line(self) -> str:
         return f"{self.path} {self.owner}:{self.group} {self.mode}\n"
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A directory that is not as it should be, and what is in it that is to be handed over to its owner."""
+
+    wanted: Directory
+    now: Directory | None
+    strangers: Sequence[str] = ()
+
+    def lines(self) -> tuple[str, str]:
+        """What is there and what will be."""
+        others = "".join(f"{path} {self.wanted.owner}\n" for path in self.strangers)
+        return self.now.line() if self.now else "", self.wanted.line() + others
+
+    def make(self) -> None:
+        """Correct it. Raises DirectoryError."""
+        if self.now != self.wanted:
+            apply(self.wanted, self.now)
+        if self.strangers:
+            hand_over(self.wanted.path, self.wanted.owner)
+
+
+def corrections(wanted: Sequence[Directory]) -> list[Correction]:
+    """Return what is to be corrected. Raises DirectoryError."""
+    found = []
+    for directory in wanted:
+        now = actual(directory.path)
+        others = strangers(directory.path, directory.owner) if directory.contents and now else []
+        if now != directory or others:
+            found.append(Correction(directory, now, others))
+    return found
 
 
 def actual(path: str) -> Directory | None:
@@ -56,7 +95,7 @@ def apply(wanted: Directory, now: Directory | None) -> None:
         raise DirectoryError(f"{wanted.path}: {error.args[0]}") from error
     try:
         if now is None:
-            Path(wanted.path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            _make_parents(Path(wanted.path))
             Path(wanted.path).mkdir(0o700)
         handle = os.open(wanted.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
@@ -66,6 +105,56 @@ def apply(wanted: Directory, now: Directory | None) -> None:
             os.close(handle)
     except OSError as error:
         raise DirectoryError(f"{wanted.path}: {error.strerror}") from error
+
+
+def _make_parents(path: Path) -> None:
+    """As everybody may pass through them, whatever root's umask is."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(exist_ok=True)
+        parent.chmod(0o755)
+
+
+def strangers(path: str, owner: str) -> list[str]:
+    """What is in the directory, at any depth, and is to be handed over to its owner, who may have to be made first."""
+    try:
+        uid: int | None = pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        uid = None
+    return sorted(f"{root}/{name}" for root, name, found, _directory in _entries(path) if _is_stranger(found, uid))
+
+
+def hand_over(path: str, owner: str) -> None:
+    """Give all of that to the owner and his group."""
+    account = pwd.getpwnam(owner)
+    for root, name, found, directory in _entries(path):
+        if not _is_stranger(found, account.pw_uid):
+            continue
+        try:
+            os.chown(name, account.pw_uid, account.pw_gid, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # rotated away this moment
+        except OSError as error:
+            raise DirectoryError(f"{root}/{name}: {error.strerror}") from error
+
+
+def _is_stranger(found: os.stat_result, uid: int | None) -> bool:
+    """A file with a second name may be anybody's, elsewhere, and a link as well: these stay whose they are.
+
+    So does what is root's: an administrator put it there, for no service was root's before.
+    """
+    shared = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+    return found.st_uid not in (uid, _ROOT) and not shared and not stat.S_ISLNK(found.st_mode)
+
+
+def _entries(path: str) -> Iterator[tuple[str, str, os.stat_result, int]]:
+    """Directory, name, state and the open directory of all that is in it, reached without following a link."""
+    for root, directories, files, handle in os.fwalk(path, follow_symlinks=False):
+        for name in (*directories, *files):
+            try:
+                yield root, name, os.stat(name, dir_fd=handle, follow_symlinks=False), handle
+            except FileNotFoundError:
+                continue
 
 
 def _group(gid: int) -> str:

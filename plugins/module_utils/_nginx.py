@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ._nginx_certificate import Certificate
 from ._nginx_files import Change, Entry, NginxError, Transaction
-from ._nginx_host import DEFAULT_SITE, create_logs, default_site_is_untouched, locked, missing_logs
+from ._nginx_host import (
+    DEFAULT_SITE,
+    DEFAULT_SITE_FILE,
+    announced,
+    create_logs,
+    default_site_is_untouched,
+    has_other_sites,
+    locked,
+    missing_logs,
+)
 from ._nginx_owner import Ledger, Shared
 from ._nginx_plan import Plan, Wish, make_plan
 from ._nginx_probe import Probe, failures
@@ -40,6 +49,8 @@ class Request:
     certificates: Sequence[Certificate] = ()
     probes: Sequence[Probe] = ()
     limit_zones: Sequence[str] = ()
+    announce: float = 0
+    """Seconds before a reload for which clients are told that their connections will be closed."""
 
     def changes_something(self) -> bool:
         wanted = self.files or self.shared or self.worker_limits or self.absent or self.logs
@@ -77,6 +88,8 @@ def apply(request: Request, layout: Layout, check: bool, wait: float = 120) -> R
         )
     if check and not layout.binary.exists():
         return Result(_plan(request, layout))
+    if request.remove and not layout.binary.exists():
+        return _remove_files(request, layout)
     if not layout.binary.exists():
         raise NginxError(f"nginx is not installed: there is no {layout.binary}. Nothing was changed.")
     with locked(layout.lock, wait):
@@ -90,7 +103,8 @@ def _predict(request: Request, layout: Layout) -> Result:
     active = Service(layout).master() is not None
     pending = Transaction(layout.config, layout.journal).pending()
     logs = missing_logs(layout, request.logs)
-    return Result(plan, logs, recovered=pending, reloaded=plan.concerns_nginx() and active, started=not active)
+    started = not active and not request.remove
+    return Result(plan, logs, recovered=pending, reloaded=plan.concerns_nginx() and active, started=started)
 
 
 def _lacks_certificate(request: Request, layout: Layout) -> bool:
@@ -99,9 +113,23 @@ def _lacks_certificate(request: Request, layout: Layout) -> bool:
     return not all(layout.find(path).exists() for path in made)
 
 
+def _remove_files(request: Request, layout: Layout) -> Result:
+    """Nothing runs with the files, and nothing can test what is left of them."""
+    transaction = Transaction(layout.config, layout.journal)
+    plan = _plan(request, layout)
+    changes = [*plan.changes, *([plan.record] if plan.record else [])]
+    if changes:
+        transaction.swap(changes)
+        transaction.commit()
+    transaction.remove_empty(plan.emptied)
+    return Result(plan)
+
+
 def _apply(request: Request, layout: Layout) -> Result:
     transaction = Transaction(layout.config, layout.journal)
     service = Service(layout)
+    # what a run that was killed left would make clients open a connection for each request
+    layout.closing.unlink(missing_ok=True)
     result = Result(recovered=transaction.pending())
     if result.recovered:
         _note(result, _recover(transaction, service))
@@ -110,15 +138,31 @@ def _apply(request: Request, layout: Layout) -> Result:
         check_changes(layout, plan.changes, request.certificates, request.limit_zones)
     result.created_logs = create_logs(layout, request.logs)
     if plan.concerns_nginx():
-        _note(result, _change(transaction, service, request, plan))
+        if service.master() is None and request.remove:
+            _change_stopped(transaction, service, plan)
+        else:
+            _note(result, _change(transaction, service, request, plan))
         transaction.remove_empty(plan.emptied)
         return result
     if plan.record:
         transaction.swap([plan.record])
         transaction.commit()
-    if service.master() is None:
+    if service.master() is None and not request.remove:
         _note(result, service.activate())
     return result
+
+
+def _change_stopped(transaction: Transaction, service: Service, plan: Plan) -> None:
+    """Whoever has stopped nginx does not expect that a site's removal starts it."""
+    try:
+        transaction.swap([*plan.changes, *([plan.record] if plan.record else [])])
+        service.test()
+    except BaseException:
+        if transaction.pending():
+            transaction.restore()
+            transaction.commit()
+        raise
+    transaction.commit()
 
 
 def _note(result: Result, started: bool) -> None:
@@ -129,13 +173,29 @@ def _note(result: Result, started: bool) -> None:
 def _plan(request: Request, layout: Layout) -> Plan:
     ledger = Ledger(layout.state, request.name)
     absent = list(request.absent)
-    if request.disable_default_site and DEFAULT_SITE not in request.files and default_site_is_untouched(layout.config):
-        absent.append(DEFAULT_SITE)
+    default_site = ""
+    if request.disable_default_site and DEFAULT_SITE not in request.files:
+        default_site = ledger.own.default_site or ledger.default_site()
+        if default_site_is_untouched(layout.config):
+            absent.append(DEFAULT_SITE)
+            default_site = str((layout.config / DEFAULT_SITE).readlink())
     absent = list(dict.fromkeys(absent))
     if request.remove:
-        return make_plan(layout.config, ledger, Wish(absent=absent))
-    wish = Wish(request.files, request.shared, request.worker_limits, absent, request.adopt, _digests(request, layout))
+        plan = make_plan(layout.config, ledger, Wish(absent=absent))
+        back = _given_back(layout, ledger, plan)
+        return make_plan(layout.config, ledger, Wish(absent=absent, given_back=back)) if back else plan
+    digests = _digests(request, layout)
+    wish = Wish(request.files, request.shared, request.worker_limits, absent, request.adopt, digests, default_site)
     return make_plan(layout.config, ledger, wish)
+
+
+def _given_back(layout: Layout, ledger: Ledger, plan: Plan) -> dict[str, Entry]:
+    """Debian's default site, if it was switched off for this site and no other site is there in its place."""
+    target = ledger.own.default_site
+    gone = {change.path for change in plan.changes if change.after is None}
+    if not target or not (layout.config / DEFAULT_SITE_FILE).exists() or has_other_sites(layout.config, gone):
+        return {}
+    return {DEFAULT_SITE: Entry(target=target)}
 
 
 def _digests(request: Request, layout: Layout) -> dict[str, str]:
@@ -172,20 +232,32 @@ def _change(transaction: Transaction, service: Service, request: Request, plan: 
     """Swaps the files in and makes them the running configuration; True when nginx was started for it."""
     active = service.master() is not None
     conditional = [probe for probe in request.probes if probe.if_healthy]
-    # Who answered in the name of a site that is new was another one, such as one that takes every name.
-    known = plan.record is None or plan.record.before is not None
-    asked = active and known
-    ill = failures(conditional, service.layout.find, patient=False) if asked else dict.fromkeys(conditional, "")
+    asked = [probe for probe in conditional if active and not _is_new(probe.host, plan)]
+    ill = failures(asked, service.layout.find, patient=False)
+    unasked = set(conditional) - set(asked)
     try:
         transaction.swap([*plan.changes, *([plan.record] if plan.record else [])])
         refuse_missing_zones(request.limit_zones, limit_zones(service.test()))
-        started = service.activate()
-        _probe([probe for probe in request.probes if probe not in ill], service.layout)
+        with announced(service.layout.closing, request.announce if active else 0):
+            started = service.activate()
+        _probe([probe for probe in request.probes if probe not in ill and probe not in unasked], service.layout)
     except BaseException as error:
-        _restore(transaction, service, active, error)
+        _restore(transaction, service, active, error, request.announce)
         raise
     transaction.commit()
     return started
+
+
+def _is_new(host: str, plan: Plan) -> bool:
+    """Whether the site or its name is: who answered in it was another one, such as one that takes every name."""
+    if plan.record is not None and plan.record.before is None:
+        return True
+    name = re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w.-])")
+
+    def is_in(entries: Iterable[Entry | None]) -> bool:
+        return any(entry is not None and name.search(entry.text()) for entry in entries)
+
+    return is_in(change.after for change in plan.changes) and not is_in(change.before for change in plan.changes)
 
 
 def _probe(probes: Sequence[Probe], layout: Layout) -> None:
@@ -195,7 +267,9 @@ def _probe(probes: Sequence[Probe], layout: Layout) -> None:
         raise NginxError("\n".join(["nginx took the new configuration, but does not serve as it should:", *lines]))
 
 
-def _restore(transaction: Transaction, service: Service, active: bool, error: BaseException) -> None:
+def _restore(
+    transaction: Transaction, service: Service, active: bool, error: BaseException, announce: float = 0
+) -> None:
     """Puts the previous files back and, if nginx was running, makes it run with them; else stops it again."""
     if not transaction.pending():
         return  # not even the journal could be written: no file was touched
@@ -208,7 +282,8 @@ def _restore(transaction: Transaction, service: Service, active: bool, error: Ba
         ) from error
     try:
         if active:
-            service.activate()
+            with announced(service.layout.closing, announce):
+                service.activate()
         else:
             service.stop()
     except NginxError as second:

@@ -68,7 +68,7 @@ def _server(wanted: Certificate, certificate: Path, key: Path, blocks: list[str]
     if "PRIVATE KEY-----" not in text:
         raise NginxError(f"{wanted.key} holds no private key in PEM form.")
     if "ENCRYPTED" in text:
-        raise NginxError(f"{wanted.key} is encrypted; nginx could not read it at boot. Store it without a passphrase.")
+        raise NginxError(f"{wanted.key} is encrypted; no server could read it at boot. Store it without a passphrase.")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)

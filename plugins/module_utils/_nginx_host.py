@@ -11,7 +11,7 @@ import hashlib
 import os
 import pwd
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,6 +37,12 @@ def default_site_is_untouched(config: Path) -> bool:
     # Which of the two packages has the file depends on the release; a package that is missing is no error here.
     result = run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", "nginx-common", "nginx"])
     return [str(config / DEFAULT_SITE_FILE), digest] in [line.split()[:2] for line in result.stdout.splitlines()]
+
+
+def has_other_sites(config: Path, gone: Collection[str]) -> bool:
+    """Whether nginx would still have files of sites, once those that are named by their paths are gone."""
+    found = [*config.glob("conf.d/*.conf"), *config.glob("sites-enabled/*")]
+    return any(str(path.relative_to(config)) not in gone for path in found)
 
 
 def missing_logs(layout: Layout, logs: Sequence[str]) -> list[str]:
@@ -78,3 +84,17 @@ def locked(path: Path, wait: float) -> Iterator[None]:
                     ) from None
                 time.sleep(0.1)
         yield
+
+
+@contextmanager
+def announced(closing: Path, seconds: float) -> Iterator[None]:
+    """Have the sites tell their clients, so long beforehand and meanwhile, that connections are about to be closed."""
+    if not seconds:
+        yield
+        return
+    try:
+        closing.touch(mode=0o644)
+        time.sleep(seconds)
+        yield
+    finally:
+        closing.unlink(missing_ok=True)

@@ -67,6 +67,8 @@ def argument_spec() -> dict[str, Any]:
             }
         ),
         "limit_zones": _STRINGS,
+        "announce": {"type": "float", "default": 0},
+        "read": _STRINGS,
     }
 
 
@@ -98,6 +100,7 @@ def request(given: Mapping[str, Any]) -> Request:
         certificates=[Certificate(**{**one, "names": tuple(one["names"])}) for one in given["certificates"]],
         probes=_probes(given["probes"]),
         limit_zones=given["limit_zones"],
+        announce=given["announce"],
     )
 
 

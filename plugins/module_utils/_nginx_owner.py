@@ -49,7 +49,8 @@ class Shared:
 @dataclass(frozen=True)
 class Record:
     """What a site has on the host: its files, its part in shared ones and in host-wide limits, the certificates that
-    nginx has read from files of somebody else, the directories that were made for its files.
+    nginx has read from files of somebody else, the directories that were made for its files. And where Debian's default
+    site pointed, if it was switched off for this site or before it for another one.
     """
 
     files: Mapping[str, Trace] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Record:
     worker_limits: Mapping[str, str] = field(default_factory=dict)
     certificates: Mapping[str, str] = field(default_factory=dict)
     directories: Sequence[str] = ()
+    default_site: str = ""
 
     def empty(self) -> bool:
         return not (self.files or self.shared or self.worker_limits or self.certificates)
@@ -65,7 +67,10 @@ class Record:
         return {**self.files, **self.shared}
 
     def pack(self) -> bytes:
-        return (json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n").encode()
+        content = dataclasses.asdict(self)
+        if not self.default_site:
+            del content["default_site"]
+        return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
     @classmethod
     def unpack(cls, text: bytes) -> Record:
@@ -77,6 +82,7 @@ class Record:
             worker_limits=dict(found["worker_limits"]),
             certificates=dict(found["certificates"]),
             directories=tuple(found.get("directories", ())),
+            default_site=str(found.get("default_site", "")),
         )
 
 
@@ -99,6 +105,10 @@ class Ledger:
     def sharers(self, path: str) -> dict[str, Trace]:
         """The other sites that share this file."""
         return {name: record.shared[path] for name, record in self.others.items() if path in record.shared}
+
+    def default_site(self) -> str:
+        """Where Debian's default site pointed that was switched off for another site; nothing where it was not."""
+        return next((record.default_site for record in self.others.values() if record.default_site), "")
 
     def limits(self) -> list[Mapping[str, str]]:
         """The host-wide limits that the other sites ask for."""

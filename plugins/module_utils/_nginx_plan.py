@@ -34,6 +34,10 @@ class Wish:
     adopt: Sequence[str] = ()
     certificates: Mapping[str, str] = field(default_factory=dict)
     """Digests of certificates and keys that are somebody else's files, by path."""
+    default_site: str = ""
+    """Where Debian's default site points, which is absent for this site."""
+    given_back: Mapping[str, Entry] = field(default_factory=dict)
+    """What the host had before its sites, and has again; no site's own."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,12 @@ def make_plan(root: Path, ledger: Ledger, wish: Wish) -> Plan:
     ledger.refuse_files([*wish.files, *wish.absent])
     for path, shared in wish.shared.items():
         ledger.refuse_shared(path, shared)
-    entries = {**wish.files, **_shared_entries(ledger, wish.shared), **_limits_entry(ledger, wish.worker_limits)}
+    entries = {
+        **wish.files,
+        **_shared_entries(ledger, wish.shared),
+        **_limits_entry(ledger, wish.worker_limits),
+        **wish.given_back,
+    }
     found = compare(root, entries, [*wish.absent, *_gone(ledger, wish, entries)])
     known = ledger.own.traces()
     changes = [replace(change, secret=change.secret or _was_secret(known.get(change.path))) for change in found]
@@ -145,6 +154,7 @@ def _record_change(root: Path, ledger: Ledger, wish: Wish) -> Change | None:
         shared={path: Trace.of(one.entry, one.version) for path, one in wish.shared.items()},
         worker_limits=wish.worker_limits,
         certificates=wish.certificates,
+        default_site=wish.default_site,
     )
     after = None if record.empty() else Entry(record.pack(), 0o600)
     return Change(str(ledger.path), ledger.entry, after) if after != ledger.entry else None

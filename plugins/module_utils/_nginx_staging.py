@@ -43,6 +43,8 @@ class Layout:
     scratch: Path = Path("/run/nginx_site")
     state: Path = Path("/var/lib/nginx_site")
     lock: Path = Path("/run/nginx_site.lock")
+    closing: Path = Path("/run/nginx_closing")
+    """While this file is there, sites may tell their clients that connections are about to be closed."""
 
     @property
     def journal(self) -> Path:
@@ -52,6 +54,13 @@ class Layout:
     def find(self, path: str) -> Path:
         """A path that may be relative to the configuration directory."""
         return self.config / path
+
+    def text_of(self, path: str) -> str:
+        """The text of such a path, empty where there is none."""
+        try:
+            return self.find(path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
 
 @dataclass(frozen=True)

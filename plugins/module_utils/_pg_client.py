@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
         "choices": ["allow", "disable", "prefer", "require", "verify-ca", "verify-full"],
     },
     "ca_cert": {"type": "path", "aliases": ["ssl_rootcert"]},
+    "ca_cert_content": {"type": "str", "default": ""},
     "ssl_cert": {"type": "path"},
     "ssl_key": {"type": "path"},
     "connect_params": {"type": "dict", "default": {}},
@@ -63,11 +65,15 @@ class PgError(Exception):
 
 @dataclass(frozen=True)
 class Login:
-    """Where to connect and as whom; `parameters` are libpq's, `application` is what pg_stat_activity shows."""
+    """Where to connect and as whom; `parameters` are libpq's, `application` is what pg_stat_activity shows.
+
+    `authority` is PEM text that stands for the file `sslrootcert`.
+    """
 
     parameters: Mapping[str, Any]
     session_role: str = ""
     application: str = ""
+    authority: str = ""
 
     @classmethod
     def of(cls, options: Mapping[str, Any], application: str) -> Login:
@@ -85,7 +91,8 @@ class Login:
             "connect_timeout": options["connect_timeout"],
             **options["connect_params"],
         }
-        return cls({key: value for key, value in given.items() if value}, options["session_role"] or "", application)
+        parameters = {key: value for key, value in given.items() if value}
+        return cls(parameters, options["session_role"] or "", application, options.get("ca_cert_content") or "")
 
 
 class PgClient:
@@ -153,7 +160,8 @@ def session(login: Login, driver: Any = None) -> Iterator[PgClient]:
     password = str(login.parameters.get("password", ""))
     settings = {"application_name": login.application, **_KEEPALIVES, **_ENCODED, **login.parameters}
     try:
-        connection = driver.connect(**settings, **_rows_as_dictionaries(driver))
+        with _authority(login.authority) as trusted:
+            connection = driver.connect(**{**settings, **trusted}, **_rows_as_dictionaries(driver))
     except driver.Error as error:
         raise _error_of(error, password, lost=True) from error
     connection.autocommit = True
@@ -165,6 +173,19 @@ def session(login: Login, driver: Any = None) -> Iterator[PgClient]:
         yield client
     finally:
         client.close()
+
+
+@contextlib.contextmanager
+def _authority(pem: str) -> Iterator[dict[str, str]]:
+    """libpq reads authorities from a file alone: one in memory, which changes nothing on the host."""
+    if not pem:
+        yield {}
+        return
+    descriptor = os.memfd_create("authority")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem.encode())
+        file.flush()
+        yield {"sslrootcert": f"/proc/self/fd/{descriptor}"}
 
 
 def quoted(*names: str) -> str:

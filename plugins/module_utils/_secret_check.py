@@ -100,7 +100,8 @@ class SecretReader:
             return Holder(label, error=f"{label} (process {pid}) has ended")
         except psutil.Error:
             return Holder(label, error=f"the environment of {label} (process {pid}) is not readable for this user")
-        return self._started(label, env_files(arguments, environment), directory, environment, started)
+        names = env_files(arguments, environment)
+        return self._started(label, names, directory, {**environment, **pm2_variables(environment)}, started)
 
     def _started(
         self, label: str, names: Iterable[str], directory: Path, environment: Mapping[str, str], started: float
@@ -146,6 +147,15 @@ def env_files(arguments: Sequence[str], environment: Mapping[str, str]) -> list[
     PM2 gives its processes a title in place of their command line; the arguments are in what PM2 handed to them.
     """
     return _named_files(arguments) or _named_files(_pm2_arguments(environment))
+
+
+def pm2_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """What PM2 gives to a cluster's worker: all in one variable, which it takes apart before it runs the program."""
+    try:
+        settings = json.loads(environment["pm2_env"])
+        return {str(name): value for name, value in settings.items() if isinstance(value, str)}
+    except (KeyError, ValueError, AttributeError, RecursionError):
+        return {}
 
 
 def _pm2_arguments(environment: Mapping[str, str]) -> list[str]:

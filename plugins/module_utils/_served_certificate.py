@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -48,21 +49,35 @@ def trusting_client() -> ssl.SSLContext:
     return context
 
 
-def read_dates(address: str, port: int, name: str, timeout: float) -> CertificateDates:
+def begin_postgresql(plain: socket.socket) -> None:
+    """PostgreSQL is asked for TLS (its SSLRequest) before TLS begins. Raises OSError."""
+    plain.sendall(struct.pack("!ii", 8, 80877103))
+    if plain.recv(1) != b"S":
+        raise ConnectionError("the server does not speak TLS")
+
+
+def begin_at_once(plain: socket.socket) -> None:
+    """As HTTPS does."""
+
+
+def read_dates(
+    address: str, port: int, name: str, timeout: float, begin: Callable[[socket.socket], None] = begin_at_once
+) -> CertificateDates:
     """The dates of the certificate that is served for the name. Raises OSError.
 
     Python reads a certificate only once it is trusted, so the one that was served is trusted in a second handshake.
     """
-    with open_connection(address, port, name, True, timeout) as secured:
-        served = secured.getpeercert(binary_form=True)  # type: ignore[attr-defined]
+    with socket.create_connection((address, port), timeout) as plain:
+        begin(plain)
+        with trusting_client().wrap_socket(plain, server_hostname=name) as secured:
+            served = secured.getpeercert(binary_form=True) or b""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
     context.load_verify_locations(cadata=served)
-    with (
-        socket.create_connection((address, port), timeout) as plain,
-        context.wrap_socket(plain, server_hostname=name) as again,
-    ):
-        found: dict[str, Any] = dict(again.getpeercert() or {})
+    with socket.create_connection((address, port), timeout) as plain:
+        begin(plain)
+        with context.wrap_socket(plain, server_hostname=name) as again:
+            found: dict[str, Any] = dict(again.getpeercert() or {})
     begins, ends = (float(ssl.cert_time_to_seconds(found[field])) for field in ("notBefore", "notAfter"))
     return CertificateDates(begins, ends)

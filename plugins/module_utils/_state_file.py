@@ -19,14 +19,17 @@ def save_json(path: Path, content: Any, mode: int = 0o600) -> None:
     save(path, json.dumps(content).encode(), mode)
 
 
-def save(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write the content, atomically. Raises OSError; then what was there still is.
+def save(path: Path, content: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
+    """Write the content, atomically, for the owner (user and group id), where one is given.
 
-    The mode is set before the file has its name: in a directory of somebody else, that name may be another file's soon.
+    Raises OSError; then what was there still is. Mode and owner are set before the file has its name: in a directory of
+    somebody else, that name may be another file's soon.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if owner:
+                os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
             file.write(content)
         Path(name).replace(path)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from ._existing_service import PM2, Existing
 from ._pm2_rpc import ABSENT, WELL
 from ._processes import was_stopped
 from ._watch_model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
@@ -30,6 +31,8 @@ def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessmen
     """`recovering` tells that a remedy is at work on the service: then nothing counts as well before it answers."""
     illness, hold = _Service(readings, settings, recovering).judge()
     proxy, proxy_hold = _judge_proxy(readings, settings, service_is_well=illness is None)
+    if settings.existing:
+        illness, proxy = _of_existing(illness, settings, settings.existing), _told(proxy)
     hold = hold or _outer_hold(readings, settings, illness)
     problems = (
         *_crash_loop(readings, settings),
@@ -37,6 +40,22 @@ def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessmen
         *_proxy_wrong(readings, service_is_well=illness is None and not hold),
     )
     return Assessment({SERVICE: illness, PROXY: proxy}, {SERVICE: hold, PROXY: proxy_hold}, problems)
+
+
+def _told(illness: Illness | None) -> Illness | None:
+    """An illness that nothing may be done about here."""
+    return dataclasses.replace(illness, ladder=()) if illness else None
+
+
+def _of_existing(illness: Illness | None, settings: Settings, existing: Existing) -> Illness | None:
+    """Only what the service's own supervisor does, where it was allowed: nothing is made anew from files of ours."""
+    if illness is None or not settings.recovers:
+        return _told(illness)
+    if existing.supervisor != PM2:
+        # its one process is what serves: none is left that a milder remedy would spare
+        return dataclasses.replace(illness, ladder=(Remedy.RESTART_DAEMON,) if settings.pm2_unit else ())
+    refused = {Remedy.RECREATE_APP, *(() if settings.pm2_unit else (Remedy.RESTART_DAEMON,))}
+    return dataclasses.replace(illness, ladder=tuple(remedy for remedy in illness.ladder if remedy not in refused))
 
 
 Verdict: TypeAlias = "tuple[Illness | None, Hold | None]"
@@ -136,7 +155,8 @@ class _Service:
     def _hung(self, hung: list[Worker], serves: bool) -> Illness:
         numbers = _numbers(hung)
         if self.readings.answers.refused:
-            message = f"nothing answers on {self.settings.socket}: {self.readings.answers.failures[0].problem}"
+            asked = self.settings.existing.url if self.settings.existing else self.settings.socket
+            message = f"nothing answers on {asked}: {self.readings.answers.failures[0].problem}"
             return Illness("no_answer", message, _WHOLE_APP, numbers)
         limit = f"{self.settings.answer_timeout:g} s"
         message = f"{_named(hung)} did not answer within {limit}" + (" while others do" if serves else "")
@@ -167,7 +187,7 @@ class _Service:
         workers = self.readings.workers
         given_up = [worker for worker in workers if worker.process.status == "errored"]
         coming = [worker for worker in workers if self.recovering and self._is_coming(worker)]
-        there, planned = len(workers), self.settings.instances
+        there, planned = len(workers), self.settings.instances or len(workers)
         if given_up or coming:
             message = f"{_named(given_up)} was given up by PM2" if given_up else f"{_named(coming)} is not there yet"
         elif there < planned:

@@ -255,8 +255,8 @@ def _held(state: TargetState, illness: Illness, now: float) -> TargetState:
 
 
 def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules: Rules) -> Step | None:
-    """The step that is due, were there no budget."""
-    if state.phase is Phase.EXHAUSTED or state.failures < rules.failures:
+    """The step that is due, were there no budget. Without a remedy people are told, and that is all."""
+    if state.phase is Phase.EXHAUSTED or state.failures < rules.failures or not illness.ladder:
         return None
     if now < max(state.grace_until if state.steps else 0.0, state.acted_at + backoff(state.attempts, rules)):
         return None

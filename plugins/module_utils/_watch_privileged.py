@@ -124,6 +124,8 @@ def _restart_proxy(unit: str) -> str:
 
 def _restart(unit: str) -> str:
     """What hangs does not stop when asked to: all processes of the unit are killed first."""
+    if not unit:
+        raise RefusedError("the unit is not this watchdog's to restart")
     if _is_stopped(unit):
         raise RefusedError(f"{unit} was stopped by somebody; start it with systemctl")
     count(Path(os.environ.get("RUNTIME_DIRECTORY", "/nonexistent")) / "restarts.json")

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ._diagnose_service import active_activation
+from ._existing_service import read_existing
 from ._http import Request
 from ._pm2_client import Pm2Client
 from ._pm2_rpc import WELL, DaemonReading, read_daemon
@@ -116,8 +117,7 @@ class Reader:
         begun = time.monotonic()
         proxy = _Later(self._ask_proxy)
         times = processor_times([self._daemon_pid] if self._daemon_pid else [])
-        activation = active_activation(self.settings.socket)
-        daemon = read_daemon(self._client, min(_RPC_SECONDS, self.settings.answer_timeout))
+        activation, daemon = self._read_service()
         self._daemon_pid = daemon.pid
         if daemon.state == WELL or self._daemon_well_at is None:
             self._daemon_well_at = now
@@ -139,13 +139,13 @@ class Reader:
             workers=workers,
             answers=answers,
             restarts=self.restarts.note(youngest(processes), now, daemon=daemon.pid, changing=deployment),
-            surplus=self.surplus.look(daemon, now),
+            surplus=() if self.settings.existing else self.surplus.look(daemon, now),
             deployment=deployment,
             proxy=proxy.result(),
             memory_percent=float(memory.percent),
             memory_total=memory.total,
             memory_available=memory.available,
-            disk_free_mb=free_disk([self.settings.pm2_home, self.settings.log_directory]),
+            disk_free_mb=free_disk(filter(None, [self.settings.pm2_home, self.settings.log_directory])),
             daemon_ill_for=now - self._daemon_well_at,
             starved=self._starvation.starved(times, processor_times(times), answered),
         )
@@ -154,10 +154,20 @@ class Reader:
 
     def deployment(self) -> bool:
         """Whether somebody deploys, or changes PM2's processes, at this moment."""
-        paths = (self.settings.deploy_lock, self.settings.pm2_home)
+        paths = filter(None, (self.settings.deploy_lock, self.settings.pm2_home))
         return is_locked(Path("/proc/locks").read_text(encoding="ascii", errors="replace"), map(Path, paths))
 
+    def _read_service(self) -> tuple[str | None, DaemonReading]:
+        """What is active, and what runs it."""
+        timeout, existing = min(_RPC_SECONDS, self.settings.answer_timeout), self.settings.existing
+        if not existing:
+            return active_activation(self.settings.socket), read_daemon(self._client, timeout)
+        daemon = read_existing(existing, self._client, timeout)
+        return next((process.name for process in daemon.processes), existing.app), daemon
+
     def _of_service(self, processes: Iterable[Pm2Process]) -> list[Pm2Process]:
+        if self.settings.existing:
+            return list(processes)
         return [process for process in processes if process.name.startswith(f"{self.settings.service}-")]
 
     def _ask_proxy(self) -> Answered | None:
@@ -173,7 +183,8 @@ class Reader:
         if not pids:
             return WorkersReading({})
         settings = self.settings
-        told = ask_workers(settings.socket, settings.health_path, pids, settings.answer_timeout)
+        path, url = ("", settings.existing.url) if settings.existing else (settings.socket, settings.health_path)
+        told = ask_workers(path, url, pids, settings.answer_timeout)
         return WorkersReading.of(told, pids)
 
     def _worker(self, process: Pm2Process, answers: WorkersReading, now: float) -> Worker:
@@ -210,7 +221,7 @@ class Reader:
         """Of what seems to be ill: is it meant to be so, and does the cause lie elsewhere?"""
         settings = self.settings
         units = []
-        if readings.daemon.state != WELL:
+        if readings.daemon.state != WELL and settings.pm2_unit:
             units.append(settings.pm2_unit)
         proxy_ill = readings.proxy is not None and readings.proxy.kind != ANSWERED
         if proxy_ill:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ._existing_service import Existing
 from ._pm2_client import Pm2Client
 from ._watch_machine import Rules
 
 _COMMAND_SECONDS = 120.0
+# Only a service that runs under something else has them.
+_OPTIONAL = frozenset({"existing", "recovers"})
 
 
 class SettingsError(Exception):
@@ -64,6 +67,10 @@ class Settings:
     disk_min_mb: int
     crash_loop_restarts: int
     crash_loop_window: float
+    existing: Existing | None = None
+    """The service, where it runs under something else than these roles."""
+    recovers: bool = True
+    """Whether anything may be done about what is ill; otherwise people are told, and that is all."""
 
     @classmethod
     def load(cls, path: Path) -> Settings:
@@ -83,8 +90,10 @@ class Settings:
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Settings:
         """Raises KeyError where a setting is missing, TypeError or ValueError where one is of another kind."""
-        kinds = {"str": str, "int": int, "float": float, "bool": bool}
-        return cls(**{field.name: kinds[str(field.type)](content[field.name]) for field in dataclasses.fields(cls)})
+        kinds: dict[str, Callable[[Any], Any]]
+        kinds = {"str": str, "int": int, "float": float, "bool": bool, "Existing | None": Existing.of}
+        fields = [field for field in dataclasses.fields(cls) if field.name in content or field.name not in _OPTIONAL]
+        return cls(**{field.name: kinds[str(field.type)](content[field.name]) for field in fields})
 
     @property
     def rules(self) -> Rules:
@@ -102,7 +111,8 @@ class Settings:
         )
 
     def app_of(self, activation: str) -> str:
-        return f"{self.service}-{activation}"
+        """What PM2 calls the processes. One that runs under something else has no activations: it is its own name."""
+        return activation if self.existing else f"{self.service}-{activation}"
 
     @property
     def monitor_log(self) -> Path:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks every worker of a service behind one socket for its health: who answered, how long it took, who did not.
+"""Asks every worker of a service behind one address for its health: who answered, how long it took, who did not.
 
 A cluster's primary hands each new connection to a worker that is free. A hung worker gets one connection, perhaps
 another client's, and no other until it answers, so the socket as such looks well: each worker must be seen to answer.
@@ -12,6 +12,7 @@ that an answer may take. Which worker took one, the kernel tells, otherwise the 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import queue
 import socket
@@ -24,12 +25,14 @@ from typing import Any
 from ._health import HealthReading
 from ._http import HttpError, HttpTimeoutError, Request, RequestError, fetch
 from ._processes import load_library
+from ._tcp_sockets import holder as tcp_holder
 from ._unix_sockets import UnixSocketError, holder
 
 ANSWERED, HUNG, REFUSED = "answered", "hung", "refused"
 MAX_BODY = 256 * 1024
 _PACE = 0.15
 _QUESTIONS_PER_WORKER = 8
+_PORT = 80
 # So long, and so much of the time for an answer, may pass until some process has taken the connection.
 _HOLDER_SECONDS = 1.0
 _HOLDER_SHARE = 0.5
@@ -74,7 +77,8 @@ def ask(request: Request, pid: int | None = None) -> WorkerAnswer:
 def ask_workers(path: str, url: str, pids: Collection[int], timeout: float, count: int = 1) -> list[WorkerAnswer]:
     """Ask over the socket at `path` until each of the processes was seen to answer, for at most `timeout` seconds.
 
-    At least `count` questions are asked. Those that have no answer when the time is up are told as hung.
+    Without a path the `url`'s own address and port are asked. At least `count` questions are asked. Those that have no
+    answer when the time is up are told as hung.
     """
     return _Questions(path, url, tuple(pids), timeout).ask(max(count, len(pids)))
 
@@ -144,15 +148,22 @@ class _Question:
         told.put(self)
 
     def unanswered(self) -> WorkerAnswer:
-        error = f"{self._request.unix_socket}: no answer within {self._request.timeout:.1f} s"
+        asked = self._request.unix_socket or self._request.target().netloc
+        error = f"{asked}: no answer within {self._request.timeout:.1f} s"
         return WorkerAnswer(HealthReading(None, error), self._pid, _since(self._started), HUNG)
 
     def _connect(self) -> socket.socket | None:
         """None where it can't: the question that follows meets the same error, and says what it means."""
+        request = self._request
+        if not request.unix_socket:
+            target = request.target()
+            with contextlib.suppress(OSError):
+                return socket.create_connection((target.hostname or "", target.port or _PORT), request.timeout)
+            return None
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(self._request.timeout)
+        connection.settimeout(request.timeout)
         try:
-            connection.connect(self._request.unix_socket)
+            connection.connect(request.unix_socket)
         except OSError:
             connection.close()
             return None
@@ -162,8 +173,11 @@ class _Question:
         """Who takes the connection, the kernel tells while it is open."""
         if not self._pids:
             return None
+        seconds = min(_HOLDER_SECONDS, _HOLDER_SHARE * self._request.timeout)
+        if not self._request.unix_socket:
+            return tcp_holder(connection, self._pids, seconds)
         try:
-            return holder(connection, self._pids, None, min(_HOLDER_SECONDS, _HOLDER_SHARE * self._request.timeout))
+            return holder(connection, self._pids, None, seconds)
         except UnixSocketError:
             return None  # a kernel without unix_diag: the body's own word is left
 

@@ -16,6 +16,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+# -I keeps the caller's directory and PYTHON variables out, since root may run the command anywhere.
+INTERPRETER = "/usr/bin/python3 -I"
 _PACKAGE = "stability"
 _ENTRY_POINT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):([A-Za-z_][A-Za-z0-9_]*)")
 # The oldest time that a zip archive can hold.

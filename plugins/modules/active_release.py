@@ -300,12 +300,12 @@ msg:
 
 from pathlib import Path
 
-from ..module_utils._activation_options import SPEC, host_of, order_of
-from ..module_utils._activation_report import diff, report
-from ..module_utils._activation_run import PROBLEMS, run
-from ..module_utils._dotenv import read
-from ..module_utils._pm2_module import Pm2Module
-from ..module_utils._secrets import hide, texts_to_hide
+from ansible_collections.workbot.stability.plugins.module_utils._activation_options import SPEC, host_of, order_of
+from ansible_collections.workbot.stability.plugins.module_utils._activation_report import diff, report
+from ansible_collections.workbot.stability.plugins.module_utils._activation_run import PROBLEMS, run
+from ansible_collections.workbot.stability.plugins.module_utils._dotenv import read
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_module import Pm2Module
+from ansible_collections.workbot.stability.plugins.module_utils._secrets import hide, texts_to_hide
 
 
 def main() -> None:

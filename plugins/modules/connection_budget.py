@@ -189,11 +189,20 @@ import dataclasses
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._findings import FAIL_ON, ThresholdError, fails, verdict
-from ..module_utils._pg_budget import consumer_of, judge_connections, limits_of
-from ..module_utils._pg_client import CONNECTION_OPTIONS, Login, MissingDriverError, PgError, session
-from ..module_utils._pg_sessions import counts, read_connections
+from ansible_collections.workbot.stability.plugins.module_utils._findings import FAIL_ON, ThresholdError, fails, verdict
+from ansible_collections.workbot.stability.plugins.module_utils._pg_budget import (
+    consumer_of,
+    judge_connections,
+    limits_of,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+    CONNECTION_OPTIONS,
+    Login,
+    MissingDriverError,
+    PgError,
+    session,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pg_sessions import counts, read_connections
 
 SERVICE = {
     "name": {"type": "str", "required": True},

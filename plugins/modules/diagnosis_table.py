@@ -27,8 +27,11 @@ attributes:
     support: none
 options:
   registered:
-    description: Name of the variable that the diagnosis was registered as.
-    type: str
+    description:
+      - Name of the variable that the diagnosis was registered as. Of several, that of the task that ran on the host
+        counts.
+    type: list
+    elements: str
     required: true
   require:
     description: Print nothing, and fail unless every host is V(ok) or V(warning).

@@ -45,6 +45,12 @@ options:
         description: Mode in octal digits, for example V(0750).
         type: str
         default: "0755"
+      contents:
+        description:
+          - Whether what is in it is the owner's as well. What belongs to somebody else, such as the user that the
+            service had before, is handed over, without following links. What is root's stays root's.
+        type: bool
+        default: false
 """
 
 EXAMPLES = r"""
@@ -70,8 +76,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._directories import (
     Directory,
     DirectoryError,
-    actual,
-    apply,
+    corrections,
 )
 
 
@@ -82,26 +87,23 @@ def main() -> None:
         "owner": {"type": "str", "default": "root"},
         "group": {"type": "str", "default": "root"},
         "mode": {"type": "str", "default": "0755"},
+        "contents": {"type": "bool", "default": False},
     }
     module = AnsibleModule(
         argument_spec={"directories": {"type": "list", "elements": "dict", "required": True, "options": entry}},
         supports_check_mode=True,
     )
-    changed, before, after = [], "", ""
+    made: list[str] = []
     try:
-        for values in module.params["directories"]:
-            wanted = Directory(**values)
-            now = actual(wanted.path)
-            if now == wanted:
-                continue
-            changed.append(wanted.path)
-            before += now.line() if now else ""
-            after += wanted.line()
+        found = corrections([Directory(**values) for values in module.params["directories"]])
+        for correction in found:
             if not module.check_mode:
-                apply(wanted, now)
+                correction.make()
+            made.append(correction.wanted.path)
     except DirectoryError as error:
-        module.fail_json(msg=str(error), paths=changed)
-    module.exit_json(changed=bool(changed), paths=changed, diff={"before": before, "after": after})
+        module.fail_json(msg=str(error), paths=made)
+    before, after = ("".join(side) for side in zip(*(one.lines() for one in found), strict=True)) if found else ("", "")
+    module.exit_json(changed=bool(found), paths=made, diff={"before": before, "after": after})
 
 
 if __name__ == "__main__":

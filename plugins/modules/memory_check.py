@@ -168,14 +168,34 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._findings import CRITICAL, FAIL_ON, Finding, ThresholdError, fails, verdict
-from ..module_utils._health import read_health
-from ..module_utils._http import Request, RequestError
-from ..module_utils._memory import collect_heaps, judge_memory, limits_of, read_memory
-from ..module_utils._pm2_client import Pm2Error
-from ..module_utils._processes import MissingLibraryError, ProcessError, read_trees
-from ..module_utils._service_processes import PROCESS_OPTIONS, pm2_processes, roots_of, wrong_choice
+from ansible_collections.workbot.stability.plugins.module_utils._findings import (
+    CRITICAL,
+    FAIL_ON,
+    Finding,
+    ThresholdError,
+    fails,
+    verdict,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._health import read_health
+from ansible_collections.workbot.stability.plugins.module_utils._http import Request, RequestError
+from ansible_collections.workbot.stability.plugins.module_utils._memory import (
+    collect_heaps,
+    judge_memory,
+    limits_of,
+    read_memory,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._processes import (
+    MissingLibraryError,
+    ProcessError,
+    read_trees,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._service_processes import (
+    PROCESS_OPTIONS,
+    pm2_processes,
+    roots_of,
+    wrong_choice,
+)
 
 PERCENTAGES = {
     "heap_warning": 80,

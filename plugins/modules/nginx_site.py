@@ -33,7 +33,9 @@ options:
     type: str
     default: ""
   state:
-    description: V(absent) removes everything that the site has on the host, and its part in what it shares.
+    description:
+      - V(absent) removes everything that the site has on the host, and its part in what it shares. With the last site
+        Debian's default site comes back, if O(disable_default_site) had switched it off. A stopped nginx stays stopped.
     type: str
     choices: [present, absent]
     default: present
@@ -218,7 +220,7 @@ options:
       if_healthy:
         description:
           - Ask the same before the change, and if it fails then, do not hold it against the change. For what needs the
-            service behind nginx, which may be down. A site that is new is not asked, before or after.
+            service behind nginx, which may be down. A site or a name that is new is not asked, before or after.
         type: bool
         default: false
       timeout:
@@ -227,6 +229,18 @@ options:
         default: 5
   limit_zones:
     description: Names of zones of C(limit_req_zone) or C(limit_conn_zone) that the whole configuration must have.
+    type: list
+    elements: str
+    default: []
+  announce:
+    description:
+      - Seconds to wait before a reload, in which the file C(/run/nginx_closing) is there. A reload closes idle
+        connections, and a client that sends a request at that moment gets no answer. A site that adds
+        C(Connection) C(close) to its answers while the file is there has its clients open another one in good time.
+    type: float
+    default: 0
+  read:
+    description: Files whose text is returned as it was before, for a caller that goes on from what was there.
     type: list
     elements: str
     default: []
@@ -334,20 +348,28 @@ worker_connections:
   returned: success
   type: int
   sample: 768
+texts:
+  description: The files of O(read) by their paths, empty where there is none.
+  returned: success
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._nginx import apply
-from ..module_utils._nginx_files import NginxError
-from ..module_utils._nginx_options import argument_spec, request
-from ..module_utils._nginx_service import has_ipv6, installed_version, worker_connections
-from ..module_utils._nginx_staging import Layout
+from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import NginxError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_options import argument_spec, request
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_service import (
+    has_ipv6,
+    installed_version,
+    worker_connections,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     layout = Layout()
+    texts = {path: layout.text_of(path) for path in module.params["read"]}
     try:
         result = apply(request(module.params), layout, check=module.check_mode)
     except (NginxError, OSError) as error:
@@ -365,6 +387,7 @@ def main() -> None:
         ipv6=has_ipv6(),
         version=installed_version(layout),
         worker_connections=worker_connections(layout),
+        texts=texts,
         diff=[change.diff(layout.config) for change in result.changes],
     )
 

@@ -104,10 +104,9 @@ installer_missing:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._download import DownloadError, parse_checksum
-from ..module_utils._run_as import CommandError
-from ..module_utils._toolchain import (
+from ansible_collections.workbot.stability.plugins.module_utils._download import DownloadError, parse_checksum
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import CommandError
+from ansible_collections.workbot.stability.plugins.module_utils._toolchain import (
     Install,
     Toolchain,
     ToolchainError,

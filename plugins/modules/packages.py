@@ -13,6 +13,8 @@ description:
     only recommend. Packages that are there are left at their version.
   - P(ansible.builtin.apt#module) alone cannot predict on a bare host. In check mode it needs python3-apt and current
     package lists, which a bare host lacks.
+  - The role P(workbot.stability.service#role) asks once for the packages of all roles of the play, and what it found
+    answers the later tasks of the run without a question to the host.
 version_added: 0.1.0
 author:
   - workbot.stability contributors (@workbot)
@@ -29,6 +31,11 @@ options:
     type: list
     elements: str
     required: true
+  look_for:
+    description: Further packages that are looked for and not installed.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -39,7 +46,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 missing:
-  description: The packages that were missing when the module looked.
+  description: The packages that were missing when this run first looked.
+  returned: success
+  type: list
+  elements: str
+  sample: [nginx]
+present:
+  description: The packages that are there now, or in check mode would be.
   returned: success
   type: list
   elements: str
@@ -59,7 +72,11 @@ def missing_packages(names: list[str], listing: str) -> list[str]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"name": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
+        argument_spec={
+            "name": {"type": "list", "elements": "str", "required": True},
+            "look_for": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
     )
     names = module.params["name"]
     # Unknown names are an error to dpkg-query (exit status 1), but just missing to us.

@@ -193,14 +193,13 @@ indexes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._pg_client import Login, MissingDriverError, PgError
-from ..module_utils._pg_index import converge
-from ..module_utils._pg_index_build import Limits
-from ..module_utils._pg_index_declared import DeclarationError, parse
-from ..module_utils._pg_index_errors import explain
-from ..module_utils._pg_index_options import MODULE_OPTIONS
-from ..module_utils._pg_index_plan import RefusedError
+from ansible_collections.workbot.stability.plugins.module_utils._pg_client import Login, MissingDriverError, PgError
+from ansible_collections.workbot.stability.plugins.module_utils._pg_index import converge
+from ansible_collections.workbot.stability.plugins.module_utils._pg_index_build import Limits
+from ansible_collections.workbot.stability.plugins.module_utils._pg_index_declared import DeclarationError, parse
+from ansible_collections.workbot.stability.plugins.module_utils._pg_index_errors import explain
+from ansible_collections.workbot.stability.plugins.module_utils._pg_index_options import MODULE_OPTIONS
+from ansible_collections.workbot.stability.plugins.module_utils._pg_index_plan import RefusedError
 
 
 def main() -> None:

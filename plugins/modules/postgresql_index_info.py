@@ -113,11 +113,15 @@ statistics:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._pg_client import Login, MissingDriverError, PgError, session
-from ..module_utils._pg_index_errors import explain
-from ..module_utils._pg_index_info import read_info
-from ..module_utils._pg_index_options import INFO_OPTIONS
+from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+    Login,
+    MissingDriverError,
+    PgError,
+    session,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pg_index_errors import explain
+from ansible_collections.workbot.stability.plugins.module_utils._pg_index_info import read_info
+from ansible_collections.workbot.stability.plugins.module_utils._pg_index_options import INFO_OPTIONS
 
 
 def main() -> None:

@@ -199,12 +199,29 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._findings import FAIL_ON, ThresholdError, Thresholds, fails, verdict
-from ..module_utils._pg_client import CONNECTION_OPTIONS, Login, MissingDriverError, PgError, session
-from ..module_utils._pg_slow import ORDERS, SlowLimits, figures, judge, top
-from ..module_utils._pg_statements import StatementsError, read
-from ..module_utils._pg_window import Window, baseline, replace, snapshot_of, window
+from ansible_collections.workbot.stability.plugins.module_utils._findings import (
+    FAIL_ON,
+    ThresholdError,
+    Thresholds,
+    fails,
+    verdict,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+    CONNECTION_OPTIONS,
+    Login,
+    MissingDriverError,
+    PgError,
+    session,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pg_slow import ORDERS, SlowLimits, figures, judge, top
+from ansible_collections.workbot.stability.plugins.module_utils._pg_statements import StatementsError, read
+from ansible_collections.workbot.stability.plugins.module_utils._pg_window import (
+    Window,
+    baseline,
+    replace,
+    snapshot_of,
+    window,
+)
 
 SPEC = {
     **CONNECTION_OPTIONS,

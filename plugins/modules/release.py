@@ -257,15 +257,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._deploy_lock import DeployLockError
-from ..module_utils._download import DownloadError
-from ..module_utils._node import NodeError
-from ..module_utils._release import ReleaseError, Releases, explain
-from ..module_utils._release_build import BuildError, BuildSettings
-from ..module_utils._release_job import Job, Outcome, Source, SourceNeededError
-from ..module_utils._run_as import CommandError
-from ..module_utils._unpack import ArchiveError
+from ansible_collections.workbot.stability.plugins.module_utils._deploy_lock import DeployLockError
+from ansible_collections.workbot.stability.plugins.module_utils._download import DownloadError
+from ansible_collections.workbot.stability.plugins.module_utils._node import NodeError
+from ansible_collections.workbot.stability.plugins.module_utils._release import ReleaseError, Releases, explain
+from ansible_collections.workbot.stability.plugins.module_utils._release_build import BuildError, BuildSettings
+from ansible_collections.workbot.stability.plugins.module_utils._release_job import (
+    Job,
+    Outcome,
+    Source,
+    SourceNeededError,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import CommandError
+from ansible_collections.workbot.stability.plugins.module_utils._unpack import ArchiveError
 
 FAILURES = (
     ArchiveError,

@@ -146,12 +146,27 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._findings import CRITICAL, FAIL_ON, Finding, fails, verdict
-from ..module_utils._pm2_client import Pm2Error
-from ..module_utils._processes import MissingLibraryError, ProcessError
-from ..module_utils._secret_check import SecretReader, SecretRules, judge_secrets, readings_of
-from ..module_utils._service_processes import PROCESS_OPTIONS, pm2_processes, roots_of, wrong_choice
+from ansible_collections.workbot.stability.plugins.module_utils._findings import (
+    CRITICAL,
+    FAIL_ON,
+    Finding,
+    fails,
+    verdict,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._processes import MissingLibraryError, ProcessError
+from ansible_collections.workbot.stability.plugins.module_utils._secret_check import (
+    SecretReader,
+    SecretRules,
+    judge_secrets,
+    readings_of,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._service_processes import (
+    PROCESS_OPTIONS,
+    pm2_processes,
+    roots_of,
+    wrong_choice,
+)
 
 SPEC = {
     **PROCESS_OPTIONS,

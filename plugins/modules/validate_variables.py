@@ -32,6 +32,13 @@ options:
       - By default the roles of the current play.
     type: list
     elements: str
+  variables:
+    description:
+      - Names of the variables to check, for a play that needs only these. Others may be wrong or missing, and there is
+        no plan. A variable that no role has is found in any case, since it may be one of these, misspelled.
+      - By default all of them.
+    type: list
+    elements: str
 """
 
 EXAMPLES = r"""

@@ -116,7 +116,8 @@ def entries(node: Any) -> list[dict[str, Any]]:
 def playbook_roles(root: Path) -> set[str]:
     """Roles of this collection that a playbook applies, as a list entry or by a task."""
     named = [item for plays in playbooks(root).values() for item in entries(plays)]
-    found = [role for item in named for role in item.get("roles") or [] if isinstance(role, str)]
+    lists = [item["roles"] for item in named if isinstance(item.get("roles"), list)]
+    found = [role for roles in lists for role in roles if isinstance(role, str)]
     found += [item["role"] for item in named if isinstance(item.get("role"), str)]
     for item in named:
         for action in ROLE_ACTIONS:

@@ -63,6 +63,16 @@ def files_are_short(root: Path) -> list[str]:
     return problems
 
 
+def modules_import_whole_names(root: Path) -> list[str]:
+    """Mitogen runs a module as a program of its own, which is in no package and has no neighbours."""
+    return [
+        f"{path.relative_to(root)}:{number}: imports from its neighbours; name the collection"
+        for path in sorted((root / "plugins/modules").glob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.match(r"\s*from \.", line)
+    ]
+
+
 def files_are_portable(root: Path) -> list[str]:
     """No file knows the machine it was written on, or where packages come from: that is the host's to say."""
     problems = []

@@ -11,7 +11,9 @@ from pathlib import Path
 import document_checks as documents
 import layout_checks as layout
 import pytest
+import removal_checks as removal
 import role_checks as roles
+from removal_checks import LAYOUT
 from test_project import CHECKS
 
 Check = Callable[[Path], list[str]]
@@ -119,6 +121,10 @@ ansible-playbook -i inventory workbot.stability.site --tags long_term
 ```
 """
 META = "galaxy_info: {description: A, platforms: [], license: GPL-3.0-or-later, author: us}\n"
+BELONGINGS = """
+def documented():
+    return ["/srv/<name>", "/etc/<name>.path", "/etc/<name>.timer"]
+"""
 HOUSE = {
     "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\ndependencies: {community.general: '*'}\n",
     "Makefile": "site: setup\n",
@@ -126,6 +132,8 @@ HOUSE = {
     "README.zh-CN.md": README.replace("A server", "服务器").replace("a comment", "注释"),
     "CONTRIBUTING.md": "# Contributing\n",
     "changelogs/fragments/first.yml": "release_summary: First.\n",
+    "docs/layout-on-the-host.md": "| Path |\n| --- |\n| `/srv/<name>/`, `/etc/<name>.path`, `<name>.timer` |\n",
+    "plugins/module_utils/_belongings.py": BELONGINGS,
     "plugins/modules/ping_check.py": "",
     "molecule/default/molecule.yml": "---\n",
     "molecule/default/create.yml": "---\n",
@@ -273,6 +281,13 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (layout.scenarios_converge_and_verify, "molecule/site/tests/test_site.py", "", "DELETE", "site: has no verify.yml"),
     (layout.scenarios_converge_and_verify, "molecule/default/destroy.yml", "", "DELETE", "default: has no destroy.yml"),
     (layout.files_are_short, "plugins/modules/ping_check.py", "", "pass\n" * 401, "401 lines"),
+    (
+        layout.modules_import_whole_names,
+        "plugins/modules/ping_check.py",
+        "",
+        "from ..module_utils._x import y\n",
+        "py:1: imports from its neighbours",
+    ),
     (layout.files_are_portable, "galaxy.yml", "0.1.0", "/".join(["", "work", "main"]), "one machine"),
     (
         layout.files_are_portable,
@@ -315,6 +330,8 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (documents.readmes_name_what_exists, "README.md", "make site", "make sight", "make target sight"),
     (documents.readmes_name_what_exists, "README.md", "(CONTRIBUTING.md)", "(CONTRIB.md)", "links to CONTRIB.md"),
     (documents.changes_are_recorded, "changelogs/fragments/first.yml", "", "DELETE", "neither the release 0.1.0"),
+    (removal.removal_knows_the_layout, LAYOUT, "<name>.timer", "<name>.time", "/etc/<name>.time is not in plugins"),
+    (removal.removal_knows_the_layout, LAYOUT, ", `<name>.timer`", "", "/etc/<name>.timer is not in docs"),
 ]
 
 

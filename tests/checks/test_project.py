@@ -11,6 +11,7 @@ from pathlib import Path
 import document_checks as documents
 import layout_checks as layout
 import pytest
+import removal_checks as removal
 import role_checks as roles
 from house import ROOT
 
@@ -26,6 +27,7 @@ CHECKS = [
     layout.playbooks_apply_every_role,
     layout.scenarios_converge_and_verify,
     layout.files_are_short,
+    layout.modules_import_whole_names,
     layout.files_are_portable,
     layout.dependencies_are_declared,
     documents.role_tables_are_current,
@@ -33,6 +35,7 @@ CHECKS = [
     documents.readmes_name_everything,
     documents.readmes_name_what_exists,
     documents.changes_are_recorded,
+    removal.removal_knows_the_layout,
 ]
 
 

@@ -14,7 +14,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from house import COLLECTION, ROOT, playbooks, tracked
+from house import COLLECTION, ROOT, entries, playbooks, tracked
 
 # What users get. All else is a checkout's: tests, the reference service, inventories with vaults, leavings of tools.
 PUBLISHED = re.compile(
@@ -44,6 +44,8 @@ KEPT_BY_PEOPLE = (
     "run.log",
     "workbot-stability-0.0.1.tar.gz",
 )
+
+IMPORT = "ansible.builtin.import_role"
 
 
 def bin_path(name: str) -> Path:
@@ -145,7 +147,8 @@ def test_playbook_runs_by_its_collection_name(installed: Path, name: str) -> Non
     assert f"{installed}/ansible_collections/" in run.stdout
     for play in playbooks(ROOT)[name]:
         assert play["name"] in run.stdout
-        assert (f"{COLLECTION}.service : " in run.stdout) == ("roles" in play)
+    applied = [entry for entry in entries(playbooks(ROOT)[name]) if {"roles", IMPORT} & set(entry)]
+    assert bool(re.search(rf"{re.escape(COLLECTION)}\.\w+ : ", run.stdout)) == bool(applied)
 
 
 def test_contents_problems_sees_what_is_too_much() -> None:

@@ -53,6 +53,8 @@ class Settings:
     message_pause: float = 1
     timeout: float = 10
     release_header: str = "x-release"
+    once: int = 0
+    """1: each request has a connection of its own, as with clients that a reload of the proxy can't find idle."""
 
 
 @dataclass
@@ -116,14 +118,18 @@ async def step(what: str, seconds: float) -> AsyncIterator[None]:
 class HttpClient:
     """One kept-alive connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
-        self.reader, self.writer, self.host = reader, writer, host
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, once: bool = False
+    ) -> None:
+        self.reader, self.writer, self.host, self.once = reader, writer, host, once
         self.protocol = h11.Connection(h11.CLIENT)
 
     async def ask(self, method: str, path: str) -> h11.Response:
         """The head of the answer, once all of it has come. Raises OSError or h11.RemoteProtocolError."""
         body = BODY if method == "POST" else b""
         headers = [("Host", self.host), ("Content-Length", str(len(body))), ("Content-Type", "application/json")]
+        if self.once:
+            headers.append(("Connection", "close"))
         for event in (h11.Request(method=method, target=path, headers=headers), h11.Data(body), h11.EndOfMessage()):
             self.writer.write(self.protocol.send(event) or b"")
         await self.writer.drain()
@@ -154,6 +160,7 @@ class Load:
         self.host = settings.host or address.netloc
         self.waiting = settings.connections + settings.websockets
         self.ready = asyncio.Event()
+        self.methods = itertools.cycle(settings.methods)
 
     async def run(self) -> Tally:
         talks = [self.http] * self.settings.connections + [self.websocket] * self.settings.websockets
@@ -185,9 +192,9 @@ class Load:
         """Asks over one connection until the load is over or the server announces that it closes the connection."""
         settings = self.settings
         async with step("connect", settings.timeout):
-            client = HttpClient(*await asyncio.open_connection(*self.server), self.host)
+            client = HttpClient(*await asyncio.open_connection(*self.server), self.host, bool(settings.once))
         try:
-            for method in itertools.cycle(settings.methods):
+            for method in self.methods if settings.once else itertools.cycle(settings.methods):
                 sent = time.time()
                 async with step(method, settings.timeout):
                     response = await client.ask(method, settings.path)
@@ -195,7 +202,8 @@ class Load:
                 self.tally.answered(method, response.status_code, sent, release)
                 used()
                 if not client.again():
-                    self.tally.renewed += 1
+                    self.tally.renewed += not settings.once
+                    await self.rest(settings.pause if settings.once else 0)
                     return
                 await self.rest(settings.pause)
                 if self.over.is_set():

@@ -4,7 +4,8 @@
 
 """A server elsewhere: a second cluster, reached over the network that the roles change only in what is the service's.
 
-It begins as others leave it: few connections, and nothing of pg_stat_statements. The tests go on from one another.
+It begins as others leave it: few connections, nothing of pg_stat_statements, a certificate of another authority, and
+nobody let in without TLS. The tests go on from one another.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from certificates import issue
 from databases import findings, module, sql
 from deployments import wait
 from hosts import playbook
 from testinfra.host import Host
 
 PORT = 5433
+AUTHORITY = issue("A provider", authority=True)
+CERTIFICATE, KEY = "/etc/postgresql-common/elsewhere.pem", "/etc/postgresql-common/elsewhere.key"
 MOST = 40
 PASSWORDS = {name: f"molecule-{name}-password-of-a-test" for name in ("admin", "ledger", "diagnosis")}
 REMAINS = (
@@ -33,21 +37,31 @@ def server(host: Host) -> Iterator[str]:
     """Address of the server."""
     version = host.check_output("ls /etc/postgresql").strip()
     address = str(host.check_output("hostname -I").split()[0])
-    settings = f"--pgoption listen_addresses='*' --pgoption max_connections={MOST}"
+    certificate = issue("database", AUTHORITY, names=[address])
+    for file, content in ((CERTIFICATE, certificate.pem), (KEY, certificate.key_pem())):
+        host.check_output("umask 077; printf %%s %s > %s; chown postgres %s", content, file, file)
+    settings = (
+        f"--pgoption listen_addresses='*' --pgoption max_connections={MOST}"
+        f" --pgoption ssl=on --pgoption ssl_cert_file={CERTIFICATE} --pgoption ssl_key_file={KEY}"
+    )
     host.check_output(f"pg_createcluster {version} elsewhere --port={PORT} --locale=C.UTF-8 {settings} --start")
-    rule = f"host all all {address}/32 scram-sha-256"
+    rule = f"hostssl all all {address}/32 scram-sha-256"
     host.check_output(f"echo '{rule}' >> /etc/postgresql/{version}/elsewhere/pg_hba.conf")
     sql(host, "SELECT pg_reload_conf()", "postgres", PORT)
     sql(host, f"CREATE ROLE admin SUPERUSER LOGIN PASSWORD '{PASSWORDS['admin']}'", "postgres", PORT)
     yield address
     host.check_output(f"pg_dropcluster --stop {version} elsewhere")
-    host.run(f"userdel ledger; rm -rf {REMAINS}")
+    host.run(f"userdel ledger; rm -rf {REMAINS} {CERTIFICATE} {KEY}")
 
 
 @pytest.fixture(scope="module")
-def variables(server: str) -> dict[str, Any]:
+def variables(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Another service of this host."""
+    authority = tmp_path_factory.mktemp("elsewhere") / "authority.pem"
+    authority.write_text(AUTHORITY.pem)
     return {
+        "service_database_tls": "verify-full",
+        "service_database_ca_file": str(authority),
         "service_name": "ledger",
         "service_ca_file": "",
         "service_database_host": server,
@@ -83,6 +97,13 @@ def test_a_server_that_does_not_let_the_run_in_is_refused(host: Host, variables:
     assert 'password authentication failed for user "admin"' in run.output
     assert not run.changed, run.output
     assert host.run("id ledger").rc != 0
+
+
+def test_a_server_that_does_not_prove_who_it_is_is_refused(variables: dict[str, Any]) -> None:
+    run = wait(playbook("workbot.stability.site", {**variables, "service_database_ca_file": ""}))
+    assert run.code != 0
+    assert "certificate verify failed" in run.output
+    assert not run.changed, run.output
 
 
 def test_each_missing_piece_is_named(host: Host, server: str) -> None:

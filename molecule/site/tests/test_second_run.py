@@ -5,42 +5,23 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
+from prediction import play, state, touched
+from testinfra.host import Host
 
 Processes = dict[str, set[tuple[str, str, str]]]
 
-ROOT = Path(__file__).resolve().parents[3]
+
+def test_check_mode_predicts_no_change_and_makes_none(host: Host, tmp_path: Path) -> None:
+    before = state(host)
+    assert play(tmp_path, "--check").changed == []
+    assert touched(before, state(host)) == []
 
 
-def play(*options: str) -> str:
-    run = subprocess.run(
-        ["ansible-playbook", "--inventory=molecule/inventory", *options, "workbot.stability.site"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
-
-
-@pytest.fixture(scope="module")
-def before(service_processes: Callable[[], Processes]) -> Processes:
-    return service_processes()
-
-
-@pytest.mark.usefixtures("before")
-def test_check_mode_predicts_no_change() -> None:
-    output = play("--check", "--diff")
-    assert re.search(r"\bchanged=0\b", output), output
-
-
-def test_second_run_changes_nothing(before: Processes, service_processes: Callable[[], Processes]) -> None:
-    output = play("--diff")
-    assert re.search(r"\bchanged=0\b", output), output
-    assert service_processes() == before
+def test_second_run_changes_nothing(host: Host, tmp_path: Path, service_processes: Callable[[], Processes]) -> None:
+    before, running = state(host), service_processes()
+    assert play(tmp_path).changed == []
+    assert touched(before, state(host)) == []
+    assert service_processes() == running

@@ -112,6 +112,7 @@ def test_there_is_only_one(host: Any) -> None:
     assert "runs already" in second.stderr
 
 
+@pytest.mark.soak
 def test_a_killed_worker_is_back_without_a_step(host: Any, count: int) -> None:
     """PM2 starts it anew by itself."""
     before = len(actions(host))
@@ -150,6 +151,7 @@ def test_a_pause_is_kept_and_ends_when_told(host: Any, count: int) -> None:
     wait_for(lambda: hung not in workers(host) and all_answer(host, count), START_GRACE + 20, lambda: str(status(host)))
 
 
+@pytest.mark.soak
 def test_a_deployment_is_not_disturbed(host: Any, count: int) -> None:
     hung = next(iter(workers(host)))
     host.check_output("systemd-run --unit=deploys --collect flock /srv/workbot/.deploy.lock sleep 25")
@@ -164,6 +166,7 @@ def test_a_deployment_is_not_disturbed(host: Any, count: int) -> None:
     wait_for(lambda: hung not in workers(host) and all_answer(host, count), 20, lambda: str(status(host)))
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("count")
 def test_an_operators_stop_stays(host: Any, pm2_processes: Processes) -> None:
     before = len(actions(host))
@@ -196,6 +199,7 @@ def test_the_root_helper_answers_the_watchdog_alone(host: Any) -> None:
     assert host.file("/srv/workbot/home/.pm2/pm2.pid").content_string == daemon
 
 
+@pytest.mark.soak
 def test_it_costs_next_to_nothing(host: Any) -> None:
     """Below 1 % of one core and 40 MB."""
     pid = host.service(UNIT).systemd_properties["MainPID"]

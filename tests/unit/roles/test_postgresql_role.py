@@ -27,7 +27,8 @@ def rendered(name: str, **variables: Any) -> Any:
 
 
 def test_a_deployment_weighs_the_connections_before_its_roles() -> None:
-    imported = [task.get("ansible.builtin.import_role", {}) for task in load("playbooks/deploy.yml")[0]["pre_tasks"]]
+    first = load("playbooks/deploy.yml")[0]["tasks"][0]["block"]
+    imported = [task.get("ansible.builtin.import_role", {}) for task in first]
     assert imported[-1] == {"name": "workbot.stability.postgresql", "tasks_from": "budget.yml"}
 
 

@@ -93,8 +93,13 @@ PLAYBOOK = [
         "pre_tasks": [
             {"workbot.stability.validate_variables": {}, "register": "checked", "ignore_errors": True},
             {
+                "workbot.stability.validate_variables": {"variables": ["service_name", "service_log_directory"]},
+                "register": "named",
+                "ignore_errors": True,
+            },
+            {
                 "ansible.builtin.copy": {
-                    "content": "{{ checked | to_json }}",
+                    "content": "{{ checked | combine({'named': named}) | to_json }}",
                     "dest": "{{ playbook_dir }}/{{ inventory_hostname }}.json",
                     "mode": "0600",
                 },
@@ -127,6 +132,22 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, t
         assert file.exists(), done.stdout + done.stderr
         results[name] = json.loads(file.read_text(encoding="utf-8"))
     return results, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("host", ["good", "unset", "sizes", "sourceless", "factless"])
+def test_variables_that_a_play_does_not_need_may_be_wrong(
+    run: tuple[dict[str, dict[str, t.Any]], str], host: str
+) -> None:
+    named = run[0][host]["named"]
+    assert not named["failed"], named["msg"]
+    assert named["plan"] == {}
+
+
+@pytest.mark.parametrize("host", ["unsafe", "undefined", "reserved", "misspelled"])
+def test_those_that_it_needs_may_not(run: tuple[dict[str, dict[str, t.Any]], str], host: str) -> None:
+    named = run[0][host]["named"]
+    assert named["failed"]
+    assert all(line.startswith("ser") for line in named["msg"].splitlines()[1:])
 
 
 @pytest.mark.parametrize("host", ["good", "texts", "socket", "mine", "trial"])

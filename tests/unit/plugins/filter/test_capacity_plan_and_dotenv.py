@@ -11,6 +11,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.workbot.stability.plugins.filter.capacity_plan import FilterModule as CapacityFilters
 from ansible_collections.workbot.stability.plugins.filter.dotenv import FilterModule as DotenvFilters
+from ansible_collections.workbot.stability.plugins.filter.fleet import FilterModule as FleetFilters
 from ansible_collections.workbot.stability.plugins.filter.proxy_capacity import FilterModule as ProxyFilters
 
 capacity_plan = CapacityFilters().filters()["capacity_plan"]
@@ -79,3 +80,8 @@ def test_what_can_not_be_written_is_named_and_not_shown(value: t.Any) -> None:
     with pytest.raises(AnsibleFilterError, match="TOKEN") as error:
         dotenv({"TOKEN": value})
     assert "hidden-value" not in str(error.value)
+
+
+def test_a_fleet_is_asked_for_by_a_filter() -> None:
+    fleet = FleetFilters().filters()["fleet"]
+    assert fleet({"web": {"ansible_host": "10.0.0.1"}}, {"app": ["web"]})["app"] == {"web": "10.0.0.1"}

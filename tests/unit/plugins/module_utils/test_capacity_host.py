@@ -183,6 +183,32 @@ def test_a_fleet_behind_a_small_proxy_gets_what_it_carries() -> None:
     assert "the processes take 1800 WebSockets, Nginx carries 576" in "\n".join(made.notes)
 
 
+def test_a_proxy_of_app_hosts_that_choose_their_instances_takes_what_it_carries() -> None:
+    made = whole(Wishes(4, 1024, runs_here=False, database_is_local=False), nginx_upstream_servers=[{"host": "app1"}])
+    assert (made.core.instances, made.core.database_memory_mb, made.contradictions) == (0, 0, [])
+    assert value(made, "Nginx and WebSockets", "WebSockets at the proxy") == "1152"
+    assert "WebSockets per host" not in made.as_dict()["parts"]["Nginx and WebSockets"]
+
+
+def test_a_proxy_counts_the_instances_of_all_app_hosts_where_they_are_a_number() -> None:
+    hosts: list[dict[str, t.Any]] = [{"host": "app1"}, {"host": "app2"}]
+    wishes = Wishes(4, 512, instances=3, runs_here=False, database_is_local=False)
+    made = whole(wishes, service_instances="3", nginx_upstream_servers=hosts)
+    assert value(made, "Nginx and WebSockets", "WebSockets at the proxy") == "600"
+
+
+@given(st.builds(Wishes, st.integers(1, 64), st.integers(256, 256 * 1024), runs_here=st.just(False)))
+def test_a_database_host_keeps_three_quarters_for_the_server_and_something_for_the_system(wishes: Wishes) -> None:
+    core = plan(wishes)
+    assert core.database_memory_mb <= min(wishes.memory_mb * 3 / 4, wishes.memory_mb - core.system_memory_mb)
+    assert core.database_memory_mb >= wishes.memory_mb / 2
+
+
+def test_a_database_host_without_the_memory_that_is_wanted() -> None:
+    with pytest.raises(CapacityError, match=r"9000M PostgreSQL, of 7168M .* Set service_database_memory to 7168M"):
+        plan(Wishes(2, 8192, runs_here=False, database_mb=9000))
+
+
 def test_a_play_without_the_other_roles_has_a_plan() -> None:
     values = {name: value for name, value in CAPACITY_DEFAULTS.items() if name.startswith("service_")}
     made = host_plan(plan(Wishes(2, 4096)), Settings(values))

@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deployer import deployer
+from ansible_collections.workbot.stability.plugins.module_utils._deployer import controller, deployer
 
 ME = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
 
@@ -42,3 +43,8 @@ def test_who(environment: dict[str, str], words: str) -> None:
 
 def test_it_stays_one_short_line() -> None:
     assert len(deployer({"BUILD_URL": "x" * 5000})) == 300
+
+
+def test_a_controller_is_more_than_its_name() -> None:
+    assert controller().split(" ", 1)[0] == socket.gethostname()
+    assert str(Path("/proc/self/ns/pid").readlink()) in controller()

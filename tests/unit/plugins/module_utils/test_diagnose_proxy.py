@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -28,7 +29,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._findings import
     WARNING,
     FallingThresholds,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._served_certificate import CertificateDates, read_dates
+from ansible_collections.workbot.stability.plugins.module_utils._served_certificate import (
+    CertificateDates,
+    begin_postgresql,
+    read_dates,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._websocket import Handshake
 from certificates import issue
 
@@ -94,6 +99,14 @@ def tls_port(tmp_path: Path) -> Iterator[int]:
 def test_the_dates_of_a_served_certificate_are_read_even_when_it_has_expired(tls_port: int) -> None:
     dates = read_dates("127.0.0.1", tls_port, "x.test", 5)
     assert dates.begins < dates.ends < time.time()
+
+
+def test_a_postgresql_without_tls_is_told() -> None:
+    server, client = socket.socketpair()
+    server.sendall(b"N")
+    with pytest.raises(ConnectionError, match="does not speak TLS"):
+        begin_postgresql(client)
+    assert server.recv(8) == bytes([0, 0, 0, 8, 4, 210, 22, 47]), "as PostgreSQL's protocol has the SSLRequest"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._diagnosis_table import (
     HostResult,
+    mixed_releases,
     parse_report,
     result_of,
     table,
@@ -43,6 +44,24 @@ def test_a_table_has_the_worst_first_and_nothing_of_what_is_well() -> None:
     assert verdict_of(results[:1]) == ""
 
 
+def test_of_several_tasks_the_one_that_ran_counts() -> None:
+    ran = {"status": "ok", "findings": FINDINGS[2:], "problem": ""}
+    assert result_of("proxy1", {"skipped": True}, ran) == HostResult("proxy1", "ok", FINDINGS[2:])
+    assert result_of("shop1", ran, {"skipped": True}).status == "ok"
+
+
+def test_different_releases_are_told() -> None:
+    def running(name: str, release: str) -> HostResult:
+        return HostResult(name, "ok", [{"check": "release", "status": "ok", "message": "", "value": release}])
+
+    hosts = [running("shop1", "a"), running("shop2", "b"), running("shop3", "a"), HostResult("proxy1", "ok")]
+    assert table(hosts)[-1] == (
+        "warning",
+        "The hosts run different releases: a on shop1, shop3; b on shop2. Deploy, or roll back, on all of them.",
+    )
+    assert mixed_releases([hosts[0], hosts[2]]) == ""
+
+
 def test_warnings_alone_are_no_failure() -> None:
     assert verdict_of([HostResult("shop1", "warning", FINDINGS[:1])]) == ""
 
@@ -53,7 +72,8 @@ def test_warnings_alone_are_no_failure() -> None:
         ({"status": "ok", "findings": FINDINGS[2:], "problem": ""}, "ok", ""),
         ({"unreachable": True, "msg": "Failed to connect:\n  refused"}, "unreachable", "Failed to connect: refused"),
         ({"failed": True, "msg": "no python"}, "failed", "no python"),
-        ({"skipped": True}, "failed", "the task failed"),
+        ({"skipped": True}, "failed", "the diagnosis did not run on this host"),
+        ({}, "failed", "the task failed"),
         (None, "failed", "the diagnosis did not run on this host"),
     ],
 )

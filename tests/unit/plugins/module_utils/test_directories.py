@@ -16,6 +16,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._directories imp
     DirectoryError,
     actual,
     apply,
+    corrections,
+    strangers,
 )
 
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
@@ -33,6 +35,15 @@ def test_a_directory_is_made_and_corrected(tmp_path: Path) -> None:
     assert now.line() == f"{path} {USER}:{GROUP} 0777\n"
     apply(wanted, now)
     assert actual(str(path)) == wanted
+
+
+def test_parents_are_passable_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        apply(Directory(str(tmp_path / "a" / "b" / "c"), USER, GROUP, "0700"), None)
+    finally:
+        os.umask(before)
+    assert [(tmp_path / path).stat().st_mode & 0o777 for path in ("a", "a/b", "a/b/c")] == [0o755, 0o755, 0o700]
 
 
 def test_a_link_or_file_in_its_place_is_refused(tmp_path: Path) -> None:
@@ -60,3 +71,29 @@ def test_an_unknown_owner_is_named(tmp_path: Path) -> None:
     with pytest.raises(DirectoryError, match="nobody-has-this-name"):
         apply(Directory(str(tmp_path / "x"), "nobody-has-this-name", GROUP, "0700"), None)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_was_another_users_is_handed_over(tmp_path: Path) -> None:
+    other, logs, secret = pwd.getpwnam("daemon"), tmp_path / "logs", tmp_path / "secret"
+    (logs / "events").mkdir(parents=True)
+    (logs / "events" / "1.json").touch()
+    for path in (logs / "events", logs / "events" / "1.json"):
+        os.chown(path, other.pw_uid, other.pw_gid)
+    secret.touch()
+    os.chown(secret, other.pw_uid, other.pw_gid)
+    (logs / "link").symlink_to(secret)
+    (logs / "second-name").hardlink_to(secret)
+    mode = f"{logs.stat().st_mode & 0o777:04o}"
+    wanted = [Directory(str(logs), USER, GROUP, mode, contents) for contents in (False, True)]
+    (found,) = corrections(wanted)
+    assert set(found.strangers) == {f"{logs}/events", f"{logs}/events/1.json"}
+    assert f"{logs}/events {USER}\n" in found.lines()[1]
+    # a user who is yet to be made
+    assert strangers(str(logs), "nobody-has-this-name") == sorted(found.strangers)
+    found.make()
+    assert corrections(wanted) == []
+    assert (logs / "events" / "1.json").owner() == USER
+    assert secret.owner() == "daemon"
+    # here USER is root, whose files another owner of the directory does not get
+    assert strangers(str(logs), "daemon") == []

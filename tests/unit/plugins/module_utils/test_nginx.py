@@ -145,21 +145,28 @@ class Running(Service):
         return False
 
 
-def change(layout: Layout, port: int, known: bool) -> Path:
+def change(layout: Layout, port: int, known: bool, named: str = "shop.test") -> Path:
     """Makes a change with a probe that counts if it was right before; the file that is changed."""
     layout.config.mkdir()
     record = Change(str(layout.state / "shop.json"), Entry(b"{}") if known else None, Entry(b"{ }"))
-    plan = Plan([Change("shop.conf", None, Entry(b"a"))], record)
+    before, after = (Entry(f"server_name {names};".encode()) for names in (named, "shop.test"))
+    (layout.config / "shop.conf").write_bytes(before.content)
+    plan = Plan([Change("shop.conf", before, after), Change("shop-more.conf", None, Entry(b"a"))], record)
     probe = Probe("127.0.0.1", port, "shop.test", if_healthy=True, timeout=0.1)
     transaction = Transaction(layout.config, layout.journal)
     _change(transaction, Running(layout), Request("shop", probes=[probe]), plan)
     return layout.config / "shop.conf"
 
 
-def test_a_site_that_is_new_is_not_asked_for_what_it_had_before(bare: Layout, served: Served) -> None:
+@pytest.mark.parametrize(
+    ("known", "named"), [(False, "shop.test"), (True, "my-shop.test"), (True, "shop.test.example")]
+)
+def test_a_site_or_a_name_that_is_new_is_not_asked_for_what_it_had_before(
+    bare: Layout, served: Served, known: bool, named: str
+) -> None:
     """Who answers in its name then is another site, such as one that takes every name."""
     served.statuses = [200, 500]
-    assert change(bare, served.port, known=False).exists()
+    assert change(bare, served.port, known, named).exists()
     assert served.asked == []
 
 
@@ -176,7 +183,7 @@ def test_what_was_right_before_and_is_wrong_now_undoes_the_change(bare: Layout, 
     served.statuses = [200, 500]
     with pytest.raises(NginxError, match="status 500, not 200\nThe previous files are back, and nginx runs with them"):
         change(bare, served.port, known=True)
-    assert list(bare.config.iterdir()) == []
+    assert list(bare.config.iterdir()) == [bare.config / "shop.conf"]
 
 
 def test_the_lock_is_for_its_owner_alone_and_for_one_at_a_time(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._pg_client impor
     CONNECTION_OPTIONS,
     Login,
     PgError,
+    _authority,
     literal,
     quoted,
 )
@@ -58,3 +60,12 @@ def test_a_constant_ends_where_it_is_meant_to() -> None:
 @pytest.mark.parametrize(("sqlstate", "lost"), [("57P01", True), ("08006", True), ("57014", False), ("23505", False)])
 def test_the_server_says_whether_the_session_is_gone(sqlstate: str, lost: bool) -> None:
     assert PgError("x", sqlstate).lost is lost
+
+
+def test_an_authority_is_a_file_for_as_long_as_it_takes_to_connect() -> None:
+    login = Login.of(options(login_db="shop", ca_cert="/missing", ca_cert_content="PEM"), "a test")
+    with _authority(login.authority) as trusted:
+        assert Path(trusted["sslrootcert"]).read_text() == "PEM"
+    assert not Path(trusted["sslrootcert"]).exists()
+    with _authority("") as trusted:
+        assert trusted == {}, "then what the parameters say counts"

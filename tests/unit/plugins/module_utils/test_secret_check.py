@@ -24,6 +24,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._secret_check im
     env_files,
     judge_privacy,
     judge_secrets,
+    pm2_variables,
     readings_of,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._secrets import strength
@@ -224,3 +225,9 @@ def test_nothing_that_comes_out_has_a_value(tmp_path_factory: pytest.TempPathFac
     declared = one.file(write(directory / "declared", TOKEN=GOOD))
     told = repr(judge_secrets(RULES, [holder], declared, [holder])) + repr(readings_of([holder])) + repr(holder)
     assert value not in told
+
+
+def test_a_clusters_worker_has_its_variables_in_one_of_pm2s() -> None:
+    handed = {"JWT_SECRET": "x" * 40, "instances": 2, "node_args": []}
+    assert pm2_variables({"pm2_env": json.dumps(handed), "HOME": "/"}) == {"JWT_SECRET": "x" * 40}
+    assert pm2_variables({"HOME": "/"}) == pm2_variables({"pm2_env": "{"}) == pm2_variables({"pm2_env": "[]"}) == {}

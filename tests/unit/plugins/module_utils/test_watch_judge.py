@@ -269,3 +269,38 @@ def test_without_a_release_there_is_nothing_to_recover() -> None:
     assert illness is not None
     assert hold is not None
     assert hold.code == "not_deployed"
+
+
+def existing(supervisor: str, answers: WorkersReading, unit: str = "", *, recovers: bool, **changes: Any) -> Illness:
+    where = {"supervisor": supervisor, "url": "http://127.0.0.1:3000/health", "app": "shop"}
+    own = settings(existing=where, recovers=recovers, pm2_unit=unit, memory_restart_mb=0)
+    found = judge(readings(answers=answers, **changes), own, False).illnesses[SERVICE]
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("supervisor", ["pm2", "systemd", "process"])
+def test_of_a_service_under_something_else_people_are_told_and_nothing_is_done(supervisor: str) -> None:
+    found = existing(supervisor, WorkersReading({}, (SILENT, SILENT)), "shop.service", recovers=False)
+    assert (found.code, found.severity, found.ladder) == ("worker_hung", "critical", ())
+    seen = judge(readings(proxy=GONE), settings(existing={"supervisor": supervisor, "url": "http://h"}), False)
+    proxy = seen.illnesses[PROXY]
+    assert proxy is not None
+    assert (proxy.code, proxy.ladder) == ("proxy_dead", ())
+
+
+def test_where_it_was_allowed_its_own_supervisor_recovers_it() -> None:
+    hung = WorkersReading({}, (SILENT, SILENT))
+    assert existing("systemd", hung, "shop.service", recovers=True).ladder == (Remedy.RESTART_DAEMON,)
+    ladder = existing("pm2", hung, recovers=True).ladder
+    assert ladder == (Remedy.KILL_WORKER, Remedy.RESTART_APP)
+    assert existing("pm2", hung, "pm2-app.service", recovers=True).ladder[-1] is Remedy.RESTART_DAEMON
+
+
+def test_where_its_number_of_processes_was_not_told_none_is_missing() -> None:
+    where = {"supervisor": "pm2", "url": "http://127.0.0.1:3000/health", "app": "shop"}
+    alone = {"workers": (worker(0),), "answers": WorkersReading({100: ""})}
+    for instances, code in ((0, None), (2, "worker_missing")):
+        own = settings(existing=where, recovers=False, instances=instances, memory_restart_mb=0)
+        found = judge(readings(**alone), own, False).illnesses[SERVICE]
+        assert (found.code if found else None) == code

@@ -102,6 +102,16 @@ def test_two_bad_looks_are_no_reason_and_three_are() -> None:
     assert story.phase() is Phase.RECOVERING
 
 
+def test_what_nothing_may_be_done_about_is_told_once_and_when_it_is_over() -> None:
+    story = Story()
+    watched = Illness("worker_hung", "process 7 does not answer", (), (0,))
+    story.for_seconds(3600, watched)
+    assert story.steps == []
+    assert story.told == [("problem", "worker_hung")]
+    story.look(None)
+    assert story.told[1:] == [("resolved", "worker_hung")]
+
+
 def slow(*workers: int) -> Illness:
     """Some do not answer, others do."""
     return Illness("worker_hung", f"workers {workers} do not answer", LADDER[:2], workers, "warning")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jinja2
 import pytest
 import yaml
-from ansible.plugins.filter.core import to_bool
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workbot.stability.plugins.module_utils._installation_options import argument_spec, request
 
 ROLE = Path(__file__).parents[4] / "roles/watchdog"
 # beside the workers and the proxy, who are asked at once: PM2's daemon, the database, systemd, root's test of the proxy
@@ -32,15 +32,22 @@ def test_the_longest_look_after_the_longest_pause_is_in_time_for_systemd() -> No
 @pytest.mark.parametrize("enabled", [False, "false", "no"])
 def test_what_is_switched_off_on_the_command_line_is_stopped(enabled: object) -> None:
     """There every value is a text."""
-    units = SimpleNamespace(results=[True, True, True])
+    (task,) = yaml.safe_load((ROLE / "tasks/configure.yml").read_text())
     environment = jinja2.Environment(autoescape=True)
-    environment.filters["bool"] = to_bool
-    environment.tests["changed"] = bool
-    for task in yaml.safe_load((ROLE / "tasks/service.yml").read_text()):
-        wanted = task["ansible.builtin.systemd_service"]
-        given = {"watchdog_enabled": enabled, "__watchdog_units": units, "__watchdog_changed": True}
-        rendered = {name: environment.from_string(wanted[name]).render(given) for name in ("enabled", "state")}
-        assert rendered == {"enabled": "False", "state": "stopped"}
+    given = [
+        {
+            "name": str(number),
+            **{
+                key: environment.from_string(unit[key]).render(watchdog_enabled=enabled)
+                for key in ("enabled", "started")
+            },
+        }
+        for number, unit in enumerate(task["workbot.stability.installation"]["units"])
+    ]
+    checked = ArgumentSpecValidator(argument_spec()).validate({"units": given})
+    assert [(unit.enabled, unit.started) for unit in request(checked.validated_parameters).units] == [
+        (False, False)
+    ] * 2
 
 
 def test_logs_whose_directory_is_made_anew_stay_within_reach() -> None:

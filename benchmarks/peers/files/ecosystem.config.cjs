@@ -1,0 +1,20 @@
+module.exports = {
+  apps: [{
+    name: "shop",
+    cwd: "/srv/shop/app",
+    script: "src/server.ts",
+    interpreter: "node",
+    node_args: ["--env-file=/srv/shop/environment", "--max-old-space-size=2048",
+      "--import", "file:///srv/shop/app/node_modules/tsx/dist/loader.mjs"],
+    exec_mode: "cluster",
+    instances: "max",
+    wait_ready: true,
+    max_memory_restart: "2560M",
+    max_restarts: 10,
+    min_uptime: "10s",
+    log_date_format: "YYYY-MM-DD HH:mm:ss",
+    out_file: "/var/log/shop/out.log",
+    error_file: "/var/log/shop/error.log",
+    merge_logs: true,
+  }],
+};

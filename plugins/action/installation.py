@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller's half of module installation: renders templates, builds programs, sends one only where it differs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+from ..module_utils._zipapp import INTERPRETER, ZipappError, build
+
+_MODULE = "workbot.stability.installation"
+_CODE = Path(__file__).parent.parent / "module_utils"
+_SOURCES = ("content", "template", "program", "target")
+
+
+class ActionModule(ActionBase):
+    """Options are documented in plugins/modules/installation.py."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        programs: dict[str, bytes] = {}
+        files = [self._prepared(dict(item), programs, task_vars) for item in self._task.args.get("files") or []]
+        outcome = self._call(files, task_vars)
+        if wanted := set(outcome.get("unsent") or ()):
+            for item in files:
+                if item["path"] in wanted:
+                    item["sent"] = _encoded(programs[item["path"]])
+            outcome = self._call(files, task_vars)
+        result.update(outcome)
+        return result
+
+    def _call(self, files: list[dict[str, Any]], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        arguments = {**self._task.args, "files": files}
+        outcome: dict[str, Any] = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
+        return outcome
+
+    def _prepared(
+        self, item: dict[str, Any], programs: dict[str, bytes], task_vars: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """Return the file as the host's half takes it, and keep a program's bytes.
+
+        Content goes in base64: the host's journal is to have neither secrets nor whole files, and what is masked there
+        is found by its text, which is another one where a representation has line ends.
+        """
+        if len([name for name in _SOURCES if item.get(name) is not None]) != 1:
+            raise AnsibleActionFail(f"{item.get('path', 'a file')}: one of {', '.join(_SOURCES)} is needed")
+        if template := item.pop("template", None):
+            item["content"] = self._rendered(template, task_vars)
+        if (content := item.pop("content", None)) is not None:
+            item["sent"] = _encoded(str(content).encode())
+        if program := item.pop("program", None):
+            programs[item["path"]] = content = _built(program)
+            item["sha256"] = hashlib.sha256(content).hexdigest()
+        return item
+
+    def _rendered(self, name: str, task_vars: dict[str, Any] | None) -> str:
+        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        text: str = lookup.run([name], variables=task_vars)[0]
+        return text
+
+
+def _encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _built(program: dict[str, Any]) -> bytes:
+    try:
+        return build(_CODE, program["entry_point"], program.get("arguments") or {}, INTERPRETER)
+    except ZipappError as error:
+        raise AnsibleActionFail(str(error)) from error

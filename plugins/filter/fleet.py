@@ -1,0 +1,17 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters ``fleet`` and ``upstream_servers``."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.workbot.stability.plugins.module_utils._fleet import fleet_of, upstream_servers
+
+
+class FilterModule:
+    """Registers the filters."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"fleet": fleet_of, "upstream_servers": upstream_servers}

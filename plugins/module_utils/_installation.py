@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One concern of a host as a whole: accounts, directories, files, links and the units that run from them.
+
+All is read first and compared; what is refused is refused before anything changes. Where a unit does not start with its
+new files, they are put back and the unit goes on as it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import _accounts, _directories, _units
+from ._installed_files import Change, InstallationError, Transaction, Wanted, changes, check, with_content
+
+_UNIT_DIRECTORY = "/etc/systemd/system/"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted; paths of ``removed`` may be directories, with all that is in them."""
+
+    accounts: Sequence[_accounts.Account] = ()
+    directories: Sequence[_directories.Directory] = ()
+    files: Sequence[Wanted] = ()
+    removed: Sequence[str] = ()
+    units: Sequence[_units.Unit] = ()
+
+
+@dataclass
+class Plan:
+    """What is not as wanted, each with what is there now."""
+
+    request: Request
+    accounts: list[tuple[_accounts.Account, _accounts.Account | None]] = field(default_factory=list)
+    directories: list[_directories.Correction] = field(default_factory=list)
+    files: list[Change] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    states: dict[str, _units.State] = field(default_factory=dict)
+    steps: list[_units.Step] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths that change."""
+        return [item.wanted.path for item in self.directories] + [item.path for item in self.files] + self.removed
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.accounts or self.paths or self.steps)
+
+    @property
+    def unsent(self) -> list[str]:
+        """The files whose content is needed and was not sent."""
+        return [item.path for item in self.files if item.lacks_content()]
+
+    def diff(self) -> list[dict[str, str]]:
+        """All changes in the shape that Ansible shows for --diff."""
+        listed = [(now.line() if now else "", wanted.line()) for wanted, now in self.accounts]
+        listed += [item.lines() for item in self.directories]
+        listed += [(f"{path}\n", "") for path in self.removed]
+        before, after = ("".join(side) for side in zip(*listed, strict=True)) if listed else ("", "")
+        shown = [{"before": before, "after": after}] if listed else []
+        return shown + [item.diff() for item in self.files] + [step.diff() for step in self.steps]
+
+
+def plan(request: Request) -> Plan:
+    """Read the host and compare. Raises InstallationError, DirectoryError and UnitError."""
+    made = Plan(request)
+    for account in request.accounts:
+        found = _accounts.actual(account.name)
+        if found != account or not _accounts.has_group(account.group):
+            made.accounts.append((account, found))
+    made.directories = _directories.corrections(request.directories)
+    made.files = [with_content(item) for item in changes(request.files)]
+    made.removed = [path for path in request.removed if Path(path).is_symlink() or Path(path).exists()]
+    made.states = _units.states([unit.name for unit in request.units])
+    made.steps = _units.steps(request.units, made.states, [item.path for item in made.files])
+    return made
+
+
+def apply(made: Plan) -> None:
+    """Make the plan true. Raises the errors of plan, and AccountError."""
+    for item in made.files:
+        check(item)
+    for account, found in made.accounts:
+        _accounts.apply(account, found)
+    for directory in made.directories:
+        directory.make()
+    for step in made.steps:
+        if not step.unit.started:
+            _units.do(step)
+    transaction = Transaction()
+    transaction.make(made.files)
+    try:
+        _run_units(made)
+    except _units.UnitError as error:
+        raise InstallationError(f"{error}\n{_put_back(made, transaction)}") from error
+    for path in made.removed:
+        remove(path)
+    if any(path.startswith(_UNIT_DIRECTORY) for path in made.removed):
+        _units.reload_daemon()
+
+
+def remove(path: str) -> None:
+    """Remove a file, a link or a directory with all that is in it."""
+    if Path(path).is_dir() and not Path(path).is_symlink():
+        shutil.rmtree(path)
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
+def _run_units(made: Plan) -> None:
+    # A run that was killed after its files leaves systemd with the old units: it says so itself.
+    if _is_unit(made.files) or any(state.outdated for state in made.states.values()):
+        _units.reload_daemon()
+    for step in made.steps:
+        if step.unit.started:
+            _units.do(step)
+
+
+def _put_back(made: Plan, transaction: Transaction) -> str:
+    """Undo the files and have the units that were running run again; return what was done in words."""
+    if not made.files:
+        return "Nothing else was changed."
+    lost = transaction.undo()
+    if _is_unit(made.files):
+        _units.reload_daemon()
+    for step in made.steps:
+        if step.verb == "restart":
+            _units.do(step)
+    return "\n".join(lost) or "The files were put back as they were."
+
+
+def _is_unit(files: Sequence[Change]) -> bool:
+    return any(item.path.startswith(_UNIT_DIRECTORY) for item in files)
+
+
+def report(made: Plan) -> dict[str, Any]:
+    """Return the module's result."""
+    return {
+        "changed": made.changed,
+        "changed_paths": made.paths,
+        "units": {
+            name: {"active": state.active, "enabled": state.enabled, "loaded": state.loaded}
+            for name, state in made.states.items()
+        },
+        "diff": made.diff(),
+    }

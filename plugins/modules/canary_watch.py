@@ -1,0 +1,220 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: canary_watch
+short_description: Watches the release that serves on a host for a while
+version_added: 0.2.0
+author: workbot.stability contributors (@workbot)
+description:
+  - Looks once a second whether the processes of the active release are the same as before and answer healthily, on
+    their socket and through the host's Nginx, and how many requests Nginx has answered with an error since the release
+    serves. Fails at the first thing that is not well.
+  - All in one call on the host. Changes nothing.
+attributes:
+  action:
+    description: A connection that is lost meanwhile is a failure, which a C(rescue) can answer.
+    support: full
+  check_mode:
+    description: Watches nothing, since nothing was deployed.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+options:
+  service:
+    description: Name of the service.
+    type: str
+    required: true
+  directory:
+    description: Directory of the service.
+    type: path
+    required: true
+  run_directory:
+    description: Directory of the sockets.
+    type: path
+    required: true
+  replaced:
+    description: Name of the activation that served before. When it still does there is nothing to watch.
+    type: str
+    default: ""
+  seconds:
+    description: How long to watch.
+    type: float
+    default: 60
+  max_errors:
+    description:
+      - Percentage of requests since the switch that may be answered with a status of 500 or above. When the release
+        before had some as well, twice its percentage is allowed. Fewer than three are no reason.
+    type: float
+    default: 1
+  access_log:
+    description: Nginx's log of the service, one JSON object a line with C(time) and C(status). Empty for none.
+    type: path
+    default: ""
+  user:
+    description: User of the service and of its PM2 daemon.
+    type: str
+    required: true
+  pm2_home:
+    description: PM2's directory (C(PM2_HOME)).
+    type: path
+    required: true
+  pm2:
+    description: The C(pm2) command.
+    type: path
+    default: /usr/bin/pm2
+  node:
+    description: The Node.js that runs it.
+    type: path
+    default: /usr/bin/node
+  health_path:
+    description: Path that answers whether a worker is healthy.
+    type: str
+    default: /
+  health_timeout:
+    description: Seconds that one answer may take.
+    type: float
+    default: 5
+  proxy_url:
+    description: Address of the health endpoint through Nginx. Empty for none.
+    type: str
+    default: ""
+  proxy_headers:
+    description: Headers for that.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Watch the canary
+  workbot.stability.canary_watch:
+    service: shop
+    directory: /srv/shop
+    run_directory: /run/shop
+    user: shop
+    pm2_home: /srv/shop/home/.pm2
+    health_path: /api/health
+    proxy_url: http://127.0.0.1/health
+    access_log: /var/log/nginx/shop.access.log
+    seconds: 120
+"""
+
+RETURN = r"""
+watched:
+  description: Whether another release serves than before, so that it was watched.
+  type: bool
+  returned: success
+release:
+  description: Id of the release that serves, empty when there is none.
+  type: str
+  returned: always
+seconds:
+  description: How long it was watched.
+  type: float
+  returned: success
+requests:
+  description: Requests in Nginx's log since it serves.
+  type: int
+  returned: success
+errors:
+  description: Those of them that were answered with a status of 500 or above.
+  type: int
+  returned: success
+msg:
+  description: One sentence about it.
+  type: str
+  returned: always
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._access_log import AccessLog
+from ansible_collections.workbot.stability.plugins.module_utils._activation import Activation, Places
+from ansible_collections.workbot.stability.plugins.module_utils._activation_gate import Health, Workers
+from ansible_collections.workbot.stability.plugins.module_utils._activation_host import FAILURES
+from ansible_collections.workbot.stability.plugins.module_utils._activation_state import read_active
+from ansible_collections.workbot.stability.plugins.module_utils._canary import CanaryError, switched_at, watch
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import Identity
+
+SPEC: dict[str, Any] = {
+    "service": {"type": "str", "required": True},
+    "directory": {"type": "path", "required": True},
+    "run_directory": {"type": "path", "required": True},
+    "replaced": {"type": "str", "default": ""},
+    "seconds": {"type": "float", "default": 60},
+    "max_errors": {"type": "float", "default": 1},
+    "access_log": {"type": "path", "default": ""},
+    "user": {"type": "str", "required": True},
+    "pm2_home": {"type": "path", "required": True},
+    "pm2": {"type": "path", "default": "/usr/bin/pm2"},
+    "node": {"type": "path", "default": "/usr/bin/node"},
+    "health_path": {"type": "str", "default": "/"},
+    "health_timeout": {"type": "float", "default": 5},
+    "proxy_url": {"type": "str", "default": ""},
+    "proxy_headers": {"type": "dict", "default": {}},
+}
+
+
+def workers_of(options: dict[str, Any], places: Places, active: Activation, health: Health) -> Workers:
+    client = Pm2Client(
+        home=Path(options["pm2_home"]), pm2=options["pm2"], node=options["node"], user=options["user"], timeout=60
+    )
+    app = places.app_name(active)
+    mine = [process for process in client.processes() if process.name == app]
+    return Workers(
+        client,
+        app=app,
+        instances=max(1, len(mine)),
+        path=places.socket(active),
+        health=health,
+        user=Identity.of(options["user"]),
+        restarts={process.pm_id: process.restarts for process in mine},
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    options = module.params
+    places = Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"]))
+    active = read_active(places)
+    release = active.release if active else ""
+    if active is None or module.check_mode or active.name == options["replaced"]:
+        module.exit_json(
+            changed=False, watched=False, release=release, seconds=0, requests=0, errors=0, msg="nothing to watch"
+        )
+        return
+    health = Health(
+        path=options["health_path"],
+        answer_timeout=options["health_timeout"],
+        start_timeout=options["health_timeout"],
+        stay_up=0,
+        proxy_url=options["proxy_url"],
+        proxy_headers={name: str(value) for name, value in options["proxy_headers"].items()},
+    )
+    try:
+        log = AccessLog(Path(options["access_log"] or "/dev/null"), switched_at(places.active_socket))
+        workers = workers_of(options, places, active, health)
+        seen = watch(workers, health, log, options["seconds"], options["max_errors"])
+    except (CanaryError, *FAILURES) as error:
+        module.fail_json(msg=f"Release {release} turned bad as the canary: {error}", release=release)
+    module.exit_json(
+        changed=False,
+        watched=True,
+        release=release,
+        seconds=seen.seconds,
+        requests=seen.after.requests,
+        errors=seen.after.errors,
+        msg=f"release {release} was well for {seen.seconds:g} s: {seen.after}",
+    )
+
+
+if __name__ == "__main__":
+    main()

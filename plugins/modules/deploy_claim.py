@@ -1,0 +1,163 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deploy_claim
+short_description: Claims a host for a deployment that goes over many
+version_added: 0.2.0
+author: workbot.stability contributors (@workbot)
+description:
+  - Leaves a record of the run on the host, so that a second run over the same hosts is told at its beginning, and not
+    when it meets the first one. Returns which releases the host has.
+  - Fails when another run has claimed the host, or a deployment is at work on it.
+  - A claim ends after O(lease) seconds, for runs that died. It does not replace the lock that each deployment on the
+    host holds while it works.
+attributes:
+  action:
+    description: Names who deploys on the controller.
+    support: full
+  check_mode:
+    description: Refuses what it would refuse without, and leaves no record.
+    support: full
+  diff_mode:
+    description: The record is no part of the host's configuration, so there is no difference to show.
+    support: none
+options:
+  directory:
+    description: Directory of the service.
+    type: path
+    required: true
+  run:
+    description: Name of the run. A claim of the same run is renewed.
+    type: str
+    required: true
+  what:
+    description: What the run does, for whoever is kept out meanwhile.
+    type: str
+    default: a deployment
+  deployer:
+    description: Who deploys, for the same. Filled in on the controller.
+    type: str
+    default: ""
+  controller:
+    description: Name of the controller, filled in there.
+    type: str
+    default: ""
+  process:
+    description: Process of the run on the controller, filled in there.
+    type: int
+    default: 0
+  lease:
+    description: Seconds after which the claim counts for nothing.
+    type: int
+    default: 1800
+  take_over:
+    description: Whether to take the claim of another run.
+    type: bool
+    default: false
+  state:
+    description: V(absent) ends the claim of this run, if there is one.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Claim the host
+  workbot.stability.deploy_claim:
+    directory: /srv/shop
+    run: 5b0e7c1a
+
+- name: End the claim
+  workbot.stability.deploy_claim:
+    directory: /srv/shop
+    run: 5b0e7c1a
+    state: absent
+"""
+
+RETURN = r"""
+active:
+  description: Id of the release that serves, empty when there is none.
+  type: str
+  returned: success
+  sample: 3fa9c1d2e0b7
+activation:
+  description: Name of its activation.
+  type: str
+  returned: success
+  sample: 3fa9c1d2e0b7+2
+previous:
+  description: Id of the release that was active before it, empty when there is none.
+  type: str
+  returned: success
+releases:
+  description: Ids of all releases on the host.
+  type: list
+  elements: str
+  returned: success
+other:
+  description: The claim that is in the way.
+  type: dict
+  returned: failure
+"""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._activation import Places
+from ansible_collections.workbot.stability.plugins.module_utils._deploy_claim import (
+    Claim,
+    ClaimError,
+    drop,
+    releases_of,
+    take,
+)
+
+SPEC = {
+    "directory": {"type": "path", "required": True},
+    "run": {"type": "str", "required": True},
+    "what": {"type": "str", "default": "a deployment"},
+    "deployer": {"type": "str", "default": ""},
+    "controller": {"type": "str", "default": ""},
+    "process": {"type": "int", "default": 0},
+    "lease": {"type": "int", "default": 1800},
+    "take_over": {"type": "bool", "default": False},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    options = module.params
+    places = Places.below(Path(options["directory"]))
+    now = time.time()
+    claim = Claim(
+        run=options["run"],
+        what=options["what"],
+        who=options["deployer"] or "root",
+        began=now,
+        until=now + options["lease"],
+        controller=options["controller"],
+        process=options["process"],
+    )
+    try:
+        if options["state"] == "present":
+            take(places.releases, claim, options["take_over"], module.check_mode)
+        elif not module.check_mode:
+            drop(places.releases, claim.run)
+        # a run's mark on the host, not a change of it
+        module.exit_json(changed=False, **releases_of(places))
+    except ClaimError as error:
+        module.fail_json(msg=str(error), other=asdict(error.other) if error.other else {})
+    except OSError as error:
+        module.fail_json(msg=str(error), other={})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_check
+short_description: Check a host of a fleet that does not run the service itself
+version_added: 0.2.0
+author: workbot.stability contributors (@workbot)
+description:
+  - Of a proxy, whether it answers for the service, which app hosts behind it do, which are out of rotation, and how
+    long its certificate is valid. Of a database server, whether it accepts connections.
+  - Judges by the same functions as the diagnosis of an app host, and returns the same, for
+    M(workbot.stability.diagnosis_table). What is found never fails the task. Changes nothing.
+attributes:
+  check_mode:
+    description: Only reads, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+options:
+  proxy_url:
+    description: Address of the health endpoint through this host's Nginx. Empty when it is no proxy.
+    type: str
+    default: ""
+  host_name:
+    description: The host name to ask it for.
+    type: str
+    default: ""
+  certificate_url:
+    description: Where its certificate is served. Empty for nowhere.
+    type: str
+    default: ""
+  upstreams:
+    description: The app hosts behind it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name in the inventory.
+        type: str
+        required: true
+      host:
+        description: Address or name.
+        type: str
+        required: true
+      port:
+        description: TCP port of its Nginx.
+        type: int
+        default: 80
+  upstream_path:
+    description: Path of their health endpoint.
+    type: str
+    default: /health
+  drained_file:
+    description: File with those that are out of rotation, a JSON object of the reasons by name.
+    type: path
+    default: ""
+  database_port:
+    description: Port of the PostgreSQL server of this host; V(0) when it has none.
+    type: int
+    default: 0
+  timeout:
+    description: Seconds that each answer may take.
+    type: float
+    default: 5
+"""
+
+EXAMPLES = r"""
+- name: Check a proxy
+  workbot.stability.fleet_check:
+    proxy_url: http://127.0.0.1/health
+    upstreams:
+      - {name: app1, host: 10.0.0.11}
+      - {name: app2, host: 10.0.0.12}
+    drained_file: /etc/nginx/services/shop/drained.json
+  register: found
+"""
+
+RETURN = r"""
+status:
+  description: The worst of the findings, V(ok), V(warning) or V(critical).
+  returned: always
+  type: str
+  sample: ok
+findings:
+  description: What was judged, see M(workbot.stability.health_check).
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._findings import worst_of
+from ansible_collections.workbot.stability.plugins.module_utils._fleet_check import (
+    Upstream,
+    check_database,
+    check_proxy,
+)
+
+SPEC = {
+    "proxy_url": {"type": "str", "default": ""},
+    "host_name": {"type": "str", "default": ""},
+    "certificate_url": {"type": "str", "default": ""},
+    "upstreams": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "host": {"type": "str", "required": True},
+            "port": {"type": "int", "default": 80},
+        },
+    },
+    "upstream_path": {"type": "str", "default": "/health"},
+    "drained_file": {"type": "path", "default": ""},
+    "database_port": {"type": "int", "default": 0},
+    "timeout": {"type": "float", "default": 5},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    options = module.params
+    findings = []
+    if options["proxy_url"]:
+        findings += check_proxy(
+            url=options["proxy_url"],
+            host_name=options["host_name"],
+            certificate_url=options["certificate_url"],
+            upstreams=[Upstream(**{**one, "path": options["upstream_path"]}) for one in options["upstreams"]],
+            drained_file=options["drained_file"],
+            timeout=options["timeout"],
+        )
+    if options["database_port"]:
+        findings += check_database(options["database_port"], options["timeout"])
+    module.exit_json(
+        changed=False, status=worst_of(findings), findings=[finding.as_dict() for finding in findings], problem=""
+    )
+
+
+if __name__ == "__main__":
+    main()

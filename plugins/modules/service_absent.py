@@ -1,0 +1,212 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes one service off a host and leaves the others alone."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_absent
+short_description: Take a service off a host, and leave the others alone
+version_added: 0.1.0
+author: workbot.stability contributors (@workbot)
+description:
+  - Removes what the collection's roles have put on a host for one service, whatever of it is there. First what watches
+    the service, then its site in Nginx (as P(workbot.stability.nginx_site#module) does), then its processes once their
+    connections have ended, then units, programs, files, its way into PostgreSQL and its users.
+  - What is shared with other services stays, and so do Debian's packages. What only this service needed of the host is
+    put back, Debian's default site for example.
+  - Data stays unless O(data) is true. Data is the service's configuration with its secrets, its shared directory, what
+    it has written into its user's home (not what is hidden there), what somebody else has put into its directory, the
+    logs, and in PostgreSQL the database and its roles.
+  - Nothing is removed behind a symbolic link or a mount point.
+  - A run that was killed is completed by the next one. A host that has nothing of the service is left unchanged.
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Reads all that a removal would, tests Nginx's configuration without the site in a copy, and says what would go.
+  diff_mode:
+    support: full
+    description: Shows what goes, one line for each thing.
+options:
+  name:
+    description: The service.
+    type: str
+    required: true
+  user:
+    description: Its user. One whose home is not O(directory)C(/home) is somebody else's and stays.
+    type: str
+    required: true
+  group:
+    description: Its group. One that others are in stays.
+    type: str
+    required: true
+  directory:
+    description: Where its releases and its configuration are.
+    type: str
+    required: true
+  log_directory:
+    description: Where its logs are.
+    type: str
+    required: true
+  run_directory:
+    description: Where its sockets are.
+    type: str
+    required: true
+  alert_user:
+    description: The user that tells people about it.
+    type: str
+    default: ""
+  acme_webroot:
+    description:
+      - Directory of a certificate authority's challenges. It is removed only if its last part is the service's name
+        with C(-acme) behind it.
+    type: str
+    default: ""
+  textfile_directory:
+    description: Directory of node_exporter's textfile collector, in which the service has a link.
+    type: str
+    default: ""
+  database:
+    description: Its database. One that none of O(database_roles) owns is somebody else's and stays.
+    type: str
+    default: ""
+  database_roles:
+    description: The roles that were made for it.
+    type: list
+    elements: str
+    default: []
+  data:
+    description: Whether its data goes as well.
+    type: bool
+    default: false
+  tools_only:
+    description:
+      - Whether the service runs under something else, and only the tools around it are these roles'. Its processes,
+        user, site, sockets and database then stay, and its directory, but for what the tools have in C(config).
+    type: bool
+    default: false
+  drain_time:
+    description: Seconds at most in which its connections may end, once Nginx does not know it any more.
+    type: float
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Take the service off the host
+  workbot.stability.service_absent:
+    name: shop
+    user: shop
+    group: shop
+    directory: /srv/shop
+    log_directory: /var/log/shop
+    run_directory: /run/shop
+    alert_user: shop-alert
+    database: shop
+    database_roles: [shop, shop_owner, shop_diagnosis]
+"""
+
+RETURN = r"""
+removed:
+  description: What was removed or in check mode would be, in this order.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/cron.d/shop-diagnose, unit shop-watchdog.service, /srv/shop/releases, user shop]
+data:
+  description: What of the service on this host is data, whether it was removed or not.
+  returned: success
+  type: list
+  elements: str
+  sample: [/srv/shop/config, /var/log/shop, "database shop and roles shop, shop_diagnosis, shop_owner"]
+kept:
+  description: The data that stays, and what stays because of it.
+  returned: success
+  type: list
+  elements: str
+left:
+  description: What is left alone, each with the reason, such as a mount point.
+  returned: success
+  type: list
+  elements: str
+msg:
+  description: All of this for people, one line for each thing; on failure what is wrong.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._absent import Order, Plan, apply, summary
+from ansible_collections.workbot.stability.plugins.module_utils._absent_system import AbsentError
+from ansible_collections.workbot.stability.plugins.module_utils._belongings import Service
+from ansible_collections.workbot.stability.plugins.module_utils._deploy_lock import DeployLockError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import NginxError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+# Whatever the variables say, nothing as high up as /srv or /var is ever a service's.
+_DIRECTORY = re.compile(r"(?!.*/\.\.?(/|$))(/[A-Za-z0-9_.-]+){2,}")
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=_argument_spec(), supports_check_mode=True)
+    given = module.params
+    for option, rule in {
+        "name": _NAME,
+        "user": _ACCOUNT,
+        "group": _ACCOUNT,
+        "directory": _DIRECTORY,
+        "log_directory": _DIRECTORY,
+        "run_directory": _DIRECTORY,
+    }.items():
+        if not rule.fullmatch(given[option]):
+            module.fail_json(msg=f"{option}: {given[option]!r} can't be a service's. Nothing was changed.")
+    order = Order(_service(given), given["data"], given["drain_time"])
+    try:
+        plan = apply(order, Layout(), check=module.check_mode)
+    except (AbsentError, NginxError, DeployLockError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**_report(plan), msg=summary(order, plan, module.check_mode))
+
+
+def _argument_spec() -> dict[str, dict[str, Any]]:
+    required = ("name", "user", "group", "directory", "log_directory", "run_directory")
+    optional = ("alert_user", "acme_webroot", "textfile_directory", "database")
+    return {
+        **{name: {"type": "str", "required": True} for name in required},
+        **{name: {"type": "str", "default": ""} for name in optional},
+        "database_roles": {"type": "list", "elements": "str", "default": []},
+        "data": {"type": "bool", "default": False},
+        "tools_only": {"type": "bool", "default": False},
+        "drain_time": {"type": "float", "default": 60},
+    }
+
+
+def _service(given: Mapping[str, Any]) -> Service:
+    own = {name: value for name, value in given.items() if name not in ("data", "drain_time", "database_roles")}
+    return Service(**own, database_roles=tuple(given["database_roles"]))
+
+
+def _report(plan: Plan) -> dict[str, Any]:
+    removed = plan.words()
+    shown = "".join(f"{line}\n" for line in removed)
+    return {
+        "changed": bool(removed),
+        "removed": removed,
+        "data": plan.data,
+        "kept": plan.kept,
+        "left": plan.left,
+        "diff": {"before": shown, "after": ""},
+    }
+
+
+if __name__ == "__main__":
+    main()

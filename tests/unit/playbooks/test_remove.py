@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What remove.yml takes for being told twice, and which hosts it leaves their database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.parsing.convert_bool import BOOLEANS
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+PLAY: dict[str, Any] = yaml.safe_load((Path(__file__).parents[3] / "playbooks/remove.yml").read_text("utf-8"))[0]
+TASKS = {task["name"]: task for task in PLAY["pre_tasks"]}
+
+
+def value(expression: str, **given: Any) -> Any:
+    own = {name: trust_as_template(text) for name, text in PLAY["vars"].items()}
+    variables = {"inventory_hostname": "db1", **own, **given}
+    return Templar(DataLoader(), variables=variables).template(trust_as_template(f"{{{{ {expression} }}}}"))
+
+
+@pytest.mark.parametrize("said", sorted({*map(str, BOOLEANS), "Y", "YES", "maybe", ""}))
+def test_data_goes_only_where_it_is_asked_for_a_second_time(said: str) -> None:
+    """The module takes y and t for yes; the question must not take them for no."""
+    accepted = value(TASKS["Refuse what is neither yes nor no"]["ansible.builtin.assert"]["that"], remove_data=said)
+    assert accepted is (said.lower() in {"true", "yes", "on", "1", "false", "no", "off", "0"})
+    if accepted:
+        assert value("__remove_data", remove_data=said) is (said.lower() in {"true", "yes", "on", "1"})
+
+
+def test_who_removes_hears_what_who_asks_hears() -> None:
+    given = [
+        task["workbot.stability.service_absent"] for task in TASKS.values() if "service_absent" in str(task.keys())
+    ]
+    assert len(given) == 4
+    assert {options["data"] for options in given} == {"{{ __remove_data }}"}
+    assert "__remove_data | bool" in TASKS["Remove data only when that was said twice"]["when"]
+    assert value("__remove_data") is False
+
+
+def test_a_database_is_not_taken_from_hosts_that_the_run_leaves_out() -> None:
+    clients = {"app1": "10.0.0.11", "app2": "10.0.0.12"}
+    for hosts, left in ((["db1"], ["app1", "app2"]), (["app1", "db1"], ["app2"]), (["app1", "app2", "db1"], [])):
+        found = value("__remove_clients", service_database_clients=clients, ansible_play_hosts_all=hosts)
+        assert sorted(found) == left
+    assert value("__remove_clients", service_database_clients={}, ansible_play_hosts_all=["app1"]) == []
