@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import socket
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from ._alert_state import State, Store
 from ._alert_texts import moment
 from ._alert_watch import Clock, Unit
 from ._processes import ProcessError, unit_states
+from ._quiet_run import quiet_run
 from ._state_file import save_json
 
 # systemd starts the unit again at once while events lie there; what can't be moved must not become a busy loop.
@@ -156,9 +156,7 @@ def send_test(config: Config, secrets: Secrets) -> int:
 
 
 def _start(config: Config) -> None:
-    started = subprocess.run(  # pylint: disable=ansible-bad-function
-        ["systemctl", "start", config.unit], capture_output=True, text=True, check=False
-    )
+    started = quiet_run(["systemctl", "start", config.unit])
     if started.returncode:
         raise ConfigError(f"{config.unit} does not start: {started.stderr.strip()}")
 

@@ -17,13 +17,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ._run_as import user_name
+from ._run_as import group_name, user_name
 
 _ROOT = 0
 
 
 class DirectoryError(Exception):
     """A directory that can't be made or that is something else."""
+
+
+# The options of one directory, in Ansible's form.
+OPTIONS = {
+    "path": {"type": "path", "required": True},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "mode": {"type": "str", "default": "0755"},
+    "contents": {"type": "bool", "default": False},
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ def actual(path: str) -> Directory | None:
     if not stat.S_ISDIR(found.st_mode):
         kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a directory"
         raise DirectoryError(f"{path} is {kind}; move it away")
-    return Directory(path, user_name(found.st_uid), _group(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}")
+    return Directory(path, user_name(found.st_uid), group_name(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}")
 
 
 def apply(wanted: Directory, now: Directory | None) -> None:
@@ -155,10 +165,3 @@ def _entries(path: str) -> Iterator[tuple[str, str, os.stat_result, int]]:
                 yield root, name, os.stat(name, dir_fd=handle, follow_symlinks=False), handle
             except FileNotFoundError:
                 continue
-
-
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._accounts import Account
+from ._directories import OPTIONS as DIRECTORY_OPTIONS
 from ._directories import Directory
 from ._installation import Request
 from ._installed_files import Entry, InstallationError, Wanted
@@ -49,15 +50,9 @@ def argument_spec() -> dict[str, Any]:
         "home": {"type": "path", "default": "/nonexistent"},
         "comment": {"type": "str", "default": ""},
     }
-    directory = {
-        "path": path,
-        **attributes,
-        "mode": {"type": "str", "default": "0755"},
-        "contents": {"type": "bool", "default": False},
-    }
     return {
         "accounts": _list_of(account),
-        "directories": _list_of(directory),
+        "directories": _list_of(DIRECTORY_OPTIONS),
         "files": _list_of(file),
         "removed": {"type": "list", "elements": "path", "default": []},
         "units": _list_of(unit),

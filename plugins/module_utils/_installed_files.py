@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ._quiet_run import quiet_run
-from ._run_as import user_name
+from ._run_as import group_name, user_name
 from ._state_file import save
 
 
@@ -121,15 +121,8 @@ def actual(path: str) -> Entry | None:
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
         return Entry(
-            file.read(), user_name(found.st_uid), _group_name(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}"
+            file.read(), user_name(found.st_uid), group_name(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}"
         )
-
-
-def _group_name(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
 
 
 def changes(wanted: Sequence[Wanted]) -> list[Change]:

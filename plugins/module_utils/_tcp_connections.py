@@ -11,15 +11,11 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+from ._tcp_table import TABLES, Address, address
+
 _ESTABLISHED = "01"
-_WORD = 8
-"""Hexadecimal digits of 32 bits, which stand in the host's byte order."""
 _POLL_SECONDS = 0.5
-
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ def remote_ends(table: str) -> list[Address]:
     An IPv4 address that an IPv6 socket is connected to is given as IPv4.
     """
     rows = [line.split() for line in table.splitlines()[1:]]
-    return [_address(row[2]) for row in rows if len(row) > 3 and row[3] == _ESTABLISHED]  # noqa: PLR2004
+    return [address(row[2]) for row in rows if len(row) > 3 and row[3] == _ESTABLISHED]  # noqa: PLR2004
 
 
 def addresses_of(host: str) -> set[str]:
@@ -51,7 +47,7 @@ def count(ends: Iterable[Address], servers: set[Address]) -> int:
 
 def established() -> list[Address]:
     """The other ends of all connections of this host."""
-    return [end for table in _TABLES if table.exists() for end in remote_ends(table.read_text(encoding="ascii"))]
+    return [end for table in TABLES if table.exists() for end in remote_ends(table.read_text(encoding="ascii"))]
 
 
 def wait_for_end(servers: set[Address], limit: float, read: Callable[[], list[Address]] = established) -> Ended:
@@ -62,11 +58,3 @@ def wait_for_end(servers: set[Address], limit: float, read: Callable[[], list[Ad
         time.sleep(_POLL_SECONDS)
         left = count(read(), servers)
     return Ended(first, left, round(time.monotonic() - began, 1))
-
-
-def _address(text: str) -> Address:
-    digits, _colon, port = text.partition(":")
-    words = [bytes.fromhex(digits[start : start + _WORD])[::-1] for start in range(0, len(digits), _WORD)]
-    found = ipaddress.ip_address(b"".join(words))
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return str(mapped or found), int(port, 16)

@@ -74,6 +74,7 @@ paths:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._directories import (
+    OPTIONS,
     Directory,
     DirectoryError,
     corrections,
@@ -82,15 +83,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._directories imp
 
 def main() -> None:
     """Parse, compare, act and report."""
-    entry = {
-        "path": {"type": "path", "required": True},
-        "owner": {"type": "str", "default": "root"},
-        "group": {"type": "str", "default": "root"},
-        "mode": {"type": "str", "default": "0755"},
-        "contents": {"type": "bool", "default": False},
-    }
     module = AnsibleModule(
-        argument_spec={"directories": {"type": "list", "elements": "dict", "required": True, "options": entry}},
+        argument_spec={"directories": {"type": "list", "elements": "dict", "required": True, "options": OPTIONS}},
         supports_check_mode=True,
     )
     made: list[str] = []

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -15,18 +14,12 @@ import by_hand
 import pytest
 from by_hand import NAMES
 from deployments import assert_unnoticed, load
+from recovery import until
 from testinfra.host import Host
 
 UNCHANGED = dict.fromkeys(NAMES, 0)
-
-
-def until(that: Callable[[], Any], limit: float = 60) -> Any:
-    """What `that` gives as soon as it is something."""
-    deadline = time.monotonic() + limit
-    while not (found := that()):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    return found
+# Seconds until the watchdog has seen it.
+LIMIT = 60
 
 
 def apply(tags: str, address: str) -> tuple[str, list[dict[str, Any]]]:
@@ -104,13 +97,13 @@ def stopped_processes(host: Host) -> dict[str, str]:
 def test_a_process_that_hangs_is_told_and_left_alone(tiers: dict[str, Any], services: Host) -> None:
     assert tiers["runs"]
     for name in NAMES:
-        until(lambda name=name: by_hand.status(services, name)["state"] == "healthy")
+        until(f"{name} well", lambda name=name: by_hand.status(services, name)["state"] == "healthy", LIMIT)
     before = by_hand.processes(services)
     pids = stopped_processes(services)
     services.check_output(f"kill -STOP {' '.join(pids.values())}")
     try:
         for name, pid in pids.items():
-            problems = until(lambda name=name: by_hand.status(services, name)["problems"])
+            problems = until(f"{name} ill", lambda name=name: by_hand.status(services, name)["problems"], LIMIT)
             told = [problem["message"] for problem in problems if problem["key"] == "service"]
             assert told, (name, problems)
             assert f"process {pid})" in told[0], (name, told)
@@ -120,7 +113,7 @@ def test_a_process_that_hangs_is_told_and_left_alone(tiers: dict[str, Any], serv
     finally:
         services.check_output(f"kill -CONT {' '.join(pids.values())}")
     for name in NAMES:
-        until(lambda name=name: by_hand.status(services, name)["state"] == "healthy")
+        until(f"{name} well", lambda name=name: by_hand.status(services, name)["state"] == "healthy", LIMIT)
         assert not services.run(f'grep -s \'"kind": "action"\' /var/log/{name}/recovery.log').stdout
         lines = services.check_output(f'grep -h \'"key": *"service"\' /var/log/{name}/monitor.log')
         assert [json.loads(line)["kind"] for line in lines.splitlines() if "phase" not in line][-1] == "resolved"
@@ -177,8 +170,8 @@ def test_a_unit_is_restarted_where_that_was_allowed(tiers: dict[str, Any], servi
     code, output = by_hand.run("immediate", "--limit=byunit", service_existing_recovery=True)
     assert code == 0, output
     pid = stopped_processes(services)["byunit"]
-    until(lambda: by_hand.status(services, "byunit")["readings"]["workers"])
+    until("it is looked at", lambda: by_hand.status(services, "byunit")["readings"]["workers"], LIMIT)
     services.check_output(f"kill -STOP {pid}")
-    until(lambda: stopped_processes(services)["byunit"] not in (pid, "0"))
-    until(lambda: by_hand.status(services, "byunit")["state"] == "healthy")
+    until("another process", lambda: stopped_processes(services)["byunit"] not in (pid, "0"), LIMIT)
+    until("well again", lambda: by_hand.status(services, "byunit")["state"] == "healthy", LIMIT)
     assert "restarted byunit.service" in services.check_output("byunit-watchdog history")
