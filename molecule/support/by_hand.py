@@ -126,12 +126,14 @@ def tear_down(host: Host) -> None:
         host.run(
             f"rm -rf /etc/systemd/system/{name}-watchdog* /etc/systemd/system/logrotate-{name}.* /etc/cron.d/{name}-*"
             f" /etc/logrotate.d/{name} /usr/local/bin/{name}-* /usr/local/lib/{name}-* /var/lib/{name}-watchdog"
-            f" /var/lib/{name}-diagnose /var/log/{name} /srv/{name}"
+            f" /var/lib/{name}-diagnose /var/log/{name} /srv/{name} /usr/local/share/ca-certificates/{name}-extra.crt"
         )
+    host.run("update-ca-certificates --fresh")
     host.run("systemctl disable --now pm2-legacy.service pm2-appuser.service byunit.service")
     host.run("systemctl stop byhand-shell.scope")
     host.run("rm -rf /etc/systemd/system/pm2-legacy.service /opt/legacy /etc/tmpfiles.d/legacy.conf /run/legacy")
     host.run("rm -f /etc/nginx/conf.d/legacy.conf /var/lib/nginx_site/legacy.json /var/log/nginx/legacy.*")
+    host.run("rm -rf /var/www/legacy-acme")
     # what it shared with other sites, if there are any
     host.run("grep -qs 00-unknown-hosts /var/lib/nginx_site/*.json || rm -f /etc/nginx/conf.d/00-unknown-hosts-*")
     host.run(f"rm -f {LINK} /etc/nginx/sites-enabled/by-hand && nginx -t && systemctl reload nginx")
