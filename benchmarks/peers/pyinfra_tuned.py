@@ -90,4 +90,4 @@ if default == "default":
     files.link(path="/etc/nginx/sites-enabled/default", present=False)
 if default == "default" or SITE in changed:
     server.shell(commands=["nginx -t -q && systemctl reload nginx"])
-server.shell(commands=["curl -fsS --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1/health"])
+server.shell(commands=["curl -fsS --retry 30 --retry-all-errors --retry-delay 1 http://127.0.0.1/health"])

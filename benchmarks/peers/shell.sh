@@ -71,5 +71,5 @@ reload=0
 if [ -e /etc/nginx/sites-enabled/default ]; then rm /etc/nginx/sites-enabled/default; reload=1; fi
 put shop.nginx.conf /etc/nginx/conf.d/shop.conf 0644 && reload=1
 if [ "$reload" = 1 ]; then nginx -t -q && systemctl reload nginx; fi
-curl -fsS --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1/health >/dev/null
+curl -fsS --retry 30 --retry-all-errors --retry-delay 1 http://127.0.0.1/health >/dev/null
 echo "changed=$changed"

@@ -13,9 +13,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
 
 from ..module_utils._zipapp import INTERPRETER, ZipappError, build
+from ..plugin_utils.templates import rendered
 
 _MODULE = "workbot.stability.installation"
 _CODE = Path(__file__).parent.parent / "module_utils"
@@ -58,18 +58,13 @@ class ActionModule(ActionBase):
         if len([name for name in _SOURCES if item.get(name) is not None]) != 1:
             raise AnsibleActionFail(f"{item.get('path', 'a file')}: one of {', '.join(_SOURCES)} is needed")
         if template := item.pop("template", None):
-            item["content"] = self._rendered(template, task_vars)
+            item["content"] = rendered(self, template, task_vars)
         if (content := item.pop("content", None)) is not None:
             item["sent"] = _encoded(str(content).encode())
         if program := item.pop("program", None):
             programs[item["path"]] = content = _built(program)
             item["sha256"] = hashlib.sha256(content).hexdigest()
         return item
-
-    def _rendered(self, name: str, task_vars: dict[str, Any] | None) -> str:
-        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        text: str = lookup.run([name], variables=task_vars)[0]
-        return text
 
 
 def _encoded(content: bytes) -> str:

@@ -88,7 +88,8 @@ class ActionModule(ActionBase):
             problems = contradictions_of(host_plan(core, settings_of(roles, variables, values)), roles, values)
         if problems:
             return self._failure(problems, variables)
-        return {"plan": core.as_dict() if core else {}, "msg": core.summary if core else _ALL_RIGHT}
+        shown = {"plan": core.as_dict(), "service": values["service_name"], "msg": core.summary} if core else {}
+        return {"plan": {}, "msg": _ALL_RIGHT, **shown}
 
     def _fleet_problems(self, variables: dict[str, t.Any]) -> list[Problem]:
         """Return what is wrong with the inventory's groups and the host's address in them."""

@@ -17,7 +17,10 @@ from ._nginx_probe import Probe, from_url
 SECRET_MODE = 0o600
 _FILE: dict[str, Any] = {
     "path": {"type": "str", "required": True},
-    "content": {"type": "str", "required": True},
+    "content": {"type": "str", "default": ""},
+    # for the action, which renders it into the content
+    "template": {"type": "str"},
+    "variables": {"type": "dict"},
     "mode": {"type": "str", "default": "0644"},
 }
 _STRINGS: dict[str, Any] = {"type": "list", "elements": "str", "default": []}

@@ -23,8 +23,7 @@ description:
   - A configuration that was broken before is reported as such, and left alone.
   - A run that was killed in the middle of a change is undone by the next one.
   - Runs at the same time wait for one another.
-  - When nothing differs, nothing is tested, reloaded or asked; a stopped nginx is started. Since templates are rendered
-    into the arguments by a lookup, all of it is one task, and one round trip to the host.
+  - When nothing differs, nothing is tested, reloaded or asked; a stopped nginx is started.
 options:
   name:
     description:
@@ -52,10 +51,16 @@ options:
         description: Where the file is, relative to C(/etc/nginx). Missing directories are made.
         type: str
         required: true
-      content:
-        description: The text of the file.
+      content: &content
+        description: The text of the file, unless there is a template for it.
         type: str
-        required: true
+        default: ""
+      template: &template
+        description: Name of a template, found where P(ansible.builtin.template#module) finds it.
+        type: str
+      variables: &variables
+        description: Variables of the template besides those of the host.
+        type: dict
       mode:
         description: The mode of the file, as octal digits in quotes.
         type: str
@@ -79,10 +84,9 @@ options:
         description: Where the file is, relative to C(/etc/nginx). Missing directories are made.
         type: str
         required: true
-      content:
-        description: The text of the file.
-        type: str
-        required: true
+      content: *content
+      template: *template
+      variables: *variables
       mode:
         description: The mode of the file, as octal digits in quotes.
         type: str
@@ -267,7 +271,7 @@ EXAMPLES = r"""
     name: shop
     files:
       - path: conf.d/shop.conf
-        content: "{{ lookup('ansible.builtin.template', 'shop.conf.j2') }}"
+        template: shop.conf.j2
       - path: shop/chain.pem
         content: "{{ shop_certificate }}"
     secret_files:

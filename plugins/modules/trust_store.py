@@ -9,8 +9,9 @@ DOCUMENTATION = r"""
 module: trust_store
 short_description: Have the host trust certificate authorities that were added to it
 description:
-  - Runs C(update-ca-certificates) where the host's bundle is older than a file of added authorities, or is not there.
-    The times tell, not what this run did, so that a run that was killed in between is caught up with.
+  - Writes a file of added authorities, and runs C(update-ca-certificates) where the host's bundle is older than that
+    file, or is not there. The times tell, not what this run did, so that a run that was killed in between is caught
+    up with.
 version_added: 0.1.0
 author:
   - workbot.stability contributors (@workbot)
@@ -26,24 +27,17 @@ options:
     description: The file of added authorities, below C(/usr/local/share/ca-certificates).
     type: path
     required: true
-  coming:
-    description: In check mode, whether an earlier task would have written the file.
-    type: bool
-    default: false
+  content:
+    description: The authorities, as PEM text.
+    type: str
+    required: true
 """
 
 EXAMPLES = r"""
-- name: Install an authority
-  ansible.builtin.copy:
-    src: company.crt
-    dest: /usr/local/share/ca-certificates/company.crt
-    mode: "0644"
-  register: authority
-
-- name: Have the host trust it
+- name: Have the host trust an authority
   workbot.stability.trust_store:
     added: /usr/local/share/ca-certificates/company.crt
-    coming: "{{ authority is changed }}"
+    content: "{{ lookup('ansible.builtin.file', 'company.crt', rstrip=false) }}"
 """
 
 RETURN = r"""
@@ -57,6 +51,13 @@ bundle:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._installed_files import (
+    Entry,
+    InstallationError,
+    Transaction,
+    Wanted,
+    changes,
+)
 
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -71,19 +72,22 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "added": {"type": "path", "required": True},
-            "coming": {"type": "bool", "default": False},
+            "content": {"type": "str", "required": True},
         },
         supports_check_mode=True,
     )
-    added = Path(module.params["added"])
+    added = module.params["added"]
     try:
-        changed = (module.check_mode and module.params["coming"]) or outdated(_BUNDLE, added)
-    except OSError as error:
+        due = changes([Wanted(added, Entry(module.params["content"].encode()))])
+        if due and not module.check_mode:
+            Transaction().make(due)
+        update = bool(due) or outdated(_BUNDLE, Path(added))
+    except (InstallationError, OSError) as error:
         module.fail_json(msg=f"added: {error}")
-    if changed and not module.check_mode:
+    if update and not module.check_mode:
         module.run_command(["update-ca-certificates"], check_rc=True)
-    diff = {"before": "", "after": f"trusted: {added}\n" if changed else ""}
-    module.exit_json(changed=changed, bundle=str(_BUNDLE), diff=diff)
+    trusted = {"before": "", "after": f"trusted: {added}\n" if update else ""}
+    module.exit_json(changed=update, bundle=str(_BUNDLE), diff=[*(change.diff() for change in due), trusted])
 
 
 if __name__ == "__main__":

@@ -59,6 +59,10 @@ plan:
     - Empty when the role service is not among those checked.
   type: dict
   returned: success
+service:
+  description: The name of the service that the plan is for.
+  type: str
+  returned: where there is a plan
 msg:
   description: A summary of the plan; on failure what is wrong, one line for each problem.
   type: str

@@ -77,6 +77,7 @@ def test_a_rule_without_a_password_stops_the_run(host: Host, rules: str) -> None
 def test_the_rules_of_others_stay(host: Host, rules: str) -> None:
     for line in (DEBIAN, FOREIGN, TRUST):
         host.check_output("echo %s >> %s", line, rules)
+    sql(host, "SELECT pg_reload_conf()")
     before = host.check_output("sha256sum %s", rules)
     variables = {"postgresql_trust_allowed": True}
     run = wait(playbook("molecule/database/database_alone.yml", variables, "--skip-tags=diagnostics"))

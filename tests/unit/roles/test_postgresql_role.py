@@ -35,6 +35,8 @@ def test_a_deployment_weighs_the_connections_before_its_roles() -> None:
 @pytest.mark.parametrize(("local", "turns"), [(True, 0), (False, 1)])
 def test_hosts_that_share_a_server_take_turns(local: bool, turns: int) -> None:
     assert rendered("__postgresql_turns", __postgresql_is_local=local) == turns
+    [indexes] = load("roles/postgresql/tasks/indexes.yml")
+    assert indexes["throttle"] == "{{ __postgresql_turns }}"
     for name in ("database", "schema"):
         [block] = [task for task in load(f"roles/postgresql/tasks/{name}.yml") if "block" in task]
         assert block["throttle"] == "{{ __postgresql_turns }}"
@@ -53,5 +55,25 @@ def test_the_guard_of_the_schema_names_the_table_whatever_is_in_its_name() -> No
     assert f"'{told}' not in" in apply["failed_when"]
 
 
-def test_other_superusers_count_among_those_who_log_in() -> None:
-    assert "rolsuper" not in VARIABLES["__postgresql_foreign_query"]
+def test_what_a_server_elsewhere_has_is_gone_through() -> None:
+    assert rendered("__postgresql_database_differs", __postgresql_asked={"skipped": True}) is True
+
+
+@pytest.mark.parametrize(
+    ("asked", "server", "database"),
+    [
+        ({"answers": False}, True, True),
+        ({"answers": True, "server": [], "database": []}, False, False),
+        ({"answers": True, "server": ["x"], "database": []}, True, False),
+        ({"answers": True, "server": [], "database": ["x"]}, False, True),
+    ],
+)
+def test_only_what_differs_is_gone_through(asked: dict[str, Any], server: bool, database: bool) -> None:
+    assert rendered("__postgresql_server_differs", __postgresql_asked=asked) is server
+    assert rendered("__postgresql_database_differs", __postgresql_asked=asked) is database
+
+
+def test_a_new_certificate_is_handed_over_at_once() -> None:
+    asked = {"answers": True, "server": [], "database": []}
+    certificate = {"changed": True}
+    assert rendered("__postgresql_server_differs", __postgresql_asked=asked, __postgresql_certificate=certificate)

@@ -1,0 +1,346 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One question for all that a role declares of a server: most runs change nothing, and then need no other."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: postgresql_state
+short_description: Tell what of a PostgreSQL server on this host is not as declared
+version_added: 0.1.0
+author: workbot.stability contributors (@workbot)
+description:
+  - Reads files, settings, access rules, roles, rights, extensions and the schema in one call, compares them with what
+    is declared, and changes nothing.
+  - Asks over the server's socket as the user C(postgres). Where there is no server, or it can't be asked, that is
+    said in RV(answers) and RV(problem), and is no error.
+requirements: [psycopg or psycopg2]
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing anyway.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+options:
+  port:
+    description: The server's port, by which its socket is found in C(/run/postgresql).
+    type: int
+    default: 5432
+  max_connections:
+    description: The connections that the server must have at least.
+    type: int
+    default: 0
+  files:
+    description: Files of the server's configuration.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The file.
+        type: path
+        required: true
+      content:
+        description: All that is in it.
+        type: str
+      block:
+        description: Text that is in it.
+        type: str
+      without:
+        description: Regular expression that matches nothing in it, unless other roles than O(roles) log in.
+        type: str
+  roles:
+    description: Roles, each without any power over the server.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      login:
+        description: Whether it logs in.
+        type: bool
+        default: true
+      password:
+        description: Its password, compared with the server's SCRAM-SHA-256 verifier. Empty, it is not compared.
+        type: str
+        default: ""
+      configuration:
+        description: Settings of its sessions.
+        type: dict
+        default: {}
+      member_of:
+        description: The roles that it is a member of, and no others. Unset, they are not compared.
+        type: list
+        elements: str
+  database:
+    description: The database.
+    type: dict
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      owner:
+        description: The role that owns it.
+        type: str
+        required: true
+      extensions:
+        description: Extensions that it has.
+        type: list
+        elements: str
+        default: []
+      relation:
+        description: A table or view that shows that its schema is there.
+        type: str
+        default: ""
+      rights:
+        description: Rights to the database or to schemas in it.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          role:
+            description: Who has them, a role or V(PUBLIC).
+            type: str
+            required: true
+          privs:
+            description: The rights.
+            type: list
+            elements: str
+            required: true
+          type:
+            description: To what.
+            type: str
+            choices: [database, schema]
+            default: database
+          objs:
+            description: Name of the schema; of a database it is the database's own.
+            type: str
+          state:
+            description: Whether the role has these rights, or none of them.
+            type: str
+            choices: [present, absent]
+            default: present
+"""
+
+EXAMPLES = r"""
+- name: Look at the server
+  workbot.stability.postgresql_state:
+    files:
+      - {path: /etc/postgresql/17/main/conf.d/shop.conf, content: "max_connections = '100'\n"}
+    roles:
+      - {name: shop_owner, login: false}
+      - {name: shop, password: "{{ shop_password }}", configuration: {statement_timeout: 30s}}
+    database:
+      name: shop
+      owner: shop_owner
+      rights:
+        - {role: PUBLIC, privs: [CONNECT], state: absent}
+  become: true
+  register: state
+"""
+
+RETURN = r"""
+answers:
+  description: Whether the server could be asked. All that follows is there only then.
+  type: bool
+  returned: success
+problem:
+  description: Why the server could not be asked.
+  type: str
+  returned: success
+server:
+  description: What of the server's files, settings and access rules is not as declared.
+  type: list
+  elements: str
+  returned: when the server answers
+database:
+  description: What of the roles and the database is not as declared.
+  type: list
+  elements: str
+  returned: when the server answers
+trust:
+  description: The access rules that let somebody in without a password.
+  type: list
+  elements: str
+  returned: when the server answers
+misread:
+  description: The access rules that the server does not understand.
+  type: list
+  elements: str
+  returned: when the server answers
+others:
+  description: The roles besides O(roles) and the server's first superuser that log in.
+  type: list
+  elements: str
+  returned: when the server answers
+unread:
+  description: Files of O(files) that were written after the server has read its configuration.
+  type: list
+  elements: str
+  returned: when the server answers
+waiting:
+  description: Settings in O(files) that only a restart changes.
+  type: str
+  returned: when the server answers
+broken:
+  description: Settings that the server does not understand.
+  type: str
+  returned: when the server answers
+max_connections:
+  description: The connections that the server's files give it.
+  type: int
+  returned: when the server answers
+"""
+
+import contextlib
+import dataclasses
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+    Login,
+    MissingDriverError,
+    PgError,
+    load_driver,
+    session,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pg_state import (
+    DeclaredDatabase,
+    DeclaredFile,
+    DeclaredRight,
+    DeclaredRole,
+    judge_database,
+    judge_files,
+    judge_owner,
+    judge_roles,
+    judge_server,
+    read_database,
+    read_owner,
+    read_roles,
+    read_server,
+)
+
+ADMINISTRATOR = "postgres"
+SOCKETS = "/run/postgresql"
+FILE = {
+    "path": {"type": "path", "required": True},
+    "content": {"type": "str"},
+    "block": {"type": "str"},
+    "without": {"type": "str"},
+}
+ROLE = {
+    "name": {"type": "str", "required": True},
+    "login": {"type": "bool", "default": True},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "configuration": {"type": "dict", "default": {}},
+    "member_of": {"type": "list", "elements": "str"},
+}
+RIGHT = {
+    "role": {"type": "str", "required": True},
+    "privs": {"type": "list", "elements": "str", "required": True},
+    "type": {"type": "str", "choices": ["database", "schema"], "default": "database"},
+    "objs": {"type": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+DATABASE = {
+    "name": {"type": "str", "required": True},
+    "owner": {"type": "str", "required": True},
+    "extensions": {"type": "list", "elements": "str", "default": []},
+    "relation": {"type": "str", "default": ""},
+    "rights": {"type": "list", "elements": "dict", "default": [], "options": RIGHT},
+}
+SPEC: dict[str, Any] = {
+    "port": {"type": "int", "default": 5432},
+    "max_connections": {"type": "int", "default": 0},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+    "roles": {"type": "list", "elements": "dict", "default": [], "options": ROLE},
+    "database": {"type": "dict", "options": DATABASE},
+}
+
+
+def database_of(options: dict[str, Any]) -> DeclaredDatabase:
+    """From the option of the module."""
+    name = options["name"]
+    rights = [
+        DeclaredRight(
+            right["role"],
+            right["privs"],
+            right["type"],
+            name if right["type"] == "database" else right["objs"],
+            right["state"] == "present",
+        )
+        for right in options["rights"]
+    ]
+    return DeclaredDatabase(name, options["owner"], options["extensions"], rights, options["relation"])
+
+
+@contextlib.contextmanager
+def administrator() -> Iterator[None]:
+    """Be the server's administrator, whom it knows by the user; only root can. Raises KeyError."""
+    before = os.geteuid()
+    if before:
+        yield
+        return
+    os.seteuid(pwd.getpwnam(ADMINISTRATOR).pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def login(port: int, database: str) -> Login:
+    """The administrator's way in, over the socket."""
+    parameters = {"host": SOCKETS, "port": port, "user": ADMINISTRATOR, "dbname": database, "connect_timeout": 10}
+    return Login(parameters, application="postgresql_state")
+
+
+def check(params: dict[str, Any]) -> dict[str, Any]:
+    """Read and judge; the module's result. Raises PgError, OSError."""
+    port, driver = params["port"], load_driver()
+    files = [DeclaredFile(**options) for options in params["files"]]
+    roles = [DeclaredRole(**options) for options in params["roles"]]
+    database = database_of(params["database"]) if params["database"] else None
+    with session(login(port, "postgres"), driver) as client:
+        reading = read_server(client, [file.path for file in files], [role.name for role in roles])
+        missing = list(judge_roles(roles, read_roles(client, [role.name for role in roles])))
+        if database:
+            missing += judge_owner(database, read_owner(client, database.name))
+    if database and not missing:
+        with session(login(port, database.name), driver) as client:
+            missing += judge_database(database, read_database(client, database.relation))
+    server = [*judge_files(files, reading.others), *judge_server(reading, params["max_connections"])]
+    return {"server": server, "database": missing, **dataclasses.asdict(reading)}
+
+
+def answer(params: dict[str, Any]) -> dict[str, Any]:
+    """Ask, if there is somebody to be asked."""
+    if not Path(f"{SOCKETS}/.s.PGSQL.{params['port']}").exists():
+        return {"answers": False, "problem": f"no server listens at port {params['port']} in {SOCKETS}"}
+    try:
+        with administrator():
+            return {"answers": True, "problem": "", **check(params)}
+    except KeyError:
+        return {"answers": False, "problem": f"the host has no user {ADMINISTRATOR}"}
+    except (MissingDriverError, PgError, OSError) as error:
+        return {"answers": False, "problem": str(error)}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module.exit_json(changed=False, **answer(module.params))
+
+
+if __name__ == "__main__":
+    main()

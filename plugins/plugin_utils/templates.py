@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Templates that an action renders on the controller, for modules that take many files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+
+class _Variables(dict[str, Any]):
+    """The host's variables, of which the lookup makes a deep copy for each template, facts of the host and all.
+
+    It adds names to the copy and changes no value: one level is enough, and saves most of a template's time.
+    """
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> dict[str, Any]:
+        return dict(self)
+
+
+def rendered(
+    action: ActionBase, name: str, task_vars: Mapping[str, Any] | None, added: Mapping[str, Any] | None = None
+) -> str:
+    """Render the template of this name, found where ansible.builtin.template finds it; ``added`` are more variables."""
+    lookup = lookup_loader.get("ansible.builtin.template", loader=action._loader, templar=action._templar)
+    text: str = lookup.run([name], variables=_Variables(task_vars or {}), template_vars=dict(added or {}))[0]
+    return text
