@@ -78,9 +78,18 @@ def plan(request: Request) -> Plan:
     made.directories = _directories.corrections(request.directories)
     made.files = [with_content(item) for item in changes(request.files)]
     made.removed = [path for path in request.removed if Path(path).is_symlink() or Path(path).exists()]
-    made.states = _units.states([unit.name for unit in request.units])
-    made.steps = _units.steps(request.units, made.states, [item.path for item in made.files])
+    made.states = _units.states(_unit_names(request))
+    made.steps = _units.steps(
+        request.units, made.states, [item.path for item in made.files], _units.written(request.units)
+    )
     return made
+
+
+def _unit_names(request: Request) -> list[str]:
+    """The units, and those of which only the file is asked for; a template is none."""
+    paths = [Path(item.path) for item in request.files if item.path.startswith(_UNIT_DIRECTORY)]
+    others = [path.name for path in paths if f"{path.parent}/" == _UNIT_DIRECTORY and "@." not in path.name]
+    return list(dict.fromkeys([*(unit.name for unit in request.units), *others]))
 
 
 def apply(made: Plan) -> None:
@@ -148,6 +157,7 @@ def report(made: Plan) -> dict[str, Any]:
         "units": {
             name: {"active": state.active, "enabled": state.enabled, "loaded": state.loaded}
             for name, state in made.states.items()
+            if name in {unit.name for unit in made.request.units}
         },
         "diff": made.diff(),
     }

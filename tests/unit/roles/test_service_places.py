@@ -13,8 +13,30 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.workbot.stability.plugins.module_utils._host_conflicts import Place
+from ansible_collections.workbot.stability.plugins.module_utils._zipapp import INTERPRETER, build
 
 ROLES = Path(__file__).parents[3] / "roles"
+CODE = ROLES.parent / "plugins" / "module_utils"
+TEMPLATES = {
+    "/etc/systemd/system/logrotate-shop.service": "logrotate/templates/service.j2",
+    "/etc/systemd/system/logrotate-shop.timer": "logrotate/templates/timer.j2",
+    "/etc/systemd/system/shop-watchdog.service": "watchdog/templates/watchdog.service.j2",
+    "/etc/systemd/system/shop-watchdog-act.socket": "watchdog/templates/act.socket.j2",
+    "/etc/systemd/system/shop-watchdog-act@.service": "watchdog/templates/act.service.j2",
+    "/etc/systemd/system/shop-alert.service": "alerting/templates/service.j2",
+    "/etc/systemd/system/shop-alert.path": "alerting/templates/path.j2",
+    "/etc/systemd/system/shop-alert.timer": "alerting/templates/timer.j2",
+    "/etc/cron.d/shop-diagnose": "diagnostics/templates/cron.j2",
+}
+PROGRAMS = {
+    "/usr/local/bin/shop-diagnose": "_diagnose:run",
+    "/usr/local/bin/shop-watchdog": "_watch_cli:run",
+    "/usr/local/bin/shop-alert": "_alert:run",
+}
+OWN_TEMPLATES = {
+    "/usr/local/bin/shop-pm2": "nodejs/templates/pm2.sh.j2",
+    "/etc/tmpfiles.d/shop.conf": "service/templates/tmpfiles.conf.j2",
+}
 
 
 def trusted(value: Any) -> Any:
@@ -37,8 +59,26 @@ def places(**given: Any) -> dict[str, Place]:
 
 def test_the_tools_alone_take_less_than_the_service() -> None:
     around = places(service_supervisor="process")
-    assert around.keys() == {"/srv/shop", "/var/log/shop", "/etc/logrotate.d/shop"}
-    assert places().keys() == {*around, "/etc/systemd/system/pm2-shop.service", "/opt/shop"}
+    assert around.keys() == {"/srv/shop", "/var/log/shop", "/etc/logrotate.d/shop", *TEMPLATES, *PROGRAMS}
+    assert places().keys() == {*around, "/etc/systemd/system/pm2-shop.service", "/opt/shop", *OWN_TEMPLATES}
+
+
+@pytest.mark.parametrize(("path", "template"), [*TEMPLATES.items(), *OWN_TEMPLATES.items()])
+def test_a_file_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, path: str, template: str) -> None:
+    place, file = places()[path], tmp_path / "file"
+    file.write_text((ROLES / template).read_text(encoding="utf-8"))
+    assert Place(str(file), place.variable, place.marks).conflict() == ""
+    file.write_text("# Ansible managed\n[Unit]\nDescription=The shop's own\n* * * * * root shop-diagnose\n")
+    assert "not of these roles" in Place(str(file), place.variable, place.marks).conflict()
+
+
+@pytest.mark.parametrize(("path", "entry_point"), PROGRAMS.items())
+def test_a_program_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, path: str, entry_point: str) -> None:
+    place, file = places()[path], tmp_path / "file"
+    file.write_bytes(build(CODE, entry_point, {}, INTERPRETER))
+    assert Place(str(file), place.variable, place.marks).conflict() == ""
+    file.write_text("#!/bin/sh\nexec shop-diagnose\n")
+    assert "not of these roles" in Place(str(file), place.variable, place.marks).conflict()
 
 
 @pytest.mark.parametrize(

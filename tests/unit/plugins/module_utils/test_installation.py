@@ -9,8 +9,10 @@ import base64
 import errno
 import grp
 import hashlib
+import math
 import os
 import pwd
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._accounts import
 from ansible_collections.workbot.stability.plugins.module_utils._installation import apply, plan, report
 from ansible_collections.workbot.stability.plugins.module_utils._installation_options import argument_spec, request
 from ansible_collections.workbot.stability.plugins.module_utils._installed_files import Entry, InstallationError
-from ansible_collections.workbot.stability.plugins.module_utils._units import State, Unit, parse, steps
+from ansible_collections.workbot.stability.plugins.module_utils._units import State, Unit, parse, steps, written
 
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 OWN = {"owner": USER, "group": GROUP}
@@ -204,6 +206,7 @@ LoadState=loaded
 ActiveState=active
 UnitFileState=enabled
 NeedDaemonReload=yes
+ActiveEnterTimestampMonotonic=2500000
 
 Id=nope.service
 LoadState=not-found
@@ -214,7 +217,7 @@ NeedDaemonReload=no
 
 
 def test_states_are_told_apart() -> None:
-    assert parse(LISTING) == [State(True, True, True, True), State()]
+    assert parse(LISTING, 1000) == [State(True, True, True, True, 1002.5), State()]
 
 
 @pytest.mark.parametrize(
@@ -230,8 +233,24 @@ def test_states_are_told_apart() -> None:
     ],
 )
 def test_only_what_is_due_is_done(unit: Unit, state: State, changed: list[str], due: tuple[str, str] | None) -> None:
-    found = [(step.enabling, step.verb) for step in steps([unit], {"a": state}, changed)]
+    found = [(step.enabling, step.verb) for step in steps([unit], {"a": state}, changed, {})]
     assert found == ([due] if due else [])
+
+
+@pytest.mark.parametrize(("since", "due"), [(99.0, ["restart"]), (101.0, []), (math.inf, [])])
+def test_a_unit_that_runs_from_an_older_file_is_restarted(since: float, due: list[str]) -> None:
+    state = State(True, True, True, since=since)
+    found = steps([Unit("a", restart_for=["/f"]), Unit("b")], {"a": state, "b": state}, [], {"/f": 100.0})
+    assert [step.verb for step in found] == due
+
+
+def test_a_file_from_the_time_to_come_restarts_nothing(tmp_path: Path) -> None:
+    past, coming = tmp_path / "past", tmp_path / "coming"
+    for path, shift in ((past, -60), (coming, 60)):
+        path.touch()
+        os.utime(path, (time.time() + shift,) * 2)
+    unit = Unit("a", restart_for=[str(past), str(coming), str(tmp_path / "missing")])
+    assert written([unit]).keys() == {str(past)}
 
 
 def test_a_unit_that_does_not_start_gets_its_files_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
