@@ -10,11 +10,16 @@ import binascii
 import hashlib
 import hmac
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ._pg_client import PgClient, Row
+from ._run_as import user_name
+
+# The user of the host that the server runs as, who is its first superuser, and whose its files are.
+OWNER = "postgres"
 
 _SERVER = """
 SELECT
@@ -69,12 +74,13 @@ SELECT ARRAY(SELECT extname::text FROM pg_extension) AS extensions,
 
 @dataclass(frozen=True)
 class DeclaredFile:
-    """A file of the server's configuration: its whole content, a block in it, a pattern that no line may match.
+    """A file of the server's configuration: mode, whole content, a block in it, a pattern that no line may match.
 
     The pattern counts only where nobody else logs in to the server.
     """
 
     path: str
+    mode: str = ""
     content: str | None = None
     block: str | None = None
     without: str | None = None
@@ -167,13 +173,19 @@ def read_database(client: PgClient, relation: str) -> DatabaseReading:
 def judge_files(files: Sequence[DeclaredFile], others: Sequence[str]) -> Iterator[str]:
     """Say which files are not as declared, where ``others`` log in as well. Raises OSError."""
     for file in files:
-        text = Path(file.path).read_text(encoding="utf-8") if Path(file.path).exists() else ""
+        path = Path(file.path)
+        if not path.exists():
+            yield f"{path} is missing"
+            continue
+        text, found = path.read_text(encoding="utf-8"), path.stat()
+        if file.mode and (user_name(found.st_uid), f"{stat.S_IMODE(found.st_mode):04o}") != (OWNER, file.mode):
+            yield f"{path} has another owner or mode"
         if file.content is not None and text != file.content:
-            yield f"{file.path} has another content"
+            yield f"{path} has another content"
         if file.block is not None and file.block not in text:
-            yield f"{file.path} has not the declared lines"
+            yield f"{path} has not the declared lines"
         if file.without is not None and not others and re.search(file.without, text, re.MULTILINE):
-            yield f"{file.path} has lines that let everybody in"
+            yield f"{path} has lines that let everybody in"
 
 
 def judge_server(reading: ServerReading, max_connections: int) -> Iterator[str]:

@@ -154,8 +154,8 @@ options:
         default: true
       restart_for:
         description:
-          - Paths of O(files). The unit is restarted where one of them changes, or was written after the unit began to run
-            (by a run that was killed before its restart, or by somebody else).
+          - Paths of O(files). The unit is restarted where one of them changes, or was written after the unit began to
+            run (by a run that was killed before its restart, or by somebody else).
         type: list
         elements: path
         default: []

@@ -44,6 +44,10 @@ options:
         description: The file.
         type: path
         required: true
+      mode:
+        description: Its mode in octal digits, where it is to be C(postgres)'s own. Unset, neither is compared.
+        type: str
+        default: ""
       content:
         description: All that is in it.
         type: str
@@ -217,6 +221,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._pg_client impor
     session,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pg_state import (
+    OWNER,
     DeclaredDatabase,
     DeclaredFile,
     DeclaredRight,
@@ -232,10 +237,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._pg_state import
     read_server,
 )
 
-ADMINISTRATOR = "postgres"
 SOCKETS = "/run/postgresql"
 FILE = {
     "path": {"type": "path", "required": True},
+    "mode": {"type": "str", "default": ""},
     "content": {"type": "str"},
     "block": {"type": "str"},
     "without": {"type": "str"},
@@ -293,7 +298,7 @@ def administrator() -> Iterator[None]:
     if before:
         yield
         return
-    os.seteuid(pwd.getpwnam(ADMINISTRATOR).pw_uid)
+    os.seteuid(pwd.getpwnam(OWNER).pw_uid)
     try:
         yield
     finally:
@@ -302,7 +307,7 @@ def administrator() -> Iterator[None]:
 
 def login(port: int, database: str) -> Login:
     """The administrator's way in, over the socket."""
-    parameters = {"host": SOCKETS, "port": port, "user": ADMINISTRATOR, "dbname": database, "connect_timeout": 10}
+    parameters = {"host": SOCKETS, "port": port, "user": OWNER, "dbname": database, "connect_timeout": 10}
     return Login(parameters, application="postgresql_state")
 
 
@@ -332,7 +337,7 @@ def answer(params: dict[str, Any]) -> dict[str, Any]:
         with administrator():
             return {"answers": True, "problem": "", **check(params)}
     except KeyError:
-        return {"answers": False, "problem": f"the host has no user {ADMINISTRATOR}"}
+        return {"answers": False, "problem": f"the host has no user {OWNER}"}
     except (MissingDriverError, PgError, OSError) as error:
         return {"answers": False, "problem": str(error)}
 

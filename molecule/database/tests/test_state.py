@@ -134,6 +134,14 @@ def test_all_of_it_is_put_right_by_one_run(host: Host, password: str) -> None:
             sql(host, undo.format(password=password))
 
 
+def test_the_mode_of_the_access_rules_is_put_right(host: Host) -> None:
+    rules = host.check_output("ls /etc/postgresql/*/main/pg_hba.conf")
+    host.check_output("chmod 0644 %s", rules)
+    run = wait(playbook(PLAYBOOK))
+    assert (run.code, run.changed) == (0, True), run.output
+    assert host.file(rules).mode == 0o640
+
+
 def test_files_that_a_killed_run_left_unread_are_read(host: Host) -> None:
     postmaster = "pgrep -o -u postgres -f bin/postgres"
     before, server = sql(host, "SELECT pg_conf_load_time()"), host.check_output(postmaster)

@@ -11,6 +11,7 @@ import hmac
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _pg_state
 from ansible_collections.workbot.stability.plugins.module_utils._pg_state import (
     DatabaseReading,
     DeclaredDatabase,
@@ -97,6 +98,8 @@ def test_files(tmp_path: Path) -> None:
     path = tmp_path / "pg_hba.conf"
     whole, block = DeclaredFile(str(path), content="a\n"), DeclaredFile(str(path), block="a\n")
     without = DeclaredFile(str(path), without="^local all")
+    assert list(judge_files([whole], [])) == [f"{path} is missing"]
+    path.write_text("b\n")
     assert list(judge_files([whole, block, without], [])) == [
         f"{path} has another content",
         f"{path} has not the declared lines",
@@ -107,6 +110,18 @@ def test_files(tmp_path: Path) -> None:
         f"{path} has lines that let everybody in",
     ]
     assert list(judge_files([block, without], ["stranger"])) == []
+
+
+@pytest.mark.parametrize(("mode", "owner", "told"), [(0o640, "", False), (0o644, "", True), (0o640, "root", True)])
+def test_owner_and_mode_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, owner: str, told: bool
+) -> None:
+    path = tmp_path / "pg_hba.conf"
+    path.touch()
+    path.chmod(mode)
+    monkeypatch.setattr(_pg_state, "user_name", lambda _uid: owner or "postgres")
+    found = list(judge_files([DeclaredFile(str(path), mode="0640")], []))
+    assert found == ([f"{path} has another owner or mode"] if told else [])
 
 
 DATABASE = DeclaredDatabase(
