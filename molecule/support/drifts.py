@@ -13,6 +13,7 @@ HBA = "/etc/postgresql/*/main/pg_hba.conf"
 DRIFTS = {
     "the watchdog stopped": "systemctl disable --now workbot-watchdog.service",
     "a unit edited": "sed -i s/^RestartSec=.*/RestartSec=50/ /etc/systemd/system/workbot-watchdog.service",
+    "a unit written and not restarted": "touch /etc/systemd/system/workbot-watchdog-act.socket",
     "the watchdog's helper replaced": "printf '#!/bin/sh\\n' >/usr/local/lib/workbot-watchdog-act",
     "a timer stopped": "systemctl stop logrotate-workbot.timer",
     "a boot unit disabled": "systemctl disable pm2-workbot.service",

@@ -22,7 +22,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workbot.stability.plugins.action.installation import ActionModule
 from ansible_collections.workbot.stability.plugins.module_utils import _installed_files, _units
 from ansible_collections.workbot.stability.plugins.module_utils._accounts import Account, actual
-from ansible_collections.workbot.stability.plugins.module_utils._installation import apply, plan, report
+from ansible_collections.workbot.stability.plugins.module_utils._installation import _unit_names, apply, plan, report
 from ansible_collections.workbot.stability.plugins.module_utils._installation_options import argument_spec, request
 from ansible_collections.workbot.stability.plugins.module_utils._installed_files import Entry, InstallationError
 from ansible_collections.workbot.stability.plugins.module_utils._units import State, Unit, parse, steps, written
@@ -242,6 +242,13 @@ def test_a_unit_that_runs_from_an_older_file_is_restarted(since: float, due: lis
     state = State(True, True, True, since=since)
     found = steps([Unit("a", restart_for=["/f"]), Unit("b")], {"a": state, "b": state}, [], {"/f": 100.0})
     assert [step.verb for step in found] == due
+
+
+def test_systemd_is_asked_about_units_of_which_only_the_file_is_installed() -> None:
+    paths = ["alert.service", "act@.service", "nginx.service.d/more.conf", "alert.timer"]
+    files = [{"path": f"/etc/systemd/system/{path}", "sent": ""} for path in paths]
+    asked = _unit_names(request(options(files=files, units=[{"name": "alert.timer"}])))
+    assert asked == ["alert.timer", "alert.service"]
 
 
 def test_a_file_from_the_time_to_come_restarts_nothing(tmp_path: Path) -> None:
