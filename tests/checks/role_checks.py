@@ -180,6 +180,21 @@ def place_problems(target: str, options: dict[str, Any]) -> list[str]:
     return []
 
 
+def booleans_may_be_text(root: Path) -> list[str]:
+    """A condition on a boolean variable says `| bool`: `-e name=true` hands over a text, which no condition takes."""
+    everyone = roles(root)
+    names = "|".join(name for role in everyone for name, option in role.options.items() if option.get("type") == "bool")
+    condition = r"(?:\b(?:if|and|or|not)\s+|\b(?:when|that):\s+|\(|^\s*-\s+)"
+    end = r"\s*(?:$|[)}\]%\"]|\b(?:and|or|else)\b)"
+    bare = re.compile(rf"{condition}({names or '(?!)'})\b(?={end})", re.MULTILINE)
+    problems = []
+    for role in everyone:
+        for path in role.files("tasks", "templates", "handlers", "vars"):
+            text = COMMENT.sub("", path.read_text(encoding="utf-8"))
+            problems += [f"{path.relative_to(root)}: {name} needs | bool" for name in sorted(set(bare.findall(text)))]
+    return problems
+
+
 def main_only_includes(root: Path) -> list[str]:
     """tasks/main.yml is a table of contents: a reader sees the phases, the phases have the tasks."""
     allowed = {f"ansible.builtin.{action}" for action in INCLUDES} | {"name", "when", "vars", "loop", "loop_control"}

@@ -29,6 +29,8 @@ web_upstreams:
 web_user: "{{ service_user }}"
 # Password of the status page.
 web_password: ""
+# Whether it writes no log.
+web_quiet: false
 """
 SPECIFICATION = """---
 argument_specs:
@@ -69,6 +71,10 @@ argument_specs:
         default: ""
         no_log: true
         description: Password of the status page.
+      web_quiet:
+        type: bool
+        default: false
+        description: Whether it writes no log.
 """
 VARIABLES = """
 <!-- BEGIN_ANSIBLE_DOCS -->
@@ -80,6 +86,7 @@ VARIABLES = """
 | `web_upstreams` | list of dict | `[{"name": "app", "weight": 1}]` | The upstreams. |
 | `web_user` | str | `{{ service_user }}` | User of the server. |
 | `web_password` | str | `""` | Password of the status page. Secret. |
+| `web_quiet` | bool | `false` | Whether it writes no log. |
 
 Keys of `web_upstreams`:
 
@@ -150,7 +157,7 @@ HOUSE = {
     "__web_relations: [{variable: web_upstreams, that: web_upstreams | length > 0, message: is empty}]\n",
     "roles/web/tasks/main.yml": "- name: Configure\n  ansible.builtin.import_tasks: configure.yml\n",
     "roles/web/tasks/configure.yml": "# cache_size is not ours.\n- name: Set\n  community.general.ini_file:\n"
-    "    value: '{{ service_name }}'\n",
+    "    value: '{{ service_name }}'\n  when: not web_quiet | bool\n",
     "roles/web/templates/web.conf.j2": "{{ ansible_managed | comment }}\nlisten {{ web_port }}\n",
     "roles/web/templates/run.sh.j2": "#!/bin/sh\n{{ ansible_managed | comment }}\n",
     "roles/web/README.md": f"# web\n{VARIABLES}",
@@ -236,6 +243,14 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     ),
     (roles.secrets_stay_silent, "roles/web/meta/argument_specs.yml", "        no_log: true\n", "", "say no_log"),
     (roles.secrets_stay_silent, "roles/web/meta/argument_specs.yml", "no_log: true", "no_log: false", "must be true"),
+    (roles.booleans_may_be_text, "roles/web/tasks/configure.yml", "quiet | bool", "quiet", "web_quiet needs | bool"),
+    (
+        roles.booleans_may_be_text,
+        "roles/web/templates/web.conf.j2",
+        "{{ web_port",
+        "{{ 1 if web_quiet",
+        "web_quiet needs",
+    ),
     (roles.rules_name_variables, "roles/web/vars/main.yml", "web_port", "web_prt", "no variable web_prt"),
     (roles.rules_name_variables, "roles/web/vars/main.yml", "[].name", "[].title", "no key title"),
     (

@@ -20,6 +20,7 @@ CHECKS = [
     roles.variables_are_explained,
     roles.secrets_stay_silent,
     roles.rules_name_variables,
+    roles.booleans_may_be_text,
     roles.main_only_includes,
     roles.roles_have_no_tags,
     roles.roles_keep_apart,
