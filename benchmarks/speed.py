@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3, help="first runs of each way")
     parser.add_argument("--seconds", type=int, default=3, help="second runs after each first one")
     parser.add_argument("--hosts", type=int, nargs="*", default=[1, 2, 5, 10], help="hosts at once; none: left out")
-    parser.add_argument("--only", nargs="*", default=[], help="ways by name; the result is printed, not kept")
+    parser.add_argument("--only", nargs="*", default=[], help="ways by name; the others are left out")
     options = parser.parse_args()
     payload()
     chosen = [way for way in ways() if not options.only or way.name in options.only]
@@ -178,10 +178,11 @@ def main() -> None:
         text += fleet_table(
             fleets([way for way in chosen if way.name.startswith("site.yml")], options.hosts, options.seconds)
         )
+    if left_out := [way.name for way in ways() if way not in chosen]:
+        text += f"\nLeft out of this run: {', '.join(left_out)}.\n"
     print(text)
-    if not options.only:
-        seconds = options.repetitions * options.seconds
-        RESULT.write_text(HEAD.format(cores=os.cpu_count(), repetitions=options.repetitions, seconds=seconds) + text)
+    seconds = options.repetitions * options.seconds
+    RESULT.write_text(HEAD.format(cores=os.cpu_count(), repetitions=options.repetitions, seconds=seconds) + text)
 
 
 if __name__ == "__main__":

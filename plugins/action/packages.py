@@ -59,10 +59,17 @@ class ActionModule(ActionBase):
             "update_cache": True,
             "cache_valid_time": _LISTS_ARE_CURRENT_FOR,
         }
-        installed: dict[str, Any] = self._execute_module(
+        installed = self._apt(arguments, task_vars)
+        # On a bare host it installs python3-apt for itself, and under mitogen can't begin anew with it at once.
+        if installed.get("failed") and "python3-apt" in str(installed.get("msg")):
+            installed = self._apt(arguments, task_vars)
+        return installed
+
+    def _apt(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        done: dict[str, Any] = self._execute_module(
             module_name="ansible.builtin.apt", module_args=arguments, task_vars=task_vars
         )
-        return installed
+        return done
 
 
 def answer(names: list[str], asked: Any) -> dict[str, Any] | None:

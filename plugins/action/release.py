@@ -100,7 +100,7 @@ class ActionModule(ActionBase):
                 self._transfer_file(str(archive), path)
                 return self._module(source, found, path, task_vars)
             finally:
-                self._remove_tmp_path(remote, force=True)
+                self._remove_tmp_path(remote)
 
 
 class _Source:

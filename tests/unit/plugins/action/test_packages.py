@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from ansible.playbook.task import Task
-from ansible_collections.workbot.stability.plugins.action.packages import announce, answer
+from ansible_collections.workbot.stability.plugins.action.packages import ActionModule, announce, answer
 
 
 def test_check_mode_announces_a_package_once() -> None:
@@ -45,3 +48,30 @@ def test_what_nobody_asked_for_has_to_be_asked() -> None:
     # a task that was skipped has registered no answer
     assert answer(["nginx"], {"skipped": True}) is None
     assert answer([], {"skipped": True}) is None
+
+
+NO_BINDINGS = {"failed": True, "msg": "Could not import the python3-apt module using /usr/bin/python3.13"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "failed"),
+    [
+        ([{"changed": True}], 1, False),
+        ([NO_BINDINGS, {"changed": True}], 2, False),
+        ([NO_BINDINGS, NO_BINDINGS], 2, True),
+        ([{"failed": True, "msg": "No package matching 'nope' is available"}], 1, True),
+    ],
+)
+def test_apt_begins_anew_once_with_the_bindings_that_it_has_installed(
+    monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], asked: int, failed: bool
+) -> None:
+    action, calls = ActionModule.__new__(ActionModule), iter(answers)
+    seen: list[str] = []
+
+    def execute(*, module_name: str, **_rest: Any) -> dict[str, Any]:
+        seen.append(module_name)
+        return next(calls)
+
+    monkeypatch.setattr(action, "_execute_module", execute)
+    assert action._install(["cron"], {}).get("failed", False) is failed
+    assert seen == ["ansible.builtin.apt"] * asked
