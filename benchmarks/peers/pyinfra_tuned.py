@@ -86,7 +86,8 @@ if built != SETTINGS["digest"]:
     server.shell(commands=[f"runuser -u shop -- sh /srv/shop/build.sh {SETTINGS['digest']}"])
 if states.split() != ["active"] or UNIT in changed:
     systemd.service(service="pm2-shop", running=True, enabled=True, daemon_reload=UNIT in changed)
-if default == "default":
+# Nginx's package brings it.
+if default == "default" or packages != str(len(PACKAGES)):
     files.link(path="/etc/nginx/sites-enabled/default", present=False)
 if default == "default" or SITE in changed:
     server.shell(commands=["nginx -t -q && systemctl reload nginx"])
