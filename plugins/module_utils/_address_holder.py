@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from ._run_as import Identity
-from ._unix_sockets import effective_user, socket_inodes
+from ._run_as import Identity, effective_user
+from ._unix_sockets import socket_inodes
 
 # Node.js: "listen EADDRINUSE: address already in use :::3000"; in a cluster worker "bind EADDRINUSE null:3000"
 _IN_USE = re.compile(r"EADDRINUSE(?:: address already in use)? (\S+)")

@@ -177,7 +177,7 @@ def judge_files(files: Sequence[DeclaredFile], others: Sequence[str]) -> Iterato
         if not path.exists():
             yield f"{path} is missing"
             continue
-        text, found = path.read_text(encoding="utf-8"), path.stat()
+        text, found = path.read_text(encoding="utf-8", errors="replace"), path.stat()
         if file.mode and (user_name(found.st_uid), f"{stat.S_IMODE(found.st_mode):04o}") != (OWNER, file.mode):
             yield f"{path} has another owner or mode"
         if file.content is not None and text != file.content:

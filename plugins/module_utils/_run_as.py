@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run one program in a clean environment, with a time limit, as another user where asked.
+"""Run one program in a clean environment, with a time limit, as another user where asked; or be that user for a moment.
 
 The time limit is kept by coreutils' timeout(1), not only by this process: a build whose Ansible module was killed
 still ends by itself.
@@ -17,7 +17,7 @@ import pwd
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -60,6 +60,22 @@ def group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+@contextlib.contextmanager
+def effective_user(user: Identity | None) -> Iterator[None]:
+    """Look at the host, and connect, as that user for a moment; only root can, for all others this does nothing."""
+    if user is None or os.geteuid() != 0:
+        yield
+        return
+    group = os.getegid()
+    os.setegid(user.gid)
+    os.seteuid(user.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
 
 
 def clean_environment(home: str | Path, bin_directory: str | Path, extra: Mapping[str, str]) -> dict[str, str]:

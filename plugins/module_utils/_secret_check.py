@@ -26,9 +26,8 @@ from urllib.parse import unquote
 from ._dotenv import parse
 from ._findings import CRITICAL, OK, WARNING, Finding
 from ._processes import load_library
-from ._run_as import Identity, user_name
+from ._run_as import Identity, effective_user, user_name
 from ._secrets import password_in, strength, weakness
-from ._unix_sockets import effective_user
 
 _PRIVATE = 0o600
 _OTHERS = 0o077

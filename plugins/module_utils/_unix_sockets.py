@@ -15,10 +15,9 @@ import socket
 import struct
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from ._run_as import Identity
+from ._run_as import Identity, effective_user
 
 # linux/netlink.h, linux/sock_diag.h, linux/unix_diag.h
 _NETLINK_SOCK_DIAG = 4
@@ -109,22 +108,6 @@ def socket_inodes(pid: int) -> Iterator[int]:
             continue
         if target.startswith("socket:["):
             yield int(target[len("socket:[") : -1])
-
-
-@contextmanager
-def effective_user(user: Identity | None) -> Iterator[None]:
-    """Look at /proc as that user for a moment; only root can, for all others this does nothing."""
-    if user is None or os.geteuid() != 0:
-        yield
-        return
-    group = os.getegid()
-    os.setegid(user.gid)
-    os.seteuid(user.uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
 
 
 def connections(path: str | Path) -> int:

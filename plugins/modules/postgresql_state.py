@@ -71,10 +71,6 @@ options:
         description: Whether it logs in.
         type: bool
         default: true
-      password:
-        description: Its password, compared with the server's SCRAM-SHA-256 verifier. Empty, it is not compared.
-        type: str
-        default: ""
       configuration:
         description: Settings of its sessions.
         type: dict
@@ -83,6 +79,14 @@ options:
         description: The roles that it is a member of, and no others. Unset, they are not compared.
         type: list
         elements: str
+  passwords:
+    description:
+      - Passwords by the name of the role, compared with the server's SCRAM-SHA-256 verifiers. One that is empty or
+        missing is not compared.
+      - Apart from O(roles), since what the host logs of a call leaves such an option out as a whole; inside another
+        one a secret is masked only where its representation is its text.
+    type: dict
+    default: {}
   database:
     description: The database.
     type: dict
@@ -141,7 +145,9 @@ EXAMPLES = r"""
       - {path: /etc/postgresql/17/main/conf.d/shop.conf, content: "max_connections = '100'\n"}
     roles:
       - {name: shop_owner, login: false}
-      - {name: shop, password: "{{ shop_password }}", configuration: {statement_timeout: 30s}}
+      - {name: shop, configuration: {statement_timeout: 30s}}
+    passwords:
+      shop: "{{ shop_password }}"
     database:
       name: shop
       owner: shop_owner
@@ -204,11 +210,7 @@ max_connections:
   returned: when the server answers
 """
 
-import contextlib
 import dataclasses
-import os
-import pwd
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +238,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._pg_state import
     read_roles,
     read_server,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import Identity, effective_user
 
 SOCKETS = "/run/postgresql"
 FILE = {
@@ -248,7 +251,6 @@ FILE = {
 ROLE = {
     "name": {"type": "str", "required": True},
     "login": {"type": "bool", "default": True},
-    "password": {"type": "str", "default": "", "no_log": True},
     "configuration": {"type": "dict", "default": {}},
     "member_of": {"type": "list", "elements": "str"},
 }
@@ -271,6 +273,7 @@ SPEC: dict[str, Any] = {
     "max_connections": {"type": "int", "default": 0},
     "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
     "roles": {"type": "list", "elements": "dict", "default": [], "options": ROLE},
+    "passwords": {"type": "dict", "default": {}, "no_log": True},
     "database": {"type": "dict", "options": DATABASE},
 }
 
@@ -291,20 +294,6 @@ def database_of(options: dict[str, Any]) -> DeclaredDatabase:
     return DeclaredDatabase(name, options["owner"], options["extensions"], rights, options["relation"])
 
 
-@contextlib.contextmanager
-def administrator() -> Iterator[None]:
-    """Be the server's administrator, whom it knows by the user; only root can. Raises KeyError."""
-    before = os.geteuid()
-    if before:
-        yield
-        return
-    os.seteuid(pwd.getpwnam(OWNER).pw_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
-
-
 def login(port: int, database: str) -> Login:
     """The administrator's way in, over the socket."""
     parameters = {"host": SOCKETS, "port": port, "user": OWNER, "dbname": database, "connect_timeout": 10}
@@ -315,7 +304,8 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     """Read and judge; the module's result. Raises PgError, OSError."""
     port, driver = params["port"], load_driver()
     files = [DeclaredFile(**options) for options in params["files"]]
-    roles = [DeclaredRole(**options) for options in params["roles"]]
+    passwords = params["passwords"]
+    roles = [DeclaredRole(**options, password=passwords.get(options["name"], "")) for options in params["roles"]]
     database = database_of(params["database"]) if params["database"] else None
     with session(login(port, "postgres"), driver) as client:
         reading = read_server(client, [file.path for file in files], [role.name for role in roles])
@@ -334,10 +324,13 @@ def answer(params: dict[str, Any]) -> dict[str, Any]:
     if not Path(f"{SOCKETS}/.s.PGSQL.{params['port']}").exists():
         return {"answers": False, "problem": f"no server listens at port {params['port']} in {SOCKETS}"}
     try:
-        with administrator():
-            return {"answers": True, "problem": "", **check(params)}
+        administrator = Identity.of(OWNER)
     except KeyError:
         return {"answers": False, "problem": f"the host has no user {OWNER}"}
+    try:
+        # The server knows its administrator by the user.
+        with effective_user(administrator):
+            return {"answers": True, "problem": "", **check(params)}
     except (MissingDriverError, PgError, OSError) as error:
         return {"answers": False, "problem": str(error)}
 

@@ -74,9 +74,10 @@ def state(password: str) -> dict[str, Any]:
         user="root",
         roles=[
             {"name": "workbot_owner", "login": False},
-            {"name": "workbot", "password": password, "configuration": {"statement_timeout": "60s"}},
+            {"name": "workbot", "configuration": {"statement_timeout": "60s"}},
             {"name": "workbot_diagnosis", "member_of": ["pg_read_all_stats"]},
         ],
+        passwords={"workbot": password},
         database={
             "name": "workbot",
             "owner": "workbot_owner",
