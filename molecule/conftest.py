@@ -18,6 +18,13 @@ import pytest
 from hosts import HOST, HOSTS, Processes, processes
 from testinfra.host import Host
 
+# What the host and the watchdog said last; that the tests come and go is left out.
+LAST_WORDS = r"""
+journalctl --no-pager --quiet --priority=info --lines=400 |
+  grep -Ev ' (sshd(-session)?|sudo|systemd-logind)\[| session-' | tail --lines=30
+tail --quiet --lines=8 /var/log/workbot/monitor.log /var/log/workbot/recovery.log 2>/dev/null
+"""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Without options of their own, the tests go to the host of molecule/default.
@@ -59,6 +66,5 @@ def pm2_processes(host: Host) -> Callable[[], list[dict[str, Any]]]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if report.when == "call" and report.failed and "host" in item.fixturenames:
-        journal = item.funcargs["host"].run("journalctl --no-pager --quiet --lines=40 --priority=info")
-        report.sections.append((f"journal of {HOST}", journal.stdout))
+        report.sections.append((f"{HOST} said last", item.funcargs["host"].run(LAST_WORDS).stdout))
     return report

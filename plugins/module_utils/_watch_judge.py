@@ -197,16 +197,21 @@ class _Service:
         return Illness("worker_missing", message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
 
     def _near_limit(self, online: list[Worker]) -> Illness | None:
-        """One worker at a time, the largest first: the others must carry the load meanwhile."""
+        """All of them: were it the largest, two that grow alike would take turns, and neither would seem to last."""
         limit = self.settings.memory_restart_mb * MB
-        largest = max(online, key=lambda worker: worker.rss)
-        if not limit or 100 * largest.rss / limit < self.settings.memory_reload_percent or self._starting(largest):
+        near = [worker for worker in online if limit and self._share(worker) >= self.settings.memory_reload_percent]
+        near = sorted((worker for worker in near if not self._starting(worker)), key=lambda worker: -worker.rss)
+        if not near:
             return None
         message = (
-            f"{_named([largest])} has {largest.rss / MB:.0f} MB, {100 * largest.rss / limit:.0f} % of the restart limit"
-            f" of {self.settings.memory_restart_mb} MB"
+            f"{_named(near)} near the restart limit of {self.settings.memory_restart_mb} MB:"
+            f" {near[0].rss / MB:.0f} MB, {self._share(near[0]):.0f} %"
         )
-        return Illness("memory_near_limit", message, (Remedy.RELOAD_WORKER,), (largest.number,), "warning")
+        return Illness("memory_near_limit", message, (Remedy.RELOAD_WORKER,), _numbers(near), "warning")
+
+    def _share(self, worker: Worker) -> float:
+        """Percent of the restart limit."""
+        return 100 * worker.rss / (self.settings.memory_restart_mb * MB)
 
 
 def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None) -> Hold | None:

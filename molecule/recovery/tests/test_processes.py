@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from faults import pids, signal
+from faults import PM2_UNIT, pids, signal, unnoticed_end
 from recovery import MOST_ACTIONS, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
@@ -31,16 +31,6 @@ def daemon(host: Host) -> int:
     return int(host.check_output(f"cat {PM2_HOME}/pm2.pid"))
 
 
-def unnoticed_end(host: Host) -> float:
-    """Seconds that systemd takes to see that the last process of PM2's unit is gone.
-
-    Debian 12's waits for all of TimeoutStopSec in a container where control groups of version 1 don't tell it so.
-    """
-    if host.system_info.codename != "bookworm" or host.check_output("stat -fc %T /sys/fs/cgroup") == "cgroup2fs":
-        return 0
-    return float(host.check_output("sed -n s/^TimeoutStopSec=//p /etc/systemd/system/pm2-workbot.service"))
-
-
 @pytest.mark.parametrize("dump", [pytest.param("whole", marks=pytest.mark.soak), "truncated"])
 def test_a_killed_daemon_is_back_with_all_workers(host: Host, watch: Watch, began: float, dump: str) -> None:
     if dump == "truncated":
@@ -51,18 +41,18 @@ def test_a_killed_daemon_is_back_with_all_workers(host: Host, watch: Watch, bega
     healthy = watch.until_well(began, 90)
     course = watch.course(began, healthy)
     keep("PM2's daemon killed" + (", its saved list truncated" if dump == "truncated" else ""), course)
-    assert healthy < 20 + unnoticed_end(host)
+    assert healthy < 20 + unnoticed_end(host, PM2_UNIT)
     assert len(course.actions) <= 1
 
 
 def test_a_hung_daemon_is_replaced(host: Host, watch: Watch, began: float) -> None:
     before = daemon(host)
     signal(host, "STOP", before)
-    watch.until_acted(began, 40 + unnoticed_end(host))
+    watch.until_acted(began, 40 + unnoticed_end(host, PM2_UNIT))
     healthy = watch.until_well(began, 90)
     course = watch.course(began, healthy)
     keep("PM2's daemon stopped (SIGSTOP)", course)
-    assert healthy < 30 + unnoticed_end(host)
+    assert healthy < 30 + unnoticed_end(host, PM2_UNIT)
     assert daemon(host) != before
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from faults import BROKEN_SITE, main_pid, pids, signal, unit_pids
+from faults import BROKEN_SITE, main_pid, pids, signal, unit_pids, unnoticed_end
 from recovery import Watch
 from recovery_table import keep
 from testinfra.host import Host
@@ -32,7 +32,8 @@ def test_a_hung_nginx_is_restarted(host: Host, watch: Watch, began: float) -> No
     healthy = watch.until_well(began)
     course = watch.course(began, healthy)
     keep("Nginx hung (SIGSTOP of all its processes)", course)
-    assert healthy < SOON
+    # after its SIGTERM and after its SIGKILL
+    assert healthy < SOON + 2 * unnoticed_end(host, "nginx.service")
     assert course.actions == ("restart_proxy",)
     assert main_pid(host, "nginx.service") != master
     assert pids(host) == before
