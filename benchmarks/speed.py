@@ -57,6 +57,10 @@ class Run:
     cpu: float
 
 
+class FailedError(Exception):
+    """A run failed; the text is the end of what it said."""
+
+
 def mitogen() -> dict[str, str]:
     """The environment that turns mitogen's strategy on."""
     (strategy,) = TOOLS.glob("lib/python3*/site-packages/ansible_mitogen/plugins/strategy")
@@ -82,7 +86,7 @@ def ways() -> list[Way]:
 
 
 def run(way: Way, hosts: Sequence[str]) -> Run:
-    """Run the way on the hosts; stop with its output where it fails."""
+    """Run the way on the hosts. Raises FailedError."""
     names = ",".join(hosts)
     command = [part.replace("{host}", names) for part in way.command]
     environment = {**os.environ, "SPEED_WORK": str(WORK), "ANSIBLE_FORKS": str(max(5, len(hosts))), **way.environment}
@@ -90,7 +94,7 @@ def run(way: Way, hosts: Sequence[str]) -> Run:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     wall, after = time.monotonic() - begun, os.times()
     if done.returncode:
-        sys.exit(f"{way.name} failed on {names}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        raise FailedError(f"{way.name} failed on {names}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     print(f"{way.name:24} {len(hosts):3} hosts {wall:7.1f} s, {cpu:5.1f} s CPU", flush=True)
     return Run(wall, cpu)
@@ -115,16 +119,20 @@ def _molecule(playbook: str, names: Sequence[str]) -> None:
 
 
 def compare(chosen: Sequence[Way], repetitions: int, seconds: int) -> dict[str, tuple[list[Run], list[Run]]]:
-    """Each way on a host of its own, anew each time: first runs and second runs."""
+    """Each way on a host of its own, anew each time: first runs and second runs. One that fails is left out."""
     found: dict[str, tuple[list[Run], list[Run]]] = {way.name: ([], []) for way in chosen}
     names = {way.name: f"speed-{number:02}" for number, way in enumerate(ways(), 1)}
     for _repetition in range(repetitions):
         with hosts([names[way.name] for way in chosen]):
-            for way in chosen:
-                found[way.name][0].append(run(way, [names[way.name]]))
-            for _second in range(seconds):
-                for way in chosen:
-                    found[way.name][1].append(run(way, [names[way.name]]))
+            # has the authorities that the making of hosts has found
+            payload()
+            for second in (False, *[True] * seconds):
+                for way in [way for way in chosen if way.name in found]:
+                    try:
+                        found[way.name][second].append(run(way, [names[way.name]]))
+                    except FailedError as error:
+                        print(error, flush=True)
+                        del found[way.name]
     return found
 
 
@@ -170,7 +178,6 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, nargs="*", default=[1, 2, 5, 10], help="hosts at once; none: left out")
     parser.add_argument("--only", nargs="*", default=[], help="ways by name; the others are left out")
     options = parser.parse_args()
-    payload()
     chosen = [way for way in ways() if not options.only or way.name in options.only]
     found = compare(chosen, options.repetitions, options.seconds)
     text = table(found)
@@ -178,7 +185,7 @@ def main() -> None:
         text += fleet_table(
             fleets([way for way in chosen if way.name.startswith("site.yml")], options.hosts, options.seconds)
         )
-    if left_out := [way.name for way in ways() if way not in chosen]:
+    if left_out := [way.name for way in ways() if way.name not in found]:
         text += f"\nLeft out of this run: {', '.join(left_out)}.\n"
     print(text)
     seconds = options.repetitions * options.seconds
