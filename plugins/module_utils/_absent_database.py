@@ -22,6 +22,7 @@ from ._absent_system import AbsentError
 from ._activation_files import Ownership, write
 from ._belongings import ACCESS_FILES, Service
 from ._pg_client import literal, quoted
+from ._quiet_run import PLAIN, quiet_run
 
 _PSQL = "/usr/bin/psql"
 _SECONDS = 60
@@ -121,17 +122,12 @@ def sql(statement: str) -> str:
     """The lines of a statement's answer. Raises AbsentError."""
     command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
     try:
-        # This logic does not know AnsibleModule, so it cannot use its run_command.
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
+        done = quiet_run(
             [*command, _PSQL, "-XAtq", "--dbname=postgres", "--set=ON_ERROR_STOP=1", "--file=-"],
-            input=statement,
+            _SECONDS,
+            {**PLAIN, "PGCONNECT_TIMEOUT": "5"},
+            stdin=statement,
             cwd="/",
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            check=False,
-            env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "PGCONNECT_TIMEOUT": "5"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AbsentError(f"PostgreSQL can't be asked: {error}") from error

@@ -23,6 +23,7 @@ from ._deploy_claim import claim_path
 from ._deploy_claim import read as read_claim
 from ._deploy_lock import lock_holder, lock_path
 from ._processes import ProcessError, unit_states
+from ._quiet_run import PLAIN, quiet_run
 
 # systemd itself ends what does not stop within its TimeoutStopSec, which grows with the processes.
 _STOP_SECONDS = 1800
@@ -38,17 +39,7 @@ class AbsentError(Exception):
 def run(*command: str, seconds: float = _COMMAND_SECONDS) -> str:
     """What a program printed. Raises AbsentError with its words."""
     try:
-        # This logic does not know AnsibleModule, so it cannot use its run_command.
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-            env={"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
+        done = quiet_run(command, seconds, PLAIN)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AbsentError(f"{' '.join(command)}: {error}") from error
     if done.returncode:

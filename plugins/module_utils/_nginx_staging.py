@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ._nginx_certificate import Certificate, check_certificate
 from ._nginx_files import Change, Entry, NginxError, write_entry
+from ._quiet_run import quiet_run
 
 # Bigger files are data (databases of addresses and the like): nginx includes none of that size.
 REWRITE_LIMIT = 1024 * 1024
@@ -178,12 +179,8 @@ def staging(layout: Layout, changes: Sequence[Change]) -> Iterator[Staging]:
 
 def run(command: list[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Runs a program with the C locale; NginxError if it cannot be run or does not end in time."""
-    environment = {**os.environ, "LC_ALL": "C"}
     try:
-        # The logic does not know AnsibleModule, so it cannot use its run_command.
-        return subprocess.run(  # pylint: disable=ansible-bad-function
-            command, capture_output=True, text=True, errors="replace", timeout=timeout, env=environment, check=False
-        )
+        return quiet_run(command, timeout, {**os.environ, "LC_ALL": "C"})
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NginxError(f"Cannot run {' '.join(command)}: {error}") from error
 

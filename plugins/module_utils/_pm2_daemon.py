@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ._pm2_client import LiveProcess, Pm2Client, Pm2Error, unit_of
 from ._pm2_converge import save
+from ._quiet_run import quiet_run
 
 _TITLE = re.compile(rb"PM2 v(\S+): God Daemon")
 _NODE_SECONDS = 20.0
@@ -120,16 +121,7 @@ def update(client: Pm2Client, daemon: Daemon, wait: float) -> list[LiveProcess]:
 
 def _restart_unit(unit: str, limit: float) -> None:
     try:
-        # This logic does not know AnsibleModule, so it cannot use its run_command.
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            ["systemctl", "restart", unit],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=limit,
-            check=False,
-        )
+        done = quiet_run(["systemctl", "restart", unit], limit)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Pm2Error(f"{unit} could not be restarted within {limit:g} s: {type(error).__name__}") from error
     if done.returncode != 0:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ._quiet_run import PLAIN, quiet_run
+
 _SYSTEMCTL_TIMEOUT = 5
 # The kernel counts start times in 1/100 s since boot, and a clock may have been set a little since.
 _CLOCK_SLACK = 2.0
@@ -153,17 +155,7 @@ def failed_units() -> list[str]:
 
 def _systemctl(*arguments: str) -> str:
     try:
-        # This logic does not know AnsibleModule, so it cannot use its run_command.
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            ["systemctl", *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SYSTEMCTL_TIMEOUT,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
-        )
+        done = quiet_run(["systemctl", *arguments], _SYSTEMCTL_TIMEOUT, PLAIN)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProcessError(f"systemctl can't be asked: {error}") from error
     if done.returncode != 0:

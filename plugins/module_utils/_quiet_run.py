@@ -6,14 +6,31 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+# For what is to say and to do the same whoever runs it, however.
+PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
-def quiet_run(argv: Sequence[str], timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-    """Return the exit status and what the program wrote.
+def quiet_run(
+    argv: Sequence[str],
+    timeout: float | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: str = "",
+    cwd: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Return the exit status and what the program wrote; without an environment it has that of this process.
 
     Raises OSError where there is no such program, and TimeoutExpired of subprocess after as many seconds.
     """
     return subprocess.run(  # pylint: disable=ansible-bad-function
-        argv, capture_output=True, text=True, check=False, timeout=timeout
+        argv,
+        input=stdin,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        check=False,
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from . import _boot_clock as boot_clock
 from ._processes import ProcessError, unit_states, was_stopped
+from ._quiet_run import PLAIN, quiet_run
 from ._state_file import save_json
 from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
@@ -160,16 +161,6 @@ def _is_stopped(unit: str) -> bool:
 
 def _command(argv: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        # This logic does not know AnsibleModule, so it cannot use its run_command.
-        return subprocess.run(  # pylint: disable=ansible-bad-function
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_COMMAND_SECONDS,
-            check=False,
-            env={"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
+        return quiet_run(argv, _COMMAND_SECONDS, PLAIN)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RefusedError(f"{argv[0]}: {error}") from error
