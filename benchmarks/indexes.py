@@ -18,8 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "molecule" / "support"))
 
-import testinfra  # noqa: E402
-from hosts import HOST, HOSTS  # noqa: E402
+from hosts import HOST, host_of  # noqa: E402
 from own_postgresql import SOCKETS, Postgres, ended, own_postgresql, start  # noqa: E402
 from write_load import CLIENTS, ROWS, make_table, writing  # noqa: E402
 
@@ -73,7 +72,7 @@ def measure(postgres: Postgres, before: str, way: Callable[[Postgres], None]) ->
 
 
 def main() -> None:
-    host = testinfra.get_host(f"ssh://{HOST}", ssh_config=str(HOSTS / "ssh_config"), sudo=True)
+    host = host_of(HOST)
     clusters = own_postgresql(host)
     postgres = next(clusters)
     version = json.loads(postgres.sql("SELECT to_json(current_setting('server_version'))")[0]).split()[0]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hosts import HOST, HOSTS, Processes, processes
+from hosts import HOST, HOSTS, Processes, processes, way_in
 from testinfra.host import Host
 
 # What the host and the watchdog said last; that the tests come and go is left out.
@@ -31,9 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Molecule asks Ansible for colours, which would stand in the middle of what a test looks for in its output.
     """
-    config.option.hosts = f"ssh://{HOST}"
-    config.option.ssh_config = str(HOSTS / "ssh_config")
-    config.option.sudo = True
+    vars(config.option).update(way_in(), hosts=f"ssh://{HOST}")
     config.option.connection = None
     os.environ.pop("ANSIBLE_FORCE_COLOR", None)
     os.environ["ANSIBLE_NOCOLOR"] = "1"

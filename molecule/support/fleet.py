@@ -19,10 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import testinfra
 import yaml
-from hosts import HOSTS, LANE, ROOT, Processes, processes
-from testinfra.host import Host
+from hosts import HOSTS, LANE, ROOT, Processes, disconnect, host_of, processes
 
 INVENTORY = ROOT / "molecule" / "inventory-fleet"
 APPS = ("fleet-app1", "fleet-app2", "fleet-app3")
@@ -39,11 +37,6 @@ LOG = "/var/log/nginx/workbot.access.log"
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 
-def host_of(name: str) -> Host:
-    """As its administrator, over SSH, with sudo."""
-    return testinfra.get_host(f"ssh://{name}", ssh_config=str(HOSTS / "ssh_config"), sudo=True)
-
-
 def address_of(name: str) -> str:
     """Where the other hosts, and this machine, reach it; the same after a restart."""
     return (HOSTS / f"{name}.inside").read_text(encoding="utf-8").strip()
@@ -53,6 +46,12 @@ def podman(*arguments: str) -> str:
     root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
     done = subprocess.run([*root, "podman", *arguments], check=True, capture_output=True, text=True)
     return done.stdout
+
+
+def power_off(name: str) -> None:
+    """The host loses its power; `podman("start", container_of(name))` gives it back."""
+    disconnect(name)
+    podman("kill", container_of(name))
 
 
 def container_of(name: str) -> str:

@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 
 from deployments import AT_ONCE, VARIABLES, Run, load, wait
-from fleet import APPS, INVENTORY, PROXIES, address_of, host_of
-from hosts import ROOT
+from fleet import APPS, INVENTORY, PROXIES, address_of
+from hosts import ROOT, host_of
 
 LOG = "/var/log/nginx/shop.access.log"
 LOAD = ("--host=shop.test", "--connections=8", "--websockets=6", "--pause=0.1")

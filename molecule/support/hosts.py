@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import testinfra
 from testinfra.host import Host
 
 Processes = dict[str, set[tuple[str, str, str]]]
@@ -24,11 +25,33 @@ HOST = "workbot-test"
 # As molecule/default/vars/hosts.yml names them.
 LANE = os.environ.get("TEST_LANE", "")
 HOSTS = ROOT / ".cache" / "hosts" / LANE
+SSH_CONFIG = str(HOSTS / "ssh_config")
+# One connection for all that the tests ask a host: a new one for each costs six times as much. Where Ansible keeps its
+# own; a path below the checkout may be too long for a socket.
+CONNECTIONS = Path.home() / ".ansible" / "cp"
+CONTROL_PATH = f"ControlPath={CONNECTIONS}/%C"
 CONTAINER = "-".join(filter(None, (HOST, hashlib.sha256(str(ROOT).encode()).hexdigest()[:6], LANE)))
 # Of these services every process but the short-lived helpers must stay: masters, daemons and workers.
 UNITS = ("nginx.service", "pm2-workbot.service", "system-postgresql.slice", "cron.service")
 # PostgreSQL starts a backend for each connection and these workers when it likes.
 COMING_AND_GOING = re.compile(r"postgres: (?!.*(checkpointer|background writer|walwriter|launcher))")
+
+
+def way_in() -> dict[str, Any]:
+    """How testinfra reaches a host as its administrator: over SSH, with sudo."""
+    CONNECTIONS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {"ssh_config": SSH_CONFIG, "ssh_extra_args": f"-o '{CONTROL_PATH}'", "sudo": True}
+
+
+def host_of(name: str) -> Host:
+    return testinfra.get_host(f"ssh://{name}", **way_in())
+
+
+def disconnect(name: str) -> None:
+    """Ends the connection to a host that is about to lose its power: nothing would say so to this end of it."""
+    ssh = ["ssh", "-F", SSH_CONFIG, "-o", CONTROL_PATH, "-O", "exit", name]
+    # where there is none it says so
+    subprocess.run(ssh, check=False, capture_output=True)
 
 
 def processes(host: Host, units: Sequence[str] = UNITS) -> Processes:
@@ -80,6 +103,7 @@ def playbook(
 def cut_power(host: Host, limit: float = 120) -> None:
     """The host loses its power and gets it back; returns when it can be reached again."""
     podman = [*([] if os.geteuid() == 0 else ["sudo", "--non-interactive"]), "podman"]
+    disconnect(HOST)
     subprocess.run([*podman, "kill", CONTAINER], check=True, capture_output=True)
     subprocess.run([*podman, "start", CONTAINER], check=True, capture_output=True)
     deadline = time.monotonic() + limit

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 
 import by_hand
 import pytest
-import testinfra
-from hosts import HOST, HOSTS
+from hosts import HOST, host_of
 from testinfra.host import Host
 
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[Host]:
-    host = testinfra.get_host(f"ssh://{HOST}", ssh_config=str(HOSTS / "ssh_config"), sudo=True)
+    host = host_of(HOST)
     by_hand.set_up(host)
     yield host
     by_hand.tear_down(host)

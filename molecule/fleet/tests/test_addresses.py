@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from fleet import ALL, address_of, host_of
+from fleet import ALL, address_of
+from hosts import host_of
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -9,7 +9,8 @@ import json
 
 import pytest
 from databases import ENVIRONMENT, sql
-from fleet import APPS, DATABASE, PROXIES, address_of, host_of
+from fleet import APPS, DATABASE, PROXIES, address_of
+from hosts import host_of
 
 AUTHORITY = "/srv/workbot/config/database-ca.pem"
 # A connection without a password: the server refuses it for the address before it asks for one.

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from deployments import AT_ONCE, assert_unnoticed, release, wait
-from fleet import APPS, PROXIES, container_of, host_of, podman, until
+from fleet import APPS, PROXIES, container_of, podman, power_off, until
 from fleet_deployments import WATCHFUL, loaded, nginx_workers, play, releases, set_up, start, succeed
-from hosts import reached
+from hosts import host_of, reached
 
 REACHED = "/srv/shop/shared/step"
 # 1001 is what a WebSocket is told whose process stops
@@ -108,7 +108,7 @@ def test_a_host_that_dies_in_the_middle_and_what_comes_after(tmp_path: Path) -> 
     until(lambda: host_of(lost).file(REACHED).exists, "the second host is at work", 180)
     # meanwhile another controller, or another terminal, begins
     second = play("deploy", release_directory=source, **AT_ONCE)
-    podman("kill", container_of(lost))
+    power_off(lost)
     stopped = wait(running)
     assert stopped.code == 2
     assert "The connection to the host was lost" in stopped.output

@@ -9,8 +9,9 @@ import time
 
 import pytest
 from deployments import assert_unnoticed
-from fleet import APPS, PROXIES, host_of
+from fleet import APPS, PROXIES
 from fleet_deployments import loaded, play, requests, set_up, succeed
+from hosts import host_of
 
 UPSTREAM = "/etc/nginx/services/shop/upstream.conf"
 DRAINED = APPS[0]

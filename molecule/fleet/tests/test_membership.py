@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 from deployments import load
-from fleet import APPS, DATABASE, PROXIES, address_of, host_of, inventory_of, running, served_by, site
-from hosts import Processes
+from fleet import APPS, DATABASE, PROXIES, address_of, inventory_of, running, served_by, site
+from hosts import Processes, host_of
 
 STAYING, CHANGING = APPS[:2], APPS[2]
 GETS = ("--methods=GET", "--path=/api/health", "--connections=8", "--websockets=6")

@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 from deployments import load
-from fleet import APPS, PROXIES, address_of, answers, container_of, podman, served_by, until
+from fleet import APPS, PROXIES, address_of, answers, container_of, podman, power_off, served_by, until
 
 GETS = ("--methods=GET", "--path=/api/health", "--connections=16", "--pause=0.05")
 # Two connection attempts that time out one after the other, and a busy machine.
@@ -26,7 +26,7 @@ def test_an_app_host_dies_and_no_get_fails(app: str) -> None:
     first, second = (f"http://{address_of(proxy)}" for proxy in PROXIES)
     with load(first, *GETS) as one, load(second, *GETS) as two:
         time.sleep(2)
-        podman("kill", container_of(app))
+        power_off(app)
         time.sleep(15)  # beyond the 10 s after which the proxies try it again
         podman("start", container_of(app))
         for proxy in PROXIES:
@@ -40,7 +40,7 @@ def test_an_app_host_dies_and_no_get_fails(app: str) -> None:
 def test_a_proxy_dies_and_the_other_one_serves_all() -> None:
     dead, left = PROXIES
     with load(f"http://{address_of(left)}", *GETS, "--websockets=9") as tally:
-        podman("kill", container_of(dead))
+        power_off(dead)
         time.sleep(5)
         assert served_by(left, uuid.uuid4().hex) == set(APPS)
         podman("start", container_of(dead))

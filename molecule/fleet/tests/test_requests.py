@@ -11,7 +11,8 @@ from collections import Counter
 
 import pytest
 from deployments import load
-from fleet import APPS, DATABASE, PROXIES, address_of, get, host_of, logged, names_of, served_by, until
+from fleet import APPS, DATABASE, PROXIES, address_of, get, logged, names_of, served_by, until
+from hosts import host_of
 
 FORGED = "198.51.100.7"
 
