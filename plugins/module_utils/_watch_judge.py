@@ -197,7 +197,10 @@ class _Service:
         return Illness("worker_missing", message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
 
     def _near_limit(self, online: list[Worker]) -> Illness | None:
-        """All of them: were it the largest, two that grow alike would take turns, and neither would seem to last."""
+        """One worker at a time, the largest first: the others must carry the load meanwhile.
+
+        All of them are named: of two that grow alike now this one is the larger, now that one.
+        """
         limit = self.settings.memory_restart_mb * MB
         near = [worker for worker in online if limit and self._share(worker) >= self.settings.memory_reload_percent]
         near = sorted((worker for worker in near if not self._starting(worker)), key=lambda worker: -worker.rss)
@@ -207,7 +210,8 @@ class _Service:
             f"{_named(near)} near the restart limit of {self.settings.memory_restart_mb} MB:"
             f" {near[0].rss / MB:.0f} MB, {self._share(near[0]):.0f} %"
         )
-        return Illness("memory_near_limit", message, (Remedy.RELOAD_WORKER,), _numbers(near), "warning")
+        numbers = tuple(worker.number for worker in near)
+        return Illness("memory_near_limit", message, (Remedy.RELOAD_WORKER,), numbers, "warning", at_once=1)
 
     def _share(self, worker: Worker) -> float:
         """Percent of the restart limit."""

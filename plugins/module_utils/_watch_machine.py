@@ -260,7 +260,7 @@ def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules
         return None
     if now < max(state.grace_until if state.steps else 0.0, state.acted_at + backoff(state.attempts, rules)):
         return None
-    ill = dataclasses.replace(illness, workers=state.workers)
+    ill = dataclasses.replace(illness, workers=state.workers[: illness.at_once])
     return Step(target, _next_remedy(illness, state.rung), ill, state.steps + 1)
 
 

@@ -43,6 +43,8 @@ class Illness:
     """PM2's numbers of the ill ones; empty where it is not a matter of single workers."""
     severity: str = "critical"
     """warning where the service still serves."""
+    at_once: int | None = None
+    """How many of the ill workers, from the first on, one step takes on; None: all."""
 
 
 @dataclasses.dataclass(frozen=True)

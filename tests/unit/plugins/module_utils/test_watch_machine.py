@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
@@ -133,6 +134,15 @@ def test_only_a_worker_that_each_look_found_ill_is_acted_on() -> None:
     step = story.look(slow(0, 1, 2))
     assert step is not None
     assert step.illness.workers == (0,)
+
+
+def test_of_workers_that_grow_alike_one_is_reloaded_although_each_look_finds_another_one_larger() -> None:
+    story = Story()
+    both, turned = (dataclasses.replace(NEAR_LIMIT, workers=workers, at_once=1) for workers in [(0, 1), (1, 0)])
+    steps = [story.look(illness) for illness in (both, turned, both)]
+    assert steps[:2] == [None, None]
+    assert steps[2] is not None
+    assert steps[2].illness.workers == (0,)
 
 
 def test_one_slow_answer_is_no_reason_while_another_illness_lasts() -> None:
