@@ -30,6 +30,8 @@ SSH_CONFIG = str(HOSTS / "ssh_config")
 # own; a path below the checkout may be too long for a socket.
 CONNECTIONS = Path.home() / ".ansible" / "cp"
 CONTROL_PATH = f"ControlPath={CONNECTIONS}/%C"
+# Longer than a test waits: one that ends in the moment it is needed is an error.
+KEPT = f"-o ControlMaster=auto -o ControlPersist=1800s -o '{CONTROL_PATH}'"
 CONTAINER = "-".join(filter(None, (HOST, hashlib.sha256(str(ROOT).encode()).hexdigest()[:6], LANE)))
 # Of these services every process but the short-lived helpers must stay: masters, daemons and workers.
 UNITS = ("nginx.service", "pm2-workbot.service", "system-postgresql.slice", "cron.service")
@@ -40,7 +42,7 @@ COMING_AND_GOING = re.compile(r"postgres: (?!.*(checkpointer|background writer|w
 def way_in() -> dict[str, Any]:
     """How testinfra reaches a host as its administrator: over SSH, with sudo."""
     CONNECTIONS.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return {"ssh_config": SSH_CONFIG, "ssh_extra_args": f"-o '{CONTROL_PATH}'", "sudo": True}
+    return {"ssh_config": SSH_CONFIG, "ssh_extra_args": KEPT, "sudo": True}
 
 
 def host_of(name: str) -> Host:
