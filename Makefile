@@ -33,13 +33,15 @@ site: $(READY) ## A local Debian host with the whole service on it, at http://12
 clean-site: $(READY) ## Remove the host that `make site` made
 	@tools/clean site
 
-# Two lanes, because the scenarios mostly wait. Each has a host of its own: the scenarios of the second begin on a bare one.
-LANE_2 := recovery fleet
+# Three lanes, because the scenarios mostly wait. Each has hosts of its own, and what a lane begins with begins on a bare one.
+LANE_2 := fleet
+LANE_3 := recovery nginx neighbours
 .PHONY: test
-test: $(READY) ## All tests, in two lanes: what CI runs
+test: $(READY) ## All tests, in three lanes: what CI runs
 	@tools/lanes \
-	  trixie '$(addprefix scenario-,$(filter-out $(LANE_2),$(SCENARIOS)))' \
-	  bookworm 'lint unit check-project example $(addprefix scenario-,$(filter $(LANE_2),$(SCENARIOS)))'
+	  trixie '$(addprefix scenario-,$(filter-out $(LANE_2) $(LANE_3),$(SCENARIOS)))' \
+	  bookworm 'lint unit check-project example $(addprefix scenario-,$(LANE_2))' \
+	  bookworm '$(addprefix scenario-,$(LANE_3))'
 
 .PHONY: lint
 lint: lint-ansible lint-yaml lint-python lint-shell lint-changelog lint-sanity ## All linters
