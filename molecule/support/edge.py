@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hosts import HOST, HOSTS, ROOT, playbook
+from hosts import HOST, ROOT, SSH_CONFIG, playbook
 from testinfra.host import Host
 
 FIXTURES = ROOT / "molecule" / "nginx" / "fixtures"
@@ -112,7 +112,7 @@ class Edge:
     def websockets(self, seconds: str, *sources: str) -> subprocess.Popen[str]:
         """WebSockets from these addresses of the host, see websockets.py."""
         words = ["python3", "-c", WEBSOCKETS, str(PORT), HOST_NAME, seconds, *sources]
-        command = ["ssh", "-F", str(HOSTS / "ssh_config"), HOST, shlex.join(words)]
+        command = ["ssh", "-F", SSH_CONFIG, HOST, shlex.join(words)]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def remove(self) -> None:

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shutil
 import ssl
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hosts import HOSTS, LANE, ROOT, Processes, disconnect, host_of, processes
+from hosts import HOSTS, ROOT, Processes, host_of, processes
 
 INVENTORY = ROOT / "molecule" / "inventory-fleet"
 APPS = ("fleet-app1", "fleet-app2", "fleet-app3")
@@ -40,23 +38,6 @@ RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+fai
 def address_of(name: str) -> str:
     """Where the other hosts, and this machine, reach it; the same after a restart."""
     return (HOSTS / f"{name}.inside").read_text(encoding="utf-8").strip()
-
-
-def podman(*arguments: str) -> str:
-    root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-    done = subprocess.run([*root, "podman", *arguments], check=True, capture_output=True, text=True)
-    return done.stdout
-
-
-def power_off(name: str) -> None:
-    """The host loses its power; `podman("start", container_of(name))` gives it back."""
-    disconnect(name)
-    podman("kill", container_of(name))
-
-
-def container_of(name: str) -> str:
-    """As molecule/default/vars/hosts.yml names it."""
-    return "-".join(filter(None, (name, hashlib.sha256(str(ROOT).encode()).hexdigest()[:6], LANE)))
 
 
 def site(*options: str, inventory: Path = INVENTORY) -> dict[str, int]:

@@ -32,7 +32,6 @@ CONNECTIONS = Path.home() / ".ansible" / "cp"
 CONTROL_PATH = f"ControlPath={CONNECTIONS}/%C"
 # Longer than a test waits: one that ends in the moment it is needed is an error.
 KEPT = f"-o ControlMaster=auto -o ControlPersist=1800s -o '{CONTROL_PATH}'"
-CONTAINER = "-".join(filter(None, (HOST, hashlib.sha256(str(ROOT).encode()).hexdigest()[:6], LANE)))
 # Of these services every process but the short-lived helpers must stay: masters, daemons and workers.
 UNITS = ("nginx.service", "pm2-workbot.service", "system-postgresql.slice", "cron.service")
 # PostgreSQL starts a backend for each connection and these workers when it likes.
@@ -49,11 +48,26 @@ def host_of(name: str) -> Host:
     return testinfra.get_host(f"ssh://{name}", **way_in())
 
 
-def disconnect(name: str) -> None:
-    """Ends the connection to a host that is about to lose its power: nothing would say so to this end of it."""
+def container_of(name: str) -> str:
+    """As molecule/default/vars/hosts.yml names it."""
+    return "-".join(filter(None, (name, hashlib.sha256(str(ROOT).encode()).hexdigest()[:6], LANE)))
+
+
+def podman(*arguments: str) -> None:
+    root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+    subprocess.run([*root, "podman", *arguments], check=True, capture_output=True)
+
+
+def power_off(name: str) -> None:
+    """The host loses its power. The connection to it is ended before: nothing would say so to this end of it."""
     ssh = ["ssh", "-F", SSH_CONFIG, "-o", CONTROL_PATH, "-O", "exit", name]
     # where there is none it says so
     subprocess.run(ssh, check=False, capture_output=True)
+    podman("kill", container_of(name))
+
+
+def power_on(*names: str) -> None:
+    podman("start", *map(container_of, names))
 
 
 def processes(host: Host, units: Sequence[str] = UNITS) -> Processes:
@@ -104,10 +118,8 @@ def playbook(
 
 def cut_power(host: Host, limit: float = 120) -> None:
     """The host loses its power and gets it back; returns when it can be reached again."""
-    podman = [*([] if os.geteuid() == 0 else ["sudo", "--non-interactive"]), "podman"]
-    disconnect(HOST)
-    subprocess.run([*podman, "kill", CONTAINER], check=True, capture_output=True)
-    subprocess.run([*podman, "start", CONTAINER], check=True, capture_output=True)
+    power_off(HOST)
+    power_on(HOST)
     deadline = time.monotonic() + limit
     while not reached(host):
         assert time.monotonic() < deadline, f"{HOST} is not reached {limit} s after its power came back"

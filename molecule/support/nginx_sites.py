@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from hosts import CONTAINER, ROOT
+from hosts import HOST, ROOT, container_of, podman
 from testinfra.host import Host
 
 CONFIG = "/etc/nginx"
@@ -97,10 +97,9 @@ def files(host: Host) -> str:
 @contextmanager
 def mounted(directory: str, options: str) -> Iterator[None]:
     """A small file system at a directory of the host, from outside: the host itself may not mount any."""
-    podman = [*([] if os.geteuid() == 0 else ["sudo", "--non-interactive"]), "podman", "exec", "--privileged"]
 
     def run(*command: str) -> None:
-        subprocess.run([*podman, CONTAINER, *command], check=True, capture_output=True)
+        podman("exec", "--privileged", container_of(HOST), *command)
 
     run("mkdir", "-p", directory)
     run("mount", "-t", "tmpfs", "-o", options, "tmpfs", directory)

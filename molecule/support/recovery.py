@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hosts import HOST, HOSTS
+from hosts import HOST, SSH_CONFIG
 from testinfra.host import Host
 
 PROBE = (Path(__file__).parent / "recovery_probe.py").read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ class Samples:
 @contextmanager
 def probing() -> Iterator[Samples]:
     """Asks all the time; the samples grow meanwhile."""
-    ssh = ["ssh", "-F", str(HOSTS / "ssh_config"), HOST, "sudo", "python3", "-u", "-c", shlex.quote(PROBE), NAME]
+    ssh = ["ssh", "-F", SSH_CONFIG, HOST, "sudo", "python3", "-u", "-c", shlex.quote(PROBE), NAME]
     running = subprocess.Popen(ssh, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None and running.stdin is not None
     samples = Samples()

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from deployments import wait
-from hosts import HOST, HOSTS, ROOT, playbook
+from hosts import HOST, ROOT, SSH_CONFIG, playbook
 from testinfra.host import Host
 
 PLACE = "/srv/release-test"
@@ -312,7 +312,7 @@ def push(host: Host, source: Path, server: str) -> None:
     user = server.partition("@")[0]
     bundle = source.parent / "bundle"
     git(source, "bundle", "create", "--quiet", str(bundle), "--all", "HEAD")
-    copy = ["scp", "-q", "-F", str(HOSTS / "ssh_config"), str(bundle), f"{HOST}:/tmp/release-test.bundle"]
+    copy = ["scp", "-q", "-F", SSH_CONFIG, str(bundle), f"{HOST}:/tmp/release-test.bundle"]
     subprocess.run(copy, check=True, capture_output=True)
     host.check_output(
         f"rm -rf /home/{user}/app.git && git clone -q --bare /tmp/release-test.bundle /home/{user}/app.git"
@@ -321,7 +321,7 @@ def push(host: Host, source: Path, server: str) -> None:
 
 
 def ssh(*options: str) -> dict[str, str]:
-    return {"GIT_SSH_COMMAND": " ".join(["ssh", *options, "-F", str(HOSTS / "ssh_config")])}
+    return {"GIT_SSH_COMMAND": " ".join(["ssh", *options, "-F", SSH_CONFIG])}
 
 
 def test_git_over_ssh_with_a_deploy_key(host: Host, server: str, deploy_key: Path, origin: Path) -> None:

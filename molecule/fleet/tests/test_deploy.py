@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from deployments import AT_ONCE, assert_unnoticed, release, wait
-from fleet import APPS, PROXIES, container_of, podman, power_off, until
+from fleet import APPS, PROXIES, until
 from fleet_deployments import WATCHFUL, loaded, nginx_workers, play, releases, set_up, start, succeed
-from hosts import host_of, reached
+from hosts import host_of, power_off, power_on, reached
 
 REACHED = "/srv/shop/shared/step"
 # 1001 is what a WebSocket is told whose process stops
@@ -25,7 +25,7 @@ def shop() -> Iterator[None]:
     """The shop is there, and at the end so are all hosts."""
     set_up()
     yield
-    podman("start", *(container_of(name) for name in APPS))
+    power_on(*APPS)
     for name in APPS:
         until(lambda name=name: reached(host_of(name)), f"{name} is back")
 
@@ -127,7 +127,7 @@ def test_a_host_that_dies_in_the_middle_and_what_comes_after(tmp_path: Path) -> 
     new = {name: host_of(name).check_output("readlink /srv/shop/active.sock") for name in others}
     assert len(set(new.values())) == 1
 
-    podman("start", container_of(lost))
+    power_on(lost)
     until(lambda: reached(host_of(lost)), f"{lost} is back")
     host_of(lost).check_output(f"rm -f {REACHED}")
     succeed("deploy", release_directory=source, **AT_ONCE)

@@ -10,7 +10,8 @@ import uuid
 
 import pytest
 from deployments import load
-from fleet import APPS, PROXIES, address_of, answers, container_of, podman, power_off, served_by, until
+from fleet import APPS, PROXIES, address_of, answers, served_by, until
+from hosts import power_off, power_on
 
 GETS = ("--methods=GET", "--path=/api/health", "--connections=16", "--pause=0.05")
 # Two connection attempts that time out one after the other, and a busy machine.
@@ -28,7 +29,7 @@ def test_an_app_host_dies_and_no_get_fails(app: str) -> None:
         time.sleep(2)
         power_off(app)
         time.sleep(15)  # beyond the 10 s after which the proxies try it again
-        podman("start", container_of(app))
+        power_on(app)
         for proxy in PROXIES:
             comes_back(proxy, app)
     for tally in (one, two):
@@ -43,7 +44,7 @@ def test_a_proxy_dies_and_the_other_one_serves_all() -> None:
         power_off(dead)
         time.sleep(5)
         assert served_by(left, uuid.uuid4().hex) == set(APPS)
-        podman("start", container_of(dead))
+        power_on(dead)
         until(lambda: answers(dead), f"{dead} serves again")
     assert (tally["failed"], tally["closed"]) == (0, [])
     assert served_by(dead, uuid.uuid4().hex) == set(APPS)

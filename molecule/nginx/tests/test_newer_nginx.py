@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from edge import HOST_NAME, Edge, await_port, upstreams
-from hosts import HOST, HOSTS
+from hosts import HOST, SSH_CONFIG
 from testinfra.host import Host
 
 BEHIND, NEWER = 9151, 8089
@@ -62,7 +62,7 @@ def newer(edge: Edge) -> Iterator[str]:
         DIRECTORY,
         f"{DIRECTORY}/services",
     )
-    subprocess.run(["scp", "-q", "-F", HOSTS / "ssh_config", binary, f"{HOST}:/tmp/molecule-newer-nginx"], check=True)
+    subprocess.run(["scp", "-q", "-F", SSH_CONFIG, binary, f"{HOST}:/tmp/molecule-newer-nginx"], check=True)
     run("install --mode=0755 /tmp/molecule-newer-nginx %s && rm -f /tmp/molecule-newer-nginx", f"{DIRECTORY}/nginx")
     run("printf %s %s > %s", "%s", CONFIGURATION, f"{DIRECTORY}/nginx.conf")
     try:
