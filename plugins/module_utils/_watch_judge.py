@@ -201,21 +201,16 @@ class _Service:
 
         All of them are named: of two that grow alike now this one is the larger, now that one.
         """
-        limit = self.settings.memory_restart_mb * MB
-        near = [worker for worker in online if limit and self._share(worker) >= self.settings.memory_reload_percent]
-        near = sorted((worker for worker in near if not self._starting(worker)), key=lambda worker: -worker.rss)
+        near = [worker for worker in online if _is_near_limit(worker, self.settings) and not self._starting(worker)]
         if not near:
             return None
+        near.sort(key=lambda worker: worker.rss, reverse=True)
+        largest, limit = near[0].rss / MB, self.settings.memory_restart_mb
         message = (
-            f"{_named(near)} near the restart limit of {self.settings.memory_restart_mb} MB:"
-            f" {near[0].rss / MB:.0f} MB, {self._share(near[0]):.0f} %"
+            f"{_named(near)} near the restart limit of {limit} MB: {largest:.0f} MB, {100 * largest / limit:.0f} %"
         )
         numbers = tuple(worker.number for worker in near)
         return Illness("memory_near_limit", message, (Remedy.RELOAD_WORKER,), numbers, "warning", at_once=1)
-
-    def _share(self, worker: Worker) -> float:
-        """Percent of the restart limit."""
-        return 100 * worker.rss / (self.settings.memory_restart_mb * MB)
 
 
 def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None) -> Hold | None:
@@ -238,12 +233,16 @@ def _what_is_short(readings: Readings, settings: Settings) -> Hold | None:
     if short:
         message = f"the disk is full ({', '.join(short)} free): a restart would not cure that. Free some space."
         return Hold("disk_short", message, "critical")
-    limit = settings.memory_restart_mb * MB * settings.memory_reload_percent / 100
-    own = any(limit and worker.rss >= limit for worker in readings.workers)
+    own = any(_is_near_limit(worker, settings) for worker in readings.workers)
     if readings.memory_percent >= settings.host_memory_percent and not own:
         message = f"{readings.memory_percent:.0f} % of the host's memory is in use, and not by this service"
         return Hold("memory_short", f"{message}: a restart would not cure that. Stop what takes it.", "critical")
     return None
+
+
+def _is_near_limit(worker: Worker, settings: Settings) -> bool:
+    limit = settings.memory_restart_mb * MB
+    return limit > 0 and 100 * worker.rss / limit >= settings.memory_reload_percent
 
 
 def _overloaded(readings: Readings, illness: Illness) -> Hold | None:
