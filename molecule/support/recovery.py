@@ -44,6 +44,8 @@ for _ in range(times):
 """
 # So long everything must be well for a fault to be over; and where the watchdog may not even have looked yet.
 CALM, UNNOTICED = 3.0, 10.0
+# Seconds within which a service that hangs or is dead is well again, at the defaults.
+SOON = 20
 # No more recovery steps than this in a quarter of an hour, whatever happens.
 MOST_ACTIONS = 5
 
@@ -59,6 +61,14 @@ class Course:
     """Codes of the problems that the watchdog told of, in that order."""
     failed: int
     """Of the questions for health through Nginx, those without a good answer."""
+    starved: float = 0.0
+    """Until when the watchdog held back because processors were short, as it is meant to: other tests take them."""
+
+    @property
+    def cured(self) -> float:
+        """How long it took to be healthy, from when there were processors for that."""
+        assert self.healthy is not None
+        return self.healthy - self.starved
 
 
 @dataclass
@@ -173,4 +183,5 @@ class Watch:
             actions=tuple(event["code"] for event in events if event["kind"] == "action"),
             told=tuple(dict.fromkeys(event["code"] for event in problems)),
             failed=sum(bool(line["wrong"]) for line in self.samples.since(began)),
+            starved=max((event["time"] - began for event in events if event.get("from") == "cpu_short"), default=0.0),
         )

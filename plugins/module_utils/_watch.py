@@ -239,8 +239,8 @@ class Watch:
         for event in turn.events:
             self._tell(event)
         for target, state in turn.state.targets.items():
-            if state.phase is not before.targets[target].phase:
-                self._log_phase(target, before.targets[target].phase.value, state.phase.value)
+            self._log_change("phase", target, before.targets[target].phase.value, state.phase.value)
+            self._log_change("hold", target, before.targets[target].held_by, state.held_by)
         self._save()
 
     def _tell(self, event: Event) -> None:
@@ -253,9 +253,10 @@ class Watch:
         with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
             self._outbox.put(event, wall)
 
-    def _log_phase(self, target: str, before: str, after: str) -> None:
-        record = {"time": round(time.time(), 3), "kind": "phase", "key": target, "from": before, "to": after}
-        self._log(self._settings.monitor_log, record)
+    def _log_change(self, kind: str, target: str, before: str, after: str) -> None:
+        if before != after:
+            record = {"time": round(time.time(), 3), "kind": kind, "key": target, "from": before, "to": after}
+            self._log(self._settings.monitor_log, record)
 
     def _log(self, path: Path, record: dict[str, Any]) -> None:
         with self._watched("watchdog.log_not_writable", "log_not_writable", path):

@@ -71,6 +71,11 @@ class TargetState:
     hold_since: float = 0.0
     """Code of the hold that the last look saw, in force or not any more, and since when there is that one."""
 
+    @property
+    def held_by(self) -> str:
+        """Code of the hold in force; empty without one."""
+        return self.hold if self.held else ""
+
 
 @dataclasses.dataclass(frozen=True)
 class Open:

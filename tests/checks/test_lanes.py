@@ -25,6 +25,8 @@ slow:
 \t@for number in 1 2 3 4 5; do echo "slow $$number"; sleep 0.2; done
 forever:
 \t@touch forever; sleep 1000 & sleep 1000
+place:
+	@nice; cat /proc/self/cgroup
 stubborn:
 \t@trap '' TERM; sleep 1000
 clean-hosts:
@@ -76,6 +78,14 @@ def test_a_release_that_is_asked_for_is_all_lanes(checkout: Path) -> None:
     code, lines = run(checkout, "trixie", "who", "bookworm", "who", release="bookworm")
     assert code == 0, lines
     assert {"hosts, bookworm", "hosts2, bookworm"} < set(lines)
+
+
+def test_a_lane_leaves_the_processors_to_the_hosts(checkout: Path) -> None:
+    code, lines = run(checkout, "trixie", "place")
+    assert code == 0, lines
+    assert any(line.isdigit() and int(line) >= 10 for line in lines)
+    if Path("/sys/fs/cgroup/cpu/cpu.shares").exists():
+        assert any(line.endswith(":cpu:/workbot-lanes") for line in lines), lines
 
 
 def test_a_failure_ends_the_other_lane_and_is_the_last_that_is_shown(checkout: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from faults import PM2_UNIT, pids, signal, unnoticed_end
-from recovery import MOST_ACTIONS, Watch, until
+from recovery import MOST_ACTIONS, SOON, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
@@ -41,7 +41,7 @@ def test_a_killed_daemon_is_back_with_all_workers(host: Host, watch: Watch, bega
     healthy = watch.until_well(began, 90)
     course = watch.course(began, healthy)
     keep("PM2's daemon killed" + (", its saved list truncated" if dump == "truncated" else ""), course)
-    assert healthy < 20 + unnoticed_end(host, PM2_UNIT)
+    assert course.cured < SOON + unnoticed_end(host, PM2_UNIT)
     assert len(course.actions) <= 1
 
 
@@ -52,7 +52,7 @@ def test_a_hung_daemon_is_replaced(host: Host, watch: Watch, began: float) -> No
     healthy = watch.until_well(began, 90)
     course = watch.course(began, healthy)
     keep("PM2's daemon stopped (SIGSTOP)", course)
-    assert healthy < 30 + unnoticed_end(host, PM2_UNIT)
+    assert course.cured < SOON + 10 + unnoticed_end(host, PM2_UNIT)
     assert daemon(host) != before
 
 

@@ -86,6 +86,20 @@ def test_a_round_writes_what_it_sees(directory: Path) -> None:
     assert "nodejs_service_" in (directory / "metrics.prom").read_text()
 
 
+def test_the_log_says_what_holds_it_back_and_until_when(directory: Path) -> None:
+    one = watch(directory)
+    with (directory / ".deploy.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        one.round()
+        one.round()
+    one.round()
+    holds = [entry for entry in lines(directory / "monitor.log") if entry["kind"] == "hold"]
+    assert [(hold["key"], hold["from"], hold["to"]) for hold in holds] == [
+        (SERVICE, "", "deployment"),
+        (SERVICE, "deployment", ""),
+    ]
+
+
 def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
     """There is no root helper to restart the unit."""
     one = watch(directory)
