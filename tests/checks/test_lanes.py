@@ -26,7 +26,7 @@ slow:
 forever:
 \t@touch forever; sleep 1000 & sleep 1000
 place:
-	@nice; cat /proc/self/cgroup
+\t@nice; cat /proc/self/cgroup
 stubborn:
 \t@trap '' TERM; sleep 1000
 clean-hosts:
