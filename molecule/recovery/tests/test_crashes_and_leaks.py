@@ -64,8 +64,9 @@ def test_crashes_just_over_min_uptime_are_told(host: Host, watch: Watch, began: 
 
 
 def rss(host: Host) -> dict[int, int]:
-    """Resident memory of each worker in MB."""
-    return {pid: int(host.check_output(f"awk '/VmRSS/ {{print $2}}' /proc/{pid}/status")) // 1024 for pid in pids(host)}
+    """Resident memory of each worker in MB; one that ends meanwhile has none."""
+    told = {pid: host.run(f"awk '/VmRSS/ {{print $2}}' /proc/{pid}/status").stdout for pid in pids(host)}
+    return {pid: int(kilobytes) // 1024 for pid, kilobytes in told.items() if kilobytes}
 
 
 def test_a_leaking_worker_is_reloaded_before_its_limit_and_no_request_fails(
@@ -73,10 +74,15 @@ def test_a_leaking_worker_is_reloaded_before_its_limit_and_no_request_fails(
 ) -> None:
     """Buffers, which no measure of the heap shows."""
     before = pids(host)
-    with load(address, *LOAD) as tally:
-        while max(rss(host).values()) < 0.92 * RESTART_LIMIT_MB and not watch.actions(began):
+
+    def leak_on() -> tuple[str, ...]:
+        # under load it comes and goes: what was near the limit once may be far from it at the watchdog's next look
+        if max(rss(host).values(), default=0) < 0.92 * RESTART_LIMIT_MB:
             fault(host, f"buffers?mb={STEP_MB}")
-        watch.until_acted(began, limit=60)
+        return watch.actions(began)
+
+    with load(address, *LOAD) as tally:
+        until("an action", leak_on, 180)
         healthy = watch.until_well(began, 120)
     course = watch.course(began, healthy)
     keep("buffers leaked to the limit, the heap flat, under load", course)
