@@ -34,7 +34,7 @@ clean-site: $(READY) ## Remove the host that `make site` made
 	@tools/clean site
 
 # Three lanes, because the scenarios mostly wait. Each has hosts of its own, and what a lane begins with begins on a bare one.
-LANE_2 := fleet
+LANE_2 := fleet attacks
 LANE_3 := recovery nginx neighbours
 .PHONY: test
 test: $(READY) ## All tests, in three lanes: what CI runs
