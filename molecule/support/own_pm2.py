@@ -29,6 +29,8 @@ BIN = "/opt/workbot/bin"
 OTHER = f"/opt/{USER}"
 CONFIG = f"{HOME}/apps.config.cjs"
 SECRET = "do-not-show-this-secret"
+# Seconds for one run of a module, also where it has to wait for processes that do not come.
+LIMIT = 180
 
 # Writes what it was given into its working directory, tells PM2 that it is ready, and stays.
 PROGRAM = textwrap.dedent(
@@ -83,6 +85,7 @@ def module(name: str, options: dict[str, Any], *flags: str, fails: bool = False)
         capture_output=True,
         text=True,
         check=False,
+        timeout=LIMIT,
     )
     output = run.stdout + run.stderr
     assert (run.returncode != 0) == fails, output

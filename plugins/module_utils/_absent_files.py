@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
+
+from ._service_tree import discard, open_directory
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -58,40 +60,10 @@ def removable(path: str, mounts: Collection[str]) -> Iterator[str]:
 
 
 def remove(path: str) -> None:
-    """Remove a file, a link or a tree, if it is there. Raises OSError, also where another file system begins.
-
-    Each directory is opened without following a link, so that nobody who may write in one can lead out of it.
-    """
-    try:
-        found_there = os.lstat(path)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(found_there.st_mode):
-        Path(path).unlink(missing_ok=True)
-        return
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        _empty(handle, path, os.fstat(handle).st_dev)
-    finally:
-        os.close(handle)
-    Path(path).rmdir()
-
-
-def _empty(directory: int, path: str, device: int) -> None:
-    if os.fstat(directory).st_dev != device:
-        raise OSError(f"{path}: another file system begins here, it is left alone")
-    with os.scandir(directory) as entries:
-        names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, is_directory in names:
-        if not is_directory:
-            os.unlink(name, dir_fd=directory)
-            continue
-        handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-        try:
-            _empty(handle, f"{path}/{name}", device)
-        finally:
-            os.close(handle)
-        os.rmdir(name, dir_fd=directory)
+    """Remove a file, a link or a tree, if it is there. Raises OSError, also where another file system begins."""
+    place = Path(path)
+    with contextlib.suppress(FileNotFoundError), open_directory(place.parent) as parent:
+        discard(parent, place.name)
 
 
 def holds_more(path: str, gone: Collection[str]) -> bool:

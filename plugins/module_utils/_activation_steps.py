@@ -70,7 +70,8 @@ class Deployment:
         """Whether the old one is to be left running."""
         self._app = declaration(host.wanted.app_of(new, host.places), host.client.environment)
         self._directory = host.places.release(new.release)
-        self._logs = [LogTail(self._app), LogTail({**self._app, "error_file": self._app.get("out_file")})]
+        out = {**self._app, "error_file": self._app.get("out_file")}
+        self._logs = [LogTail(app, host.client.owner) for app in (self._app, out)]
         self._workers = Workers(
             host.client,
             app=self._app["name"],
@@ -266,7 +267,7 @@ def check_host(host: Host, state: State, decision: Decision) -> None:
     """What is looked at before anything is started, in check mode too: `engines` of the release, and memory for it."""
     release = host.places.release(decision.activation.release)
     if release.is_dir():
-        require_engine(release, host.hooks.bin_directory)
+        require_engine(release, host.hooks.bin_directory, host.user)
     old = host.places.app_name(state.active) if state.active else ""
     running = [process.pid for process in state.processes(old) if process.pid]
     check_memory(count(host.wanted.app.get("instances")), running)

@@ -16,9 +16,11 @@ from ._findings import CRITICAL, OK, Finding, Thresholds, judge_share, rank
 from ._pm2_client import Pm2Error
 from ._pm2_state import Pm2Process
 from ._processes import load_library
+from ._service_tree import read
 from ._worker_answers import WorkerAnswer, children_of
 
 # PM2 calls a worker online as soon as it is started; until it listens it takes no connection.
+_PID_BYTES = 32
 _YOUNG = 15.0
 
 
@@ -114,7 +116,7 @@ def check_descriptors(context: Context) -> list[Finding]:
     # whether there is one, the check processes says
     with contextlib.suppress(OSError, ValueError):
         if daemon:
-            labels[int(daemon.read_text(encoding="ascii"))] = "PM2's daemon"
+            labels[int(read(daemon, _PID_BYTES))] = "PM2's daemon"
     thresholds = Thresholds(float(section["warning"]), float(section["critical"]))
     return judge_descriptors(read_descriptors(labels), thresholds)
 

@@ -13,11 +13,12 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ._run_as import group_name, user_name
+from ._service_tree import entries, make_directory, open_directory
 
 _ROOT = 0
 
@@ -103,11 +104,12 @@ def apply(wanted: Directory, now: Directory | None) -> None:
         uid, gid = pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid
     except KeyError as error:
         raise DirectoryError(f"{wanted.path}: {error.args[0]}") from error
+    path = Path(wanted.path)
     try:
         if now is None:
-            _make_parents(Path(wanted.path))
-            Path(wanted.path).mkdir(0o700)
-        handle = os.open(wanted.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            _make_parents(path)
+        with open_directory(path.parent) as parent:
+            handle = make_directory(parent, path.name, 0o700)
         try:
             os.fchown(handle, uid, gid)
             os.fchmod(handle, int(wanted.mode, 8))
@@ -119,10 +121,9 @@ def apply(wanted: Directory, now: Directory | None) -> None:
 
 def _make_parents(path: Path) -> None:
     """As everybody may pass through them, whatever root's umask is."""
-    missing = [parent for parent in path.parents if not parent.exists()]
-    for parent in reversed(missing):
-        parent.mkdir(exist_ok=True)
-        parent.chmod(0o755)
+    for missing in reversed([parent for parent in path.parents if not parent.exists()]):
+        with open_directory(missing.parent) as parent:
+            os.close(make_directory(parent, missing.name, 0o755))
 
 
 def strangers(path: str, owner: str) -> list[str]:
@@ -131,21 +132,20 @@ def strangers(path: str, owner: str) -> list[str]:
         uid: int | None = pwd.getpwnam(owner).pw_uid
     except KeyError:
         uid = None
-    return sorted(f"{root}/{name}" for root, name, found, _directory in _entries(path) if _is_stranger(found, uid))
+    with open_directory(path) as top:
+        return sorted(entry.path for entry in entries(top, path) if _is_stranger(entry.found, uid))
 
 
 def hand_over(path: str, owner: str) -> None:
     """Give all of that to the owner and his group."""
     account = pwd.getpwnam(owner)
-    for root, name, found, directory in _entries(path):
-        if not _is_stranger(found, account.pw_uid):
-            continue
-        try:
-            os.chown(name, account.pw_uid, account.pw_gid, dir_fd=directory, follow_symlinks=False)
-        except FileNotFoundError:
-            continue  # rotated away this moment
-        except OSError as error:
-            raise DirectoryError(f"{root}/{name}: {error.strerror}") from error
+    with open_directory(path) as top:
+        for entry in entries(top, path):
+            if _is_stranger(entry.found, account.pw_uid):
+                try:
+                    entry.give(account.pw_uid, account.pw_gid)
+                except OSError as error:
+                    raise DirectoryError(f"{entry.path}: {error.strerror}") from error
 
 
 def _is_stranger(found: os.stat_result, uid: int | None) -> bool:
@@ -155,13 +155,3 @@ def _is_stranger(found: os.stat_result, uid: int | None) -> bool:
     """
     shared = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
     return found.st_uid not in (uid, _ROOT) and not shared and not stat.S_ISLNK(found.st_mode)
-
-
-def _entries(path: str) -> Iterator[tuple[str, str, os.stat_result, int]]:
-    """Directory, name, state and the open directory of all that is in it, reached without following a link."""
-    for root, directories, files, handle in os.fwalk(path, follow_symlinks=False):
-        for name in (*directories, *files):
-            try:
-                yield root, name, os.stat(name, dir_fd=handle, follow_symlinks=False), handle
-            except FileNotFoundError:
-                continue

@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ._run_as import clean_environment, run
+from ._run_as import Identity, clean_environment, run
+from ._service_tree import read
 
 # npm's own rules, from the npm that lies beside node: what npm calls satisfied is satisfied.
 _ENGINE = """
@@ -21,6 +22,7 @@ const satisfied = valid && semver.satisfies(process.version, range, { includePre
 console.log(JSON.stringify({ valid, satisfied, version: process.versions.node }));
 """
 _TIMEOUT = 30
+_MANIFEST_BYTES = 8 << 20
 
 
 class NodeError(Exception):
@@ -32,12 +34,16 @@ def node_abi(bin_directory: Path) -> str:
     return _node(bin_directory, "--print", "process.versions.modules").strip()
 
 
-def manifest(release: Path) -> dict[str, Any] | None:
-    """package.json of a release, None where it has none. Raises NodeError when it is broken."""
+def manifest(release: Path, user: Identity) -> dict[str, Any] | None:
+    """package.json of a release as its user reads it, None where it has none. Raises NodeError when it is broken."""
     try:
-        found = json.loads((release / "package.json").read_text(encoding="utf-8"))
+        found = json.loads(read(release / "package.json", _MANIFEST_BYTES, user))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise NodeError(
+            f"The release's package.json can't be read by the user {user.name}: {error.strerror}"
+        ) from error
     except ValueError as error:
         raise NodeError(f"The release's package.json is no valid JSON: {error}") from error
     if not isinstance(found, dict):
@@ -45,9 +51,9 @@ def manifest(release: Path) -> dict[str, Any] | None:
     return found
 
 
-def require_engine(release: Path, bin_directory: Path) -> None:
+def require_engine(release: Path, bin_directory: Path, user: Identity) -> None:
     """Raise NodeError when package.json has an engines.node that the installed Node.js does not satisfy."""
-    engines = (manifest(release) or {}).get("engines")
+    engines = (manifest(release, user) or {}).get("engines")
     wanted = engines.get("node") if isinstance(engines, dict) else None
     if not wanted:
         return

@@ -19,6 +19,7 @@ from ._pm2_daemon import Daemon, daemon_of, update, with_versions
 from ._pm2_ecosystem import declaration, read, render, shown
 from ._pm2_fields import check_app
 from ._pm2_plan import Asked, Step, plan, stop, strongest
+from ._run_as import Identity
 
 _ASKED: dict[str, Asked] = {"restarted": "restarted", "reloaded": "reloaded"}
 
@@ -100,7 +101,8 @@ def run(client: Pm2Client, request: Request, write: Callable[[str], bool]) -> Ou
     with client.lock() if reachable and not request.check_mode else nullcontext():
         daemon = daemon_of(client) if reachable else None
         updates = _update(client, request, daemon)
-        outcome = _decide(request, desired, client.processes() if reachable else [])
+        user = client.owner if reachable else None
+        outcome = _decide(request, desired, client.processes() if reachable else [], user)
         outcome.steps[:0] = updates
         outcome.outdated_daemon = daemon is not None and daemon.outdated and not updates
         outcome.written = write(outcome.config_after)
@@ -128,7 +130,7 @@ def _update(client: Pm2Client, request: Request, daemon: Daemon | None) -> list[
     return [step]
 
 
-def _decide(request: Request, desired: list[dict[str, Any]], live: list[LiveProcess]) -> Outcome:
+def _decide(request: Request, desired: list[dict[str, Any]], live: list[LiveProcess], user: Identity | None) -> Outcome:
     content, known = read(request.config_file)
     named = {str(app["name"]) for app in request.apps}
     if request.state == "stopped":
@@ -140,7 +142,7 @@ def _decide(request: Request, desired: list[dict[str, Any]], live: list[LiveProc
     steps = plan(desired, live, gone, _newest(request.reload_when_newer), _ASKED.get(request.state, "started"))
     outcome = Outcome(steps, content, render(stated), live, live, _names(stated), gone)
     if request.state == "absent":
-        outcome.log_lines = [line for app in known if app["name"] in gone for line in LogTail.whole(app).lines()]
+        outcome.log_lines = [line for app in known if app["name"] in gone for line in LogTail.whole(app, user).lines()]
     return outcome
 
 
@@ -167,7 +169,7 @@ def _act(client: Pm2Client, request: Request, desired: list[dict[str, Any]], out
         outcome.saved = bool(outcome.steps) or outcome.saved_list != "current"
         return
     _require_readable(client, request.config_file)
-    logs = {app["name"]: LogTail(app) for app in desired}
+    logs = {app["name"]: LogTail(app, client.owner) for app in desired}
     steps = [step for step in outcome.steps if step.action != "update"]
     try:
         execute(client, steps, request.config_file, outcome.before)

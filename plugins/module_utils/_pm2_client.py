@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from ._processes import ProcessError, unit_states
+from ._run_as import Identity, effective_user
+from ._service_tree import read
 
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 DEAD = frozenset({"stopped", "errored"})
 # What a daemon that is well needs for a connection and for an answer, however busy the host is.
 _CONNECT_SECONDS = 1.0
 _ANSWER_SECONDS = 30.0
+_PID_BYTES = 32
 # PM2's own, in milliseconds, where an app says nothing
 _KILL_TIMEOUT = 1600
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -110,6 +113,11 @@ class Pm2Client:
             return str(self.home.parent)
 
     @property
+    def owner(self) -> Identity | None:
+        """As whom root looks at the daemon's files; None where it is whoever runs this. KeyError without that user."""
+        return None if self.user is None else Identity.of(self.user)
+
+    @property
     def missing(self) -> str:
         """Why PM2 cannot be called at all; empty when it can."""
         for label, path in (("PM2", self.pm2), ("Node.js", self.node)):
@@ -125,12 +133,15 @@ class Pm2Client:
     def daemon_pid(self) -> int | None:
         """The running daemon's process id. Any pm2 command would start a daemon of its own if there were none."""
         try:
-            pid = int((self.home / "pm2.pid").read_text().strip())
+            owner = self.owner
+            pid = int(read(self.home / "pm2.pid", _PID_BYTES, owner))
             title = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (OSError, ValueError):
+            user = process_user(pid)
+        except (OSError, ValueError, KeyError):
             return None
-        # the file may be left over and its number reused by another program
-        return pid if b"God Daemon" in title else None
+        # the file may be left over and its number reused by another program; the service may name any process in it
+        foreign = owner is not None and user != owner.uid
+        return pid if b"God Daemon" in title and not foreign else None
 
     def require_daemon(self) -> int:
         """The daemon's process id. Raises Pm2Error when there is none or it does not take connections.
@@ -156,7 +167,8 @@ class Pm2Client:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_CONNECT_SECONDS)
             try:
-                connection.connect(str(path))
+                with effective_user(self.owner):
+                    connection.connect(str(path))
             except OSError as error:
                 reason = error.strerror or "no answer"
                 raise Pm2Error(
@@ -239,7 +251,8 @@ class Pm2Client:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One run at a time for one PM2 home: the second is told at once instead of mixing its steps in."""
-        descriptor = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY)
+        with effective_user(self.owner):
+            descriptor = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
@@ -293,6 +306,12 @@ def unit_in(cgroup: str) -> str:
 def restart_advice(pid: int) -> str:
     unit = unit_of(pid)
     return f"restart its unit (systemctl restart {unit})" if unit else "end it and start the unit that owns it"
+
+
+def process_user(pid: int) -> int:
+    """Number of the user that the process runs as. Raises OSError, ValueError."""
+    status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    return int(status.partition("\nUid:")[2].split(None, 1)[0])
 
 
 def _is_stopped(pid: int) -> bool:

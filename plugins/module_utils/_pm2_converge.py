@@ -6,20 +6,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from ._address_holder import explain
 from ._pm2_client import LiveProcess, Pm2Client, Pm2Error
 from ._pm2_fields import milliseconds
 from ._pm2_plan import Step, ended, finished, plan
+from ._run_as import Identity, effective_user
+from ._service_tree import opened
 
 _POLL_SECONDS = 0.3
 _GIVE_UP_RESTARTS = 3
@@ -27,6 +31,7 @@ _GIVE_UP_RESTARTS = 3
 _LOG_LINES = 20
 _CAUSE_LINES = 200
 _LOG_BYTES = 16_384
+_LIST_BYTES = 64 << 20
 
 
 def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path, live: Sequence[LiveProcess]) -> None:
@@ -57,23 +62,25 @@ def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path, live: S
 
 
 class LogTail:
-    """What an app has written to its error log since the object was made."""
+    """What an app has written to its error log since the object was made, read as the app's user."""
 
-    def __init__(self, app: Mapping[str, Any]) -> None:
+    def __init__(self, app: Mapping[str, Any], user: Identity | None) -> None:
         named = app.get("error_file")
         self._path = Path(str(app.get("cwd") or "/"), str(named)) if named else None
-        self._start = self._size()
+        self._user = user
+        self._start = 0
+        with contextlib.suppress(OSError), self._opened() as stream:
+            self._start = _size(stream)
 
-    def _size(self) -> int:
-        try:
-            return self._path.stat().st_size if self._path else 0
-        except OSError:
-            return 0
+    def _opened(self) -> AbstractContextManager[BinaryIO]:
+        if self._path is None:
+            raise FileNotFoundError
+        return opened(self._path, self._user)
 
     @classmethod
-    def whole(cls, app: Mapping[str, Any]) -> LogTail:
+    def whole(cls, app: Mapping[str, Any], user: Identity | None) -> LogTail:
         """The end of the log, whenever it was written."""
-        tail = cls(app)
+        tail = cls(app, user)
         tail._start = 0
         return tail
 
@@ -82,16 +89,19 @@ class LogTail:
         return explain(self.lines(_CAUSE_LINES))
 
     def lines(self, count: int = _LOG_LINES) -> list[str]:
-        if self._path is None:
-            return []
-        # a rotation in between leaves a shorter file
-        start = self._start if self._size() >= self._start else 0
         try:
-            with self._path.open("rb") as stream:
-                stream.seek(max(start, self._size() - _LOG_BYTES))
-                return stream.read().decode(errors="replace").splitlines()[-count:]
+            with self._opened() as stream:
+                size = _size(stream)
+                # a rotation in between leaves a shorter file
+                start = self._start if size >= self._start else 0
+                stream.seek(max(start, size - _LOG_BYTES))
+                return stream.read(_LOG_BYTES).decode(errors="replace").splitlines()[-count:]
         except OSError:
             return []
+
+
+def _size(stream: BinaryIO) -> int:
+    return os.fstat(stream.fileno()).st_size
 
 
 def settle(
@@ -168,11 +178,10 @@ SavedList = Literal["current", "missing", "damaged", "readable by others", "anot
 
 def saved_list(client: Pm2Client, live: Sequence[LiveProcess]) -> SavedList:
     """How dump.pm2, the list that `pm2 resurrect` reads, stands to what lives."""
-    path = client.home / "dump.pm2"
     try:
-        with path.open(encoding="utf-8") as stream:
+        with opened(client.home / "dump.pm2", client.owner) as stream:
             private = os.fstat(stream.fileno()).st_mode & 0o077 == 0
-            stated = json.load(stream)
+            stated = json.loads(stream.read(_LIST_BYTES))
             saved = [_fingerprint(entry) for entry in stated] if isinstance(stated, list) else None
     except FileNotFoundError:
         return "missing"
@@ -198,9 +207,15 @@ def _fingerprint(settings: Mapping[str, Any]) -> str:
 
 
 def save(client: Pm2Client) -> None:
-    """--force: PM2 otherwise keeps the old list when nothing is left to run."""
+    """--force: PM2 otherwise keeps the old list when nothing is left to run. Raises Pm2Error, OSError."""
+    lists = [client.home / name for name in ("dump.pm2", "dump.pm2.bak")]
+    with effective_user(client.owner):
+        for path in lists:
+            # PM2 would wait for whoever reads a FIFO
+            if path.is_symlink() or (path.exists() and not path.is_file()):
+                path.unlink()
     client.run("save", "--force")
-    for name in ("dump.pm2", "dump.pm2.bak"):
-        path = client.home / name
-        if path.is_file() and not path.is_symlink():
-            path.chmod(0o600)
+    with effective_user(client.owner):
+        for path in lists:
+            if path.is_file():
+                path.chmod(0o600)

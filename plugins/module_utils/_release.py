@@ -22,7 +22,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from ._run_as import Identity
+from ._run_as import Identity, effective_user
+from ._service_tree import (
+    directories_below,
+    discard,
+    entries,
+    open_directory,
+    opened,
+    put_link,
+    set_owner,
+    write_file,
+)
 
 MARK = ".release.json"
 _MB = 1 << 20
@@ -58,12 +68,12 @@ class Releases:
 
     def get(self, identifier: str) -> Release | None:
         """The release of that name, None when it is not there or not whole."""
-        path = self.path(identifier) / MARK
         try:
-            # Only root's mark counts: the source may hold such a file, and a build may write one.
-            if path.lstat().st_uid != 0:
-                return None
-            mark = json.loads(path.read_text(encoding="utf-8"))
+            with opened(self.path(identifier) / MARK) as file:
+                # Only root's mark counts: the source may hold such a file, and a build may write one.
+                if os.fstat(file.fileno()).st_uid != 0:
+                    return None
+                mark = json.load(file)
             # Another version of this collection may know more or less of a release.
             return Release(**{field.name: mark[field.name] for field in fields(Release) if field.name in mark})
         except (OSError, ValueError, TypeError):
@@ -108,36 +118,30 @@ class Releases:
         """Remove a release: out of sight first, so that a killed removal leaves no half release that looks whole."""
         trash = self.path(f".removed-{os.getpid()}-{identifier.lstrip('.')}")
         self.path(identifier).rename(trash)
-        _discard(trash)
+        _discard_path(trash)
 
     def mark(self, release: Release) -> None:
         """Declare the release whole. All its files reach the disk first: a power cut must not leave a marked half."""
         os.sync()
-        path = self.path(release.id) / MARK
-        fresh = path.with_name(MARK + ".new")
-        for leftover in (path, fresh):
-            _discard(leftover)
-        with fresh.open("x", encoding="utf-8") as file:
-            json.dump(asdict(release), file)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        fresh.rename(path)
+        with open_directory(self.path(release.id)) as directory:
+            write_file(directory, MARK, json.dumps(asdict(release)).encode(), 0o644)
 
 
-def own(directory: Path, uid: int, gid: int) -> None:
+def own(directory: Path, uid: int, gid: int, builder: int) -> None:
     """Give the whole tree to uid and gid: owner may write, group may read, others nothing; set-id bits go.
 
-    Works on open files and never follows a link: the tree may come from a build that still runs somewhere.
+    The tree may come from a build that still runs somewhere, as the user `builder`. Raises ReleaseError for a file with
+    another name elsewhere, unless it is that user's already: it may be anybody's.
     """
-    for _path, _directories, files, descriptor in os.fwalk(directory, follow_symlinks=False):
-        for name in files:
-            _own_file(name, descriptor, uid, gid)
-        for name in _directories:
-            if stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode):
-                os.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)
-        os.fchown(descriptor, uid, gid)
-        os.fchmod(descriptor, 0o750)
+    with open_directory(directory) as top:
+        set_owner(top, 0o750, (uid, gid))
+        for entry in entries(top, str(directory)):
+            if not entry.is_file:
+                entry.give(uid, gid, 0o750 if entry.is_directory else None)
+            elif entry.found.st_nlink > 1 and entry.found.st_uid != builder:
+                raise ReleaseError(f"{entry.path} is a hard link to a file of another user ({entry.found.st_uid}).")
+            else:
+                entry.give(uid, gid, 0o750 if entry.found.st_mode & stat.S_IXUSR else 0o640)
 
 
 def link_shared(
@@ -163,7 +167,8 @@ def removed_on_failure(path: Path) -> Iterator[None]:
             raise
         if is_full(error):
             error.add_note(shortage(path))
-        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _discard_path(path)
         error.add_note(f"Its directory, {path}, {'could not be' if path.exists() else 'was'} removed.")
         raise
 
@@ -187,7 +192,8 @@ def is_full(error: BaseException) -> bool:
 
 def shortage(path: Path) -> str:
     """How much an unfinished release took of its disk, and what was left."""
-    taken = sum(Path(place, name).lstat().st_blocks for place, _names, files in os.walk(path) for name in files) * 512
+    with open_directory(path) as top:
+        taken = sum(entry.found.st_blocks for entry in entries(top, "")) * 512
     room = os.statvfs(path)
     left = f"{room.f_bavail * room.f_frsize // _MB} MB"
     if room.f_files and not room.f_favail:
@@ -203,25 +209,9 @@ def _named_by(link: Path) -> str:
         return ""
 
 
-def _discard(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-
-
-def _own_file(name: str, directory: int, uid: int, gid: int) -> None:
-    mode = os.lstat(name, dir_fd=directory).st_mode
-    if not stat.S_ISREG(mode):
-        os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
-        return
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-    try:
-        os.fchown(descriptor, uid, gid)
-        os.fchmod(descriptor, 0o750 if mode & stat.S_IXUSR else 0o640)
-    finally:
-        os.close(descriptor)
+def _discard_path(path: Path) -> None:
+    with open_directory(path.parent) as parent:
+        discard(parent, path.name)
 
 
 def _target(path: Path) -> Path | None:
@@ -235,36 +225,37 @@ def _link(release: Path, shared: Path, name: str, user: Identity, *, directory: 
     path, target = release / name, shared / name
     if directory:
         _make_shared(shared, name, user)
-    elif not target.is_file():
+    elif not _is_file(target, user):
         raise ReleaseError(f"release_shared_files names {name!r}, but {target} is not on the host: put it there first.")
     if _target(path) == target:
         return False
-    _make_parents(release, Path(name).parent)
-    fresh = path.with_name(path.name + ".new-link")
-    _discard(fresh)
-    fresh.symlink_to(target)
-    _discard(path)
-    fresh.rename(path)
+    with open_directory(release) as top:
+        owner = os.fstat(top)
+        parents = Path(name).parent.parts
+        try:
+            with directories_below(top, parents, 0o750, (owner.st_uid, owner.st_gid)) as place:
+                put_link(place, path.name, str(target))
+        except NotADirectoryError as error:
+            raise ReleaseError(
+                f"A shared path lies beneath {release / error.filename}, which is a link or a file: name that instead."
+            ) from error
     return True
 
 
-def _make_parents(release: Path, name: Path) -> None:
-    """Make the directories that lead to a link, with the owner and group of the release itself."""
-    owner = release.stat()
-    path = release
-    for part in name.parts:
-        path /= part
-        if path.is_symlink():
-            raise ReleaseError(f"A shared path lies beneath {path}, which is a link: name the link itself instead.")
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(0o750)
-            os.chown(path, owner.st_uid, owner.st_gid)
-
-
 def _make_shared(shared: Path, name: str, user: Identity) -> None:
+    """As the service's user, whose directory it is: a link there leads no further than that user may go."""
     path = shared
-    for part in name.split("/"):
-        path /= part
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(0o750)
-            os.chown(path, user.uid, user.gid, follow_symlinks=False)
+    with effective_user(user):
+        for part in name.split("/"):
+            path /= part
+            try:
+                path.mkdir(0o750)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise ReleaseError(f"{path} can't be made by the user {user.name}: {error.strerror}.") from error
+
+
+def _is_file(path: Path, user: Identity) -> bool:
+    with effective_user(user):
+        return os.access(path, os.F_OK, effective_ids=True) and path.is_file()

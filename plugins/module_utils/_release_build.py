@@ -98,7 +98,7 @@ def build(directory: Path, identity: Identity, settings: BuildSettings, keep_ope
     Raises BuildError, CommandError, NodeError, and OSError where the environment file can't be read.
     """
     manager = package_manager(directory)
-    builds = _has_script(directory, settings.script)
+    builds = _has_script(directory, settings.script, identity)
     deadline = time.monotonic() + settings.timeout
 
     def step(argv: Sequence[str | Path], more: Mapping[str, str]) -> None:
@@ -135,8 +135,8 @@ def _hooks(
             raise CommandError(f"{title}: {hide(str(error), texts_to_hide(service))}") from None
 
 
-def _has_script(directory: Path, script: str) -> bool:
-    package = manifest(directory)
+def _has_script(directory: Path, script: str, identity: Identity) -> bool:
+    package = manifest(directory, identity)
     if package is None:
         raise BuildError("The release has no package.json at its top.")
     scripts = package.get("scripts")

@@ -162,13 +162,13 @@ class Job:
         path.mkdir(0o750)
         with self._fetched(identifier) as archive:
             unpack(archive, path)
-        own(path, user.uid, group)
-        require_engine(path, self.build.bin_directory)
+        own(path, user.uid, group, user.uid)
+        require_engine(path, self.build.bin_directory, user)
         self._link(path)
         manager = build(path, user, self.build, keep_open=[lock]) if self.builds else ""
         # Again: a build that clears its output directory takes a link in it along.
         self._link(path)
-        own(path, user.uid if self.writable else 0, group)
+        own(path, user.uid if self.writable else 0, group, user.uid)
         source = self.source
         self.releases.mark(Release(identifier, source.digest, time.time(), manager, abi, source.commit))
 

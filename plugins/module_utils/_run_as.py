@@ -64,11 +64,15 @@ def group_name(gid: int) -> str:
 
 @contextlib.contextmanager
 def effective_user(user: Identity | None) -> Iterator[None]:
-    """Look at the host, and connect, as that user for a moment; only root can, for all others this does nothing."""
+    """Look at the host, and connect, as that user for a moment; only root can, for all others this does nothing.
+
+    Root's own groups go as well: with them the user would reach what is open to a group of root's.
+    """
     if user is None or os.geteuid() != 0:
         yield
         return
-    group = os.getegid()
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups(os.getgrouplist(user.name, user.gid) if user.name else [user.gid])
     os.setegid(user.gid)
     os.seteuid(user.uid)
     try:
@@ -76,6 +80,7 @@ def effective_user(user: Identity | None) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(group)
+        os.setgroups(groups)
 
 
 def clean_environment(home: str | Path, bin_directory: str | Path, extra: Mapping[str, str]) -> dict[str, str]:

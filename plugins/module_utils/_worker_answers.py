@@ -25,6 +25,7 @@ from typing import Any
 from ._health import HealthReading
 from ._http import HttpError, HttpTimeoutError, Request, RequestError, fetch
 from ._processes import load_library
+from ._service_tree import read
 from ._tcp_sockets import holder as tcp_holder
 from ._unix_sockets import UnixSocketError, holder
 
@@ -33,6 +34,7 @@ MAX_BODY = 256 * 1024
 _PACE = 0.15
 _QUESTIONS_PER_WORKER = 8
 _PORT = 80
+_PID_BYTES = 32
 # So long, and so much of the time for an answer, may pass until some process has taken the connection.
 _HOLDER_SECONDS = 1.0
 _HOLDER_SHARE = 0.5
@@ -58,7 +60,7 @@ def children_of(pid_file: Path) -> list[int]:
     """The processes that PM2's daemon has started itself; none when it does not run. It is not asked for them."""
     psutil = load_library("psutil", "python3-psutil")
     try:
-        daemon = psutil.Process(int(pid_file.read_text(encoding="ascii")))
+        daemon = psutil.Process(int(read(pid_file, _PID_BYTES)))
         return [child.pid for child in daemon.children()] if "God Daemon" in " ".join(daemon.cmdline()) else []
     except (OSError, ValueError, psutil.Error):
         return []

@@ -7,12 +7,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._node import NodeError, node_abi, require_engine
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import Identity
+
+ME = Identity("me", os.getuid(), os.getgid(), "/nonexistent")
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +49,18 @@ def test_the_abi_is_a_number(bin_directory: Path) -> None:
 )
 def test_a_release_for_this_node_is_accepted(manifest: Any, version: str, bin_directory: Path, tmp_path: Path) -> None:
     text = json.dumps(manifest).replace("{version}", version)
-    require_engine(release(tmp_path, json.loads(text)), bin_directory)
+    require_engine(release(tmp_path, json.loads(text)), bin_directory, ME)
 
 
 def test_a_release_without_a_package_json_is_accepted(bin_directory: Path, tmp_path: Path) -> None:
-    require_engine(tmp_path, bin_directory)
+    require_engine(tmp_path, bin_directory, ME)
 
 
 @pytest.mark.parametrize("wanted", [">=999", "<{version}", "12.x || 14.x"])
 def test_a_release_for_another_node_is_refused(wanted: str, version: str, bin_directory: Path, tmp_path: Path) -> None:
     wanted = wanted.replace("{version}", version)
     with pytest.raises(NodeError) as caught:
-        require_engine(release(tmp_path, {"engines": {"node": wanted}}), bin_directory)
+        require_engine(release(tmp_path, {"engines": {"node": wanted}}), bin_directory, ME)
     message = str(caught.value)
     assert message.startswith(f"The release needs Node.js {wanted} (engines.node of package.json), but ")
     assert f"{bin_directory}/node is {version}: set nodejs_version" in message
@@ -64,11 +68,11 @@ def test_a_release_for_another_node_is_refused(wanted: str, version: str, bin_di
 
 def test_a_range_that_is_none_is_named(bin_directory: Path, tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="'the newest', is no range of versions"):
-        require_engine(release(tmp_path, {"engines": {"node": "the newest"}}), bin_directory)
+        require_engine(release(tmp_path, {"engines": {"node": "the newest"}}), bin_directory, ME)
 
 
 @pytest.mark.parametrize(("text", "words"), [("{", "no valid JSON"), ("[]", "no JSON object"), ("\x80", "no valid")])
 def test_a_broken_package_json_is_named(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "package.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(NodeError, match=words):
-        require_engine(tmp_path, Path("/nonexistent"))
+        require_engine(tmp_path, Path("/nonexistent"), ME)

@@ -147,7 +147,7 @@ def test_own_drops_set_id_bits_and_never_follows_links(tmp_path: Path) -> None:
         (tree / "d" / name).chmod(mode)
     (tree / "link").symlink_to(outside)
     os.mkfifo(tree / "fifo")
-    own(tree, os.getuid(), os.getgid())
+    own(tree, os.getuid(), os.getgid(), os.getuid())
     modes = {path.name: oct(path.lstat().st_mode & 0o7777) for path in tree.rglob("*") if not path.is_symlink()}
     assert (modes["program"], modes["file"], modes["d"]) == ("0o750", "0o640", "0o750")
     assert outside.stat().st_mode & 0o777 == 0o604
