@@ -100,3 +100,111 @@ def test_what_would_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ArchiveError, match=f"holds {directory} has 2 MB free, .* needs 5 MB there"):
         unpack(packed, directory)
     assert list(directory.iterdir()) == []
+
+
+def test_a_link_that_leads_out_through_another_one_is_refused(tmp_path: Path) -> None:
+    """Each of the two alone stays within: the second is read from where the first one leads."""
+    members = [
+        ("package.json", tarfile.REGTYPE, ""),
+        ("a/b/up", tarfile.SYMTYPE, "../.."),
+        ("out", tarfile.SYMTYPE, "a/b/up/../../outside"),
+    ]
+    with pytest.raises(ArchiveError, match=r"'out'.*outside of it"):
+        unpack(archive(tmp_path / "a.tgz", *members), target(tmp_path))
+
+
+def test_links_through_links_that_stay_within_are_kept(tmp_path: Path) -> None:
+    members = [
+        ("a/b/file", tarfile.REGTYPE, ""),
+        ("a/b/up", tarfile.SYMTYPE, "../.."),
+        ("in", tarfile.SYMTYPE, "a/b/up/a/./b/file"),
+        ("package.json", tarfile.REGTYPE, ""),
+    ]
+    directory = target(tmp_path)
+    unpack(archive(tmp_path / "a.tgz", *members), directory)
+    assert (directory / "in").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("a", tarfile.SYMTYPE, "a"), ("b", tarfile.REGTYPE, "")],
+        [("a", tarfile.SYMTYPE, "b"), ("b", tarfile.SYMTYPE, "a")],
+    ],
+)
+def test_links_in_a_circle_are_refused(tmp_path: Path, members: list[tuple[str, bytes, str]]) -> None:
+    with pytest.raises(ArchiveError, match="in a circle"):
+        unpack(archive(tmp_path / "a.tgz", *members), target(tmp_path))
+
+
+def test_a_hard_link_to_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    """tarfile follows these for ever."""
+    members = [("s", tarfile.SYMTYPE, "h"), ("h", tarfile.LNKTYPE, "s")]
+    with pytest.raises(ArchiveError, match="'h' is a hard link to a file that is not in it"):
+        unpack(archive(tmp_path / "a.tgz", *members), target(tmp_path))
+
+
+def test_a_hard_link_is_a_copy(tmp_path: Path) -> None:
+    members = [("a", tarfile.REGTYPE, ""), ("b", tarfile.LNKTYPE, "./a"), ("c", tarfile.LNKTYPE, "b")]
+    directory = target(tmp_path)
+    unpack(archive(tmp_path / "a.tgz", *members), directory)
+    assert [(directory / name).read_bytes() for name in "abc"] == [b"x"] * 3
+    assert (directory / "c").stat().st_nlink == 1
+
+
+def test_copies_by_hard_links_count_as_much_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    links = [(f"l{number}", tarfile.LNKTYPE, "a") for number in range(4)]
+    packed = archive(tmp_path / "a.tar", ("a", tarfile.REGTYPE, ""), *links, content=b"x" * _unpack._MB)
+    monkeypatch.setattr(_unpack.shutil, "disk_usage", lambda _path: SimpleNamespace(free=2 << 20))
+    with pytest.raises(ArchiveError, match="needs 5 MB there"):
+        unpack(packed, target(tmp_path))
+
+
+def with_header(path: Path, header: dict[str, str], size: int = 1) -> Path:
+    """An archive of one file, whose extended header says so."""
+    member = tarfile.TarInfo("file")
+    member.pax_headers, member.size, member.mtime = header, size, 5
+    form = tarfile.PAX_FORMAT if header else tarfile.GNU_FORMAT
+    path.write_bytes(member.tobuf(form) + b"x" + bytes(511 + 1024))
+    return path
+
+
+@pytest.mark.parametrize("mtime", ["-1", "1e400", "nan", "99999999999999999999", "-99999999999999999999"])
+def test_a_time_that_is_none_is_the_epoch(tmp_path: Path, mtime: str) -> None:
+    directory = target(tmp_path)
+    unpack(with_header(tmp_path / "a.tar", {"mtime": mtime}), directory)
+    assert (directory / "file").stat().st_mtime == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "words"),
+    [
+        ({"path": "a\0b"}, 1, "a NUL"),
+        ({}, -1024, "a size of -1024|can be read"),
+    ],
+)
+def test_an_odd_header_is_refused(tmp_path: Path, header: dict[str, str], size: int, words: str) -> None:
+    with pytest.raises(ArchiveError, match=words):
+        unpack(with_header(tmp_path / "a.tar", header, size), target(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_a_damaged_archive_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.tar"
+    text = "".join(map(str, range(40_000))).encode()
+    with tarfile.open(path, f"w:{kind}") as tar:
+        member = tarfile.TarInfo("file")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+    content = bytearray(path.read_bytes())
+    content[2000:2100] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match="can be read"):
+        unpack(path, target(tmp_path))
+
+
+@pytest.mark.parametrize("kinds", [(tarfile.REGTYPE, tarfile.DIRTYPE), (tarfile.REGTYPE, tarfile.REGTYPE)])
+def test_what_lies_beneath_a_file_is_refused(tmp_path: Path, kinds: tuple[bytes, bytes]) -> None:
+    members = [("a", kinds[0], ""), ("a/b" if kinds[1] == tarfile.REGTYPE else "a", kinds[1], ""), ("c", kinds[0], "")]
+    with pytest.raises(ArchiveError, match="twice, or beneath a file"):
+        unpack(archive(tmp_path / "a.tgz", *members), target(tmp_path))
