@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from ._service_tree import discard, open_directory
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def remove_tree(path: Path) -> None:
     trash = path.with_name(f".removed-{os.getpid()}-{path.name}")
     with contextlib.suppress(FileNotFoundError):
         path.rename(trash)
-        shutil.rmtree(trash)
+        with open_directory(trash.parent) as parent:
+            discard(parent, trash.name)
 
 
 def _sync(directory: Path) -> None:

@@ -16,7 +16,7 @@ from ._findings import CRITICAL, worst_of
 from ._health import Expectation, HealthReading, judge_health, read_health
 from ._http import Request
 from ._pm2_client import LiveProcess, Pm2Client
-from ._run_as import Identity
+from ._run_as import Identity, effective_user
 from ._unix_sockets import holder
 
 _POLL_SECONDS = 0.3
@@ -147,7 +147,9 @@ class Workers:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(self._health.answer_timeout)
-            connection.connect(str(self._socket))
+            # as its user: the service may put a link to a foreign socket in its place
+            with effective_user(self._user):
+                connection.connect(str(self._socket))
             pid = holder(connection, pids, self._user, _ACCEPT_SECONDS) if pids else None
             request = Request(
                 url=self._health.path,

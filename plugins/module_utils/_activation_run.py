@@ -31,6 +31,7 @@ from ._pm2_client import Pm2BusyError, Pm2Error
 from ._pm2_converge import saved_list_differs
 from ._pm2_daemon import Daemon, update
 from ._pm2_fields import count, mode
+from ._run_as import effective_user
 
 PROBLEMS = (*FAILURES, DeployLockError)
 
@@ -290,6 +291,6 @@ def _what_serves(host: Host, before: State) -> str:
 def _illness(host: Host, activation: Activation) -> str:
     """What is wrong with its answer on its socket; "" when it is healthy."""
     socket = str(host.places.socket(activation))
-    return problem_of(
-        read_health(Request(url=host.health.path, unix_socket=socket, timeout=host.health.answer_timeout))
-    )
+    request = Request(url=host.health.path, unix_socket=socket, timeout=host.health.answer_timeout)
+    with effective_user(host.user):
+        return problem_of(read_health(request))

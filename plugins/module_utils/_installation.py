@@ -9,7 +9,6 @@ new files, they are put back and the unit goes on as it was.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from . import _accounts, _directories, _units
 from ._installed_files import Change, InstallationError, Transaction, Wanted, changes, check, with_content
+from ._service_tree import discard, open_directory
 
 _UNIT_DIRECTORY = "/etc/systemd/system/"
 
@@ -117,10 +117,8 @@ def apply(made: Plan) -> None:
 
 def remove(path: str) -> None:
     """Remove a file, a link or a directory with all that is in it."""
-    if Path(path).is_dir() and not Path(path).is_symlink():
-        shutil.rmtree(path)
-    else:
-        Path(path).unlink(missing_ok=True)
+    with open_directory(Path(path).parent) as parent:
+        discard(parent, Path(path).name)
 
 
 def _run_units(made: Plan) -> None:

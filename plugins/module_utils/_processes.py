@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ._quiet_run import PLAIN, quiet_run
+from ._service_tree import opened
 
 _SYSTEMCTL_TIMEOUT = 5
 # The kernel counts start times in 1/100 s since boot, and a clock may have been set a little since.
 _CLOCK_SLACK = 2.0
+_PID_BYTES = 64
 
 
 class ProcessError(Exception):
@@ -107,18 +109,22 @@ def pid_of_file(path: str) -> int:
     """The process a pid file names. Raises ProcessError, also where that number now is a younger process's."""
     psutil = load_library("psutil", "python3-psutil")
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace").strip()
-        written_at = Path(path).stat().st_mtime
+        with opened(path) as file:
+            text = file.read(_PID_BYTES).decode("utf-8", "replace").strip()
+            written = os.fstat(file.fileno())
     except OSError as error:
         raise ProcessError(f"pid file {path}: {error.strerror}; is the service started?") from error
     if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) == int(text[:20])):
         raise ProcessError(f"pid file {path} holds {text[:40]!r} instead of a process id")
     pid = int(text)
     try:
-        started_at = psutil.Process(pid).create_time()
+        process = psutil.Process(pid)
+        started_at, user = process.create_time(), process.uids().real
     except psutil.NoSuchProcess as error:
         raise ProcessError(f"pid file {path} names process {pid}, which does not run; start the service") from error
-    if started_at > written_at + _CLOCK_SLACK:
+    if written.st_uid not in (0, user):
+        raise ProcessError(f"pid file {path} names process {pid} of another user than its own")
+    if started_at > written.st_mtime + _CLOCK_SLACK:
         raise ProcessError(f"pid file {path} is left over: process {pid} was started after it; start the service")
     return pid
 

@@ -28,6 +28,7 @@ from ._findings import CRITICAL, OK, WARNING, Finding
 from ._processes import load_library
 from ._run_as import Identity, effective_user, user_name
 from ._secrets import password_in, strength, weakness
+from ._service_tree import opened
 
 _PRIVATE = 0o600
 _OTHERS = 0o077
@@ -37,6 +38,7 @@ _ENV_FILE_OPTIONS = ("--env-file", "--env-file-if-exists")
 _LOADING_LOOKS, _LOADING_PAUSE = 10, 0.02
 # Shorter values, such as true or production, are the same in many places.
 _LEAST_COMPARED = 8
+_FILE_BYTES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,7 @@ class SecretReader:
     def file(self, path: Path) -> Holder:
         """What a file holds. One that can't be read is a holder with an error."""
         try:
-            traits, variables = _read_file(path)
+            traits, variables, _changed = _read_file(path, None)
         except OSError as error:
             return Holder(str(path), error=f"{path}: {error.strerror}")
         return self._holder(str(path), variables, (traits,))
@@ -92,7 +94,8 @@ class SecretReader:
         try:
             process = psutil.Process(pid)
             # inside a container root may not look into another user's process; the user itself may
-            with effective_user(Identity("", process.uids().real, process.gids().real, "/")):
+            user = Identity("", process.uids().real, process.gids().real, "/")
+            with effective_user(user):
                 started, directory = process.create_time(), Path(process.cwd())
                 arguments, environment = _started_with(process)
         except psutil.NoSuchProcess:
@@ -100,17 +103,19 @@ class SecretReader:
         except psutil.Error:
             return Holder(label, error=f"the environment of {label} (process {pid}) is not readable for this user")
         names = env_files(arguments, environment)
-        return self._started(label, names, directory, {**environment, **pm2_variables(environment)}, started)
+        given = {**environment, **pm2_variables(environment)}
+        return self._started(label, [directory / name for name in names], user, given, started)
 
     def _started(
-        self, label: str, names: Iterable[str], directory: Path, environment: Mapping[str, str], started: float
+        self, label: str, paths: Iterable[Path], user: Identity, environment: Mapping[str, str], started: float
     ) -> Holder:
+        """The process names the files: they are read as its user, who may not have root read another one's."""
         variables: dict[str, str] = {}
         files, changed = [], []
-        for path in (directory / name for name in names):
+        for path in paths:
             try:
-                traits, found = _read_file(path)
-                if path.stat().st_mtime > started + _CLOCK_SLACK:
+                traits, found, written = _read_file(path, user)
+                if written > started + _CLOCK_SLACK:
                     changed.append(str(path))
             except OSError as error:
                 return Holder(label, error=f"{label} was started with {path}, which can't be read: {error.strerror}")
@@ -187,10 +192,12 @@ def _started_with(process: Any) -> tuple[list[str], dict[str, str]]:
     return arguments, environment
 
 
-def _read_file(path: Path) -> tuple[FileTraits, dict[str, str]]:
-    info = path.stat()
-    variables = parse(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    return FileTraits(str(path), user_name(info.st_uid), stat.S_IMODE(info.st_mode)), variables
+def _read_file(path: Path, user: Identity | None) -> tuple[FileTraits, dict[str, str], float]:
+    """Who may read it, what it says, and when it was written, in seconds since the epoch."""
+    with opened(path, user) as file:
+        info = os.fstat(file.fileno())
+        variables = parse(file.read(_FILE_BYTES).decode("utf-8", "surrogateescape"))
+    return FileTraits(str(path), user_name(info.st_uid), stat.S_IMODE(info.st_mode)), variables, info.st_mtime
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import document_checks as documents
 import layout_checks as layout
+import path_samples as paths
 import pytest
 import removal_checks as removal
 import role_checks as roles
@@ -142,6 +143,7 @@ HOUSE = {
     "docs/layout-on-the-host.md": "| Path |\n| --- |\n| `/srv/<name>/`, `/etc/<name>.path`, `<name>.timer` |\n",
     "plugins/module_utils/_belongings.py": BELONGINGS,
     "plugins/modules/ping_check.py": "",
+    **paths.SOUND,
     "molecule/default/molecule.yml": "---\n",
     "molecule/default/create.yml": "---\n",
     "molecule/default/destroy.yml": "---\n",
@@ -347,6 +349,7 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (documents.changes_are_recorded, "changelogs/fragments/first.yml", "", "DELETE", "neither the release 0.1.0"),
     (removal.removal_knows_the_layout, LAYOUT, "<name>.timer", "<name>.time", "/etc/<name>.time is not in plugins"),
     (removal.removal_knows_the_layout, LAYOUT, ", `<name>.timer`", "", "/etc/<name>.timer is not in docs"),
+    *paths.BROKEN,
 ]
 
 

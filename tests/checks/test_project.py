@@ -10,6 +10,7 @@ from pathlib import Path
 
 import document_checks as documents
 import layout_checks as layout
+import path_checks as paths
 import pytest
 import removal_checks as removal
 import role_checks as roles
@@ -37,6 +38,7 @@ CHECKS = [
     documents.readmes_name_what_exists,
     documents.changes_are_recorded,
     removal.removal_knows_the_layout,
+    paths.root_uses_no_paths,
 ]
 
 
