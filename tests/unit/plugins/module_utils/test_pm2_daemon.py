@@ -22,13 +22,14 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2_client impo
     unit_in,
     unit_of,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_converge import saved_list
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_converge import LogTail, save, saved_list
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_daemon import (
     daemon_of,
     package_directory,
     with_versions,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_info import read_info
+from ansible_collections.workbot.stability.plugins.module_utils._run_as import Identity
 
 NODE = """#!/bin/sh
 [ "$1" = --version ] && echo v26.1.0
@@ -153,3 +154,50 @@ def test_the_innermost_service_of_a_process(cgroup: str, unit: str) -> None:
 
 def test_a_process_that_was_started_by_hand_is_in_no_unit() -> None:
     assert unit_of(os.getpid()) == ""
+
+
+def test_nobody_waits_for_a_fifo(client: Pm2Client) -> None:
+    for name in ("pm2.pid", "dump.pm2", "error.log"):
+        os.mkfifo(client.home / name)
+    assert client.daemon_pid() is None
+    assert saved_list(client, []) == "damaged"
+    app = {"cwd": str(client.home), "error_file": "error.log"}
+    assert LogTail.whole(app, None).lines() == []
+
+
+def test_a_log_is_read_with_the_rights_of_its_user(tmp_path: Path) -> None:
+    """A link to what only root may read says nothing; who is not root may read its own log anyway."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "secret").write_text("neighbour\n")
+    (tmp_path / "secret").chmod(0o600)
+    (tmp_path / "error.log").symlink_to("secret")
+    app = {"cwd": str(tmp_path), "error_file": "error.log"}
+    nobody = Identity("nobody", 65534, 65534, "/nonexistent")
+    assert LogTail.whole(app, None).lines() == (["neighbour"] if os.geteuid() else [])
+    assert LogTail.whole(app, nobody).lines() == (["neighbour"] if os.geteuid() else [])
+
+
+def test_what_pm2_saved_is_made_private_as_its_user(client: Pm2Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the names lead to by then, the user's rights are not enough for a file of root's."""
+    user = Identity("nobody", 65534, 65534, "/nonexistent")
+    monkeypatch.setattr(Pm2Client, "owner", user)
+    theirs = client.home / "theirs"
+    theirs.write_text("x")
+    theirs.chmod(0o644)
+    if os.geteuid() == 0:
+        for path in (client.home, *client.home.parents[:3]):
+            path.chmod(0o755)
+        os.chown(client.home, user.uid, user.gid)
+
+    def swapped(_client: Pm2Client, *_arguments: str) -> str:
+        (client.home / "dump.pm2").symlink_to(theirs)
+        return ""
+
+    monkeypatch.setattr(Pm2Client, "run", swapped)
+    if os.geteuid() == 0:
+        with pytest.raises(PermissionError):
+            save(client)
+        assert theirs.stat().st_mode & 0o777 == 0o644
+    else:
+        save(client)
+        assert theirs.stat().st_mode & 0o777 == 0o600

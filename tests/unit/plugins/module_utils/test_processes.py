@@ -93,3 +93,18 @@ def test_units_are_parsed_from_real_output() -> None:
 def test_a_missing_library_names_debians_package() -> None:
     with pytest.raises(MissingLibraryError, match="python3-nosuch"):
         load_library("nosuch_library", "python3-nosuch")
+
+
+def test_a_pid_file_of_a_user_names_no_process_of_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "app.pid"
+    path.write_text("1")
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534)
+    with pytest.raises(ProcessError, match="names process 1 of another user"):
+        pid_of_file(str(path))
+
+
+def test_nobody_waits_for_a_fifo_as_pid_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "app.pid")
+    with pytest.raises(ProcessError, match="not a regular file"):
+        pid_of_file(str(tmp_path / "app.pid"))

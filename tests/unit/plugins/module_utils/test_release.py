@@ -180,3 +180,16 @@ def test_a_shared_path_beneath_a_link_is_refused(tmp_path: Path) -> None:
     (release / "public").symlink_to("/etc")
     with pytest.raises(ReleaseError, match="which is a link"):
         link_shared(release, shared, ["public/uploads"], [], ME)
+
+
+def test_a_hard_link_to_a_foreign_file_is_not_given(tmp_path: Path) -> None:
+    """Where the kernel lets users make hard links to files of others (fs.protected_hardlinks=0)."""
+    (tmp_path / "shadow").write_text("x")
+    (tmp_path / "shadow").chmod(0o600)
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/file").hardlink_to(tmp_path / "shadow")
+    with pytest.raises(ReleaseError, match="tree/file is a hard link to a file of another user"):
+        own(tmp_path / "tree", os.getuid(), os.getgid(), os.getuid() + 1)
+    assert (tmp_path / "shadow").stat().st_mode & 0o777 == 0o600
+    own(tmp_path / "tree", os.getuid(), os.getgid(), os.getuid())
+    assert (tmp_path / "shadow").stat().st_mode & 0o777 == 0o640
