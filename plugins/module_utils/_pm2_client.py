@@ -279,11 +279,34 @@ def _process(entry: Mapping[str, Any]) -> LiveProcess:
         name=str(entry["name"]),
         pm_id=int(entry["pm_id"]),
         pid=int(entry["pid"]) if entry.get("pid") else None,
-        status=str(settings.get("status", "unknown")),
+        status=status_of(settings),
         restarts=int(settings.get("restart_time") or 0),
         started_at=float(settings.get("pm_uptime") or 0) / 1000,
         settings=settings,
     )
+
+
+def status_of(settings: Mapping[str, Any]) -> str:
+    """The status that a process really has, from PM2's own record of it.
+
+    With a back-off PM2 says `waiting restart` of every process that ended, also where it has set no timer and nothing
+    restarts it (God.handleExit of PM2 7.0.4): of one that was given up, whose `created_at` it has cleared, and of one
+    that is not to be restarted.
+    """
+    status = str(settings.get("status") or "unknown")
+    if status != "waiting restart":
+        return status
+    if settings.get("created_at", 0) is None:
+        return "errored"
+    final = settings.get("autorestart") in (False, "false") or _is_final(settings)
+    return "stopped" if final else status
+
+
+def _is_final(settings: Mapping[str, Any]) -> bool:
+    """Whether it ended with one of the exit codes after which it is to stay stopped."""
+    codes = settings.get("stop_exit_codes", [])
+    # PM2 keeps a list of one as the bare number
+    return str(settings.get("exit_code")) in map(str, codes if isinstance(codes, list) else [codes])
 
 
 def unit_of(pid: int) -> str:

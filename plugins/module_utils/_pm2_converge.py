@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from ._address_holder import explain
-from ._pm2_client import LiveProcess, Pm2Client, Pm2Error
+from ._pm2_client import LiveProcess, Pm2Client, Pm2Error, status_of
 from ._pm2_fields import milliseconds
 from ._pm2_plan import Step, ended, finished, plan
 from ._run_as import Identity, effective_user
@@ -202,7 +202,7 @@ def saved_list_differs(client: Pm2Client, live: Sequence[LiveProcess]) -> bool:
 def _fingerprint(settings: Mapping[str, Any]) -> str:
     keys = ("name", "pm_exec_path", "pm_cwd", "exec_mode", "node_args", "args", "max_memory_restart", "env")
     # what was stopped stays so when the list is read again; all else is started
-    stopped = settings.get("status") == "stopped" and not ended(settings, settings.get("exit_code"))
+    stopped = status_of(settings) == "stopped" and not ended(settings, settings.get("exit_code"))
     return json.dumps([*(settings.get(key) or None for key in keys), stopped], sort_keys=True)
 
 

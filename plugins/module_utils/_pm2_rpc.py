@@ -77,6 +77,15 @@ def reload_worker(client: Pm2Client, number: int, timeout: float) -> None:
     call(client.home / _SOCKET, "reloadProcessId", {"id": number, "env": {}}, timeout)
 
 
+def start_worker(client: Pm2Client, number: int, timeout: float) -> None:
+    """Start a worker that PM2 gave up, with the back-off that it has reached. Raises RpcError.
+
+    `pm2 restart` takes the back-off to its beginning: one that still can't start is given up again seconds later, while
+    with this PM2 goes on trying every 15 seconds.
+    """
+    call(client.home / _SOCKET, "startProcessId", number, timeout)
+
+
 def stop_worker(client: Pm2Client, number: int, timeout: float) -> None:
     """Have a worker end and stay stopped; returns when it has ended, if need be by kill_timeout. Raises RpcError."""
     call(client.home / _SOCKET, "stopProcessId", number, timeout)

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._pm2_client import Pm2Client, Pm2Error
+from ._pm2_client import Pm2Client, Pm2Error, status_of
 
 _MB = 1024 * 1024
 _UNITS = {"B": 1, "KiB": 1024, "MiB": _MB, "GiB": 1024 * _MB}
@@ -81,7 +81,7 @@ def _process(entry: Mapping[str, Any]) -> Pm2Process:
         # during a reload the outgoing worker is listed with an id such as "_old_0"
         pm_id=int(str(entry["pm_id"]).removeprefix("_old_")),
         pid=pid if pid > 0 else None,
-        status=str(settings.get("status") or "unknown"),
+        status=status_of(settings),
         restarts=int(settings.get("restart_time") or 0),
         unstable_restarts=int(settings.get("unstable_restarts") or 0),
         started_at=float(settings.get("pm_uptime") or 0) / 1000,

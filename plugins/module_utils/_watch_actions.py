@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ._pm2_client import Pm2Client, Pm2Error
 from ._pm2_converge import save
-from ._pm2_rpc import RpcError, reload_worker, stop_worker
+from ._pm2_rpc import RpcError, reload_worker, start_worker, stop_worker
 from ._watch_ask import RESTART_DAEMON, RESTART_PROXY, RootError, act
 from ._watch_model import Outcome, Remedy, Step
 from ._watch_readings import Readings, Worker, is_locked, started_at
@@ -89,8 +89,12 @@ class Actions:
 
     def _restart_workers(self, step: Step) -> str:
         with self._alone():
+            given_up = {worker.number for worker in self._workers(step) if worker.process.status == "errored"}
             for number in step.illness.workers:
-                self._client.run("restart", str(number))
+                if number in given_up:
+                    start_worker(self._client, number, _RELOAD_SECONDS)
+                else:
+                    self._client.run("restart", str(number))
             if len(self._readings.workers) < self._settings.instances > 1:
                 self._client.run("scale", self._app, str(self._settings.instances))
                 save(self._client)

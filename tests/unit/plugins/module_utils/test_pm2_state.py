@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Client, Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import (
+    Pm2Client,
+    Pm2Error,
+    parse_processes,
+    status_of,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_state import parse_jlist, read_pm2, select
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +44,37 @@ def test_online_errored_and_stopped_are_told_apart() -> None:
         ("workbot-broken", "errored", False),
         ("workbot-stopped", "stopped", False),
     ]
+
+
+def test_what_pm2_gave_up_is_errored_although_pm2_says_that_it_waits() -> None:
+    """Captured after the tenth exit in the first seconds, with a back-off: no timer of PM2's is left."""
+    given_up = (FIXTURES / "jlist_given_up.txt").read_text()
+    assert '"status":"waiting restart"' in given_up
+    assert [process.status for process in parse_jlist(given_up)] == ["online", "errored"]
+    assert [(process.status, process.dead) for process in parse_processes(given_up)] == [
+        ("online", False),
+        ("errored", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "status"),
+    [
+        ({"status": "waiting restart", "created_at": 1, "autorestart": True, "exit_code": 1}, "waiting restart"),
+        ({"status": "waiting restart", "created_at": 1, "autorestart": False}, "stopped"),
+        ({"status": "waiting restart", "created_at": 1, "stop_exit_codes": 0, "exit_code": 0}, "stopped"),
+        ({"status": "waiting restart", "created_at": 1, "stop_exit_codes": ["0", 3], "exit_code": 3}, "stopped"),
+        ({"status": "waiting restart", "created_at": 1, "stop_exit_codes": [0], "exit_code": 1}, "waiting restart"),
+        ({"status": "waiting restart", "created_at": 1, "stop_exit_codes": [0]}, "waiting restart"),
+        ({"status": "waiting restart", "created_at": None, "autorestart": False}, "errored"),
+        # what is being started again has no creation time for a moment
+        ({"status": "launching", "created_at": None}, "launching"),
+        ({"status": "waiting restart"}, "waiting restart"),
+        ({}, "unknown"),
+    ],
+)
+def test_what_pm2_will_not_restart_does_not_wait(record: dict[str, Any], status: str) -> None:
+    assert status_of(record) == status
 
 
 def test_heap_figures_are_bytes() -> None:
