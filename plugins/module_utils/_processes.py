@@ -18,6 +18,11 @@ from ._quiet_run import PLAIN, quiet_run
 from ._service_tree import opened
 
 _SYSTEMCTL_TIMEOUT = 5
+# In microseconds since boot: when the unit last left `active`, entered it, began to start; the end of its process.
+_TIMES = tuple(f"{name}TimestampMonotonic" for name in ("ActiveExit", "ActiveEnter", "InactiveExit", "ExecMainExit"))
+_PROPERTIES = ",".join(("Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,Job", *_TIMES))
+# Of a process that still runs systemd makes an end by itself for these; nobody has asked for it.
+_ENDED_BY_SYSTEMD = frozenset({"watchdog", "oom-kill"})
 # The kernel counts start times in 1/100 s since boot, and a clock may have been set a little since.
 _CLOCK_SLACK = 2.0
 _PID_BYTES = 64
@@ -144,13 +149,33 @@ def unit_states(units: Iterable[str]) -> dict[str, dict[str, str]]:
     names = list(units)
     if any(name.startswith("-") for name in names):
         raise ProcessError(f"{names} holds a name that is no unit's")
-    properties = "Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result"
-    return parse_units(_systemctl("show", f"--property={properties}", "--", *names))
+    return parse_units(_systemctl("show", f"--property={_PROPERTIES}", "--", *names))
 
 
 def was_stopped(state: Mapping[str, str]) -> bool:
-    """Whether somebody has stopped the unit of which systemd says this. One that was never started looks the same."""
-    return (state.get("LoadState"), state.get("ActiveState"), state.get("Result")) == ("loaded", "inactive", "success")
+    """Whether somebody has stopped the unit of which systemd says this, or is stopping it.
+
+    One that was never started, or that ended by itself and was content, looks the same. A stop may well fail: by an
+    exit code (`npm start` ends with 143), a signal or a time limit. What tells it from a crash is the order: systemd
+    leaves `active` before the main process of a unit that it stops ends, and after that of one that crashed.
+    """
+    if state.get("LoadState") not in ("loaded", "masked"):
+        return False
+    active = state.get("ActiveState")
+    if active == "deactivating":
+        # a stop, or a restart, is a job; what a crash leaves is cleared away without one
+        return int(state.get("Job") or 0) > 0
+    return active == "inactive" or (active == "failed" and _stop_failed(state))
+
+
+def _stop_failed(state: Mapping[str, str]) -> bool:
+    """Whether a unit that failed did so while it was being stopped."""
+    if state.get("Result") in _ENDED_BY_SYSTEMD:
+        return False
+    left, entered, began, ended = (int(state.get(name) or 0) for name in _TIMES)
+    # otherwise it is the last start that failed, after a stop
+    was_active = began <= entered <= left
+    return was_active and ended > left > 0
 
 
 def failed_units() -> list[str]:

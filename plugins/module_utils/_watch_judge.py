@@ -88,8 +88,6 @@ class _Service:
         daemon, unit = self.readings.daemon, self.readings.pm2_unit
         code = "daemon_dead" if daemon.state == ABSENT else "daemon_hung"
         illness = Illness(code, daemon.message, (Remedy.RESTART_DAEMON,))
-        if was_stopped(unit):
-            return illness, _stopped(f"{self.settings.pm2_unit} was stopped; start it with systemctl")
         if unit.get("ActiveState") in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
             return illness, _starting(f"systemd is starting {self.settings.pm2_unit}", self.settings)
         return illness, None
@@ -219,6 +217,8 @@ def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None)
         return Hold("deployment", "a deployment, or another change of PM2's processes, is under way")
     if illness is None:
         return None
+    if was_stopped(readings.pm2_unit):
+        return _stopped_unit(settings.pm2_unit, readings.pm2_unit)
     if overloaded := _overloaded(readings, illness):
         # then what is said of the database is that it was not asked in time
         return overloaded
@@ -274,10 +274,9 @@ def _judge_proxy(readings: Readings, settings: Settings, service_is_well: bool) 
         return None, None
     code = "proxy_hung" if told.kind == HUNG else "proxy_dead"
     illness = Illness(code, f"Nginx does not answer: {told.problem}", (Remedy.RESTART_PROXY,))
-    active = unit.get("ActiveState", "")
-    if active == "inactive" and unit.get("Result") == "success":
-        return illness, _stopped("Nginx was stopped; start it with systemctl")
-    if active in _BEGINNING:
+    if was_stopped(unit):
+        return illness, _stopped_unit(settings.proxy_unit, unit)
+    if unit.get("ActiveState") in _BEGINNING:
         return illness, _starting("systemd is starting Nginx", settings)
     if readings.proxy_config:
         message = f"Nginx's configuration is broken, so it can't be started: {readings.proxy_config}"
@@ -324,6 +323,12 @@ def _starting(message: str, settings: Settings) -> Hold:
 def _stopped(message: str) -> Hold:
     """Told once, should it have been forgotten."""
     return Hold("stopped_by_operator", message, "warning")
+
+
+def _stopped_unit(name: str, unit: Mapping[str, str]) -> Hold:
+    if unit["ActiveState"] == "deactivating":
+        return Hold("stopped_by_operator", f"systemd was asked to stop {name}, and does")
+    return _stopped(f"{name} was stopped; start it with systemctl")
 
 
 def _numbers(workers: Iterable[Worker]) -> tuple[int, ...]:

@@ -221,7 +221,8 @@ class Reader:
         """Of what seems to be ill: is it meant to be so, and does the cause lie elsewhere?"""
         settings = self.settings
         units = []
-        if readings.daemon.state != WELL and settings.pm2_unit:
+        # while it is being stopped PM2 may answer for a long time
+        if (readings.daemon.state != WELL or suspect) and settings.pm2_unit:
             units.append(settings.pm2_unit)
         proxy_ill = readings.proxy is not None and readings.proxy.kind != ANSWERED
         if proxy_ill:

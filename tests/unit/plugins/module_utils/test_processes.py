@@ -18,6 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._processes impor
     parse_units,
     pid_of_file,
     read_trees,
+    was_stopped,
 )
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -88,6 +89,39 @@ def test_units_are_parsed_from_real_output() -> None:
         "nosuch.service": "inactive",
     }
     assert units["nosuch.service"]["LoadState"] == "not-found"
+
+
+DEATHS = parse_units((FIXTURES / "systemctl_show_deaths.txt").read_text())
+STOPPED = ["stopped", "stopped-by-exit-code", "stopped-by-time-limit", "being-stopped"]
+
+
+@pytest.mark.parametrize("unit", DEATHS)
+def test_a_stop_is_told_from_a_crash_in_what_systemd_said_of_each(unit: str) -> None:
+    assert was_stopped(DEATHS[unit]) is (unit.removesuffix(".service") in STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("change", "stopped"),
+    [
+        ({}, True),
+        ({"LoadState": "masked"}, True),
+        ({"LoadState": "not-found"}, False),
+        # what a crash has left is cleared away without a job
+        ({"ActiveState": "deactivating"}, False),
+        # systemd's own reasons to end a process that runs
+        ({"Result": "watchdog"}, False),
+        ({"Result": "oom-kill"}, False),
+        # where systemd doesn't tell the times, nobody knows
+        ({"ActiveExitTimestampMonotonic": "0"}, False),
+        ({"ExecMainExitTimestampMonotonic": ""}, False),
+    ],
+)
+def test_a_stop_that_failed(change: dict[str, str], stopped: bool) -> None:
+    assert was_stopped({**DEATHS["stopped-by-time-limit.service"], **change}) is stopped
+
+
+def test_nothing_is_known_of_a_unit_that_was_not_asked_for() -> None:
+    assert not was_stopped({})
 
 
 def test_a_missing_library_names_debians_package() -> None:

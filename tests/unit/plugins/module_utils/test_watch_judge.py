@@ -173,6 +173,26 @@ def test_systemds_own_start_gets_its_chance(unit: dict[str, str], ill_for: float
     assert (hold.code if hold else None) == code
 
 
+STOPPING = {"LoadState": "loaded", "ActiveState": "deactivating", "Result": "success", "Job": "7"}
+
+
+@pytest.mark.parametrize(("unit", "severity"), [(STOPPING, "info"), (STOPPED, "warning"), ({}, None)])
+def test_workers_that_end_since_their_unit_is_being_stopped_are_left_alone(
+    unit: dict[str, str], severity: str | None
+) -> None:
+    """PM2 itself answers until the last of them has ended."""
+    gone = {"workers": (worker(0, "errored"), worker(1, "stopped")), "answers": WorkersReading({})}
+    illness, hold = service(pm2_unit=unit, **gone)
+    assert illness is not None
+    assert (hold.code, hold.severity) == ("stopped_by_operator", severity) if hold else severity is None
+
+
+def test_a_proxy_that_is_being_stopped_is_left_alone() -> None:
+    hold = look(proxy=SILENT, proxy_unit=STOPPING).holds[PROXY]
+    assert hold is not None
+    assert (hold.code, hold.severity) == ("stopped_by_operator", "info")
+
+
 def test_a_worker_near_its_limit_is_reloaded() -> None:
     found = ill(workers=(worker(0, mb=890), worker(1, mb=950)))
     assert (found.code, found.workers, found.ladder) == ("memory_near_limit", (1,), (Remedy.RELOAD_WORKER,))

@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What PM2 says of its workers, what systemd says of a unit that was stopped, and what runs as root."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from deployments import Service
+from faults import PM2_UNIT, WATCHDOG, main_pid, pids, signal, workers
+from recovery import WORKERS, Samples, Watch, until
+from testinfra.host import Host
+
+ENVIRONMENTS = "/srv/workbot/config/environments"
+
+
+@pytest.fixture
+def watch(host: Host) -> Iterator[Watch]:
+    """Of a service that is well, with the whole budget; afterwards it is so again."""
+    found = Watch(host, Samples())
+    _calm(found)
+    yield found
+    host.run(f"systemctl start {PM2_UNIT} nginx")
+    _calm(found)
+
+
+def _calm(watch: Watch) -> None:
+    def calm() -> bool:
+        online = [worker for worker in workers(watch.host) if worker["status"] == "online"]
+        return len(online) == WORKERS and watch.status()["state"] == "healthy" and not watch.status()["problems"]
+
+    watch.command("resume")
+    watch.host.check_output(f"systemctl restart {WATCHDOG}")
+    until("the service is well", calm, 60)
+
+
+@contextmanager
+def without_environment(host: Host) -> Iterator[None]:
+    """No worker can be started meanwhile; those that run go on."""
+    host.check_output(f"mv {ENVIRONMENTS} {ENVIRONMENTS}.away")
+    try:
+        yield
+    finally:
+        host.check_output(f"mv {ENVIRONMENTS}.away {ENVIRONMENTS}")
+
+
+def listed(host: Host) -> list[dict[str, Any]]:
+    """PM2's own records of the workers."""
+    found: list[dict[str, Any]] = json.loads(host.check_output("workbot-pm2 jlist").splitlines()[-1])
+    return [worker["pm2_env"] for worker in found]
+
+
+def test_a_worker_that_pm2_gave_up_is_told_and_started_while_another_serves(host: Host, watch: Watch) -> None:
+    # PM2 gives up what ends again and again soon after such a start only
+    host.check_output("workbot-pm2 restart all")
+    began = time.time()
+    victim = min(pids(host))
+    with without_environment(host):
+        signal(host, "KILL", victim)
+        until("PM2 gives it up", lambda: any(one["created_at"] is None for one in listed(host)), 60)
+        assert watch.until_told(began, "worker_missing")["severity"] == "warning"
+        watch.until_acted(began)
+    repaired = time.time()
+    until("both serve", lambda: len(watch.answering()) == WORKERS, 40)
+    assert time.time() - repaired < 30
+    assert watch.actions(began) == ("restart_worker",)
+
+
+def held(watch: Watch, target: str) -> str:
+    """The code of what holds the watchdog back from acting on the target; empty when nothing does."""
+    hold = watch.status()["targets"][target]["hold"]
+    return str(hold["code"]) if hold else ""
+
+
+# The daemon hangs while its unit is being stopped, and is killed in the end: the unit has failed, by a signal.
+SLOW_STOP = """[Service]
+ExecStop=
+ExecStop=/bin/sh -c 'kill -STOP $MAINPID; sleep 12; kill -KILL $MAINPID'
+"""
+
+
+@contextmanager
+def drop_in(host: Host, unit: str, text: str) -> Iterator[None]:
+    directory = f"/run/systemd/system/{unit}.d"
+    host.check_output("mkdir -p %s && printf %%s %s > %s/test.conf", directory, text, directory)
+    host.check_output("systemctl daemon-reload")
+    try:
+        yield
+    finally:
+        host.check_output("rm -r %s && systemctl daemon-reload", directory)
+
+
+def result(host: Host, unit: str) -> str:
+    return str(host.check_output("systemctl show --property=ActiveState,Result --value %s", unit).replace("\n", " "))
+
+
+def test_a_stop_of_pm2_that_hangs_and_ends_by_a_signal_is_left_alone(host: Host, watch: Watch) -> None:
+    began = time.time()
+    with drop_in(host, PM2_UNIT, SLOW_STOP):
+        host.check_output(f"systemctl stop --no-block {PM2_UNIT}")
+        until("it is held back", lambda: held(watch, "service") == "stopped_by_operator", 12)
+        assert result(host, PM2_UNIT).endswith("deactivating")
+        until("it ends", lambda: result(host, PM2_UNIT) == "signal failed", 40)
+        # as many looks as it would take to restart it
+        watch.until_told(began, "stopped_by_operator")
+    assert watch.actions(began) == ()
+    assert result(host, PM2_UNIT) == "signal failed"
+
+
+def test_a_stop_of_nginx_that_ends_by_its_time_limit_is_left_alone_by_both_services(
+    host: Host, watch: Watch, neighbour: Service
+) -> None:
+    began = time.time()
+    signal(host, "STOP", main_pid(host, "nginx"))
+    host.run("systemctl stop nginx")
+    assert result(host, "nginx") == "timeout failed"
+    watch.until_told(began, "stopped_by_operator")
+    log = f"/var/log/{neighbour.name}/monitor.log"
+    until("the neighbour is told", lambda: _told_since(host, log, began), 40)
+    assert result(host, "nginx") == "timeout failed"
+    assert watch.actions(began) == ()
+
+
+def _told_since(host: Host, log: str, began: float) -> bool:
+    lines = [json.loads(line) for line in host.check_output("tail -n 50 %s", log).splitlines()]
+    return any(line["time"] >= began and line.get("code") == "stopped_by_operator" for line in lines)
+
+
+# A program that ends with 143 when it is asked to end, and one that does not end.
+ENDS = "trap 'exit 143' TERM; while :; do sleep 0.1; done"
+IGNORES = "trap '' TERM; while :; do sleep 0.1; done"
+UNIT = "molecule-deaths.service"
+JUDGE = """
+import sys
+sys.path.insert(0, "/usr/local/lib/workbot-watchdog-act")
+from stability._processes import unit_states, was_stopped
+print(was_stopped(unit_states([sys.argv[1]])[sys.argv[1]]))
+"""
+STOP, START = f"systemctl stop {UNIT}", f"systemctl start {UNIT}"
+MAIN = f"$(systemctl show --property=MainPID --value {UNIT})"
+
+
+@dataclass(frozen=True)
+class Death:
+    program: str
+    deed: str
+    """What is done to the unit."""
+    state: str = ""
+    """What it is then; empty: failed, or waiting to be started again."""
+    stopped: bool = False
+
+
+DEATHS = {
+    "143": Death(ENDS, STOP, "failed", stopped=True),
+    "time limit": Death(IGNORES, STOP, "failed", stopped=True),
+    "being stopped": Death(IGNORES, f"systemctl stop --no-block {UNIT}", "deactivating", stopped=True),
+    "killed": Death(ENDS, f"kill -9 {MAIN}"),
+    "asked to end": Death(ENDS, f"kill {MAIN}"),
+    "killed by systemctl": Death(IGNORES, f"systemctl kill --signal=KILL {UNIT}"),
+    "fails to start after a stop": Death(ENDS, f"{STOP}; touch /run/molecule-fails; {START}"),
+}
+
+
+@pytest.mark.parametrize("restart", ["no", "always"])
+@pytest.mark.parametrize("death", DEATHS.values(), ids=DEATHS)
+def test_a_stop_is_told_from_a_death(host: Host, death: Death, restart: str) -> None:
+    # what is to be started again waits for that during the whole test
+    service = [f"Restart={restart}", "RestartSec=600", "TimeoutStopSec=3", "ExecStartPre=test ! -e /run/molecule-fails"]
+    text = "\n".join(["[Service]", *service, f'ExecStart=/bin/sh -c "{death.program}"'])
+    try:
+        host.check_output("printf %%s %s > /run/systemd/system/%s && systemctl daemon-reload", text, UNIT)
+        host.check_output(f"{START} && sleep 0.3")
+        host.run(death.deed)
+        state = death.state or ("activating" if restart == "always" else "failed")
+        until("it is as it should be", lambda: result(host, UNIT).endswith(state), 10)
+        assert host.check_output("python3 -c %s %s", JUDGE, UNIT) == str(death.stopped)
+    finally:
+        host.run(f"systemctl kill --signal=KILL {UNIT}; {STOP}; systemctl reset-failed {UNIT}")
+        host.run(f"rm -f /run/systemd/system/{UNIT} /run/molecule-fails; systemctl daemon-reload")
