@@ -141,6 +141,10 @@ benchmark-speed: $(READY) ## First and second runs of site.yml beside pyinfra, a
 docs: $(READY) ## Write the roles' README tables from their argument specifications
 	@for role in roles/*/; do aar-doc "$$role" markdown; done
 
+.PHONY: toolchain-lock
+toolchain-lock: $(READY) ## Write the lock file of Node.js, npm, pnpm and PM2 again, for the default versions
+	@tools/toolchain-lock
+
 .PHONY: format
 format: $(READY) ## Format the Python files
 	@ruff check --quiet --fix-only

@@ -15,6 +15,7 @@ from nginx_sites import mounted
 from recovery import CALM, WORKERS, Watch, ask, until
 from testinfra.host import Host
 
+ENVIRONMENTS = "/srv/workbot/config/environments"
 FAULTS_FILE = "/srv/workbot/shared/faults.json"
 LOG_DIRECTORY = "/var/log/workbot"
 STATE_DIRECTORY = "/var/lib/workbot-watchdog"
@@ -37,6 +38,22 @@ def workers(host: Host) -> list[dict[str, Any]]:
         {"id": item["pm_id"], "pid": item["pid"], "status": item["pm2_env"]["status"], "name": item["name"]}
         for item in json.loads(run.stdout.splitlines()[-1])
     ]
+
+
+def given_up(host: Host) -> int:
+    """How many workers PM2 has given up. What it says of them then is `waiting restart`."""
+    listed = json.loads(host.check_output("workbot-pm2 jlist").splitlines()[-1])
+    return sum(item["pm2_env"]["created_at"] is None for item in listed)
+
+
+@contextmanager
+def without_environment(host: Host) -> Iterator[None]:
+    """No worker can be started meanwhile; those that run go on."""
+    host.check_output(f"mv {ENVIRONMENTS} {ENVIRONMENTS}.away")
+    try:
+        yield
+    finally:
+        host.check_output(f"mv {ENVIRONMENTS}.away {ENVIRONMENTS}")
 
 
 def pids(host: Host) -> set[int]:

@@ -33,4 +33,6 @@ def quiet_run(
         errors="replace",
         timeout=timeout,
         check=False,
+        # as another user it has no part in root's terminal
+        start_new_session=True,
     )

@@ -7,6 +7,9 @@
 Layout: `<directory>/versions/<id>/` holds one whole toolchain, `<directory>/bin` is a link to `versions/<id>/bin`.
 A new toolchain is made beside the old one and switched to by renaming the link, so an install that fails or is killed
 leaves the old one working, and running processes keep the files they were started from.
+
+Nothing that a registry brings is run as root: npm fills the directory, and each tool is started once, as a user that
+owns nothing else. What a lock file has is refused where its digest differs.
 """
 
 from __future__ import annotations
@@ -18,13 +21,15 @@ import json
 import os
 import platform
 import shutil
-import stat
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ._download import DownloadError, download, verify
-from ._run_as import CommandError, clean_environment, proxies, run
+from ._foreign_code import ForeignCodeError, end_processes, give, nobody_else, take_over
+from ._run_as import CommandError, Identity, clean_environment, proxies, run
+from ._toolchain_lock import LockError, locked
 from ._unpack import ArchiveError, unpack
 
 # --env-file, which keeps secrets out of process lists and PM2's dump, came with 20.6.
@@ -50,11 +55,14 @@ class Wanted:
     pnpm_version: str
     pm2_version: str
     archive_checksum: str = ""
+    lock: Mapping[str, Any] = field(default_factory=dict)
+    """A lock file of npm's; counts for the packages that it has at these versions."""
 
     @property
     def identifier(self) -> str:
         """Directory name: readable, and another one whenever any part differs."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        parts = {**asdict(self), "lock": self.locked()}
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         label = self.node_version if self.source == "npm" else self.source
         return f"node-{label}-{digest[:8]}"
 
@@ -74,6 +82,13 @@ class Wanted:
         if self.source == "npm":
             packages[self.node_package] = self.node_version
         return packages
+
+    def locked(self) -> dict[str, Any]:
+        """The lock file's entries that count. Raises ToolchainError."""
+        try:
+            return locked(self.lock, self.packages())
+        except LockError as error:
+            raise ToolchainError(f"nodejs_lock_file: {error}.") from error
 
 
 @dataclass(frozen=True)
@@ -157,27 +172,34 @@ class Toolchain:
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(0o755)
         try:
-            self._fill(stage, wanted, install)
-            _check(stage, wanted)
+            with nobody_else(stage) as identity:
+                self._fill(stage, wanted, install, identity)
+                _check(stage, wanted, identity)
             if final.is_dir():
                 # A damaged toolchain: moved aside, so that what runs from it keeps its files open.
                 final.rename(_free_name(self.versions, f"{wanted.identifier}.damaged"))
             stage.rename(final)
-        except (ArchiveError, CommandError, DownloadError) as error:
+        except (ArchiveError, CommandError, DownloadError, ForeignCodeError) as error:
             raise ToolchainError(_advice(str(error), install)) from error
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
-    def _fill(self, stage: Path, wanted: Wanted, install: Install) -> None:
+    def _fill(self, stage: Path, wanted: Wanted, install: Install, identity: Identity | None) -> None:
         installer = self.installer()
         if wanted.source == "archive":
             installer = _unpack_node(stage, wanted, install)
         if not installer:
             raise ToolchainError("The host has no npm to install Node.js with: install Debian's node-corepack or npm.")
-        manifest = {"private": True, "dependencies": wanted.packages()}
-        (stage / "package.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        _npm_install(stage, installer, install)
-        _take_over(stage)
+        _write_manifest(stage, wanted)
+        try:
+            give(stage, identity)
+            _npm_install(stage, wanted, installer, install, identity)
+        finally:
+            if identity:
+                # from here on nobody has a file open that root takes for its own
+                end_processes(identity)
+        shutil.rmtree(stage / ".cache")
+        take_over(stage)
         _link_tools(stage, wanted)
 
     def _activate(self, identifier: str) -> None:
@@ -251,9 +273,28 @@ def _unpack_node(stage: Path, wanted: Wanted, install: Install) -> list[str | Pa
     return [target / "bin/npm"]
 
 
-def _npm_install(stage: Path, installer: list[str | Path], install: Install) -> None:
+def _write_manifest(stage: Path, wanted: Wanted) -> None:
+    """package.json, and as much of a lock file as there is: what that has npm takes by its digest or not at all."""
+    dependencies, entries = wanted.packages(), wanted.locked()
+    files = {"package.json": {"private": True, "dependencies": dependencies}}
+    if entries:
+        packages = {"": {"dependencies": dependencies}, **entries}
+        files["package-lock.json"] = {"lockfileVersion": 3, "requires": True, "packages": packages}
+    for name, content in files.items():
+        (stage / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _is_locked(wanted: Wanted) -> bool:
+    entries = wanted.locked()
+    return all(f"node_modules/{name}" in entries for name in wanted.packages())
+
+
+def _npm_install(
+    stage: Path, wanted: Wanted, installer: list[str | Path], install: Install, identity: Identity | None
+) -> None:
     cache = stage / ".cache"
     cache.mkdir(0o700)
+    give(cache, identity)
     extra = {
         "COREPACK_NPM_REGISTRY": install.registry,
         "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
@@ -265,20 +306,11 @@ def _npm_install(stage: Path, installer: list[str | Path], install: Install) -> 
         "npm_config_registry": install.registry,
         "npm_config_update_notifier": "false",
     } | proxies(os.environ)
-    # No package's install script is needed: the binaries are whole packages, so none is run as root.
-    options = ["install", "--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
+    # No package's install script is needed: the binaries are whole packages.
+    command = "ci" if _is_locked(wanted) else "install"
+    options = [command, "--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
     environment = clean_environment(cache, Path(installer[0]).parent, extra)
-    run([*installer, *options], cwd=stage, environment=environment, timeout=install.timeout)
-    shutil.rmtree(cache)
-
-
-def _take_over(stage: Path) -> None:
-    """Make all files the installing user's, for nobody else to write: npm 9 keeps the modes and owners of packages."""
-    for path in stage.rglob("*"):
-        os.chown(path, os.geteuid(), os.getegid(), follow_symlinks=False)
-        mode = path.lstat().st_mode
-        if mode & 0o022 and not stat.S_ISLNK(mode):
-            path.chmod(stat.S_IMODE(mode) & ~0o022)
+    run([*installer, *options], cwd=stage, environment=environment, timeout=install.timeout, identity=identity)
 
 
 def _link_tools(stage: Path, wanted: Wanted) -> None:
@@ -298,23 +330,29 @@ def _link_tools(stage: Path, wanted: Wanted) -> None:
         links["pnpm"] = "../node_modules/pnpm/bin/pnpm.cjs"
     for name, target in links.items():
         (directory / name).symlink_to(target)
-        if not (directory / name).exists():
+        program = (directory / name).resolve()
+        if not program.exists():
             raise ToolchainError(f"The installed packages hold no {name} ({target}); is its version right?")
-        (directory / name).chmod(0o755)
+        if program.is_relative_to(stage):
+            program.chmod(0o755)
 
 
-def _check(stage: Path, wanted: Wanted) -> None:
+def _check(stage: Path, wanted: Wanted, identity: Identity | None) -> None:
     """Start each tool once: a toolchain that can't run on this host never becomes the active one."""
     directory = stage / "bin"
     home = stage / ".home"
     home.mkdir(0o700)
+    give(home, identity)
     environment = clean_environment(home, directory, {"PM2_HOME": str(home), "npm_config_update_notifier": "false"})
     commands: dict[str, list[str | Path]] = {tool: [directory / tool, "--version"] for tool in ("node", "npm", "pnpm")}
     # `pm2 --version` may start a daemon; loading it as a module proves as much.
     pm2 = json.dumps(str(stage / "node_modules" / "pm2"))
     load = f"require({pm2}); require({pm2} + '/package.json').version"
     commands["pm2"] = [directory / "node", "--print", load]
-    versions = {tool: run(command, cwd=home, environment=environment, timeout=60) for tool, command in commands.items()}
+    versions = {
+        tool: run(command, cwd=home, environment=environment, timeout=60, identity=identity)
+        for tool, command in commands.items()
+    }
     shutil.rmtree(home)
     require_new_enough(versions["node"].strip().lstrip("v"), "What was installed")
     for tool in ("npm", "pnpm", "pm2"):
@@ -328,6 +366,11 @@ def _advice(message: str, install: Install) -> str:
         return f"{message}\nA proxy with its own certificate authority? Set service_ca_file."
     if "ETARGET" in message or "No matching version" in message:
         return f"{message}\nThe registry has no such version: check nodejs_*_version."
+    if "EINTEGRITY" in message:
+        return (
+            f"{message}\nA package of the registry's has another digest than nodejs_lock_file says. Nothing was"
+            " installed. Find out who changed it; make a lock file of your own only when you know."
+        )
     return message
 
 

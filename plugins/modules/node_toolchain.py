@@ -13,7 +13,8 @@ description:
   - A new toolchain is made beside the old one, each of its programs is started once, and only then C(bin) is switched
     to it by renaming a link. An install that fails or is killed leaves the old toolchain working.
   - A toolchain that a process still runs from, and the previous one, are kept.
-  - No install script of any package is run.
+  - No install script of any package is run, and no code of theirs as root; npm, and what is started once, run as a user
+    that owns nothing else on the host.
 version_added: 0.1.0
 author:
   - workbot.stability contributors (@workbot)
@@ -53,6 +54,14 @@ options:
     description: Exact version of PM2.
     type: str
     required: true
+  lock:
+    description:
+      - Content of a lock file of npm's (C(package-lock.json), C(lockfileVersion) 2 or 3). A package that it has at the
+        wanted version, with all its dependencies, is installed as it says or not at all. The others are installed at
+        their exact version, and their dependencies at whatever version the registry offers.
+      - The registry's addresses in it don't count.
+    type: dict
+    default: {}
   archive:
     description: For O(source=archive), an https address or a path on the host.
     type: str
@@ -133,6 +142,7 @@ def converge(module: AnsibleModule) -> dict[str, object]:
         pnpm_version=options["pnpm_version"],
         pm2_version=options["pm2_version"],
         archive_checksum=options["archive_checksum"] if options["source"] == "archive" else "",
+        lock=options["lock"],
     )
     if wanted.source == "archive":
         parse_checksum(wanted.archive_checksum)
@@ -166,6 +176,7 @@ def main() -> None:
             "npm_version": {"type": "str", "required": True},
             "pnpm_version": {"type": "str", "required": True},
             "pm2_version": {"type": "str", "required": True},
+            "lock": {"type": "dict", "default": {}},
             "archive": {"type": "str", "default": ""},
             "archive_checksum": {"type": "str", "default": ""},
             "registry": {"type": "str", "default": ""},

@@ -10,15 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from deployments import Service
-from faults import PM2_UNIT, WATCHDOG, main_pid, pids, signal, workers
+from faults import PM2_UNIT, WATCHDOG, given_up, main_pid, pids, signal, without_environment, workers
 from recovery import WORKERS, Samples, Watch, until
 from testinfra.host import Host
-
-ENVIRONMENTS = "/srv/workbot/config/environments"
 
 
 @pytest.fixture
@@ -41,22 +38,6 @@ def _calm(watch: Watch) -> None:
     until("the service is well", calm, 60)
 
 
-@contextmanager
-def without_environment(host: Host) -> Iterator[None]:
-    """No worker can be started meanwhile; those that run go on."""
-    host.check_output(f"mv {ENVIRONMENTS} {ENVIRONMENTS}.away")
-    try:
-        yield
-    finally:
-        host.check_output(f"mv {ENVIRONMENTS}.away {ENVIRONMENTS}")
-
-
-def listed(host: Host) -> list[dict[str, Any]]:
-    """PM2's own records of the workers."""
-    found: list[dict[str, Any]] = json.loads(host.check_output("workbot-pm2 jlist").splitlines()[-1])
-    return [worker["pm2_env"] for worker in found]
-
-
 def test_a_worker_that_pm2_gave_up_is_told_and_started_while_another_serves(host: Host, watch: Watch) -> None:
     # PM2 gives up what ends again and again soon after such a start only
     host.check_output("workbot-pm2 restart all")
@@ -64,7 +45,7 @@ def test_a_worker_that_pm2_gave_up_is_told_and_started_while_another_serves(host
     victim = min(pids(host))
     with without_environment(host):
         signal(host, "KILL", victim)
-        until("PM2 gives it up", lambda: any(one["created_at"] is None for one in listed(host)), 60)
+        until("PM2 gives it up", lambda: given_up(host) == 1, 60)
         assert watch.until_told(began, "worker_missing")["severity"] == "warning"
         watch.until_acted(began)
     repaired = time.time()
@@ -184,3 +165,64 @@ def test_a_stop_is_told_from_a_death(host: Host, death: Death, restart: str) -> 
     finally:
         host.run(f"systemctl kill --signal=KILL {UNIT}; {STOP}; systemctl reset-failed {UNIT}")
         host.run(f"rm -f /run/systemd/system/{UNIT} /run/molecule-fails; systemctl daemon-reload")
+
+
+# Code of the service: pushes a command into the terminal, if it has a part in root's.
+PUSHES = r"""#!/usr/bin/python3
+import fcntl, os, termios
+for way in (lambda: 0, lambda: 1, lambda: 2, lambda: os.open("/dev/tty", os.O_RDWR)):
+    try:
+        for byte in b"touch /run/pushed\n":
+            fcntl.ioctl(way(), termios.TIOCSTI, bytes([byte]))
+    except OSError:
+        pass
+print("tried", flush=True)
+"""
+# Root at a terminal: runs a command there, types what the second argument says once a word of output has come, and says
+# what is left to be read from the terminal afterwards.
+TERMINAL = r"""
+import os, pty, select, sys, time
+LEFT = "import os, select; print('left', os.read(0, 99) if select.select([0], [], [], 1)[0] else b'')"
+command, keys = sys.argv[1], sys.argv[2].encode().decode("unicode_escape").encode()
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-c", f"trap : INT; {command}; python3 -c \"{LEFT}\""])
+output, deadline = b"", time.monotonic() + 20
+while time.monotonic() < deadline:
+    if select.select([terminal], [], [], 0.2)[0]:
+        try:
+            output += os.read(terminal, 4096)
+        except OSError:
+            break
+    elif output and keys:
+        os.write(terminal, keys)
+        keys = b""
+print(output.decode(errors="replace"))
+"""
+FAKE = "/var/tmp/molecule-fake"
+
+
+def at_terminal(host: Host, command: str, keys: str = "") -> str:
+    return str(host.check_output("python3 -c %s %s %s", TERMINAL, command, keys))
+
+
+@pytest.mark.parametrize("rest", ["", "| cat", "2>/dev/null >/run/molecule-said </dev/null"])
+def test_code_of_the_service_types_nothing_into_root_s_terminal(host: Host, rest: str) -> None:
+    """The wrapper as it is, but for where it finds PM2."""
+    if host.run("test $(cat /proc/sys/dev/tty/legacy_tiocsti || echo 1) = 1").rc:
+        pytest.skip("this kernel knows no TIOCSTI any more")
+    host.check_output(f"mkdir {FAKE} && printf %%s %s > {FAKE}/pm2 && chmod 0755 {FAKE}/pm2", PUSHES)
+    try:
+        host.check_output(f"sed s#^bin=.*#bin={FAKE}# /usr/local/bin/workbot-pm2 > {FAKE}/wrapper")
+        said = at_terminal(host, f"sh {FAKE}/wrapper list {rest}; cat /run/molecule-said 2>/dev/null")
+        assert "tried" in said
+        assert "left b''" in said
+    finally:
+        host.check_output(f"rm -rf {FAKE} /run/molecule-said")
+
+
+@pytest.mark.parametrize("rest", ["", "| cat"])
+def test_ctrl_c_ends_the_service_s_pm2_command(host: Host, rest: str) -> None:
+    said = at_terminal(host, f"workbot-pm2 logs --raw {rest}", r"\x03")
+    assert "left b''" in said
+    until("nothing of it is left", lambda: host.run("pgrep --uid workbot --full 'pm2 logs'").rc == 1, 10)

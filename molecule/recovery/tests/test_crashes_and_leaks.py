@@ -10,8 +10,19 @@ from collections.abc import Iterator
 
 import pytest
 from deployments import load
-from faults import PM2_UNIT, WATCHDOG, armed, disarmed, fault, pids, signal, workers
-from recovery import MOST_ACTIONS, SOON, Watch, until
+from faults import (
+    PM2_UNIT,
+    WATCHDOG,
+    armed,
+    disarmed,
+    fault,
+    given_up,
+    pids,
+    signal,
+    without_environment,
+    workers,
+)
+from recovery import MOST_ACTIONS, SOON, WORKERS, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
@@ -49,6 +60,25 @@ def test_a_storm_is_told_and_bounded(host: Host, watch: Watch, began: float) -> 
     healthy = watch.until_well(began, 120)
     course = watch.course(began, healthy)
     keep(f"storm: every process dies at once, repaired after {seconds:.0f} s", course)
+    assert len(course.actions) <= MOST_ACTIONS
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_storm_soon_after_a_start_is_over_when_its_cause_is(host: Host, watch: Watch) -> None:
+    """PM2 gives every worker up and says that they wait to be restarted. Nobody restarted them for 19 minutes."""
+    # PM2 gives up what ends again and again soon after such a start only
+    host.check_output("workbot-pm2 restart all")
+    began = time.time()
+    with without_environment(host):
+        signal(host, "KILL", *pids(host))
+        until("PM2 gives all of them up", lambda: given_up(host) == WORKERS, 60)
+        watch.until_acted(began, 60)
+        time.sleep(max(0.0, began + 90 - time.time()))
+    repaired = time.time()
+    healthy = watch.until_well(repaired, 60)
+    course = watch.course(began, healthy + repaired - began)
+    keep("storm soon after a start, repaired after 90 s", course)
+    assert healthy < 30
     assert len(course.actions) <= MOST_ACTIONS
 
 

