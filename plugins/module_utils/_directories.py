@@ -13,10 +13,11 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import _acl
 from ._run_as import group_name, user_name
 from ._service_tree import entries, make_directory, open_directory
 
@@ -34,6 +35,7 @@ OPTIONS = {
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0755"},
     "contents": {"type": "bool", "default": False},
+    "users": {"type": "dict", "default": {}},
 }
 
 
@@ -41,7 +43,8 @@ OPTIONS = {
 class Directory:
     """A directory as it is or should be; names that the host doesn't know stand as numbers.
 
-    With ``contents`` what is in it, at any depth, is to be its owner's as well.
+    With ``contents`` what is in it, at any depth, is to be its owner's as well. ``users`` have permissions of their
+    own, such as "rwx", in an access list; where none are named, a list that is there is left alone.
     """
 
     path: str
@@ -49,9 +52,16 @@ class Directory:
     group: str
     mode: str
     contents: bool = field(default=False, compare=False)
+    users: Mapping[str, str] = field(default_factory=dict, compare=False)
+    access: str = ""
+    """The access list of them all, as text."""
+
+    def __post_init__(self) -> None:
+        if self.users:
+            object.__setattr__(self, "access", _acl.text(int(self.mode, 8), self.users))
 
     def line(self) -> str:
-        return f"{self.path} {self.owner}:{self.group} {self.mode}\n"
+        return f"{self.path} {self.owner}:{self.group} {self.mode}{' ' if self.access else ''}{self.access}\n"
 
 
 @dataclass(frozen=True)
@@ -79,15 +89,18 @@ def corrections(wanted: Sequence[Directory]) -> list[Correction]:
     """Return what is to be corrected. Raises DirectoryError."""
     found = []
     for directory in wanted:
-        now = actual(directory.path)
+        now = actual(directory.path, listed=bool(directory.users))
         others = strangers(directory.path, directory.owner) if directory.contents and now else []
         if now != directory or others:
             found.append(Correction(directory, now, others))
     return found
 
 
-def actual(path: str) -> Directory | None:
-    """Return the directory as it is, None where there is none; raise DirectoryError where something else is there."""
+def actual(path: str, listed: bool = False) -> Directory | None:
+    """Return the directory as it is, None where there is none; raise DirectoryError where something else is there.
+
+    With ``listed`` its access list as well: the bits that the mode has for the group are the list's mask then.
+    """
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -95,13 +108,19 @@ def actual(path: str) -> Directory | None:
     if not stat.S_ISDIR(found.st_mode):
         kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a directory"
         raise DirectoryError(f"{path} is {kind}; move it away")
-    return Directory(path, user_name(found.st_uid), group_name(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}")
+    mode, access = stat.S_IMODE(found.st_mode), _acl.read(path) if listed else ""
+    group = _acl.bits(access, "g")
+    if group is not None:
+        mode = mode & ~0o070 | group << 3
+    return Directory(path, user_name(found.st_uid), group_name(found.st_gid), f"{mode:04o}", access=access)
 
 
 def apply(wanted: Directory, now: Directory | None) -> None:
     """Make ``wanted`` true. A new directory belongs to root alone until its owner is set."""
     try:
         uid, gid = pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid
+        for name in wanted.users:
+            pwd.getpwnam(name)
     except KeyError as error:
         raise DirectoryError(f"{wanted.path}: {error.args[0]}") from error
     path = Path(wanted.path)
@@ -111,8 +130,11 @@ def apply(wanted: Directory, now: Directory | None) -> None:
         with open_directory(path.parent) as parent:
             handle = make_directory(parent, path.name, 0o700)
         try:
+            # first, so that whoever uses the directory can go on to at any moment
+            if wanted.access:
+                _acl.write(handle, wanted.access)
             os.fchown(handle, uid, gid)
-            os.fchmod(handle, int(wanted.mode, 8))
+            os.fchmod(handle, int(wanted.mode, 8) | (_acl.bits(wanted.access, "m") or 0) << 3)
         finally:
             os.close(handle)
     except OSError as error:

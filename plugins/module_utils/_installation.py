@@ -9,12 +9,12 @@ new files, they are put back and the unit goes on as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import _accounts, _directories, _units
+from . import _accounts, _directories, _kernel_settings, _units
 from ._installed_files import Change, InstallationError, Transaction, Wanted, changes, check, with_content
 from ._service_tree import discard, open_directory
 
@@ -30,6 +30,8 @@ class Request:
     files: Sequence[Wanted] = ()
     removed: Sequence[str] = ()
     units: Sequence[_units.Unit] = ()
+    kernel: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the running kernel, by the names of sysctl."""
 
 
 @dataclass
@@ -37,6 +39,7 @@ class Plan:
     """What is not as wanted, each with what is there now."""
 
     request: Request
+    kernel: list[_kernel_settings.Setting] = field(default_factory=list)
     accounts: list[tuple[_accounts.Account, _accounts.Account | None]] = field(default_factory=list)
     directories: list[_directories.Correction] = field(default_factory=list)
     files: list[Change] = field(default_factory=list)
@@ -51,7 +54,7 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        return bool(self.accounts or self.paths or self.steps)
+        return bool(self.kernel or self.accounts or self.paths or self.steps)
 
     @property
     def unsent(self) -> list[str]:
@@ -62,6 +65,7 @@ class Plan:
         """All changes in the shape that Ansible shows for --diff."""
         listed = [(now.line() if now else "", wanted.line()) for wanted, now in self.accounts]
         listed += [item.lines() for item in self.directories]
+        listed += [item.lines() for item in self.kernel]
         listed += [(f"{path}\n", "") for path in self.removed]
         before, after = ("".join(side) for side in zip(*listed, strict=True)) if listed else ("", "")
         shown = [{"before": before, "after": after}] if listed else []
@@ -69,8 +73,8 @@ class Plan:
 
 
 def plan(request: Request) -> Plan:
-    """Read the host and compare. Raises InstallationError, DirectoryError and UnitError."""
-    made = Plan(request)
+    """Read the host and compare. Raises InstallationError, DirectoryError, KernelError and UnitError."""
+    made = Plan(request, kernel=_kernel_settings.differing(request.kernel))
     for account in request.accounts:
         found = _accounts.actual(account.name)
         if found != account or not _accounts.has_group(account.group):
@@ -96,6 +100,8 @@ def apply(made: Plan) -> None:
     """Make the plan true. Raises the errors of plan, and AccountError."""
     for item in made.files:
         check(item)
+    for setting in made.kernel:
+        setting.make()
     for account, found in made.accounts:
         _accounts.apply(account, found)
     for directory in made.directories:

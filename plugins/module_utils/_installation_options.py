@@ -56,6 +56,7 @@ def argument_spec() -> dict[str, Any]:
         "files": _list_of(file),
         "removed": {"type": "list", "elements": "path", "default": []},
         "units": _list_of(unit),
+        "kernel": {"type": "dict", "default": {}},
     }
 
 
@@ -74,6 +75,7 @@ def request(options: Mapping[str, Any]) -> Request:
         [_wanted(item) for item in options["files"]],
         options["removed"],
         [Unit(**item) for item in options["units"]],
+        options["kernel"],
     )
 
 

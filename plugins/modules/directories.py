@@ -51,6 +51,12 @@ options:
             service had before, is handed over, without following links. What is root's stays root's.
         type: bool
         default: false
+      users:
+        description:
+          - Permissions of users beside the owner, by name, for example V(rwx), in an access list (ACL). The group's are
+            those of the mode. Without any, a list that is there is left alone.
+        type: dict
+        default: {}
 """
 
 EXAMPLES = r"""

@@ -74,6 +74,12 @@ options:
         description: Whether what is in it is handed over to the owner, where it is somebody else's.
         type: bool
         default: false
+      users:
+        description:
+          - Permissions of users beside the owner, by name, for example V(rwx), in an access list (ACL). The group's are
+            those of the mode. Without any, a list that is there is left alone.
+        type: dict
+        default: {}
   files:
     description: The files, each with one of a content, a template, a program and the target of a link.
     type: list
@@ -159,6 +165,12 @@ options:
         type: list
         elements: path
         default: []
+  kernel:
+    description:
+      - Settings of the running kernel, by the names of sysctl, for example C(fs.protected_symlinks). Set before
+        anything else, until the next boot. One that can't be changed from here, as in a container, is refused.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -193,6 +205,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._directories imp
 from ansible_collections.workbot.stability.plugins.module_utils._installation import apply, plan, report
 from ansible_collections.workbot.stability.plugins.module_utils._installation_options import argument_spec, request
 from ansible_collections.workbot.stability.plugins.module_utils._installed_files import InstallationError
+from ansible_collections.workbot.stability.plugins.module_utils._kernel_settings import KernelError
 from ansible_collections.workbot.stability.plugins.module_utils._units import UnitError
 
 
@@ -205,7 +218,7 @@ def main() -> None:
             if made.unsent:
                 module.exit_json(changed=False, unsent=made.unsent)
             apply(made)
-    except (AccountError, DirectoryError, InstallationError, UnitError, OSError) as error:
+    except (AccountError, DirectoryError, InstallationError, KernelError, UnitError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**report(made))
 

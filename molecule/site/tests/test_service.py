@@ -115,7 +115,8 @@ def test_the_user_has_no_way_to_log_in(host: Any) -> None:
         ("/srv/workbot/home/.pm2", "workbot", "workbot", 0o700),
         ("/opt/workbot", "root", "root", 0o755),
         ("/var/log/workbot", "workbot", "adm", 0o750),
-        ("/run/workbot", "workbot", "www-data", 0o2750),
+        # with an access list, whose mask stands where the group's bits are
+        ("/run/workbot", "root", "www-data", 0o3772),
     ],
 )
 def test_owners_and_modes(host: Any, path: str, owner: str, group: str, mode: int) -> None:
@@ -177,11 +178,16 @@ def test_the_sockets_directory_is_made_again_as_at_boot(host: Any) -> None:
         cp /etc/passwd /etc/group "$root/etc/"
         touch "$root/run/workbot/stale.sock"
         systemd-tmpfiles --root="$root" --remove --create /etc/tmpfiles.d/workbot.conf
-        stat --format='%U %G %a' "$root/run/workbot"
+        stat --format='%U %G %a' "$root/run/workbot" /run/workbot
         ls "$root/run/workbot"
+        list='import os, sys; print(*(os.getxattr(path, "system.posix_acl_access").hex() for path in sys.argv[1:]))'
+        python3 -c "$list" "$root/run/workbot" /run/workbot
         """
     )
-    assert host.check_output("sh -c %s", script) == "workbot www-data 2750"
+    *modes, lists = host.check_output("sh -c %s", script).splitlines()
+    assert modes == ["root www-data 3772"] * 2
+    # What root makes at boot is what the playbook has made.
+    assert len(set(lists.split())) == 1
 
 
 def test_sockets_belong_to_the_proxys_group(host: Any) -> None:

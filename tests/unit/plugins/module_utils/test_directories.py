@@ -97,3 +97,51 @@ def test_what_was_another_users_is_handed_over(tmp_path: Path) -> None:
     assert secret.owner() == "daemon"
     # here USER is root, whose files another owner of the directory does not get
     assert strangers(str(logs), "daemon") == []
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Path:
+    """A directory of a file system that knows access lists."""
+    try:
+        os.setxattr(tmp_path, "system.posix_acl_access", b"\x02\0\0\0")
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    return tmp_path
+
+
+def test_a_user_has_permissions_of_its_own(listing: Path) -> None:
+    path = listing / "sockets"
+    wanted = Directory(str(path), USER, GROUP, "3752", users={"daemon": "rwx"})
+    apply(wanted, None)
+    assert corrections([wanted]) == []
+    assert path.stat().st_mode & 0o7777 == 0o3772
+    now = actual(str(path), listed=True)
+    assert now is not None
+    assert now.line() == f"{path} {USER}:{GROUP} 3752 u::rwx,u:daemon:rwx,g::r-x,m::rwx,o::-w-\n"
+
+
+@pytest.mark.parametrize("drift", ["mode", "list", "default"])
+def test_what_differs_in_an_access_list_is_corrected(listing: Path, drift: str) -> None:
+    path = listing / "sockets"
+    wanted = Directory(str(path), USER, GROUP, "3752", users={"daemon": "rwx"})
+    apply(wanted, None)
+    if drift == "mode":
+        path.chmod(0o3770)
+    elif drift == "list":
+        os.removexattr(path, "system.posix_acl_access")
+    else:
+        os.setxattr(path, "system.posix_acl_default", os.getxattr(path, "system.posix_acl_access"))
+    (found,) = corrections([wanted])
+    found.make()
+    assert corrections([wanted]) == []
+
+
+def test_the_list_of_a_directory_without_users_of_its_own_is_left_alone(listing: Path) -> None:
+    path = listing / "sockets"
+    apply(Directory(str(path), USER, GROUP, "3752", users={"daemon": "rwx"}), None)
+    assert corrections([Directory(str(path), USER, GROUP, "3772")]) == []
+
+
+def test_the_user_of_an_access_list_must_be_there(listing: Path) -> None:
+    with pytest.raises(DirectoryError, match="nobody-has-this-name"):
+        apply(Directory(str(listing / "x"), USER, GROUP, "0750", users={"nobody-has-this-name": "rwx"}), None)

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Access lists (POSIX ACLs) of directories, in the text form of acl(5): no host needs a package for them.
+
+An access list stands in an extended attribute, whose form linux/posix_acl_xattr.h gives: a version, then for each entry
+its kind, its permissions and the number of a user or group.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import re
+import struct
+from collections.abc import Mapping
+
+_ACCESS, _DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+_HEAD, _ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
+_VERSION = 2
+_NOBODY = 0xFFFFFFFF
+_OWNER, _USER, _GROUP, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x10, 0x20
+_KINDS = {_OWNER: "u", _USER: "u", _GROUP: "g", 0x08: "g", _MASK: "m", _OTHER: "o"}
+_NONE = (errno.ENODATA, errno.EOPNOTSUPP)
+
+
+def text(mode: int, users: Mapping[str, str]) -> str:
+    """What `users` (permissions such as "rwx" by name) may do beside the owner, the group and the others of `mode`.
+
+    "" where there are none.
+    """
+    if not users:
+        return ""
+    group = mode >> 3 & 7
+    mask = group
+    for permissions in users.values():
+        mask |= _number(permissions)
+    named = [f"u:{name}:{_letters(_number(permissions))}" for name, permissions in sorted(users.items())]
+    others = [f"g::{_letters(group)}", f"m::{_letters(mask)}", f"o::{_letters(mode & 7)}"]
+    return ",".join([f"u::{_letters(mode >> 6 & 7)}", *named, *others])
+
+
+def bits(listed: str, kind: str) -> int | None:
+    """What the entry of that kind ("g" for the group, "m" for the mask) allows; None where there is none."""
+    found = re.search(rf"(?:^|,){kind}::([r-][w-][x-])", listed)
+    return _number(found[1]) if found else None
+
+
+def read(path: str | int) -> str:
+    """The access list of that directory, "" for none; a default one, which its files would get, follows."""
+    default = _listed(_attribute(path, _DEFAULT))
+    return _listed(_attribute(path, _ACCESS)) + (f" default {default}" if default else "")
+
+
+def write(handle: int, listed: str) -> None:
+    """Set the access list of an open directory, with no default one. Raises KeyError for a user who is not there."""
+    packed = [_entry(part) for part in listed.split(",")]
+    # the kernel takes them in the order of their kinds, and within one by number
+    entries = b"".join(_ENTRY.pack(*entry) for entry in sorted(packed, key=_order))
+    os.setxattr(handle, _ACCESS, _HEAD.pack(_VERSION) + entries)
+    if _attribute(handle, _DEFAULT):
+        os.removexattr(handle, _DEFAULT)
+
+
+def _entry(part: str) -> tuple[int, int, int]:
+    kind, name, permissions = part.split(":")
+    number = pwd.getpwnam(name).pw_uid if name else _NOBODY
+    found = next(tag for tag, letter in _KINDS.items() if letter == kind)
+    return _USER if name else found, _number(permissions), number
+
+
+def _order(entry: tuple[int, int, int]) -> tuple[int, int]:
+    return entry[0], entry[2]
+
+
+def _listed(packed: bytes) -> str:
+    return ",".join(_part(*entry) for entry in _ENTRY.iter_unpack(packed[_HEAD.size :]))
+
+
+def _part(kind: int, permissions: int, number: int) -> str:
+    name = "" if number == _NOBODY else _name(number)
+    return f"{_KINDS.get(kind, '?')}:{name}:{_letters(permissions)}"
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _attribute(path: str | int, name: str) -> bytes:
+    try:
+        return os.getxattr(path, name)
+    except OSError as error:
+        if error.errno in _NONE:
+            return b""
+        raise
+
+
+def _letters(permissions: int) -> str:
+    return "".join(letter if permissions & bit else "-" for bit, letter in ((4, "r"), (2, "w"), (1, "x")))
+
+
+def _number(permissions: str) -> int:
+    return sum(bit for bit, letter in ((4, "r"), (2, "w"), (1, "x")) if letter in permissions)
