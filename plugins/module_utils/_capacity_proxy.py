@@ -106,7 +106,7 @@ class _Proxy:
     def contradictions(self) -> t.Iterator[Contradiction]:
         if self.room < 1:
             least = self.keepalive + REQUEST_CONNECTIONS + 2
-            advice = advise(f"nginx_worker_connections to {least} or more (and the host's nginx.conf)")
+            advice = advise(f"nginx_worker_connections to {least} or more")
             yield Contradiction("nginx_upstream_keepalive", f"leaves no connection: {self._room_line()}. {advice}")
         elif self.serves_websockets:
             yield from self._too_many_websockets()
@@ -121,10 +121,10 @@ class _Proxy:
     def _too_many_websockets(self) -> t.Iterator[Contradiction]:
         """More than the workers carry, where somebody asked for as many."""
         needed = -(-2 * max(self.total, self.of_processes) // self.workers) + self.keepalive + REQUEST_CONNECTIONS
-        raised = f"nginx_worker_connections to {needed} (and the host's nginx.conf)"
+        raised = f"nginx_worker_connections to {needed}"
         if self.total > self.room:
             needed = -(-2 * self.total // self.workers) + self.keepalive + REQUEST_CONNECTIONS
-            raised = f"nginx_worker_connections to {needed} (and the host's nginx.conf)"
+            raised = f"nginx_worker_connections to {needed}"
             yield self._excess("nginx_websocket_max_connections", self.total, self.room, raised)
         elif self.of_processes > self.room and self.settings.is_set("service_websocket_max_connections"):
             if self.settings.is_set("nginx_websocket_max_connections") and self.total:

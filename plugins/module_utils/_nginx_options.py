@@ -36,7 +36,11 @@ def argument_spec() -> dict[str, Any]:
         "worker_limits": {
             "type": "dict",
             "default": {},
-            "options": {"worker_rlimit_nofile": {"type": "int"}, "worker_shutdown_timeout": {"type": "str"}},
+            "options": {
+                "worker_rlimit_nofile": {"type": "int"},
+                "worker_shutdown_timeout": {"type": "str"},
+                "worker_connections": {"type": "int"},
+            },
         },
         "absent": _STRINGS,
         "adopt": _STRINGS,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from ._nginx_connections import DIRECTIVE, MAIN, raised
 from ._nginx_files import Change, Entry, NginxError, compare, read_entry
 from ._nginx_owner import Ledger, Record, Shared, Trace
 
@@ -68,6 +69,7 @@ def make_plan(root: Path, ledger: Ledger, wish: Wish) -> Plan:
         **wish.files,
         **_shared_entries(ledger, wish.shared),
         **_limits_entry(ledger, wish.worker_limits),
+        **_main_entry(root, ledger, wish.worker_limits),
         **wish.given_back,
     }
     found = compare(root, entries, [*wish.absent, *_gone(ledger, wish, entries)])
@@ -95,6 +97,17 @@ def _limits_entry(ledger: Ledger, limits: Mapping[str, str]) -> dict[str, Entry]
     return {LIMITS: Entry(limits_text(parts).encode())} if parts else {}
 
 
+def _main_entry(root: Path, ledger: Ledger, limits: Mapping[str, str]) -> dict[str, Entry]:
+    """nginx.conf, where it has not the connections that the sites ask for."""
+    entry = read_entry(root / MAIN)
+    if entry is None or entry.target is not None:
+        return {}
+    asked = [int(part[DIRECTIVE]) for part in (*ledger.limits(), limits) if DIRECTIVE in part]
+    # Byte for byte: whoever wrote it may have used any encoding.
+    text = entry.content.decode("latin-1")
+    return {MAIN: replace(entry, content=raised(text, max(asked, default=0)).encode("latin-1"))}
+
+
 def _gone(ledger: Ledger, wish: Wish, entries: Mapping[str, Entry]) -> list[str]:
     """What the site had and no longer wants, without what other sites still share."""
     had = {path: None for path in ledger.own.traces() if path not in wish.files and path not in wish.shared}
@@ -105,6 +118,8 @@ def _gone(ledger: Ledger, wish: Wish, entries: Mapping[str, Entry]) -> list[str]
 
 def _refuse_stranger(root: Path, ledger: Ledger, adopt: Sequence[str], change: Change) -> None:
     path, before = change.path, change.before
+    if path == MAIN:
+        return  # a number of it alone
     if before is None or change.after is None or path in ledger.own.traces() or ledger.sharers(path):
         return
     if path == LIMITS and (ledger.limits() or ledger.own.worker_limits):
@@ -163,7 +178,7 @@ def _record_change(root: Path, ledger: Ledger, wish: Wish) -> Change | None:
 def limits_text(parts: Sequence[Mapping[str, str]]) -> str:
     """The directives, each with the largest value that a site asks for."""
     lines = []
-    for directive in sorted({name for part in parts for name in part}):
+    for directive in sorted({name for part in parts for name in part} - {DIRECTIVE}):
         values = [part[directive] for part in parts if directive in part]
         lines.append(f"{directive} {max(values, key=size)};\n")
     return LIMITS_HEAD + "".join(lines)

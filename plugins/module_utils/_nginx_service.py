@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ._nginx_connections import MAIN, connections
 from ._nginx_files import NginxError
 from ._nginx_staging import Layout, run
 
@@ -45,7 +46,7 @@ class ErrorLog:
 
 def main_error_log(layout: Layout) -> ErrorLog:
     """The error log that nginx.conf names at its top, Debian's else."""
-    match = ERROR_LOG.search((layout.config / "nginx.conf").read_text(encoding="utf-8", errors="replace"))
+    match = ERROR_LOG.search((layout.config / MAIN).read_text(encoding="utf-8", errors="replace"))
     return ErrorLog(Path(match[1]) if match else layout.logs / "error.log")
 
 
@@ -199,8 +200,7 @@ def worker_connections(layout: Layout) -> int:
         text = (layout.config / "nginx.conf").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return 0
-    match = re.search(r"^[^#\n]*\bworker_connections\s+([0-9]+)\s*;", text, re.MULTILINE)
-    return int(match[1]) if match else 0
+    return connections(text)
 
 
 def has_ipv6() -> bool:

@@ -97,8 +97,7 @@ options:
         default: 1
   worker_limits:
     description:
-      - Directives that exist once for the whole host, in C(modules-enabled/90-worker-limits.conf). Of what several
-        sites ask for the largest counts.
+      - Directives that exist once for the host, in C(modules-enabled/90-worker-limits.conf); of several the largest.
     type: dict
     default: {}
     suboptions:
@@ -108,17 +107,18 @@ options:
       worker_shutdown_timeout:
         description: How long workers of an old configuration wait for their last connections, such as 1h.
         type: str
+      worker_connections:
+        description: Connections per worker. The number in C(nginx.conf) is raised; the last site to go puts it back.
+        type: int
   absent:
     description:
-      - Files and links that are not wanted, relative to C(/etc/nginx), whoever made them, unless another site has them
-        in its record.
+      - Files and links that are not wanted, relative to C(/etc/nginx), unless another site has them in its record.
     type: list
     elements: str
     default: []
   adopt:
     description:
-      - Paths of O(files) and O(shared_files) that the caller wrote before there were records. Such a file is taken over
-        whatever it holds, if it says C(Ansible managed) at its head.
+      - Paths of O(files) and O(shared_files) from before there were records, taken over if headed C(Ansible managed).
     type: list
     elements: str
     default: []
@@ -244,7 +244,7 @@ options:
     type: float
     default: 0
   read:
-    description: Files whose text is returned as it was before, for a caller that goes on from what was there.
+    description: Files whose text is returned as it was before.
     type: list
     elements: str
     default: []
@@ -279,7 +279,7 @@ EXAMPLES = r"""
     shared_files:
       - path: conf.d/00-log-format.conf
         content: "log_format short '$status $request';\n"
-    worker_limits: {worker_rlimit_nofile: 4096, worker_shutdown_timeout: 1h}
+    worker_limits: {worker_rlimit_nofile: 4096, worker_shutdown_timeout: 1h, worker_connections: 4096}
     logs: [shop.access.log]
     ports: [80, 443]
     disable_default_site: true

@@ -104,7 +104,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, t.Any], str, list[str], list[dict[str,
         [{"nginx_websocket_timeout": "61s"}, {"service_websocket_heartbeat": 29}],
     ),
     "WebSockets of processes": (
-        {"service_websocket_max_connections": 1000},
+        {"service_websocket_max_connections": 1000, "nginx_worker_connections": 768},
         "service_websocket_max_connections",
         [
             "4000 WebSockets x 2 = 8000, of 2304",
@@ -114,7 +114,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, t.Any], str, list[str], list[dict[str,
         [{"service_websocket_max_connections": 288}, {"nginx_worker_connections": 2192}],
     ),
     "WebSockets at the proxy": (
-        {"nginx_websocket_max_connections": "2000"},
+        {"nginx_websocket_max_connections": "2000", "nginx_worker_connections": 768},
         "nginx_websocket_max_connections",
         [
             "2000 WebSockets x 2 = 4000, of 2304",
@@ -123,13 +123,13 @@ CONTRADICTIONS: dict[str, tuple[dict[str, t.Any], str, list[str], list[dict[str,
         [{"nginx_websocket_max_connections": "1152"}, {"nginx_worker_connections": 1192}],
     ),
     "keepalive": (
-        {"nginx_upstream_keepalive": 1000},
+        {"nginx_upstream_keepalive": 1000, "nginx_worker_connections": 768},
         "nginx_upstream_keepalive",
         ["leaves no connection", "Set nginx_worker_connections to 1130 or more"],
         [{"nginx_worker_connections": 1130}],
     ),
     "files of a worker": (
-        {"nginx_worker_rlimit_nofile": "800"},
+        {"nginx_worker_rlimit_nofile": "800", "nginx_worker_connections": 768},
         "nginx_worker_rlimit_nofile",
         ["768 worker connections + 64 = 832, of 800", "Set nginx_worker_rlimit_nofile to 832 or more"],
         [{"nginx_worker_rlimit_nofile": "832"}, {"nginx_worker_rlimit_nofile": "0"}],

@@ -124,7 +124,7 @@ def test_the_plans_of_hosts_that_are_there_stay(host: tuple[int, int], expected:
     assert (*found, own["shared_buffers"], own["work_mem"]) == expected
     parts = whole(Wishes(*host)).as_dict()["parts"]
     assert parts["Nginx and WebSockets"]["WebSockets at the proxy"]["value"] == str(made.instances * 100)
-    assert parts["Nginx and WebSockets"]["open files per worker"]["value"] == "4096"
+    assert parts["Nginx and WebSockets"]["open files per worker"]["value"] == "8256"
 
 
 def test_fifty_hosts_at_a_small_database_are_told_what_it_must_let_in() -> None:
@@ -177,14 +177,16 @@ def test_a_setting_that_postgresql_would_refuse_is_left_to_it() -> None:
 
 
 def test_a_fleet_behind_a_small_proxy_gets_what_it_carries() -> None:
-    made = whole(Wishes(2, 4096), nginx_upstream_servers=[{"host": f"app{number}"} for number in range(9)])
+    servers = [{"host": f"app{number}"} for number in range(9)]
+    made = whole(Wishes(2, 4096), nginx_upstream_servers=servers, nginx_worker_connections="768")
     assert made.contradictions == []
     assert value(made, "Nginx and WebSockets", "WebSockets at the proxy") == "576"
     assert "the processes take 1800 WebSockets, Nginx carries 576" in "\n".join(made.notes)
 
 
 def test_a_proxy_of_app_hosts_that_choose_their_instances_takes_what_it_carries() -> None:
-    made = whole(Wishes(4, 1024, runs_here=False, database_is_local=False), nginx_upstream_servers=[{"host": "app1"}])
+    wishes = Wishes(4, 1024, runs_here=False, database_is_local=False)
+    made = whole(wishes, nginx_upstream_servers=[{"host": "app1"}], nginx_worker_connections="768")
     assert (made.core.instances, made.core.database_memory_mb, made.contradictions) == (0, 0, [])
     assert value(made, "Nginx and WebSockets", "WebSockets at the proxy") == "1152"
     assert "WebSockets per host" not in made.as_dict()["parts"]["Nginx and WebSockets"]

@@ -293,3 +293,22 @@ def test_a_trace_tells_content_mode_and_kind() -> None:
     assert Trace.of(entry).fits(entry)
     for other in (None, replace(entry, content=b"b"), replace(entry, mode=0o600), Entry(target="a")):
         assert not Trace.of(entry).fits(other)
+
+
+def test_the_connections_of_nginx_conf_are_the_most_that_a_site_asks_for(host: Host) -> None:
+    host.write("nginx.conf", "events { worker_connections 768; }\n")
+    asks = {"shop": "4096", "kiosk": "8192"}
+    for name, number in asks.items():
+        host.run(name, Wish({f"conf.d/{name}.conf": Entry(b"x\n")}, worker_limits={"worker_connections": number}))
+    assert "worker_connections 8192;" in (host.root / "nginx.conf").read_text()
+    assert "worker_connections" not in (host.root / LIMITS).read_text()
+    assert (
+        changed(
+            host.plan("shop", Wish({"conf.d/shop.conf": Entry(b"x\n")}, worker_limits={"worker_connections": "4096"}))
+        )
+        == {}
+    )
+    host.run("kiosk", Wish())
+    assert "worker_connections 4096;" in (host.root / "nginx.conf").read_text()
+    host.run("shop", Wish())
+    assert "worker_connections 768;" in (host.root / "nginx.conf").read_text()
