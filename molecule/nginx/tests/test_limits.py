@@ -75,7 +75,7 @@ def test_other_paths_and_health_are_not_limited(edge: Edge, path: str) -> None:
     assert set(edge.statuses(30, path, source="127.0.1.4")) == {200}
 
 
-@pytest.mark.parametrize("path", ["/api/%74hings", "//api/things", "/API/things", "/x/../api/things"])
+@pytest.mark.parametrize("path", ["/api/%74hings", "/api//things", "/API/things", "/%61pi%2fthings"])
 def test_no_way_of_writing_the_path_gets_around_it(edge: Edge, path: str) -> None:
     source = f"127.0.2.{len(path)}"
     assert_limited(Counter(edge.statuses(30, path, source=source)))

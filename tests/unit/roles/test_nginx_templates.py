@@ -18,6 +18,7 @@ ROLE = Path(__file__).parents[3] / "roles/nginx"
 DERIVED = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
 # A row of a map by regular expression: `"~*pattern" value;`, where the star stands for upper and lower case alike.
 ROW = re.compile(r'^ +"~(?P<star>\*?)(?P<pattern>.+)" (?P<value>\S+);$', re.MULTILINE)
+DEFAULT = re.compile(r"^ +default (\S+);$", re.MULTILINE)
 VARIABLES: dict[str, Any] = {
     "ansible_managed": "Ansible managed",
     "service_name": "shop",
@@ -28,6 +29,10 @@ VARIABLES: dict[str, Any] = {
     "__nginx_directory": "services/shop",
     "__nginx_zone_size": "4m",
     "__nginx_limits_websockets": False,
+    "__nginx_client_requests": 1024,
+    "__nginx_header_timeout": "10s",
+    "nginx_cleared_headers": ["Forwarded", "X-Original-URL"],
+    "service_websocket_paths": ["/ws", "/live/"],
     "__nginx_unlimited_paths": ["/health", "/api/health", "/api/live/"],
 }
 SERVER: dict[str, Any] = {
@@ -35,6 +40,7 @@ SERVER: dict[str, Any] = {
     "nginx_upstream_servers": [],
     "nginx_rate_limits": [],
     "nginx_body_limit": "10M",
+    "nginx_client_body_timeout": "15s",
     "nginx_connect_timeout": "60s",
     "nginx_send_timeout": "60s",
     "nginx_read_timeout": "60s",
@@ -43,6 +49,7 @@ SERVER: dict[str, Any] = {
     "__nginx_error_words": {"429": "", "error": ""},
     "__nginx_error_html": {"429": "", "error": ""},
 }
+HTTP: dict[str, Any] = {"nginx_trusted_proxies": [], "nginx_health_networks": [], "nginx_tls_enabled": False}
 SITE: dict[str, Any] = {
     "nginx_port": 80,
     "nginx_server_names": ["shop.test"],
@@ -69,15 +76,21 @@ def render(name: str, **variables: Any) -> str:
     return environment().get_template(f"{name}.j2").render({**VARIABLES, **variables})
 
 
-def limited(request: str, **limit: Any) -> bool:
-    """Whether such a request, `METHOD /path`, counts for the limit."""
-    text = render("limits.conf", nginx_rate_limits=[{"name": "some", "requests": 10, "window": 10, **limit}])
-    _before, _head, rows = text.partition('map "$request_method $uri" $shop_limit_some {')
+def mapped(text: str, variable: str, value: str) -> str:
+    """What the map of that variable makes of a value."""
+    rows = text.partition(f" ${variable} {{\n")[2].partition("\n}")[0] + "\n"
     for row in ROW.finditer(rows):
         # What is \z in nginx's regular expressions is \Z in Python's.
-        if re.search(row["pattern"].replace(r"\z", r"\Z"), request, re.IGNORECASE if row["star"] else 0):
-            return row["value"] == "$shop_limited_client"
-    return False
+        if re.search(row["pattern"].replace(r"\z", r"\Z"), value, re.IGNORECASE if row["star"] else 0):
+            return row["value"]
+    return DEFAULT.search(rows)[1]
+
+
+def limited(request: str, sent: str = "", **limit: Any) -> bool:
+    """Whether such a request, `METHOD /path`, counts for the limit; `sent` is its path as it was sent, if not that."""
+    text = render("limits.conf", nginx_rate_limits=[{"name": "some", "requests": 10, "window": 10, **limit}])
+    exempt = mapped(text, "shop_exempt", sent or request.partition(" ")[2])
+    return mapped(text, "shop_limit_some", f"{exempt} {request}") == "$shop_limited_client"
 
 
 @pytest.mark.parametrize("request_line", ["POST /login", "POST /LOGIN", "POST /login/"])
@@ -98,6 +111,61 @@ def test_what_only_resembles_an_unlimited_path_is_limited(request_line: str) -> 
 @pytest.mark.parametrize("request_line", ["GET /api/health", "GET /api/live/a", "GET /page"])
 def test_unlimited_paths_are_not_limited(request_line: str) -> None:
     assert not limited(request_line, paths=["/api/"])
+
+
+@pytest.mark.parametrize("sent", ["/api/health/", "/api/%68ealth", "/api//health", "/API/health", "/api/health%3f"])
+def test_only_the_very_path_of_health_is_not_limited(sent: str) -> None:
+    assert limited("GET /api/health", sent, paths=["/api/"])
+
+
+@pytest.mark.parametrize("sent", ["/api/health?x", "/api/health", "/api/live/a?b"])
+def test_a_query_makes_no_other_path(sent: str) -> None:
+    assert not limited(f"GET {sent.partition('?')[0]}", sent, paths=["/api/"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "ambiguous"),
+    [
+        *(
+            (path, "1")
+            for path in ("//a/api/x", "/a/../b", "/a/%2E%2e/b", "/a%2F.%2fb", "/..", "/a/.?x", "/a\\b", "/a#b")
+        ),
+        *(
+            (path, "0")
+            for path in (
+                "/",
+                "/a//b",
+                "/a/..b",
+                "/a../b",
+                "/...",
+                "/a%2Fb",
+                "/a%5C..%5Cb",
+                "/a?b=/../c#d",
+                "/%252e%252e/",
+            )
+        ),
+    ],
+)
+def test_what_services_may_read_otherwise(sent: str, ambiguous: str) -> None:
+    assert mapped(render("http.conf", **HTTP), "shop_ambiguous", sent) == ambiguous
+
+
+@pytest.mark.parametrize("websocket", [False, True])
+def test_an_open_websocket_is_no_request_of_its_client(websocket: bool) -> None:
+    text = render("limits.conf", nginx_rate_limits=[])
+    key = "" if not websocket else "websocket"
+    assert mapped(text, "shop_asking_client", f"{key} /ws") == ('""' if websocket else "$shop_limited_client")
+    assert mapped(text, "shop_asking_client", f"{key} /ws/x") == "$shop_limited_client"
+
+
+def test_headers_that_clients_could_forge_are_cleared() -> None:
+    text = render("proxy.conf", connection='""', upgrade='""')
+    assert [line for line in text.splitlines() if line.endswith(' "";')] == [
+        'proxy_set_header Connection "";',
+        'proxy_set_header Upgrade "";',
+        'proxy_set_header Forwarded "";',
+        'proxy_set_header X-Original-URL "";',
+    ]
 
 
 @pytest.mark.parametrize("tls", [False, True])
