@@ -38,9 +38,6 @@ options:
     description: Port of the server.
     type: int
     default: 5432
-  session_role:
-    description: A role to take on after connecting. What is made belongs to it.
-    type: str
   ssl_mode:
     description: Whether the connection is encrypted and the server's certificate checked, as libpq's C(sslmode).
     type: str

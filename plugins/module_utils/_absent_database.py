@@ -21,7 +21,7 @@ from ._absent_files import found
 from ._absent_system import AbsentError
 from ._activation_files import Ownership, write
 from ._belongings import ACCESS_FILES, Service
-from ._pg_client import literal, quoted
+from ._pg_client import SAFE_PATH, literal, quoted
 from ._quiet_run import PLAIN, quiet_run
 
 _PSQL = "/usr/bin/psql"
@@ -125,7 +125,7 @@ def sql(statement: str) -> str:
         done = quiet_run(
             [*command, _PSQL, "-XAtq", "--dbname=postgres", "--set=ON_ERROR_STOP=1", "--file=-"],
             _SECONDS,
-            {**PLAIN, "PGCONNECT_TIMEOUT": "5"},
+            {**PLAIN, "PGCONNECT_TIMEOUT": "5", "PGOPTIONS": f"-c search_path={SAFE_PATH}"},
             stdin=statement,
             cwd="/",
         )

@@ -6,6 +6,10 @@
 
 Statements are bound on this side of the connection: both drivers then behave alike, and a statement that takes no
 parameters (CREATE INDEX, SET) needs no other way. Every statement is a transaction of its own outside of `transaction`.
+
+A database's roles create functions and operators in schemas that a session looks names up in, and whoever looks one up
+runs it. So a session has the search path SAFE_PATH from its start, whatever the role or the database sets, and only a
+role without power over the server may have its own.
 """
 
 from __future__ import annotations
@@ -38,8 +42,10 @@ CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
     "ssl_key": {"type": "path"},
     "connect_params": {"type": "dict", "default": {}},
     "connect_timeout": {"type": "int", "default": 10},
-    "session_role": {"type": "str"},
 }
+
+# Where names are looked up. pg_temp is first of all unless it is named.
+SAFE_PATH = "pg_catalog,pg_temp"
 
 # A long statement sends nothing: without these a firewall forgets the connection, and a dead peer is noticed in hours.
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -67,16 +73,17 @@ class PgError(Exception):
 class Login:
     """Where to connect and as whom; `parameters` are libpq's, `application` is what pg_stat_activity shows.
 
-    `authority` is PEM text that stands for the file `sslrootcert`.
+    `authority` is PEM text that stands for the file `sslrootcert`. With `own_path` names are looked up where the role
+    looks them up, for statements that somebody else has written; a superuser has SAFE_PATH all the same.
     """
 
     parameters: Mapping[str, Any]
-    session_role: str = ""
     application: str = ""
     authority: str = ""
+    own_path: bool = False
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], application: str) -> Login:
+    def of(cls, options: Mapping[str, Any], application: str, *, own_path: bool = False) -> Login:
         """From the options of a module, of which an empty one is not given to libpq."""
         given = {
             "host": options["login_host"] or options["login_unix_socket"],
@@ -92,7 +99,15 @@ class Login:
             **options["connect_params"],
         }
         parameters = {key: value for key, value in given.items() if value}
-        return cls(parameters, options["session_role"] or "", application, options.get("ca_cert_content") or "")
+        return cls(parameters, application, options.get("ca_cert_content") or "", own_path)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """For libpq. The server applies options before anything runs, and of two that set the same the last."""
+        settings = {"application_name": self.application, **_KEEPALIVES, **_ENCODED, **self.parameters}
+        if not self.own_path:
+            settings["options"] = f"{settings.get('options', '')} -c search_path={SAFE_PATH}".strip()
+        return settings
 
 
 class PgClient:
@@ -105,6 +120,8 @@ class PgClient:
         info = connection.info
         self.version: int = info.server_version
         self.pid: int = info.backend_pid
+        # The server says so by itself: nothing was run to learn it.
+        self.superuser: bool = info.parameter_status("is_superuser") == "on"
 
     def query(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[Row]:
         """The rows of a statement, each by column name. Without parameters a % in it is only a %."""
@@ -158,17 +175,16 @@ def session(login: Login, driver: Any = None) -> Iterator[PgClient]:
     """A session that ends with the block. Raises MissingDriverError, and PgError where the server lets nobody in."""
     driver = driver or load_driver()
     password = str(login.parameters.get("password", ""))
-    settings = {"application_name": login.application, **_KEEPALIVES, **_ENCODED, **login.parameters}
     try:
         with _authority(login.authority) as trusted:
-            connection = driver.connect(**{**settings, **trusted}, **_rows_as_dictionaries(driver))
+            connection = driver.connect(**{**login.settings, **trusted}, **_rows_as_dictionaries(driver))
     except driver.Error as error:
         raise _error_of(error, password, lost=True) from error
     connection.autocommit = True
     client = PgClient(connection, driver, password)
     try:
-        if login.session_role:
-            client.execute(f"SET ROLE {quoted(login.session_role)}")
+        if client.superuser:
+            client.execute(f"SET search_path = {SAFE_PATH}")
         client.execute("SET standard_conforming_strings = on")
         yield client
     finally:

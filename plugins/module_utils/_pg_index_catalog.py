@@ -37,7 +37,8 @@ SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, pg_get_
        pg_has_role(c.relowner, 'USAGE') AS owned, has_schema_privilege(n.oid, 'CREATE') AS may_create,
        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS label,
        ARRAY(SELECT a.attname::text FROM pg_attribute a
-             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS columns
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS columns,
+       (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = c.relowner) AS of_superuser
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s
 """
@@ -84,7 +85,7 @@ FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'relation' AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock') AND l.granted
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND l.relation = %s AND l.pid <> pg_backend_pid()
-  AND coalesce(a.backend_type, 'client backend') = 'client backend'
+  AND coalesce(a.backend_type, 'client backend') = 'client backend' AND a.usename IS NOT NULL
   AND coalesce(a.query, '') !~* '^\\s*(vacuum|analyze)'
   AND NOT EXISTS (SELECT FROM pg_locks k
                   WHERE k.pid = l.pid AND k.locktype = 'advisory' AND k.classid = %s::bigint::oid AND k.objsubid = 2)
@@ -103,6 +104,7 @@ class Table:
     may_create: bool
     label: str
     columns: tuple[str, ...]
+    of_superuser: bool = False
 
     @property
     def partitioned(self) -> bool:

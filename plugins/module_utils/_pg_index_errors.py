@@ -24,7 +24,7 @@ _OUT_OF_MEMORY = "53200"
 _ADVICE = {
     _DISK_FULL: "The file system of the tablespace is full: make room, or give the index a tablespace elsewhere.",
     _TOO_MANY: "The server has no connection left: see max_connections.",
-    _NO_RIGHT: "Connect as the owner of the table, or set session_role to it.",
+    _NO_RIGHT: "Log in as the owner of the table.",
     _READ_ONLY: "The session is read-only: see default_transaction_read_only, and connect to the primary server.",
     _OUT_OF_MEMORY: "See maintenance_work_mem and max_locks_per_transaction.",
 }

@@ -44,6 +44,11 @@ def _plan(client: PgClient, declared: Declaration, foresee: bool) -> Plan:
     table = read_table(client, declared.schema, declared.table) if declared.table else None
     if declared.wanted and table is None and foresee:
         return _foreseen(declared)
+    if table and client.superuser and not table.of_superuser:
+        raise RefusedError(
+            f"{declared.label}: {table.label} and all that its columns and indexes call are {table.owner}'s own code, which"
+            f" a superuser must not run: log in as {table.owner}"
+        )
     return make_plan(_situation(client, declared, table))
 
 

@@ -36,8 +36,7 @@ class Watcher:
     """What was seen last. Without a connection of its own (the server may be full) it has seen nothing."""
 
     def __init__(self, login: Login, pid: int, note: Callable[[str], None]) -> None:
-        # As whoever connects, who may see more than the role that it takes on.
-        self._login = replace(login, session_role="")
+        self._login = replace(login, own_path=False)
         self._pid = pid
         self._note = note
         self._end = threading.Event()

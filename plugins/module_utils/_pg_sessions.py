@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from ._pg_client import PgClient, Row
+from ._pg_readable import function
 
 # reserved_connections came with PostgreSQL 16; a limit of -1 is none.
 _LIMITS = """
 SELECT current_setting('max_connections')::int AS max_connections,
        current_setting('superuser_reserved_connections')::int AS superuser_reserved,
        coalesce(current_setting('reserved_connections', true), '0')::int AS reserved,
-       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS reads_all, current_user AS asker
+       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS reads_all
 """
 _OWN_LIMITS = """
 SELECT 'role ' || rolname AS name, rolconnlimit AS most FROM pg_roles WHERE rolconnlimit >= 0 AND NOT rolsuper
@@ -26,15 +27,26 @@ UNION ALL SELECT 'database ' || datname, datconnlimit FROM pg_database WHERE dat
 """
 # Of other roles' sessions an account without pg_read_all_stats sees role and database alone.
 _SESSIONS = """
-SELECT pid, coalesce(usename, '') AS role, coalesce(datname, '') AS database,
+SELECT pid, coalesce(usename, '')::text AS role, coalesce(datname, '')::text AS database,
        coalesce(application_name, '') AS application, coalesce(state, '') AS state,
        CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{{}}' END AS blockers,
        coalesce(extract(epoch FROM clock_timestamp() - CASE WHEN wait_event_type = 'Lock' THEN {waiting_since}
                                                        ELSE state_change END)::float8, 0) AS seconds
-FROM pg_stat_activity a
+FROM {activity} a
 WHERE pid <> pg_backend_pid()
   AND (backend_type = 'client backend' OR (backend_type IS NULL AND usename IS NOT NULL))
 """
+_COLUMNS = (
+    "TABLE(pid integer, role text, database text, application text, state text, blockers integer[],"
+    " seconds double precision)"
+)
+_ACTIVITY = "pg_stat_activity"
+# What every role may see of all sessions, and of those of this database what they do; never a statement's text.
+_OWN_ACTIVITY = """(
+  SELECT pid, usename, datname, backend_type, own.application_name, own.state, own.wait_event_type, own.state_change
+  FROM pg_stat_activity LEFT JOIN LATERAL (SELECT application_name, state, wait_event_type, state_change
+    WHERE datname = current_database()) own ON true
+)"""
 # The statement may have run for long before it came to wait. The server writes the time a moment after the wait began.
 _WAITING_SINCE = "(SELECT min(l.waitstart) FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted)"
 _WAITSTART_SINCE = 140000
@@ -79,8 +91,6 @@ class Connections:
     own_limits: dict[str, int]
     """Of roles and databases that have one, by `role <name>` and `database <name>`."""
     sessions: tuple[Session, ...]
-    reads_all: bool
-    asker: str
 
 
 def read_connections(client: PgClient) -> Connections:
@@ -88,9 +98,21 @@ def read_connections(client: PgClient) -> Connections:
     row = client.one(_LIMITS)
     limits = Limits(int(row["max_connections"]), int(row["superuser_reserved"]), int(row["reserved"]))
     own = {str(each["name"]): int(each["most"]) for each in client.query(_OWN_LIMITS)}
-    waiting_since = _WAITING_SINCE if client.version >= _WAITSTART_SINCE else "state_change"
-    sessions = tuple(_session(each) for each in client.query(_SESSIONS.format(waiting_since=waiting_since)))
-    return Connections(limits, own, sessions, bool(row["reads_all"]), str(row["asker"]))
+    readable = "" if row["reads_all"] else function(client, "sessions")
+    statement = (
+        f"SELECT * FROM {readable} WHERE pid <> pg_backend_pid()" if readable else _query(client.version, _ACTIVITY)
+    )
+    return Connections(limits, own, tuple(_session(each) for each in client.query(statement)))
+
+
+def sessions_query(version: int) -> tuple[str, str]:
+    """What a function returns and does that shows the sessions of its database to who may not read all statistics."""
+    return _COLUMNS, _query(version, _OWN_ACTIVITY)
+
+
+def _query(version: int, activity: str) -> str:
+    waiting_since = _WAITING_SINCE if version >= _WAITSTART_SINCE else "state_change"
+    return _SESSIONS.format(waiting_since=waiting_since, activity=activity)
 
 
 def _session(row: Row) -> Session:

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ._pg_client import PgClient, Row
+from ._pg_admin_schema import plan
+from ._pg_client import PgClient, PgError, Row
 from ._run_as import user_name
 
 # The user of the host that the server runs as, who is its first superuser, and whose its files are.
@@ -66,9 +67,10 @@ UNION ALL
 SELECT 'schema', nspname::text, grantee, privilege_type::text
 FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
 """
-_CONTENTS = """
-SELECT ARRAY(SELECT extname::text FROM pg_extension) AS extensions,
-  %(relation)s = '' OR to_regclass(nullif(%(relation)s, '')) IS NOT NULL AS filled
+# A name without a schema is one in public, where the superuser's session does not look.
+_FILLED = """
+SELECT %(relation)s = '' OR to_regclass(CASE cardinality(parse_ident(nullif(%(relation)s, '')))
+    WHEN 1 THEN 'public.' ELSE '' END || nullif(%(relation)s, '')) IS NOT NULL AS filled
 """
 
 
@@ -110,13 +112,14 @@ class DeclaredRight:
 
 @dataclass(frozen=True)
 class DeclaredDatabase:
-    """A database, and a relation that shows that its schema is there."""
+    """A database, who reads its statistics, and a relation that shows that its schema is there."""
 
     name: str
     owner: str
     extensions: Sequence[str] = ()
     rights: Sequence[DeclaredRight] = ()
     relation: str = ""
+    diagnosis_role: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,10 +137,10 @@ class ServerReading:
 
 @dataclass(frozen=True)
 class DatabaseReading:
-    """What a database has; ``rights`` are (type, object, role, right)."""
+    """What a database has; ``rights`` are (type, object, role, right), ``lacking`` is what superusers have to create."""
 
     rights: frozenset[tuple[str, str, str, str]]
-    extensions: list[str]
+    lacking: list[str]
     filled: bool
 
 
@@ -159,15 +162,24 @@ def read_owner(client: PgClient, database: str) -> Row | None:
     return next(iter(client.query(_DATABASE, {"name": database})), None)
 
 
-def read_database(client: PgClient, relation: str) -> DatabaseReading:
+def read_database(client: PgClient, declared: DeclaredDatabase) -> DatabaseReading:
     """Read the session's own database. Raises PgError."""
     roles = {row["oid"]: row["name"] for row in client.query("SELECT oid, rolname::text AS name FROM pg_roles")}
     rights = client.query(_RIGHTS)
-    contents = client.one(_CONTENTS, {"relation": relation})
     return DatabaseReading(
         frozenset((row["type"], row["object"], roles.get(row["grantee"], "PUBLIC"), row["right"]) for row in rights),
-        **contents,
+        _lacking(client, declared),
+        **client.one(_FILLED, {"relation": declared.relation}),
     )
+
+
+def _lacking(client: PgClient, declared: DeclaredDatabase) -> list[str]:
+    try:
+        return [step.problem for step in plan(client, declared.extensions, declared.diagnosis_role)]
+    except PgError as error:
+        if error.lost:
+            raise
+        return [str(error)]
 
 
 def judge_files(files: Sequence[DeclaredFile], others: Sequence[str]) -> Iterator[str]:
@@ -235,9 +247,7 @@ def judge_database(declared: DeclaredDatabase, found: DatabaseReading) -> Iterat
             yield f"{right.role} lacks rights to {right.type} {right.objs}"
         if not right.present and named & found.rights:
             yield f"{right.role} has rights to {right.type} {right.objs}"
-    for extension in declared.extensions:
-        if extension not in found.extensions:
-            yield f"extension {extension} is missing"
+    yield from found.lacking
     if not found.filled:
         yield f"{declared.relation} is missing"
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._pg_client import PgClient, PgError, Row, quoted
+from ._pg_readable import function
 
 # 1.9 (PostgreSQL 14) brought pg_stat_statements_info, which alone tells when the counters were reset, and toplevel.
-_OLDEST = (1, 9)
+OLDEST = (1, 9)
 _SHOWN_LENGTH = 300
 _UNDEFINED_TABLE = "42P01"
 # The library's settings exist only where it is loaded; shared_preload_libraries itself is shown to few.
@@ -34,13 +35,18 @@ _INFO = "SELECT extract(epoch FROM stats_reset)::float8 AS reset, dealloc FROM {
 # What an account may not read has no queryid. The columns have these names in every version from 1.9 to 1.12.
 _STATEMENTS = """
 SELECT s.queryid::text || '/' || s.userid || CASE WHEN s.toplevel THEN '' ELSE '/nested' END AS key,
-       r.rolname AS role, s.query, s.calls, s.rows, s.total_exec_time AS total_ms,
+       r.rolname::text AS role, s.query, s.calls, s.rows, s.total_exec_time AS total_ms,
        s.shared_blks_hit AS hit, s.shared_blks_read AS read,
        s.temp_blks_read + s.temp_blks_written AS temp, s.wal_bytes::float8 AS wal
 FROM {schema}.pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
 WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND s.queryid IS NOT NULL AND (%(roles)s::text[] = '{{}}' OR r.rolname = ANY (%(roles)s::text[]))
+  AND s.queryid IS NOT NULL
 """
+_COLUMNS = (
+    "TABLE(key text, role text, query text, calls bigint, rows bigint, total_ms double precision, hit bigint,"
+    " read bigint, temp bigint, wal double precision)"
+)
+_OF_ROLES = "SELECT * FROM {statements} s WHERE %(roles)s::text[] = '{{}}' OR role = ANY (%(roles)s::text[])"
 _TABLES = """
 SELECT format('%I.%I', schemaname, relname) AS key, relname AS name, coalesce(seq_scan, 0) AS calls,
        coalesce(seq_tup_read, 0) AS rows, n_live_tup AS live
@@ -139,9 +145,12 @@ def read(client: PgClient, roles: Sequence[str] = ()) -> Reading:
     if problem := missing(state):
         raise StatementsError(problem)
     schema = quoted(state["schema"])
+    readable = "" if state["reads_all"] else function(client, "statements")
+    state["reads_all"] = bool(state["reads_all"] or readable)
+    statements = readable or f"({_STATEMENTS.format(schema=schema)})"
     try:
         info = client.one(_INFO.format(schema=schema))
-        rows = client.query(_STATEMENTS.format(schema=schema), {"roles": list(roles)})
+        rows = client.query(_OF_ROLES.format(statements=statements), {"roles": list(roles)})
     except PgError as error:
         raise StatementsError(_refused(state, error)) from error
     source = Source(
@@ -152,6 +161,11 @@ def read(client: PgClient, roles: Sequence[str] = ()) -> Reading:
     )
     tables = client.query(_TABLES)
     return Reading(source, tuple(_statement(row) for row in rows), tuple(_table(row) for row in tables))
+
+
+def statements_query(schema: str) -> tuple[str, str]:
+    """What a function returns and does that shows the statements of its database to who may not read all statistics."""
+    return _COLUMNS, _STATEMENTS.format(schema=quoted(schema))
 
 
 def missing(state: Row) -> str:
@@ -168,10 +182,10 @@ def missing(state: Row) -> str:
             f"pg_stat_statements is not created in the database {state['database']}: as a superuser there,"
             " CREATE EXTENSION pg_stat_statements"
         )
-    if version(state["extension"]) < _OLDEST:
+    if version(state["extension"]) < OLDEST:
         return (
             f"pg_stat_statements in the database {state['database']} is of version {state['extension']}, at least"
-            f" {'.'.join(map(str, _OLDEST))} is needed and the server has {state['available']}:"
+            f" {'.'.join(map(str, OLDEST))} is needed and the server has {state['available']}:"
             " ALTER EXTENSION pg_stat_statements UPDATE"
         )
     if state["track"] == "none":

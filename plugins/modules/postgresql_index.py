@@ -124,7 +124,7 @@ EXAMPLES = r"""
 - name: Make the shop's indexes
   workbot.stability.postgresql_index:
     login_db: shop
-    session_role: shop
+    login_user: shop
     indexes:
       - {name: orders_status, table: orders, columns: [status]}
       - {name: orders_newest, table: orders, columns: [created_at DESC], where: status <> 'done'}
@@ -140,7 +140,7 @@ EXAMPLES = r"""
         with: {fastupdate: false}
       - {name: orders_old, state: absent}
   become: true
-  become_user: postgres
+  become_user: shop
 """
 
 RETURN = r"""
@@ -206,7 +206,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=MODULE_OPTIONS, supports_check_mode=True)
     options = module.params
     limits = Limits(options["lock_timeout"], options["build_timeout"], options["retries"])
-    login = Login.of(options, "workbot.stability postgresql_index")
+    login = Login.of(options, "workbot.stability postgresql_index", own_path=True)
     database = options["login_db"]
     try:
         outcome = converge(

@@ -105,7 +105,11 @@ options:
         elements: str
         default: []
       relation:
-        description: A table or view that shows that its schema is there.
+        description: A table or view that shows that its schema is there. Without a schema in its name it is in C(public).
+        type: str
+        default: ""
+      diagnosis_role:
+        description: Role that reads the database's statistics, as M(workbot.stability.postgresql_admin_schema) lets it.
         type: str
         default: ""
       rights:
@@ -266,6 +270,7 @@ DATABASE = {
     "owner": {"type": "str", "required": True},
     "extensions": {"type": "list", "elements": "str", "default": []},
     "relation": {"type": "str", "default": ""},
+    "diagnosis_role": {"type": "str", "default": ""},
     "rights": {"type": "list", "elements": "dict", "default": [], "options": RIGHT},
 }
 SPEC: dict[str, Any] = {
@@ -291,7 +296,8 @@ def database_of(options: dict[str, Any]) -> DeclaredDatabase:
         )
         for right in options["rights"]
     ]
-    return DeclaredDatabase(name, options["owner"], options["extensions"], rights, options["relation"])
+    kept = {key: options[key] for key in ("owner", "extensions", "relation", "diagnosis_role")}
+    return DeclaredDatabase(name, rights=rights, **kept)
 
 
 def login(port: int, database: str) -> Login:
@@ -314,7 +320,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
             missing += judge_owner(database, read_owner(client, database.name))
     if database and not missing:
         with session(login(port, database.name), driver) as client:
-            missing += judge_database(database, read_database(client, database.relation))
+            missing += judge_database(database, read_database(client, database))
     server = [*judge_files(files, reading.others), *judge_server(reading, params["max_connections"])]
     return {"server": server, "database": missing, **dataclasses.asdict(reading)}
 

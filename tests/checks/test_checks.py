@@ -14,6 +14,7 @@ import path_samples as paths
 import pytest
 import removal_checks as removal
 import role_checks as roles
+import superuser_samples as superusers
 from removal_checks import LAYOUT
 from test_project import CHECKS
 
@@ -134,7 +135,7 @@ def documented():
     return ["/srv/<name>", "/etc/<name>.path", "/etc/<name>.timer"]
 """
 HOUSE = {
-    "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\ndependencies: {community.general: '*'}\n",
+    "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\ndependencies: {community.general: '*', community.postgresql: '*'}\n",
     "Makefile": "site: setup\n",
     "README.md": README,
     "README.zh-CN.md": README.replace("A server", "服务器").replace("a comment", "注释"),
@@ -152,6 +153,7 @@ HOUSE = {
     "molecule/site/tests/test_site.py": "",
     "playbooks/site.yml": "- hosts: app\n  roles:\n"
     "    - {role: workbot.stability.web, tags: [long_term]}\n    - role: workbot.stability.cache\n",
+    **superusers.SOUND,
     "roles/web/defaults/main.yml": DEFAULTS,
     "roles/web/meta/argument_specs.yml": SPECIFICATION,
     "roles/web/meta/main.yml": META,
@@ -350,6 +352,7 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (removal.removal_knows_the_layout, LAYOUT, "<name>.timer", "<name>.time", "/etc/<name>.time is not in plugins"),
     (removal.removal_knows_the_layout, LAYOUT, ", `<name>.timer`", "", "/etc/<name>.timer is not in docs"),
     *paths.BROKEN,
+    *superusers.BROKEN,
 ]
 
 

@@ -14,6 +14,7 @@ import path_checks as paths
 import pytest
 import removal_checks as removal
 import role_checks as roles
+import superuser_checks as superusers
 from house import ROOT
 
 CHECKS = [
@@ -39,6 +40,8 @@ CHECKS = [
     documents.changes_are_recorded,
     removal.removal_knows_the_layout,
     paths.root_uses_no_paths,
+    superusers.one_place_connects,
+    superusers.tasks_log_in_safely,
 ]
 
 

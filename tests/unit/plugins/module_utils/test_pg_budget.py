@@ -46,7 +46,7 @@ def session(**values: Any) -> Session:
 def server(
     *sessions: Session, most: int = 100, own_limits: dict[str, int] | None = None, reserved: int = 0
 ) -> Connections:
-    return Connections(Limits(most, 3, reserved), own_limits or {}, sessions, True, "app_diagnosis")
+    return Connections(Limits(most, 3, reserved), own_limits or {}, sessions)
 
 
 def app(**values: Any) -> Any:

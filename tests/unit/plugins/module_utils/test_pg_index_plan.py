@@ -193,7 +193,7 @@ def test_what_a_reindex_left_over_is_known_by_its_name(name: str, of: str, is_on
         (PgError("user request", "57014"), {}, "somebody cancelled it"),
         (PgError("gone", "57P01"), {"progress": "building index, 3 of 9 blocks"}, "It was at: building index, 3 of 9"),
         (PgError("no space", "53100"), {}, "no space. The file system of the tablespace is full"),
-        (PgError("denied", "42501"), {}, "denied. Connect as the owner"),
+        (PgError("denied", "42501"), {}, "denied. Log in as the owner"),
         (PgError("gone.", "57P01"), {"progress": "at work"}, "any more: gone. It was at: at work."),
         (PgError("x", "57014"), {"blockers": [SESSION], "limit": "y"}, "longer than y. It waited for process 7"),
         (PgError("odd", "XX000", "detail.", "hint."), {}, "odd. detail. hint."),
