@@ -43,7 +43,7 @@ DRIFTS = {
     "access rules edited": f"sed -i '/^host workbot workbot ::1/d' {HBA}",
     "a role with more rights": f"{PSQL} 'ALTER ROLE workbot CREATEDB'",
     "settings of a role gone": f"{PSQL} 'ALTER ROLE workbot_diagnosis RESET ALL'",
-    "a membership gone": f"{PSQL} 'REVOKE pg_read_all_stats FROM workbot_diagnosis'",
+    "a membership given": f"{PSQL} 'GRANT pg_monitor TO workbot_diagnosis'",
     "a right gone": f"{PSQL} 'REVOKE CREATE ON SCHEMA public FROM workbot'",
     "an extension dropped": f"{PSQL} 'DROP EXTENSION pg_stat_statements'",
     "an index dropped": f"{PSQL} 'DROP INDEX idx_conversations_robot_id'",

@@ -39,7 +39,8 @@ _FUNCTIONS = """
 SELECT p.proname::text AS name, pg_get_function_result(p.oid) AS returns, p.prosrc AS body,
   p.prosecdef AND o.rolsuper AND p.proconfig = ARRAY[%(path)s::text] AS guarded,
   ARRAY(SELECT coalesce(pg_get_userbyid(nullif(x.grantee, 0))::text, 'PUBLIC')
-    FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x WHERE x.grantee <> p.proowner ORDER BY 1) AS readers
+    FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
+    WHERE x.grantee <> p.proowner ORDER BY 1) AS readers
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles o ON o.oid = p.proowner
 WHERE n.nspname = %(schema)s AND p.pronargs = 0
 """
@@ -71,10 +72,10 @@ class Function:
         return f"{quoted(SCHEMA, self.name)}()"
 
     def made(self, reader: str) -> tuple[str, ...]:
+        runs = f"LANGUAGE sql STABLE SECURITY DEFINER SET search_path = {SAFE_PATH}"
         return (
             f"DROP FUNCTION IF EXISTS {self.label}",
-            f"CREATE FUNCTION {self.label} RETURNS {self.returns} LANGUAGE sql STABLE SECURITY DEFINER"
-            f" SET search_path = {SAFE_PATH} AS {literal(self.body)}",
+            f"CREATE FUNCTION {self.label} RETURNS {self.returns} {runs} AS {literal(self.body)}",
             f"REVOKE ALL ON FUNCTION {self.label} FROM PUBLIC",
             f"GRANT EXECUTE ON FUNCTION {self.label} TO {quoted(reader)}",
         )

@@ -54,8 +54,8 @@ SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, i.indre
        quote_ident(c.relname) AS quoted_name, obj_description(c.oid, 'pg_class') AS comment,
        quote_ident(tc.relname) AS quoted_table,
        quote_ident(tn.nspname) || '.' || quote_ident(tc.relname) AS table_label,
-       (SELECT string_agg(quote_ident(k.conname) || ' of ' || k.conrelid::regclass, ', ' ORDER BY k.conname)
-        FROM pg_constraint k WHERE k.conindid = c.oid) AS constraints,
+       (SELECT string_agg(quote_ident(k.conname) || ' of ' || quote_ident(kc.relname), ', ' ORDER BY k.conname)
+        FROM pg_constraint k JOIN pg_class kc ON kc.oid = k.conrelid WHERE k.conindid = c.oid) AS constraints,
        (SELECT x.extname FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') AS extension,
        ARRAY(SELECT pg_get_indexdef(c.oid, k, false) FROM generate_series(1, i.indnkeyatts) k ORDER BY k) AS keys,

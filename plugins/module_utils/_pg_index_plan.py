@@ -179,8 +179,8 @@ def _check_changeable(situation: Situation, table: Table) -> None:
         )
     if not table.owned:
         raise RefusedError(
-            f"{declared.label}: only the owner of {table.label} may change its indexes, which is {table.owner}: log in as"
-            f" this role"
+            f"{declared.label}: only the owner of {table.label} may change its indexes, which is {table.owner}: log in"
+            f" as this role"
         )
     if not table.may_create:
         raise RefusedError(f"{declared.label}: this needs the right CREATE on the schema {declared.schema}")

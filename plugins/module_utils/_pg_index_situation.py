@@ -46,8 +46,8 @@ def _plan(client: PgClient, declared: Declaration, foresee: bool) -> Plan:
         return _foreseen(declared)
     if table and client.superuser and not table.of_superuser:
         raise RefusedError(
-            f"{declared.label}: {table.label} and all that its columns and indexes call are {table.owner}'s own code, which"
-            f" a superuser must not run: log in as {table.owner}"
+            f"{declared.label}: {table.label} and all that its columns and indexes call are {table.owner}'s own code,"
+            f" which a superuser must not run: log in as {table.owner}"
         )
     return make_plan(_situation(client, declared, table))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a session reads statistics by the functions that the role postgresql has made for its database's diagnosis."""
+"""The functions by which a diagnosis role reads the statistics of its database, and whether a session may use them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ WHERE n.nspname = %(schema)s AND p.proname = %(name)s AND p.pronargs = 0 AND o.r
 
 
 def function(client: PgClient, name: str) -> str:
-    """The function as a statement calls it; empty where the database has none that this role may run. Raises PgError."""
+    """The function as a statement calls it; empty where the database has none for this role. Raises PgError."""
     rows = client.query(_USABLE, {"schema": SCHEMA, "name": name})
     return f"{quoted(SCHEMA, name)}()" if any(row["usable"] for row in rows) else ""

@@ -137,7 +137,7 @@ class ServerReading:
 
 @dataclass(frozen=True)
 class DatabaseReading:
-    """What a database has; ``rights`` are (type, object, role, right), ``lacking`` is what superusers have to create."""
+    """What a database has; ``rights`` are (type, object, role, right), ``lacking`` is what a superuser must create."""
 
     rights: frozenset[tuple[str, str, str, str]]
     lacking: list[str]

@@ -11,7 +11,7 @@ short_description: Keep a database's extensions and its diagnosis where only sup
 version_added: 0.2.0
 author: workbot.stability contributors (@workbot)
 description:
-  - Makes the schema C(workbot_stability), in which everybody may use and only superusers create, and in it the extensions.
+  - Makes the schema C(workbot_stability), which everybody may use and only superusers create in, with the extensions.
     An extension that is there already stays where it is, and so does one whose own control file names a schema.
   - Where the service is to find what an extension brings, the database looks names up in this schema after C(public),
     unless the database has a C(search_path) of its own.
@@ -90,7 +90,7 @@ def main() -> None:
     try:
         with session(Login.of(options, "postgresql_admin_schema")) as client:
             if not client.superuser:
-                raise PgError(f"{options['login_user']} is no superuser")
+                module.fail_json(msg=f"login_user = {options['login_user']}: must be a superuser")
             steps = plan(client, options["extensions"], options["diagnosis_role"])
             if not module.check_mode:
                 carry_out(client, steps)

@@ -105,7 +105,7 @@ options:
         elements: str
         default: []
       relation:
-        description: A table or view that shows that its schema is there. Without a schema in its name it is in C(public).
+        description: A table or view that shows that its tables are there. Without a schema it is one in C(public).
         type: str
         default: ""
       diagnosis_role:

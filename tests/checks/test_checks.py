@@ -135,7 +135,8 @@ def documented():
     return ["/srv/<name>", "/etc/<name>.path", "/etc/<name>.timer"]
 """
 HOUSE = {
-    "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\ndependencies: {community.general: '*', community.postgresql: '*'}\n",
+    "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\n"
+    "dependencies: {community.general: '*', community.postgresql: '*'}\n",
     "Makefile": "site: setup\n",
     "README.md": README,
     "README.zh-CN.md": README.replace("A server", "服务器").replace("a comment", "注释"),

@@ -43,19 +43,21 @@ END
 FUNCTIONS = f"""
 DO $do$
 DECLARE
-  types text[] := ARRAY['text', 'name', 'oid', 'integer', 'bigint', '"char"', 'regclass', 'regproc', 'varchar', 'boolean'];
+  types text[] := ARRAY['text', 'name', 'oid', 'integer', 'bigint', '"char"', 'regclass', 'regproc', 'varchar',
+    'boolean'];
   real record; one text; two text; body text := $body${BODY}$body$;
 BEGIN
   FOR real IN
-    SELECT DISTINCT ON (proname, pronargs) proname, pronargs, proargtypes[0]::regtype AS a, proargtypes[1]::regtype AS b,
-      prorettype::regtype AS returns
+    SELECT DISTINCT ON (proname, pronargs) proname, pronargs, prorettype::regtype AS returns,
+      proargtypes[0]::regtype AS a, proargtypes[1]::regtype AS b
     FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND NOT proretset
       AND pronargs IN (1, 2) AND prorettype <> 'internal'::regtype AND prorettype <> 'cstring'::regtype
-      AND prorettype::regtype::text !~ '^any' AND (proname IN ('acldefault', 'array_to_string', 'col_description', 'current_setting',
-      'format_type', 'has_database_privilege', 'has_schema_privilege', 'hashtext', 'lower', 'obj_description', 'parse_ident',
-      'pg_encoding_to_char', 'pg_get_expr', 'pg_get_function_result', 'pg_get_functiondef', 'pg_get_indexdef',
-      'pg_get_userbyid', 'pg_has_role', 'pg_relation_size', 'pg_try_advisory_lock', 'quote_ident', 'quote_literal', 'set_config',
-      'shobj_description', 'to_regclass', 'to_regprocedure', 'pg_stat_statements', 'unnest', 'upper'))
+      AND prorettype::regtype::text !~ '^any' AND proname IN ('acldefault', 'array_to_string', 'col_description',
+      'current_setting', 'format_type', 'has_database_privilege', 'has_schema_privilege', 'hashtext', 'lower',
+      'obj_description', 'parse_ident', 'pg_encoding_to_char', 'pg_get_expr', 'pg_get_function_result',
+      'pg_get_functiondef', 'pg_get_indexdef', 'pg_get_userbyid', 'pg_has_role', 'pg_relation_size',
+      'pg_try_advisory_lock', 'quote_ident', 'quote_literal', 'shobj_description', 'to_regclass', 'to_regprocedure',
+      'upper')
     ORDER BY proname, pronargs, oid
   LOOP
     FOREACH one IN ARRAY types LOOP
@@ -76,7 +78,8 @@ DECLARE
   pair text[]; sign text; body text := $body${BODY}$body$;
 BEGIN
   FOREACH pair SLICE 1 IN ARRAY ARRAY[['text', 'name'], ['name', 'text'], ['oid', 'regclass'], ['regclass', 'oid'],
-    ['"char"', 'text'], ['text', '"char"'], ['oid', 'bigint'], ['bigint', 'oid'], ['name', 'varchar'], ['oid', 'integer']]
+    ['"char"', 'text'], ['text', '"char"'], ['oid', 'bigint'], ['bigint', 'oid'], ['name', 'varchar'],
+    ['oid', 'integer']]
   LOOP
     EXECUTE format('CREATE FUNCTION public.equal(%s, %s) RETURNS boolean LANGUAGE plpgsql AS %L', pair[1], pair[2],
       replace(replace(body, '{{name}}', 'an operator'), '{{answer}}',

@@ -209,13 +209,14 @@ def test_a_standby_refuses_and_says_where_to_go(postgres: Postgres) -> None:
 
 def test_missing_rights_are_named_before_anything_changes(postgres: Postgres) -> None:
     postgres.file(
-        "DROP ROLE IF EXISTS guest; CREATE ROLE guest;"
+        "DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN PASSWORD 'guest';"
         "GRANT SELECT ON orders TO guest; GRANT CREATE ON SCHEMA public TO guest;"
     )
-    failed = postgres.converge(WANTED, fails=True, session_role="guest")
+    guest = {"login_unix_socket": "", "login_host": "127.0.0.1", "login_user": "guest", "login_password": "guest"}
+    failed = postgres.converge(WANTED, fails=True, **guest)
     assert "only the owner of public.orders may change its indexes, which is postgres" in failed.message
     postgres.sql("REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC")
-    failed = postgres.converge(WANTED, fails=True, session_role="guest")
+    failed = postgres.converge(WANTED, fails=True, **guest)
     assert "guest may not make temporary tables in postgres" in failed.message
     assert postgres.definitions("orders") == BEFORE
     postgres.file("GRANT TEMPORARY ON DATABASE postgres TO PUBLIC; DROP OWNED BY guest; DROP ROLE guest;")

@@ -32,7 +32,7 @@ DRIFTS = [
     (
         "GRANT pg_monitor TO workbot_diagnosis",
         "REVOKE pg_monitor FROM workbot_diagnosis",
-        "role workbot_diagnosis is a member of pg_monitor, pg_read_all_stats",
+        "role workbot_diagnosis is a member of pg_monitor",
     ),
     (
         "ALTER DATABASE workbot OWNER TO postgres",
@@ -51,8 +51,23 @@ DRIFTS = [
     ),
     (
         "DROP EXTENSION pg_stat_statements",
-        "CREATE EXTENSION pg_stat_statements",
+        "CREATE EXTENSION pg_stat_statements SCHEMA workbot_stability",
         "extension pg_stat_statements is missing",
+    ),
+    (
+        "GRANT CREATE ON SCHEMA workbot_stability TO workbot",
+        "REVOKE CREATE ON SCHEMA workbot_stability FROM workbot",
+        "schema workbot_stability has other privileges",
+    ),
+    (
+        "GRANT EXECUTE ON FUNCTION workbot_stability.statements() TO workbot",
+        "REVOKE EXECUTE ON FUNCTION workbot_stability.statements() FROM workbot",
+        "function workbot_stability.statements is not as declared",
+    ),
+    (
+        "ALTER FUNCTION workbot_stability.sessions() RESET search_path",
+        "ALTER FUNCTION workbot_stability.sessions() SET search_path = pg_catalog, pg_temp",
+        "function workbot_stability.sessions is not as declared",
     ),
     ("ALTER TABLE robots RENAME TO machines", "ALTER TABLE machines RENAME TO robots", "robots is missing"),
 ]
@@ -75,7 +90,7 @@ def state(password: str) -> dict[str, Any]:
         roles=[
             {"name": "workbot_owner", "login": False},
             {"name": "workbot", "configuration": {"statement_timeout": "60s"}},
-            {"name": "workbot_diagnosis", "member_of": ["pg_read_all_stats"]},
+            {"name": "workbot_diagnosis", "member_of": []},
         ],
         passwords={"workbot": password},
         database={
@@ -83,6 +98,7 @@ def state(password: str) -> dict[str, Any]:
             "owner": "workbot_owner",
             "extensions": ["pg_stat_statements"],
             "relation": "robots",
+            "diagnosis_role": "workbot_diagnosis",
             "rights": [
                 {"role": "PUBLIC", "privs": ["CONNECT", "TEMPORARY"], "state": "absent"},
                 {"role": "workbot", "privs": ["CREATE", "USAGE"], "type": "schema", "objs": "public"},

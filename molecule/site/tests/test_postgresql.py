@@ -72,12 +72,20 @@ def test_no_setting_waits_for_a_restart(host: Any) -> None:
 
 def test_statements_are_counted_and_timed(host: Any) -> None:
     sql(host, "SELECT 'molecule' AS counted_statement")
-    calls = sql(host, "SELECT calls > 0 FROM pg_stat_statements WHERE query LIKE '%AS counted_statement'")
+    calls = sql(
+        host, "SELECT calls > 0 FROM workbot_stability.pg_stat_statements WHERE query LIKE '%AS counted_statement'"
+    )
     assert calls.splitlines()[0] == "t"
 
 
 def test_the_password_is_in_no_statement_that_is_kept(host: Any) -> None:
-    assert sql(host, "SELECT count(*) FROM pg_stat_statements WHERE query ~* '(create|alter) (role|user)'") == "0"
+    assert (
+        sql(
+            host,
+            "SELECT count(*) FROM workbot_stability.pg_stat_statements WHERE query ~* '(create|alter) (role|user)'",
+        )
+        == "0"
+    )
 
 
 @pytest.mark.parametrize("table", ["robots", "conversations", "activation_codes"])

@@ -97,6 +97,36 @@ def test_the_database_host_lets_in_the_app_hosts_and_listens_for_them() -> None:
     assert settings["ssl_min_protocol_version"] == "TLSv1.2"
 
 
+@pytest.mark.parametrize(
+    ("given", "mapped"),
+    [
+        ({}, ["shop shop shop_diagnosis", "shop root shop"]),
+        (
+            {"service_database_host": "/run/postgresql"},
+            ["shop shop shop_diagnosis", "shop shop shop", "shop root shop"],
+        ),
+    ],
+)
+def test_root_is_the_services_role_over_the_socket(given: dict[str, Any], mapped: list[str]) -> None:
+    alone = fleet("app1", groups={"app": ["app1"]}, **given)
+    assert str(value(alone, "__postgresql_identities")).split("\n") == mapped
+    lines = str(value(alone, "__postgresql_access")).splitlines()
+    assert [line for line in lines if line.startswith("local shop")] == ["local shop shop,shop_diagnosis peer map=shop"]
+    assert str(value(fleet("db"), "__postgresql_identities")).endswith("shop root shop")
+
+
+def test_only_the_administrators_sessions_have_its_power_and_they_look_names_up_in_pg_catalog() -> None:
+    safe = {"options": "-c search_path=pg_catalog,pg_temp"}
+    alone = fleet("app1", groups={"app": ["app1"]})
+    assert value(alone, "__postgresql_admin") == {"login_port": 5432, "connect_params": safe}
+    assert value(alone, "__postgresql_login")["connect_params"] == safe
+    owner = {"login_unix_socket": "/run/postgresql", "login_port": 5432, "login_user": "shop"}
+    assert value(alone, "__postgresql_owner") == owner
+    elsewhere = fleet("app1", groups={"app": ["app1"]}, service_database_host="db.test", postgresql_admin_user="admin")
+    assert value(elsewhere, "__postgresql_admin")["connect_params"] == safe
+    assert value(elsewhere, "__postgresql_owner")["login_user"] == "shop"
+
+
 def test_the_diagnosis_role_gets_in_where_it_has_a_password() -> None:
     told: dict[str, Any] = {"app2.test": ["10.0.0.12"]}
     database = fleet("db", __postgresql_told_addresses=told, postgresql_diagnosis_password="secret")

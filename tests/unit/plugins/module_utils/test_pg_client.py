@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils import _pg_client
 from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
     CONNECTION_OPTIONS,
     Login,
@@ -15,6 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._pg_client impor
     _authority,
     literal,
     quoted,
+    session,
 )
 
 
@@ -69,3 +73,48 @@ def test_an_authority_is_a_file_for_as_long_as_it_takes_to_connect() -> None:
     assert not Path(trusted["sslrootcert"]).exists()
     with _authority("") as trusted:
         assert trusted == {}, "then what the parameters say counts"
+
+
+PINNED = "-c search_path=pg_catalog,pg_temp"
+
+
+class FakeDriver:
+    """Remembers how it was asked to connect, and what the session then did."""
+
+    __name__ = "psycopg2"
+    Error = RuntimeError
+
+    def __init__(self, superuser: str) -> None:
+        self.superuser = superuser
+        self.given: dict[str, Any] = {}
+        self.statements: list[str] = []
+
+    def connect(self, **given: Any) -> Any:
+        self.given = given
+        driver = self
+        cursor = SimpleNamespace(execute=lambda statement, *_none: driver.statements.append(statement))
+        info = SimpleNamespace(
+            server_version=170000, backend_pid=1, parameter_status={"is_superuser": self.superuser}.get
+        )
+        return SimpleNamespace(info=info, cursor=lambda: nullcontext(cursor), close=lambda: None)
+
+
+def opened(superuser: str, monkeypatch: pytest.MonkeyPatch, *, own_path: bool = False, **given: Any) -> FakeDriver:
+    monkeypatch.setattr(_pg_client, "_rows_as_dictionaries", lambda _driver: {})
+    driver = FakeDriver(superuser)
+    with session(Login(given, own_path=own_path), driver) as client:
+        assert client.superuser is (superuser == "on")
+    return driver
+
+
+def test_a_session_looks_names_up_in_pg_catalog_from_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opened("off", monkeypatch).given["options"] == PINNED
+    given = "-c search_path=public -c statement_timeout=9"
+    assert opened("on", monkeypatch, options=given).given["options"] == f"{given} {PINNED}", "the last one counts"
+
+
+def test_a_superuser_has_no_path_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    role = opened("off", monkeypatch, own_path=True)
+    assert "options" not in role.given
+    assert not any("search_path" in statement for statement in role.statements)
+    assert opened("on", monkeypatch, own_path=True).statements[0] == "SET search_path = pg_catalog,pg_temp"
