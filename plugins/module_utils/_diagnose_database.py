@@ -6,7 +6,8 @@
 indexes help nobody.
 
 The service's own account shows that the service can use its database. The rest is asked as the diagnosis role, which
-may read all statistics and nothing else; where it can't log in, the service's account shows what it may see.
+may read the statistics of this database and nothing else; where it can't log in, the service's account shows what it
+may see.
 """
 
 from __future__ import annotations

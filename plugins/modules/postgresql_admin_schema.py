@@ -15,8 +15,8 @@ description:
     An extension that is there already stays where it is, and so does one whose own control file names a schema.
   - Where the service is to find what an extension brings, the database looks names up in this schema after C(public),
     unless the database has a C(search_path) of its own.
-  - Makes the functions by which the diagnosis role reads the statistics of this database. C(sessions()) shows what the
-    sessions of this database do, of all others role and database alone; C(statements()) what C(pg_stat_statements) has
+  - Makes the functions by which the diagnosis role reads the statistics of this database. C(sessions) shows what the
+    sessions of this database do, of all others role and database alone; C(statements) what C(pg_stat_statements) has
     counted here.
   - Must log in as a superuser, whose session looks names up in C(pg_catalog) alone.
 extends_documentation_fragment:
