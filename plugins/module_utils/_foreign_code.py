@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ._run_as import Identity
+from ._service_tree import entries, open_directory, set_owner
 
 # Numbers that neither Debian nor systemd gives to anybody (systemd.io/UIDS-GIDS).
 _FREE = range(60_706, 61_184)
@@ -93,18 +94,11 @@ def take_over(root: Path) -> None:
     Each directory is taken before what is in it, and no link is followed. Raises ForeignCodeError for what is neither a
     file, nor a directory, nor a link.
     """
-    for _path, directories, files, descriptor in os.fwalk(root):
-        os.fchown(descriptor, os.geteuid(), os.getegid())
-        os.fchmod(descriptor, 0o755)
-        for name in (*directories, *files):
-            _take(name, descriptor)
-
-
-def _take(name: str, directory: int) -> None:
-    mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
-        raise ForeignCodeError(f"{name!r} is neither a file nor a directory nor a link")
-    os.chown(name, os.geteuid(), os.getegid(), dir_fd=directory, follow_symlinks=False)
-    if stat.S_ISREG(mode):
-        # its directory is this process's by now: nobody can put a link in its place
-        os.chmod(name, 0o755 if mode & 0o111 else 0o644, dir_fd=directory)
+    owner = os.geteuid(), os.getegid()
+    with open_directory(root) as top:
+        set_owner(top, 0o755, owner)
+        for entry in entries(top, str(root)):
+            mode = entry.found.st_mode
+            if not (entry.is_file or entry.is_directory or stat.S_ISLNK(mode)):
+                raise ForeignCodeError(f"{entry.path} is neither a file nor a directory nor a link")
+            entry.give(*owner, 0o644 if entry.is_file and not mode & 0o111 else 0o755)
