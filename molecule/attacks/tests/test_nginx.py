@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import textwrap
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ from testinfra.host import Host
 BEHIND = 9171
 PROXY = "127.0.9.3"
 OUTSIDER = {"source": PROXY, "headers": {"X-Forwarded-For": "203.0.113.9"}}
-SECRET = "f00dfacef00dface"
+# Another one in each run: the log outlives them.
+SECRET = uuid.uuid4().hex
 LOG = "/var/log/nginx/edge.{}.log"
 HALF = 1700
 # Connections from one address, each with the same beginning of a request, held until the end of standard input. Prints
