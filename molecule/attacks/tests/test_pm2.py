@@ -110,7 +110,8 @@ def test_a_stop_of_nginx_that_ends_by_its_time_limit_is_left_alone_by_both_servi
 
 
 def _told_since(host: Host, log: str, began: float) -> bool:
-    lines = [json.loads(line) for line in host.check_output("tail -n 50 %s", log).splitlines()]
+    # a watchdog that has just been installed may have written nothing yet
+    lines = [json.loads(line) for line in host.run("tail -n 50 %s", log).stdout.splitlines()]
     return any(line["time"] >= began and line.get("code") == "stopped_by_operator" for line in lines)
 
 
