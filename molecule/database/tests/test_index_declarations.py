@@ -117,7 +117,7 @@ def test_an_expression_may_name_its_table_and_use_its_types(postgres: Postgres) 
     wanted: list[dict[str, Any]] = [
         {"name": "mood_named", "table": "mood", "columns": ["(mood.a + 1)"]},
         {"name": "mood_row", "table": "mood", "columns": ["a"], "where": "mood IS NOT NULL"},
-        {"name": "mood_now", "table": "mood", "columns": ["a"], "where": "now = 'bad'::feeling"},
+        {"name": "mood_now", "table": "mood", "columns": ["a"], "where": "now = 'bad'::public.feeling"},
         {"name": "copy_a", "table": "workbot_copy", "columns": ["a"], "where": "workbot_copy.a > 1"},
     ]
     assert set(postgres.converge(wanted).actions.values()) == {"create"}

@@ -50,11 +50,6 @@ DRIFTS = [
         "workbot lacks rights to schema public",
     ),
     (
-        "DROP EXTENSION pg_stat_statements",
-        "CREATE EXTENSION pg_stat_statements SCHEMA workbot_stability",
-        "extension pg_stat_statements is missing",
-    ),
-    (
         "GRANT CREATE ON SCHEMA workbot_stability TO workbot",
         "REVOKE CREATE ON SCHEMA workbot_stability FROM workbot",
         "schema workbot_stability has other privileges",
@@ -68,6 +63,11 @@ DRIFTS = [
         "ALTER FUNCTION workbot_stability.sessions() RESET search_path",
         "ALTER FUNCTION workbot_stability.sessions() SET search_path = pg_catalog, pg_temp",
         "function workbot_stability.sessions is not as declared",
+    ),
+    (
+        "DROP EXTENSION pg_stat_statements",
+        "CREATE EXTENSION pg_stat_statements SCHEMA workbot_stability",
+        "extension pg_stat_statements is missing",
     ),
     ("ALTER TABLE robots RENAME TO machines", "ALTER TABLE machines RENAME TO robots", "robots is missing"),
 ]
