@@ -209,10 +209,10 @@ def test_a_standby_refuses_and_says_where_to_go(postgres: Postgres) -> None:
 
 def test_missing_rights_are_named_before_anything_changes(postgres: Postgres) -> None:
     postgres.file(
-        "DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN PASSWORD 'guest';"
+        "DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN PASSWORD 'molecule';"
         "GRANT SELECT ON orders TO guest; GRANT CREATE ON SCHEMA public TO guest;"
     )
-    guest = {"login_unix_socket": "", "login_host": "127.0.0.1", "login_user": "guest", "login_password": "guest"}
+    guest = {"login_unix_socket": "", "login_host": "127.0.0.1", "login_user": "guest", "login_password": "molecule"}
     failed = postgres.converge(WANTED, fails=True, **guest)
     assert "only the owner of public.orders may change its indexes, which is postgres" in failed.message
     postgres.sql("REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC")
