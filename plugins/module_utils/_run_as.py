@@ -169,7 +169,9 @@ def _wait(
         # What the program left running in its group (a build server, a watcher) must not outlive it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        # Popen.wait would wait for ever for its own lock where a signal has ended it between taking and using that.
+        with contextlib.suppress(ChildProcessError):
+            process.returncode = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
 
 
 def _reason(status: int, timeout: int) -> str:

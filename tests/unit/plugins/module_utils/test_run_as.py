@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._run_as import CommandError, clean_environment, run
@@ -60,3 +62,18 @@ def alive(pid: int) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def test_a_signal_that_left_the_lock_of_popen_taken_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Any, timeout: float | None = None) -> int:
+        self._waitpid_lock.acquire(blocking=False)
+        if timeout is not None:
+            raise SystemExit(143)
+        return int(original(self))
+
+    original = subprocess.Popen.wait
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    with pytest.raises(SystemExit):
+        run(["/bin/sleep", "60"], cwd=tmp_path, environment={"PATH": "/bin"}, timeout=60)
