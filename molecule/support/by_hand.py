@@ -125,7 +125,7 @@ def tear_down(host: Host) -> None:
         host.run(f"systemctl disable --now {name}-watchdog.service {name}-watchdog-act.socket logrotate-{name}.timer")
         host.run(
             f"rm -rf /etc/systemd/system/{name}-watchdog* /etc/systemd/system/logrotate-{name}.* /etc/cron.d/{name}-*"
-            f" /etc/logrotate.d/{name} /usr/local/bin/{name}-* /usr/local/lib/{name}-* /var/lib/{name}-watchdog"
+            f" /etc/logrotate-{name}.conf /usr/local/bin/{name}-* /usr/local/lib/{name}-* /var/lib/{name}-watchdog"
             f" /var/lib/{name}-diagnose /var/log/{name} /srv/{name} /usr/local/share/ca-certificates/{name}-extra.crt"
         )
     host.run("update-ca-certificates --fresh")

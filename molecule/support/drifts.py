@@ -35,7 +35,7 @@ DRIFTS = {
     " /opt/workbot/versions/*/node_modules/pnpm/package.json",
     "a command edited": "echo '# tried something' >>/usr/local/bin/workbot-pm2",
     "the site edited": "sed -i 's/keepalive 64;/keepalive 8;/' /etc/nginx/services/workbot/upstream.conf",
-    "the policy of the logs edited": "sed -i 's/rotate .*/rotate 99/' /etc/logrotate.d/workbot",
+    "the policy of the logs edited": "sed -i 's/rotate .*/rotate 99/' /etc/logrotate-workbot.conf",
     "a line of cron deleted": "sed -i '$d' /etc/cron.d/workbot-diagnose",
     "a configuration's mode": "chmod 0644 /srv/workbot/config/diagnose.json",
     "settings of the server edited": f"sed -i -e \"s/^shared_buffers.*/shared_buffers = '64MB'/\""

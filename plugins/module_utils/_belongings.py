@@ -86,6 +86,7 @@ def watching_units(service: Service) -> list[str]:
         f"{name}-alert.timer",
         f"{name}-alert.path",
         f"{name}-alert.service",
+        f"{name}-alert-metrics.service",
         f"logrotate-{name}.timer",
         f"logrotate-{name}.service",
     ]
@@ -132,9 +133,14 @@ def own_places(service: Service) -> list[Place]:
 def _tool_places(service: Service) -> list[Place]:
     name = service.name
     return [
-        Place(f"/etc/logrotate.d/{name}", mark=f"{service.log_directory}/"),
+        # the second is where it was in 0.1.0
+        *(
+            Place(path, mark=f"{service.log_directory}/")
+            for path in (f"/etc/logrotate-{name}.conf", f"/etc/logrotate.d/{name}")
+        ),
+        Place(f"/var/lib/logrotate/{name}.status"),
         *(Place(f"/usr/local/bin/{name}-{command}") for command in ("diagnose", "watchdog", "alert")),
-        Place(f"/usr/local/lib/{name}-watchdog-act"),
+        *(Place(f"/usr/local/lib/{name}-{helper}") for helper in ("watchdog-act", "alert-metrics")),
         *([Place(f"{service.textfile_directory}/{name}.prom")] if service.textfile_directory else []),
         *(Place(f"/var/lib/{name}-{part}") for part in ("diagnose", "watchdog", "alert")),
         *(

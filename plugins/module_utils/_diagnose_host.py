@@ -49,11 +49,12 @@ def _judge_log(context: Context, path: Path, section: Mapping[str, Any]) -> list
     except OSError:
         return []  # rotated away this moment
     grown = _growth(context, path, info)
-    findings = [_judge_size(path, info.st_size, grown, section)]
+    findings = [_judge_size(path, info.st_size, grown, section, _rotation(context))]
     sample = context.samples.record(f"log.{path}", str(info.st_ino), info.st_size, context.now)
     age = (context.now - sample.since) / _DAY
     if info.st_size and age > float(section["rotation_days"]):
-        message = f"{path} was not rotated for {age:.1f} days. Run `systemctl start logrotate` and see its journal."
+        unit = _rotation(context)
+        message = f"{path} was not rotated for {age:.1f} days. Run `systemctl start {unit}` and see its journal."
         findings.append(
             Finding(f"logs.rotation.{path.name}", WARNING, message, round(age, 1), section["rotation_days"], "days")
         )
@@ -81,7 +82,12 @@ def _size_of_inode(directory: Path, inode: str) -> int:
     return 0
 
 
-def _judge_size(path: Path, size: int, grown: float | None, section: Mapping[str, Any]) -> Finding:
+def _rotation(context: Context) -> str:
+    """The unit that rotates the service's logs."""
+    return f"logrotate-{context.config['service']}"
+
+
+def _judge_size(path: Path, size: int, grown: float | None, section: Mapping[str, Any], unit: str) -> Finding:
     growth = Thresholds(float(section["growth_warning_mb"]), float(section["growth_critical_mb"]))
     sizes = Thresholds(float(section["size_warning_mb"]), float(section["size_critical_mb"]))
     check, size_mb = f"logs.{path.name}", size / _MB
@@ -91,7 +97,7 @@ def _judge_size(path: Path, size: int, grown: float | None, section: Mapping[str
         rate = round(grown / _MB, 1)
         return Finding(check, growth.status(rate), message, rate, growth.exceeded(rate), "MB/h")
     status = sizes.status(size_mb)
-    message = shown + ("" if status == OK else f". Rotate it (`systemctl start logrotate`) and see what fills {path}.")
+    message = shown + ("" if status == OK else f". Rotate it (`systemctl start {unit}`) and see what fills {path}.")
     return Finding(check, status, message, round(size_mb, 1), sizes.exceeded(size_mb), "MB")
 
 

@@ -113,7 +113,7 @@ def _unit_conflict(unit: str) -> list[str]:
 
 
 def rotated_elsewhere(logs: Sequence[str], own_policy: str, policies: Path = POLICIES) -> list[str]:
-    """Logs that another policy rotates already: logrotate refuses whole files for a log that it finds twice."""
+    """Logs that another policy rotates already: they would be renamed twice."""
     if not logs:
         return []
     wanted = {path for pattern in logs for path in _matches(pattern)}

@@ -127,7 +127,7 @@ def test_a_log_that_can_be_opened_anew_is_rotated_without_a_lost_line(
     tiers: dict[str, Any], services: Host, name: str, log: str
 ) -> None:
     assert tiers["runs"]
-    services.check_output(f"logrotate --force /etc/logrotate.d/{name}")
+    services.check_output(f"logrotate --force /etc/logrotate-{name}.conf")
     time.sleep(2)
     size = services.file(f"{log}.1").size
     grown = services.file(log).size
@@ -146,7 +146,7 @@ def test_a_log_that_can_be_opened_anew_is_rotated_without_a_lost_line(
 
 def test_a_log_that_cannot_be_opened_anew_is_left_and_watched(tiers: dict[str, Any], services: Host) -> None:
     assert tiers["runs"]
-    assert not services.file("/etc/logrotate.d/byhand").contains("/opt/byhand-app")
+    assert not services.file("/etc/logrotate-byhand.conf").contains("/opt/byhand-app")
     assert "logs.out.log" in by_hand.diagnosis(services, "byhand", "logs")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-POLICY = "/etc/logrotate.d/workbot"
+POLICY = "/etc/logrotate-workbot.conf"
 LOGS = "/var/log/workbot"
 PM2_HOME = "/srv/workbot/home/.pm2"
 

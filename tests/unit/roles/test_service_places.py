@@ -26,12 +26,16 @@ TEMPLATES = {
     "/etc/systemd/system/shop-alert.service": "alerting/templates/service.j2",
     "/etc/systemd/system/shop-alert.path": "alerting/templates/path.j2",
     "/etc/systemd/system/shop-alert.timer": "alerting/templates/timer.j2",
+    "/etc/systemd/system/shop-alert-metrics.service": "alerting/templates/metrics.service.j2",
     "/etc/cron.d/shop-diagnose": "diagnostics/templates/cron.j2",
 }
+# Where the policy is, and where it was in 0.1.0.
+POLICIES = ("/etc/logrotate-shop.conf", "/etc/logrotate.d/shop")
 PROGRAMS = {
     "/usr/local/bin/shop-diagnose": "_diagnose:run",
     "/usr/local/bin/shop-watchdog": "_watch_cli:run",
     "/usr/local/bin/shop-alert": "_alert:run",
+    "/usr/local/lib/shop-alert-metrics": "_alert_metrics:run",
 }
 OWN_TEMPLATES = {
     "/usr/local/bin/shop-pm2": "nodejs/templates/pm2.sh.j2",
@@ -59,7 +63,7 @@ def places(**given: Any) -> dict[str, Place]:
 
 def test_the_tools_alone_take_less_than_the_service() -> None:
     around = places(service_supervisor="process")
-    assert around.keys() == {"/srv/shop", "/var/log/shop", "/etc/logrotate.d/shop", *TEMPLATES, *PROGRAMS}
+    assert around.keys() == {"/srv/shop", "/var/log/shop", *POLICIES, *TEMPLATES, *PROGRAMS}
     assert places().keys() == {*around, "/etc/systemd/system/pm2-shop.service", "/opt/shop", *OWN_TEMPLATES}
 
 
@@ -81,18 +85,19 @@ def test_a_program_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, 
     assert "not of these roles" in Place(str(file), place.variable, place.marks).conflict()
 
 
+@pytest.mark.parametrize("path", POLICIES)
 @pytest.mark.parametrize(
     "text", ["/var/log/shop/*.log {\n\tweekly\n}\n", "# The logs of shop\n/srv/shop.log { daily }\n"]
 )
-def test_a_policy_set_up_by_hand_is_not_taken_for_the_roles(tmp_path: Path, text: str) -> None:
-    place = places()["/etc/logrotate.d/shop"]
+def test_a_policy_set_up_by_hand_is_not_taken_for_the_roles(tmp_path: Path, text: str, path: str) -> None:
+    place = places()[path]
     policy = tmp_path / "shop"
     policy.write_text(text)
     assert Place(str(policy), place.variable, place.marks).conflict()
 
 
 def test_the_roles_policy_is_known_whatever_logs_it_names() -> None:
-    (mark,) = places()["/etc/logrotate.d/shop"].marks
+    (mark,) = places()[POLICIES[0]].marks
     template = (ROLES / "logrotate" / "templates" / "policy.j2").read_text(encoding="utf-8")
     around, own = template.split("{% if service_is_existing %}")[1].split("{% endif %}")[0].split("{% else %}")
     assert mark in around
