@@ -139,10 +139,13 @@ class Alarm:
 
     def remove(self) -> None:
         """Nothing of the service is left on the host."""
-        self.host.run("systemctl disable alarm-alert.path alarm-alert.timer; systemctl stop 'alarm-*'")
         self.host.run(
-            "rm -rf /etc/systemd/system/alarm-* /usr/local/bin/alarm-alert /var/lib/alarm-* /run/alarm* /srv/alarm"
-            " /opt/alarm /var/log/alarm /etc/tmpfiles.d/alarm.conf /usr/local/share/ca-certificates/alarm-extra.crt"
+            "systemctl disable alarm-alert.path alarm-alert.timer alarm-alert-metrics; systemctl stop 'alarm-*'"
+        )
+        self.host.run(
+            "rm -rf /etc/systemd/system/alarm-* /usr/local/bin/alarm-alert /usr/local/lib/alarm-* /var/lib/alarm-*"
+            " /run/alarm* /srv/alarm /opt/alarm /var/log/alarm /etc/tmpfiles.d/alarm.conf"
+            " /usr/local/share/ca-certificates/alarm-extra.crt"
         )
         self.host.run("userdel alarm; userdel alarm-alert; systemctl daemon-reload")
 

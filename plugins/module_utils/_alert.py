@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ._alert_channels import ChannelError, check
-from ._alert_console import complain
 from ._alert_host import Config, ConfigError, collect_all, load_config, load_secrets, send_test, show
 from ._alert_run import send
 from ._alert_state import BusyError
+from ._console import complain
 
 
 def run(config: str) -> None:

@@ -17,11 +17,11 @@ from typing import Any
 
 from . import _boot_clock as boot_clock
 from ._alert_channels import channels
-from ._alert_console import answer, complain
-from ._alert_inbox import collect
+from ._alert_inbox import TEST, collect
 from ._alert_state import State, Store
 from ._alert_texts import moment
 from ._alert_watch import Clock, Unit
+from ._console import answer, complain
 from ._processes import ProcessError, unit_states
 from ._quiet_run import quiet_run
 from ._state_file import save_json
@@ -144,7 +144,7 @@ def send_test(config: Config, secrets: Secrets) -> int:
     if not secrets.urls:
         raise ConfigError("there are no channels: set alerting_urls and apply the playbook")
     began = time.time()
-    name = f"{time.time_ns():020d}-{os.getpid()}-test.json"
+    name = f"{time.time_ns():020d}-{os.getpid()}{TEST}"
     path = config.inbox / name
     save_json(path, {"kind": "test", "code": "test", "time": began, "severity": "info"}, _READABLE)
     _start(config)  # at least once: a run that has taken the message may not have sent it yet
@@ -178,7 +178,7 @@ def show(config: Config, secrets: Secrets, as_json: bool) -> int:
     if as_json:
         answer(json.dumps(report, ensure_ascii=True))
     else:
-        answer(_table(report))
+        answer(*_table(report))
     return 1 if any(channel["error"] for channel in report["channels"]) else 0
 
 
@@ -216,7 +216,7 @@ def _report(config: Config, secrets: Secrets, state: State) -> dict[str, Any]:
     }
 
 
-def _table(report: dict[str, Any]) -> str:
+def _table(report: dict[str, Any]) -> list[str]:
     lines = [f"{report['service']}: last run {moment(report['ran']) if report['ran'] else 'never'}"]
     lines += [] if report["watchdog_installed"] else ["the watchdog is not installed here: nothing is watched"]
     for channel in report["channels"]:
@@ -227,4 +227,4 @@ def _table(report: dict[str, Any]) -> str:
     lines += [f"{report['dropped']} dropped: too many were waiting"] if report["dropped"] else []
     lines += [f"flapping: {', '.join(report['flapping'])}"] if report["flapping"] else []
     lines += [f"{entry['severity']}: {entry['key']} since {moment(entry['since'])}" for entry in report["problems"]]
-    return "\n".join(lines if report["problems"] else [*lines, "no open problem"])
+    return lines if report["problems"] else [*lines, "no open problem"]

@@ -19,7 +19,11 @@ RANKS = {"": 0, "info": 0, "warning": 1, "critical": 2}
 FLAPPING_OPENINGS = 4
 FLAPPING_HOUR = 3600.0
 FLAPPING_QUIET = 1800.0
+# The key of the watchdog's silence, which alerting finds out for itself.
+HEARTBEAT = "watchdog.heartbeat"
 _MOST_ACTIONS = 10
+# Who writes events could make up keys without end. A problem with a key beyond these is not told.
+_MOST_KEYS = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +97,11 @@ class Ledger:
     closed: dict[str, float] = dataclasses.field(default_factory=dict)
     """When each was resolved in the last hour."""
 
+    def has_room(self, key: str) -> bool:
+        """Whether a problem with this key may be opened."""
+        known = self.problems.keys() | self.openings.keys() | self.flapping.keys() | self.closed.keys()
+        return key in known or key == HEARTBEAT or len(known) < _MOST_KEYS
+
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
@@ -128,8 +137,10 @@ def tell(ledger: Ledger, events: Iterable[Event], now: float, reminder: float, a
     """
     notices: list[Notice] = []
     for event in events:
-        if event.kind == "problem":
-            notices += _opened(ledger, event) if event.key not in ledger.problems else _changed(ledger, event)
+        if event.kind == "problem" and event.key in ledger.problems:
+            notices += _changed(ledger, event)
+        elif event.kind == "problem" and ledger.has_room(event.key):
+            notices += _opened(ledger, event)
         elif event.kind == "resolved":
             notices += _resolved(ledger, event)
         elif event.kind == "action":

@@ -11,7 +11,6 @@ is killed loses nothing, and repeats no more than the one message that it was de
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,13 +18,14 @@ from typing import Any
 
 from . import _alert_inbox as inbox
 from ._alert_channels import Channel, beat, channels
-from ._alert_console import complain
 from ._alert_host import Config, Secrets, clock, read_unit
 from ._alert_outbox import delivered, due, failed, know_channels, put
 from ._alert_problems import Event, tell
 from ._alert_state import State, Store, clean, lock
 from ._alert_texts import Writer
 from ._alert_watch import Clock, heartbeat_events, look, missed_events
+from ._console import complain
+from ._small_file import read_small
 
 # The unit may take longer: a run ends by itself, between two messages.
 _LONGEST_RUN = 100.0
@@ -34,6 +34,7 @@ _SHORTEST_BEAT = 45.0
 # A watchdog that nobody listened to has left its last thousand events: the first run tells no history. What is still
 # open, the status tells.
 _OLDEST_AT_FIRST = 600.0
+_LARGEST_STATUS = 1024 * 1024
 
 
 def send(config: Config, secrets: Secrets) -> int:
@@ -64,7 +65,8 @@ def _take_in(config: Config, secrets: Secrets, state: State, store: Store) -> bo
         notices = tell(state.ledger, events, now.wall, config.reminder, config.tell_actions)
         put(state.outbox, notices, now.wall, config.per_hour, writer)
 
-    events = inbox.read(config.inbox, [name for name in names if name not in set(state.seen)])
+    seen = set(state.seen)
+    events = inbox.read(config.inbox, [name for name in names if name not in seen], now.wall)
     announce(events if state.ran else [event for event in events if now.wall - event.time < _OLDEST_AT_FIRST])
     announce(heartbeat_events(state.ledger, fresh, read_unit(config), state.sight.mtime_ns, now.wall))
     if fresh and status:
@@ -100,18 +102,11 @@ def _beat(url: str, state: State, now: Clock) -> None:
 def read_status(path: Path) -> tuple[int, dict[str, Any]]:
     """When the watchdog last wrote its status, and the status; 0 and nothing where there is none."""
     try:
-        with path.open(encoding="utf-8") as file:
-            mtime_ns = os.fstat(file.fileno()).st_mtime_ns
-            content = json.load(file)
-    except FileNotFoundError:
-        return 0, {}
-    except (OSError, ValueError, RecursionError):
-        return _mtime(path), {}
-    return mtime_ns, content if isinstance(content, dict) else {}
-
-
-def _mtime(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
+        content, seen = read_small(path, _LARGEST_STATUS)
     except OSError:
-        return 0
+        return 0, {}
+    try:
+        status = json.loads(content)
+    except (ValueError, RecursionError):
+        status = {}
+    return seen.st_mtime_ns, status if isinstance(status, dict) else {}

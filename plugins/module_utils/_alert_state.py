@@ -19,10 +19,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._alert_console import complain
 from ._alert_outbox import Outbox
 from ._alert_problems import Ledger
 from ._alert_watch import Sight
+from ._console import complain
 from ._state_file import save_json
 
 _VERSION = 1
@@ -63,7 +63,7 @@ class State:
                 float(content["ran"]),
                 int(content["revision"]),
             )
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, OverflowError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
 

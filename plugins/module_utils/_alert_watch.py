@@ -10,13 +10,15 @@ have seen the very same file by the clock that runs since boot.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._alert_problems import RANKS, SEVERITIES, Event, Ledger
+from ._alert_problems import HEARTBEAT, RANKS, Event, Ledger
+from ._alert_record import EventError, event_of, number
 
-KEY = "watchdog.heartbeat"
+_MOST_ENTRIES = 200
 _JUMP = 5.0
 # An event and the status are not written at one moment: only what is so for longer is held against the events.
 _GRACE_OPEN = 30.0
@@ -82,35 +84,34 @@ def look(sight: Sight, mtime_ns: int, clock: Clock, limit: float) -> tuple[Sight
 def heartbeat_events(ledger: Ledger, fresh: bool, unit: Unit, mtime_ns: int, now: float) -> list[Event]:
     """Silence as a problem, and its end; without a watchdog on the host there is nothing to be silent."""
     if fresh or not unit.installed:
-        return [Event("resolved", now, KEY)] if KEY in ledger.problems else []
+        return [Event("resolved", now, HEARTBEAT)] if HEARTBEAT in ledger.problems else []
     code, severity = ("watchdog_stopped", "warning") if unit.stopped else ("watchdog_silent", "critical")
-    if KEY in ledger.problems and ledger.problems[KEY].code == code:
+    if HEARTBEAT in ledger.problems and ledger.problems[HEARTBEAT].code == code:
         return []
     message = f"The last sign is {max(0.0, now - mtime_ns / 1e9):.0f} s old." if mtime_ns else "There is no sign of it."
-    return [Event("problem", now, KEY, code, severity, message)]
+    return [Event("problem", now, HEARTBEAT, code, severity, message)]
 
 
 def missed_events(ledger: Ledger, status: Mapping[str, Any], now: float) -> list[Event]:
     """What a fresh status knows and no event has told, as on a full disk: problems that are there, worse, or gone."""
-    listed = {str(entry["key"]): entry for entry in _entries(status)}
-    written = _number(status.get("time"), now)
+    listed = {event.key: event for event in _entries(status, now)}
+    written = min(_number(status.get("time"), now), now)
     missed = [
-        Event("problem", _number(entry.get("since"), now), key, str(entry["code"]), entry["severity"], entry["message"])
-        for key, entry in listed.items()
-        if _worse(ledger, key, entry["severity"])
-        and written - max(_number(entry.get("since"), now), _last_event(ledger, key)) > _GRACE_OPEN
+        event
+        for event in listed.values()
+        if _worse(ledger, event) and written - max(event.time, _last_event(ledger, event.key)) > _GRACE_OPEN
     ]
     gone = [
         Event("resolved", written, key)
         for key, problem in ledger.problems.items()
-        if key not in listed and key != KEY and written - problem.touched > _GRACE_GONE
+        if key not in listed and key != HEARTBEAT and written - problem.touched > _GRACE_GONE
     ]
     return missed + gone
 
 
-def _worse(ledger: Ledger, key: str, severity: str) -> bool:
-    known = ledger.problems.get(key)
-    return known is None or RANKS[severity] > RANKS[known.severity]
+def _worse(ledger: Ledger, event: Event) -> bool:
+    known = ledger.problems.get(event.key)
+    return known is None or RANKS[event.severity] > RANKS[known.severity]
 
 
 def _last_event(ledger: Ledger, key: str) -> float:
@@ -119,14 +120,15 @@ def _last_event(ledger: Ledger, key: str) -> float:
     return known.touched if known else ledger.closed.get(key, 0.0)
 
 
-def _entries(status: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _entries(status: Mapping[str, Any], now: float) -> Iterator[Event]:
+    """The status is written by the service's user, like the events."""
     problems = status.get("problems")
-    return [
-        {**entry, "message": str(entry.get("message", ""))}
-        for entry in (problems if isinstance(problems, list) else [])
-        if isinstance(entry, dict) and {"key", "code", "severity"} <= set(entry) and entry["severity"] in SEVERITIES
-    ]
+    for entry in problems[:_MOST_ENTRIES] if isinstance(problems, list) else []:
+        if isinstance(entry, dict) and {"key", "code", "severity"} <= set(entry):
+            with contextlib.suppress(EventError):
+                yield event_of({**entry, "kind": "problem", "time": _number(entry.get("since"), now)}, now)
 
 
 def _number(value: Any, otherwise: float) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
+    found = number(value)
+    return otherwise if found is None else found

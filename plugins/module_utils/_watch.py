@@ -27,7 +27,6 @@ from ._watch_control import Control
 from ._watch_diagnosis import Diagnosis
 from ._watch_events import Outbox, append_line, as_record, tail
 from ._watch_judge import judge
-from ._watch_metrics import render
 from ._watch_model import SERVICE, Assessment, Event, Problem, Remedy, Step
 from ._watch_readings import Reader, Readings
 from ._watch_settings import Settings
@@ -279,7 +278,6 @@ class Watch:
         status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
         with self._watched("watchdog.status_not_writable", "state_not_writable", self._settings.status_file):
             write_public(self._settings.status_file, as_json(status))
-            write_public(self._settings.metrics_file, render(status))
         if moment.boot - self._summary_at >= _SUMMARY_SECONDS:
             self._summary_at = moment.boot
             record = {"time": status["time"], "kind": "reading", "state": status["state"], **status["readings"]}

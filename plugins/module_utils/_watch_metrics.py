@@ -19,7 +19,10 @@ _MILLISECONDS = 1000.0
 
 Labels = Mapping[str, str]
 Sample = tuple[Labels, Any]
-"""A value that is None or no number is left out: it was not read."""
+"""A value that is None or no finite number is left out: it was not read."""
+# The status may be of a hostile user: it is no reason to make millions of series, or labels without end.
+_MOST_SAMPLES = 500
+_LONGEST_LABEL = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +33,30 @@ class _Metric:
     samples: list[Sample]
 
     def lines(self, service: str) -> Iterator[str]:
-        shown = [line for labels, value in self.samples if (line := self._line({"service": service, **labels}, value))]
+        # a series that is there twice is an error to node_exporter: the first counts
+        shown: dict[str, float] = {}
+        for labels, value in self.samples[:_MOST_SAMPLES]:
+            number = _finite(value)
+            if number is not None:
+                shown.setdefault(_series(self.name, {"service": service, **labels}), number)
         if shown:
             yield f"# HELP {_PREFIX}{self.name} {self.text}"
             yield f"# TYPE {_PREFIX}{self.name} {self.kind}"
-            yield from dict.fromkeys(shown)
+            yield from (f"{series} {number:.15g}" for series, number in shown.items())
 
-    def _line(self, labels: Labels, value: Any) -> str:
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            return ""
-        inside = ",".join(f'{name}="{text.translate(_ESCAPES)}"' for name, text in labels.items())
-        return f"{_PREFIX}{self.name}{{{inside}}} {float(value):.15g}"
+
+def _series(name: str, labels: Labels) -> str:
+    inside = ",".join(f'{label}="{text[:_LONGEST_LABEL].translate(_ESCAPES)}"' for label, text in labels.items())
+    return f"{_PREFIX}{name}{{{inside}}}"
+
+
+def _finite(value: Any) -> float | None:
+    """None also for a whole number that is larger than any float."""
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def render(status: Mapping[str, Any]) -> str:
@@ -117,8 +133,9 @@ def _of_host(status: Mapping[str, Any]) -> list[_Metric]:
     ]
 
 
-def _scaled(value: Any, scale: float) -> Any:
-    return value * scale if isinstance(value, int | float) else None
+def _scaled(value: Any, scale: float) -> float | None:
+    number = _finite(value)
+    return None if number is None else number * scale
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -127,9 +127,5 @@ class Settings:
         return Path(self.state_directory) / "state.json"
 
     @property
-    def metrics_file(self) -> Path:
-        return Path(self.run_directory) / "metrics.prom"
-
-    @property
     def status_file(self) -> Path:
         return Path(self.run_directory) / "status.json"

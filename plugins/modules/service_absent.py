@@ -66,7 +66,7 @@ options:
     type: str
     default: ""
   textfile_directory:
-    description: Directory of node_exporter's textfile collector, in which the service has a link.
+    description: Directory of node_exporter's textfile collector, in which the service's metrics are.
     type: str
     default: ""
   database:

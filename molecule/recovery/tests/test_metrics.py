@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -63,9 +64,9 @@ def test_promtool_has_nothing_to_say_to_the_metrics(host: Host, tools: str) -> N
 
 
 def test_nor_to_those_of_the_watchdog_that_runs(host: Host, tools: str) -> None:
-    written = host.check_output("cat /run/workbot-watchdog/metrics.prom")
+    written = render(json.loads(host.check_output("cat /run/workbot-watchdog/status.json")))
     assert written.count("nodejs_service_worker_up{") == 2
-    checked = host.run(f"{tools}/promtool check metrics </run/workbot-watchdog/metrics.prom")
+    checked = host.run(f"printf %%s %s | {tools}/promtool check metrics", written)
     assert (checked.rc, checked.stdout + checked.stderr) == (0, "")
 
 
@@ -84,9 +85,8 @@ def test_a_watchdog_whose_metrics_are_gone_is_silent(host: Host, tools: str) -> 
     assert checked.rc == 0, checked.stdout + checked.stderr
 
 
-def test_node_exporter_follows_the_link(host: Host, tools: str) -> None:
-    host.check_output(f"printf %%s %s > {TOOLS}/metrics.prom", render(STATUS))
-    host.check_output(f"ln -s {TOOLS}/metrics.prom {TOOLS}/textfile/alarm.prom")
+def test_node_exporter_takes_them(host: Host, tools: str) -> None:
+    host.check_output(f"printf %%s %s > {TOOLS}/textfile/alarm.prom", render(STATUS))
     host.check_output(
         f"systemd-run --quiet --unit=molecule-exporter {tools}/prometheus-node-exporter --collector.disable-defaults"
         f" --collector.textfile --collector.textfile.directory={TOOLS}/textfile --web.listen-address=127.0.0.1:{PORT}"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils import _alert_run
+from ansible_collections.workbot.stability.plugins.module_utils import _boot_clock as boot_clock
 from ansible_collections.workbot.stability.plugins.module_utils._alert_host import Config, Secrets
 from ansible_collections.workbot.stability.plugins.module_utils._alert_outbox import Message, Outbox, know_channels
 from ansible_collections.workbot.stability.plugins.module_utils._alert_run import deliver, read_status, send
@@ -125,6 +126,24 @@ def test_events_become_messages_once_though_they_can_not_be_deleted(
     ]
 
 
+def test_a_service_can_not_say_that_its_silence_is_known(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(config.status)
+    unit = {"LoadState": "loaded", "ActiveState": "active", "Result": "success"}
+    config.unit_file.write_text(json.dumps(unit), encoding="utf-8")
+    event = {"kind": "problem", "key": "watchdog.heartbeat", "code": "watchdog_silent", "time": time.time()}
+    state = State(ran=1.0)
+    state.sight = dataclasses.replace(state.sight, boot_id=boot_clock.boot_id())
+    Store([config.state_directory]).save(state)
+    for number, severity in enumerate(("info", "critical")):
+        path = config.inbox / f"{number}.json"
+        path.write_text(json.dumps({**event, "severity": severity}), encoding="utf-8")
+    assert send(config, Secrets(["nosuch://one"], "")) == 0
+    assert [message.title for message in stored(config).outbox.messages] == [
+        "shop on web1: CRITICAL: the watchdog is silent"
+    ]
+    assert capsys.readouterr().err.count("only alerting itself") == 2
+
+
 def test_events_are_deleted_when_they_are_taken_in(config: Config) -> None:
     put_event(config, 1)
     send(config, Secrets([], ""))
@@ -207,3 +226,12 @@ def test_the_status_and_its_age(tmp_path: Path) -> None:
     path.write_text("{", encoding="utf-8")
     os.utime(path, ns=(5, 9))
     assert read_status(path) == (9, {})
+    path.write_text("[" * 100_000, encoding="utf-8")
+    assert read_status(path)[1] == {}
+    os.truncate(path, 2 * 1024 * 1024)
+    assert read_status(path) == (0, {})
+    for make in (os.mkfifo, os.mkdir, lambda name: name.symlink_to("/proc/self/status")):
+        path.unlink(missing_ok=True)
+        make(path)
+        assert read_status(path) == (0, {})
+        path.rmdir() if path.is_dir() else path.unlink()

@@ -8,7 +8,7 @@ import dataclasses
 
 from ansible_collections.workbot.stability.plugins.module_utils._alert_problems import Event, Ledger, tell
 from ansible_collections.workbot.stability.plugins.module_utils._alert_watch import (
-    KEY,
+    HEARTBEAT,
     Clock,
     Sight,
     Unit,
@@ -120,7 +120,7 @@ def test_a_watchdog_that_was_stopped_by_somebody_is_a_warning_and_its_later_deat
 def test_where_no_watchdog_is_installed_none_is_missed() -> None:
     assert heartbeat_events(Ledger(), False, Unit(), 0, 1000) == []
     ledger = Ledger()
-    tell(ledger, [Event("problem", 0, KEY, "watchdog_silent", "critical")], 0, 0, False)
+    tell(ledger, [Event("problem", 0, HEARTBEAT, "watchdog_silent", "critical")], 0, 0, False)
     assert [event.kind for event in heartbeat_events(ledger, False, Unit(), 0, 1000)] == ["resolved"]
 
 
@@ -161,7 +161,7 @@ def test_an_older_status_opens_nothing_that_an_event_has_closed() -> None:
 
 def test_silence_itself_is_not_in_the_status_and_stays() -> None:
     ledger = Ledger()
-    tell(ledger, [Event("problem", 0, KEY, "watchdog_silent", "critical")], 0, 0, False)
+    tell(ledger, [Event("problem", 0, HEARTBEAT, "watchdog_silent", "critical")], 0, 0, False)
     assert missed_events(ledger, status(1000), 1000) == []
 
 
