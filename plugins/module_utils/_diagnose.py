@@ -27,6 +27,7 @@ from . import _diagnose_secrets as secrets
 from . import _diagnose_service as service
 from . import _diagnose_system as system
 from . import _diagnose_workers as workers
+from ._console import complain, visible
 from ._diagnose_days import Days, summary
 from ._diagnose_run import Check, Context, run_checks
 from ._diagnose_state import Samples
@@ -76,7 +77,7 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
         settings = load_config(Path(options.config))
         become(settings["user"])
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        complain(error)
         return EXIT[CRITICAL]
     if options.watch is None:
         return _once(settings, options)
@@ -216,7 +217,8 @@ def as_json(settings: Mapping[str, Any], findings: Sequence[Finding], elapsed: f
 
 def as_table(settings: Mapping[str, Any], findings: Sequence[Finding], coloured: bool) -> str:
     width = max((len(finding.check) for finding in findings), default=0)
-    lines = [f"{_paint(finding.status, coloured)}  {finding.check:<{width}}  {finding.message}" for finding in findings]
+    said = [visible(f"{finding.check:<{width}}  {finding.message}") for finding in findings]
+    lines = [f"{_paint(finding.status, coloured)}  {text}" for finding, text in zip(findings, said, strict=True)]
     counts = [f"{sum(finding.status == status for finding in findings)} {status}" for status in (CRITICAL, WARNING, OK)]
     head = f"{settings['service']} on {socket.gethostname()} at {_now()}: {worst_of(findings).upper()}"
     return "\n".join([f"{head} ({', '.join(counts)})", *lines]) + "\n"

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ._console import visible
 from ._findings import OK, Finding, rank
 from ._state_file import save_json
 
@@ -136,7 +137,7 @@ def summary(today: Day, before: Day | None) -> str:
         line = f"{worst.status:<8}  {name:<{width}}  {shown[name]:>{value_width}}  at {_clock(worst.time)}"
         lines.append(line + (f"  {worst.message}" if worst.status != OK else ""))
     lines += ["", *_changes(today, before)]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{visible(line)}\n" for line in lines)
 
 
 def _changes(today: Day, before: Day | None) -> list[str]:

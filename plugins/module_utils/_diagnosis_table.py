@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ._console import visible
 from ._findings import CRITICAL, OK, WARNING, rank
 
 UNREACHABLE = "unreachable"
@@ -43,12 +44,18 @@ def parse_report(output: str, errors: str) -> dict[str, Any]:
     """What `<service>-diagnose --json` printed; `problem` where it is no report."""
     try:
         report = json.loads(output)
-        findings = [dict(finding) for finding in report["findings"]]
+        findings = [_finding(finding) for finding in report["findings"]]
         rank(report["status"])
         return {"status": str(report["status"]), "findings": findings, "problem": ""}
     except (ValueError, TypeError, KeyError, RecursionError):
         said = _line(errors) or _line(output) or "it printed nothing"
         return {"status": CRITICAL, "findings": [], "problem": f"the diagnosis gave no report: {said}"}
+
+
+def _finding(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises ValueError, TypeError or KeyError where it is none."""
+    rank(content["status"])
+    return {**content, "check": str(content["check"]), "message": str(content["message"])}
 
 
 def result_of(name: str, *candidates: Mapping[str, Any] | None) -> HostResult:
@@ -75,7 +82,8 @@ def table(results: Sequence[HostResult]) -> list[tuple[str, str]]:
         lines.append((result.status, f"{result.name:<{width}}  {result.status:<11}  {numbers}".rstrip()))
         lines += _worst_first(result.findings)
     mixed = mixed_releases(results)
-    return [*lines, (WARNING, mixed)] if mixed else lines
+    said = [*lines, (WARNING, mixed)] if mixed else lines
+    return [(status, visible(text)) for status, text in said]
 
 
 def mixed_releases(results: Sequence[HostResult]) -> str:
@@ -107,6 +115,6 @@ def verdict_of(results: Sequence[HostResult]) -> str:
 
 
 def _line(text: str) -> str:
-    """One line, not endless, without what a terminal would take for a command."""
-    clean = "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split()))
+    """One line, not endless, in which whatever a terminal would obey is visible."""
+    clean = visible(" ".join(text.split()))
     return clean if len(clean) <= _CLIPPED else clean[:_CLIPPED] + "..."

@@ -19,8 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ._console import answer, complain
 from ._diagnose import ConfigError, become
 from ._processes import MissingLibraryError
+from ._small_file import read_small
 from ._watch import AlreadyRunningError, Notifier, Watch, only_one
 from ._watch_control import Control, Pause
 from ._watch_events import tail
@@ -32,6 +34,9 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _STALE_SECONDS = 60.0
 _EXIT = {"healthy": 0, "paused": 0, "suspect": 1, "recovering": 1, "exhausted": 2}
 _NOT_RUNNING = 3
+_LARGEST_STATUS = 1024 * 1024
+# What reading a record raises that is not the watchdog's: the files are its user's.
+_DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, OSError)
 
 
 class CommandError(Exception):
@@ -47,7 +52,7 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
         command: Callable[[Settings, argparse.Namespace], int] = options.command
         return command(settings, options)
     except (SettingsError, ConfigError, CommandError, AlreadyRunningError, MissingLibraryError) as error:
-        sys.stderr.write(f"{error}\n")
+        complain(error)
         return _NOT_RUNNING
 
 
@@ -76,7 +81,7 @@ def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     pause.add_argument("--for", dest="duration", type=_duration, metavar="TIME", help="for example 90s, 30m, 2h or 1d")
     _add(commands, "resume", _resume, "end a pause, and give an exhausted watchdog its budget back")
     history = _add(commands, "history", _history, "show what it did and told, oldest first")
-    history.add_argument("--json", action="store_true", help="the lines of the logs as they are")
+    history.add_argument("--json", action="store_true", help="as JSON, a line for each")
     history.add_argument("--count", type=int, default=20, metavar="N", help="how many (default: %(default)s)")
     return parser.parse_args(arguments)
 
@@ -107,17 +112,20 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
 
 def _status(settings: Settings, options: argparse.Namespace) -> int:
     try:
-        status = json.loads(settings.status_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content, seen = read_small(settings.status_file, _LARGEST_STATUS)
+    except OSError:
         raise CommandError(f"the watchdog of {settings.service} does not run: see its unit") from None
-    age = time.time() - settings.status_file.stat().st_mtime
-    if options.json:
-        sys.stdout.write(json.dumps(status, ensure_ascii=True) + "\n")
-    else:
-        sys.stdout.write("\n".join(_described(status)) + "\n")
+    try:
+        status = json.loads(content)
+        lines = [json.dumps(status, ensure_ascii=True)] if options.json else _described(status)
+        code = _EXIT.get(status["state"], 1)
+    except _DAMAGE:
+        raise CommandError(f"{settings.status_file} is damaged: restart the watchdog's unit") from None
+    answer(*lines)
+    age = time.time() - seen.st_mtime
     if age > _STALE_SECONDS:
         raise CommandError(f"this is {age:.0f} s old: the watchdog hangs or was stopped")
-    return _EXIT.get(status["state"], 1)
+    return code
 
 
 def _described(status: Mapping[str, Any]) -> list[str]:
@@ -154,13 +162,13 @@ def _pause(settings: Settings, options: argparse.Namespace) -> int:
     by = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
     _told(settings, lambda control: control.pause(Pause(round(now, 3), until, by)))
     end = f"until {_when(until)}" if until else "until `resume`"
-    sys.stdout.write(f"paused {end}: the watchdog of {settings.service} keeps watching, and does nothing\n")
+    answer(f"paused {end}: the watchdog of {settings.service} keeps watching, and does nothing")
     return 0
 
 
 def _resume(settings: Settings, _options: argparse.Namespace) -> int:
     _told(settings, lambda control: control.resume())
-    sys.stdout.write(f"the watchdog of {settings.service} acts again, with its whole budget\n")
+    answer(f"the watchdog of {settings.service} acts again, with its whole budget")
     return 0
 
 
@@ -175,14 +183,13 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
     entries = []
     for path in (settings.monitor_log, settings.recovery_log):
         for line in tail(path):
-            with contextlib.suppress(ValueError, TypeError, KeyError):
+            with contextlib.suppress(*_DAMAGE):
                 entry = json.loads(line)
                 if entry["kind"] in ("problem", "resolved", "action", "resume"):
-                    entries.append((float(entry["time"]), line, entry))
+                    text = f"{_when(entry['time'])}  {entry['kind']:<8}  {entry['key']}: {_short(entry)}"
+                    entries.append((float(entry["time"]), json.dumps(entry) if options.json else text))
     entries.sort(key=lambda item: item[0])
-    for moment, line, entry in entries[-options.count :]:
-        text = line if options.json else f"{_when(moment)}  {entry['kind']:<8}  {entry['key']}: {_short(entry)}"
-        sys.stdout.write(text + "\n")
+    answer(*(text for _moment, text in entries[-options.count :]))
     return 0
 
 

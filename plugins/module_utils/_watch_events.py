@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ._small_file import OPEN
 from ._state_file import save_json
 from ._watch_model import Event
 
@@ -54,7 +55,7 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
 def tail(path: Path) -> list[str]:
     """The last lines of a log; none where it can't be read."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, OPEN), "rb") as file:
             file.seek(0, os.SEEK_END)
             start = max(0, file.tell() - _TAIL_BYTES)
             file.seek(start)

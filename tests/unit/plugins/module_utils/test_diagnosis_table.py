@@ -86,7 +86,7 @@ def test_what_a_host_has_registered(registered: dict[str, Any] | None, status: s
 def test_what_is_no_report_is_told(output: str) -> None:
     report = parse_report(output, "\x1b[31mpermission denied\n")
     assert report["status"] == "critical"
-    assert report["problem"] == "the diagnosis gave no report:  [31mpermission denied"
+    assert report["problem"] == "the diagnosis gave no report: \\x1b[31mpermission denied"
 
 
 def test_a_report_is_passed_on() -> None:
