@@ -29,6 +29,10 @@ _ENGLISH: Words = {
     "crash_loop": ("the service crashes again and again", "PM2 restarts it each time. Look at its error log."),
     "proxy_dead": ("Nginx is dead", "Recovery starts it."),
     "proxy_hung": ("Nginx hangs", "Recovery restarts it."),
+    "proxy_full": (
+        "Nginx has no connection left",
+        "A restart would cut off all of its sites, and clients would fill it again: see who is connected.",
+    ),
     "proxy_wrong": (
         "Nginx answers wrongly",
         "A restart of Nginx would hardly help: look at its configuration and its error log.",
@@ -36,6 +40,10 @@ _ENGLISH: Words = {
     "stopped_by_operator": ("the service was stopped by somebody", "It is left alone until it is started again."),
     "deployment": ("a deployment is in progress", "Recovery waits until it is over."),
     "database_down": ("the database does not answer", "A restart of the service would not help: look at the database."),
+    "database_full": (
+        "the database has no connection left",
+        "Recovery waits a few minutes: see who holds the connections.",
+    ),
     "disk_short": ("the disk is nearly full", "A restart of the service would not help: free some space."),
     "cpu_short": (
         "the host's processors are overloaded",
@@ -44,8 +52,8 @@ _ENGLISH: Words = {
     "memory_short": ("the host is short of memory", "A restart of the service would not help: see what uses it."),
     "proxy_config_broken": ("Nginx's configuration is broken", "It can't be restarted: see what `nginx -t` says."),
     "budget_spent": (
-        "recovery has given up",
-        "Its budget of actions is spent; it goes on when the service is healthy, or after `{service}-watchdog resume`.",
+        "recovery did not help",
+        "Its budget of actions is spent; it tries again later, more rarely, or after `{service}-watchdog resume`.",
     ),
     "log_not_writable": (
         "the watchdog can't write its log",
@@ -56,6 +64,10 @@ _ENGLISH: Words = {
         "See whether the disk is full, and who owns the directory.",
     ),
     "state_corrupt": ("the watchdog's state was damaged", "It was put aside; the watchdog began anew."),
+    "pause_unreadable": (
+        "recovery is paused by a damaged file",
+        "`{service}-watchdog resume` lets it go on.",
+    ),
     "finding": ("the diagnosis: {check}", "Value: {value} {unit}; threshold: {threshold} {unit}."),
     "watchdog_silent": (
         "the watchdog is silent",
@@ -92,21 +104,24 @@ _CHINESE: Words = {
     "crash_loop": ("服务反复崩溃", "PM2 每次都会重启它，请查看错误日志。"),
     "proxy_dead": ("Nginx 已退出", "自动恢复会启动它。"),
     "proxy_hung": ("Nginx 卡死", "自动恢复会重启它。"),
+    "proxy_full": ("Nginx 已无可用连接", "重启会中断所有站点，而且连接很快又会被占满，请查看连接来自哪里。"),
     "proxy_wrong": ("Nginx 的应答不正确", "重启 Nginx 未必有用，请检查它的配置和错误日志。"),
     "stopped_by_operator": ("服务已被人为停止", "在重新启动之前不会对它做任何操作。"),
     "deployment": ("正在部署", "自动恢复会等部署结束。"),
     "database_down": ("数据库无响应", "重启服务无济于事，请检查数据库。"),
+    "database_full": ("数据库已无可用连接", "自动恢复会等待几分钟，请查看连接被谁占用。"),
     "disk_short": ("磁盘空间即将用尽", "重启服务无济于事，请清理磁盘空间。"),
     "cpu_short": ("主机处理器过载", "重启服务无济于事，请查看处理器被谁占用。"),
     "memory_short": ("主机内存不足", "重启服务无济于事，请查看内存被谁占用。"),
     "proxy_config_broken": ("Nginx 配置有误", "无法重启 Nginx，请查看 `nginx -t` 的输出。"),
     "budget_spent": (
-        "自动恢复已停止尝试",
-        "恢复次数已用完；服务恢复健康后，或执行 `{service}-watchdog resume` 后会继续。",
+        "自动恢复未能奏效",
+        "恢复次数已用完；较早的操作移出统计时段后，或执行 `{service}-watchdog resume` 后会继续。",
     ),
     "log_not_writable": ("看门狗无法写日志", "请检查磁盘是否已满以及目录的属主。"),
     "state_not_writable": ("看门狗无法写状态文件", "请检查磁盘是否已满以及目录的属主。"),
     "state_corrupt": ("看门狗的状态文件已损坏", "损坏的文件已另存，看门狗从头开始。"),
+    "pause_unreadable": ("自动恢复被一个损坏的文件暂停", "执行 `{service}-watchdog resume` 后会继续。"),
     "finding": ("诊断：{check}", "当前值：{value} {unit}；阈值：{threshold} {unit}。"),
     "watchdog_silent": ("看门狗没有心跳", "服务目前无人监控和恢复，请查看 `systemctl status {service}-watchdog`。"),
     "watchdog_stopped": (

@@ -57,7 +57,7 @@ class Place:
 
 
 # Of the whole host. The first stays while another site is there, the next three until the last that shares them goes,
-# the last three for good: they are the servers'.
+# the last four for good: they are the servers'.
 HARDENING = "/etc/systemd/system/nginx.service.d/hardening.conf"
 SHARED = (
     HARDENING,
@@ -65,6 +65,7 @@ SHARED = (
     "/etc/nginx/conf.d/00-variables.conf",
     "/etc/nginx/modules-enabled/90-worker-limits.conf",
     "/run/nginx_closing",
+    "/run/nginx-restarts",
     "/etc/postgresql-common/tls",
     "/etc/systemd/system/postgresql@<version>-main.service.d/network.conf",
 )

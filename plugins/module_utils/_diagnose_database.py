@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ._diagnose_proxy import judge_dates
 from ._diagnose_run import Check, Context
 from ._dotenv import parse
-from ._findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, Thresholds
+from ._findings import CRITICAL, DATABASE_FULL, OK, WARNING, FallingThresholds, Finding, Thresholds
 from ._pg_budget import consumer_of, judge_connections, limits_of
 from ._pg_client import Login, MissingDriverError, PgClient, PgError, session
 from ._pg_index_info import read_info
@@ -41,6 +41,8 @@ _RENEW = "Apply the playbook to the database host, or give it a new certificate.
 _STATEMENT_TIMEOUT_MS = 2000
 # Statistics that are younger do not tell which indexes are needed: a job may run once a week.
 _FEWEST_DAYS = 7
+# It answers, and that is the answer.
+_FULL = "no connection left"
 # Phrases of libpq and the server, and what they mean.
 _REASONS = (
     ("connection refused", "no server listens there; start it"),
@@ -105,7 +107,8 @@ def check_database(context: Context) -> list[Finding]:
             client.query("SELECT 1")
         finished = time.monotonic()
     except (PgError, MissingDriverError) as error:
-        return [Finding("database", CRITICAL, f"{where(url)}: {_told(error)}.")]
+        told = _told(error)
+        return [Finding(DATABASE_FULL if _FULL in told else _ITSELF, CRITICAL, f"{where(url)}: {told}.")]
     latency = judge_latency(url, 1000 * (connected - started), 1000 * (finished - connected), section)
     return [latency, *_certificate(url, context)]
 

@@ -15,6 +15,9 @@ WARNING = "warning"
 CRITICAL = "critical"
 _ORDER = (OK, WARNING, CRITICAL)
 
+DATABASE_FULL = "database.connections"
+"""The check that is critical where the database answers, but gives the service's account no connection more."""
+
 FAIL_ON = (CRITICAL, WARNING, "never")
 """From which status on a check fails the task that asked."""
 

@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import subprocess
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._findings import CRITICAL
+from ._findings import CRITICAL, DATABASE_FULL
 
 TEST_PROXY, RESTART_PROXY, RESTART_DAEMON = "test-proxy", "restart-proxy", "restart-daemon"
+# What a test of the proxy may say beside what _watch_proxy has: its configuration is broken.
+BROKEN = "broken"
 _MAX_ANSWER = 4096
 _TEST_SECONDS = 5.0
 _DATABASE_SECONDS = 6.0
@@ -42,19 +46,43 @@ def act(path: str, word: str, seconds: float) -> str:
     return text
 
 
-def ask_root(path: str, word: str) -> str:
-    """What the helper's test finds wrong; empty when nothing, or when it can't be asked."""
+@dataclasses.dataclass(frozen=True)
+class ProxyTest:
+    """What root sees of Nginx; empty where it was not asked, or can't be."""
+
+    state: str = ""
+    """broken, or as _watch_proxy has it: healthy, full, dead, hung."""
+    message: str = ""
+
+
+def examine_proxy(path: str) -> ProxyTest:
+    """Have the root helper see for itself what is wrong with Nginx."""
     try:
-        return act(path, word, _TEST_SECONDS)
+        state, _space, message = act(path, TEST_PROXY, _TEST_SECONDS).partition(" ")
     except RootError:
-        return ""
+        return ProxyTest()
+    return ProxyTest(state, message)
 
 
-def ask_database(command: str) -> str:
-    """What the diagnosis says is critical about the database; empty when nothing is."""
+@dataclasses.dataclass(frozen=True)
+class DatabaseAnswer:
+    """What the diagnosis says is critical about the database; empty when nothing is, or where it was not asked."""
+
+    down: str = ""
+    full: str = ""
+    """It answers, but the service's account gets no connection more."""
+
+
+def ask_database(command: str) -> DatabaseAnswer:
     report = diagnose([command, "--check", "database", "--json"], _DATABASE_SECONDS)
-    messages = [str(finding.get("message", "")) for finding in report or () if finding.get("status") == CRITICAL]
-    return "; ".join(messages)
+    critical = [finding for finding in report or () if finding.get("status") == CRITICAL]
+    full = [finding for finding in critical if finding.get("check") == DATABASE_FULL]
+    down = [finding for finding in critical if finding not in full]
+    return DatabaseAnswer(_messages(down), _messages(full))
+
+
+def _messages(findings: Iterable[Mapping[str, Any]]) -> str:
+    return "; ".join(str(finding.get("message", "")) for finding in findings)
 
 
 def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]] | None:

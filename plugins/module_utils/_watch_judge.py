@@ -13,7 +13,9 @@ from typing import TypeAlias
 from ._existing_service import PM2, Existing
 from ._pm2_rpc import ABSENT, WELL
 from ._processes import was_stopped
+from ._watch_ask import BROKEN, ProxyTest
 from ._watch_model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
+from ._watch_proxy import FULL, HEALTHY
 from ._watch_readings import MB, Readings, Worker
 from ._watch_settings import Settings
 from ._worker_answers import ANSWERED, HUNG
@@ -22,6 +24,7 @@ _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
 _COMING = frozenset({"waiting restart", "launching", "stopping"})
 # PM2 can keep a worker in the middle of a start or a stop for ever.
 _LONGEST_START = 300.0
+_LONGEST_FULL = 300.0
 _FROM_DATABASE = frozenset({"unhealthy", "no_answer", "worker_hung", "worker_missing"})
 _FROM_STARVATION = frozenset({"daemon_hung", "no_answer", "worker_hung", "worker_missing"})
 _BEGINNING = frozenset({"activating", "reloading"})
@@ -222,9 +225,19 @@ def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None)
     if overloaded := _overloaded(readings, illness):
         # then what is said of the database is that it was not asked in time
         return overloaded
-    if readings.database and illness.code in _FROM_DATABASE:
-        return Hold("database_down", f"the database is the cause: {readings.database}", "critical")
-    return _what_is_short(readings, settings)
+    return _of_database(readings, illness) or _what_is_short(readings, settings)
+
+
+def _of_database(readings: Readings, illness: Illness) -> Hold | None:
+    """A server that is full refuses at once: what does not answer at all hangs for a reason of its own, and may be what
+    holds all of its connections. Nor does a service that says that it gets none know whether it has them itself.
+    """
+    if readings.database.down and illness.code in _FROM_DATABASE:
+        return Hold("database_down", f"the database is the cause: {readings.database.down}", "critical")
+    if readings.database.full and illness.code == "unhealthy":
+        message = f"the database has no connection for it: {readings.database.full}"
+        return Hold("database_full", message, "critical", believed=_LONGEST_FULL)
+    return None
 
 
 def _what_is_short(readings: Readings, settings: Settings) -> Hold | None:
@@ -272,16 +285,25 @@ def _judge_proxy(readings: Readings, settings: Settings, service_is_well: bool) 
         return None, None
     if told.kind == HUNG and not service_is_well:
         return None, None
+    test = readings.proxy_test
+    if test.state in (FULL, HEALTHY):
+        # a restart would cut the connections of all its sites, for a client that fills it again
+        message = f"Nginx does not serve everybody: {told.problem}. As root sees it, {test.message}. See its error log."
+        return Illness("proxy_full", message, ()), None
     code = "proxy_hung" if told.kind == HUNG else "proxy_dead"
     illness = Illness(code, f"Nginx does not answer: {told.problem}", (Remedy.RESTART_PROXY,))
+    return illness, _proxy_hold(unit, test, settings)
+
+
+def _proxy_hold(unit: Mapping[str, str], test: ProxyTest, settings: Settings) -> Hold | None:
     if was_stopped(unit):
-        return illness, _stopped_unit(settings.proxy_unit, unit)
+        return _stopped_unit(settings.proxy_unit, unit)
     if unit.get("ActiveState") in _BEGINNING:
-        return illness, _starting("systemd is starting Nginx", settings)
-    if readings.proxy_config:
-        message = f"Nginx's configuration is broken, so it can't be started: {readings.proxy_config}"
-        return illness, Hold("proxy_config_broken", message, "critical")
-    return illness, None
+        return _starting("systemd is starting Nginx", settings)
+    if test.state == BROKEN:
+        message = f"Nginx's configuration is broken, so it can't be started: {test.message}"
+        return Hold("proxy_config_broken", message, "critical")
+    return None
 
 
 def _proxy_wrong(readings: Readings, service_is_well: bool) -> list[Problem]:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from ._diagnose_service import active_activation
 from ._existing_service import read_existing
@@ -25,7 +26,7 @@ from ._pm2_rpc import WELL, DaemonReading, read_daemon
 from ._pm2_state import Pm2Process
 from ._processes import ProcessError, load_library, unit_states
 from ._watch_answers import Answered, WorkersReading
-from ._watch_ask import ask_database, ask_root
+from ._watch_ask import DatabaseAnswer, ProxyTest, ask_database, examine_proxy
 from ._watch_restarts import RestartCounter
 from ._watch_settings import Settings
 from ._watch_starvation import StarvationWatch, processor_times
@@ -36,6 +37,8 @@ MB = 1024 * 1024
 _RPC_SECONDS = 2.0
 _MEMORY_SECONDS = 15.0
 _DATABASE_SECONDS = 10.0
+# So long a test of the proxy is believed.
+_TEST_SECONDS = 4.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _INODE_COLUMN = 5
 # So many times the time for an answer may a process use of a processor without one, while processors are short.
@@ -84,14 +87,13 @@ class Readings:
     pm2_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What systemd says; empty where it was not asked, since all is well."""
     proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    proxy_config: str = ""
-    """What `nginx -t` says against the configuration, where the proxy is ill."""
+    proxy_test: ProxyTest = dataclasses.field(default_factory=ProxyTest)
+    """What root sees of Nginx, where it does not answer."""
     starved: Mapping[int, float] = dataclasses.field(default_factory=dict)
     """Processes that did not answer and waited for a processor most of that time: for how many percent of it."""
     seconds: float = 0.0
     """So long the look took."""
-    database: str = ""
-    """What is critical about the database; empty when nothing is, or where it was not asked."""
+    database: DatabaseAnswer = dataclasses.field(default_factory=DatabaseAnswer)
 
 
 class Reader:
@@ -107,6 +109,9 @@ class Reader:
         self._rss_at = -_MEMORY_SECONDS
         self._daemon_well_at: float | None = None
         self._database = DatabaseReader(settings)
+        self._proxy_silent = False
+        self._tested = ProxyTest()
+        self._tested_at = -_TEST_SECONDS
         self._daemon_pid: int | None = None
         self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
 
@@ -116,6 +121,8 @@ class Reader:
             self._database.begin(now)
         begun = time.monotonic()
         proxy = _Later(self._ask_proxy)
+        # of one that did not answer before: it takes as long as the question itself
+        test = _Later(self._test_proxy) if self._proxy_silent and not self._is_tested else None
         times = processor_times([self._daemon_pid] if self._daemon_pid else [])
         activation, daemon = self._read_service()
         self._daemon_pid = daemon.pid
@@ -149,7 +156,7 @@ class Reader:
             daemon_ill_for=now - self._daemon_well_at,
             starved=self._starvation.starved(times, processor_times(times), answered),
         )
-        closer = self._look_closer(readings, suspect)
+        closer = self._look_closer(readings, suspect, test)
         return dataclasses.replace(closer, seconds=time.monotonic() - begun)
 
     def deployment(self) -> bool:
@@ -177,6 +184,21 @@ class Reader:
         headers = {"Host": settings.proxy_host_name} if settings.proxy_host_name else {}
         request = Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout)
         return Answered.of(ask(request))
+
+    def _test_proxy(self) -> ProxyTest:
+        self._tested = examine_proxy(self.settings.act_socket)
+        self._tested_at = time.monotonic()
+        return self._tested
+
+    @property
+    def _is_tested(self) -> bool:
+        """Whether it may do without another process of root's: on a host in trouble each is one more that waits."""
+        return self._tested.state != "" and time.monotonic() - self._tested_at < _TEST_SECONDS
+
+    def _proxy_test(self, begun: _Later[ProxyTest] | None) -> ProxyTest:
+        if begun:
+            return begun.result()
+        return self._tested if self._is_tested else self._test_proxy()
 
     def _ask_workers(self, processes: Iterable[Pm2Process]) -> WorkersReading:
         pids = [process.pid for process in processes if process.online and process.pid and started_at(process.pid)]
@@ -217,23 +239,23 @@ class Reader:
             if worker.process.pid is not None and worker.started is not None
         }
 
-    def _look_closer(self, readings: Readings, suspect: bool) -> Readings:
+    def _look_closer(self, readings: Readings, suspect: bool, test: _Later[ProxyTest] | None) -> Readings:
         """Of what seems to be ill: is it meant to be so, and does the cause lie elsewhere?"""
         settings = self.settings
         units = []
         # while it is being stopped PM2 may answer for a long time
         if (readings.daemon.state != WELL or suspect) and settings.pm2_unit:
             units.append(settings.pm2_unit)
-        proxy_ill = readings.proxy is not None and readings.proxy.kind != ANSWERED
-        if proxy_ill:
+        self._proxy_silent = readings.proxy is not None and readings.proxy.kind != ANSWERED
+        if self._proxy_silent:
             units.append(settings.proxy_unit)
         states = read_units(units)
         return dataclasses.replace(
             readings,
             pm2_unit=states.get(settings.pm2_unit, {}),
             proxy_unit=states.get(settings.proxy_unit, {}),
-            proxy_config=ask_root(settings.act_socket, "test-proxy") if proxy_ill else "",
-            database=self._database.result() if suspect else "",
+            proxy_test=self._proxy_test(test) if self._proxy_silent else ProxyTest(),
+            database=self._database.result() if suspect else DatabaseAnswer(),
         )
 
 
@@ -244,7 +266,7 @@ class DatabaseReader:
         self._settings = settings
         self._thread: threading.Thread | None = None
         self._begun_at = -_DATABASE_SECONDS
-        self._critical = ""
+        self._answer = DatabaseAnswer()
 
     def begin(self, now: float) -> None:
         due = self._settings.database and now - self._begun_at >= _DATABASE_SECONDS
@@ -254,30 +276,32 @@ class DatabaseReader:
             self._thread.start()
 
     def _run(self) -> None:
-        self._critical = ask_database(self._settings.diagnose_command)
+        self._answer = ask_database(self._settings.diagnose_command)
 
-    def result(self) -> str:
-        """What is critical about it; empty when nothing is."""
+    def result(self) -> DatabaseAnswer:
         if self._thread:
             self._thread.join()
-        return self._critical
+        return self._answer
 
 
-class _Later:
+T = TypeVar("T")
+
+
+class _Later(Generic[T]):
     """An answer that is waited for at the side, within its own time."""
 
-    def __init__(self, work: Callable[[], Answered | None]) -> None:
+    def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
-        self._value: Answered | None = None
+        self._values: list[T] = []
         self._thread = threading.Thread(target=self._run, daemon=True, name="proxy")
         self._thread.start()
 
     def _run(self) -> None:
-        self._value = self._work()
+        self._values.append(self._work())
 
-    def result(self) -> Answered | None:
+    def result(self) -> T:
         self._thread.join()
-        return self._value
+        return self._values[0]
 
 
 def youngest(processes: Iterable[Pm2Process]) -> list[Pm2Process]:

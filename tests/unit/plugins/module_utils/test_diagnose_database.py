@@ -14,6 +14,7 @@ from ansible_collections.workbot.stability.plugins.module_utils import _diagnose
 from ansible_collections.workbot.stability.plugins.module_utils._diagnose_run import Context
 from ansible_collections.workbot.stability.plugins.module_utils._diagnose_state import Samples
 from ansible_collections.workbot.stability.plugins.module_utils._findings import CRITICAL, OK, WARNING
+from ansible_collections.workbot.stability.plugins.module_utils._pg_client import PgError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,29 @@ def test_a_database_that_can_not_be_asked_is_critical_once(tmp_path: Path) -> No
         assert (finding.check, finding.status) == (check.__name__.removeprefix("check_"), WARNING)
         assert "missing" in finding.message
         assert "See the check database." in finding.message
+
+
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        ("FATAL:  sorry, too many clients already", "database.connections"),
+        ('FATAL:  too many connections for role "app"', "database.connections"),
+        ("Connection refused", "database"),
+    ],
+)
+def test_a_server_that_is_full_is_not_one_that_is_down(
+    text: str, check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart of what holds its connections may help with the first, and never with the second."""
+
+    def session(_login: object) -> object:
+        raise PgError(text)
+
+    (tmp_path / "environment").write_text("DATABASE_URL=postgresql://app@db/app\n")
+    monkeypatch.setattr(database, "session", session)
+    section = {"enabled": True, "file": str(tmp_path / "environment"), "diagnosis": {}}
+    [finding] = database.check_database(Context({"database": section}, Samples(tmp_path / "state")))
+    assert (finding.check, finding.status) == (check, CRITICAL)
 
 
 def test_pools_are_added_up_each_worker_once() -> None:

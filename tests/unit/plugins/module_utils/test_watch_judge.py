@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_rpc import ABSENT, HUNG, DaemonReading
 from ansible_collections.workbot.stability.plugins.module_utils._watch_answers import Answered, WorkersReading
+from ansible_collections.workbot.stability.plugins.module_utils._watch_ask import DatabaseAnswer, ProxyTest
 from ansible_collections.workbot.stability.plugins.module_utils._watch_judge import judge
 from ansible_collections.workbot.stability.plugins.module_utils._watch_model import (
     PROXY,
@@ -25,10 +26,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._worker_answers 
 from watch_samples import readings, settings, worker
 
 STOPPED = {"LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}
+RUNNING = {"LoadState": "loaded", "ActiveState": "active", "Result": "success"}
 FAILED = {"LoadState": "loaded", "ActiveState": "failed", "Result": "signal"}
 STARTING = {"LoadState": "loaded", "ActiveState": "activating", "Result": "success"}
 GONE = Answered(REFUSED, "connection refused")
 SILENT = Answered(NO_ANSWER, "no complete answer within 3 s")
+CUT = Answered(REFUSED, "the connection was closed before the answer was complete")
 WRONG = Answered(ANSWERED, "answered 502 instead of 200.")
 
 
@@ -213,10 +216,10 @@ HANGS: dict[str, Any] = {"answers": WorkersReading({100: ""}, (SILENT,))}
     ("changes", "code", "severity"),
     [
         ({"deployment": True}, "deployment", "info"),
-        ({"database": "connection refused"}, "database_down", "critical"),
+        ({"database": DatabaseAnswer(down="connection refused")}, "database_down", "critical"),
         ({"disk_free_mb": {"/srv": 10.0}}, "disk_short", "critical"),
         ({"memory_percent": 98.0}, "memory_short", "critical"),
-        ({"starved": {100: 93.0, 101: 80.0}, "database": "not asked in time"}, "cpu_short", "critical"),
+        ({"starved": {100: 93.0, 101: 80.0}, "database": DatabaseAnswer("not asked in time")}, "cpu_short", "critical"),
     ],
 )
 def test_a_cause_elsewhere_holds_everything_back(changes: dict[str, Any], code: str, severity: str) -> None:
@@ -253,7 +256,7 @@ def test_a_short_host_whose_service_is_well_is_no_matter_of_the_watchdog() -> No
 
 def test_a_database_that_is_down_does_not_keep_a_dead_daemon_from_its_restart() -> None:
     changes: dict[str, Any] = {"daemon": DaemonReading(HUNG, "no answer"), "pm2_unit": FAILED, "workers": ()}
-    assert ill(database="connection refused", **changes).code == "daemon_hung"
+    assert ill(database=DatabaseAnswer("connection refused"), **changes).code == "daemon_hung"
 
 
 def test_a_proxy_that_is_gone_or_hangs_is_restarted() -> None:
@@ -273,9 +276,42 @@ def test_a_proxy_that_waits_for_a_hung_service_is_not_to_blame() -> None:
     [(STOPPED, "", "stopped_by_operator"), (FAILED, "unknown directive", "proxy_config_broken")],
 )
 def test_a_proxy_that_was_stopped_or_cannot_start_is_left_alone(unit: dict[str, str], config: str, code: str) -> None:
-    hold = look(proxy=GONE, proxy_unit=unit, proxy_config=config).holds[PROXY]
+    test = ProxyTest("broken", config) if config else ProxyTest("dead", "its main process is not there")
+    hold = look(proxy=GONE, proxy_unit=unit, proxy_test=test).holds[PROXY]
     assert hold is not None
     assert hold.code == code
+
+
+@pytest.mark.parametrize(("told", "state"), [(CUT, "full"), (SILENT, "full"), (CUT, "healthy")])
+def test_a_proxy_that_works_but_has_no_connection_left_is_reported_and_not_restarted(
+    told: Answered, state: str
+) -> None:
+    seen = look(proxy=told, proxy_unit=RUNNING, proxy_test=ProxyTest(state, "it closes connections at once"))
+    proxy = seen.illnesses[PROXY]
+    assert proxy is not None
+    assert (proxy.code, proxy.severity, proxy.ladder, seen.holds[PROXY]) == ("proxy_full", "critical", (), None)
+
+
+@pytest.mark.parametrize("state", ["", "dead", "hung"])
+def test_a_proxy_that_root_finds_dead_or_hung_or_cannot_see_is_restarted(state: str) -> None:
+    proxy = look(proxy=CUT, proxy_unit=RUNNING, proxy_test=ProxyTest(state)).illnesses[PROXY]
+    assert proxy is not None
+    assert (proxy.code, proxy.ladder) == ("proxy_dead", (Remedy.RESTART_PROXY,))
+
+
+def test_workers_that_hang_are_helped_although_their_account_gets_no_connection() -> None:
+    """They may be what holds them all; a server that is full refuses at once."""
+    full = DatabaseAnswer(full="the server has no connection left")
+    assert ill(answers=WorkersReading({}, (SILENT, SILENT)), database=full).code == "worker_hung"
+    assert ill(**HANGS, database=full).code == "worker_hung"
+
+
+def test_a_service_that_says_it_gets_no_connection_is_left_alone_for_some_minutes() -> None:
+    full = DatabaseAnswer(full="the server has no connection left")
+    illness, hold = service(answers=WorkersReading({100: "database", 101: "database"}), database=full)
+    assert illness is not None
+    assert hold is not None
+    assert (illness.code, hold.code, hold.severity, hold.believed) == ("unhealthy", "database_full", "critical", 300)
 
 
 def test_a_host_without_nginx_has_no_proxy_to_be_ill() -> None:

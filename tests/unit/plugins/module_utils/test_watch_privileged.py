@@ -14,17 +14,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils import _watch_privileged
 from ansible_collections.workbot.stability.plugins.module_utils._watch_privileged import (
+    Helper,
     RefusedError,
     carry_out,
     count,
-    is_in_unit,
     read_word,
     require_peer,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._watch_proxy import DEAD, FULL, HEALTHY, Verdict
 
 ROOT = Path(__file__).parents[4]
 
@@ -33,41 +35,49 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair()
 
 
-def test_a_process_of_another_unit_is_refused() -> None:
+def helper(directory: Path, **changes: Any) -> Helper:
+    usual: dict[str, Any] = {
+        "pm2_unit": "pm2-shop.service",
+        "proxy_unit": "nginx.service",
+        "restarts_proxy": True,
+        "proxy_url": "http://127.0.0.1/health",
+        "proxy_host_name": "",
+        "own": directory,
+        "shared": directory,
+    }
+    return Helper(**{**usual, **changes})
+
+
+class Systemd:
+    """Keeps what was done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **state: str) -> None:
+        self.done: list[list[str]] = []
+        self.state = {"LoadState": "loaded", "ActiveState": "active", "Result": "success", "MainPID": "7", **state}
+        self.verdict = Verdict(DEAD, "its main process is not there")
+        self.problem = ""
+        monkeypatch.setattr(_watch_privileged, "unit_states", lambda units: dict.fromkeys(units, self.state))
+        monkeypatch.setattr(_watch_privileged, "_command", self.command)
+        monkeypatch.setattr(_watch_privileged, "probe", lambda *_arguments: self.verdict)
+        monkeypatch.setattr(_watch_privileged, "proxy_problem", lambda: self.problem)
+
+    def command(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        self.done.append(argv)
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+
+@pytest.fixture
+def systemd(monkeypatch: pytest.MonkeyPatch) -> Systemd:
+    return Systemd(monkeypatch)
+
+
+@pytest.mark.parametrize(("main", "answered"), [(os.getpid(), True), (os.getppid(), False), (0, False)])
+def test_only_the_unit_s_main_process_is_answered(main: int, answered: bool) -> None:
+    """Whatever else runs in the unit is not the watchdog."""
+    refusal = pytest.raises(RefusedError, match=r"only shop-watchdog\.service itself is answered")
     ours, theirs = pair()
-    with ours, theirs, pytest.raises(RefusedError, match=r"only shop-watchdog\.service is answered"):
-        require_peer(ours, "shop-watchdog.service")
-
-
-OWN = "0::/system.slice/system-shop\\x2dwatchdog\\x2dact.slice/shop-watchdog-act@3.service\n"
-# cgroups of both kinds, in a container
-MIXED = "3:pids:/box\n2:name=systemd:/box/system.slice/{}\n0::/box\n"
-
-
-@pytest.mark.parametrize(
-    ("own", "other", "answered"),
-    [
-        (OWN, "0::/system.slice/shop-watchdog.service\n", True),
-        (OWN, "0::/system.slice/other-shop-watchdog.service\n", False),
-        (OWN, "0::/system.slice/pm2-shop.service\n", False),
-        # a unit that any user may give this name, and a group below one that is delegated
-        (OWN, "0::/user.slice/user-1000.slice/user@1000.service/app.slice/shop-watchdog.service\n", False),
-        (OWN, "0::/user.slice/user-1000.slice/user@1000.service/system.slice/shop-watchdog.service\n", False),
-        (OWN, "0::/system.slice/other.service/shop-watchdog.service\n", False),
-        (MIXED.format("x.slice/shop-watchdog-act@3.service"), MIXED.format("shop-watchdog.service"), True),
-        (MIXED.format("x.slice/shop-watchdog-act@3.service"), "0::/box/system.slice/shop-watchdog.service\n", False),
-        ("0::/system.slice/box.service/system.slice/a@1.service", "0::/system.slice/shop-watchdog.service", False),
-        (
-            "0::/system.slice/box.service/system.slice/a@1.service",
-            "0::/system.slice/box.service/system.slice/shop-watchdog.service",
-            True,
-        ),
-        ("0::/\n", "0::/\n", False),
-        ("", "", False),
-    ],
-)
-def test_only_the_system_s_own_unit_of_the_name_is_answered(own: str, other: str, answered: bool) -> None:
-    assert is_in_unit("shop-watchdog.service", own, other) is answered
+    with ours, theirs, contextlib.nullcontext() if answered else refusal:
+        require_peer(ours, "shop-watchdog.service", main)
 
 
 @pytest.mark.parametrize(
@@ -77,19 +87,52 @@ def test_only_the_system_s_own_unit_of_the_name_is_answered(own: str, other: str
 def test_what_somebody_stopped_is_not_started(
     active: str, result: str, refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    done: list[list[str]] = []
-
-    def command(argv: list[str]) -> subprocess.CompletedProcess[str]:
-        done.append(argv)
-        return subprocess.CompletedProcess(argv, 0, "", "")
-
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
-    states = {"pm2-shop.service": {"LoadState": "loaded", "ActiveState": active, "Result": result}}
-    monkeypatch.setattr(_watch_privileged, "unit_states", lambda _units: states)
-    monkeypatch.setattr(_watch_privileged, "_command", command)
+    systemd = Systemd(monkeypatch, ActiveState=active, Result=result)
     with pytest.raises(RefusedError, match="was stopped by somebody") if refused else contextlib.nullcontext():
-        carry_out("restart-daemon", "pm2-shop.service", "nginx.service")
-    assert bool(done) is not refused
+        carry_out("restart-daemon", helper(tmp_path))
+    assert bool(systemd.done) is not refused
+
+
+@pytest.mark.parametrize("state", [HEALTHY, FULL])
+def test_a_proxy_that_root_finds_healthy_or_full_is_not_restarted(systemd: Systemd, tmp_path: Path, state: str) -> None:
+    """Whoever asks for it: the watchdog runs as the service's user."""
+    systemd.verdict = Verdict(state, "it answers")
+    assert carry_out("test-proxy", helper(tmp_path)) == f"{state} it answers"
+    with pytest.raises(RefusedError, match=r"nginx\.service needs no restart: it answers"):
+        carry_out("restart-proxy", helper(tmp_path))
+    assert not systemd.done
+
+
+def test_one_restart_of_the_proxy_is_one_for_all_services(systemd: Systemd, tmp_path: Path) -> None:
+    for name in ("shop", "kiosk"):
+        (tmp_path / name).mkdir()
+    first, second = (helper(tmp_path, own=tmp_path / name) for name in ("shop", "kiosk"))
+    assert carry_out("restart-proxy", first) == "restarted nginx.service"
+    done = len(systemd.done)
+    assert carry_out("restart-proxy", second) == "nginx.service was restarted already, 0 s ago"
+    assert len(systemd.done) == done
+    # some time later it is another restart, which counts for both
+    moments = json.loads((tmp_path / "restarts.json").read_text())
+    (tmp_path / "restarts.json").write_text(json.dumps([moment - 30 for moment in moments]))
+    assert carry_out("restart-proxy", second) == "restarted nginx.service"
+    assert len(json.loads((tmp_path / "restarts.json").read_text())) == 2
+
+
+def test_a_proxy_that_could_not_be_started_is_left_alone(systemd: Systemd, tmp_path: Path) -> None:
+    systemd.problem = "unknown directive"
+    assert carry_out("test-proxy", helper(tmp_path)) == "broken unknown directive"
+    with pytest.raises(RefusedError, match="would not start with its configuration: unknown directive"):
+        carry_out("restart-proxy", helper(tmp_path))
+    assert not systemd.done
+
+
+def test_what_is_another_one_s_is_not_restarted(systemd: Systemd, tmp_path: Path) -> None:
+    around = helper(tmp_path, pm2_unit="", restarts_proxy=False)
+    for word in ("restart-proxy", "restart-daemon"):
+        with pytest.raises(RefusedError, match="not this watchdog's to restart"):
+            carry_out(word, around)
+    assert carry_out("test-proxy", around).startswith("dead ")
+    assert not systemd.done
 
 
 def test_restarts_have_a_limit_of_their_own(tmp_path: Path) -> None:
@@ -122,9 +165,9 @@ def test_endless_words_are_cut() -> None:
 
 
 @pytest.mark.parametrize("word", ["", "restart", "restart-proxy; reboot", "restart-proxy\nreboot", "RESTART-PROXY"])
-def test_only_the_fixed_words_are_done(word: str) -> None:
+def test_only_the_fixed_words_are_done(word: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="is none of test-proxy, restart-proxy, restart-daemon"):
-        carry_out(word, "pm2-shop.service", "nginx.service")
+        carry_out(word, helper(tmp_path))
 
 
 def test_the_program_answers_an_unknown_peer_with_a_refusal() -> None:
@@ -132,9 +175,10 @@ def test_the_program_answers_an_unknown_peer_with_a_refusal() -> None:
     ours, theirs = pair()
     program = (
         "from ansible_collections.workbot.stability.plugins.module_utils._watch_privileged import run;"
-        " run('shop-watchdog.service', 'pm2-shop.service', 'nginx.service')"
+        " run(watchdog_unit='shop-watchdog.service', pm2_unit='pm2-shop.service', proxy_unit='nginx.service',"
+        " restarts_proxy='yes', proxy_url='http://127.0.0.1/', proxy_host_name='', own='/x', shared='/x')"
     )
     with ours, theirs:
         theirs.sendall(b"restart-daemon\n")
         subprocess.run([sys.executable, "-c", program], stdin=ours, check=True, cwd=ROOT, env=dict(os.environ))
-        assert theirs.recv(1000) == b"error only shop-watchdog.service is answered\n"
+        assert theirs.recv(1000).startswith(b"error ")
