@@ -6,32 +6,33 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
-import os
-import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ._small_file import read_small
+
 # The largest whole number that a float holds exactly: no time, count or process id is larger.
 _LARGEST = 2**53
+# What `read_small` says of a FIFO, a link, a socket or a file that is too large.
+_NO_SUCH_FILE = (errno.EINVAL, errno.ELOOP, errno.ENXIO, errno.EFBIG)
 
 
 def read_json(path: Path, limit: int) -> Any:
-    """The content of a regular file, of its first `limit` bytes. Raises FileNotFoundError where there is nothing.
+    """The content of a regular file of at most `limit` bytes. Raises OSError for what can't be read.
 
     Raises ValueError for whatever is no such file or holds no such content, also numbers that are not finite or beyond
-    2^53; RecursionError for too many brackets; OSError for what can't be read.
+    2^53, and RecursionError for too many brackets.
     """
-    # a FIFO would wait for a writer
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is no regular file")
-        text = os.read(descriptor, limit).decode("utf-8")
-    finally:
-        os.close(descriptor)
-    return json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_refuse)
+        content, _found = read_small(path, limit)
+    except OSError as error:
+        if error.errno in _NO_SUCH_FILE:
+            raise ValueError(error.strerror) from error
+        raise
+    return json.loads(content.decode("utf-8"), parse_float=_float, parse_int=_int, parse_constant=_refuse)
 
 
 def _float(text: str) -> float:

@@ -23,9 +23,10 @@ from . import _watch_machine as machine
 from . import _watch_state as keeper
 from ._processes import load_library
 from ._watch_actions import Actions
-from ._watch_control import Control
+from ._watch_control import UNKNOWN, Control
 from ._watch_diagnosis import Diagnosis
 from ._watch_events import Outbox, append_line, as_record, tail
+from ._watch_flapping import Steady
 from ._watch_judge import judge
 from ._watch_model import SERVICE, Assessment, Event, Problem, Remedy, Step
 from ._watch_readings import Reader, Readings
@@ -112,7 +113,7 @@ class Watch:
         self._own: dict[str, Problem] = {}
         """What is wrong with the watchdog itself, by key."""
         self._corrupt_until = 0.0
-        self._seen_in_a_row: dict[str, int] = {}
+        self._steady = Steady(self._rules.failures)
         self._summary_at = 0.0
         self._looked_at = float("-inf")
         self._stop = threading.Event()
@@ -160,9 +161,9 @@ class Watch:
         suspect = self._state.targets[SERVICE].phase is not machine.Phase.HEALTHY
         with self._ended_by_signal():
             readings = self._reader.read(now, suspect)
+        paused = self._paused()
         seen = self._assess(readings)
         self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
-        paused = self._control.paused(time.time()) is not None
         turn = machine.turn(self._state, seen, now, self._rules, paused)
         with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
             self._outbox.flush()
@@ -178,6 +179,16 @@ class Watch:
         ill = any(seen.illnesses.values())
         well = paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
         return well, turn.step is not None
+
+    def _paused(self) -> bool:
+        """One that can't be read counts, and is reported: else it might never end."""
+        pause = self._control.paused(time.time())
+        self._own.pop("watchdog.pause_unreadable", None)
+        if pause and pause.by == UNKNOWN:
+            message = "recovery is paused by a pause.json that can't be read. `resume` ends the pause."
+            problem = Problem("watchdog.pause_unreadable", "pause_unreadable", "warning", message)
+            self._own[problem.key] = problem
+        return pause is not None
 
     def _resume(self, now: float) -> None:
         self._state = machine.resumed(self._state, now)
@@ -195,21 +206,17 @@ class Watch:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
         seen = judge(readings, self._settings, recovering)
         hold = seen.holds.get(SERVICE)
+        known = hold is not None and hold.code in ("database_down", "database_full")
         found = [
             problem
             for problem in self._diagnosis.problems
-            # told as the reason why nothing is done
-            if not (hold and hold.code == "database_down" and problem.key.startswith("diagnose.database"))
+            # reported as the reason why nothing is done
+            if not (known and problem.key.startswith("diagnose.database"))
         ]
         if readings.now >= self._corrupt_until:
             self._own.pop("watchdog.state_corrupt", None)
-        problems = (*self._steady(seen.problems), *found, *self._own.values())
+        problems = (*self._steady.of(seen.problems), *found, *self._own.values())
         return dataclasses.replace(seen, problems=problems)
-
-    def _steady(self, problems: tuple[Problem, ...]) -> list[Problem]:
-        """Those that as many looks in a row have found as make an illness."""
-        self._seen_in_a_row = {problem.key: self._seen_in_a_row.get(problem.key, 0) + 1 for problem in problems}
-        return [problem for problem in problems if self._seen_in_a_row[problem.key] >= self._rules.failures]
 
     def _act(self, step: Step, readings: Readings) -> None:
         self._state = machine.begin(self._state, step, boot_clock.now(), self._rules)
@@ -245,7 +252,8 @@ class Watch:
     def _tell(self, event: Event) -> None:
         wall = time.time()
         # of a step it is the begin that counts against the budget
-        begun = self._state.actions[-1] if event.kind == "action" and self._state.actions else boot_clock.now()
+        target = self._state.targets.get(event.key.partition(".")[0])
+        begun = target.actions[-1] if event.kind == "action" and target and target.actions else boot_clock.now()
         record = {**as_record(event, wall), "boot": self._boot, "boottime": begun}
         log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
         self._log(log, record)
@@ -289,18 +297,18 @@ class Watch:
 
     def _load(self) -> machine.State:
         now = boot_clock.now()
-        # a state that could not be written is an old one: what its steps were, the log knows
         logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._rules.budget_window)
         try:
             state = keeper.load(self._settings.state_file, self._boot, now)
-            return dataclasses.replace(state, actions=tuple(sorted({*state.actions, *logged})))
+            return keeper.with_actions(state, logged)
         except keeper.CorruptStateError as error:
             message = str(error)
         except OSError as error:
             message = f"{self._settings.state_file} can't be read: {error.strerror}"
         self._corrupt_until = now + _CORRUPT_SECONDS
         self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
-        return machine.State(keeper.targets_since(now), actions=logged, actions_total=len(logged))
+        fresh = machine.State(keeper.targets_since(now), actions_total=sum(map(len, logged.values())))
+        return keeper.with_actions(fresh, logged)
 
     def _save(self) -> None:
         if self._state == self._saved:

@@ -141,7 +141,8 @@ def _described(status: Mapping[str, Any]) -> list[str]:
             lines.append(f"{'':<8} nothing is done: {hold['message']}")
     lines += [f"{'worker ' + str(worker['pm_id']):<8} {_worker(worker)}" for worker in status["readings"]["workers"]]
     budget = status["budget"]
-    lines.append(f"budget   {budget['used']} of {budget['limit']} steps used within {budget['window'] / 60:g} minutes")
+    used = ", ".join(f"{name} {count}" for name, count in budget["used"].items())
+    lines.append(f"budget   {used} of {budget['limit']} steps each used within {budget['window'] / 60:g} minutes")
     lines += [f"problem  {item['severity']}: {item['message']}" for item in status["problems"]]
     return lines
 

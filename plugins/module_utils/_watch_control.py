@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from pathlib import Path
 
+from ._read_json import read_json
 from ._state_file import save_json
 
 _MAX_FILE = 4096
+# Of a pause that can't be read.
+UNKNOWN = "unknown"
+# The year 3000: what is said to last longer is no time.
+_LATEST = 32503680000.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +50,13 @@ class Control:
     def paused(self, wall: float) -> Pause | None:
         """The pause in force. One that can't be read counts: whoever wrote it wanted the watchdog to keep still."""
         try:
-            with self._pause.open(encoding="utf-8") as file:
-                content = json.loads(file.read(_MAX_FILE))
-            until = None if content["until"] is None else float(content["until"])
-            pause = Pause(float(content["since"]), until, str(content["by"]))
+            content = read_json(self._pause, _MAX_FILE)
+            until = None if content["until"] is None else _time(content["until"])
+            pause = Pause(_time(content["since"]), until, str(content["by"]))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            return Pause(wall, None, "unknown")
+            return Pause(wall, None, UNKNOWN)
         return pause if pause.until is None or wall < pause.until else None
 
     def take_resume(self) -> bool:
@@ -62,3 +65,12 @@ class Control:
             self._resume.unlink()
             return True
         return False
+
+
+def _time(value: object) -> float:
+    """Raises ValueError for what is no time since the epoch, TypeError for what is no number."""
+    if not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.40} is no number")
+    if not 0 <= value <= _LATEST:
+        raise ValueError(f"{value} is no time")
+    return float(value)

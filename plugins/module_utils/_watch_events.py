@@ -43,7 +43,9 @@ def as_record(event: Event, wall: float) -> dict[str, Any]:
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """One line of JSON, in one write; the file is opened anew each time, so rotation loses nothing. Raises OSError."""
     line = json.dumps(record, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _LOG_MODE)
+    # a FIFO in its place would wait for a reader
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, _LOG_MODE)
     try:
         written = os.write(descriptor, line)
     finally:
@@ -90,5 +92,6 @@ class Outbox:
     def _make_room(self) -> None:
         waiting = sorted(entry.name for entry in os.scandir(self._directory) if entry.name.endswith(".json"))
         for name in waiting[: max(0, len(waiting) - _MOST_EVENTS + 1)]:
-            with contextlib.suppress(FileNotFoundError):
+            # what is no file does not count for long: alerting puts it aside
+            with contextlib.suppress(OSError):
                 (self._directory / name).unlink()

@@ -5,8 +5,8 @@
 """The watchdog's state machine: from what a look came to, to what is done about it. Pure: time is an argument.
 
 Each target (the service, the proxy) is healthy, suspect, recovering or exhausted. Recovery climbs a ladder, mildest
-remedy first; each step gets its start grace, waits for a back-off that doubles from step to step, and is taken from one
-budget for the whole watchdog. All times are seconds since this boot, which no setting of the clock changes.
+remedy first; each step gets its start grace, waits for a back-off that doubles from step to step, and is taken from the
+target's own budget. All times are seconds since this boot, which no setting of the clock changes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from ._watch_flapping import Bucket
 from ._watch_model import TARGETS, Assessment, Event, Hold, Illness, Outcome, Problem, Remedy, Step
 
 PAUSED = Hold("paused", "recovery is paused")
@@ -42,6 +43,7 @@ class Rules:
     healthy_reset: float = 600.0
     """After so long a healthy time the back-off begins anew."""
     budget: int = 5
+    """So many steps for each target within the window."""
     budget_window: float = 900.0
 
 
@@ -71,6 +73,13 @@ class TargetState:
     hold_since: float = 0.0
     """Code of the hold that the last look saw, in force or not any more, and since when there is that one."""
 
+    actions: tuple[float, ...] = ()
+    """When steps were begun, within the budget's window."""
+    spent: bool = False
+    """Whether the budget was spent for what is wrong now: reported until it is over, also when there is room again."""
+    bucket: Bucket = dataclasses.field(default_factory=Bucket)
+    """Of the critical probes that were too few in a row to count."""
+
     @property
     def held_by(self) -> str:
         """Code of the hold in force; empty without one."""
@@ -90,8 +99,6 @@ class State:
     targets: Mapping[str, TargetState] = dataclasses.field(
         default_factory=lambda: {target: TargetState() for target in TARGETS}
     )
-    actions: tuple[float, ...] = ()
-    """When steps were begun, within the budget's window."""
     actions_total: int = 0
     """Steps that were ever begun."""
     problems: Mapping[str, Open] = dataclasses.field(default_factory=dict)
@@ -114,7 +121,6 @@ class Turn:
 
 def turn(state: State, seen: Assessment, now: float, rules: Rules, paused: bool = False) -> Turn:
     """What follows from one look: at most one step, the service's before the proxy's."""
-    actions = tuple(begun for begun in state.actions if now - begun < rules.budget_window)
     targets: dict[str, TargetState] = {}
     problems = {problem.key: Open(problem, now) for problem in seen.problems}
     step = None
@@ -123,18 +129,19 @@ def turn(state: State, seen: Assessment, now: float, rules: Rules, paused: bool 
         hold = PAUSED if paused else seen.holds.get(target)
         after = _look(state.targets[target], illness, hold, now, rules)
         wanted = _wanted(target, after, illness, now, rules) if illness and not after.held else None
-        if wanted and len(actions) >= rules.budget:
-            after = dataclasses.replace(after, phase=Phase.EXHAUSTED, since=now)
+        if wanted and len(after.actions) >= rules.budget:
+            if after.phase is not Phase.EXHAUSTED:
+                after = dataclasses.replace(after, phase=Phase.EXHAUSTED, since=now, spent=True)
         elif step is None:
             step = wanted
         targets[target] = after
         problems |= _problems(target, after, illness, hold, rules=rules, now=now)
         replaced = after.held and hold is not None and hold.severity != "info"
-        if target in state.problems and illness and not replaced:
-            # ill in another way, or held: it must show itself anew before anything is done, but that is no end of it
+        if target in state.problems and (illness or after.bucket.flapping) and not replaced:
+            # ill in another way, or held: it must show itself again before anything is done, but that is no end of it
             problems.setdefault(target, state.problems[target])
     events, still_open = _differences(state.problems, problems, now)
-    after_all = dataclasses.replace(state, targets=targets, actions=actions, problems=still_open)
+    after_all = dataclasses.replace(state, targets=targets, problems=still_open)
     return Turn(after_all, step, tuple(events))
 
 
@@ -150,13 +157,10 @@ def begin(state: State, step: Step, now: float, rules: Rules) -> State:
         attempts=before.attempts + 1,
         acted_at=now,
         grace_until=now + rules.start_grace,
+        actions=(*before.actions, now),
     )
-    return dataclasses.replace(
-        state,
-        targets={**state.targets, step.target: after},
-        actions=(*state.actions, now),
-        actions_total=state.actions_total + 1,
-    )
+    targets = {**state.targets, step.target: after}
+    return dataclasses.replace(state, targets=targets, actions_total=state.actions_total + 1)
 
 
 def end(state: State, step: Step, outcome: Outcome, now: float, rules: Rules) -> Turn:
@@ -182,7 +186,7 @@ def resumed(state: State, now: float) -> State:
     targets = {
         name: fresh if target.phase is Phase.HEALTHY else _suspect(fresh) for name, target in state.targets.items()
     }
-    return dataclasses.replace(state, targets=targets, actions=())
+    return dataclasses.replace(state, targets=targets)
 
 
 def unwatched(state: State) -> State:
@@ -197,6 +201,7 @@ def _suspect(state: TargetState) -> TargetState:
 
 
 def _look(state: TargetState, illness: Illness | None, hold: Hold | None, now: float, rules: Rules) -> TargetState:
+    state = _with_room(state, now, rules)
     if illness is None:
         return _well(state, now, rules)
     code = hold.code if hold else ""
@@ -208,8 +213,21 @@ def _look(state: TargetState, illness: Illness | None, hold: Hold | None, now: f
         # nothing counts that was seen while held: the illness must show itself anew
         state = dataclasses.replace(state, held=False, failures=0)
     if state.phase is Phase.HEALTHY:
-        state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
-    return _failed(state, illness, now)
+        state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now)
+    state = _failed(state, illness, now)
+    if state.severity == "critical" and state.failures < rules.failures:
+        # those in a row that are enough speak for themselves
+        state = dataclasses.replace(state, bucket=state.bucket.unhealthy())
+    return state
+
+
+def _with_room(state: TargetState, now: float, rules: Rules) -> TargetState:
+    """What left the budget's window; with room in it the target is not exhausted any more."""
+    recent = tuple(begun for begun in state.actions if now - begun < rules.budget_window)
+    state = dataclasses.replace(state, actions=recent)
+    if state.phase is Phase.EXHAUSTED and len(recent) < rules.budget:
+        state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now)
+    return state
 
 
 def _in_force(state: TargetState, hold: Hold, now: float) -> bool:
@@ -241,10 +259,11 @@ def _in_common(state: TargetState, illness: Illness) -> tuple[int, ...] | None:
 
 
 def _well(state: TargetState, now: float, rules: Rules) -> TargetState:
+    state = dataclasses.replace(state, bucket=state.bucket.healthy())
     if state.phase is not Phase.HEALTHY:
-        state = dataclasses.replace(
-            state, phase=Phase.HEALTHY, since=now, failures=0, rung=-1, steps=0, held=False, hold=""
-        )
+        state = dataclasses.replace(state, phase=Phase.HEALTHY, since=now, failures=0, held=False, hold="")
+    if not state.bucket.flapping:
+        state = dataclasses.replace(state, rung=-1, steps=0, spent=False)
     if state.attempts and now - state.since >= rules.healthy_reset:
         state = dataclasses.replace(state, attempts=0)
     return state
@@ -261,12 +280,16 @@ def _held(state: TargetState, illness: Illness, now: float) -> TargetState:
 
 def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules: Rules) -> Step | None:
     """The step that is due, were there no budget. Without a remedy people are told, and that is all."""
-    if state.phase is Phase.EXHAUSTED or state.failures < rules.failures or not illness.ladder:
+    if not _counts(state, rules) or not illness.ladder:
         return None
     if now < max(state.grace_until if state.steps else 0.0, state.acted_at + backoff(state.attempts, rules)):
         return None
     ill = dataclasses.replace(illness, workers=state.workers[: illness.at_once])
     return Step(target, _next_remedy(illness, state.rung), ill, state.steps + 1)
+
+
+def _counts(state: TargetState, rules: Rules) -> bool:
+    return state.failures >= rules.failures or (state.bucket.flapping and state.severity == "critical")
 
 
 def backoff(attempts: int, rules: Rules) -> float:
@@ -287,9 +310,10 @@ def _problems(
 ) -> dict[str, Open]:
     """What people are to know about a target: its illness, or why nothing is done about it."""
     found = {}
-    if illness and not state.held and state.failures >= rules.failures:
+    if illness and not state.held and _counts(state, rules):
         values = {"workers": list(illness.workers)}
-        found[target] = Open(Problem(target, illness.code, illness.severity, illness.message, values), state.ill_since)
+        message = f"{illness.message} (it comes and goes)" if state.bucket.flapping else illness.message
+        found[target] = Open(Problem(target, illness.code, illness.severity, message, values), state.ill_since)
     lasts = hold is not None and hold.severity == "info" and hold is not PAUSED and now - state.hold_since >= _LONG_HOLD
     if illness and hold and state.held and lasts:
         message = f"{illness.message}. Nothing is done: {hold.message}, for {_LONG_HOLD / 60:g} minutes now."
@@ -297,11 +321,12 @@ def _problems(
     if hold and state.held and state.failures >= rules.failures and hold.severity != "info":
         key = f"{target}.{hold.code}"
         found[key] = Open(Problem(key, hold.code, hold.severity, hold.message), state.ill_since)
-    if state.phase is Phase.EXHAUSTED:
+    if state.spent:
         key = f"{target}.budget"
         message = (
-            f"{rules.budget} recovery steps within {rules.budget_window / 60:g} minutes did not help for long. No more"
-            " is done until it is healthy again or told to resume: see recovery.log and the service's error log."
+            f"{rules.budget} recovery steps within {rules.budget_window / 60:g} minutes did not help for long. The next"
+            " one waits until the first of them is as long ago, or for `resume`: see recovery.log and the service's"
+            " error log."
         )
         found[key] = Open(Problem(key, "budget_spent", "critical", message), state.since)
     return found

@@ -89,6 +89,8 @@ def _of_states(status: Mapping[str, Any]) -> list[_Metric]:
 
 def _of_recovery(status: Mapping[str, Any]) -> list[_Metric]:
     budget, actions = _mapping(status.get("budget")), status.get("actions_total")
+    used: list[Sample] = [({"target": str(target)}, count) for target, count in _mapping(budget.get("used")).items()]
+    limit: list[Sample] = [({}, budget.get("limit"))]
     return [
         _Metric(
             "recovery_actions_total",
@@ -96,10 +98,8 @@ def _of_recovery(status: Mapping[str, Any]) -> list[_Metric]:
             "Steps of recovery that were taken.",
             [({}, actions)],
         ),
-        _Metric(
-            "recovery_budget_used", "gauge", "Steps of recovery within the budget's window.", [({}, budget.get("used"))]
-        ),
-        _Metric("recovery_budget_limit", "gauge", "Steps that the budget allows.", [({}, budget.get("limit"))]),
+        _Metric("recovery_budget_used", "gauge", "Steps of recovery within the budget's window.", used),
+        _Metric("recovery_budget_limit", "gauge", "Steps that each target's budget allows.", limit),
     ]
 
 

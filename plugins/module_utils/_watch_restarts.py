@@ -12,6 +12,8 @@ from collections.abc import Iterable
 
 from ._pm2_state import Pm2Process
 
+_MOST_KEPT = 1000
+
 
 @dataclasses.dataclass(frozen=True)
 class _Seen:
@@ -25,7 +27,7 @@ class RestartCounter:
     def __init__(self, window: float) -> None:
         self._window = window
         self._seen: dict[tuple[str, int], _Seen] = {}
-        self._times: collections.deque[float] = collections.deque(maxlen=1000)
+        self._times: collections.deque[float] = collections.deque(maxlen=_MOST_KEPT)
         self._forgiven: collections.Counter[int] = collections.Counter()
         self._daemon: int | None = None
         self._changing = False
@@ -59,4 +61,5 @@ class RestartCounter:
         new = grown or int(replaced)
         forgiven = min(new, self._forgiven[number])
         self._forgiven[number] -= forgiven
-        return new - forgiven
+        # PM2's count is what the service's user makes of it
+        return min(new - forgiven, _MOST_KEPT)

@@ -72,7 +72,11 @@ def _target(target: str, state: State, seen: Assessment, moment: Moment) -> dict
 
 
 def _budget(settings: Settings, state: State, moment: Moment) -> dict[str, Any]:
-    used = sum(moment.boot - begun < settings.budget_window for begun in state.actions)
+    """Each target has its own."""
+    used = {
+        name: sum(moment.boot - begun < settings.budget_window for begun in state.targets[name].actions)
+        for name in TARGETS
+    }
     return {"used": used, "limit": settings.budget, "window": settings.budget_window}
 
 

@@ -114,8 +114,8 @@ options:
     type: float
     default: 3600
 notes:
-  - Log in as the owner of the tables. A superuser is refused where the owner is not one, and its session looks names up in
-    C(pg_catalog) alone, so that a declaration has to qualify what is in other schemas.
+  - Log in as the owner of the tables. A superuser is refused where the owner is not one, and its session looks names up
+    in C(pg_catalog) alone, so that a declaration has to qualify what is in other schemas.
   - The connection must be one to the server itself. A pooler that hands a session from one transaction to the next
     breaks the lock of a run.
   - While a unique index is being built, writers of equal values are refused already, as PostgreSQL does with any

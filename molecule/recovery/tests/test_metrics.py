@@ -23,7 +23,7 @@ STATUS = {
     "state": "recovering",
     "targets": {"service": {"phase": "recovering"}, "proxy": {"phase": "healthy"}},
     "problems": [{"key": "service.worker_hung", "severity": "critical"}],
-    "budget": {"used": 2, "limit": 5, "window": 900},
+    "budget": {"used": {"service": 2, "proxy": 0}, "limit": 5, "window": 900},
     "actions_total": 7,
     "readings": {
         "workers": [{"pm_id": 0, "pid": 9, "rss": 104857600, "restarts": 3, "answer_ms": 12.5, "online": True}],

@@ -108,7 +108,7 @@ def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
     assert (action["code"], action["values"]["done"]) == ("restart_daemon", False)
     assert "act.sock did not answer" in action["message"]
     found = status(directory)
-    assert (found["budget"]["used"], found["actions_total"]) == (1, 1)
+    assert (found["budget"]["used"], found["actions_total"]) == ({"service": 1, "proxy": 0}, 1)
     assert [entry["key"] for entry in lines(directory / "monitor.log") if entry["kind"] == "problem"] == ["service"]
     events = [json.loads(path.read_text())["kind"] for path in sorted((directory / "events").iterdir())]
     assert events == ["problem", "action"]
@@ -144,7 +144,7 @@ def test_a_lost_state_file_does_not_give_the_budget_back(directory: Path) -> Non
     (directory / "state.json").write_text("{broken")
     watch(directory).round()
     found = status(directory)
-    assert found["budget"]["used"] == 1
+    assert found["budget"]["used"]["service"] == 1
     assert "state_corrupt" in [problem["code"] for problem in found["problems"]]
     assert (directory / "state.json.corrupt").read_text() == "{broken"
 
@@ -156,10 +156,10 @@ def test_neither_does_one_that_is_gone_or_could_not_be_written_any_more(director
     one.round()
     (directory / "state.json").write_text(old)
     watch(directory).round()
-    assert status(directory)["budget"]["used"] == 1
+    assert status(directory)["budget"]["used"]["service"] == 1
     (directory / "state.json").unlink()
     watch(directory).round()
-    assert status(directory)["budget"]["used"] == 1
+    assert status(directory)["budget"]["used"]["service"] == 1
 
 
 @pytest.mark.parametrize("gap", ["a new watchdog", "the host slept"])
@@ -182,7 +182,7 @@ def test_what_a_person_gave_back_stays_given_back(directory: Path) -> None:
     one.round()
     watch(directory).round()
     assert [entry["kind"] for entry in lines(directory / "recovery.log")] == ["action", "resume"]
-    assert status(directory)["budget"]["used"] == 0
+    assert status(directory)["budget"]["used"]["service"] == 0
 
 
 def test_a_pause_keeps_it_from_acting_until_it_is_told_to_go_on(directory: Path) -> None:
@@ -196,6 +196,8 @@ def test_a_pause_keeps_it_from_acting_until_it_is_told_to_go_on(directory: Path)
     assert command(config, "resume") == 0
     one.round()
     assert one.round() == (False, True)
+    (directory / "pause.json").write_text("1e999")
+    assert (one.round(), "pause_unreadable" in str(status(directory)["problems"])) == ((True, False), True)
 
 
 def command(config: Path, *arguments: str) -> int:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._watch_machine import (
     Phase,
     Rules,
-    State,
     backoff,
     begin,
     end,
@@ -25,7 +23,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch_model imp
     PROXY,
     SERVICE,
     Assessment,
-    Event,
     Hold,
     Illness,
     Outcome,
@@ -35,61 +32,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch_model imp
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from watch_story import HUNG, LADDER, MISSING, NGINX, RULES, Story, slow
 
-LADDER = (Remedy.KILL_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
-HUNG = Illness("worker_hung", "worker 0 does not answer", LADDER, (0,))
-MISSING = Illness("worker_missing", "worker 0 is not there", LADDER[1:], (0,))
-NGINX = Illness("proxy_dead", "Nginx does not run", (Remedy.RESTART_PROXY,))
 DEPLOYMENT = Hold("deployment", "a deployment is at work")
 NO_DATABASE = Hold("database_down", "the database does not answer", "critical")
-RULES = Rules(failures=3, start_grace=30, backoff_first=10, backoff_longest=300, healthy_reset=600, budget=5)
-
-
-class Story:
-    """A watchdog's life: each look has a time, what was seen, and leaves steps and events behind."""
-
-    def __init__(self, rules: Rules = RULES) -> None:
-        self.rules = rules
-        self.now = 1000.0
-        self.state = State()
-        self.steps: list[tuple[float, Step]] = []
-        self.events: list[Event] = []
-
-    def look(
-        self,
-        service: Illness | None = None,
-        *,
-        proxy: Illness | None = None,
-        hold: Hold | None = None,
-        problems: Sequence[Problem] = (),
-        paused: bool = False,
-        after: float = 5.0,
-    ) -> Step | None:
-        self.now += after
-        seen = Assessment({SERVICE: service, PROXY: proxy}, {SERVICE: hold}, tuple(problems))
-        came = turn(self.state, seen, self.now, self.rules, paused)
-        self.state = came.state
-        self.events += came.events
-        if came.step:
-            self.steps.append((self.now, came.step))
-            self.state = begin(self.state, came.step, self.now, self.rules)
-            ended = end(self.state, came.step, Outcome(True, "done", 1.0), self.now + 1.0, self.rules)
-            self.now += 1.0
-            self.state = ended.state
-            self.events += ended.events
-        return came.step
-
-    def for_seconds(self, seconds: float, service: Illness | None = None, *, hold: Hold | None = None) -> None:
-        until = self.now + seconds
-        while self.now < until:
-            self.look(service, hold=hold)
-
-    @property
-    def told(self) -> list[tuple[str, str]]:
-        return [(event.kind, event.code) for event in self.events]
-
-    def phase(self, target: str = SERVICE) -> Phase:
-        return self.state.targets[target].phase
 
 
 def test_two_bad_looks_are_no_reason_and_three_are() -> None:
@@ -111,11 +57,6 @@ def test_what_nothing_may_be_done_about_is_told_once_and_when_it_is_over() -> No
     assert story.told == [("problem", "worker_hung")]
     story.look(None)
     assert story.told[1:] == [("resolved", "worker_hung")]
-
-
-def slow(*workers: int) -> Illness:
-    """Some do not answer, others do."""
-    return Illness("worker_hung", f"workers {workers} do not answer", LADDER[:2], workers, "warning")
 
 
 NEAR_LIMIT = Illness("memory_near_limit", "worker 0 is large", (Remedy.RELOAD_WORKER,), (0,), "warning")
@@ -209,15 +150,39 @@ def test_an_illness_that_comes_back_soon_waits_longer_and_after_ten_healthy_minu
 
 def test_a_spent_budget_is_told_once_and_ends_with_health() -> None:
     story = Story()
-    story.for_seconds(3600, HUNG)
+    story.for_seconds(800, HUNG)
     assert len(story.steps) == 5
     assert story.phase() is Phase.EXHAUSTED
     assert story.told.count(("problem", "budget_spent")) == 1
     story.look(None)
     assert story.phase() is Phase.HEALTHY
     assert {("resolved", "budget_spent"), ("resolved", "worker_hung")} <= set(story.told)
-    story.for_seconds(60, HUNG)
+
+
+def test_a_spent_budget_ends_with_room_in_its_window_and_is_reported_once() -> None:
+    story = Story()
+    story.for_seconds(850, HUNG)
+    assert (len(story.steps), story.phase()) == (5, Phase.EXHAUSTED)
+    first = story.steps[0][0]
+    story.for_seconds(first + RULES.budget_window - story.now + 10, HUNG)
     assert len(story.steps) == 6
+    assert story.steps[5][0] >= first + RULES.budget_window
+    story.for_seconds(7200, HUNG)
+    # ever more slowly: the back-off is at its longest
+    assert len(story.steps) <= 6 + 7200 / RULES.backoff_longest
+    assert [event for event in story.told if event[1] == "budget_spent"] == [("problem", "budget_spent")]
+    story.look(None)
+    assert ("resolved", "budget_spent") in story.told
+
+
+def test_what_the_proxy_spent_is_not_missing_for_the_service() -> None:
+    story = Story()
+    while story.phase(PROXY) is not Phase.EXHAUSTED:
+        story.look(None, proxy=NGINX)
+    assert [step.target for _time, step in story.steps] == [PROXY] * 5
+    for _look in range(3):
+        story.look(HUNG, proxy=NGINX)
+    assert story.steps[-1][1] == Step(SERVICE, Remedy.KILL_WORKER, HUNG, 1)
 
 
 def test_a_person_can_have_it_go_on() -> None:
@@ -225,7 +190,7 @@ def test_a_person_can_have_it_go_on() -> None:
     story.for_seconds(1800, HUNG)
     story.state = resumed(story.state, story.now)
     assert story.phase() is Phase.SUSPECT
-    assert (story.state.actions, story.state.actions_total) == ((), len(story.steps))
+    assert (story.state.targets[SERVICE].actions, story.state.actions_total) == ((), len(story.steps))
     assert [story.look(HUNG), story.look(HUNG)] == [None, None]
     assert story.look(HUNG) == Step(SERVICE, Remedy.KILL_WORKER, HUNG, 1)
 
@@ -358,10 +323,12 @@ def test_whatever_happens_the_budget_holds_and_nothing_is_done_while_held(looks:
         assert not (step and paused)
         assert not (step and step.target == SERVICE and hold)
         assert not (step and step.target == SERVICE and service is None)
-    times = [time for time, _step in story.steps]
-    for index, first in enumerate(times):
-        assert sum(first <= time < first + RULES.budget_window for time in times[index:]) <= RULES.budget
-    story.look(None)
+    for target in (SERVICE, PROXY):
+        times = [time for time, step in story.steps if step.target == target]
+        for index, first in enumerate(times):
+            assert sum(first <= time < first + RULES.budget_window for time in times[index:]) <= RULES.budget
+    for _look in range(11):
+        story.look(None)
     assert not story.state.problems
     opened = [event.key for event in story.events if event.kind == "problem"]
     closed = [event.key for event in story.events if event.kind == "resolved"]

@@ -26,7 +26,7 @@ STATUS: dict[str, Any] = {
     "problems": [
         {"key": "service.worker_hung", "code": "worker_hung", "severity": "critical", "since": 1, "message": ""}
     ],
-    "budget": {"used": 2, "limit": 5, "window": 900},
+    "budget": {"used": {"service": 2, "proxy": 0}, "limit": 5, "window": 900},
     "actions_total": 7,
     "readings": {
         "workers": [
@@ -50,7 +50,7 @@ def test_what_the_status_says_is_there() -> None:
         'nodejs_service_target_phase{service="shop",target="proxy",phase="healthy"} 1',
         'nodejs_service_problem{service="shop",key="service.worker_hung",severity="critical"} 1',
         'nodejs_service_recovery_actions_total{service="shop"} 7',
-        'nodejs_service_recovery_budget_used{service="shop"} 2',
+        'nodejs_service_recovery_budget_used{service="shop",target="service"} 2',
         'nodejs_service_recovery_budget_limit{service="shop"} 5',
         'nodejs_service_worker_up{service="shop",worker="0"} 1',
         'nodejs_service_worker_up{service="shop",worker="1"} 0',
@@ -79,6 +79,8 @@ def test_labels_are_escaped_and_odd_readings_left_out() -> None:
     status = {"service": "shop", "time": float("nan"), "problems": problems, "targets": [], "readings": {"workers": 5}}
     assert 'nodejs_service_problem{service="shop",key="a\\"b\\\\c\\nd",severity="warning"} 1' in lines(status)
     assert not [line for line in lines(status) if "heartbeat" in line]
+    huge = {"service": "shop", "readings": {"workers": [{"pm_id": 0, "restarts": 10**400, "online": True}]}}
+    assert lines(huge)[-1] == 'nodejs_service_worker_up{service="shop",worker="0"} 1'
 
 
 def test_a_problem_that_is_listed_twice_is_one_series() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2_state import Pm2Process
 from ansible_collections.workbot.stability.plugins.module_utils._watch_actions import kill
+from ansible_collections.workbot.stability.plugins.module_utils._watch_ask import DatabaseAnswer, ask_database
 from ansible_collections.workbot.stability.plugins.module_utils._watch_control import Control, Pause
 from ansible_collections.workbot.stability.plugins.module_utils._watch_diagnosis import problems_of
 from ansible_collections.workbot.stability.plugins.module_utils._watch_readings import (
@@ -135,6 +136,8 @@ def test_restarts_are_counted_within_the_window() -> None:
     assert noted(counter, 20, (0, 53), (0, 51)) == 3
     assert noted(counter, 115, (0, 53), (1, 54)) == 2
     assert noted(counter, 300, (0, 53), (1, 54)) == 0
+    # as a service's own PM2 may claim
+    assert noted(counter, 310, (10**15, 53), (1, 54)) == 1000
 
 
 def test_the_watchdogs_own_restarts_are_none_of_the_services() -> None:
@@ -194,10 +197,41 @@ def test_a_pause_ends_by_itself_or_when_told(tmp_path: Path) -> None:
     assert not control.take_resume()
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"since": 1, "until": "soon", "by": "x"}', "[" * 4096])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            "",
+            "{}",
+            "[1]",
+            "[" * 4096,
+            '{"since": 1, "until": "soon", "by": "x"}',
+            '{"since": 1, "until": 1e99, "by": ""}',
+        ),
+        *('{"since": 1e999, "until": null, "by": ""}', '{"since": 1, "until": NaN, "by": ""}'),
+    ],
+)
 def test_a_pause_that_cannot_be_read_counts(tmp_path: Path, content: str) -> None:
     (tmp_path / "pause.json").write_text(content)
     assert Control(tmp_path).paused(5.0) == Pause(5.0, None, "unknown")
+
+
+def test_a_pause_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pause.json")
+    assert Control(tmp_path).paused(5.0) == Pause(5.0, None, "unknown")
+
+
+def test_a_database_that_is_down_is_told_from_one_that_is_full(tmp_path: Path) -> None:
+    findings = [
+        finding("database", "critical"),
+        finding("database.connections", "critical"),
+        finding("database.certificate", "warning"),
+    ]
+    command = tmp_path / "diagnose"
+    command.write_text(f"#!/bin/sh\necho '{json.dumps({'findings': findings})}'\n")
+    command.chmod(0o755)
+    assert ask_database(str(command)) == DatabaseAnswer("about database", "about database.connections")
+    assert ask_database("/bin/false") == DatabaseAnswer()
 
 
 def finding(check: str, status: str, **values: Any) -> dict[str, Any]:

@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils import _watch_events as events
 from ansible_collections.workbot.stability.plugins.module_utils import _watch_state as kept
+from ansible_collections.workbot.stability.plugins.module_utils._watch_flapping import Bucket
 from ansible_collections.workbot.stability.plugins.module_utils._watch_machine import (
     Open,
     Phase,
@@ -46,10 +50,12 @@ STATE = State(
             True,
             "deployment",
             85.0,
+            (20.0, 95.0),
+            True,
+            Bucket(9.5, True),
         ),
         PROXY: TargetState(),
     },
-    (20.0, 95.0),
     7,
     {FULL.key: Open(FULL, 50.0)},
 )
@@ -89,18 +95,68 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path, damage: bytes) -> None:
     assert kept.load(path, "this-boot", 100.0) == since(100.0)
 
 
+def test_whatever_numbers_a_state_has_it_is_read_or_put_aside(tmp_path: Path) -> None:
+    """Each number of it in turn is one that Python would fail at later, or that would never pass."""
+    path = tmp_path / "state.json"
+    kept.save(path, STATE, "this-boot")
+    whole = path.read_text()
+    numbers = list(re.finditer(r"(?<=[ \[])-?[0-9.]+(?=[,\]}])", whole))
+    assert len(numbers) > 20
+    for number in numbers:
+        for odd in ("1e999", "-1e999", "NaN", "1e300", "9" * 400, "9" * 5000):
+            path.write_text(whole[: number.start()] + odd + whole[number.end() :])
+            with pytest.raises(kept.CorruptStateError):
+                kept.load(path, "this-boot", 100.0)
+
+
+@pytest.mark.parametrize("field", ["since", "acted_at", "grace_until", "hold_since"])
+def test_a_time_that_is_still_to_come_is_not_waited_for(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "state.json"
+    later = dataclasses.replace(STATE.targets[SERVICE], **{field: 1e9})
+    kept.save(path, dataclasses.replace(STATE, targets={**STATE.targets, SERVICE: later}), "this-boot")
+    assert kept.load(path, "this-boot", 100.0).targets == since(100.0).targets
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "link"])
+def test_what_is_no_file_is_put_aside_too(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "state.json"
+    (tmp_path / "state.json.corrupt").write_text("an earlier one")
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        (path / "full").mkdir(parents=True)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(kept.CorruptStateError, match="put aside as"):
+        kept.load(path, "this-boot", 100.0)
+    kept.save(path, STATE, "this-boot")
+    assert kept.load(path, "this-boot", 100.0) == STATE
+
+
+def test_a_log_that_is_a_fifo_holds_nobody_up(tmp_path: Path) -> None:
+    log = tmp_path / "recovery.log"
+    os.mkfifo(log)
+    assert events.tail(log) == []
+    with pytest.raises(OSError):
+        events.append_line(log, {})
+
+
 def test_the_budget_of_a_lost_state_is_in_the_recovery_log() -> None:
+    service = {"kind": "action", "key": "service.restart_app", "boot": "this-boot"}
     entries = [
-        {"kind": "action", "boot": "this-boot", "boottime": 10.0},
-        {"kind": "action", "boot": "this-boot", "boottime": 930.0},
-        {"kind": "resume", "boot": "this-boot", "boottime": 940.0},
-        {"kind": "action", "boot": "this-boot", "boottime": 950.0},
-        {"kind": "problem", "boot": "this-boot", "boottime": 960.0},
-        {"kind": "action", "boot": "another", "boottime": 970.0},
-        {"kind": "action", "boot": "this-boot", "boottime": "much"},
+        {**service, "boottime": 10.0},
+        {**service, "boottime": 930.0},
+        {"kind": "resume", "key": "watchdog", "boot": "this-boot", "boottime": 940.0},
+        {**service, "boottime": 950.0},
+        {**service, "boottime": 955.0, "key": "proxy.restart_proxy"},
+        {**service, "boottime": 955.0, "key": "kitchen.burn"},
+        {**service, "boottime": 960.0, "kind": "problem"},
+        {**service, "boottime": 970.0, "boot": "another"},
+        {**service, "boottime": "much"},
+        {**service, "boottime": 10**400},
     ]
     lines = ["no json", "[]", *(json.dumps(entry) for entry in entries)]
-    assert kept.actions_of_log(lines, "this-boot", 1000.0, 900.0) == (950.0,)
+    assert kept.actions_of_log(lines, "this-boot", 1000.0, 900.0) == {SERVICE: (950.0,), PROXY: (955.0,)}
 
 
 def test_a_log_gets_one_line_a_record_and_is_opened_anew(tmp_path: Path) -> None:

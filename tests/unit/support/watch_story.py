@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A watchdog's life, probe by probe, on a clock of its own; and the conditions that it meets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.workbot.stability.plugins.module_utils._watch_machine import (
+    Phase,
+    Rules,
+    State,
+    begin,
+    end,
+    turn,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._watch_model import (
+    PROXY,
+    SERVICE,
+    Assessment,
+    Event,
+    Hold,
+    Illness,
+    Outcome,
+    Problem,
+    Remedy,
+    Step,
+)
+
+LADDER = (Remedy.KILL_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
+HUNG = Illness("worker_hung", "worker 0 does not answer", LADDER, (0,))
+MISSING = Illness("worker_missing", "worker 0 is not there", LADDER[1:], (0,))
+NGINX = Illness("proxy_dead", "Nginx does not run", (Remedy.RESTART_PROXY,))
+RULES = Rules(failures=3, start_grace=30, backoff_first=10, backoff_longest=300, healthy_reset=600, budget=5)
+
+
+def slow(*workers: int) -> Illness:
+    """Some do not answer, others do."""
+    return Illness("worker_hung", f"workers {workers} do not answer", LADDER[:2], workers, "warning")
+
+
+class Story:
+    """A watchdog's life: each look has a time, what was seen, and leaves steps and events behind."""
+
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
+        self.now = 1000.0
+        self.state = State()
+        self.steps: list[tuple[float, Step]] = []
+        self.events: list[Event] = []
+
+    def look(
+        self,
+        service: Illness | None = None,
+        *,
+        proxy: Illness | None = None,
+        hold: Hold | None = None,
+        problems: Sequence[Problem] = (),
+        paused: bool = False,
+        after: float = 5.0,
+    ) -> Step | None:
+        self.now += after
+        seen = Assessment({SERVICE: service, PROXY: proxy}, {SERVICE: hold}, tuple(problems))
+        came = turn(self.state, seen, self.now, self.rules, paused)
+        self.state = came.state
+        self.events += came.events
+        if came.step:
+            self.steps.append((self.now, came.step))
+            self.state = begin(self.state, came.step, self.now, self.rules)
+            ended = end(self.state, came.step, Outcome(True, "done", 1.0), self.now + 1.0, self.rules)
+            self.now += 1.0
+            self.state = ended.state
+            self.events += ended.events
+        return came.step
+
+    def for_seconds(self, seconds: float, service: Illness | None = None, *, hold: Hold | None = None) -> None:
+        until = self.now + seconds
+        while self.now < until:
+            self.look(service, hold=hold)
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(event.kind, event.code) for event in self.events]
+
+    def phase(self, target: str = SERVICE) -> Phase:
+        return self.state.targets[target].phase
