@@ -43,7 +43,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/dev/zero")
     for name in ("fifo", "link", ""):
-        with pytest.raises(ValueError, match="no regular file|symbolic links"):
+        with pytest.raises(ValueError, match=r"no regular file|symbolic links"):
             read_json(tmp_path / name, 1000)
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "missing", 1000)
