@@ -74,7 +74,7 @@ class Login:
     """Where to connect and as whom; `parameters` are libpq's, `application` is what pg_stat_activity shows.
 
     `authority` is PEM text that stands for the file `sslrootcert`. With `own_path` names are looked up where the role
-    looks them up, for statements that somebody else has written; a superuser has SAFE_PATH all the same.
+    looks them up, for statements that others have written; a superuser has SAFE_PATH all the same.
     """
 
     parameters: Mapping[str, Any]
