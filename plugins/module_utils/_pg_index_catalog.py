@@ -77,7 +77,8 @@ WHERE {where}
 ORDER BY tn.nspname, tc.relname, c.relname
 """
 
-# Others' builds, by the lock that one holds on its table: not everybody may see the progress. Runs of this module,
+# Others' builds, by the lock that one holds on its table: not everybody may see the progress, nor that a session
+# without a user is autovacuum's. Runs of this module,
 # which hold an advisory lock, are waited for elsewhere.
 _BUILDERS = """
 SELECT DISTINCT l.pid, a.usename AS "user", a.application_name AS application, a.query_start AS since
