@@ -210,7 +210,7 @@ def test_a_url_that_apprise_does_not_know_is_refused_before_anything_changes(ala
 def test_without_urls_nothing_runs(alarm: Alarm) -> None:
     code, output = alarm.apply(alerting_urls=[], alerting_heartbeat_url="")
     assert code == 0, output
-    assert alarm.host.run("systemctl list-units --all --no-legend 'alarm-alert*'").stdout == ""
+    assert alarm.host.run("systemctl list-units --all --no-legend 'alarm-alert.*'").stdout == ""
     for gone in ("/srv/alarm/config/alert-secrets.json", "/var/lib/alarm-alert", "/run/alarm-alert"):
         assert not alarm.host.file(gone).exists, gone
     assert alarm.host.service("alarm-alert-metrics").is_running
