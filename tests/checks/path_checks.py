@@ -14,7 +14,7 @@ LOGIC = "plugins/module_utils"
 HELPER = "_service_tree"
 OWN = "tests/checks/path_checks.py"
 # Root's programs on a host that no module imports.
-PROGRAMS = ("_watch_privileged",)
+PROGRAMS = ("_watch_privileged", "_alert_metrics")
 CALLS = {
     *("chmod", "chown", "lchmod", "lchown", "mkdir", "makedirs", "mkfifo", "mknod", "link", "symlink", "symlink_to"),
     *(
@@ -51,6 +51,7 @@ ALLOWED = {
     "_absent_database.py": ("read_text", ETC),
     "_absent_files.py": ("read_text", ETC),
     "_absent_system.py": ("read_text", KERNEL),
+    "_alert_metrics.py": ("unlink", "node_exporter's directory, which no service's user may write in"),
     "_access_log.py": ("open", ETC),
     "_activation_files.py": ("open read_bytes rename replace symlink_to unlink", CONFIG),
     "_activation_memory.py": ("read_text", KERNEL),
@@ -86,12 +87,14 @@ ALLOWED = {
     "_release.py": ("mkdir rename", "in releases/, which is root's; in shared/ as the service's user"),
     "_release_job.py": ("mkdir unlink", CONFIG),
     "_server_certificate.py": ("chmod chown mkdir read_bytes read_text", ETC),
+    "_small_file.py": ("open", "no link: its directory is root's, or one that is open already"),
     "_state_file.py": ("replace unlink", ETC),
     "_tcp_connections.py": ("read_text", KERNEL),
     "_tcp_sockets.py": ("read_text", KERNEL),
     "_toolchain.py": ("chmod mkdir open read_text rename replace rmtree symlink_to unlink write_text", ETC),
     "_unpack.py": ("mkdir open symlink_to utime", NEW),
-    "_watch_privileged.py": ("read_text", "/run/<name>-watchdog-act, which is root's"),
+    "_watch_privileged.py": ("open", "/run/nginx-restarts, which is root's"),
+    "_watch_proxy.py": ("read_text", KERNEL),
     "pm2_app.py": ("read_text", CONFIG),
 }
 

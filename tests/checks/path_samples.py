@@ -11,7 +11,7 @@ MODULE, PROGRAM = "plugins/modules/ping_check.py", "plugins/module_utils/_watch_
 SOUND = {
     # the first one no module imports, the second one root runs by itself
     "plugins/module_utils/_link.py": "def link(path):\n    path.symlink_to('x')\n",
-    PROGRAM: "def read(path):\n    return path.read_text()\n",
+    PROGRAM: "def read(path):\n    return os.open(path)\n",
 }
 
 BROKEN = [
@@ -20,6 +20,6 @@ BROKEN = [
     (paths.root_uses_no_paths, MODULE, "", "Path(HOME, 'pm2.pid').read_text()\n", "ping_check.py:1: read_text by path"),
     (paths.root_uses_no_paths, MODULE, "", "fresh.replace(path)\n", "ping_check.py:1: replace by path"),
     (paths.root_uses_no_paths, MODULE, "", "from x._link import link\n", "_link.py:2: symlink_to by path as root"),
-    (paths.root_uses_no_paths, PROGRAM, "read_text", "rmtree", "_watch_privileged.py:2: rmtree by path as root"),
-    (paths.root_uses_no_paths, PROGRAM, ".read_text()", "", "_watch_privileged.py does not use read_text any more"),
+    (paths.root_uses_no_paths, PROGRAM, "os.open(", "shutil.rmtree(", "_watch_privileged.py:2: rmtree by path as root"),
+    (paths.root_uses_no_paths, PROGRAM, "os.open(path)", "path", "_watch_privileged.py does not use open any more"),
 ]
