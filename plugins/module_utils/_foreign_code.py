@@ -39,12 +39,16 @@ def nobody_else(home: Path) -> Iterator[Identity | None]:
     if os.geteuid() != 0:
         yield None
         return
-    number = next(number for number in random.sample(_FREE, len(_FREE)) if not _is_taken(number))
+    number = _free_number()
     identity = Identity(str(number), number, number, str(home))
     try:
         yield identity
     finally:
         end_processes(identity)
+
+
+def _free_number() -> int:
+    return next(number for number in random.sample(_FREE, len(_FREE)) if not _is_taken(number))
 
 
 def _is_taken(number: int) -> bool:

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils import _pg_admin_schema as schema
-from ansible_collections.workbot.stability.plugins.module_utils._pg_client import PgClient, PgError
+from ansible_collections.workbot.stability.plugins.module_utils._pg_client import PgError
 from ansible_collections.workbot.stability.plugins.module_utils._pg_readable import function
 
 STATISTICS = {"name": "pg_stat_statements", "available": "1.11", "installed": "1.11", "schema": "public"}
@@ -36,7 +36,8 @@ class FakeClient:
 
 def planned(wanted: list[str], reader: str = "", **answers: list[dict[str, Any]]) -> list[schema.Step]:
     answers = {"schema": [USABLE], "extensions": [STATISTICS, TRIGRAMS], **answers}
-    return schema.plan(cast("PgClient", FakeClient(**answers)), wanted, reader)
+    client: Any = FakeClient(**answers)
+    return schema.plan(client, wanted, reader)
 
 
 def test_nothing_is_made_that_nobody_declared() -> None:
@@ -121,7 +122,8 @@ def test_a_function_is_used_where_the_role_may(rows: list[dict[str, Any]], call:
         def query(self, _statement: str, _parameters: Any) -> list[dict[str, Any]]:
             return rows
 
-    found = function(cast("PgClient", Client()), "sessions")
+    client: Any = Client()
+    found = function(client, "sessions")
     assert found == (call and '"workbot_stability"."sessions"()')
 
 
