@@ -157,7 +157,7 @@ def _running_places(service: Service) -> list[Place]:
         Place(f"/etc/tmpfiles.d/{name}.conf", mark=service.run_directory),
         Place(f"/usr/local/bin/{name}-pm2"),
         Place(f"/opt/{name}", mark="versions"),
-        Place(f"/var/tmp/{name}-nodejs.tar"),
+        Place(f"/opt/{name}-nodejs.tar"),
         *(Place(f"{directory}/{part}") for part in ("current", "previous", "active.sock", ".active.sock.back")),
         *(Place(f"{directory}/{part}") for part in ("releases", ".deploy.claim", ".deploy.lock")),
         # Of activations that are gone; the environment that they were made of is data, and stays.
