@@ -36,7 +36,7 @@ _COMMAND_SECONDS = 140.0
 _CREDENTIALS = struct.Struct("3i")
 _MOST_SHOWN = 600
 _MAX_FILE = 65536
-# More than a sensible budget: should somebody else speak through the watchdog, which is the service's own user. Those
+# More than a sensible budget: should the service's user speak through the watchdog, which runs as that user. Those
 # of Nginx are counted over all services of the host.
 _MOST_RESTARTS, _WINDOW = 20, 900.0
 # So long Nginx's last restart counts as an answer to whoever asks for one.
