@@ -66,17 +66,17 @@ def make_plan(root: Path, ledger: Ledger, wish: Wish) -> Plan:
     for path, shared in wish.shared.items():
         ledger.refuse_shared(path, shared)
     entries = {
+        **_main_entry(root, ledger, wish.worker_limits),
         **wish.files,
         **_shared_entries(ledger, wish.shared),
         **_limits_entry(ledger, wish.worker_limits),
-        **_main_entry(root, ledger, wish.worker_limits),
         **wish.given_back,
     }
     found = compare(root, entries, [*wish.absent, *_gone(ledger, wish, entries)])
     known = ledger.own.traces()
     changes = [replace(change, secret=change.secret or _was_secret(known.get(change.path))) for change in found]
     for change in changes:
-        _refuse_stranger(root, ledger, wish.adopt, change)
+        _refuse_stranger(root, ledger, wish, change)
     return Plan(
         changes=changes,
         record=_record_change(root, ledger, wish),
@@ -116,15 +116,15 @@ def _gone(ledger: Ledger, wish: Wish, entries: Mapping[str, Entry]) -> list[str]
     return [path for path in had if path not in wish.absent and not ledger.sharers(path) and path not in entries]
 
 
-def _refuse_stranger(root: Path, ledger: Ledger, adopt: Sequence[str], change: Change) -> None:
+def _refuse_stranger(root: Path, ledger: Ledger, wish: Wish, change: Change) -> None:
     path, before = change.path, change.before
-    if path == MAIN:
+    if path == MAIN and path not in wish.files:
         return  # a number of it alone
     if before is None or change.after is None or path in ledger.own.traces() or ledger.sharers(path):
         return
     if path == LIMITS and (ledger.limits() or ledger.own.worker_limits):
         return
-    if (path in adopt or path == LIMITS) and MARK in before.content[:MARK_WITHIN]:
+    if (path in wish.adopt or path == LIMITS) and MARK in before.content[:MARK_WITHIN]:
         return
     raise NginxError(
         f"{root / path} is there already, holds something else, and no site has it in its record: it is somebody "

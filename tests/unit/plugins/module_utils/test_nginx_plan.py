@@ -312,3 +312,9 @@ def test_the_connections_of_nginx_conf_are_the_most_that_a_site_asks_for(host: H
     assert "worker_connections 4096;" in (host.root / "nginx.conf").read_text()
     host.run("shop", Wish())
     assert "worker_connections 768;" in (host.root / "nginx.conf").read_text()
+
+
+def test_nginx_conf_is_no_file_of_a_site(host: Host) -> None:
+    host.write("nginx.conf", "events { worker_connections 768; }\n")
+    with pytest.raises(NginxError, match=r"nginx\.conf is there already"):
+        host.plan("shop", Wish({"nginx.conf": Entry(b"events {}\n")}, worker_limits={"worker_connections": "8192"}))
