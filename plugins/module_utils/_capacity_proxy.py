@@ -32,8 +32,11 @@ def choose_websockets(wish: t.Any, of_processes: int, room: int) -> int:
 
 
 def choose_rlimit(wish: t.Any, worker_connections: int) -> int:
-    """Return the workers' limit of open files, 0 for the host's own: what is wished, or enough for the connections."""
-    return max(USUAL_RLIMIT, worker_connections + WORKER_FILES) if wish == "auto" else int(wish)
+    """Return the workers' limit of open files, 0 for the host's own: what is wished, or two for each connection.
+
+    A body or an answer that does not fit in memory is a file beside its connection.
+    """
+    return max(USUAL_RLIMIT, 2 * worker_connections) if wish == "auto" else int(wish)
 
 
 def proxy_part(core: Plan, settings: Settings) -> Part:

@@ -59,7 +59,7 @@ PROXY = {
         ({}, 200, 4096),
         ({"websockets_of_processes": 1000}, 576, 4096),
         ({"websockets": "0", "worker_rlimit_nofile": "0"}, 0, 0),
-        ({"websockets": 5000, "worker_connections": 8192}, 5000, 8256),
+        ({"websockets": 5000, "worker_connections": 8192}, 5000, 16384),
     ],
 )
 def test_a_proxys_limits_fit_its_connections(change: dict[str, t.Any], websockets: int, files: int) -> None:

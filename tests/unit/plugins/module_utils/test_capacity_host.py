@@ -124,7 +124,7 @@ def test_the_plans_of_hosts_that_are_there_stay(host: tuple[int, int], expected:
     assert (*found, own["shared_buffers"], own["work_mem"]) == expected
     parts = whole(Wishes(*host)).as_dict()["parts"]
     assert parts["Nginx and WebSockets"]["WebSockets at the proxy"]["value"] == str(made.instances * 100)
-    assert parts["Nginx and WebSockets"]["open files per worker"]["value"] == "8256"
+    assert parts["Nginx and WebSockets"]["open files per worker"]["value"] == "16384"
 
 
 def test_fifty_hosts_at_a_small_database_are_told_what_it_must_let_in() -> None:
