@@ -149,7 +149,8 @@ def nothing_won(host: Host, attacker: Attacker) -> None:
         f'. /srv/{HOSTILE}/config/environment; {PSQL} "$DATABASE_URL" -c "COPY (SELECT 1) TO PROGRAM \'true\'"',
     )
     assert refused.rc != 0
-    assert "permission denied to COPY to or from an external program" in refused.stderr
+    # the words before it differ between versions of PostgreSQL
+    assert "to COPY to or from an external program" in refused.stderr
 
 
 def test_check_mode_runs_nothing_of_the_roles(host: Host, trap: Attacker) -> None:

@@ -37,7 +37,12 @@ def test_the_name_of_a_log(host: Host, attacker: Attacker) -> None:
 def test_a_line_of_the_log_that_history_shows(host: Host, attacker: Attacker, option: str) -> None:
     key = f"attacks.{SEQUENCES}"
     told = {"kind": "action", "key": key, "code": "x", "message": f"{SEQUENCES}\nforged", "time": time.time() + 3600}
-    lines = [told, *({**told, "time": when} for when in (10**400, float("inf"), float("nan"), "now", [])), [1], {}]
+    lines = [
+        told,
+        *({**told, "time": when} for when in (10**400, float("inf"), float("nan"), "now", [])),
+        ["attacks"],
+        {"attacks": 1},
+    ]
     # as it is in a log of the watchdog, and as only a hostile one writes it
     text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + '\n{"kind": "attacks.\n'
     attacker.run(f'printf %s "$1" >> {MONITOR_LOG}', text)
