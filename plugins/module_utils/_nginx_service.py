@@ -197,7 +197,7 @@ def installed_version(layout: Layout) -> str:
 def worker_connections(layout: Layout) -> int:
     """The connections of each worker by nginx.conf; 0 where it does not say."""
     try:
-        text = (layout.config / "nginx.conf").read_text(encoding="utf-8", errors="replace")
+        text = (layout.config / MAIN).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return 0
     return connections(text)

@@ -15,24 +15,12 @@ HELPER = "_service_tree"
 OWN = "tests/checks/path_checks.py"
 # Root's programs on a host that no module imports.
 PROGRAMS = ("_watch_privileged", "_alert_metrics")
-CALLS = {
-    *("chmod", "chown", "lchmod", "lchown", "mkdir", "makedirs", "mkfifo", "mknod", "link", "symlink", "symlink_to"),
-    *(
-        "hardlink_to",
-        "rename",
-        "replace",
-        "unlink",
-        "remove",
-        "rmdir",
-        "rmtree",
-        "copyfile",
-        "copytree",
-        "move",
-        "touch",
-    ),
-    *("truncate", "utime", "write_text", "write_bytes", "read_text", "read_bytes", "open", "walk", "fwalk"),
-    "scandir",
-}
+NAMES = (
+    "chmod chown copy copyfile copytree fwalk hardlink_to lchmod lchown link makedirs mkdir mkfifo mknod move open"
+    " read_bytes read_text remove rename replace rmdir rmtree scandir symlink symlink_to touch truncate unlink utime"
+    " walk write_bytes write_text"
+)
+CALLS = set(NAMES.split())
 # Of these names other types have methods as well: text and data classes are replaced, lists lose elements.
 MODULES_OF = {"replace": ("os",), "remove": ("os",), "copy": ("shutil",), "move": ("shutil",), "link": ("os",)}
 SYSTEM = ("/proc", "/sys")
