@@ -16,11 +16,15 @@ from testinfra.host import Host
 ENVIRONMENT = "/srv/workbot/config/environment"
 PSQL = "psql --no-align --tuples-only --quiet --set=ON_ERROR_STOP=1"
 
-# Runs on the host: asks for every path over a socket, each as another client behind Nginx, at once if wanted.
+# Runs on the host: asks for every path over a socket, each as another client behind Nginx, at once if wanted. Clients
+# that are at it together come 30 ms apart: of a hundred in the same instant a worker that the scheduler just keeps
+# waiting gets hardly any, since PM2's daemon hands a connection to the worker that took the last one first.
 CLIENT = """
-import concurrent.futures, http.client, json, socket, sys
+import concurrent.futures, http.client, json, socket, sys, time
 
 def get(number, path):
+    if int(sys.argv[2]) > 1:
+        time.sleep(number * 0.03)
     connection = http.client.HTTPConnection("localhost", timeout=30)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect(sys.argv[1])
