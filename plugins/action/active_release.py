@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._deployer import deployer
+from ..plugin_utils._fleet.deployer import deployer
 
 _LOST = "The connection to the host was lost. If it lives, it goes on by itself, and finishes or puts back"
 

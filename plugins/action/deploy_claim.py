@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._deployer import controller, deployer, lives
+from ..plugin_utils._fleet.deployer import controller, deployer, lives
 
 
 class ActionModule(ActionBase):

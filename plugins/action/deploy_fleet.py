@@ -8,8 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workbot.stability.plugins.module_utils._deploy_fleet import (
-    FleetError,
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.rollout import (
     HostState,
     batches,
     left_out,
@@ -21,6 +20,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy_fleet im
     standing,
     state_of,
 )
+
+from ..module_utils._host.errors import StabilityError
 
 _OPTIONS = {
     "step": {"type": "str", "required": True, "choices": ["begin", "turn", "end", "report"]},
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):
         step: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = getattr(self, f"_{options['step']}")
         try:
             return {**result, "changed": False, **step(options)}
-        except FleetError as error:
+        except StabilityError as error:
             return {**result, "changed": False, "failed": True, "msg": str(error)}
 
     def _begin(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -99,7 +100,7 @@ class ActionModule(ActionBase):
         after = [state_of(name, one) for name, one in zip(names, found.get("results", []), strict=False)]
         inventory = [str(source) for source in self._variables.get("ansible_inventory_sources", [])]
         stopped = self._variables["inventory_hostname"]
-        raise FleetError(standing(stopped, self._states(options["registered_before"]), after, inventory))
+        raise StabilityError(standing(stopped, self._states(options["registered_before"]), after, inventory))
 
     def _states(self, registered: str) -> list[HostState]:
         """Of the hosts of the play, and of those that an earlier play has left out."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workbot.stability.plugins.module_utils._diagnosis_table import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
+from ansible_collections.workbot.stability.plugins.plugin_utils._diagnosis_table import (
     FAILED,
     UNREACHABLE,
     HostResult,
@@ -16,7 +17,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._diagnosis_table
     table,
     verdict_of,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._findings import CRITICAL, OK, WARNING
 
 _COLOURS = {OK: "green", WARNING: "yellow", CRITICAL: "red", UNREACHABLE: "bright red", FAILED: "red", "": "white"}
 

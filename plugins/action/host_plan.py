@@ -12,8 +12,8 @@ from ansible_collections.workbot.stability.plugins.action.validate_variables imp
     ActionModule as ValidateVariables,
 )
 from ansible_collections.workbot.stability.plugins.action.validate_variables import contradictions_of, settings_of
-from ansible_collections.workbot.stability.plugins.module_utils._capacity_host import host_plan
-from ansible_collections.workbot.stability.plugins.module_utils._capacity_parts import is_planned
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import host_plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import is_planned
 
 display = Display()
 

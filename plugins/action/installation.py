@@ -14,7 +14,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._zipapp import INTERPRETER, ZipappError, build
+from ..module_utils._host.errors import StabilityError
+from ..plugin_utils._program import INTERPRETER, build
 from ..plugin_utils.templates import rendered
 
 _MODULE = "workbot.stability.installation"
@@ -74,5 +75,5 @@ def _encoded(content: bytes) -> str:
 def _built(program: dict[str, Any]) -> bytes:
     try:
         return build(_CODE, program["entry_point"], program.get("arguments") or {}, INTERPRETER)
-    except ZipappError as error:
+    except StabilityError as error:
         raise AnsibleActionFail(str(error)) from error

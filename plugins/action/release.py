@@ -18,13 +18,12 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._deployer import deployer
-from ..module_utils._download import DownloadError
-from ..module_utils._git import GitError, Repository
-from ..module_utils._release_source import (
+from ..module_utils._host.errors import StabilityError
+from ..plugin_utils._fleet.deployer import deployer
+from ..plugin_utils._release.git import Repository
+from ..plugin_utils._release.source import (
     Entry,
     Identified,
-    SourceError,
     address_digest,
     archive_digest,
     entries,
@@ -53,7 +52,7 @@ class ActionModule(ActionBase):
                 module = self._module(source, found, source.address, task_vars)
                 if module.get("source_needed"):
                     module = self._send(source, found, task_vars)
-        except (SourceError, DownloadError, GitError) as error:
+        except StabilityError as error:
             raise AnsibleActionFail(str(error)) from error
         except AnsibleConnectionFailure as error:
             # A failure and not "unreachable", which no playbook can answer: it has to say where the fleet stands.
@@ -70,7 +69,7 @@ class ActionModule(ActionBase):
             return
         path = self._loader.path_dwim(key)
         if not Path(path).is_file():
-            raise SourceError(f"release_git_key {path} is no file on the controller.")
+            raise StabilityError(f"release_git_key {path} is no file on the controller.")
         plain = self._loader.get_real_file(path)
         try:
             yield plain
@@ -111,12 +110,12 @@ class _Source:
         given = {name: value for name in ("directory", "archive", "git_url") if (value := options.get(name))}
         if len(given) != 1:
             found = " and ".join(f"release_{name}" for name in given) or "none"
-            raise SourceError(
+            raise StabilityError(
                 f"Exactly one of release_directory, release_archive and release_git_url is needed; set: {found}."
             )
         archive = given.get("archive", "")
         if options.get("checksum") and not archive:
-            raise SourceError("release_checksum belongs to release_archive; another source has none.")
+            raise StabilityError("release_checksum belongs to release_archive; another source has none.")
         self.address = archive if archive.startswith("https://") else ""
         self.commit = ""
         self._directory = Path(locate(given["directory"])) if "directory" in given else None

@@ -11,18 +11,22 @@ from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
-from ansible_collections.workbot.stability.plugins.module_utils._capacity import CapacityError, Plan, plan, wishes_from
-from ansible_collections.workbot.stability.plugins.module_utils._capacity_host import HostPlan, host_plan
-from ansible_collections.workbot.stability.plugins.module_utils._capacity_parts import Settings
-from ansible_collections.workbot.stability.plugins.module_utils._fleet import fleet_of, fleet_problems
-from ansible_collections.workbot.stability.plugins.module_utils._rules import RuleError
-from ansible_collections.workbot.stability.plugins.module_utils._secrets import (
+from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import (
     environment_problems,
     hide,
     secret_problems,
     weakness,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._variables import (
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
+    CapacityError,
+    Plan,
+    plan,
+    wishes_from,
+)
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import HostPlan, host_plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of, fleet_problems
+from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check import (
     Option,
     Problem,
     RoleVariables,
@@ -32,6 +36,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._variables impor
     show,
     unknown_variables,
 )
+
+from ..module_utils._host.errors import StabilityError
 
 try:
     # Where a value was written; ansible-core has no public name for it yet, and everything works without.
@@ -158,7 +164,7 @@ class ActionModule(ActionBase):
         }
         try:
             return problems + check_rules(role, own)
-        except RuleError as error:
+        except StabilityError as error:
             raise AnsibleActionFail(f"Role {role.role}: {error}") from error
 
     def _on_controller(self, role: RoleVariables, name: str, value: t.Any) -> t.Any:

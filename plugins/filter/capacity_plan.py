@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.workbot.stability.plugins.module_utils._capacity import CapacityError, plan, wishes_from
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, plan, wishes_from
 
 
 def capacity_plan(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

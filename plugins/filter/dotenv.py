@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.workbot.stability.plugins.module_utils._dotenv import DotenvError, dump
-from ansible_collections.workbot.stability.plugins.module_utils._secrets import environment_text
+from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv import DotenvError, dump
+from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import environment_text
 
 
 def dotenv(environment: t.Mapping[str, t.Any]) -> str:

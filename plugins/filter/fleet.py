@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.workbot.stability.plugins.module_utils._fleet import fleet_of, upstream_servers
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of, upstream_servers
 
 
 class FilterModule:

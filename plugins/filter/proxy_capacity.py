@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.workbot.stability.plugins.module_utils._capacity_proxy import (
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.connections import (
     choose_rlimit,
     choose_websockets,
     websocket_room,

@@ -300,12 +300,13 @@ msg:
 
 from pathlib import Path
 
-from ansible_collections.workbot.stability.plugins.module_utils._activation_options import SPEC, host_of, order_of
-from ansible_collections.workbot.stability.plugins.module_utils._activation_report import diff, report
-from ansible_collections.workbot.stability.plugins.module_utils._activation_run import PROBLEMS, run
-from ansible_collections.workbot.stability.plugins.module_utils._dotenv import read
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_module import Pm2Module
-from ansible_collections.workbot.stability.plugins.module_utils._secrets import hide, texts_to_hide
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.options import SPEC, host_of, order_of
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.report import diff, report
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import run
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.module import Pm2Module
+from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv import read
+from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import hide, texts_to_hide
 
 
 def main() -> None:
@@ -317,7 +318,7 @@ def main() -> None:
     try:
         host = host_of(options, module.check_mode)
         outcome = run(host, order_of(options, module.check_mode))
-    except PROBLEMS as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=hide(str(error), hidden))
     if outcome.outdated and not outcome.restarts_daemon:
         module.warn(

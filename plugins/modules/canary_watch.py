@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
 DOCUMENTATION = r"""
 module: canary_watch
 short_description: Watches the release that serves on a host for a while
@@ -135,14 +137,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._access_log import AccessLog
-from ansible_collections.workbot.stability.plugins.module_utils._activation import Activation, Places
-from ansible_collections.workbot.stability.plugins.module_utils._activation_gate import Health, Workers
-from ansible_collections.workbot.stability.plugins.module_utils._activation_host import FAILURES
-from ansible_collections.workbot.stability.plugins.module_utils._activation_state import read_active
-from ansible_collections.workbot.stability.plugins.module_utils._canary import CanaryError, switched_at, watch
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Client
-from ansible_collections.workbot.stability.plugins.module_utils._run_as import Identity
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.access_log import AccessLog
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import switched_at, watch
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health, Workers
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_active
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 
 SPEC: dict[str, Any] = {
     "service": {"type": "str", "required": True},
@@ -203,7 +204,7 @@ def main() -> None:
         log = AccessLog(Path(options["access_log"] or "/dev/null"), switched_at(places.active_socket))
         workers = workers_of(options, places, active, health)
         seen = watch(workers, health, log, options["seconds"], options["max_errors"])
-    except (CanaryError, *FAILURES) as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=f"Release {release} turned bad as the canary: {error}", release=release)
     module.exit_json(
         changed=False,

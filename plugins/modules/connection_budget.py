@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
 DOCUMENTATION = r"""
 module: connection_budget
 short_description: Compare what may be connected to a PostgreSQL server with what it allows
@@ -189,20 +191,24 @@ import dataclasses
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._findings import FAIL_ON, ThresholdError, fails, verdict
-from ansible_collections.workbot.stability.plugins.module_utils._pg_budget import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
+    FAIL_ON,
+    ThresholdError,
+    fails,
+    verdict,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.budget import (
     consumer_of,
     judge_connections,
     limits_of,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     CONNECTION_OPTIONS,
     Login,
     MissingDriverError,
-    PgError,
     session,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pg_sessions import counts, read_connections
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.sessions import counts, read_connections
 
 SERVICE = {
     "name": {"type": "str", "required": True},
@@ -228,15 +234,11 @@ SPEC = {
 }
 
 
-class InputError(Exception):
-    """An option that can't be used; the message says which and what would be right."""
-
-
 def others_of(params: dict[str, Any]) -> dict[str, int]:
-    """Raises InputError."""
+    """Raises StabilityError."""
     for name, value in params["others"].items():
         if not str(value).isdecimal():
-            raise InputError(f"others.{name} = {value}: must be a number of connections, 0 or more")
+            raise StabilityError(f"others.{name} = {value}: must be a number of connections, 0 or more")
     return {name: int(value) for name, value in params["others"].items()}
 
 
@@ -246,7 +248,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     for each in params["services"]:
         for name in ("instances", "pool_max", "hosts", "overlap"):
             if each[name] < 1:
-                raise InputError(f"services: {name} of {each['name']} is {each[name]}, must be 1 or more")
+                raise StabilityError(f"services: {name} of {each['name']} is {each[name]}, must be 1 or more")
     with session(Login.of(params, "connection_budget")) as client:
         found = read_connections(client)
     if params["max_connections"]:
@@ -266,7 +268,7 @@ def main() -> None:
         result = check(module.params)
     except MissingDriverError as error:
         module.fail_json(msg=str(error), missing_driver=True)
-    except (InputError, ThresholdError, PgError) as error:
+    except (StabilityError, ThresholdError) as error:
         module.fail_json(msg=str(error))
     if fails(result["status"], module.params["fail_on"]):
         worst = [finding["message"] for finding in result["findings"] if finding["status"] == result["status"]]

@@ -110,14 +110,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._activation import Places
-from ansible_collections.workbot.stability.plugins.module_utils._deploy_claim import (
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.claim import (
     Claim,
     ClaimError,
     drop,
     releases_of,
     take,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Places
 
 SPEC = {
     "directory": {"type": "path", "required": True},

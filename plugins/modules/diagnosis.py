@@ -67,8 +67,8 @@ problem:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._diagnosis_table import parse_report
-from ansible_collections.workbot.stability.plugins.module_utils._findings import CRITICAL
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL
+from ansible_collections.workbot.stability.plugins.module_utils._checks.report import parse_report
 
 SPEC = {
     "service": {"type": "str", "required": True},

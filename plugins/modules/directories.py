@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
 DOCUMENTATION = r"""
 ---
 module: directories
@@ -79,12 +81,7 @@ paths:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._directories import (
-    OPTIONS,
-    Directory,
-    DirectoryError,
-    corrections,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._host.directories import OPTIONS, Directory, corrections
 
 
 def main() -> None:
@@ -100,7 +97,7 @@ def main() -> None:
             if not module.check_mode:
                 correction.make()
             made.append(correction.wanted.path)
-    except DirectoryError as error:
+    except StabilityError as error:
         module.fail_json(msg=str(error), paths=made)
     before, after = ("".join(side) for side in zip(*(one.lines() for one in found), strict=True)) if found else ("", "")
     module.exit_json(changed=bool(found), paths=made, diff={"before": before, "after": after})

@@ -96,8 +96,8 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._findings import worst_of
-from ansible_collections.workbot.stability.plugins.module_utils._fleet_check import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import worst_of
+from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import (
     Upstream,
     check_database,
     check_proxy,

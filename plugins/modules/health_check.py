@@ -166,9 +166,9 @@ readings:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._findings import FAIL_ON, fails, verdict
-from ansible_collections.workbot.stability.plugins.module_utils._health import Expectation, check_health
-from ansible_collections.workbot.stability.plugins.module_utils._http import Request, RequestError
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import FAIL_ON, fails, verdict
+from ansible_collections.workbot.stability.plugins.module_utils._checks.health import Expectation, check_health
+from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request, RequestError
 
 SPEC = {
     "url": {"type": "str", "required": True},

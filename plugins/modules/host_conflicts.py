@@ -119,8 +119,8 @@ conflicts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._existing_service import Existing
-from ansible_collections.workbot.stability.plugins.module_utils._host_conflicts import Place, conflicts
+from ansible_collections.workbot.stability.plugins.module_utils._checks.external_service import Existing
+from ansible_collections.workbot.stability.plugins.module_utils._checks.host_conflicts import Place, conflicts
 
 EXISTING = {
     "supervisor": {"type": "str", "choices": ["pm2", "systemd", "process"], "required": True},

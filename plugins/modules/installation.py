@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
 DOCUMENTATION = r"""
 ---
 module: installation
@@ -200,13 +202,8 @@ units:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._accounts import AccountError
-from ansible_collections.workbot.stability.plugins.module_utils._directories import DirectoryError
-from ansible_collections.workbot.stability.plugins.module_utils._installation import apply, plan, report
-from ansible_collections.workbot.stability.plugins.module_utils._installation_options import argument_spec, request
-from ansible_collections.workbot.stability.plugins.module_utils._installed_files import InstallationError
-from ansible_collections.workbot.stability.plugins.module_utils._kernel_settings import KernelError
-from ansible_collections.workbot.stability.plugins.module_utils._units import UnitError
+from ansible_collections.workbot.stability.plugins.module_utils._host.installation import apply, plan, report
+from ansible_collections.workbot.stability.plugins.module_utils._host.installation_options import argument_spec, request
 
 
 def main() -> None:
@@ -218,7 +215,7 @@ def main() -> None:
             if made.unsent:
                 module.exit_json(changed=False, unsent=made.unsent)
             apply(made)
-    except (AccountError, DirectoryError, InstallationError, KernelError, UnitError, OSError) as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**report(made))
 

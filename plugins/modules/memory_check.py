@@ -168,7 +168,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._findings import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
     CRITICAL,
     FAIL_ON,
     Finding,
@@ -176,26 +176,26 @@ from ansible_collections.workbot.stability.plugins.module_utils._findings import
     fails,
     verdict,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._health import read_health
-from ansible_collections.workbot.stability.plugins.module_utils._http import Request, RequestError
-from ansible_collections.workbot.stability.plugins.module_utils._memory import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.health import read_health
+from ansible_collections.workbot.stability.plugins.module_utils._checks.memory import (
     collect_heaps,
     judge_memory,
     limits_of,
     read_memory,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Error
-from ansible_collections.workbot.stability.plugins.module_utils._processes import (
-    MissingLibraryError,
-    ProcessError,
-    read_trees,
-)
-from ansible_collections.workbot.stability.plugins.module_utils._service_processes import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.processes import (
     PROCESS_OPTIONS,
     pm2_processes,
     roots_of,
     wrong_choice,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.processes import (
+    ProcessError,
+    read_trees,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request, RequestError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
 
 PERCENTAGES = {
     "heap_warning": 80,
@@ -257,7 +257,7 @@ def main() -> None:
         module.fail_json(msg="unix_socket needs url, the path to ask for, such as /api/health")
     try:
         result = check(params)
-    except (ThresholdError, RequestError, MissingLibraryError) as error:
+    except (StabilityError, ThresholdError, RequestError) as error:
         module.fail_json(msg=str(error))
     if fails(result["status"], params["fail_on"]):
         messages = [finding["message"] for finding in result["findings"] if finding["status"] != "ok"]

@@ -359,15 +359,15 @@ texts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import NginxError
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_options import argument_spec, request
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_service import (
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import apply
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, request
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import (
     has_ipv6,
     installed_version,
     worker_connections,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
 
 
 def main() -> None:
@@ -376,7 +376,7 @@ def main() -> None:
     texts = {path: layout.text_of(path) for path in module.params["read"]}
     try:
         result = apply(request(module.params), layout, check=module.check_mode)
-    except (NginxError, OSError) as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=result.changed(),

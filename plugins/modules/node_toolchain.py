@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
 DOCUMENTATION = r"""
 module: node_toolchain
 short_description: Install Node.js, npm, pnpm and PM2 at exact versions
@@ -113,12 +115,10 @@ installer_missing:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._download import DownloadError, parse_checksum
-from ansible_collections.workbot.stability.plugins.module_utils._run_as import CommandError
-from ansible_collections.workbot.stability.plugins.module_utils._toolchain import (
+from ansible_collections.workbot.stability.plugins.module_utils._net.download import parse_checksum
+from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import (
     Install,
     Toolchain,
-    ToolchainError,
     Wanted,
     debian_node_version,
     require_new_enough,
@@ -191,7 +191,7 @@ def main() -> None:
     )
     try:
         result = converge(module)
-    except (ToolchainError, CommandError, DownloadError, OSError) as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=f"{module.params['path']}: {error}")
     module.exit_json(**result)
 

@@ -201,13 +201,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._dotenv import read
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_app import Outcome, Request, run
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Client, Pm2Error
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_input import read_file
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_module import Pm2Module
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_options import MODULE_OPTIONS
-from ansible_collections.workbot.stability.plugins.module_utils._secrets import hide, texts_to_hide
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.app import Outcome, Request, run
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import MODULE_OPTIONS
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client, Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem_input import read_file
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.module import Pm2Module
+from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv import read
+from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import hide, texts_to_hide
 
 
 def write_config(module: AnsibleModule, path: Path, content: str) -> bool:
@@ -293,7 +294,7 @@ def main() -> None:
     hidden = texts_to_hide(read(module.params["secrets_file"]))
     try:
         outcome = converge(module)
-    except (Pm2Error, OSError) as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=hide(str(error), hidden))
     warn(module, outcome)
     report = outcome.report()

@@ -168,9 +168,10 @@ saved_list:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Client, Pm2Error
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_info import read_info
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_options import CONNECTION_OPTIONS
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import CONNECTION_OPTIONS
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.info import read_info
 
 
 def main() -> None:
@@ -185,7 +186,7 @@ def main() -> None:
     )
     try:
         told = read_info(client)
-    except (Pm2Error, OSError) as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **told)
 

@@ -68,8 +68,8 @@ statements:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._pg_admin_schema import carry_out, plan
-from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.admin_schema import carry_out, plan
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     CONNECTION_OPTIONS,
     Login,
     MissingDriverError,

@@ -195,13 +195,20 @@ indexes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._pg_client import Login, MissingDriverError, PgError
-from ansible_collections.workbot.stability.plugins.module_utils._pg_index import converge
-from ansible_collections.workbot.stability.plugins.module_utils._pg_index_build import Limits
-from ansible_collections.workbot.stability.plugins.module_utils._pg_index_declared import DeclarationError, parse
-from ansible_collections.workbot.stability.plugins.module_utils._pg_index_errors import explain
-from ansible_collections.workbot.stability.plugins.module_utils._pg_index_options import MODULE_OPTIONS
-from ansible_collections.workbot.stability.plugins.module_utils._pg_index_plan import RefusedError
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.argspec import MODULE_OPTIONS
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
+    Login,
+    MissingDriverError,
+    PgError,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.build import Limits
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.converge import converge
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.declaration import (
+    DeclarationError,
+    parse,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.errors import explain
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.plan import RefusedError
 
 
 def main() -> None:

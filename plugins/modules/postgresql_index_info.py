@@ -113,15 +113,15 @@ statistics:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.argspec import INFO_OPTIONS
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     Login,
     MissingDriverError,
     PgError,
     session,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pg_index_errors import explain
-from ansible_collections.workbot.stability.plugins.module_utils._pg_index_info import read_info
-from ansible_collections.workbot.stability.plugins.module_utils._pg_index_options import INFO_OPTIONS
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.errors import explain
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.info import read_info
 
 
 def main() -> None:

@@ -200,23 +200,28 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._findings import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
     FAIL_ON,
     ThresholdError,
     Thresholds,
     fails,
     verdict,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     CONNECTION_OPTIONS,
     Login,
-    MissingDriverError,
-    PgError,
     session,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pg_slow import ORDERS, SlowLimits, figures, judge, top
-from ansible_collections.workbot.stability.plugins.module_utils._pg_statements import StatementsError, read
-from ansible_collections.workbot.stability.plugins.module_utils._pg_window import (
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.slow_queries import (
+    ORDERS,
+    SlowLimits,
+    figures,
+    judge,
+    top,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.statements import read
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.window import (
     Window,
     baseline,
     replace,
@@ -281,7 +286,7 @@ def main() -> None:
         result = check(module.params, keep=not module.check_mode)
     except ThresholdError as error:
         module.fail_json(msg=f"mean_warning and mean_critical: {error}")
-    except (StatementsError, PgError, MissingDriverError) as error:
+    except StabilityError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"state_file = {module.params['state_file']}: {error.strerror}")

@@ -219,14 +219,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._pg_client import (
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity, effective_user
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     Login,
-    MissingDriverError,
-    PgError,
     load_driver,
     session,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pg_state import (
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.state import (
     OWNER,
     DeclaredDatabase,
     DeclaredFile,
@@ -242,7 +242,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._pg_state import
     read_roles,
     read_server,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._run_as import Identity, effective_user
 
 SOCKETS = "/run/postgresql"
 FILE = {
@@ -337,7 +336,7 @@ def answer(params: dict[str, Any]) -> dict[str, Any]:
         # The server knows its administrator by the user.
         with effective_user(administrator):
             return {"answers": True, "problem": "", **check(params)}
-    except (MissingDriverError, PgError, OSError) as error:
+    except (StabilityError, OSError) as error:
         return {"answers": False, "problem": str(error)}
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
 DOCUMENTATION = r"""
 module: release
 short_description: Put a release of a Node.js service on its host
@@ -257,30 +259,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._deploy_lock import DeployLockError
-from ansible_collections.workbot.stability.plugins.module_utils._download import DownloadError
-from ansible_collections.workbot.stability.plugins.module_utils._node import NodeError
-from ansible_collections.workbot.stability.plugins.module_utils._release import ReleaseError, Releases, explain
-from ansible_collections.workbot.stability.plugins.module_utils._release_build import BuildError, BuildSettings
-from ansible_collections.workbot.stability.plugins.module_utils._release_job import (
+from ansible_collections.workbot.stability.plugins.module_utils._release.build import BuildSettings
+from ansible_collections.workbot.stability.plugins.module_utils._release.job import (
     Job,
     Outcome,
     Source,
     SourceNeededError,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._run_as import CommandError
-from ansible_collections.workbot.stability.plugins.module_utils._unpack import ArchiveError
-
-FAILURES = (
-    ArchiveError,
-    BuildError,
-    CommandError,
-    DeployLockError,
-    DownloadError,
-    NodeError,
-    OSError,
-    ReleaseError,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._release.store import Releases, explain
 
 
 def listing(identifiers: list[str]) -> str:
@@ -391,7 +377,7 @@ def main() -> None:
         outcome = work.predict() if module.check_mode else work.do()
     except SourceNeededError:
         module.exit_json(changed=False, source_needed=True)
-    except FAILURES as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=f"Release {source['id']}: {explain(error, work.releases.directory)}")
     module.exit_json(**report(options, source, outcome))
 

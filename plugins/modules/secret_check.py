@@ -146,27 +146,28 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._findings import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
     CRITICAL,
     FAIL_ON,
     Finding,
     fails,
     verdict,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import Pm2Error
-from ansible_collections.workbot.stability.plugins.module_utils._processes import MissingLibraryError, ProcessError
-from ansible_collections.workbot.stability.plugins.module_utils._secret_check import (
-    SecretReader,
-    SecretRules,
-    judge_secrets,
-    readings_of,
-)
-from ansible_collections.workbot.stability.plugins.module_utils._service_processes import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.processes import (
     PROCESS_OPTIONS,
     pm2_processes,
     roots_of,
     wrong_choice,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._checks.secret_check import (
+    SecretReader,
+    SecretRules,
+    judge_secrets,
+    readings_of,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
 
 SPEC = {
     **PROCESS_OPTIONS,
@@ -217,7 +218,7 @@ def main() -> None:
         module.fail_json(msg=wrong)
     try:
         result = check(params)
-    except MissingLibraryError as error:
+    except StabilityError as error:
         module.fail_json(msg=str(error))
     if fails(result["status"], params["fail_on"]):
         messages = [finding["message"] for finding in result["findings"] if finding["status"] != "ok"]

@@ -87,7 +87,7 @@ import pwd
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._server_certificate import (
+from ansible_collections.workbot.stability.plugins.module_utils._net.private_ca import (
     HAS_CRYPTOGRAPHY,
     CertificateError,
     Wanted,

@@ -143,12 +143,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._absent import Order, Plan, apply, summary
-from ansible_collections.workbot.stability.plugins.module_utils._absent_system import AbsentError
-from ansible_collections.workbot.stability.plugins.module_utils._belongings import Service
-from ansible_collections.workbot.stability.plugins.module_utils._deploy_lock import DeployLockError
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_files import NginxError
-from ansible_collections.workbot.stability.plugins.module_utils._nginx_staging import Layout
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
+from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import Order, Plan, apply, summary
+from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
@@ -172,7 +170,7 @@ def main() -> None:
     order = Order(_service(given), given["data"], given["drain_time"])
     try:
         plan = apply(order, Layout(), check=module.check_mode)
-    except (AbsentError, NginxError, DeployLockError, OSError) as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**_report(plan), msg=summary(order, plan, module.check_mode))
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
 DOCUMENTATION = r"""
 module: trust_store
 short_description: Have the host trust certificate authorities that were added to it
@@ -51,13 +53,7 @@ bundle:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._installed_files import (
-    Entry,
-    InstallationError,
-    Transaction,
-    Wanted,
-    changes,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry, Transaction, Wanted, changes
 
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -82,7 +78,7 @@ def main() -> None:
         if due and not module.check_mode:
             Transaction().make(due)
         update = bool(due) or outdated(_BUNDLE, Path(added))
-    except (InstallationError, OSError) as error:
+    except (StabilityError, OSError) as error:
         module.fail_json(msg=f"added: {error}")
     if update and not module.check_mode:
         module.run_command(["update-ca-certificates"], check_rc=True)

@@ -9,12 +9,14 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from house import COLLECTION
+
 MODULES = "plugins/modules"
 LOGIC = "plugins/module_utils"
-HELPER = "_service_tree"
+HELPER = "_host/service_tree.py"
 OWN = "tests/checks/path_checks.py"
 # Root's programs on a host that no module imports.
-PROGRAMS = ("_watch_privileged", "_alert_metrics")
+PROGRAMS = ("_programs/watchdog/root_helper.py", "_programs/alert/metrics.py")
 NAMES = (
     "chmod chown copy copyfile copytree fwalk hardlink_to lchmod lchown link makedirs mkdir mkfifo mknod move open"
     " read_bytes read_text remove rename replace rmdir rmtree scandir symlink symlink_to touch truncate unlink utime"
@@ -35,55 +37,58 @@ NEW = "a release that is still root's own"
 
 # What may use paths all the same: the calls, and why.
 ALLOWED = {
-    "_absent.py": ("rmdir unlink", CONFIG),
-    "_absent_database.py": ("read_text", ETC),
-    "_absent_files.py": ("read_text", ETC),
-    "_absent_system.py": ("read_text", KERNEL),
-    "_alert_metrics.py": ("unlink", "node_exporter's directory, which no service's user may write in"),
-    "_access_log.py": ("open", ETC),
-    "_activation_files.py": ("open read_bytes rename replace symlink_to unlink", CONFIG),
-    "_activation_memory.py": ("read_text", KERNEL),
-    "_activation_state.py": ("read_text", CONFIG),
-    "_activation_steps.py": ("read_bytes", CONFIG),
-    "_address_holder.py": ("read_text", KERNEL),
-    "_boot_clock.py": ("read_text", KERNEL),
-    "_deploy_claim.py": ("open read_text unlink", CONFIG),
-    "_deploy_lock.py": ("open", CONFIG),
-    "_diagnose_proxy.py": ("read_text", AS_USER),
-    "_diagnose_state.py": ("open", AS_USER),
-    "_dotenv.py": ("read_text", CONFIG),
-    "_download.py": ("open unlink", CONFIG),
-    "_fleet_check.py": ("read_text", ETC),
-    "_foreign_code.py": ("chmod chown read_text", SCRATCH),
-    "_host_conflicts.py": ("read_text scandir walk", "files of /etc; of directories only the names of what is in them"),
-    "_installed_files.py": ("open replace symlink_to unlink", ETC),
-    "_kernel_settings.py": ("read_text write_text", KERNEL),
-    "_memory.py": ("read_text", KERNEL),
-    "_nginx.py": ("read_bytes unlink", ETC),
-    "_nginx_certificate.py": ("read_text", ETC),
-    "_nginx_files.py": ("mkdir open read_bytes rename rmdir symlink_to unlink", ETC),
-    "_nginx_host.py": ("open touch unlink", ETC),
-    "_nginx_probe.py": ("read_text", ETC),
-    "_nginx_service.py": ("open read_text", ETC),
-    "_nginx_staging.py": ("mkdir read_bytes read_text rmtree symlink_to walk write_bytes", SCRATCH),
-    "_pg_state.py": ("read_text", ETC),
-    "_pg_window.py": ("open replace", AS_USER),
-    "_pm2_client.py": ("open", AS_USER),
-    "_pm2_converge.py": ("chmod unlink", AS_USER),
-    "_pm2_daemon.py": ("read_text", ETC),
-    "_pm2_ecosystem.py": ("read_text", CONFIG),
-    "_release.py": ("mkdir rename", "in releases/, which is root's; in shared/ as the service's user"),
-    "_release_job.py": ("mkdir unlink", CONFIG),
-    "_server_certificate.py": ("chmod chown mkdir read_bytes read_text", ETC),
-    "_small_file.py": ("open", "no link: its directory is root's, or one that is open already"),
-    "_state_file.py": ("replace unlink", ETC),
-    "_tcp_connections.py": ("read_text", KERNEL),
-    "_tcp_sockets.py": ("read_text", KERNEL),
-    "_toolchain.py": ("chmod mkdir open read_text rename replace rmtree symlink_to unlink write_text", ETC),
-    "_unpack.py": ("mkdir open symlink_to utime", NEW),
-    "_watch_privileged.py": ("open", "/run/nginx-restarts, which is root's"),
-    "_watch_proxy.py": ("read_text", KERNEL),
-    "pm2_app.py": ("read_text", CONFIG),
+    "_checks/fleet.py": ("read_text", ETC),
+    "_checks/host_conflicts.py": (
+        "read_text scandir walk",
+        "files of /etc; of directories only the names inside",
+    ),
+    "_checks/memory.py": ("read_text", KERNEL),
+    "_deploy/access_log.py": ("open", ETC),
+    "_deploy/claim.py": ("open read_text unlink", CONFIG),
+    "_deploy/memory.py": ("read_text", KERNEL),
+    "_deploy/state.py": ("read_text", CONFIG),
+    "_deploy/steps.py": ("read_bytes", CONFIG),
+    "_host/address_in_use.py": ("read_text", KERNEL),
+    "_host/archive.py": ("mkdir open symlink_to utime", NEW),
+    "_host/atomic.py": ("open read_bytes rename replace symlink_to unlink", CONFIG),
+    "_host/boot_clock.py": ("read_text", KERNEL),
+    "_host/files.py": ("open replace symlink_to unlink", ETC),
+    "_host/kernel_settings.py": ("read_text write_text", KERNEL),
+    "_host/small_file.py": ("open", "no link: its directory is root's, or one that is open already"),
+    "_host/state_file.py": ("replace unlink", ETC),
+    "_host/tcp_connections.py": ("read_text", KERNEL),
+    "_host/tcp_sockets.py": ("read_text", KERNEL),
+    "_net/certificate.py": ("read_text", ETC),
+    "_net/download.py": ("open unlink", CONFIG),
+    "_net/private_ca.py": ("chmod chown mkdir read_bytes read_text", ETC),
+    "_nginx/apply.py": ("read_bytes unlink", ETC),
+    "_nginx/debian.py": ("open touch unlink", ETC),
+    "_nginx/probe.py": ("read_text", ETC),
+    "_nginx/service.py": ("open read_text", ETC),
+    "_nginx/staging.py": ("mkdir read_bytes read_text rmtree symlink_to walk write_bytes", SCRATCH),
+    "_nginx/transaction.py": ("mkdir open read_bytes rename rmdir symlink_to unlink", ETC),
+    "_nodejs/foreign_code.py": ("chmod chown read_text", SCRATCH),
+    "_nodejs/toolchain.py": ("chmod mkdir open read_text rename replace rmtree symlink_to unlink write_text", ETC),
+    "_pm2/client.py": ("open", AS_USER),
+    "_pm2/converge.py": ("chmod unlink", AS_USER),
+    "_pm2/daemon.py": ("read_text", ETC),
+    "_pm2/ecosystem.py": ("read_text", CONFIG),
+    "_postgresql/state.py": ("read_text", ETC),
+    "_postgresql/window.py": ("open replace", AS_USER),
+    "_programs/alert/metrics.py": ("unlink", "node_exporter's directory, which no service's user may write in"),
+    "_checks/nginx.py": ("read_text", "nginx's pid file, which is root's"),
+    "_programs/diagnose/samples.py": ("open", AS_USER),
+    "_programs/watchdog/proxy.py": ("read_text", KERNEL),
+    "_programs/watchdog/root_helper.py": ("open", "/run/nginx-restarts, which is root's"),
+    "_release/job.py": ("mkdir unlink", CONFIG),
+    "_release/lock.py": ("open", CONFIG),
+    "_release/store.py": ("mkdir rename", "in releases/, which is root's; in shared/ as the service's user"),
+    "_removal/database.py": ("read_text", ETC),
+    "_removal/files.py": ("read_text", ETC),
+    "_removal/plan.py": ("rmdir unlink", CONFIG),
+    "_removal/system.py": ("read_text", KERNEL),
+    "_service/dotenv.py": ("read_text", CONFIG),
+    "modules/pm2_app.py": ("read_text", CONFIG),
 }
 
 
@@ -91,7 +96,8 @@ def root_uses_no_paths(root: Path) -> list[str]:
     """What runs as root, modules and all that they import, opens and changes by path only what ALLOWED says."""
     problems = []
     for path in _files(root):
-        allowed = set(ALLOWED.get(path.name, ("", ""))[0].split())
+        name_of = _name(root, path)
+        allowed = set(ALLOWED.get(name_of, ("", ""))[0].split())
         found = list(_calls(ast.parse(path.read_text(encoding="utf-8"))))
         problems += [
             f"{path.relative_to(root)}:{line}: {name} by path as root; use {HELPER}, or say in {OWN} why nobody else"
@@ -100,31 +106,37 @@ def root_uses_no_paths(root: Path) -> list[str]:
             if name not in allowed
         ]
         unused = allowed - {name for _line, name in found}
-        problems += [
-            f"tests/checks/path_checks.py: {path.name} does not use {name} any more" for name in sorted(unused)
-        ]
+        problems += [f"tests/checks/path_checks.py: {name_of} does not use {name} any more" for name in sorted(unused)]
     return problems
+
+
+def _name(root: Path, path: Path) -> str:
+    """As ALLOWED has it: below module_utils, or modules/ and the module."""
+    return str(path.relative_to(root / LOGIC if path.is_relative_to(root / LOGIC) else root / "plugins"))
 
 
 def _files(root: Path) -> list[Path]:
     """The modules, and what they import of the collection's own; the helper is what all others are to use."""
     found = set((root / MODULES).glob("*.py"))
-    waiting = [*found, *(path for name in PROGRAMS if (path := root / LOGIC / f"{name}.py").is_file())]
+    waiting = [*found, *(path for name in PROGRAMS if (path := root / LOGIC / name).is_file())]
     found.update(waiting)
     while waiting:
-        for name in _imported(ast.parse(waiting.pop().read_text(encoding="utf-8"))):
-            path = root / LOGIC / f"{name}.py"
+        for path in _imported(root, waiting.pop()):
             if path.is_file() and path not in found:
                 found.add(path)
                 waiting.append(path)
-    return sorted(path for path in found if path.stem != HELPER)
+    return sorted(path for path in found if path != root / LOGIC / HELPER)
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            yield (node.module or "").rpartition(".")[2]
-            yield from (alias.name for alias in node.names)
+def _imported(root: Path, path: Path) -> Iterator[Path]:
+    """Where the collection's own modules would be that a file imports, each also as a name of its package."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        module = (node.module or "").removeprefix(f"ansible_collections.{COLLECTION}.")
+        start = (path.parents[node.level - 1] if node.level else root) / module.replace(".", "/")
+        yield start.with_suffix(".py")
+        yield from (start / f"{alias.name}.py" for alias in node.names)
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[int, str]]:

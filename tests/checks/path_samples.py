@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import path_checks as paths
 
-MODULE, PROGRAM = "plugins/modules/ping_check.py", "plugins/module_utils/_watch_privileged.py"
+MODULE, PROGRAM = "plugins/modules/ping_check.py", "plugins/module_utils/_programs/watchdog/root_helper.py"
+IMPORT = "from ansible_collections.workbot.stability.plugins.module_utils._link import link\n"
 SOUND = {
     # the first one no module imports, the second one root runs by itself
     "plugins/module_utils/_link.py": "def link(path):\n    path.symlink_to('x')\n",
@@ -19,7 +20,13 @@ BROKEN = [
     (paths.root_uses_no_paths, MODULE, "", "Path(HOME, 'dump.pm2').chmod(0o600)\n", "ping_check.py:1: chmod by path"),
     (paths.root_uses_no_paths, MODULE, "", "Path(HOME, 'pm2.pid').read_text()\n", "ping_check.py:1: read_text by path"),
     (paths.root_uses_no_paths, MODULE, "", "fresh.replace(path)\n", "ping_check.py:1: replace by path"),
-    (paths.root_uses_no_paths, MODULE, "", "from x._link import link\n", "_link.py:2: symlink_to by path as root"),
-    (paths.root_uses_no_paths, PROGRAM, "os.open(", "shutil.rmtree(", "_watch_privileged.py:2: rmtree by path as root"),
-    (paths.root_uses_no_paths, PROGRAM, "os.open(path)", "path", "_watch_privileged.py does not use open any more"),
+    (
+        paths.root_uses_no_paths,
+        MODULE,
+        "",
+        IMPORT,
+        "_link.py:2: symlink_to by path as root",
+    ),
+    (paths.root_uses_no_paths, PROGRAM, "os.open(", "shutil.rmtree(", "root_helper.py:2: rmtree by path as root"),
+    (paths.root_uses_no_paths, PROGRAM, "os.open(path)", "path", "root_helper.py does not use open any more"),
 ]

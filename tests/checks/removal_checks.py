@@ -12,7 +12,7 @@ from pathlib import Path
 from document_checks import read
 
 LAYOUT = "docs/layout-on-the-host.md"
-LIST = "plugins/module_utils/_belongings.py"
+LIST = "plugins/module_utils/_service/footprint.py"
 
 
 def documented(text: str) -> list[str]:

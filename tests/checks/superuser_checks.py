@@ -16,11 +16,11 @@ from typing import Any
 
 from house import entries, load, roles
 
-CLIENT = "plugins/module_utils/_pg_client.py"
+CLIENT = "plugins/module_utils/_postgresql/client.py"
 DRIVER = re.compile(r"psycopg2?(\.\w+)*")
 PROGRAM = re.compile(r"(/\S*/)?(psql|createdb|dropdb|createuser|dropuser|pg_dump)")
 # Modules that start programs; one that names psql as well gives it the search path.
-STARTERS = {"subprocess", "_quiet_run", "_run_as"}
+STARTERS = {"subprocess", "quiet_run", "command"}
 PATH = "SAFE_PATH"
 THEIRS = "community.postgresql."
 OPTIONS = "-c search_path=pg_catalog,pg_temp"

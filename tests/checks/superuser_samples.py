@@ -11,8 +11,9 @@ SOUND = {
     "roles/cache/vars/main.yml": "__cache_admin: {connect_params: {options: '-c search_path=pg_catalog,pg_temp'}}\n",
     "roles/cache/tasks/install.yml": "- module_defaults: {community.postgresql.postgresql_db: '{{ __cache_admin }}'}\n"
     "  block:\n    - name: Create\n      community.postgresql.postgresql_db:\n        login_db: postgres\n",
-    "plugins/module_utils/_pg_client.py": "import psycopg\nSAFE_PATH = ''\n",
-    "plugins/module_utils/_dump.py": "import subprocess\nfrom ._pg_client import SAFE_PATH\nPSQL = '/usr/bin/psql'\n",
+    "plugins/module_utils/_postgresql/client.py": "import psycopg\nSAFE_PATH = ''\n",
+    "plugins/module_utils/_dump.py": "import subprocess\nfrom ._postgresql.client import SAFE_PATH\n"
+    "PSQL = '/usr/bin/psql'\n",
 }
 TASKS, MODULE = "roles/cache/tasks/install.yml", "plugins/modules/ping_check.py"
 

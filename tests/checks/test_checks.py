@@ -143,7 +143,7 @@ HOUSE = {
     "CONTRIBUTING.md": "# Contributing\n",
     "changelogs/fragments/first.yml": "release_summary: First.\n",
     "docs/layout-on-the-host.md": "| Path |\n| --- |\n| `/srv/<name>/`, `/etc/<name>.path`, `<name>.timer` |\n",
-    "plugins/module_utils/_belongings.py": BELONGINGS,
+    "plugins/module_utils/_service/footprint.py": BELONGINGS,
     "plugins/modules/ping_check.py": "",
     **paths.SOUND,
     "molecule/default/molecule.yml": "---\n",

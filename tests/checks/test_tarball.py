@@ -158,6 +158,6 @@ def test_contents_problems_sees_what_is_too_much() -> None:
 
 
 def test_contents_problems_sees_what_is_missing() -> None:
-    assert contents_problems(published() - {"plugins/module_utils/_secrets.py"}) == [
-        "lacks plugins/module_utils/_secrets.py"
+    assert contents_problems(published() - {"plugins/module_utils/_service/secret_values.py"}) == [
+        "lacks plugins/module_utils/_service/secret_values.py"
     ]

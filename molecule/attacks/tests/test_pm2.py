@@ -129,7 +129,7 @@ UNIT = "molecule-deaths.service"
 JUDGE = """
 import sys
 sys.path.insert(0, "/usr/local/lib/workbot-watchdog-act")
-from stability._processes import unit_states, was_stopped
+from stability._host.processes import unit_states, was_stopped
 print(was_stopped(unit_states([sys.argv[1]])[sys.argv[1]]))
 """
 STOP, START = f"systemctl stop {UNIT}", f"systemctl start {UNIT}"

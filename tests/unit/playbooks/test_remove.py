@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import BOOLEANS
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from places import ROOT
 
-PLAY: dict[str, Any] = yaml.safe_load((Path(__file__).parents[3] / "playbooks/remove.yml").read_text("utf-8"))[0]
+PLAY: dict[str, Any] = yaml.safe_load((ROOT / "playbooks/remove.yml").read_text("utf-8"))[0]
 TASKS = {task["name"]: task for task in PLAY["pre_tasks"]}
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
-FLEET = Path(__file__).parents[3] / "inventories/fleet/hosts.yml"
+FLEET = ROOT / "inventories/fleet/hosts.yml"
 NAMES = (
     "nginx_upstream_servers",
     "nginx_trusted_proxies",

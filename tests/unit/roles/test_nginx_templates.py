@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.plugins.filter.core import comment, regex_escape, to_bool
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from places import ROOT
 
-ROLE = Path(__file__).parents[3] / "roles/nginx"
+ROLE = ROOT / "roles/nginx"
 DERIVED = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
 # A row of a map by regular expression: `"~*pattern" value;`, where the star stands for upper and lower case alike.
 ROW = re.compile(r'^ +"~(?P<star>\*?)(?P<pattern>.+)" (?P<value>\S+);$', re.MULTILINE)

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.workbot.stability.plugins.module_utils._fleet import fleet_of
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of
+from places import ROOT
 
-ROLES = Path(__file__).parents[3] / "roles"
+ROLES = ROOT / "roles"
 HOSTS = {"app1": "10.0.0.11", "app2": "app2.test", "db": "10.0.0.31"}
 LOOPBACK = [
     "host shop shop 127.0.0.1/32 scram-sha-256",

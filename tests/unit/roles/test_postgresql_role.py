@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-
-ROOT = Path(__file__).parents[3]
+from places import ROOT
 
 
 def load(path: str) -> Any:

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
-from ansible_collections.workbot.stability.plugins.module_utils._rules import expectation
+from ansible_collections.workbot.stability.plugins.plugin_utils._variables.rules import expectation
+from places import ROOT
 
-ROLE = Path(__file__).parents[3] / "roles/release"
+ROLE = ROOT / "roles/release"
 RULES = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))["__release_rules"]
 
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.workbot.stability.plugins.module_utils._host_conflicts import Place
-from ansible_collections.workbot.stability.plugins.module_utils._zipapp import INTERPRETER, build
+from ansible_collections.workbot.stability.plugins.module_utils._checks.host_conflicts import Place
+from ansible_collections.workbot.stability.plugins.plugin_utils._program import INTERPRETER, build
 
 ROLES = Path(__file__).parents[3] / "roles"
 CODE = ROLES.parent / "plugins" / "module_utils"
@@ -32,10 +32,10 @@ TEMPLATES = {
 # Where the policy is, and where it was in 0.1.0.
 POLICIES = ("/etc/logrotate-shop.conf", "/etc/logrotate.d/shop")
 PROGRAMS = {
-    "/usr/local/bin/shop-diagnose": "_diagnose:run",
-    "/usr/local/bin/shop-watchdog": "_watch_cli:run",
-    "/usr/local/bin/shop-alert": "_alert:run",
-    "/usr/local/lib/shop-alert-metrics": "_alert_metrics:run",
+    "/usr/local/bin/shop-diagnose": "_programs.diagnose.cli:run",
+    "/usr/local/bin/shop-watchdog": "_programs.watchdog.cli:run",
+    "/usr/local/bin/shop-alert": "_programs.alert.cli:run",
+    "/usr/local/lib/shop-alert-metrics": "_programs.alert.metrics:run",
 }
 OWN_TEMPLATES = {
     "/usr/local/bin/shop-pm2": "nodejs/templates/pm2.sh.j2",

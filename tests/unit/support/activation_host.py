@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._activation import (
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.hooks import Hooks
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
     Places,
     Wanted,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._activation_files import Ownership
-from ansible_collections.workbot.stability.plugins.module_utils._activation_gate import Health
-from ansible_collections.workbot.stability.plugins.module_utils._activation_hooks import Hooks
-from ansible_collections.workbot.stability.plugins.module_utils._activation_run import Order, run
-from ansible_collections.workbot.stability.plugins.module_utils._activation_steps import Host
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_client import LiveProcess, Pm2Client
-from ansible_collections.workbot.stability.plugins.module_utils._run_as import Identity
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Host
+from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import Ownership
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import LiveProcess, Pm2Client
 
 # A worker: shares the socket's listener and answers with its status; "deaf" never accepts, "exit" ends at once. It ends
 # after as many answers as it is told, and as soon as there is a file `die` in its release.

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 import yaml
-from ansible_collections.workbot.stability.plugins.module_utils._capacity_parts import Settings
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
+from places import ROOT
 
-_ROLES = Path(__file__).parents[3] / "roles"
+_ROLES = ROOT / "roles"
 _DISK = [{"mount": "/", "size_total": 100 * 1024**3}, {"mount": "/srv", "size_total": 20 * 1024**3}]
 # Defaults made from other variables are left out: the plan has no part in them.
 CAPACITY_DEFAULTS: dict[str, t.Any] = {

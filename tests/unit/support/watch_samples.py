@@ -9,12 +9,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_rpc import WELL, DaemonReading
-from ansible_collections.workbot.stability.plugins.module_utils._pm2_state import Pm2Process
-from ansible_collections.workbot.stability.plugins.module_utils._watch_answers import Answered, WorkersReading
-from ansible_collections.workbot.stability.plugins.module_utils._watch_readings import MB, Readings, Worker
-from ansible_collections.workbot.stability.plugins.module_utils._watch_settings import Settings
-from ansible_collections.workbot.stability.plugins.module_utils._worker_answers import ANSWERED
+from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import WELL, DaemonReading
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import (
+    Answered,
+    WorkersReading,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import MB, Readings, Worker
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
 
 APP = "shop-1a2b3c"
 

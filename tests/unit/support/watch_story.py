@@ -7,15 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.workbot.stability.plugins.module_utils._watch_machine import (
-    Phase,
-    Rules,
-    State,
-    begin,
-    end,
-    turn,
-)
-from ansible_collections.workbot.stability.plugins.module_utils._watch_model import (
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     PROXY,
     SERVICE,
     Assessment,
@@ -26,6 +18,14 @@ from ansible_collections.workbot.stability.plugins.module_utils._watch_model imp
     Problem,
     Remedy,
     Step,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import (
+    Phase,
+    Rules,
+    State,
+    begin,
+    end,
+    turn,
 )
 
 LADDER = (Remedy.KILL_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deployer import controller
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.deployer import controller
+from places import ROOT
 
-ROOT = Path(__file__).parents[4]
 OTHER = {"run": "other", "what": "a deployment", "who": "bob@ci", "controller": "ci", "process": 1}
 LOST = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[4]
 HOSTS = {
     # Neither a release nor secrets are there yet.
     "good": {"service_instances": "1", "service_heap_limit": "64M"},

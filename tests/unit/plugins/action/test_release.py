@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.action.release import _Source
-from ansible_collections.workbot.stability.plugins.module_utils._release_source import SourceError
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 
 
 def source(**options: Any) -> _Source:
@@ -36,7 +36,7 @@ def application(tmp_path: Path) -> Path:
     ],
 )
 def test_exactly_one_source_is_needed(options: dict[str, str], words: str) -> None:
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(StabilityError, match=words):
         source(**options)
 
 

@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 SECRET = "k3J9xQ2mV7pL0sT5wZ8yB1nD4fG6hR0a"
 GOOD: dict[str, t.Any] = {
@@ -20,7 +21,7 @@ GOOD: dict[str, t.Any] = {
     "service_database_password": "p4ss-W0rd/of:the@db",
     "service_required_secrets": ["JWT_SECRET"],
     "service_secrets": {"JWT_SECRET": SECRET},
-    "release_directory": str(Path(__file__).parents[4] / "examples/workbot"),
+    "release_directory": str(ROOT / "examples/workbot"),
 }
 TRIAL = {"nginx_tls_enabled": True, "nginx_tls_self_signed": True}
 HOSTS: dict[str, dict[str, t.Any]] = {

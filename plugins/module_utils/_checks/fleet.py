@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a host of a fleet is that does not run the service itself: a proxy, or the database server."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .._host.quiet_run import quiet_run
+from .._net.http import Request
+from .._net.tls import read_dates
+from .certificates import judge_dates
+from .findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, worst_of
+from .health import Expectation, judge_health, read_health
+
+_AT_ONCE = 16
+# as the role diagnostics presets them
+_CERTIFICATE_DAYS = FallingThresholds(warning=21, critical=7)
+_HTTPS = 443
+_READY = {0: OK, 1: CRITICAL, 2: CRITICAL}
+_WORDS = {
+    0: "accepts connections",
+    1: "refuses connections: it starts, stops or recovers. See its log",
+    2: "does not answer. Start the unit postgresql",
+}
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """An app host as the proxy reaches it."""
+
+    name: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}{self.path}"
+
+
+def check_proxy(
+    *,
+    url: str,
+    host_name: str,
+    certificate_url: str,
+    upstreams: Sequence[Upstream],
+    drained_file: str,
+    timeout: float,
+) -> list[Finding]:
+    """The proxy's own answer, the app hosts behind it, who is out of rotation, the certificate."""
+    headers = {"Host": host_name} if host_name else {}
+
+    def ask(address: str) -> list[Finding]:
+        return judge_health(read_health(Request(url=address, headers=headers, timeout=timeout)), Expectation())
+
+    drained = read_drained(Path(drained_file)) if drained_file else {}
+    own = [dataclasses.replace(finding, check="proxy") for finding in ask(url)]
+    return [
+        *own,
+        *judge_upstreams(upstreams, drained, ask),
+        *judge_rotation(upstreams, drained),
+        *(_check_certificate(certificate_url, host_name, timeout) if certificate_url else []),
+    ]
+
+
+def read_drained(path: Path) -> dict[str, str]:
+    """Who is out of rotation, and why; nobody where there is no such file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(reason) for name, reason in found.items()} if isinstance(found, dict) else {}
+
+
+def judge_upstreams(
+    upstreams: Sequence[Upstream], drained: Mapping[str, str], ask: Callable[[str], list[Finding]]
+) -> list[Finding]:
+    """As long as one answers the others' requests go there: what does not answer is a warning, all of them critical."""
+    rotation = [one for one in upstreams if one.name not in drained]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = list(pool.map(lambda one: ask(one.url), rotation))
+    bad = {
+        one.name: next(finding.message for finding in answer if finding.status == CRITICAL)
+        for one, answer in zip(rotation, answers, strict=True)
+        if worst_of(answer) == CRITICAL
+    }
+    well = len(rotation) - len(bad)
+    status = CRITICAL if not well else WARNING
+    findings = [Finding("upstreams", status, f"{name}: {why}", well, len(rotation)) for name, why in bad.items()]
+    if not findings and rotation:
+        findings = [Finding("upstreams", OK, f"all {well} app hosts in rotation answer", well, len(rotation))]
+    return findings
+
+
+def judge_rotation(upstreams: Sequence[Upstream], drained: Mapping[str, str]) -> list[Finding]:
+    """Out of rotation is what somebody wanted, and what somebody may have forgotten."""
+    names = [one.name for one in upstreams]
+    out = [name for name in names if name in drained]
+    status = CRITICAL if out == names else WARNING
+    advice = "To put it back: the playbook drain with -e drain_state=restored"
+    return [
+        Finding(
+            "rotation", status, f"{name} is out of rotation ({drained[name]}). {advice} -e drain_host={name}.", name
+        )
+        for name in out
+    ]
+
+
+def check_database(port: int, timeout: float) -> list[Finding]:
+    """Whether the server of this host accepts connections; needs no login."""
+    command = ["pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}", f"--timeout={max(1, round(timeout))}"]
+    try:
+        code = quiet_run(command, timeout=2 * timeout).returncode
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [Finding("database", CRITICAL, f"pg_isready can't be run: {error}. Apply site.yml to this host.")]
+    return [judge_database(code, port)]
+
+
+def judge_database(code: int, port: int) -> Finding:
+    """From the exit status of pg_isready."""
+    words = _WORDS.get(code, f"was not asked: pg_isready ended with {code}. Run it by hand")
+    end = "" if code == 0 else "."
+    return Finding("database", _READY.get(code, CRITICAL), f"PostgreSQL at port {port} {words}{end}", code)
+
+
+def _check_certificate(url: str, host_name: str, timeout: float) -> list[Finding]:
+    parts = urlsplit(url)
+    address = parts.hostname or ""
+    name = host_name or address
+    try:
+        dates = read_dates(address, parts.port or _HTTPS, name, timeout)
+    except OSError as error:
+        return [
+            Finding("certificates", CRITICAL, f"the certificate of {name} can't be read: {error}. Is Nginx running?")
+        ]
+    return [judge_dates(name, dates, time.time(), _CERTIFICATE_DAYS)]

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Nginx's own processes: read as anybody may see them, and judged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from .._host.processes import load_library
+from .findings import CRITICAL, OK, WARNING, Finding
+
+# Well beyond nginx_worker_shutdown_timeout, an hour by default: then something is wrong with it.
+_OLD_HOURS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class NginxReading:
+    master: int | None
+    """None when no master process runs."""
+    stopped: bool = False
+    workers: int = 0
+    old: tuple[int, ...] = ()
+    """Workers of an earlier configuration that wait for their last connections."""
+
+
+def read_nginx(pid_file: Path) -> NginxReading:
+    """What anybody may see: titles and states of the processes."""
+    psutil = load_library("psutil", "python3-psutil")
+    try:
+        master = psutil.Process(int(pid_file.read_text(encoding="ascii")))
+        if not _title(master).startswith("nginx: master"):
+            return NginxReading(None)
+        titles = {child.pid: _title(child) for child in master.children()}
+        stopped = master.status() == psutil.STATUS_STOPPED
+    except (OSError, ValueError, psutil.Error):
+        return NginxReading(None)
+    old = tuple(pid for pid, title in titles.items() if "shutting down" in title)
+    workers = sum(title.startswith("nginx: worker") for title in titles.values()) - len(old)
+    return NginxReading(master.pid, stopped, workers, old)
+
+
+def _title(process: object) -> str:
+    psutil = load_library("psutil", "python3-psutil")
+    try:
+        return " ".join(process.cmdline()).strip()  # type: ignore[attr-defined]
+    except psutil.Error:
+        return ""
+
+
+def judge_nginx(reading: NginxReading, oldest_hours: float) -> list[Finding]:
+    if reading.master is None:
+        message = "no master process runs. Start it: systemctl start nginx."
+        return [Finding("nginx", CRITICAL, message, 0, 1, "processes")]
+    if reading.stopped:
+        message = f"the master was stopped by a signal. Continue it: kill -CONT {reading.master}."
+        return [Finding("nginx", CRITICAL, message, 0, 1, "processes")]
+    if not reading.workers:
+        message = "the master runs, but no worker: nobody answers. See Nginx's error log; systemctl restart nginx."
+        return [Finding("nginx", CRITICAL, message, 0, 1, "workers")]
+    findings = [Finding("nginx", OK, f"master and {reading.workers} workers run", reading.workers, 1, "workers")]
+    return findings + _judge_old(reading.old, oldest_hours)
+
+
+def _judge_old(old: Sequence[int], oldest_hours: float) -> list[Finding]:
+    if not old:
+        return []
+    message = f"{len(old)} workers of earlier configurations wait for their last connections"
+    if oldest_hours < _OLD_HOURS:
+        return [Finding("nginx.old", OK, message, round(oldest_hours, 1), _OLD_HOURS, "hours")]
+    message += f", since {oldest_hours:.0f} hours. Set nginx_worker_shutdown_timeout, or end them: kill {old[0]}."
+    return [Finding("nginx.old", WARNING, message, round(oldest_hours, 1), _OLD_HOURS, "hours")]

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks every worker of a service behind one address for its health: who answered, how long it took, who did not.
+
+A cluster's primary hands each new connection to a worker that is free. A hung worker gets one connection, perhaps
+another client's, and no other until it answers, so the socket as such looks well: each worker must be seen to answer.
+As many connections as workers are opened at once; for a worker that was not seen more follow, spread over the time
+that an answer may take. Which worker took one, the kernel tells, otherwise the health body by `pid`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import queue
+import socket
+import threading
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from .._host.processes import load_library
+from .._host.service_tree import read
+from .._host.tcp_sockets import holder as tcp_holder
+from .._host.unix_sockets import UnixSocketError, holder
+from .._net.http import HttpError, HttpTimeoutError, Request, RequestError, fetch
+from .health import HealthReading
+
+ANSWERED, HUNG, REFUSED = "answered", "hung", "refused"
+MAX_BODY = 256 * 1024
+_PACE = 0.15
+_QUESTIONS_PER_WORKER = 8
+_PORT = 80
+_PID_BYTES = 32
+# So long, and so much of the time for an answer, may pass until some process has taken the connection.
+_HOLDER_SECONDS = 1.0
+_HOLDER_SHARE = 0.5
+_LEAST_SECONDS = 0.05
+# So much of the time is left to the last question, or it would be told as hung for having come late.
+_LATEST_SHARE = 1 / 3
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerAnswer:
+    """What came of one question."""
+
+    reading: HealthReading
+    pid: int | None
+    """The process that answered, or that holds the connection and did not; None when nobody is known to."""
+    elapsed_ms: float
+    """From the connection to the end of the answer, so also the time until a busy event loop took it."""
+    kind: str
+    """answered, hung (no whole answer in time) or refused (nothing took it, or it broke off)."""
+
+
+def children_of(pid_file: Path) -> list[int]:
+    """The processes that PM2's daemon has started itself; none when it does not run. It is not asked for them."""
+    psutil = load_library("psutil", "python3-psutil")
+    try:
+        daemon = psutil.Process(int(read(pid_file, _PID_BYTES)))
+        return [child.pid for child in daemon.children()] if "God Daemon" in " ".join(daemon.cmdline()) else []
+    except (OSError, ValueError, psutil.Error):
+        return []
+
+
+def ask(request: Request, pid: int | None = None) -> WorkerAnswer:
+    """One question. `pid` is the process that will answer, where that is known beforehand."""
+    started = time.monotonic()
+    try:
+        reading, kind = HealthReading(fetch(dataclasses.replace(request, follow=False, max_body=MAX_BODY))), ANSWERED
+    except (HttpError, RequestError) as error:
+        reading, kind = HealthReading(None, str(error)), HUNG if isinstance(error, HttpTimeoutError) else REFUSED
+    return WorkerAnswer(reading, pid or _pid_of(reading.body), _since(started), kind)
+
+
+def ask_workers(path: str, url: str, pids: Collection[int], timeout: float, count: int = 1) -> list[WorkerAnswer]:
+    """Ask over the socket at `path` until each of the processes was seen to answer, for at most `timeout` seconds.
+
+    Without a path the `url`'s own address and port are asked. At least `count` questions are asked. Those that have no
+    answer when the time is up are told as hung.
+    """
+    return _Questions(path, url, tuple(pids), timeout).ask(max(count, len(pids)))
+
+
+class _Questions:
+    def __init__(self, path: str, url: str, pids: tuple[int, ...], timeout: float) -> None:
+        self._request = Request(url=url, unix_socket=path)
+        self._pids = pids
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._told: queue.SimpleQueue[_Question] = queue.SimpleQueue()
+        self._asked: list[_Question] = []
+
+    def ask(self, count: int) -> list[WorkerAnswer]:
+        for _number in range(count):
+            self._begin()
+        limit = _QUESTIONS_PER_WORKER * count + round(self._timeout / _PACE)
+        while (self._unseen() or self._open()) and (left := self._left()) > 0:
+            # when nothing comes, one of the workers may be behind another one's turn
+            wanted = not self._heard(min(_PACE, left)) and self._unseen() and len(self._asked) < limit
+            if wanted and self._left() > _LATEST_SHARE * self._timeout:
+                self._begin()
+        return [question.answer or question.unanswered() for question in self._asked]
+
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _open(self) -> bool:
+        return any(question.answer is None for question in self._asked)
+
+    def _unseen(self) -> bool:
+        answers = [question.answer for question in self._asked if question.answer]
+        return not set(self._pids) <= {answer.pid for answer in answers if answer.kind == ANSWERED}
+
+    def _heard(self, seconds: float) -> bool:
+        """Whether an answer comes within the time."""
+        try:
+            self._told.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        return True
+
+    def _begin(self) -> None:
+        timeout = max(self._left(), _LEAST_SECONDS)
+        question = _Question(dataclasses.replace(self._request, timeout=timeout), self._pids)
+        self._asked.append(question)
+        threading.Thread(target=question.work, args=(self._told,), daemon=True, name="ask").start()
+
+
+class _Question:
+    def __init__(self, request: Request, pids: tuple[int, ...]) -> None:
+        self.answer: WorkerAnswer | None = None
+        self._request = request
+        self._pids = pids
+        self._started = time.monotonic()
+        # who takes the connection is known where there is only one
+        self._pid = pids[0] if len(pids) == 1 else None
+
+    def work(self, told: queue.SimpleQueue[_Question]) -> None:
+        connection = self._connect()
+        if connection and self._pid is None:
+            self._pid = self._holder(connection)
+        left = max(_LEAST_SECONDS, self._request.timeout - (time.monotonic() - self._started))
+        answer = ask(dataclasses.replace(self._request, timeout=left, connection=connection), self._pid)
+        hung = answer.kind == HUNG
+        self.answer = self.unanswered() if hung else dataclasses.replace(answer, elapsed_ms=_since(self._started))
+        told.put(self)
+
+    def unanswered(self) -> WorkerAnswer:
+        asked = self._request.unix_socket or self._request.target().netloc
+        error = f"{asked}: no answer within {self._request.timeout:.1f} s"
+        return WorkerAnswer(HealthReading(None, error), self._pid, _since(self._started), HUNG)
+
+    def _connect(self) -> socket.socket | None:
+        """None where it can't: the question that follows meets the same error, and says what it means."""
+        request = self._request
+        if not request.unix_socket:
+            target = request.target()
+            with contextlib.suppress(OSError):
+                return socket.create_connection((target.hostname or "", target.port or _PORT), request.timeout)
+            return None
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(request.timeout)
+        try:
+            connection.connect(request.unix_socket)
+        except OSError:
+            connection.close()
+            return None
+        return connection
+
+    def _holder(self, connection: socket.socket) -> int | None:
+        """Who takes the connection, the kernel tells while it is open."""
+        if not self._pids:
+            return None
+        seconds = min(_HOLDER_SECONDS, _HOLDER_SHARE * self._request.timeout)
+        if not self._request.unix_socket:
+            return tcp_holder(connection, self._pids, seconds)
+        try:
+            return holder(connection, self._pids, None, seconds)
+        except UnixSocketError:
+            return None  # a kernel without unix_diag: the body's own word is left
+
+
+def _since(started: float) -> float:
+    return round(1000 * (time.monotonic() - started), 1)
+
+
+def _pid_of(body: Any) -> int | None:
+    pid = body.get("pid") if isinstance(body, dict) else None
+    return pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None

@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Taking activations off the host, and putting in order what lies around the active one.
+
+What the active link names is never stopped nor removed, whatever went wrong before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._host.atomic import Return, point, remove, remove_tree, write
+from .._host.errors import StabilityError
+from .._host.unix_sockets import connections
+from .._pm2.client import Pm2Client
+from .._pm2.converge import save, saved_list_differs
+from .._pm2.ecosystem import render
+from .context import Host
+from .drain import drain
+from .model import Activation, ActivationError, Places
+from .plan import Decision
+from .state import State, linked_name, read_active, release_names
+
+_DELETE_ATTEMPTS = 20
+_DELETE_PAUSE = 0.5
+_GONE_LOOKS = 2
+
+
+def attempt(what: str, action: Callable[[], object]) -> list[str]:
+    """What went wrong, as a list of at most one sentence: the next thing is to be tried all the same."""
+    try:
+        action()
+    except (StabilityError, OSError) as error:
+        return [f"{what}: {error}"]
+    except Exception as error:  # a defect here must not keep the next thing from being tried either
+        return [f"{what}: {type(error).__name__}: {error}"]
+    return []
+
+
+def require_inactive(places: Places, activation: Activation) -> None:
+    """Raise ActivationError when the active link names it."""
+    if read_active(places) == activation:
+        raise ActivationError(f"{places.active_socket} still names {activation.name}, so that it must go on")
+
+
+def remove_activation(host: Host, activation: Activation) -> None:
+    """Stop its processes for good, and remove its socket and its copy of the environment."""
+    require_inactive(host.places, activation)
+    _delete(host.client, host.places.app_name(activation))
+    remove(host.places.socket(activation))
+    remove(host.places.snapshot(activation))
+
+
+def _delete(client: Pm2Client, app: str) -> None:
+    """PM2 takes a process that is just being started anew back onto its list after it was deleted: look again."""
+    gone = 0
+    for _attempt in range(_DELETE_ATTEMPTS):
+        processes = [process for process in client.processes() if process.name == app]
+        gone = 0 if processes else gone + 1
+        if gone >= _GONE_LOOKS:
+            return
+        if processes:
+            client.run("delete", *(str(process.pm_id) for process in processes), stops=processes)
+            if all(process.status == "online" for process in processes):
+                gone = 1
+                continue
+        time.sleep(_DELETE_PAUSE)
+    raise ActivationError(f"PM2 does not let go of the processes of {app}: see `pm2 list`")
+
+
+def settle_links(host: Host, decision: Decision) -> bool:
+    """The links for people and for the next run; whether they changed."""
+    places = host.places
+    previous = places.release(decision.previous) if decision.previous else None
+    moved = point(places.previous, previous)
+    return point(places.current, places.release(decision.current)) or moved
+
+
+def sweep(host: Host, state: State, decision: Decision) -> None:
+    """Remove what interrupted deployments left, each drained first: it may still have connections."""
+    for name in decision.leftovers:
+        activation = Activation.parse(name)
+        if activation is None:
+            continue
+        if connections(host.places.socket(activation)):
+            drain(host.places.socket(activation), host.drain_time, lambda: None)
+        remove_activation(host, activation)
+    Return.sweep(host.places.active_socket)
+    kept = [app for app in state.declared if _activation_name(host, app) not in decision.leftovers]
+    write(host.places.config_file, render(kept).encode(), host.config_ownership)
+
+
+def _activation_name(host: Host, app: Mapping[str, Any]) -> str:
+    activation = host.places.activation_of(str(app["name"]))
+    return activation.name if activation else ""
+
+
+def save_list(client: Pm2Client) -> bool:
+    """Let PM2's saved list be what runs; whether it was another one."""
+    if not saved_list_differs(client, client.processes()):
+        return False
+    save(client)
+    return True
+
+
+def discard_release(places: Places, release: str) -> str:
+    """Remove the directory of a release that no link names; a sentence for people, "" when there was nothing to do."""
+    active = read_active(places)
+    named = {linked_name(places.current), linked_name(places.previous), active.release if active else ""}
+    directory = places.release(release)
+    if release in named or release not in release_names(places.releases):
+        return ""
+    left = attempt(f"Its directory, {directory}, was not removed", lambda: remove_tree(directory))
+    return left[0] if left else f"Its directory, {directory}, was removed."

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A PM2 daemon that is not what is installed: cluster workers run under the Node.js that the daemon runs under."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from .._nodejs.addons import addons, built_for
+from .._pm2.client import Pm2Client
+from .._pm2.daemon import Daemon, daemon_of, with_versions
+from .model import ActivationError
+
+_NODE_SECONDS = 20.0
+_LOAD = "try { process.dlopen({ exports: {} }, process.argv[1]) } catch (error) { console.log(error.message) }"
+_ANOTHER_ABI = re.compile(r"NODE_MODULE_VERSION (\d+)")
+
+
+def outdated_daemon(client: Pm2Client) -> Daemon | None:
+    """The daemon when it is not what is installed, else None."""
+    daemon = daemon_of(client)
+    return with_versions(client, daemon) if daemon and daemon.outdated else None
+
+
+def require_addons(client: Pm2Client, release: Path, daemon: int | None, outdated: Daemon | None) -> None:
+    """Raise ActivationError when the release has native addons that its Node.js can't load.
+
+    daemon is the process whose Node.js the cluster workers run under; None when that is the installed one.
+    outdated tells that another one is installed since.
+    """
+    files = addons(release)
+    node = f"/proc/{daemon}/exe" if daemon else client.node
+    running = _abi(client, node) if files else ""
+    for path in files:
+        built = built_for(path) or _refused(client, node, path)
+        if running and built and built != running:
+            raise ActivationError(
+                f"release {release.name} can't run here: its native addon {path.relative_to(release)} was built for a"
+                f" Node.js of ABI {built}, and {_advice(running, daemon, outdated)}"
+            )
+
+
+def _advice(running: str, daemon: int | None, outdated: Daemon | None) -> str:
+    if outdated and outdated.other_node and daemon:
+        return (
+            f"the PM2 daemon, and so every cluster worker, still runs under {outdated.node} (ABI {running}), where"
+            f" {outdated.installed_node} is installed. Have the daemon restarted (the service is down meanwhile) by"
+            " pm2_restart_outdated_daemon: true"
+        )
+    return (
+        f"the processes run under ABI {running}. Deploy it from its source again, which builds it anew, or one that"
+        " was built elsewhere for this Node.js"
+    )
+
+
+def _abi(client: Pm2Client, node: str) -> str:
+    return _said(client, [node, "--print", "process.versions.modules"])
+
+
+def _refused(client: Pm2Client, node: str, addon: Path) -> str:
+    """ABI that an addon which does not name it was built for, when Node.js refuses it for that; else ""."""
+    found = _ANOTHER_ABI.search(_said(client, [node, "--eval", _LOAD, str(addon)]))
+    return found[1] if found else ""
+
+
+def _said(client: Pm2Client, argv: list[str]) -> str:
+    try:
+        done = client.as_user(argv, _NODE_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""

@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The words of a deployment: a release, an activation of it, where each thing of an activation lies, its PM2 app.
+
+A release is a directory. An activation is one way of running it: `<id>` is the first, `<id>+2` the same release with
+other settings, and so on. Each has a PM2 app, a socket and an environment file of its own, so that the old and the new
+one run side by side and neither sees the other's settings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._host.errors import StabilityError
+
+SOCKET_VARIABLE = "LISTEN_SOCKET"
+"""Tells the preload that redirects a TCP port which socket to listen on instead."""
+
+_NAME = re.compile(r"([^+]+)(?:\+(\d+))?")
+# sun_path of Linux holds 108 bytes, the last one a NUL
+_LONGEST_SOCKET = 107
+
+
+class ActivationError(StabilityError):
+    """A release can't be activated; the message says why and what would be right."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One way of running a release."""
+
+    release: str
+    number: int = 1
+
+    @classmethod
+    def parse(cls, name: str) -> Activation | None:
+        """The activation of that name; None when it is no such name."""
+        found = _NAME.fullmatch(name)
+        return cls(found[1], int(found[2] or 1)) if found else None
+
+    @property
+    def name(self) -> str:
+        return self.release if self.number == 1 else f"{self.release}+{self.number}"
+
+    def next(self) -> Activation:
+        """The same release, run in another way."""
+        return Activation(self.release, self.number + 1)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything of one service lies."""
+
+    service: str
+    releases: Path
+    run: Path
+    environments: Path
+    environment: Path
+    """The environment file that the next activation gets a copy of."""
+    active_socket: Path
+    """The link that Nginx follows: the one truth about what is active."""
+    current: Path
+    previous: Path
+    config_file: Path
+    """The ecosystem file: what PM2 starts at boot."""
+
+    @classmethod
+    def below(cls, directory: Path, service: str = "", run: Path | None = None) -> Places:
+        """Those of the service of that directory. `run` is where the sockets are."""
+        config = directory / "config"
+        return cls(
+            service=service or directory.name,
+            releases=directory / "releases",
+            run=run or Path("/run", service or directory.name),
+            environments=config / "environments",
+            environment=config / "environment",
+            active_socket=directory / "active.sock",
+            current=directory / "current",
+            previous=directory / "previous",
+            config_file=config / "ecosystem.config.cjs",
+        )
+
+    def release(self, release: str) -> Path:
+        return self.releases / release
+
+    def socket(self, activation: Activation) -> Path:
+        return self.run / f"{activation.name}.sock"
+
+    def snapshot(self, activation: Activation) -> Path:
+        return self.environments / activation.name
+
+    def app_name(self, activation: Activation) -> str:
+        return f"{self.service}-{activation.name}"
+
+    def activation_of(self, app_name: str) -> Activation | None:
+        """The activation whose app has that name; None for apps of other names."""
+        prefix = f"{self.service}-"
+        return Activation.parse(app_name[len(prefix) :]) if app_name.startswith(prefix) else None
+
+    @property
+    def next_config_file(self) -> Path:
+        """What PM2 starts a new activation from: the ecosystem file must not hold it before it is healthy."""
+        return self.config_file.with_name(f"next.{self.config_file.name}")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a release is to be run. `app` has fields of PM2's ecosystem file, all that do not depend on the release."""
+
+    release: str
+    app: Mapping[str, Any]
+    loader: str
+    """Module that Node.js loads before the program, relative to the release; "" for none."""
+    socket_variable: str
+    listen_port: int
+    """The TCP port that the program asks for and gets its socket instead; 0 when it can listen on a path."""
+    preloads: Sequence[Path]
+    """Files that each process reads at its start, whatever its release."""
+
+    def app_of(self, activation: Activation, places: Places) -> dict[str, Any]:
+        """The PM2 app that runs an activation. Raises ActivationError when its socket's path is too long."""
+        socket = str(places.socket(activation))
+        if len(socket.encode()) > _LONGEST_SOCKET:
+            raise ActivationError(f"the path {socket} is too long for a socket: Linux takes {_LONGEST_SOCKET} bytes")
+        directory = places.release(activation.release)
+        arguments = [f"--env-file={places.snapshot(activation)}", *(self.app.get("node_args") or [])]
+        if self.loader:
+            arguments += ["--import", f"file://{directory}/{self.loader}"]
+        return {
+            **self.app,
+            "name": places.app_name(activation),
+            "cwd": str(directory),
+            "node_args": arguments,
+            "env": {**(self.app.get("env") or {}), **self._address(socket)},
+        }
+
+    @property
+    def listening_advice(self) -> str:
+        """What a program must do to be reached."""
+        if self.listen_port:
+            return f"the program must listen on port {self.listen_port}, which {self.socket_variable} tells it"
+        return f"the program must listen on the path that {self.socket_variable} tells it"
+
+    def _address(self, socket: str) -> dict[str, str]:
+        if not self.listen_port:
+            return {self.socket_variable: socket}
+        return {self.socket_variable: str(self.listen_port), SOCKET_VARIABLE: socket}

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a service's activations is on the host now. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .._pm2.client import LiveProcess, Pm2Client
+from .._pm2.ecosystem import read as read_ecosystem
+from .._service.dotenv import parse
+from .model import Activation, Places
+
+
+@dataclass(frozen=True)
+class State:
+    """The host as it is. Activations are there as PM2 apps, in the ecosystem file, as sockets and as snapshots."""
+
+    active: Activation | None = None
+    current: str = ""
+    """The release that the link `current` names, "" when there is none."""
+    previous: str = ""
+    config: str = ""
+    """Text of the ecosystem file."""
+    declared: tuple[Mapping[str, Any], ...] = ()
+    """Its apps."""
+    live: tuple[LiveProcess, ...] = ()
+    releases: tuple[str, ...] = ()
+    """Ids of the releases on the host, whole or not."""
+    sockets: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
+    """Names of the files, each an activation's."""
+    active_environment: Mapping[str, str] | None = None
+    """What the active activation's snapshot says; None when it has none."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the environment file says now."""
+    preloaded_at: float = 0
+    """Seconds since the epoch when the youngest of the preloaded files was written."""
+    pending: tuple[str, ...] = ()
+    """In check mode: what earlier tasks would have changed for the processes."""
+
+    def processes(self, name: str) -> list[LiveProcess]:
+        return [process for process in self.live if process.name == name]
+
+
+def read_state(client: Pm2Client, places: Places, preloads: list[Path], running: bool) -> State:
+    """The state now; `running` tells whether there is a PM2 daemon to ask. Raises Pm2Error, OSError."""
+    active = read_active(places)
+    config, declared = read_ecosystem(places.config_file)
+    return State(
+        active=active,
+        current=linked_name(places.current),
+        previous=linked_name(places.previous),
+        config=config,
+        declared=tuple(declared),
+        live=tuple(client.processes()) if running else (),
+        releases=release_names(places.releases),
+        sockets=_names(places.run, ".sock"),
+        snapshots=_names(places.environments, ""),
+        active_environment=_environment(places.snapshot(active)) if active else None,
+        environment=_environment(places.environment) or {},
+        preloaded_at=max((path.stat().st_mtime for path in preloads if path.exists()), default=0),
+    )
+
+
+def read_active(places: Places) -> Activation | None:
+    """The activation whose socket the active link names; None when none is active."""
+    name = linked_name(places.active_socket)
+    return Activation.parse(name.removesuffix(".sock")) if name.endswith(".sock") else None
+
+
+def linked_name(link: Path) -> str:
+    """The last part of what a link points to; "" when it is none."""
+    try:
+        return link.readlink().name
+    except OSError:
+        return ""
+
+
+def release_names(releases: Path) -> tuple[str, ...]:
+    """The releases on the host, whole or not."""
+    try:
+        found = sorted(path.name for path in releases.iterdir() if path.is_dir())
+    except FileNotFoundError:
+        return ()
+    return tuple(name for name in found if not name.startswith("."))
+
+
+def _environment(path: Path) -> dict[str, str] | None:
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def _names(directory: Path, suffix: str) -> tuple[str, ...]:
+    try:
+        found = sorted(path.name for path in directory.iterdir() if path.name.endswith(suffix))
+    except FileNotFoundError:
+        return ()
+    return tuple(name.removesuffix(suffix) for name in found)

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files and links that are replaced as a whole: a power cut leaves the old or the new one, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .service_tree import discard, open_directory
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Who owns a file, and its mode."""
+
+    uid: int
+    gid: int
+    mode: int
+
+
+def write(path: Path, content: bytes, ownership: Ownership) -> bool:
+    """Make the file have that content, owner and mode; whether anything differed."""
+    if _same(path, content, ownership):
+        return False
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchown(stream.fileno(), ownership.uid, ownership.gid)
+            os.fchmod(stream.fileno(), ownership.mode)
+            os.fsync(stream.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        remove(Path(name))
+        raise
+    _sync(path.parent)
+    return True
+
+
+def _same(path: Path, content: bytes, ownership: Ownership) -> bool:
+    try:
+        found = path.lstat()
+        attributes = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
+        return (
+            stat.S_ISREG(found.st_mode)
+            and attributes == (ownership.uid, ownership.gid, ownership.mode)
+            and path.read_bytes() == content
+        )
+    except FileNotFoundError:
+        return False
+
+
+def point(link: Path, target: Path | None) -> bool:
+    """Make the link point there, or be gone when there is no target; whether anything differed."""
+    if _target(link) == target:
+        return False
+    if target is None:
+        remove(link)
+    else:
+        fresh = link.with_name(f".{link.name}.next")
+        remove(fresh)
+        fresh.symlink_to(target)
+        fresh.replace(link)
+    _sync(link.parent)
+    return True
+
+
+@dataclass(frozen=True)
+class Return:
+    """A link's way back, made while there is room for it: taking it needs no space on the disk."""
+
+    link: Path
+    spare: Path | None
+    """A link to where it points; None when there was none, and none is to be afterwards."""
+
+    @classmethod
+    def prepare(cls, link: Path) -> Return:
+        """Keep where the link points now."""
+        cls.sweep(link)
+        target = _target(link)
+        if target is None:
+            return cls(link, None)
+        spare = cls._spare(link)
+        spare.symlink_to(target)
+        return cls(link, spare)
+
+    @classmethod
+    def sweep(cls, link: Path) -> None:
+        """Remove what an interrupted run kept."""
+        remove(cls._spare(link))
+
+    @staticmethod
+    def _spare(link: Path) -> Path:
+        return link.with_name(f".{link.name}.back")
+
+    def take(self) -> None:
+        """Make the link what it was."""
+        if self.spare is None:
+            remove(self.link)
+        else:
+            self.spare.replace(self.link)
+        _sync(self.link.parent)
+
+    def forget(self) -> None:
+        """Remove what was kept for it, if it is there still."""
+        if self.spare is not None:
+            remove(self.spare)
+
+
+def _target(link: Path) -> Path | None:
+    try:
+        return link.readlink()
+    except FileNotFoundError:
+        return None
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a socket, when it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory: out of sight first, so that what a power cut leaves looks like no release."""
+    trash = path.with_name(f".removed-{os.getpid()}-{path.name}")
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(trash)
+        with open_directory(trash.parent) as parent:
+            discard(parent, trash.name)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

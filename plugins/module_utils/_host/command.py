@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run one program in a clean environment, with a time limit, as another user where asked; or be that user for a moment.
+
+The time limit is kept by coreutils' timeout(1), not only by this process: a build whose Ansible module was killed
+still ends by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from .errors import StabilityError
+
+_TIMED_OUT = 124
+_GRACE = 10
+
+
+class CommandError(StabilityError):
+    """The program failed; the message says which one, how, and the last lines it wrote."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A user to run as."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+    @classmethod
+    def of(cls, name: str) -> Identity:
+        """The user of that name; KeyError where the host has none."""
+        entry = pwd.getpwnam(name)
+        return cls(name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def user_name(uid: int) -> str:
+    """The user's name; its number where the host has no such user."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def group_name(gid: int) -> str:
+    """The group's name; its number where the host has no such group."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+@contextlib.contextmanager
+def effective_user(user: Identity | None) -> Iterator[None]:
+    """Look at the host, and connect, as that user for a moment; only root can, for all others this does nothing.
+
+    Root's own groups go as well: with them the user would reach what is open to a group of root's.
+    """
+    if user is None or os.geteuid() != 0:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups(os.getgrouplist(user.name, user.gid) if user.name else [user.gid])
+    os.setegid(user.gid)
+    os.seteuid(user.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def clean_environment(home: str | Path, bin_directory: str | Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """What a program needs and nothing of the caller's shell: a build must give the same result whoever starts it."""
+    environment = {
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PATH": f"{bin_directory}:/usr/local/bin:/usr/bin:/bin",
+    }
+    environment.update({name: value for name, value in extra.items() if value})
+    return environment
+
+
+def proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """The play's proxy settings, the only part of the caller's environment that an install or a build needs."""
+    names = ("http_proxy", "https_proxy", "no_proxy")
+    return {name: environment.get(name) or environment.get(name.upper(), "") for name in names}
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: str | Path,
+    environment: Mapping[str, str],
+    timeout: int,
+    identity: Identity | None = None,
+    keep_open: Sequence[int] = (),
+    lines: int = 40,
+) -> str:
+    """Run argv and return all it wrote (both streams together).
+
+    timeout is in seconds. keep_open are file descriptors the program inherits (a lock, so that it stays held while
+    the program runs on). Raises CommandError with the last `lines` lines of output.
+    """
+    name = " ".join(map(str, argv[:4]))
+    with tempfile.TemporaryFile() as output:
+        try:
+            status = _wait(
+                argv,
+                output,
+                cwd=cwd,
+                environment=environment,
+                timeout=timeout,
+                identity=identity,
+                keep_open=keep_open,
+            )
+        except OSError as error:
+            raise CommandError(f"{name}: {error.strerror}: {error.filename}") from error
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    if status == 0:
+        return text
+    raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}")
+
+
+def _wait(
+    argv: Sequence[str | Path],
+    output: IO[bytes],
+    *,
+    cwd: str | Path,
+    environment: Mapping[str, str],
+    timeout: int,
+    identity: Identity | None,
+    keep_open: Sequence[int],
+) -> int:
+    # This logic does not know AnsibleModule, so it cannot use its run_command.
+    process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+        ["/usr/bin/timeout", "--kill-after=5", str(timeout), *argv],
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        umask=0o027 if identity else 0o022,
+        pass_fds=tuple(keep_open),
+        user=identity.uid if identity else None,
+        group=identity.gid if identity else None,
+        extra_groups=[identity.gid] if identity else None,
+    )
+    try:
+        return process.wait(timeout + _GRACE)
+    except subprocess.TimeoutExpired:
+        return _TIMED_OUT
+    finally:
+        # What the program left running in its group (a build server, a watcher) must not outlive it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        # Popen.wait would wait for ever for its own lock where a signal has ended it between taking and using that.
+        with contextlib.suppress(ChildProcessError):
+            process.returncode = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+
+
+def _reason(status: int, timeout: int) -> str:
+    if status == _TIMED_OUT:
+        return f"was stopped after its time limit of {timeout} s"
+    if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return "was killed (by the kernel when the host runs out of memory, or by the time limit)"
+    return f"failed with exit status {status}"
+
+
+def _tail(text: str, lines: int) -> str:
+    kept = text.rstrip().splitlines()[-lines:]
+    return " Its last lines:\n" + "\n".join(kept) if kept else " It wrote nothing."

@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files and links as they are and as they should be, changed all together or not at all.
+
+A path is replaced by a rename, never written through: where a link stands, the link is replaced, not its target.
+"""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from .command import group_name, user_name
+from .errors import StabilityError
+from .quiet_run import quiet_run
+from .state_file import save
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one path holds: a file, a symbolic link (target), or content of which only the digest is known."""
+
+    content: bytes | None = b""
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0644"
+    target: str | None = None
+    digest: str = ""
+
+    def checksum(self) -> str:
+        return self.digest if self.content is None else hashlib.sha256(self.content).hexdigest()
+
+    def same_as(self, other: Entry | None) -> bool:
+        if other is None or self.target != other.target:
+            return False
+        attributes = (self.owner, self.group, self.mode) == (other.owner, other.group, other.mode)
+        return self.target is not None or (attributes and self.checksum() == other.checksum())
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A path with what it should hold, None for nothing; ``check`` is a command whose %s stands for the new file."""
+
+    path: str
+    entry: Entry | None
+    check: Sequence[str] = ()
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """A wanted path that holds something else."""
+
+    wanted: Wanted
+    before: Entry | None
+
+    @property
+    def path(self) -> str:
+        return self.wanted.path
+
+    def lacks_content(self) -> bool:
+        """Whether the new content has not been sent, only its digest."""
+        after = self.wanted.entry
+        if after is None or after.content is not None:
+            return False
+        return self.before is None or self.before.target is not None or self.before.checksum() != after.digest
+
+    def diff(self) -> dict[str, str]:
+        """The change in the shape that Ansible shows for --diff; what is secret or no text is only named."""
+        return {
+            "before_header": _header(self.path, self.before),
+            "after_header": _header(self.path, self.wanted.entry),
+            "before": self._shown(self.before, ""),
+            "after": self._shown(self.wanted.entry, "" if self._same_content() else " changed"),
+        }
+
+    def _same_content(self) -> bool:
+        before, after = self.before, self.wanted.entry
+        return before is not None and after is not None and before.checksum() == after.checksum()
+
+    def _shown(self, entry: Entry | None, suffix: str) -> str:
+        if entry is None:
+            return ""
+        if entry.target is not None:
+            return f"symbolic link to {entry.target}\n"
+        attributes = f"{entry.owner}:{entry.group} {entry.mode}\n"
+        if self.wanted.secret:
+            return f"{attributes}(secret{suffix})\n"
+        if entry.content is None or b"\0" in entry.content:
+            return f"{attributes}(program, sha256 {entry.checksum()})\n"
+        return attributes + entry.content.decode("utf-8", errors="replace")
+
+
+def _header(path: str, entry: Entry | None) -> str:
+    return path if entry else f"{path} (absent)"
+
+
+def actual(path: str) -> Entry | None:
+    """Return what the path holds, None for nothing. Raises StabilityError for a directory or something stranger."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        return Entry(target=str(Path(path).readlink()))
+    if not stat.S_ISREG(found.st_mode):
+        raise StabilityError(f"{path} is neither a file nor a link; move it away")
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        return Entry(
+            file.read(), user_name(found.st_uid), group_name(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}"
+        )
+
+
+def changes(wanted: Sequence[Wanted]) -> list[Change]:
+    """Return what differs, in the given order."""
+    found = []
+    for item in wanted:
+        before = actual(item.path)
+        if not (before is None if item.entry is None else item.entry.same_as(before)):
+            found.append(Change(item, before))
+    return found
+
+
+def check(change: Change) -> None:
+    """Ask the change's command whether the new content will do. A command that isn't there yet has nothing to say."""
+    entry, command = change.wanted.entry, change.wanted.check
+    if entry is None or entry.content is None or not command or shutil.which(command[0]) is None:
+        return
+    with tempfile.NamedTemporaryFile(prefix=f"{Path(change.path).name}.") as file:
+        file.write(entry.content)
+        file.flush()
+        argv = [part.replace("%s", file.name) for part in command]
+        outcome = quiet_run(argv)
+    if outcome.returncode:
+        said = (outcome.stderr or outcome.stdout).strip().replace(file.name, change.path)
+        raise StabilityError(f"{change.path}: {command[0]} refuses it; nothing was changed: {said}")
+
+
+@dataclass
+class Transaction:
+    """Changes that are made one after another, and all taken back when one fails."""
+
+    done: list[Change] = field(default_factory=list)
+
+    def make(self, planned: Sequence[Change]) -> None:
+        """Make the changes. Raises StabilityError; then nothing has changed, except what it names."""
+        for change in planned:
+            try:
+                put(change.path, change.wanted.entry)
+            except (OSError, KeyError) as error:
+                reason = error.strerror if isinstance(error, OSError) else error.args[0]
+                lost = self.undo()
+                raise StabilityError("\n".join([f"{change.path}: {reason}", *lost])) from error
+            self.done.append(change)
+
+    def undo(self) -> list[str]:
+        """Give each path back what it held, and return, for people, where that failed."""
+        lost = []
+        for change in reversed(self.done):
+            try:
+                put(change.path, change.before)
+            except OSError as error:
+                lost.append(f"{change.path} could not be put back: {error.strerror}")
+        self.done.clear()
+        return lost
+
+
+def put(path: str, entry: Entry | None) -> None:
+    """Make the path hold the entry. Raises OSError, and KeyError for an owner or a group that isn't there."""
+    if entry is None:
+        Path(path).unlink(missing_ok=True)
+    elif entry.target is not None:
+        _link(path, entry.target)
+    elif entry.content is not None:
+        save(Path(path), entry.content, int(entry.mode, 8), (_uid(entry.owner), _gid(entry.group)))
+
+
+def _uid(name: str) -> int:
+    return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
+
+
+def _gid(name: str) -> int:
+    return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
+
+
+def _link(path: str, target: str) -> None:
+    with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as directory:
+        beside = Path(directory) / "link"
+        beside.symlink_to(target)
+        beside.replace(path)
+
+
+def with_content(change: Change) -> Change:
+    """Return the change with the content that is there already, where only attributes change."""
+    entry, before = change.wanted.entry, change.before
+    if entry is None or before is None or entry.content is not None or change.lacks_content():
+        return change
+    return replace(change, wanted=replace(change.wanted, entry=replace(entry, content=before.content)))

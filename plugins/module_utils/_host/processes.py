@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which processes a service consists of, and what the kernel says about them. Reads only."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .errors import StabilityError
+from .quiet_run import PLAIN, quiet_run
+from .service_tree import opened
+
+_SYSTEMCTL_TIMEOUT = 5
+# In microseconds since boot: when the unit last left `active`, entered it, began to start; the end of its process.
+_TIMES = tuple(f"{name}TimestampMonotonic" for name in ("ActiveExit", "ActiveEnter", "InactiveExit", "ExecMainExit"))
+_PROPERTIES = ",".join(("Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,Job", *_TIMES))
+# Of a process that still runs systemd makes an end by itself for these; nobody has asked for it.
+_ENDED_BY_SYSTEMD = frozenset({"watchdog", "oom-kill"})
+# The kernel counts start times in 1/100 s since boot, and a clock may have been set a little since.
+_CLOCK_SLACK = 2.0
+_PID_BYTES = 64
+
+
+class ProcessError(StabilityError):
+    """The processes can't be found; the message says why."""
+
+
+class MissingLibraryError(StabilityError):
+    """A Python library that Debian packages is not on the host."""
+
+
+def load_library(name: str, package: str) -> Any:
+    """Import a library that only hosts need. Raises MissingLibraryError naming Debian's package."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingLibraryError(
+            f"Python's {name} is not there for {sys.executable}: install the Debian package {package}"
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessReading:
+    """One process. PSS (shared pages divided among their users) and USS (its own pages) need the same user or root."""
+
+    pid: int
+    name: str
+    started_at: float
+    rss: int
+    pss: int | None = None
+    uss: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessTree:
+    """A process that a supervisor started, and all its descendants."""
+
+    label: str
+    pid: int
+    processes: tuple[ProcessReading, ...]
+
+    @property
+    def rss(self) -> int:
+        return sum(process.rss for process in self.processes)
+
+    @property
+    def pss(self) -> int | None:
+        """None where it could not be read for every process: part of a sum would mislead."""
+        known = [process.pss for process in self.processes if process.pss is not None]
+        return sum(known) if known and len(known) == len(self.processes) else None
+
+    def as_dict(self) -> dict[str, Any]:
+        own = {"label": self.label, "pid": self.pid, "rss": self.rss, "pss": self.pss}
+        return {**own, "processes": [dataclasses.asdict(process) for process in self.processes]}
+
+
+def read_trees(roots: Iterable[tuple[str, int]]) -> list[ProcessTree]:
+    """The trees below the roots (label, pid). A process that ends meanwhile is left out."""
+    psutil = load_library("psutil", "python3-psutil")
+    trees = []
+    for label, pid in roots:
+        try:
+            root = psutil.Process(pid)
+            members = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+        readings = [reading for member in members if (reading := _read(psutil, member)) is not None]
+        if readings:
+            trees.append(ProcessTree(label, pid, tuple(readings)))
+    return trees
+
+
+def _read(psutil: Any, process: Any) -> ProcessReading | None:
+    try:
+        with process.oneshot():
+            base = ProcessReading(process.pid, process.name(), process.create_time(), process.memory_info().rss)
+    except psutil.Error:
+        return None
+    try:
+        full = process.memory_full_info()
+    except psutil.Error:
+        return base
+    return dataclasses.replace(base, pss=full.pss, uss=full.uss)
+
+
+def pid_of_file(path: str) -> int:
+    """The process a pid file names. Raises ProcessError, also where that number now is a younger process's."""
+    psutil = load_library("psutil", "python3-psutil")
+    try:
+        with opened(path) as file:
+            text = file.read(_PID_BYTES).decode("utf-8", "replace").strip()
+            written = os.fstat(file.fileno())
+    except OSError as error:
+        raise ProcessError(f"pid file {path}: {error.strerror}; is the service started?") from error
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) == int(text[:20])):
+        raise ProcessError(f"pid file {path} holds {text[:40]!r} instead of a process id")
+    pid = int(text)
+    try:
+        process = psutil.Process(pid)
+        started_at, user = process.create_time(), process.uids().real
+    except psutil.NoSuchProcess as error:
+        raise ProcessError(f"pid file {path} names process {pid}, which does not run; start the service") from error
+    if written.st_uid not in (0, user):
+        raise ProcessError(f"pid file {path} names process {pid} of another user than its own")
+    if started_at > written.st_mtime + _CLOCK_SLACK:
+        raise ProcessError(f"pid file {path} is left over: process {pid} was started after it; start the service")
+    return pid
+
+
+def pid_of_unit(unit: str) -> int:
+    """The main process of a systemd unit. Raises ProcessError."""
+    state = unit_states([unit]).get(unit, {})
+    pid = int(state.get("MainPID") or 0)
+    if pid <= 0:
+        is_in = state.get("ActiveState", "unknown")
+        raise ProcessError(f"systemd unit {unit} is {is_in} and has no main process; see `systemctl status {unit}`")
+    return pid
+
+
+def unit_states(units: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What systemd says of each unit, by its full name; a pattern (postgresql@*) gives the loaded units it matches."""
+    names = list(units)
+    if any(name.startswith("-") for name in names):
+        raise ProcessError(f"{names} holds a name that is no unit's")
+    return parse_units(_systemctl("show", f"--property={_PROPERTIES}", "--", *names))
+
+
+def was_stopped(state: Mapping[str, str]) -> bool:
+    """Whether somebody has stopped the unit of which systemd says this, or is stopping it.
+
+    One that was never started, or that ended by itself and was content, looks the same. A stop may well fail: by an
+    exit code (`npm start` ends with 143), a signal or a time limit. What tells it from a crash is the order: systemd
+    leaves `active` before the main process of a unit that it stops ends, and after that of one that crashed.
+    """
+    if state.get("LoadState") not in ("loaded", "masked"):
+        return False
+    active = state.get("ActiveState")
+    if active == "deactivating":
+        # a stop, or a restart, is a job; what a crash leaves is cleared away without one
+        return int(state.get("Job") or 0) > 0
+    return active == "inactive" or (active == "failed" and _stop_failed(state))
+
+
+def _stop_failed(state: Mapping[str, str]) -> bool:
+    """Whether a unit that failed did so while it was being stopped."""
+    if state.get("Result") in _ENDED_BY_SYSTEMD:
+        return False
+    left, entered, began, ended = (int(state.get(name) or 0) for name in _TIMES)
+    # otherwise it is the last start that failed, after a stop
+    was_active = began <= entered <= left
+    return was_active and ended > left > 0
+
+
+def failed_units() -> list[str]:
+    """The units that systemd counts as failed. Raises ProcessError."""
+    listed = _systemctl("list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full")
+    return [line.split()[0] for line in listed.splitlines() if line.strip()]
+
+
+def _systemctl(*arguments: str) -> str:
+    try:
+        done = quiet_run(["systemctl", *arguments], _SYSTEMCTL_TIMEOUT, PLAIN)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ProcessError(f"systemctl can't be asked: {error}") from error
+    if done.returncode != 0:
+        raise ProcessError(f"systemctl can't be asked: {' '.join(done.stderr.split())[:200] or done.returncode}")
+    return done.stdout
+
+
+def parse_units(text: str) -> dict[str, dict[str, str]]:
+    """The blocks that `systemctl show` prints, by unit."""
+    states = {}
+    for block in text.split("\n\n"):
+        pairs = (line.partition("=") for line in block.splitlines() if "=" in line)
+        state = {name: value for name, _equals, value in pairs}
+        if "Id" in state:
+            states[state["Id"]] = state
+    return states

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the kernel knows about unix sockets: who holds the other end of a connection, how many connections a path has.
+
+Questions to a cluster prove nothing about one worker: its primary hands connections only to workers that listen. The
+kernel tells which process holds the connection that was answered.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from .command import Identity, effective_user
+from .errors import StabilityError
+
+# linux/netlink.h, linux/sock_diag.h, linux/unix_diag.h
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_NLM_F_REQUEST = 1
+_NLMSG_ERROR = 2
+_UDIAG_SHOW_PEER = 4
+_UNIX_DIAG_PEER = 2
+_ALL_STATES = _NO_COOKIE = 0xFFFFFFFF
+_HEADER = struct.Struct("=IHHII")
+_REQUEST = struct.Struct("=BBHIIIII")
+_ANSWER = struct.Struct("=BBBBIII")
+_ATTRIBUTE = struct.Struct("=HH")
+_NUMBER = struct.Struct("=I")
+_ANSWER_BYTES = 8192
+_ANSWER_SECONDS = 2.0
+
+# /proc/net/unix: state of a connection that is accepted, and of one that still waits to be
+_CONNECTED, _CONNECTING = "03", "02"
+_LISTENING_FLAG = 0x10000
+_PATH_COLUMN = 7
+_POLL_SECONDS = 0.005
+
+
+class UnixSocketError(StabilityError):
+    """The kernel did not tell."""
+
+
+def peer_inode(connection: socket.socket) -> int:
+    """Inode of the other end; 0 as long as nobody has accepted the connection. Raises UnixSocketError."""
+    inode = os.fstat(connection.fileno()).st_ino
+    body = _REQUEST.pack(socket.AF_UNIX, 0, 0, _ALL_STATES, inode, _UDIAG_SHOW_PEER, _NO_COOKIE, _NO_COOKIE)
+    head = _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0)
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as netlink:
+            netlink.settimeout(_ANSWER_SECONDS)
+            netlink.send(head + body)
+            answer = netlink.recv(_ANSWER_BYTES)
+    except OSError as error:
+        raise UnixSocketError(f"the kernel can't be asked about sockets (unix_diag): {error}") from error
+    return parse_peer(answer)
+
+
+def parse_peer(answer: bytes) -> int:
+    """The peer's inode in one answer of the kernel; 0 when the answer names none. Raises UnixSocketError."""
+    length, kind, _flags, _sequence, _port = _HEADER.unpack_from(answer)
+    if kind == _NLMSG_ERROR:
+        (number,) = struct.unpack_from("=i", answer, _HEADER.size)
+        raise UnixSocketError(f"the kernel can't tell the other end of a socket (unix_diag): {os.strerror(-number)}")
+    position = _HEADER.size + _ANSWER.size
+    while position + _ATTRIBUTE.size <= min(length, len(answer)):
+        size, name = _ATTRIBUTE.unpack_from(answer, position)
+        if name == _UNIX_DIAG_PEER:
+            return int(_NUMBER.unpack_from(answer, position + _ATTRIBUTE.size)[0])
+        # attributes begin at multiples of four bytes
+        position += max(_ATTRIBUTE.size, (size + 3) & ~3)
+    return 0
+
+
+def holder(connection: socket.socket, pids: Collection[int], user: Identity | None, seconds: float) -> int | None:
+    """Which of the processes has accepted the connection; None when none has within the time.
+
+    user is the one that the processes run as: inside a container root may not look into another user's process.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        inode = peer_inode(connection)
+        if inode:
+            with effective_user(user):
+                found = next((pid for pid in pids if inode in socket_inodes(pid)), None)
+            if found is not None:
+                return found
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(_POLL_SECONDS)
+
+
+def socket_inodes(pid: int) -> Iterator[int]:
+    """Inodes of the sockets that a process has open; none when it is gone or may not be looked into."""
+    try:
+        descriptors = list(os.scandir(f"/proc/{pid}/fd"))
+    except OSError:
+        return
+    for entry in descriptors:
+        try:
+            target = Path(entry.path).readlink().name
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            yield int(target[len("socket:[") : -1])
+
+
+def connections(path: str | Path) -> int:
+    """How many connections to the socket at that path are open or wait to be accepted."""
+    return count_connections(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace"), str(path))
+
+
+def listens(path: str | Path) -> bool:
+    """Whether some process listens on that path."""
+    rows = _rows(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace"), str(path))
+    return any(flags & _LISTENING_FLAG for flags, _state in rows)
+
+
+def count_connections(table: str, path: str) -> int:
+    """The same from the text of /proc/net/unix."""
+    return sum(state in (_CONNECTED, _CONNECTING) for flags, state in _rows(table, path) if not flags & _LISTENING_FLAG)
+
+
+def _rows(table: str, path: str) -> Iterator[tuple[int, str]]:
+    """Flags and state of each socket of the path. Only the accepting side of a connection has the path."""
+    for line in table.splitlines()[1:]:
+        columns = line.split(None, _PATH_COLUMN)
+        # a cluster's primary binds the path relative to its directory, which is / for a PM2 daemon under systemd
+        if len(columns) > _PATH_COLUMN and columns[_PATH_COLUMN].lstrip("/") == path.lstrip("/"):
+            yield int(columns[3], 16), columns[5]

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks a certificate, its chain and its key before nginx is given them.
+
+The judge is the host's OpenSSL, which nginx uses as well, through Python's ssl: the key and the certificate are loaded
+as a server loads them, and a client in the same process shakes hands with that server. No further package is needed.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._nginx.transaction import NginxError
+
+BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name: the dates are judged here, to be told in the error.
+NO_CHECK_TIME = 0x200000
+DAY = 86400
+ROUNDS = 10  # of messages; a handshake takes three
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate of a site, with its chain, and its key; paths absolute or relative to the configuration."""
+
+    certificate: str
+    key: str
+    names: Sequence[str] = ()
+    valid_days_left: float = 0
+    made_by_play: bool = False
+    """Whether an earlier task makes the files, which check mode only predicts."""
+
+
+def check_certificate(wanted: Certificate, certificate: Path, key: Path) -> None:
+    """Reads the two files; NginxError says what is wrong with them."""
+    blocks = BLOCK.findall(_text(certificate, wanted.certificate))
+    if not blocks:
+        raise NginxError(f"{wanted.certificate} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).")
+    server = _server(wanted, certificate, key, blocks)
+    peer = _present(wanted, server, blocks[0])
+    _check_dates(wanted, peer, time.time())
+    _check_chain(wanted, peer, blocks)
+    for name in wanted.names:
+        _check_name(wanted, server, blocks[0], name, peer)
+
+
+def chain_of(text: str) -> list[bytes]:
+    """The certificates of a PEM file in DER form, in the order of the file."""
+    return [ssl.PEM_cert_to_DER_cert(block) for block in BLOCK.findall(text)]
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise NginxError(f"{name} cannot be read: {error.strerror}.") from error
+
+
+def _server(wanted: Certificate, certificate: Path, key: Path, blocks: list[str]) -> ssl.SSLContext:
+    text = _text(key, wanted.key)
+    if "PRIVATE KEY-----" not in text:
+        raise NginxError(f"{wanted.key} holds no private key in PEM form.")
+    if "ENCRYPTED" in text:
+        raise NginxError(f"{wanted.key} is encrypted; no server could read it at boot. Store it without a passphrase.")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        if error.reason != "KEY_VALUES_MISMATCH":
+            raise NginxError(f"OpenSSL does not take {wanted.certificate} with {wanted.key}: {error}") from error
+        hint = "" if len(blocks) == 1 else " If it fits another one in the file, that must come first."
+        raise NginxError(
+            f"The key {wanted.key} does not fit the first certificate in {wanted.certificate}.{hint}"
+        ) from error
+    return context
+
+
+def _shake_hands(server: ssl.SSLContext, trusted: str, name: str | None) -> dict[str, Any]:
+    """What a client that trusts this certificate itself sees of the server; SSLError when it refuses."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = name is not None
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
+    client.load_verify_locations(cadata=trusted)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(to_client, to_server, server_hostname=name)
+    answering = server.wrap_bio(to_server, to_client, server_side=True)
+    for _round in range(ROUNDS):
+        if all([_advance(asking), _advance(answering)]):
+            return dict(asking.getpeercert() or {})
+    raise ssl.SSLError("the handshake does not end")
+
+
+def _advance(end: ssl.SSLObject) -> bool:
+    """Whether this end has done its part of the handshake."""
+    try:
+        end.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
+
+
+def _present(wanted: Certificate, server: ssl.SSLContext, leaf: str) -> dict[str, Any]:
+    try:
+        return _shake_hands(server, leaf, None)
+    except ssl.SSLError as error:
+        raise NginxError(f"{wanted.certificate} is no good for a server: {_reason(error)}.") from error
+
+
+def _check_dates(wanted: Certificate, peer: Mapping[str, Any], now: float) -> None:
+    begins, ends = (ssl.cert_time_to_seconds(peer[field]) for field in ("notBefore", "notAfter"))
+    if ends <= now:
+        raise NginxError(f"{wanted.certificate} expired on {peer['notAfter']}, {(now - ends) / DAY:.0f} days ago.")
+    if begins > now:
+        raise NginxError(f"{wanted.certificate} is not valid before {peer['notBefore']}. Is the host's clock right?")
+    if ends < now + wanted.valid_days_left * DAY:
+        raise NginxError(
+            f"{wanted.certificate} expires on {peer['notAfter']}, in {(ends - now) / DAY:.1f} days; at least "
+            f"{wanted.valid_days_left:g} are wanted. Renew it."
+        )
+
+
+def _check_chain(wanted: Certificate, peer: Mapping[str, Any], blocks: list[str]) -> None:
+    """Each certificate of the file must be the issuer of the one before it."""
+    issuer = peer["issuer"]
+    for number, block in enumerate(blocks[1:], start=2):
+        store = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        store.load_verify_locations(cadata=block)
+        authorities = store.get_ca_certs()
+        if not authorities or authorities[0]["subject"] != issuer:
+            raise NginxError(
+                f"{wanted.certificate}: certificate {number} of the file is not the issuer of the one before it, "
+                f"{_written(issuer)}. Put the site's own first, then its issuer, then that one's issuer."
+            )
+        issuer = authorities[0]["issuer"]
+
+
+def _check_name(wanted: Certificate, server: ssl.SSLContext, leaf: str, name: str, peer: Mapping[str, Any]) -> None:
+    # For *.example.org any name below it stands.
+    try:
+        _shake_hands(server, leaf, name.replace("*", "any", 1))
+    except ssl.SSLCertVerificationError as error:
+        held = ", ".join(value for _kind, value in peer.get("subjectAltName", ())) or "none"
+        raise NginxError(f"{wanted.certificate} is not for {name}. The names in it: {held}.") from error
+    except ValueError as error:
+        raise NginxError(
+            f"names: {name!r} is neither a host name nor an address; expected one like shop.example.org or "
+            "*.example.org."
+        ) from error
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return getattr(error, "verify_message", "") or error.reason or str(error)
+
+
+def _written(name: Sequence[Sequence[tuple[str, str]]]) -> str:
+    return ", ".join(f"{key}={value}" for part in name for key, value in part)

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fetch a file over HTTPS and verify checksums written as `algorithm:hex`."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+import urllib.error
+from pathlib import Path
+
+from ansible.module_utils.urls import open_url
+
+from .._host.errors import StabilityError
+
+_CHECKSUM = re.compile(r"(sha256|sha384|sha512):([0-9a-fA-F]+)\Z")
+_BLOCK = 1 << 20
+
+
+class DownloadError(StabilityError):
+    """The file can't be fetched or is not the one that was asked for."""
+
+
+def parse_checksum(checksum: str) -> tuple[str, str]:
+    """`sha256:abc...` as (algorithm, lower-case hex digest); DownloadError for anything else."""
+    match = _CHECKSUM.match(checksum)
+    if not match or len(match[2]) != hashlib.new(match[1]).digest_size * 2:
+        raise DownloadError(f"{checksum!r} is no checksum: write sha256: (or sha384:, sha512:) and its hex digits.")
+    return match[1], match[2].lower()
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Hex digest of a file's content."""
+    digest = hashlib.new(algorithm)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def verify(path: Path, checksum: str, name: str) -> None:
+    """Raise DownloadError unless the file has that checksum. name is what the message calls it."""
+    algorithm, expected = parse_checksum(checksum)
+    found = file_digest(path, algorithm)
+    if not hmac.compare_digest(found, expected):
+        raise DownloadError(f"{name} has the checksum {algorithm}:{found}, not {algorithm}:{expected} as declared.")
+
+
+def download(url: str, path: Path, checksum: str, timeout: int) -> None:
+    """Fetch url into path and verify it. timeout (seconds) bounds the whole transfer, a slow drip included."""
+    if not url.startswith("https://"):
+        raise DownloadError(f"{url!r} can't be fetched: only https:// addresses are.")
+    deadline = time.monotonic() + timeout
+    try:
+        with open_url(url, timeout=min(30, timeout)) as answer, path.open("wb") as out:
+            while block := answer.read(_BLOCK):
+                out.write(block)
+                if time.monotonic() > deadline:
+                    raise DownloadError(f"{url} was not fetched within {timeout} s.")
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise DownloadError(f"{url} can't be fetched: {error}") from error
+    try:
+        verify(path, checksum, url)
+    except DownloadError:
+        path.unlink()
+        raise

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a site needs of the host beside its configuration: Debian's default site gone, log files, the others waiting."""
+
+from __future__ import annotations
+
+import fcntl
+import grp
+import hashlib
+import os
+import pwd
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from .staging import Layout, run
+from .transaction import NginxError, read_entry
+
+DEFAULT_SITE = "sites-enabled/default"
+DEFAULT_SITE_FILE = "sites-available/default"
+LOG_MODE = 0o640
+LOCK_MODE = 0o600
+
+
+def default_site_is_untouched(config: Path) -> bool:
+    """Whether the enabled default site is the link of Debian's package to the file as the package brought it."""
+    link = read_entry(config / DEFAULT_SITE)
+    if link is None or link.target not in (str(config / DEFAULT_SITE_FILE), f"../{DEFAULT_SITE_FILE}"):
+        return False
+    entry = read_entry(config / DEFAULT_SITE_FILE)
+    if entry is None or entry.target is not None:
+        return False
+    # MD5 is what dpkg records; it is compared, not trusted.
+    digest = hashlib.md5(entry.content, usedforsecurity=False).hexdigest()
+    # Which of the two packages has the file depends on the release; a package that is missing is no error here.
+    result = run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", "nginx-common", "nginx"])
+    return [str(config / DEFAULT_SITE_FILE), digest] in [line.split()[:2] for line in result.stdout.splitlines()]
+
+
+def has_other_sites(config: Path, gone: Collection[str]) -> bool:
+    """Whether nginx would still have files of sites, once those that are named by their paths are gone."""
+    found = [*config.glob("conf.d/*.conf"), *config.glob("sites-enabled/*")]
+    return any(str(path.relative_to(config)) not in gone for path in found)
+
+
+def missing_logs(layout: Layout, logs: Sequence[str]) -> list[str]:
+    bad = [name for name in logs if not name or "/" in name or name in (".", "..")]
+    if bad:
+        raise NginxError(f"{', '.join(map(repr, bad))}: no file name in {layout.logs}.")
+    return [str(layout.logs / name) for name in logs if not (layout.logs / name).exists()]
+
+
+def create_logs(layout: Layout, logs: Sequence[str]) -> list[str]:
+    """Makes the log files as Debian's logrotate policy does; nginx itself would make them readable for everyone."""
+    missing = missing_logs(layout, logs)
+    for path in missing:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, LOG_MODE)
+        try:
+            os.fchown(descriptor, pwd.getpwnam("www-data").pw_uid, grp.getgrnam("adm").gr_gid)
+            os.fchmod(descriptor, LOG_MODE)
+        finally:
+            os.close(descriptor)
+    return missing
+
+
+@contextmanager
+def locked(path: Path, wait: float) -> Iterator[None]:
+    """Runs of several controllers, or of several services on one host, change the configuration one after another."""
+    deadline = time.monotonic() + wait
+    # For root alone: whoever can read a file can lock it, and so hold up every run.
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, LOCK_MODE), "r+b") as file:
+        os.fchmod(file.fileno(), LOCK_MODE)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise NginxError(
+                        f"Another run has been changing the nginx configuration for more than {wait:.0f} s "
+                        f"(it holds {path}). Nothing was changed."
+                    ) from None
+                time.sleep(0.1)
+        yield
+
+
+@contextmanager
+def announced(closing: Path, seconds: float) -> Iterator[None]:
+    """Have the sites tell their clients, so long beforehand and meanwhile, that connections are about to be closed."""
+    if not seconds:
+        yield
+        return
+    try:
+        closing.touch(mode=0o644)
+        time.sleep(seconds)
+        yield
+    finally:
+        closing.unlink(missing_ok=True)

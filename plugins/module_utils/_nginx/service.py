@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The running nginx: its master and workers, starting and reloading it, and who listens on a port."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .connections import MAIN, connections
+from .staging import Layout, run
+from .transaction import NginxError
+
+# A master that cannot bind tries again every half second; silence for longer than that means that it has given up.
+LAST_WORD = 1.5
+# A row of /proc/net/tcp that listens (state 0A): address and port in hex, remote end, state, five more fields, inode.
+SOCKET = re.compile(r"\s*\d+: [0-9A-F]+:(?P<port>[0-9A-F]{4}) \S+ 0A (?:\S+\s+){5}(?P<inode>\d+)")
+ERROR_LOG = re.compile(r"^\s*error_log\s+(/\S+?)(?:\s+\w+)?\s*;", re.MULTILINE)
+FATAL = re.compile(r"\[(emerg|alert|crit)\]")
+
+
+@dataclass
+class ErrorLog:
+    """What nginx writes to its main error log from now on."""
+
+    path: Path
+    offset: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.offset = self.path.stat().st_size if self.path.exists() else 0
+
+    def fatal(self) -> list[str]:
+        """The lines since then that report a failure."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                text = file.read().decode("utf-8", errors="replace")
+        except OSError:
+            return []
+        return [line for line in text.splitlines() if FATAL.search(line)]
+
+
+def main_error_log(layout: Layout) -> ErrorLog:
+    """The error log that nginx.conf names at its top, Debian's else."""
+    match = ERROR_LOG.search((layout.config / MAIN).read_text(encoding="utf-8", errors="replace"))
+    return ErrorLog(Path(match[1]) if match else layout.logs / "error.log")
+
+
+class Service:
+    """nginx as systemd runs it."""
+
+    def __init__(self, layout: Layout, unit: str = "nginx.service", patience: float = 15) -> None:
+        self.layout = layout
+        self.unit = unit
+        self.patience = patience
+
+    def master(self) -> int | None:
+        """The process id of the running master; None when nginx is stopped."""
+        result = run(["systemctl", "show", self.unit, "--property=ActiveState,MainPID"])
+        properties = dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
+        if properties.get("ActiveState") not in ("active", "reloading"):
+            return None
+        return int(properties.get("MainPID", "0")) or None
+
+    def test(self) -> str:
+        """Tests the files in place as `nginx -t` does; the whole configuration, as nginx prints it."""
+        result = run([str(self.layout.binary), "-T"])
+        if result.returncode:
+            raise NginxError(f"nginx refuses the files in place:\n{result.stderr.strip()}")
+        return result.stdout
+
+    def start(self) -> None:
+        log = main_error_log(self.layout)
+        result = run(["systemctl", "start", self.unit])
+        if result.returncode or self.master() is None:
+            self._fail("nginx does not start", log, result.stderr)
+
+    def stop(self) -> None:
+        result = run(["systemctl", "stop", self.unit])
+        if result.returncode:
+            raise NginxError(f"nginx does not stop: {result.stderr.strip()}")
+
+    def reload(self) -> None:
+        """Reloads and waits for proof: workers that were not there before, and none of the old ones serving.
+
+        nginx answers a reload at once and reads its files afterwards. When it cannot use them, the master writes so to
+        its error log and goes on with the old workers.
+        """
+        master = self.master()
+        before = set(workers(master)) if master else set()
+        log = main_error_log(self.layout)
+        result = run(["systemctl", "reload", self.unit])
+        if result.returncode:
+            self._fail("nginx does not reload", log, result.stderr)
+        limit = deadline = time.monotonic() + self.patience
+        complaints: list[str] = []
+        while time.monotonic() < deadline:
+            serving = set(workers(master)) if master else set()
+            if serving and not serving & before:
+                return
+            if log.fatal() != complaints:
+                complaints = log.fatal()
+                deadline = min(limit, time.monotonic() + LAST_WORD)
+            time.sleep(0.05)
+        self._fail("nginx did not take over the new configuration", log, "")
+
+    def activate(self) -> bool:
+        """Makes the files in place the running configuration; True when nginx had to be started for it."""
+        if self.master() is None:
+            self.start()
+            return True
+        self.reload()
+        return False
+
+    def _fail(self, what: str, log: ErrorLog, words: str) -> None:
+        details = list(dict.fromkeys(log.fatal())) or [
+            words.strip() or f"nothing, neither in {log.path} nor to systemd"
+        ]
+        raise NginxError("\n".join([f"{what}. It says:", *details]))
+
+
+def workers(master: int) -> Iterator[int]:
+    """The workers of a master that take connections; those that only finish old ones are left out."""
+    for child in _children(master):
+        title = _read(Path(f"/proc/{child}/cmdline"))
+        if title.startswith("nginx: worker process") and "shutting down" not in title:
+            yield child
+
+
+def _children(parent: int) -> Iterator[int]:
+    for process in _processes():
+        status = _read(Path(f"/proc/{process}/stat"))
+        # The second field, the name in parentheses, may hold anything; the parent is the second one after it.
+        fields = status.rpartition(")")[2].split()
+        if len(fields) > 1 and int(fields[1]) == parent:
+            yield process
+
+
+def _processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _read(path: Path) -> str:
+    """The text of a file of a process; nothing once that has ended."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def listening_inodes(table: str, port: int) -> set[str]:
+    """The sockets that listen on the port, from the text of /proc/net/tcp or tcp6."""
+    sockets = (SOCKET.match(line) for line in table.splitlines())
+    return {found["inode"] for found in sockets if found and int(found["port"], 16) == port}
+
+
+def listeners(port: int) -> set[str]:
+    """The names of the programs that listen on a TCP port."""
+    inodes: set[str] = set()
+    for name in ("tcp", "tcp6"):
+        inodes |= listening_inodes(_read(Path("/proc/net") / name), port)
+    if not inodes:
+        return set()
+    names = {_read(Path(f"/proc/{process}/comm")) for process in _processes() if _holds(process, inodes)}
+    return names or {"a program outside this host's view"}
+
+
+def _holds(process: int, inodes: set[str]) -> bool:
+    try:
+        descriptors = list(Path(f"/proc/{process}/fd").iterdir())
+    except OSError:
+        return False
+    return any(_link(descriptor) in inodes for descriptor in descriptors)
+
+
+def _link(descriptor: Path) -> str:
+    """The inode of the socket that a descriptor stands for; nothing for other kinds, and once it is closed."""
+    try:
+        match = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+    except OSError:
+        return ""
+    return match[1] if match else ""
+
+
+def installed_version(layout: Layout) -> str:
+    """The version of nginx, such as 1.26.3; nothing where it is not installed."""
+    if not layout.binary.exists():
+        return ""
+    match = re.search(r"nginx/([0-9.]+)", run([str(layout.binary), "-v"]).stderr)
+    return match[1] if match else ""
+
+
+def worker_connections(layout: Layout) -> int:
+    """The connections of each worker by nginx.conf; 0 where it does not say."""
+    try:
+        text = (layout.config / MAIN).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return 0
+    return connections(text)
+
+
+def has_ipv6() -> bool:
+    """Whether the kernel has IPv6: without it `listen [::]:80` is an error."""
+    return Path("/proc/net/if_inet6").exists()
+
+
+def check_ports(ports: list[int]) -> None:
+    """NginxError when a port is taken by a program other than nginx."""
+    for port in ports:
+        others = sorted(listeners(port) - {"nginx"})
+        if others:
+            raise NginxError(
+                f"Port {port} is taken by {', '.join(others)}. Stop that, or give nginx another port. "
+                "Nothing was changed."
+            )

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a release needs of the Node.js that is installed: its version, and the ABI of its native addons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .._host.command import Identity, clean_environment, run
+from .._host.errors import StabilityError
+from .._host.service_tree import read
+
+# npm's own rules, from the npm that lies beside node: what npm calls satisfied is satisfied.
+_ENGINE = """
+const [npm, range] = process.argv.slice(1);
+const semver = require('module').createRequire(require('fs').realpathSync(npm))('semver');
+const valid = semver.validRange(range) !== null;
+const satisfied = valid && semver.satisfies(process.version, range, { includePrerelease: true });
+console.log(JSON.stringify({ valid, satisfied, version: process.versions.node }));
+"""
+_TIMEOUT = 30
+_MANIFEST_BYTES = 8 << 20
+
+
+def node_abi(bin_directory: Path) -> str:
+    """Version of the binary interface (NODE_MODULE_VERSION) that native addons are built for, such as `137`."""
+    return _node(bin_directory, "--print", "process.versions.modules").strip()
+
+
+def manifest(release: Path, user: Identity) -> dict[str, Any] | None:
+    """package.json of a release as its user reads it, None without one. Raises StabilityError when it is broken."""
+    try:
+        found = json.loads(read(release / "package.json", _MANIFEST_BYTES, user))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StabilityError(
+            f"The release's package.json can't be read by the user {user.name}: {error.strerror}"
+        ) from error
+    except ValueError as error:
+        raise StabilityError(f"The release's package.json is no valid JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise StabilityError("The release's package.json is no JSON object.")
+    return found
+
+
+def require_engine(release: Path, bin_directory: Path, user: Identity) -> None:
+    """Raise StabilityError when package.json has an engines.node that the installed Node.js does not satisfy."""
+    engines = (manifest(release, user) or {}).get("engines")
+    wanted = engines.get("node") if isinstance(engines, dict) else None
+    if not wanted:
+        return
+    found = json.loads(_node(bin_directory, "--eval", _ENGINE, str(bin_directory / "npm"), str(wanted)))
+    if not found["valid"]:
+        raise StabilityError(f"The engines.node of package.json, {wanted!r}, is no range of versions, such as '>=22'.")
+    if not found["satisfied"]:
+        raise StabilityError(
+            f"The release needs Node.js {wanted} (engines.node of package.json), but {bin_directory}/node is "
+            f"{found['version']}: set nodejs_version, or deploy a release for {found['version']}."
+        )
+
+
+def _node(bin_directory: Path, *arguments: str) -> str:
+    environment = clean_environment("/nonexistent", bin_directory, {})
+    return run([bin_directory / "node", *arguments], cwd="/", environment=environment, timeout=_TIMEOUT)

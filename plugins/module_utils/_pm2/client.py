@@ -1,0 +1,351 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Talking to one PM2 daemon: as its own user, in a clean environment, never for longer than agreed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pwd
+import re
+import socket
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._host.command import Identity, effective_user
+from .._host.errors import StabilityError
+from .._host.processes import ProcessError, unit_states
+from .._host.service_tree import read
+
+SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+DEAD = frozenset({"stopped", "errored"})
+# What a daemon that is well needs for a connection and for an answer, however busy the host is.
+_CONNECT_SECONDS = 1.0
+_ANSWER_SECONDS = 30.0
+_PID_BYTES = 32
+# PM2's own, in milliseconds, where an app says nothing
+_KILL_TIMEOUT = 1600
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# /proc/<pid>/cgroup: the innermost service; one that systemd starts for a login is nobody's PM2 unit
+_UNIT = re.compile(r"/((?!user@)[^/\n]+\.service)(?=/[^/\n]*$|$)", re.MULTILINE)
+
+
+class Pm2Error(StabilityError):
+    """PM2 is not there, did not answer, or refused."""
+
+
+class Pm2BusyError(Pm2Error):
+    """Another run is changing this PM2's processes."""
+
+
+@dataclass(frozen=True)
+class LiveProcess:
+    """One process as the daemon knows it; `settings` is PM2's own record of it, the environment included."""
+
+    name: str
+    pm_id: int
+    pid: int | None
+    status: str
+    restarts: int
+    started_at: float
+    """Seconds since the epoch at which the present operating system process was started."""
+    settings: Mapping[str, Any]
+
+    @property
+    def dead(self) -> bool:
+        """PM2 has given it up or was told to stop it: it does not come back by itself."""
+        return self.status in DEAD
+
+    @property
+    def stop_seconds(self) -> float:
+        """So long PM2 waits for it to end before it is killed."""
+        try:
+            return float(self.settings.get("kill_timeout") or _KILL_TIMEOUT) / 1000
+        except (TypeError, ValueError):
+            return _KILL_TIMEOUT / 1000
+
+    def report(self) -> dict[str, Any]:
+        """What may be shown to people: never the environment."""
+        return {
+            "name": self.name,
+            "pm_id": self.pm_id,
+            "pid": self.pid,
+            "status": self.status,
+            "restarts": self.restarts,
+        }
+
+
+@dataclass(frozen=True)
+class Pm2Client:
+    home: Path
+    pm2: str
+    node: str
+    user: str | None
+    timeout: float
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All that PM2 sees: what the caller's shell holds would end up in every process and in dump.pm2."""
+        directories = dict.fromkeys((str(Path(self.node).parent), str(Path(self.pm2).parent), *SYSTEM_PATH))
+        return {
+            "HOME": self._user_home(),
+            "LANG": "C.UTF-8",
+            "PATH": ":".join(directories),
+            "PM2_HOME": str(self.home),
+            # no banner, and no question to the vendor's server whether there is a newer version
+            "PM2_DISCRETE_MODE": "true",
+            "PM2_DISABLE_VERSION_CHECK": "true",
+        }
+
+    def _user_home(self) -> str:
+        if self.user is None:
+            return pwd.getpwuid(os.getuid()).pw_dir
+        try:
+            return pwd.getpwnam(self.user).pw_dir
+        except KeyError:
+            # a bare host in check mode: the user is made later in the same run
+            return str(self.home.parent)
+
+    @property
+    def owner(self) -> Identity | None:
+        """As whom root looks at the daemon's files; None where it is whoever runs this. KeyError without that user."""
+        return None if self.user is None else Identity.of(self.user)
+
+    @property
+    def missing(self) -> str:
+        """Why PM2 cannot be called at all; empty when it can."""
+        for label, path in (("PM2", self.pm2), ("Node.js", self.node)):
+            if not os.access(path, os.X_OK):
+                return f"{label} is not installed: {path} is not there or not executable"
+        if self.user is not None:
+            try:
+                pwd.getpwnam(self.user)
+            except KeyError:
+                return f"user {self.user} does not exist on this host"
+        return ""
+
+    def daemon_pid(self) -> int | None:
+        """The running daemon's process id. Any pm2 command would start a daemon of its own if there were none."""
+        try:
+            owner = self.owner
+            pid = int(read(self.home / "pm2.pid", _PID_BYTES, owner))
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            user = process_user(pid)
+        except (OSError, ValueError, KeyError):
+            return None
+        # the file may be left over and its number reused by another program; the service may name any process in it
+        foreign = owner is not None and user != owner.uid
+        return pid if b"God Daemon" in title and not foreign else None
+
+    def require_daemon(self) -> int:
+        """The daemon's process id. Raises Pm2Error when there is none or it does not take connections.
+
+        Any pm2 command would start a second daemon beside one that it cannot reach.
+        """
+        pid = self.daemon_pid()
+        if pid is None:
+            raise Pm2Error(
+                f"no PM2 daemon runs for {self.home}: start the systemd unit that owns it. A daemon started from here"
+                " would live in this login session and be gone after a reboot"
+            )
+        if _is_stopped(pid):
+            raise Pm2Error(
+                f"PM2's daemon (process {pid}) was stopped by a signal and answers nothing:"
+                f" continue it (kill -CONT {pid}) or {restart_advice(pid)}"
+            )
+        self._connect(pid)
+        return pid
+
+    def _connect(self, pid: int) -> None:
+        path = self.home / "rpc.sock"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_CONNECT_SECONDS)
+            try:
+                with effective_user(self.owner):
+                    connection.connect(str(path))
+            except OSError as error:
+                reason = error.strerror or "no answer"
+                raise Pm2Error(
+                    f"PM2's daemon (process {pid}) can't be reached at {path}: {reason}; {restart_advice(pid)}"
+                ) from error
+
+    def outdated_node(self) -> bool:
+        """Cluster workers run under the daemon's own Node.js, whatever has been installed since."""
+        pid = self.daemon_pid()
+        if pid is None:
+            return False
+        try:
+            # inside a container root may not look into another user's process; the user itself may
+            found = self.as_user(["/usr/bin/readlink", f"/proc/{pid}/exe"], _ANSWER_SECONDS)
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        running = found.stdout.decode(errors="replace").strip()
+        return found.returncode == 0 and running != str(Path(self.node).resolve())
+
+    def run(self, *arguments: str, stops: Iterable[LiveProcess] = ()) -> str:
+        """One pm2 command; its output without colours. Raises Pm2Error when it fails or takes too long.
+
+        `stops` are the processes that it stops, perhaps one after the other: each may take its time to end.
+        """
+        pid = self.require_daemon()
+        reads = arguments[0] == "jlist"
+        limit = min(self.timeout, _ANSWER_SECONDS) if reads else self.stop_limit(stops)
+        try:
+            done = self.as_user([self.pm2, *arguments], limit)
+        except subprocess.TimeoutExpired as error:
+            hangs = f"; the daemon (process {pid}) seems to hang: {restart_advice(pid)}" if reads else ""
+            raise Pm2Error(f"`pm2 {' '.join(arguments)}` did not finish within {limit:g} s{hangs}") from error
+        except OSError as error:
+            raise Pm2Error(f"{self.pm2} cannot be run: {error}") from error
+        output = _COLOURS.sub("", (done.stdout + done.stderr).decode(errors="replace"))
+        if done.returncode != 0:
+            raise Pm2Error(f"`pm2 {' '.join(arguments)}` failed: {_last_lines(output)}")
+        return done.stdout.decode(errors="replace") if reads else output
+
+    def stop_limit(self, processes: Iterable[LiveProcess]) -> float:
+        """Seconds within which a command must have stopped these processes."""
+        return self.timeout + sum(process.stop_seconds for process in processes)
+
+    def as_user(
+        self, argv: Sequence[str], limit: float, cwd: str = "/", stdin: bytes = b""
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Any program as the daemon's user, in PM2's environment. Raises OSError and subprocess.TimeoutExpired."""
+        # This logic does not know AnsibleModule, so it cannot use its run_command.
+        return subprocess.run(  # pylint: disable=ansible-bad-function
+            argv,
+            cwd=cwd,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            timeout=limit,
+            umask=0o007,
+            check=False,
+            # what ends this run's terminal or group does not end a command in the middle
+            start_new_session=True,
+            **self._identity(),
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        if self.user is None or os.getuid() != 0:
+            return {}
+        entry = pwd.getpwnam(self.user)
+        return {
+            "user": entry.pw_uid,
+            "group": entry.pw_gid,
+            "extra_groups": os.getgrouplist(self.user, entry.pw_gid),
+        }
+
+    def processes(self) -> list[LiveProcess]:
+        """Every process of the daemon. PM2 may print notices before the list, so only the last line counts."""
+        for line in reversed(self.run("jlist").splitlines()):
+            if line.startswith("["):
+                return parse_processes(line)
+        raise Pm2Error("`pm2 jlist` printed no process list")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One run at a time for one PM2 home: the second is told at once instead of mixing its steps in."""
+        with effective_user(self.owner):
+            descriptor = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise Pm2BusyError(
+                f"another run is changing the processes of {self.home}; wait until it is done"
+            ) from error
+        finally:
+            os.close(descriptor)
+
+
+def parse_processes(text: str) -> list[LiveProcess]:
+    """The line that `pm2 jlist` prints. Raises Pm2Error when it is not that."""
+    try:
+        # during a reload the outgoing workers are listed too, with ids such as "_old_0"
+        return [_process(entry) for entry in json.loads(text) if not str(entry["pm_id"]).startswith("_old_")]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Pm2Error(f"`pm2 jlist` printed something else than a process list: {type(error).__name__}") from error
+
+
+def _process(entry: Mapping[str, Any]) -> LiveProcess:
+    settings = entry["pm2_env"]
+    return LiveProcess(
+        name=str(entry["name"]),
+        pm_id=int(entry["pm_id"]),
+        pid=int(entry["pid"]) if entry.get("pid") else None,
+        status=status_of(settings),
+        restarts=int(settings.get("restart_time") or 0),
+        started_at=float(settings.get("pm_uptime") or 0) / 1000,
+        settings=settings,
+    )
+
+
+def status_of(settings: Mapping[str, Any]) -> str:
+    """The status that a process really has, from PM2's own record of it.
+
+    With a back-off PM2 says `waiting restart` of every process that ended, also where it has set no timer and nothing
+    restarts it (God.handleExit of PM2 7.0.4): of one that was given up, whose `created_at` it has cleared, and of one
+    that is not to be restarted.
+    """
+    status = str(settings.get("status") or "unknown")
+    if status != "waiting restart":
+        return status
+    if settings.get("created_at", 0) is None:
+        return "errored"
+    final = settings.get("autorestart") in (False, "false") or _is_final(settings)
+    return "stopped" if final else status
+
+
+def _is_final(settings: Mapping[str, Any]) -> bool:
+    """Whether it ended with one of the exit codes after which it is to stay stopped."""
+    codes = settings.get("stop_exit_codes", [])
+    # PM2 keeps a list of one as the bare number
+    return str(settings.get("exit_code")) in map(str, codes if isinstance(codes, list) else [codes])
+
+
+def unit_of(pid: int) -> str:
+    """The systemd service whose main process this is; empty when there is none."""
+    try:
+        unit = unit_in(Path(f"/proc/{pid}/cgroup").read_text())
+        # a daemon that was started by hand belongs to the login's service, which is not to be restarted for it
+        owns = unit and unit_states([unit])[unit]["MainPID"] == str(pid)
+    except (OSError, ProcessError, KeyError):
+        return ""
+    return unit if owns else ""
+
+
+def unit_in(cgroup: str) -> str:
+    """The innermost service that the text of /proc/<pid>/cgroup names."""
+    found = _UNIT.search(cgroup)
+    return found[1] if found else ""
+
+
+def restart_advice(pid: int) -> str:
+    unit = unit_of(pid)
+    return f"restart its unit (systemctl restart {unit})" if unit else "end it and start the unit that owns it"
+
+
+def process_user(pid: int) -> int:
+    """Number of the user that the process runs as. Raises OSError, ValueError."""
+    status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    return int(status.partition("\nUid:")[2].split(None, 1)[0])
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether the process was stopped by a signal (states T and t of /proc/<pid>/stat)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in ("T", "t")
+    except (OSError, IndexError):
+        return False
+
+
+def _last_lines(text: str, count: int = 5) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines[-count:]) or "no output"

@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what is declared and what lives to the mildest steps between them. Nothing here touches a host."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .client import LiveProcess
+from .fields import Difference, count, differences, mode, numbers
+
+Action = Literal["none", "scale", "restart", "reload", "start", "stop", "recreate", "delete", "update"]
+# What the task asks for beyond the declared state.
+Asked = Literal["started", "restarted", "reloaded"]
+
+# from the mildest to the hardest
+SEVERITY: tuple[Action, ...] = (
+    "none",
+    "scale",
+    "reload",
+    "restart",
+    "start",
+    "stop",
+    "delete",
+    "recreate",
+    "update",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do about one app. `ids` are the PM2 numbers it concerns."""
+
+    action: Action
+    name: str
+    ids: tuple[int, ...] = ()
+    instances: int = 0
+    reasons: tuple[str, ...] = field(default=())
+    whole: bool = True
+    """Whether all processes of the app are meant, and not only those of `ids`."""
+
+    def report(self) -> dict[str, Any]:
+        return {"action": self.action, "name": self.name, "reasons": list(self.reasons)}
+
+
+def plan(
+    apps: Iterable[Mapping[str, Any]],
+    live: Iterable[LiveProcess],
+    gone: Collection[str] = (),
+    newest_input: float = 0,
+    asked: Asked = "started",
+) -> list[Step]:
+    """The steps, in order. What is to be gone goes last: its successor is up by then.
+
+    newest_input is the time (seconds since the epoch) before which no process may have been started.
+    """
+    by_name: dict[str, list[LiveProcess]] = {}
+    for process in live:
+        by_name.setdefault(process.name, []).append(process)
+    steps = [step for app in apps for step in _steps(app, by_name.get(app["name"], []), newest_input, asked)]
+    return steps + [
+        Step("delete", name, _ids(by_name[name]), reasons=("not declared any more",))
+        for name in sorted(gone)
+        if name in by_name
+    ]
+
+
+def strongest(steps: Iterable[Step]) -> Action:
+    return max((step.action for step in steps), key=SEVERITY.index, default="none")
+
+
+def _ids(processes: Iterable[LiveProcess]) -> tuple[int, ...]:
+    return tuple(sorted({process.pm_id for process in processes}))
+
+
+def stop(names: Collection[str], live: Iterable[LiveProcess]) -> list[Step]:
+    """The steps after which none of the apps runs; they stay in PM2's list."""
+    running: dict[str, list[LiveProcess]] = {}
+    for process in live:
+        if process.name in names and not process.dead:
+            running.setdefault(process.name, []).append(process)
+    return [Step("stop", name, _ids(running[name]), reasons=("asked for",)) for name in sorted(running)]
+
+
+def finished(app: Mapping[str, Any], process: LiveProcess) -> bool:
+    """Whether a process that does not run is as it should be."""
+    return process.status == "stopped" and ended(app, process.settings.get("exit_code"))
+
+
+def ended(app: Mapping[str, Any], code: Any) -> bool:
+    """Whether an app that is stopped has done its work, by its exit code, or is never to be started by PM2."""
+    codes = numbers(app.get("stop_exit_codes") or [])
+    return app.get("autostart") is False or (app.get("autorestart") is False and code == 0) or code in codes
+
+
+def _steps(app: Mapping[str, Any], processes: list[LiveProcess], newest_input: float, asked: Asked) -> list[Step]:
+    name, wanted = app["name"], count(app.get("instances"))
+    if not processes:
+        return [Step("start", name, instances=wanted, reasons=("not running",))]
+    found = _unique(item for process in processes for item in differences(app, process))
+    reasons = tuple(str(item) for item in found)
+    scalable = mode(app.get("exec_mode") or "fork") == "cluster"
+    hard = any(item.remedy == "recreate" for item in found) or (len(processes) != wanted and not scalable)
+    if hard or (asked == "restarted" and found):
+        number = (f"instances: {len(processes)} -> {wanted}",) if len(processes) != wanted else ()
+        return [Step("recreate", name, _ids(processes), wanted, reasons + number)]
+    return [*_refresh(app, processes, reasons, newest_input, asked), *_scale(name, processes, wanted)]
+
+
+def _refresh(
+    app: Mapping[str, Any], processes: list[LiveProcess], reasons: tuple[str, ...], newest_input: float, asked: Asked
+) -> list[Step]:
+    """What makes the processes take new settings, or run again; at most one step."""
+    if asked == "restarted":
+        return [Step("restart", app["name"], _ids(processes), reasons=("asked for",))]
+    if any(process.started_at < newest_input and not process.dead for process in processes):
+        reasons += ("a file it reads at its start is newer than the process",)
+    if asked == "reloaded":
+        reasons += ("asked for",)
+    if reasons:
+        # this starts the dead ones as well
+        return [Step("reload", app["name"], _ids(processes), reasons=reasons)]
+    dead = [process for process in processes if process.dead and not finished(app, process)]
+    if not dead:
+        return []
+    said = tuple(f"{item.pm_id} is {item.status}" for item in dead)
+    whole = len(dead) == len(processes)
+    # `pm2 restart` of single processes takes these two back to PM2's defaults
+    milder = whole or not any(app.get(name) for name in ("instance_var", "kill_retry_time"))
+    return [Step("restart" if milder else "reload", app["name"], _ids(dead), reasons=said, whole=whole)]
+
+
+def _unique(items: Iterable[Difference]) -> list[Difference]:
+    return list({item.field: item for item in items}.values())
+
+
+def _scale(name: str, processes: list[LiveProcess], wanted: int) -> list[Step]:
+    if len(processes) == wanted:
+        return []
+    return [
+        Step("scale", name, _ids(processes), wanted, reasons=(f"instances: {len(processes)} -> {wanted}",)),
+    ]

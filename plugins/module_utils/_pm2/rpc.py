@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks a PM2 daemon for its processes over its own socket: a few milliseconds, where `pm2 jlist` starts a Node.js.
+
+No daemon is ever started by this. What PM2 speaks on rpc.sock is axon: messages of parts, each with its length, after
+one byte with the protocol's version and the number of parts (npm packages amp, amp-message, pm2-axon, pm2-axon-rpc).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+from .._host.errors import StabilityError
+from .client import Pm2Client, Pm2Error
+from .process import Pm2Process, parse_processes
+
+ABSENT = "absent"
+HUNG = "hung"
+WELL = "well"
+
+# A process's record has its whole environment in it, thrice.
+MAX_ANSWER = 64 * 1024 * 1024
+_VERSION = 1
+_MOST_PARTS = 15
+_LENGTH = struct.Struct(">I")
+_CHUNK = 262144
+_JSON, _TEXT = b"j:", b"s:"
+_SOCKET = "rpc.sock"
+_CALL_ID = "watchdog:1"
+
+
+class RpcError(StabilityError):
+    """The daemon did not answer, or not in its own language; the message never quotes what it said."""
+
+
+class NoDaemonError(RpcError):
+    """Nothing listens on the socket."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DaemonReading:
+    state: str
+    """absent, hung or well."""
+    message: str = ""
+    """What is wrong, unless it is well."""
+    pid: int | None = None
+    processes: tuple[Pm2Process, ...] = ()
+
+
+def read_daemon(client: Pm2Client, timeout: float) -> DaemonReading:
+    """The daemon and every process that it has, within `timeout` seconds."""
+    pid = client.daemon_pid()
+    try:
+        processes = parse_processes(call(client.home / _SOCKET, "getMonitorData", {}, timeout))
+    except NoDaemonError as error:
+        if pid is None:
+            return DaemonReading(ABSENT, f"no PM2 daemon runs for {client.home}")
+        return DaemonReading(HUNG, f"PM2's daemon (process {pid}) does not listen: {error}", pid)
+    except (RpcError, Pm2Error) as error:
+        return DaemonReading(HUNG, f"PM2's daemon (process {pid or 'unknown'}): {error}", pid)
+    return DaemonReading(WELL, "", pid, tuple(processes))
+
+
+def reload_worker(client: Pm2Client, number: int, timeout: float) -> None:
+    """Replace a worker by a new one, which has said that it is ready, before it ends. Raises RpcError.
+
+    `pm2 reload <number>` names it by a text, with which the daemon never finds the new one's `ready`: it waits for the
+    whole listen_timeout each time.
+    """
+    call(client.home / _SOCKET, "reloadProcessId", {"id": number, "env": {}}, timeout)
+
+
+def start_worker(client: Pm2Client, number: int, timeout: float) -> None:
+    """Start a worker that PM2 gave up, with the back-off that it has reached. Raises RpcError.
+
+    `pm2 restart` takes the back-off to its beginning: one that still can't start is given up again seconds later, while
+    with this PM2 goes on trying every 15 seconds.
+    """
+    call(client.home / _SOCKET, "startProcessId", number, timeout)
+
+
+def stop_worker(client: Pm2Client, number: int, timeout: float) -> None:
+    """Have a worker end and stay stopped; returns when it has ended, if need be by kill_timeout. Raises RpcError."""
+    call(client.home / _SOCKET, "stopProcessId", number, timeout)
+
+
+def remove_outgoing(client: Pm2Client, number: int, timeout: float) -> None:
+    """Have a worker end that a reload has replaced and PM2 has lost from its list. Raises RpcError."""
+    call(client.home / _SOCKET, "deleteProcessId", f"_old_{number}", timeout)
+
+
+def call(path: Path, method: str, argument: Any, timeout: float) -> Any:
+    """What the daemon's method returns. Raises RpcError; the time limit covers all of it."""
+    deadline = time.monotonic() + timeout
+    message = _message({"type": "call", "method": method, "args": [argument]}, _CALL_ID)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(path))
+            connection.sendall(message)
+            parts = _Stream(connection, deadline).message()
+    except TimeoutError:
+        raise RpcError(f"no answer on {path.name} within {timeout:g} s") from None
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NoDaemonError(f"{path}: {error.strerror}") from None
+    except OSError as error:
+        raise RpcError(f"{path}: {error.strerror or error}") from None
+    return _result(parts)
+
+
+def _message(content: Any, call_id: str) -> bytes:
+    parts = [_JSON + json.dumps(content).encode(), _TEXT + call_id.encode()]
+    head = bytes([_VERSION << 4 | len(parts)])
+    return head + b"".join(_LENGTH.pack(len(part)) + part for part in parts)
+
+
+class _Stream:
+    """The bytes of one answer, each wait within what is left of the time."""
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._buffer = bytearray()
+
+    def message(self) -> list[bytes]:
+        version, count = divmod(self._take(1)[0], 16)
+        if version != _VERSION or not 0 < count <= _MOST_PARTS:
+            raise RpcError("the answer is not in PM2's protocol")
+        return [self._part() for _number in range(count)]
+
+    def _part(self) -> bytes:
+        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
+        if length > MAX_ANSWER:
+            raise RpcError(f"the answer has more than {MAX_ANSWER} bytes")
+        return self._take(length)
+
+    def _take(self, count: int) -> bytes:
+        while len(self._buffer) < count:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._connection.settimeout(left)
+            chunk = self._connection.recv(_CHUNK)
+            if not chunk:
+                raise RpcError("the connection was closed before the answer was complete")
+            self._buffer += chunk
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+
+def _result(parts: list[bytes]) -> Any:
+    """The first value of the answer: either {args: [value]} or {error: text}, in the first part of the message."""
+    contents = [part[len(_JSON) :] for part in parts if part.startswith(_JSON)]
+    try:
+        answer = next((value for text in contents if isinstance(value := json.loads(text), dict)), None)
+        if answer is None:
+            raise RpcError("the answer is not in PM2's protocol")
+        if answer.get("error"):
+            raise RpcError("PM2's daemon could not do it: see pm2.log in its home")
+        return answer["args"][0] if answer["args"] else None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RpcError(f"the answer is not in PM2's protocol ({type(error).__name__})") from None

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run of alerting: take in the events, make messages, deliver what is due.
+
+Messages are on disk before an event is deleted, and what was delivered is on disk before the next is sent: a run that
+is killed loses nothing, and repeats no more than the one message that it was delivering.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..._host.console import complain
+from ..._host.small_file import read_small
+from . import inbox
+from .channels import Channel, beat, channels
+from .config import Config, Secrets, clock, read_unit
+from .heartbeat import Clock, heartbeat_events, look, missed_events
+from .outbox import delivered, due, failed, know_channels, put
+from .problems import Event, tell
+from .store import State, Store, clean, lock
+from .texts import Writer
+
+# The unit may take longer: a run ends by itself, between two messages.
+_LONGEST_RUN = 100.0
+# The timer comes each minute; runs between, which the events start, are no reason for another request.
+_SHORTEST_BEAT = 45.0
+# A watchdog that nobody listened to has left its last thousand events: the first run tells no history. What is still
+# open, the status tells.
+_OLDEST_AT_FIRST = 600.0
+_LARGEST_STATUS = 1024 * 1024
+
+
+def send(config: Config, secrets: Secrets) -> int:
+    """Returns the exit status: 0 also where a channel fails, which is retried. Raises StabilityError and OSError."""
+    with lock(config.runtime_directory / "lock"):
+        directories = [config.state_directory, config.runtime_directory]
+        clean(directories)
+        store = Store(directories)
+        state = store.load()
+        fresh = _take_in(config, secrets, state, store)
+        if secrets.heartbeat_url and fresh:
+            _beat(secrets.heartbeat_url, state, clock())
+        deliver(state, store, channels(secrets.urls), time.time)
+        store.save(state)
+    return 0
+
+
+def _take_in(config: Config, secrets: Secrets, state: State, store: Store) -> bool:
+    """Events and silence become messages, on disk; returns whether the watchdog shows signs of life."""
+    now = clock()
+    know_channels(state.outbox, [channel.name for channel in channels(secrets.urls)])
+    names = inbox.waiting(config.inbox)
+    mtime_ns, status = read_status(config.status)
+    state.sight, fresh = look(state.sight, mtime_ns, now, config.silence)
+    writer = Writer(config.service, config.host, config.language)
+
+    def announce(events: Sequence[Event]) -> None:
+        notices = tell(state.ledger, events, now.wall, config.reminder, config.tell_actions)
+        put(state.outbox, notices, now.wall, config.per_hour, writer)
+
+    seen = set(state.seen)
+    events = inbox.read(config.inbox, [name for name in names if name not in seen], now.wall)
+    announce(events if state.ran else [event for event in events if now.wall - event.time < _OLDEST_AT_FIRST])
+    announce(heartbeat_events(state.ledger, fresh, read_unit(config), state.sight.mtime_ns, now.wall))
+    if fresh and status:
+        announce(missed_events(state.ledger, status, now.wall))
+    state.seen, state.ran = names, now.wall
+    store.save(state)
+    inbox.remove(config.inbox, names)
+    return fresh and mtime_ns > 0
+
+
+def deliver(state: State, store: Store, ways: Sequence[Channel], now: Callable[[], float]) -> None:
+    """Each channel gets what waits for it, in order, until one message fails or there is no time left."""
+    end = time.monotonic() + _LONGEST_RUN
+    for channel in ways:
+        while time.monotonic() < end and (message := due(state.outbox, channel.name, now())):
+            error = channel.send(message)
+            if error:
+                failed(state.outbox, channel.name, now(), error)
+            else:
+                delivered(state.outbox, channel.name, message, now())
+            store.save(state)
+
+
+def _beat(url: str, state: State, now: Clock) -> None:
+    if 0 <= now.boot - state.pinged < _SHORTEST_BEAT:
+        return
+    state.pinged = now.boot
+    error = beat(url)
+    if error:
+        complain(f"the heartbeat URL: {error}")
+
+
+def read_status(path: Path) -> tuple[int, dict[str, Any]]:
+    """When the watchdog last wrote its status, and the status; 0 and nothing where there is none."""
+    try:
+        content, seen = read_small(path, _LARGEST_STATUS)
+    except OSError:
+        return 0, {}
+    try:
+        status = json.loads(content)
+    except (ValueError, RecursionError):
+        status = {}
+    return seen.st_mtime_ns, status if isinstance(status, dict) else {}

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the diagnosis looks at in Nginx: its processes, a WebSocket through it, and the certificate that it serves."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ...._checks.certificates import judge_dates
+from ...._checks.findings import CRITICAL, OK, WARNING, FallingThresholds, Finding
+from ...._checks.nginx import judge_nginx, read_nginx
+from ...._net.tls import open_connection, read_dates
+from ...._net.websocket import Handshake, handshake
+from ..runner import Context
+
+_HOUR = 3600
+_PID_FILE = Path("/run/nginx.pid")
+_FULL = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+_LOGIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
+
+
+def check_websocket(context: Context) -> list[Finding]:
+    """A handshake on every WebSocket path of the service, the way that users take."""
+    section = context.section("websocket")
+    return [_websocket(section["url"], path, context) for path in section["paths"] if section["url"]]
+
+
+def _websocket(url: str, path: str, context: Context) -> Finding:
+    section, timeout = context.section("health"), float(context.section("health")["timeout"])
+    parts = urlsplit(url)
+    address, tls = parts.hostname or "", parts.scheme == "wss"
+    name = section["host_name"] or address
+    started = time.monotonic()
+    try:
+        with open_connection(address, parts.port or _DEFAULT_PORTS[parts.scheme], name, tls, timeout) as connected:
+            answer = handshake(connected, name, path, timeout)
+    except (OSError, http.client.HTTPException) as error:
+        return judge_handshake(path, None, _reason(error, timeout))
+    return judge_handshake(path, answer, f"{1000 * (time.monotonic() - started):.0f} ms")
+
+
+def judge_handshake(path: str, answer: Handshake | None, told: str) -> Finding:
+    """`told` is how long an answer took, or why there is none."""
+    check = f"websocket.{path}"
+    if answer is None:
+        message = f"no WebSocket on {path}: {told}. See the checks nginx and health."
+        return Finding(check, CRITICAL, message, None, HTTPStatus.SWITCHING_PROTOCOLS.value)
+    status, expected = answer.status, HTTPStatus.SWITCHING_PROTOCOLS.value
+    if not answer.problem:
+        return Finding(check, OK, f"a handshake through Nginx took {told}", status, expected)
+    if status in _LOGIN:
+        message = f"the service asks for a login ({status}), so a handshake gets through to it; it took {told}"
+        return Finding(check, OK, message, status, expected)
+    if status in _FULL:
+        message = f"no WebSocket on {path}: status {status}, as when a limit of connections is reached"
+        return Finding(check, WARNING, f"{message}. See how many are open, and Nginx's error log.", status, expected)
+    return Finding(check, CRITICAL, f"{path}: {answer.problem}. See Nginx's error log.", status, expected)
+
+
+def _reason(error: Exception, timeout: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    return getattr(error, "strerror", None) or f"what came back is no answer ({type(error).__name__})"
+
+
+def check_certificates(context: Context) -> list[Finding]:
+    """Until when the certificate is valid that Nginx serves now."""
+    section, health = context.section("certificates"), context.section("health")
+    if not section["url"]:
+        return []
+    parts, timeout = urlsplit(section["url"]), float(health["timeout"])
+    address = parts.hostname or ""
+    name = health["host_name"] or address
+    try:
+        dates = read_dates(address, parts.port or _DEFAULT_PORTS["https"], name, timeout)
+    except OSError as error:
+        message = f"the certificate of {name} can't be read: {_reason(error, timeout)}. See the check nginx."
+        return [Finding("certificates", CRITICAL, message)]
+    return [judge_dates(name, dates, context.now, FallingThresholds.of(section, "days"))]
+
+
+def check_nginx(context: Context) -> list[Finding]:
+    """Are master and workers there, and are old workers gone after a reload? Only where a unit nginx is to run."""
+    if not {"nginx", "nginx.service"} & set(context.config["units"]):
+        return []
+    reading = read_nginx(_PID_FILE)
+    samples, master = context.samples, str(reading.master)
+    seen = [samples.record(f"nginx.old.{pid}", master, 0, context.now).since for pid in reading.old]
+    return judge_nginx(reading, (context.now - min(seen, default=context.now)) / _HOUR)

@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the diagnosis looks at in the service: health, processes, memory, units, the active release, and the secrets
+that the workers have: those that run now, not what a file says they should."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...._checks.findings import CRITICAL, OK, WARNING, Finding, Thresholds
+from ...._checks.health import Expectation, HealthReading, judge_health, judge_workers, read_health
+from ...._checks.memory import collect_heaps, judge_host, judge_memory, limits_of, read_memory
+from ...._checks.secret_check import SecretReader, SecretRules, judge_secrets
+from ...._host.processes import read_trees, unit_states
+from ...._net.http import Request
+from ...._pm2.client import Pm2Error
+from ...._pm2.process import Pm2Process
+from ...._service.active import active_activation
+from ..runner import Context
+from .trends import judge_growth, judge_restarts
+
+# An estimate; a random secret of 32 hexadecimal digits has about 110.
+_LEAST_BITS = 64
+
+
+def check_health(context: Context) -> list[Finding]:
+    """The service itself, past the proxy."""
+    return _named("health", judge_workers(context.health(), Expectation()))
+
+
+def check_proxy(context: Context) -> list[Finding]:
+    """The way that users take: through Nginx. Only whether it answers; what the service says is judged once."""
+    section = context.section("health")
+    if not section["url"]:
+        return []
+    headers = {"Host": section["host_name"]} if section["host_name"] else {}
+    reading = read_health(Request(url=section["url"], headers=headers, timeout=float(section["timeout"])))
+    return judge_proxy(reading)
+
+
+def judge_proxy(reading: HealthReading) -> list[Finding]:
+    return [dataclasses.replace(judge_health(reading, Expectation())[0], check="proxy")]
+
+
+def _named(prefix: str, findings: Iterable[Finding]) -> list[Finding]:
+    return [
+        finding if finding.check.startswith(prefix) else dataclasses.replace(finding, check=f"{prefix}.{finding.check}")
+        for finding in findings
+    ]
+
+
+def check_memory(context: Context) -> list[Finding]:
+    limits = limits_of(context.section("memory"))
+    try:
+        processes = context.pm2()
+    except Pm2Error:
+        message = "the workers' memory is not known while PM2 does not answer; see the check processes"
+        return [Finding("memory.processes", WARNING, message), judge_host(read_memory([], []), limits)]
+    trees = read_trees((f"{process.name}.{process.pm_id}", process.pid) for process in processes if process.pid)
+    bodies = [reading.body for reading in context.health()]
+    heaps = collect_heaps(processes, bodies, [tree.pid for tree in trees])
+    growth = judge_growth(context, trees, limits.memory_restart_mb)
+    return judge_memory(read_memory(trees, heaps), limits) + growth
+
+
+def check_processes(context: Context) -> list[Finding]:
+    section, existing = context.section("pm2"), context.existing
+    active = None if existing else active_activation(context.section("release")["active_socket"])
+    processes = context.pm2()
+    instances = existing.instances or max(1, len(processes)) if existing else int(section["instances"])
+    findings = judge_processes(processes, section["prefix"], active, instances, context.now)
+    thresholds = Thresholds.of(section, "restarts")
+    return findings + [judge_restarts(context, process, thresholds) for process in processes]
+
+
+def judge_processes(
+    processes: Iterable[Pm2Process], prefix: str, activation: str | None, instances: int, now: float
+) -> list[Finding]:
+    """Are as many workers of the active activation online as planned, and none of another?"""
+    found = list(processes)
+    active = [process for process in found if activation is None or process.name == f"{prefix}{activation}"]
+    online = [process for process in active if process.online]
+    status = OK if len(online) == instances else (WARNING if online else CRITICAL)
+    states = ", ".join(f"{process.pm_id} {process.status}" for process in active if not process.online)
+    message = f"{len(online)} of {instances} workers online" + (f" ({states})" if states else "")
+    if online:
+        youngest = max(process.started_at for process in online)
+        message += f", the youngest for {_duration(now - youngest)}"
+    if status != OK:
+        message += ". See the service's error log; apply the playbook to have the planned number again."
+    findings = [Finding("processes", status, message, len(online), instances, "processes")]
+    if others := sorted({process.name for process in found} - {process.name for process in active}):
+        message = f"processes of other releases run: {', '.join(others)}. Unless a release is under way, delete them."
+        findings.append(Finding("processes.other", WARNING, message, len(others), 0, "apps"))
+    return findings
+
+
+def check_release(context: Context) -> list[Finding]:
+    if existing := context.existing:
+        message = f"no release of these roles: the service runs under {existing.supervisor}, and is only looked at"
+        return [Finding("release", OK, message, existing.supervisor)]
+    section = context.section("release")
+    return judge_release(section["active_socket"], section["current"])
+
+
+def judge_release(active_socket: str, current: str) -> list[Finding]:
+    """Do the two links that name the active release exist, agree, and lead to a socket?"""
+    activation = active_activation(active_socket)
+    if activation is None:
+        message = f"{active_socket} is no link: no release is active. Deploy one with the playbook."
+        return [Finding("release", CRITICAL, message)]
+    # <release>+2 is the same release run with other settings
+    release = activation.partition("+")[0]
+    try:
+        alive = stat.S_ISSOCK(Path(active_socket).stat().st_mode)
+    except OSError:
+        alive = False
+    if not alive:
+        message = f"release {release} is active, but {active_socket} leads to no socket. Start the service's PM2 unit."
+        return [Finding("release", CRITICAL, message, release)]
+    named = Path(os.path.realpath(current)).name if Path(current).is_symlink() else None
+    if named != release:
+        message = f"release {release} is active, but {current} says {named or 'nothing'}. Apply the playbook once more."
+        return [Finding("release", WARNING, message, release, named)]
+    return [Finding("release", OK, f"release {release} is active", release)]
+
+
+def check_units(context: Context) -> list[Finding]:
+    names: list[str] = list(context.config["units"])
+    return judge_units(names, unit_states(names)) if names else []
+
+
+def judge_units(names: Iterable[str], states: Mapping[str, Mapping[str, str]]) -> list[Finding]:
+    """Is every unit active? A pattern stands for the units it matches, and at least one."""
+    findings = []
+    for name in names:
+        full = name if "." in name else f"{name}.service"
+        matched = {unit: state for unit, state in states.items() if unit == full or fnmatch.fnmatchcase(unit, full)}
+        if not matched:
+            message = f"no unit {full} is loaded. Install or start it, or take it off the list of units."
+            findings.append(Finding(f"units.{full}", CRITICAL, message, "missing", "active"))
+        findings += [_judge_unit(unit, state) for unit, state in matched.items()]
+    return findings
+
+
+def _judge_unit(unit: str, state: Mapping[str, Any]) -> Finding:
+    active, load = state.get("ActiveState", "unknown"), state.get("LoadState", "")
+    if active in ("active", "reloading"):
+        restarts = int(state.get("NRestarts") or 0)
+        suffix = f", restarted {restarts} times by systemd" if restarts else ""
+        return Finding(f"units.{unit}", OK, f"{active} ({state.get('SubState', '')}){suffix}", active, "active")
+    status = WARNING if active in ("activating", "deactivating") else CRITICAL
+    shown = "not installed" if load == "not-found" else active
+    message = f"{shown}. See `systemctl status {unit}` and `journalctl -u {unit}`."
+    return Finding(f"units.{unit}", status, message, shown, "active")
+
+
+def check_secrets(context: Context) -> list[Finding]:
+    section = context.section("secrets")
+    names, length = section["required"], int(section["min_length"])
+    reader = SecretReader(names, length)
+    declared = reader.file(Path(section["file"]))
+    findings = []
+    try:
+        running = [process for process in context.pm2() if process.online and process.pid]
+    except Pm2Error:
+        running = []
+        message = "which processes run is not known while PM2 does not answer: only the file was looked at"
+        findings.append(Finding("secrets.processes", WARNING, f"{message}. See the check processes."))
+    holders = [reader.process(f"worker {process.pm_id}", process.pid or 0) for process in running]
+    rules = SecretRules(names, length, _LEAST_BITS, context.config["user"])
+    return findings + judge_secrets(rules, holders, declared)
+
+
+def _duration(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if whole >= 2 * size:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the diagnosis sees of each worker only over time: how often it was started anew, and whether it grows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from ...._checks.findings import OK, FallingThresholds, Finding, Thresholds
+from ...._checks.memory import MB
+from ...._host.processes import ProcessTree
+from ...._pm2.process import Pm2Process
+from ..runner import Context
+from ..samples import per_hour
+
+_HOUR = 3600.0
+# A worker's memory goes up and down within minutes.
+_SHORTEST_GROWTH = 1800.0
+# One that has just been started, as at each deployment, fills its caches: that is no leak.
+_WARM_UP = 1800.0
+
+
+def judge_restarts(context: Context, process: Pm2Process, thresholds: Thresholds) -> Finding:
+    """Restarts of the last hour: PM2's own count leaves out those for too much memory, which a new start time shows."""
+    key, check = f"restarts.{process.name}.{process.pm_id}", f"processes.restarts.{process.pm_id}"
+    identity = f"{process.pid}:{process.started_at:.0f}"
+    before = context.samples.previous(key)
+    new = 0.0
+    if before is not None and before.identity != identity:
+        new = max(1.0, process.restarts - before.value)
+    context.samples.record(key, identity, process.restarts, context.now, step=0)
+    recent = context.samples.happened(key, new, context.now, _HOUR)
+    status = thresholds.status(recent)
+    message = f"{recent:g} restarts in the last hour; PM2 has counted {process.restarts} so far"
+    if status != OK:
+        message += ". Something ends this worker again and again: see the service's error log."
+    return Finding(check, status, message, round(recent), thresholds.exceeded(recent), "restarts/h")
+
+
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    label: str
+    rss: int
+    per_hour: float
+    """Bytes."""
+
+
+def judge_growth(context: Context, trees: Iterable[ProcessTree], limit_mb: int) -> list[Finding]:
+    """How fast workers grow, and when the fastest would reach the limit at which it is restarted."""
+    rows = [growth for tree in trees if (growth := _growth(context, tree)) is not None]
+    if not limit_mb:
+        return []
+    return [judge_rows(rows, limit_mb * MB, FallingThresholds.of(context.section("memory"), "hours"))]
+
+
+def _growth(context: Context, tree: ProcessTree) -> Growth | None:
+    """None until a worker has been watched for long enough."""
+    started_at = tree.processes[0].started_at
+    if context.now - started_at < _WARM_UP:
+        return None
+    identity = f"{tree.pid}:{started_at:.0f}"
+    key = f"growth.{tree.label}"
+    before = context.samples.baseline(key, identity, tree.rss, context.now, least=_SHORTEST_GROWTH)
+    if before is None or before.identity != identity:
+        return None
+    rate = per_hour(tree.rss - before.value, context.now - before.time)
+    return Growth(tree.label, tree.rss, rate) if rate is not None else None
+
+
+def judge_rows(rows: Sequence[Growth], limit: int, thresholds: FallingThresholds) -> Finding:
+    growing = {row.label: (limit - row.rss) / row.per_hour for row in rows if row.per_hour > 0}
+    if not growing:
+        told = "no worker grows" if rows else "not measured yet: that takes an hour from a worker's start"
+        return Finding("memory.growth", OK, told, None, thresholds.warning, "hours")
+    first = min(growing, key=lambda label: growing[label])
+    rate = next(row.per_hour for row in rows if row.label == first)
+    hours = max(0.0, round(growing[first], 1))
+    message = f"{first} grows by {rate / MB:.1f} MB an hour; it would reach the restart limit in {_time(hours)}"
+    status = thresholds.status(hours)
+    if status != OK:
+        message += ". Compare two heap snapshots to find the leak."
+    return Finding("memory.growth", status, message, hours, thresholds.exceeded(hours), "hours")
+
+
+def _time(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004

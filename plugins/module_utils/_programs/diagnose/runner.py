@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs checks side by side, each within its own time: one that hangs or fails is a finding, not a crash."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..._checks.external_service import PM2, Existing, daemon_pid_file, read_existing
+from ..._checks.findings import CRITICAL, Finding
+from ..._checks.health import HealthReading
+from ..._checks.workers import WorkerAnswer, ask_workers, children_of
+from ..._host.processes import MissingLibraryError, ProcessError
+from ..._pm2.client import Pm2Client, Pm2Error, restart_advice
+from ..._pm2.process import Pm2Process
+from ..._pm2.rpc import WELL, DaemonReading, read_daemon
+from ..._postgresql.client import MissingDriverError
+from .samples import Samples
+
+# Less than the check's own time, so that what did not answer is named.
+_PM2_SHARE = 0.75
+
+
+@dataclasses.dataclass
+class Context:
+    """What all checks share: the configuration, earlier samples, and readings that more than one check needs."""
+
+    config: Mapping[str, Any]
+    samples: Samples
+    now: float = dataclasses.field(default_factory=time.time)
+    _pm2_lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    _health_lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """One part of the configuration. Raises KeyError."""
+        section: Mapping[str, Any] = self.config[name]
+        return section
+
+    @property
+    def existing(self) -> Existing | None:
+        """The service, where it runs under something else than the roles."""
+        return Existing.of(self.config.get("existing") or {})
+
+    @property
+    def daemon_pid_file(self) -> Path | None:
+        """Of the PM2 that runs the service; None where none does."""
+        existing = self.existing
+        return daemon_pid_file(existing) if existing else Path(self.section("pm2")["home"]) / "pm2.pid"
+
+    def pm2(self) -> list[Pm2Process]:
+        """The service's processes in PM2, read once however many checks ask. Raises Pm2Error."""
+        with self._pm2_lock:
+            processes, error = self._pm2_once
+        if error is not None:
+            raise error
+        return processes
+
+    def answers(self) -> list[WorkerAnswer]:
+        """What the workers on the active socket answer, asked once however many checks want it."""
+        with self._health_lock:
+            return self._answers_once
+
+    def health(self) -> list[HealthReading]:
+        """The same without whom it is from."""
+        return [answer.reading for answer in self.answers()]
+
+    @cached_property
+    def _answers_once(self) -> list[WorkerAnswer]:
+        section, pm2 = self.section("health"), self.section("pm2")
+        timeout = float(section["timeout"])
+        if existing := self.existing:
+            pids = [process.pid for process in self._pm2_once[0] if process.online and process.pid]
+            return ask_workers("", existing.url, pids, timeout, max(1, existing.instances))
+        workers = children_of(Path(pm2["home"]) / "pm2.pid")
+        return ask_workers(section["socket"], section["path"], workers, timeout, int(pm2["instances"]))
+
+    @cached_property
+    def _pm2_once(self) -> tuple[list[Pm2Process], Pm2Error | None]:
+        section = self.section("pm2")
+        binaries = Path(section["bin"])
+        client = Pm2Client(
+            home=Path(section["home"]),
+            pm2=str(binaries / "pm2"),
+            node=str(binaries / "node"),
+            user=None,
+            timeout=float(self.config["timeout"]),
+        )
+        try:
+            if existing := self.existing:
+                return list(_processes_of_existing(existing, client, _PM2_SHARE * client.timeout)), None
+            found = _processes_of(client, _PM2_SHARE * client.timeout)
+        except Pm2Error as error:
+            return [], error
+        return [process for process in found if process.name.startswith(section["prefix"])], None
+
+
+def _processes_of(client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
+    """Asked over PM2's socket: `pm2 jlist` starts a Node.js, which a busy host has no time for. Raises Pm2Error."""
+    client.require_daemon()
+    return _of(read_daemon(client, timeout))
+
+
+def _processes_of_existing(existing: Existing, client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
+    """Raises Pm2Error where they are not known."""
+    reading = read_existing(existing, client, timeout)
+    if reading.state != WELL and existing.supervisor != PM2:
+        raise Pm2Error(reading.message)
+    return _of(reading)
+
+
+def _of(reading: DaemonReading) -> tuple[Pm2Process, ...]:
+    """Raises Pm2Error where they are not known."""
+    if reading.state != WELL:
+        advice = restart_advice(reading.pid) if reading.pid else "start the systemd unit that owns it"
+        raise Pm2Error(f"{reading.message}; {advice}")
+    return reading.processes
+
+
+Check = Callable[[Context], list[Finding]]
+
+
+def run_checks(checks: Mapping[str, Check], context: Context) -> list[Finding]:
+    """Run all checks at once; each gets the configured time (seconds), from now on."""
+    deadline = time.monotonic() + float(context.config["timeout"])
+    runs = [_Run(name, check, context) for name, check in checks.items()]
+    return [finding for run in runs for finding in run.findings(deadline)]
+
+
+class _Run:
+    """One check in a thread that does not hold up the end of the program."""
+
+    def __init__(self, name: str, check: Check, context: Context) -> None:
+        self._name = name
+        self._findings: list[Finding] = []
+        self._thread = threading.Thread(target=self._work, args=(check, context), daemon=True, name=name)
+        self._thread.start()
+
+    def findings(self, deadline: float) -> list[Finding]:
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            message = "the check did not finish in time: what it asks hangs. Look at that part by hand."
+            return [Finding(self._name, CRITICAL, message)]
+        return self._findings
+
+    def _work(self, check: Check, context: Context) -> None:
+        try:
+            self._findings = check(context)
+        except (Pm2Error, ProcessError, MissingLibraryError, MissingDriverError) as error:
+            self._findings = [Finding(self._name, CRITICAL, str(error))]
+        except Exception as error:
+            # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an
+            # unforeseen error might quote what was being read.
+            message = f"the check itself failed ({type(error).__name__}); run it alone with --check {self._name}"
+            self._findings = [Finding(self._name, CRITICAL, message)]

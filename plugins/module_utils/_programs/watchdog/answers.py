@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What answers mean to the watchdog: which workers answered, whether healthily, and how long each took. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+
+from ..._checks.findings import CRITICAL
+from ..._checks.health import Expectation, judge_health
+from ..._checks.workers import ANSWERED, REFUSED, WorkerAnswer
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """What came of one question."""
+
+    kind: str
+    """answered, hung or refused."""
+    problem: str
+    """What is wrong with the answer, or why there is none; empty when it is healthy."""
+
+    @classmethod
+    def of(cls, answer: WorkerAnswer) -> Answered:
+        if answer.kind != ANSWERED:
+            return cls(answer.kind, answer.reading.error)
+        findings = judge_health(answer.reading, Expectation())
+        return cls(ANSWERED, next((finding.message for finding in findings if finding.status == CRITICAL), ""))
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkersReading:
+    answers: Mapping[int, str]
+    """By process: what is wrong with its answer, "" when it is healthy. One that was not seen to answer is missing."""
+    failures: tuple[Answered, ...] = ()
+    """Questions without an answer, and answers of nobody knows which worker."""
+    answer_ms: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    """By process: how long its slowest answer took."""
+
+    @classmethod
+    def of(cls, told: Iterable[WorkerAnswer], pids: Collection[int]) -> WorkersReading:
+        answers: dict[int, str] = {}
+        taken: dict[int, float] = {}
+        failures = []
+        for answer in told:
+            what = Answered.of(answer)
+            if answer.kind == ANSWERED and answer.pid is not None and answer.pid in pids:
+                # the worst answer of a worker counts
+                answers[answer.pid] = answers.get(answer.pid, "") or what.problem
+                taken[answer.pid] = max(taken.get(answer.pid, 0.0), answer.elapsed_ms)
+            else:
+                failures.append(what)
+        return cls(answers, tuple(failures), taken)
+
+    @property
+    def anonymous(self) -> list[str]:
+        """What is wrong with the answers of which nobody knows whose they are; "" for a healthy one."""
+        return [item.problem for item in self.failures if item.kind == ANSWERED]
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing took the questions at all."""
+        return not self.answers and bool(self.failures) and all(item.kind == REFUSED for item in self.failures)

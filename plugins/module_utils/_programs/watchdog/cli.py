@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The `<service>-watchdog` command: the watchdog itself, and what people ask and tell it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import pwd
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..._host.console import answer, complain
+from ..._host.errors import StabilityError
+from ..._host.small_file import read_small
+from ..common import become
+from .control import Control, Pause
+from .events import tail
+from .loop import Notifier, Watch, only_one
+from .readings import MB
+from .settings import Settings
+
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_STALE_SECONDS = 60.0
+_EXIT = {"healthy": 0, "paused": 0, "suspect": 1, "recovering": 1, "exhausted": 2}
+_NOT_RUNNING = 3
+_LARGEST_STATUS = 1024 * 1024
+# What reading a record raises that is not the watchdog's: the files are its user's.
+_DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, OSError)
+
+
+class CommandError(StabilityError):
+    """What was asked can't be done; the message says why."""
+
+
+def main(config: str, arguments: Sequence[str] | None = None) -> int:
+    """Run one of the commands; returns the exit status."""
+    options = _parse(arguments, config)
+    try:
+        settings = Settings.load(Path(options.config))
+        become(settings.user)
+        command: Callable[[Settings, argparse.Namespace], int] = options.command
+        return command(settings, options)
+    except StabilityError as error:
+        complain(error)
+        return _NOT_RUNNING
+
+
+def run(config: str) -> None:
+    """The entry point: end at once, whatever a thread still waits for."""
+    status = main(config)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
+def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Watches the service and recovers it.",
+        epilog=(
+            "Exit status of status: 0 healthy or paused, 1 suspect or recovering, 2 exhausted, 3 it does not run."
+            " Run it as root or as the service's user."
+        ),
+    )
+    parser.add_argument("--config", default=config, help="settings file (default: %(default)s)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "run", _run, "watch until told to stop; systemd does this")
+    _add(commands, "status", _status, "show what it sees").add_argument("--json", action="store_true")
+    pause = _add(commands, "pause", _pause, "keep watching, but do nothing")
+    pause.add_argument("--for", dest="duration", type=_duration, metavar="TIME", help="for example 90s, 30m, 2h or 1d")
+    _add(commands, "resume", _resume, "end a pause, and give an exhausted watchdog its budget back")
+    history = _add(commands, "history", _history, "show what it did and told, oldest first")
+    history.add_argument("--json", action="store_true", help="as JSON, a line for each")
+    history.add_argument("--count", type=int, default=20, metavar="N", help="how many (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def _add(commands: Any, name: str, function: Callable[..., int], text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _duration(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    if not match or int(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 30m, 2h or 1d")
+    return float(int(match[1]) * _SECONDS[match[2]])
+
+
+def _run(settings: Settings, options: argparse.Namespace) -> int:
+    made_of = [Path(options.config), Path(sys.argv[0])]
+    lock = Path(settings.run_directory) / "lock"
+    try:
+        with only_one(lock):
+            Watch(settings, Notifier(), made_of).run()
+    except OSError as error:
+        raise CommandError(f"{error.filename or lock}: {error.strerror}") from error
+    return 0
+
+
+def _status(settings: Settings, options: argparse.Namespace) -> int:
+    try:
+        content, seen = read_small(settings.status_file, _LARGEST_STATUS)
+    except OSError:
+        raise CommandError(f"the watchdog of {settings.service} does not run: see its unit") from None
+    try:
+        status = json.loads(content)
+        lines = [json.dumps(status, ensure_ascii=True)] if options.json else _described(status)
+        code = _EXIT.get(status["state"], 1)
+    except _DAMAGE:
+        raise CommandError(f"{settings.status_file} is damaged: restart the watchdog's unit") from None
+    answer(*lines)
+    age = time.time() - seen.st_mtime
+    if age > _STALE_SECONDS:
+        raise CommandError(f"this is {age:.0f} s old: the watchdog hangs or was stopped")
+    return code
+
+
+def _described(status: Mapping[str, Any]) -> list[str]:
+    until = status["paused_until"]
+    pause = f" until {_when(until)}" if until else " until `resume`" if status["state"] == "paused" else ""
+    lines = [
+        f"{status['service']} on {status['host']}: {status['state'].upper()}{pause} since {_when(status['since'])}"
+    ]
+    for name, target in status["targets"].items():
+        ill, hold = target["illness"], target["hold"]
+        lines.append(f"{name:<8} {target['phase']}{': ' + ill['message'] if ill else ''}")
+        if hold:
+            lines.append(f"{'':<8} nothing is done: {hold['message']}")
+    lines += [f"{'worker ' + str(worker['pm_id']):<8} {_worker(worker)}" for worker in status["readings"]["workers"]]
+    budget = status["budget"]
+    used = ", ".join(f"{name} {count}" for name, count in budget["used"].items())
+    lines.append(f"budget   {used} of {budget['limit']} steps each used within {budget['window'] / 60:g} minutes")
+    lines += [f"problem  {item['severity']}: {item['message']}" for item in status["problems"]]
+    return lines
+
+
+def _worker(worker: Mapping[str, Any]) -> str:
+    """What is known of one: one that waits to be started anew has neither process nor memory."""
+    if not worker["pid"]:
+        return f"no process, {worker['status']}"
+    size = f", {worker['rss'] / MB:.0f} MB" if worker["rss"] else ""
+    taken = worker["answer_ms"]
+    answer = "no answer" if taken is None else f"answers in {taken:.0f} ms"
+    return f"process {worker['pid']}, {worker['status']}{size}, {worker['problem'] or answer}"
+
+
+def _pause(settings: Settings, options: argparse.Namespace) -> int:
+    now = time.time()
+    until = now + options.duration if options.duration else None
+    by = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    _told(settings, lambda control: control.pause(Pause(round(now, 3), until, by)))
+    end = f"until {_when(until)}" if until else "until `resume`"
+    answer(f"paused {end}: the watchdog of {settings.service} keeps watching, and does nothing")
+    return 0
+
+
+def _resume(settings: Settings, _options: argparse.Namespace) -> int:
+    _told(settings, lambda control: control.resume())
+    answer(f"the watchdog of {settings.service} acts again, with its whole budget")
+    return 0
+
+
+def _told(settings: Settings, tell: Callable[[Control], None]) -> None:
+    try:
+        tell(Control(Path(settings.state_directory)))
+    except OSError as error:
+        raise CommandError(f"{error.filename or settings.state_directory}: {error.strerror}") from error
+
+
+def _history(settings: Settings, options: argparse.Namespace) -> int:
+    entries = []
+    for path in (settings.monitor_log, settings.recovery_log):
+        for line in tail(path):
+            with contextlib.suppress(*_DAMAGE):
+                entry = json.loads(line)
+                if entry["kind"] in ("problem", "resolved", "action", "resume"):
+                    text = f"{_when(entry['time'])}  {entry['kind']:<8}  {entry['key']}: {_short(entry)}"
+                    entries.append((float(entry["time"]), json.dumps(entry) if options.json else text))
+    entries.sort(key=lambda item: item[0])
+    answer(*(text for _moment, text in entries[-options.count :]))
+    return 0
+
+
+def _short(entry: Mapping[str, Any]) -> str:
+    """What is over was told in full when it began."""
+    message = str(entry["message"])
+    return f"{entry['code']} is {message.partition(':')[0]}" if entry["kind"] == "resolved" else message
+
+
+def _when(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The periodic diagnosis: runs the diagnosis command at the side and turns what it finds into problems."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..._checks.findings import CRITICAL, WARNING
+from .model import Problem
+from .root_client import diagnose
+from .settings import Settings
+
+_SECONDS = 60.0
+_JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
+
+
+class Diagnosis:
+    """What the last run found stays until the next one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._argv = ["nice", "-n", "10", settings.diagnose_command, "--json"]
+        self._begun_at: float | None = None
+        self._thread: threading.Thread | None = None
+        self._well = True
+        self._problems: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self._problems
+
+    def tick(self, now: float, well: bool) -> None:
+        """Begin a run when one is due. The first one waits an interval: a host that boots is not judged by it.
+
+        It waits while the service is not `well`, and what it found is dropped when the service fell ill meanwhile: the
+        symptoms of an illness that is told and treated would be told once more.
+        """
+        if not self._settings.diagnosis_interval:
+            return
+        self._well = self._well and well
+        if self._begun_at is None:
+            self._begun_at = now
+        running = self._thread is not None and self._thread.is_alive()
+        if running or not well or now - self._begun_at < self._settings.diagnosis_interval:
+            return
+        self._begun_at = now
+        self._well = True
+        self._thread = threading.Thread(target=self._run, daemon=True, name="diagnosis")
+        self._thread.start()
+
+    def _run(self) -> None:
+        findings = diagnose(self._argv, _SECONDS)
+        if not self._well:
+            return
+        if findings is None:
+            message = f"{self._settings.diagnose_command} gave no findings within {_SECONDS:g} s: run it by hand"
+            self._problems = (Problem("diagnose.failed", "finding", WARNING, message),)
+            return
+        self._problems = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
+
+
+def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> tuple[Problem, ...]:
+    """A problem of each warning and critical finding, but for what the watchdog judges itself."""
+    # of Nginx it judges whether it answers, but not what becomes of old processes (nginx.old)
+    own_checks = {"nginx", *(f"units.{unit}" for unit in units)}
+    problems = []
+    for finding in findings:
+        check, status = str(finding.get("check", "")), finding.get("status")
+        # whether an answer comes it judges, but not whether that is slow
+        slow = finding.get("unit") == "ms"
+        own = check in own_checks or (check.partition(".")[0] in _JUDGED_EACH_ROUND and not slow)
+        if own or status not in (WARNING, CRITICAL):
+            continue
+        values = {name: finding.get(name) for name in ("check", "value", "threshold", "unit")}
+        message = str(finding.get("message", ""))
+        problems.append(Problem(f"diagnose.{check}", "finding", str(status), message, values))
+    return tuple(problems)

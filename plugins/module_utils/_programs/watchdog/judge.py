@@ -1,0 +1,367 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From one look's readings to what is wrong, what can be done about it, and why nothing may be. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from ..._checks.external_service import PM2, Existing
+from ..._checks.workers import ANSWERED, HUNG
+from ..._host.processes import was_stopped
+from ..._pm2.rpc import ABSENT, WELL
+from .model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
+from .proxy import FULL, HEALTHY
+from .readings import MB, Readings, Worker
+from .root_client import BROKEN, ProxyTest
+from .settings import Settings
+
+_WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
+_COMING = frozenset({"waiting restart", "launching", "stopping"})
+# PM2 can keep a worker in the middle of a start or a stop for ever.
+_LONGEST_START = 300.0
+_LONGEST_FULL = 300.0
+_FROM_DATABASE = frozenset({"unhealthy", "no_answer", "worker_hung", "worker_missing"})
+_FROM_STARVATION = frozenset({"daemon_hung", "no_answer", "worker_hung", "worker_missing"})
+_BEGINNING = frozenset({"activating", "reloading"})
+
+
+def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessment:
+    """`recovering` tells that a remedy is at work on the service: then nothing counts as well before it answers."""
+    illness, hold = _Service(readings, settings, recovering).judge()
+    proxy, proxy_hold = _judge_proxy(readings, settings, service_is_well=illness is None)
+    if settings.existing:
+        illness, proxy = _of_existing(illness, settings, settings.existing), _told(proxy)
+    hold = hold or _outer_hold(readings, settings, illness)
+    problems = (
+        *_crash_loop(readings, settings),
+        *_surplus(readings, settings),
+        *_proxy_wrong(readings, service_is_well=illness is None and not hold),
+    )
+    return Assessment({SERVICE: illness, PROXY: proxy}, {SERVICE: hold, PROXY: proxy_hold}, problems)
+
+
+def _told(illness: Illness | None) -> Illness | None:
+    """An illness that nothing may be done about here."""
+    return dataclasses.replace(illness, ladder=()) if illness else None
+
+
+def _of_existing(illness: Illness | None, settings: Settings, existing: Existing) -> Illness | None:
+    """Only what the service's own supervisor does, where it was allowed: nothing is made anew from files of ours."""
+    if illness is None or not settings.recovers:
+        return _told(illness)
+    if existing.supervisor != PM2:
+        # its one process is what serves: none is left that a milder remedy would spare
+        return dataclasses.replace(illness, ladder=(Remedy.RESTART_DAEMON,) if settings.pm2_unit else ())
+    refused = {Remedy.RECREATE_APP, *(() if settings.pm2_unit else (Remedy.RESTART_DAEMON,))}
+    return dataclasses.replace(illness, ladder=tuple(remedy for remedy in illness.ladder if remedy not in refused))
+
+
+Verdict: TypeAlias = "tuple[Illness | None, Hold | None]"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Service:
+    readings: Readings
+    settings: Settings
+    recovering: bool
+
+    def judge(self) -> Verdict:
+        if self.readings.daemon.state != WELL:
+            return self._daemon()
+        if self.readings.activation is None:
+            message = f"no release is active: {self.settings.socket} is no link"
+            hold = Hold("not_deployed", f"{message}. Deploy one with the playbook.", "warning")
+            return Illness("app_missing", message, (Remedy.RECREATE_APP,)), hold
+        workers = self.readings.workers
+        if not workers:
+            message = f"PM2 does not know the app {self.settings.app_of(self.readings.activation)}"
+            return Illness("app_missing", message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
+        if all(worker.process.status == "stopped" for worker in workers):
+            message = "all workers were stopped in PM2"
+            hold = _stopped(f"{message}; start them with the service's pm2 command, or deploy")
+            return Illness("no_answer", message, (Remedy.RESTART_APP,)), hold
+        return self._workers()
+
+    def _daemon(self) -> Verdict:
+        daemon, unit = self.readings.daemon, self.readings.pm2_unit
+        code = "daemon_dead" if daemon.state == ABSENT else "daemon_hung"
+        illness = Illness(code, daemon.message, (Remedy.RESTART_DAEMON,))
+        if unit.get("ActiveState") in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
+            return illness, _starting(f"systemd is starting {self.settings.pm2_unit}", self.settings)
+        return illness, None
+
+    @property
+    def _online(self) -> list[Worker]:
+        return [worker for worker in self.readings.workers if worker.process.online and worker.age is not None]
+
+    def _problem(self, worker: Worker) -> str | None:
+        """What is wrong with a worker's answer, "" when it is healthy, None when it was not seen to answer."""
+        if worker.process.pid is None:
+            return None
+        told = self.readings.answers.answers.get(worker.process.pid)
+        anonymous = self.readings.answers.anonymous
+        if told is None and anonymous and not self.readings.answers.answers:
+            # nobody can tell which worker answers: then all are as good as the best answer
+            return min(anonymous, key=len)
+        return told
+
+    def _young(self, worker: Worker) -> bool:
+        return (worker.age or 0.0) < self.settings.start_grace
+
+    def _starting(self, worker: Worker) -> bool:
+        """Young, and not because of a remedy: that has a grace of its own."""
+        return not self.recovering and self._young(worker)
+
+    @staticmethod
+    def _is_coming(worker: Worker) -> bool:
+        """PM2 is about to start it, or has not noticed yet that it ended."""
+        return worker.process.status in _COMING or (worker.process.online and worker.age is None)
+
+    @property
+    def _workers_start(self) -> Hold:
+        return _starting("the workers are starting", self.settings)
+
+    @property
+    def _crash_loop(self) -> bool:
+        return self.readings.restarts >= self.settings.crash_loop_restarts
+
+    def _workers(self) -> Verdict:
+        online = self._online
+        problems = {worker.number: self._problem(worker) for worker in online}
+        serves = "" in problems.values()
+        if not serves and (not online or (self._crash_loop and all(map(self._young, online)))):
+            return self._none_runs(online)
+        # one that has answered before is not starting any more, however young it is
+        hung = [
+            worker
+            for worker in online
+            if problems[worker.number] is None and (worker.has_answered or not self._starting(worker))
+        ]
+        unhealthy = [worker for worker in online if problems[worker.number] and not self._starting(worker)]
+        if hung:
+            # on a host that is overloaded those that do not wait for a processor are the ones that hang
+            stuck = [worker for worker in hung if worker.process.pid not in self.readings.starved]
+            return self._hung(stuck or hung, serves), None
+        if unhealthy:
+            return self._unhealthy(unhealthy, {**problems}, serves), None
+        if not serves:
+            return Illness("no_answer", "no worker answers yet", _WHOLE_APP), self._workers_start
+        return self._missing() or self._near_limit(online), None
+
+    def _hung(self, hung: list[Worker], serves: bool) -> Illness:
+        numbers = _numbers(hung)
+        if self.readings.answers.refused:
+            asked = self.settings.existing.url if self.settings.existing else self.settings.socket
+            message = f"nothing answers on {asked}: {self.readings.answers.failures[0].problem}"
+            return Illness("no_answer", message, _WHOLE_APP, numbers)
+        limit = f"{self.settings.answer_timeout:g} s"
+        message = f"{_named(hung)} did not answer within {limit}" + (" while others do" if serves else "")
+        ladder = (Remedy.KILL_WORKER, Remedy.RESTART_WORKER) if serves else (Remedy.KILL_WORKER, *_WHOLE_APP)
+        return Illness("worker_hung", message, ladder, numbers, "warning" if serves else "critical")
+
+    def _unhealthy(self, unhealthy: list[Worker], problems: Mapping[int, str | None], serves: bool) -> Illness:
+        message = f"{_named(unhealthy)}: {problems[unhealthy[0].number]}"
+        if serves:
+            ladder = (Remedy.RELOAD_WORKER, Remedy.RESTART_WORKER)
+            return Illness("unhealthy", message, ladder, _numbers(unhealthy), "warning")
+        return Illness("unhealthy", message, (Remedy.RELOAD_WORKER, *_WHOLE_APP), _numbers(unhealthy))
+
+    def _none_runs(self, online: list[Worker]) -> Verdict:
+        workers = self.readings.workers
+        coming = [worker for worker in workers if self._is_coming(worker)]
+        states = ", ".join(f"{worker.number} {worker.process.status}" for worker in workers)
+        if not online and not coming:
+            ladder = (Remedy.RESTART_WORKER, *_WHOLE_APP)
+            return Illness("worker_missing", f"no worker runs (worker {states})", ladder, _given_up(workers)), None
+        illness = Illness("no_answer", f"no worker answers (worker {states})", _WHOLE_APP)
+        if self._crash_loop:
+            return illness, Hold("crash_loop", "PM2 starts the workers again and again, ever more slowly")
+        return illness, None if self.recovering else self._workers_start
+
+    def _missing(self) -> Illness | None:
+        """Fewer workers than planned, while others serve."""
+        workers = self.readings.workers
+        given_up = [worker for worker in workers if worker.process.status == "errored"]
+        coming = [worker for worker in workers if self.recovering and self._is_coming(worker)]
+        there, planned = len(workers), self.settings.instances or len(workers)
+        if given_up or coming:
+            message = f"{_named(given_up)} was given up by PM2" if given_up else f"{_named(coming)} is not there yet"
+        elif there < planned:
+            message = f"PM2 has {there} of {planned} workers"
+        else:
+            return None
+        return Illness("worker_missing", message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
+
+    def _near_limit(self, online: list[Worker]) -> Illness | None:
+        """One worker at a time, the largest first: the others must carry the load meanwhile.
+
+        All of them are named: of two that grow alike now this one is the larger, now that one.
+        """
+        near = [worker for worker in online if _is_near_limit(worker, self.settings) and not self._starting(worker)]
+        if not near:
+            return None
+        near.sort(key=lambda worker: worker.rss, reverse=True)
+        largest, limit = near[0].rss / MB, self.settings.memory_restart_mb
+        message = (
+            f"{_named(near)} near the restart limit of {limit} MB: {largest:.0f} MB, {100 * largest / limit:.0f} %"
+        )
+        numbers = tuple(worker.number for worker in near)
+        return Illness("memory_near_limit", message, (Remedy.RELOAD_WORKER,), numbers, "warning", at_once=1)
+
+
+def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None) -> Hold | None:
+    """Why nothing may be done although something could."""
+    if readings.deployment:
+        return Hold("deployment", "a deployment, or another change of PM2's processes, is under way")
+    if illness is None:
+        return None
+    if was_stopped(readings.pm2_unit):
+        return _stopped_unit(settings.pm2_unit, readings.pm2_unit)
+    if overloaded := _overloaded(readings, illness):
+        # then what is said of the database is that it was not asked in time
+        return overloaded
+    return _of_database(readings, illness) or _what_is_short(readings, settings)
+
+
+def _of_database(readings: Readings, illness: Illness) -> Hold | None:
+    """A server that is full refuses at once: what does not answer at all hangs for a reason of its own, and may be what
+    holds all of its connections. Nor does a service that says that it gets none know whether it has them itself.
+    """
+    if readings.database.down and illness.code in _FROM_DATABASE:
+        return Hold("database_down", f"the database is the cause: {readings.database.down}", "critical")
+    if readings.database.full and illness.code == "unhealthy":
+        message = f"the database has no connection for it: {readings.database.full}"
+        return Hold("database_full", message, "critical", believed=_LONGEST_FULL)
+    return None
+
+
+def _what_is_short(readings: Readings, settings: Settings) -> Hold | None:
+    """Of what the host has, and a restart would only take more of."""
+    short = [f"{path} has {free:.0f} MB" for path, free in readings.disk_free_mb.items() if free < settings.disk_min_mb]
+    if short:
+        message = f"the disk is full ({', '.join(short)} free): a restart would not cure that. Free some space."
+        return Hold("disk_short", message, "critical")
+    own = any(_is_near_limit(worker, settings) for worker in readings.workers)
+    if readings.memory_percent >= settings.host_memory_percent and not own:
+        message = f"{readings.memory_percent:.0f} % of the host's memory is in use, and not by this service"
+        return Hold("memory_short", f"{message}: a restart would not cure that. Stop what takes it.", "critical")
+    return None
+
+
+def _is_near_limit(worker: Worker, settings: Settings) -> bool:
+    limit = settings.memory_restart_mb * MB
+    return limit > 0 and 100 * worker.rss / limit >= settings.memory_reload_percent
+
+
+def _overloaded(readings: Readings, illness: Illness) -> Hold | None:
+    """What is slow for want of a processor would take even more of them while it starts."""
+    waited = _waited_for_a_processor(readings, illness)
+    if not waited:
+        return None
+    message = f"the processors are overloaded: what does not answer waited for one for {waited:.0f} % of the time"
+    return Hold("cpu_short", f"{message}. A restart would not cure that. See what takes them.", "critical")
+
+
+def _waited_for_a_processor(readings: Readings, illness: Illness) -> float:
+    """Percent of the time, by the one that waited least; 0 where it is no matter of that."""
+    if illness.code not in _FROM_STARVATION:
+        return 0.0
+    numbers = illness.workers or [worker.number for worker in readings.workers]
+    ill = {worker.process.pid for worker in readings.workers if worker.number in numbers}
+    if illness.code == "daemon_hung":
+        ill = {readings.daemon.pid}
+    return min((share for pid, share in readings.starved.items() if pid in ill), default=0.0)
+
+
+def _judge_proxy(readings: Readings, settings: Settings, service_is_well: bool) -> Verdict:
+    """Whether users' way in is open. One that hangs behind a service that hangs says nothing about the proxy."""
+    told, unit = readings.proxy, readings.proxy_unit
+    if told is None or told.kind == ANSWERED or unit.get("LoadState") == "not-found":
+        return None, None
+    if told.kind == HUNG and not service_is_well:
+        return None, None
+    test = readings.proxy_test
+    if test.state in (FULL, HEALTHY):
+        # a restart would cut the connections of all its sites, for a client that fills it again
+        message = f"Nginx does not serve everybody: {told.problem}. As root sees it, {test.message}. See its error log."
+        return Illness("proxy_full", message, ()), None
+    code = "proxy_hung" if told.kind == HUNG else "proxy_dead"
+    illness = Illness(code, f"Nginx does not answer: {told.problem}", (Remedy.RESTART_PROXY,))
+    return illness, _proxy_hold(unit, test, settings)
+
+
+def _proxy_hold(unit: Mapping[str, str], test: ProxyTest, settings: Settings) -> Hold | None:
+    if was_stopped(unit):
+        return _stopped_unit(settings.proxy_unit, unit)
+    if unit.get("ActiveState") in _BEGINNING:
+        return _starting("systemd is starting Nginx", settings)
+    if test.state == BROKEN:
+        message = f"Nginx's configuration is broken, so it can't be started: {test.message}"
+        return Hold("proxy_config_broken", message, "critical")
+    return None
+
+
+def _proxy_wrong(readings: Readings, service_is_well: bool) -> list[Problem]:
+    """Nginx answers, but not what the service does. Restarting would cut off its other sites, and hardly help."""
+    told = readings.proxy
+    if not service_is_well or told is None or told.kind != ANSWERED or not told.problem:
+        return []
+    message = f"the service is healthy, but not through Nginx: {told.problem} See Nginx's configuration and error log."
+    return [Problem("proxy.proxy_wrong", "proxy_wrong", "critical", message)]
+
+
+def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
+    if not readings.surplus:
+        return []
+    message = (
+        f"process {', '.join(map(str, readings.surplus))} serves, but PM2 has lost it from its list: nothing watches,"
+        f" restarts or stops it. Restart {settings.pm2_unit} when a short interruption suits."
+    )
+    values = {"processes": list(readings.surplus)}
+    return [Problem("service.worker_surplus", "worker_surplus", "warning", message, values)]
+
+
+def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
+    if readings.restarts < settings.crash_loop_restarts:
+        return []
+    serves = "" in readings.answers.answers.values() or "" in readings.answers.anonymous
+    message = (
+        f"{readings.restarts} restarts of workers within {settings.crash_loop_window / 60:g} minutes."
+        " Something ends them again and again: see the service's error log."
+    )
+    values = {"restarts": readings.restarts, "window": settings.crash_loop_window}
+    return [Problem("service.crash_loop", "crash_loop", "warning" if serves else "critical", message, values)]
+
+
+def _starting(message: str, settings: Settings) -> Hold:
+    return Hold("starting", message, believed=settings.start_grace + _LONGEST_START)
+
+
+def _stopped(message: str) -> Hold:
+    """Told once, should it have been forgotten."""
+    return Hold("stopped_by_operator", message, "warning")
+
+
+def _stopped_unit(name: str, unit: Mapping[str, str]) -> Hold:
+    if unit["ActiveState"] == "deactivating":
+        return Hold("stopped_by_operator", f"systemd was asked to stop {name}, and does")
+    return _stopped(f"{name} was stopped; start it with systemctl")
+
+
+def _numbers(workers: Iterable[Worker]) -> tuple[int, ...]:
+    return tuple(sorted(worker.number for worker in workers))
+
+
+def _given_up(workers: Iterable[Worker]) -> tuple[int, ...]:
+    return _numbers(worker for worker in workers if worker.process.status == "errored")
+
+
+def _named(workers: Iterable[Worker]) -> str:
+    found = sorted(workers, key=lambda worker: worker.number)
+    names = ", ".join(f"{worker.number} (process {worker.process.pid or 'none'})" for worker in found)
+    return f"worker{'s' if len(found) > 1 else ''} {names}"

@@ -1,0 +1,332 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The watchdog's loop: look, judge, decide, tell, act. One instance for each service, supervised by systemd."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..._host import boot_clock
+from ..._host.errors import StabilityError
+from ..._host.processes import load_library
+from . import state_files as keeper
+from . import state_machine as machine
+from .control import UNKNOWN, Control
+from .diagnosis import Diagnosis
+from .events import Outbox, append_line, as_record, tail
+from .flapping import Steady
+from .judge import judge
+from .model import SERVICE, Assessment, Event, Problem, Remedy, Step
+from .readings import Reader, Readings
+from .remedies import Actions
+from .settings import Settings
+from .status import Moment, as_json, describe, write_public
+
+_KEEP_ALIVE_SECONDS = 5.0
+_LONGEST_STEP = 300.0
+_CORRUPT_SECONDS = 600.0
+_SUMMARY_SECONDS = 60.0
+# Longer than any period: then the host slept, or the watchdog was not there.
+_GAP_SECONDS = 60.0
+_OWN_RESTARTS = frozenset(
+    {Remedy.RELOAD_WORKER, Remedy.KILL_WORKER, Remedy.RESTART_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP}
+)
+
+
+class Notifier:
+    """Tells systemd that all is well; without systemd it tells nobody."""
+
+    def __init__(self) -> None:
+        self._systemd = load_library("sdnotify", "python3-sdnotify").SystemdNotifier()
+
+    def tell(self, text: str) -> None:
+        # what workers say of themselves may be no text at all, which would not be sent
+        self._systemd.notify(text.encode("utf-8", "replace").decode())
+
+    @contextlib.contextmanager
+    def kept_alive(self, limit: float) -> Iterator[None]:
+        """While a long step is at work, but for no longer than `limit` seconds."""
+        done = threading.Event()
+
+        def work() -> None:
+            deadline = time.monotonic() + limit
+            while not done.wait(_KEEP_ALIVE_SECONDS) and time.monotonic() < deadline:
+                self.tell("WATCHDOG=1")
+
+        threading.Thread(target=work, daemon=True, name="keep-alive").start()
+        try:
+            yield
+        finally:
+            done.set()
+
+
+@contextlib.contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the lock of the service's one watchdog. Raises StabilityError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise StabilityError(f"a watchdog of this service runs already: it holds {path}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Tells one version of a file from the next; None while there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+class Watch:
+    def __init__(self, settings: Settings, notifier: Notifier, made_of: Sequence[Path] = ()) -> None:
+        """`made_of`: the files of program and settings; when one is replaced, systemd is to start the new ones."""
+        self._settings = settings
+        self._made_of = {path: _stamp(path) for path in made_of}
+        self._rules = settings.rules
+        self._notifier = notifier
+        self._reader = Reader(settings)
+        self._diagnosis = Diagnosis(settings)
+        self._control = Control(Path(settings.state_directory))
+        self._events = Path(settings.state_directory) / "events"
+        self._outbox = Outbox(self._events)
+        self._boot = boot_clock.boot_id()
+        self._own: dict[str, Problem] = {}
+        """What is wrong with the watchdog itself, by key."""
+        self._corrupt_until = 0.0
+        self._steady = Steady(self._rules.failures)
+        self._summary_at = 0.0
+        self._looked_at = float("-inf")
+        self._stop = threading.Event()
+        self._at_length = False
+        self._state = self._load()
+        self._saved: machine.State | None = None
+
+    def run(self) -> None:
+        """Until SIGTERM, or until what it is made of was replaced: a run that was to restart it may have been ended."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._notifier.tell("READY=1")
+        while not self._stop.is_set() and not self._is_outdated():
+            begun = time.monotonic()
+            well, acted = self._try_round()
+            period = self._settings.period if well else self._settings.suspect_period
+            # what a step does shows only after a moment
+            self._stop.wait(max(0.0, (time.monotonic() if acted else begun) + period - time.monotonic()))
+        self._notifier.tell("STOPPING=1")
+
+    def _is_outdated(self) -> bool:
+        return any(_stamp(path) not in (stamp, None) for path, stamp in self._made_of.items())
+
+    def _try_round(self) -> tuple[bool, bool]:
+        """A look that fails in a way that nobody foresaw must not take what the watchdog knows with it.
+
+        systemd is told nothing then: when it goes on like that, it starts a new watchdog.
+        """
+        try:
+            return self.round()
+        except Exception:
+            traceback.print_exc()
+            return False, False
+
+    def round(self) -> tuple[bool, bool]:
+        """One look and what follows from it.
+
+        Returns whether the next one may wait for the whole period, and whether something was done.
+        """
+        now = boot_clock.now()
+        if now - self._looked_at > _GAP_SECONDS:
+            self._state = machine.unwatched(self._state)
+        if self._control.take_resume():
+            self._resume(now)
+        suspect = self._state.targets[SERVICE].phase is not machine.Phase.HEALTHY
+        with self._ended_by_signal():
+            readings = self._reader.read(now, suspect)
+        paused = self._paused()
+        seen = self._assess(readings)
+        self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
+        turn = machine.turn(self._state, seen, now, self._rules, paused)
+        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
+            self._outbox.flush()
+        self._take(turn)
+        self._publish(seen, readings)
+        if turn.step:
+            self._act(turn.step, readings)
+            self._publish(seen, readings)
+        elif not paused and not readings.deployment:
+            self._remove_surplus(readings)
+        self._notifier.tell(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
+        self._looked_at = boot_clock.now()
+        ill = any(seen.illnesses.values())
+        well = paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
+        return well, turn.step is not None
+
+    def _paused(self) -> bool:
+        """One that can't be read counts, and is reported: else it might never end."""
+        pause = self._control.paused(time.time())
+        self._own.pop("watchdog.pause_unreadable", None)
+        if pause and pause.by == UNKNOWN:
+            message = "recovery is paused by a pause.json that can't be read. `resume` ends the pause."
+            problem = Problem("watchdog.pause_unreadable", "pause_unreadable", "warning", message)
+            self._own[problem.key] = problem
+        return pause is not None
+
+    def _resume(self, now: float) -> None:
+        self._state = machine.resumed(self._state, now)
+        record = {
+            "time": round(time.time(), 3),
+            "kind": "resume",
+            "key": "watchdog",
+            "boot": self._boot,
+            "boottime": now,
+        }
+        message = "told by a person to go on, with the whole budget"
+        self._log(self._settings.recovery_log, {**record, "message": message})
+
+    def _assess(self, readings: Readings) -> Assessment:
+        recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
+        seen = judge(readings, self._settings, recovering)
+        hold = seen.holds.get(SERVICE)
+        known = hold is not None and hold.code in ("database_down", "database_full")
+        found = [
+            problem
+            for problem in self._diagnosis.problems
+            # reported as the reason why nothing is done
+            if not (known and problem.key.startswith("diagnose.database"))
+        ]
+        if readings.now >= self._corrupt_until:
+            self._own.pop("watchdog.state_corrupt", None)
+        problems = (*self._steady.of(seen.problems), *found, *self._own.values())
+        return dataclasses.replace(seen, problems=problems)
+
+    def _act(self, step: Step, readings: Readings) -> None:
+        self._state = machine.begin(self._state, step, boot_clock.now(), self._rules)
+        self._save()
+        self._notifier.tell(f"STATUS={step.remedy.value} because of {step.illness.code}")
+        with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
+            outcome = Actions(self._settings, readings).carry_out(step)
+        if outcome.done and step.remedy in _OWN_RESTARTS:
+            self._reader.restarts.forgive(step.illness.workers or (worker.number for worker in readings.workers))
+        self._take(machine.end(self._state, step, outcome, boot_clock.now(), self._rules))
+
+    def _remove_surplus(self, readings: Readings) -> None:
+        """Once for each. No step of recovery: what serves goes on serving."""
+        pids = self._reader.surplus.untried(readings.surplus)
+        if not pids:
+            return
+        with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
+            asked = self._reader.surplus.remove(pids, [worker.number for worker in readings.workers])
+        if not asked:
+            return
+        message = f"asked PM2 to end process {', '.join(map(str, pids))}, which it had lost from its list"
+        self._tell(Event("action", "service.remove_surplus", "remove_surplus", "info", message))
+
+    def _take(self, turn: machine.Turn) -> None:
+        before, self._state = self._state, turn.state
+        for event in turn.events:
+            self._tell(event)
+        for target, state in turn.state.targets.items():
+            self._log_change("phase", target, before.targets[target].phase.value, state.phase.value)
+            self._log_change("hold", target, before.targets[target].held_by, state.held_by)
+        self._save()
+
+    def _tell(self, event: Event) -> None:
+        wall = time.time()
+        # of a step it is the begin that counts against the budget
+        target = self._state.targets.get(event.key.partition(".")[0])
+        begun = target.actions[-1] if event.kind == "action" and target and target.actions else boot_clock.now()
+        record = {**as_record(event, wall), "boot": self._boot, "boottime": begun}
+        log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
+        self._log(log, record)
+        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
+            self._outbox.put(event, wall)
+
+    def _log_change(self, kind: str, target: str, before: str, after: str) -> None:
+        if before != after:
+            record = {"time": round(time.time(), 3), "kind": kind, "key": target, "from": before, "to": after}
+            self._log(self._settings.monitor_log, record)
+
+    def _log(self, path: Path, record: dict[str, Any]) -> None:
+        with self._watched("watchdog.log_not_writable", "log_not_writable", path):
+            append_line(path, record)
+
+    @contextlib.contextmanager
+    def _watched(self, key: str, code: str, path: Path) -> Iterator[None]:
+        """What can't be written is a problem to be told, and nothing that ends the watchdog."""
+        try:
+            yield
+        except OSError as error:
+            message = f"can't write {path}: {error.strerror}. Free space, or correct its owner."
+            self._own[key] = Problem(key, code, "warning", message)
+        else:
+            self._own.pop(key, None)
+
+    def _publish(self, seen: Assessment, readings: Readings) -> None:
+        moment = Moment(boot_clock.now(), time.time())
+        pause = self._control.paused(moment.wall)
+        status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
+        with self._watched("watchdog.status_not_writable", "state_not_writable", self._settings.status_file):
+            write_public(self._settings.status_file, as_json(status))
+        if moment.boot - self._summary_at >= _SUMMARY_SECONDS:
+            self._summary_at = moment.boot
+            record = {"time": status["time"], "kind": "reading", "state": status["state"], **status["readings"]}
+            self._log(self._settings.monitor_log, record)
+
+    def _summary(self, seen: Assessment) -> str:
+        ill = [illness for illness in seen.illnesses.values() if illness]
+        return f"{self._state.phase.value}{': ' + ill[0].message if ill else ''}".replace("\n", " ")[:200]
+
+    def _load(self) -> machine.State:
+        now = boot_clock.now()
+        logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._rules.budget_window)
+        try:
+            state = keeper.load(self._settings.state_file, self._boot, now)
+            return keeper.with_actions(state, logged)
+        except StabilityError as error:
+            message = str(error)
+        except OSError as error:
+            message = f"{self._settings.state_file} can't be read: {error.strerror}"
+        self._corrupt_until = now + _CORRUPT_SECONDS
+        self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
+        fresh = machine.State(keeper.targets_since(now), actions_total=sum(map(len, logged.values())))
+        return keeper.with_actions(fresh, logged)
+
+    def _save(self) -> None:
+        if self._state == self._saved:
+            return
+        with self._watched("watchdog.state_not_writable", "state_not_writable", self._settings.state_file):
+            keeper.save(self._settings.state_file, self._state, self._boot)
+            self._saved = self._state
+
+    @contextlib.contextmanager
+    def _ended_by_signal(self) -> Iterator[None]:
+        """What may take longer than systemd waits ends at once; a step that was begun is in the state file."""
+        if self._stop.is_set():
+            raise SystemExit(0)
+        self._at_length = True
+        try:
+            yield
+        finally:
+            self._at_length = False
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        """Elsewhere the loop ends by itself."""
+        self._stop.set()
+        if self._at_length:
+            raise SystemExit(0)

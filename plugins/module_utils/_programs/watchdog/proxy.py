@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether Nginx is dead, hangs, or only has no connection left: what root sees of it. It changes nothing.
+
+Clients can fill Nginx, and a restart would cut off those of all its sites for one that fills it again at once. What is
+full still works: its event loops accept connections, and close what they have no room for. What is dead has no main
+process, or refuses; what hangs has accepted nothing, from nobody, while a connection waited, and no event loop of it
+went on. So nothing that a client does looks like a fault that a restart cures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..._host.tcp_table import TABLES, Address, address, plain
+from .starvation import ProcessorTime, processor_times
+
+HEALTHY, FULL, DEAD, HUNG = "healthy", "full", "dead", "hung"
+_ANSWERED, _CLOSED, _REFUSED, _SILENT = "answered", "closed", "refused", "silent"
+_PORTS = {"http": 80, "https": 443}
+_MOST_OF_THE_TIME = 0.5
+_ZOMBIE, _STOPPED = "ZX", "T"
+_POLL_SECONDS = 0.1
+_INODE = 9
+_TURNS = re.compile(r"^voluntary_ctxt_switches:\s*(\d+)$", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    state: str
+    """healthy, full, dead or hung."""
+    message: str
+
+    @property
+    def needs_restart(self) -> bool:
+        return self.state in (DEAD, HUNG)
+
+
+@dataclasses.dataclass(frozen=True)
+class Signs:
+    """What one connection, and the kernel meanwhile, showed."""
+
+    runs: bool
+    """Its main process is there."""
+    reply: str
+    """answered, closed (without a word), refused or silent."""
+    accepted: bool = False
+    """That connection, or another one on the same port, was accepted."""
+    works: bool = False
+    """The event loop of a worker went on, or would have, had it been given a processor."""
+    stopped: bool = False
+    """One of its processes is stopped by a signal, which no client can do."""
+
+
+def judge_signs(signs: Signs) -> Verdict:
+    """The first that applies."""
+    verdicts = (
+        (not signs.runs, DEAD, "its main process is not there"),
+        (signs.stopped, HUNG, "one of its processes is stopped by a signal"),
+        (signs.reply == _ANSWERED, HEALTHY, "it answers"),
+        (signs.reply == _REFUSED, DEAD, "its main process is there, but nothing listens"),
+        (signs.reply == _CLOSED, FULL, "it accepts connections and closes them at once: it has none left"),
+        (signs.accepted or signs.works, FULL, "it works, but does not answer in time: it has too much to do"),
+        (True, HUNG, "it accepts no connection, and none of its event loops goes on"),
+    )
+    return next(Verdict(state, message) for applies, state, message in verdicts if applies)
+
+
+def probe(url: str, host_name: str, main: int, seconds: float) -> Verdict:
+    """Ask Nginx at that URL's address, for as long at most; `main` is its main process, 0 for none."""
+    parts = urlsplit(url)
+    where = (parts.hostname or "127.0.0.1", parts.port or _PORTS.get(parts.scheme, 80))
+    before, workers = _accepted(where[1]), _workers(main)
+    if _are_stopped(main, *workers):
+        # nothing more to wait for
+        return judge_signs(Signs(runs=True, reply=_SILENT, stopped=True))
+    turns, times = _turns(workers), processor_times(workers)
+    reply, accepted = _ask(where, parts.path or "/", host_name or where[0], seconds)
+    turned = any(count > turns.get(pid, count) for pid, count in _turns(workers).items())
+    return judge_signs(
+        Signs(
+            runs=_state(main) not in ("", *_ZOMBIE),
+            reply=reply,
+            accepted=accepted or bool(_accepted(where[1]) - before),
+            works=turned or _starved(times),
+            stopped=_are_stopped(main, *_workers(main)),
+        )
+    )
+
+
+def _ask(where: Address, path: str, host_name: str, seconds: float) -> tuple[str, bool]:
+    """What came of one request, and whether its connection was accepted. TLS or not: an error is an answer too."""
+    deadline = time.monotonic() + seconds
+    accepted = False
+    try:
+        with socket.create_connection(where, seconds) as connection:
+            own = plain(*connection.getsockname()[:2])
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host_name}\r\nConnection: close\r\n\r\n".encode())
+            connection.settimeout(_POLL_SECONDS)
+            while time.monotonic() < deadline:
+                try:
+                    return (_ANSWERED if connection.recv(1) else _CLOSED), True
+                except TimeoutError:
+                    accepted = accepted or own in _peers(where[1])
+    except ConnectionRefusedError:
+        return _REFUSED, False
+    except ConnectionError:
+        return _CLOSED, True
+    except OSError:
+        pass
+    return _SILENT, accepted
+
+
+def _rows(port: int) -> Iterable[list[str]]:
+    """Of the kernel's connections those at this port of ours that a process has accepted: these have an inode."""
+    suffix = f":{port:04X}"
+    for table in TABLES:
+        if table.exists():
+            for line in table.read_text(encoding="ascii").splitlines()[1:]:
+                row = line.split()
+                if row[1].endswith(suffix) and row[_INODE] != "0":
+                    yield row
+
+
+def _accepted(port: int) -> set[str]:
+    return {row[_INODE] for row in _rows(port)}
+
+
+def _peers(port: int) -> set[Address]:
+    return {address(row[2]) for row in _rows(port)}
+
+
+def _are_stopped(*pids: int) -> bool:
+    return any(_state(pid) == _STOPPED for pid in pids)
+
+
+def _workers(main: int) -> list[int]:
+    """Its children."""
+    pids = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal()] if main else []
+    return [pid for pid in pids if _stat(pid)[1] == str(main)]
+
+
+def _state(pid: int) -> str:
+    """A letter: see proc_pid_stat(5); empty where there is no such process."""
+    return _stat(pid)[0]
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """State and parent of a process."""
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+    except (OSError, ValueError):
+        return "", ""
+    return state, parent
+
+
+def _turns(pids: Iterable[int]) -> dict[int, int]:
+    """How often each has waited for something: an event loop does that at each turn."""
+    found = {}
+    for pid in pids:
+        try:
+            match = _TURNS.search(Path(f"/proc/{pid}/status").read_text(errors="replace"))
+        except OSError:
+            continue
+        if match:
+            found[pid] = int(match[1])
+    return found
+
+
+def _starved(before: dict[int, ProcessorTime]) -> bool:
+    """Whether one of them waited for a processor most of the time."""
+    return any(
+        now.waited - before[pid].waited >= _MOST_OF_THE_TIME * (now.at - before[pid].at)
+        for pid, now in processor_times(before).items()
+    )

@@ -1,0 +1,389 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads what the watchdog judges: PM2, every worker's answer, the proxy, memory, disk, locks, units. Judges nothing.
+
+Each reader has a time limit. What costs (systemctl, the database) is read only when something is ill.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from ..._checks.external_service import read_existing
+from ..._checks.workers import ANSWERED, ask, ask_workers
+from ..._host.processes import ProcessError, load_library, unit_states
+from ..._net.http import Request
+from ..._pm2.client import Pm2Client
+from ..._pm2.process import Pm2Process
+from ..._pm2.rpc import WELL, DaemonReading, read_daemon
+from ..._service.active import active_activation
+from .answers import Answered, WorkersReading
+from .restarts import RestartCounter
+from .root_client import DatabaseAnswer, ProxyTest, ask_database, examine_proxy
+from .settings import Settings
+from .starvation import StarvationWatch, processor_times
+from .surplus import Surplus
+
+MB = 1024 * 1024
+_RPC_SECONDS = 2.0
+_MEMORY_SECONDS = 15.0
+_DATABASE_SECONDS = 10.0
+# So long a test of the proxy is believed.
+_TEST_SECONDS = 4.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_INODE_COLUMN = 5
+# So many times the time for an answer may a process use of a processor without one, while processors are short.
+_STARVED_PATIENCE = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Worker:
+    """One process of the active app as PM2 lists it."""
+
+    process: Pm2Process
+    age: float | None
+    """Seconds since the operating system process was started; None where there is none."""
+    started: float | None
+    """The same as seconds since boot: with the process id it names one process for ever."""
+    has_answered: bool
+    """Whether this very process has ever been seen to answer."""
+    rss: int = 0
+    """Of it and its children, in bytes; 0 while unknown."""
+
+    @property
+    def number(self) -> int:
+        return self.process.pm_id
+
+
+@dataclasses.dataclass(frozen=True)
+class Readings:
+    now: float
+    activation: str | None
+    daemon: DaemonReading
+    workers: tuple[Worker, ...]
+    answers: WorkersReading
+    restarts: int
+    """Of all workers within the window."""
+    surplus: tuple[int, ...]
+    """Processes of the service that PM2 has lost from its list."""
+    deployment: bool
+    proxy: Answered | None
+    memory_percent: float
+    memory_total: int
+    memory_available: int
+    """Bytes, of the host."""
+    disk_free_mb: Mapping[str, float]
+    daemon_ill_for: float = 0.0
+    """Seconds since the daemon was well."""
+    pm2_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What systemd says; empty where it was not asked, since all is well."""
+    proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    proxy_test: ProxyTest = dataclasses.field(default_factory=ProxyTest)
+    """What root sees of Nginx, where it does not answer."""
+    starved: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    """Processes that did not answer and waited for a processor most of that time: for how many percent of it."""
+    seconds: float = 0.0
+    """So long the look took."""
+    database: DatabaseAnswer = dataclasses.field(default_factory=DatabaseAnswer)
+
+
+class Reader:
+    """Keeps between looks what shows only against what was there before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.restarts = RestartCounter(settings.crash_loop_window)
+        self._client: Pm2Client = settings.client
+        self.surplus = Surplus(self._client)
+        self._answered: set[tuple[int, float]] = set()
+        self._rss: dict[int, int] = {}
+        self._rss_at = -_MEMORY_SECONDS
+        self._daemon_well_at: float | None = None
+        self._database = DatabaseReader(settings)
+        self._proxy_silent = False
+        self._tested = ProxyTest()
+        self._tested_at = -_TEST_SECONDS
+        self._daemon_pid: int | None = None
+        self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
+
+    def read(self, now: float, suspect: bool = False) -> Readings:
+        """One look; `now` is in seconds since boot. `suspect` tells that the last look found the service ill."""
+        if suspect:
+            self._database.begin(now)
+        begun = time.monotonic()
+        proxy = _Later(self._ask_proxy)
+        # of one that did not answer before: it takes as long as the question itself
+        test = _Later(self._test_proxy) if self._proxy_silent and not self._is_tested else None
+        times = processor_times([self._daemon_pid] if self._daemon_pid else [])
+        activation, daemon = self._read_service()
+        self._daemon_pid = daemon.pid
+        if daemon.state == WELL or self._daemon_well_at is None:
+            self._daemon_well_at = now
+        processes = self._of_service(daemon.processes)
+        active = youngest(
+            process for process in processes if activation and process.name == self.settings.app_of(activation)
+        )
+        times |= processor_times(process.pid for process in active if process.pid)
+        answers = self._ask_workers(active)
+        answered = {*answers.answers, *([daemon.pid] if daemon.pid and daemon.state == WELL else [])}
+        workers = tuple(self._worker(process, answers, now) for process in active)
+        self._forget(workers)
+        memory = load_library("psutil", "python3-psutil").virtual_memory()
+        deployment = self.deployment()
+        readings = Readings(
+            now=now,
+            activation=activation,
+            daemon=daemon,
+            workers=workers,
+            answers=answers,
+            restarts=self.restarts.note(youngest(processes), now, daemon=daemon.pid, changing=deployment),
+            surplus=() if self.settings.existing else self.surplus.look(daemon, now),
+            deployment=deployment,
+            proxy=proxy.result(),
+            memory_percent=float(memory.percent),
+            memory_total=memory.total,
+            memory_available=memory.available,
+            disk_free_mb=free_disk(filter(None, [self.settings.pm2_home, self.settings.log_directory])),
+            daemon_ill_for=now - self._daemon_well_at,
+            starved=self._starvation.starved(times, processor_times(times), answered),
+        )
+        closer = self._look_closer(readings, suspect, test)
+        return dataclasses.replace(closer, seconds=time.monotonic() - begun)
+
+    def deployment(self) -> bool:
+        """Whether somebody deploys, or changes PM2's processes, at this moment."""
+        paths = filter(None, (self.settings.deploy_lock, self.settings.pm2_home))
+        return is_locked(Path("/proc/locks").read_text(encoding="ascii", errors="replace"), map(Path, paths))
+
+    def _read_service(self) -> tuple[str | None, DaemonReading]:
+        """What is active, and what runs it."""
+        timeout, existing = min(_RPC_SECONDS, self.settings.answer_timeout), self.settings.existing
+        if not existing:
+            return active_activation(self.settings.socket), read_daemon(self._client, timeout)
+        daemon = read_existing(existing, self._client, timeout)
+        return next((process.name for process in daemon.processes), existing.app), daemon
+
+    def _of_service(self, processes: Iterable[Pm2Process]) -> list[Pm2Process]:
+        if self.settings.existing:
+            return list(processes)
+        return [process for process in processes if process.name.startswith(f"{self.settings.service}-")]
+
+    def _ask_proxy(self) -> Answered | None:
+        settings = self.settings
+        if not settings.proxy_url:
+            return None
+        headers = {"Host": settings.proxy_host_name} if settings.proxy_host_name else {}
+        request = Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout)
+        return Answered.of(ask(request))
+
+    def _test_proxy(self) -> ProxyTest:
+        self._tested = examine_proxy(self.settings.act_socket)
+        self._tested_at = time.monotonic()
+        return self._tested
+
+    @property
+    def _is_tested(self) -> bool:
+        """Whether it may do without another process of root's: on a host in trouble each is one more that waits."""
+        return self._tested.state != "" and time.monotonic() - self._tested_at < _TEST_SECONDS
+
+    def _proxy_test(self, begun: _Later[ProxyTest] | None) -> ProxyTest:
+        if begun:
+            return begun.result()
+        return self._tested if self._is_tested else self._test_proxy()
+
+    def _ask_workers(self, processes: Iterable[Pm2Process]) -> WorkersReading:
+        pids = [process.pid for process in processes if process.online and process.pid and started_at(process.pid)]
+        if not pids:
+            return WorkersReading({})
+        settings = self.settings
+        path, url = ("", settings.existing.url) if settings.existing else (settings.socket, settings.health_path)
+        told = ask_workers(path, url, pids, settings.answer_timeout)
+        return WorkersReading.of(told, pids)
+
+    def _worker(self, process: Pm2Process, answers: WorkersReading, now: float) -> Worker:
+        started = started_at(process.pid) if process.pid else None
+        if process.pid is None or started is None:
+            return Worker(process, None, None, False)
+        if process.pid in answers.answers:
+            self._answered.add((process.pid, started))
+        return Worker(
+            process,
+            max(0.0, now - started),
+            started,
+            (process.pid, started) in self._answered,
+            self._rss_of(process.pid, now),
+        )
+
+    def _rss_of(self, pid: int, now: float) -> int:
+        """Read again after a while: it costs more than all the rest."""
+        if pid not in self._rss or now - self._rss_at >= _MEMORY_SECONDS:
+            if now - self._rss_at >= _MEMORY_SECONDS:
+                self._rss.clear()
+                self._rss_at = now
+            self._rss[pid] = tree_rss(pid)
+        return self._rss[pid]
+
+    def _forget(self, workers: Iterable[Worker]) -> None:
+        self._answered &= {
+            (worker.process.pid, worker.started)
+            for worker in workers
+            if worker.process.pid is not None and worker.started is not None
+        }
+
+    def _look_closer(self, readings: Readings, suspect: bool, test: _Later[ProxyTest] | None) -> Readings:
+        """Of what seems to be ill: is it meant to be so, and does the cause lie elsewhere?"""
+        settings = self.settings
+        units = []
+        # while it is being stopped PM2 may answer for a long time
+        if (readings.daemon.state != WELL or suspect) and settings.pm2_unit:
+            units.append(settings.pm2_unit)
+        self._proxy_silent = readings.proxy is not None and readings.proxy.kind != ANSWERED
+        if self._proxy_silent:
+            units.append(settings.proxy_unit)
+        states = read_units(units)
+        return dataclasses.replace(
+            readings,
+            pm2_unit=states.get(settings.pm2_unit, {}),
+            proxy_unit=states.get(settings.proxy_unit, {}),
+            proxy_test=self._proxy_test(test) if self._proxy_silent else ProxyTest(),
+            database=self._database.result() if suspect else DatabaseAnswer(),
+        )
+
+
+class DatabaseReader:
+    """Asks for the database at the side, while the workers of a service that is ill are asked: it takes as long."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._thread: threading.Thread | None = None
+        self._begun_at = -_DATABASE_SECONDS
+        self._answer = DatabaseAnswer()
+
+    def begin(self, now: float) -> None:
+        due = self._settings.database and now - self._begun_at >= _DATABASE_SECONDS
+        if due and not (self._thread and self._thread.is_alive()):
+            self._begun_at = now
+            self._thread = threading.Thread(target=self._run, daemon=True, name="database")
+            self._thread.start()
+
+    def _run(self) -> None:
+        self._answer = ask_database(self._settings.diagnose_command)
+
+    def result(self) -> DatabaseAnswer:
+        if self._thread:
+            self._thread.join()
+        return self._answer
+
+
+T = TypeVar("T")
+
+
+class _Later(Generic[T]):
+    """An answer that is waited for at the side, within its own time."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._values: list[T] = []
+        self._thread = threading.Thread(target=self._run, daemon=True, name="proxy")
+        self._thread.start()
+
+    def _run(self) -> None:
+        self._values.append(self._work())
+
+    def result(self) -> T:
+        self._thread.join()
+        return self._values[0]
+
+
+def youngest(processes: Iterable[Pm2Process]) -> list[Pm2Process]:
+    """One process for each of PM2's numbers: during a reload the outgoing one is listed beside the new one."""
+    found: dict[int, Pm2Process] = {}
+    for process in processes:
+        other = found.get(process.pm_id)
+        if other is None or process.started_at >= other.started_at:
+            found[process.pm_id] = process
+    return list(found.values())
+
+
+def read_units(units: list[str]) -> dict[str, dict[str, str]]:
+    """What systemd says of them; nothing where it can't be asked."""
+    if not units:
+        return {}
+    try:
+        return unit_states(units)
+    except ProcessError:
+        return {}
+
+
+def started_at(pid: int) -> float | None:
+    """Start of a process in seconds since boot, which no setting of the clock changes; None when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return int(fields[19]) / _TICKS if fields[0] != "Z" else None
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def tree_rss(pid: int) -> int:
+    """Bytes of a process and its descendants; what ends meanwhile counts nothing."""
+    psutil = load_library("psutil", "python3-psutil")
+    total = 0
+    try:
+        root = psutil.Process(pid)
+        members = [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    for member in members:
+        try:
+            total += member.memory_info().rss
+        except psutil.Error:
+            continue
+    return total
+
+
+def free_disk(paths: Iterable[str]) -> dict[str, float]:
+    """MB that are free for others than root, by path; a path that is not there has none."""
+    free = {}
+    for path in paths:
+        try:
+            free[path] = shutil.disk_usage(path).free / MB
+        except OSError:
+            continue
+    return free
+
+
+def is_locked(table: str, paths: Iterable[Path]) -> bool:
+    """Whether somebody holds a flock on one of the paths, from the text of /proc/locks."""
+    held = {row[_INODE_COLUMN] for line in table.splitlines() if "FLOCK" in (row := line.split()) and "->" not in row}
+    return bool(held & {name for path in paths for name in _lock_names(path)})
+
+
+def _lock_names(path: Path) -> set[str]:
+    """How /proc/locks may name the file: by its own device, and by its mount's, which differ on some file systems."""
+    try:
+        status = path.stat()
+    except OSError:
+        return set()
+    devices = {(os.major(status.st_dev), os.minor(status.st_dev))} | _mount_devices(path)
+    return {f"{major:02x}:{minor:02x}:{status.st_ino}" for major, minor in devices}
+
+
+def _mount_devices(path: Path) -> set[tuple[int, int]]:
+    """Device of the innermost mount that holds the path."""
+    best, device = "", "0:0"
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        fields = line.split()
+        point = fields[4]
+        if len(point) >= len(best) and path.is_relative_to(point):
+            best, device = point, fields[2]
+    major, minor = device.split(":")
+    return {(int(major), int(minor))}

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carries out the remedies: PM2's own commands as the service's user, signals to what was judged, root's help."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from ..._pm2.client import Pm2Client, Pm2Error
+from ..._pm2.converge import save
+from ..._pm2.rpc import RpcError, reload_worker, start_worker, stop_worker
+from .model import Outcome, Remedy, Step
+from .readings import Readings, Worker, is_locked, started_at
+from .root_client import RESTART_DAEMON, RESTART_PROXY, RootError, act
+from .settings import Settings
+
+_ROOT_SECONDS = 150.0
+# PM2's listen_timeout and kill_timeout, and some
+_RELOAD_SECONDS = 90.0
+# So long PM2 has to note that a worker is to stop, before it is killed.
+_NOTICE_SECONDS = 0.5
+
+
+class Actions:
+    """What can be done about the app that the readings are of."""
+
+    def __init__(self, settings: Settings, readings: Readings) -> None:
+        self._settings = settings
+        self._readings = readings
+        self._client: Pm2Client = settings.client
+        self._remedies: Mapping[Remedy, Callable[[Step], str]] = {
+            Remedy.RELOAD_WORKER: self._reload_workers,
+            Remedy.KILL_WORKER: self._kill_workers,
+            Remedy.RESTART_WORKER: self._restart_workers,
+            Remedy.RESTART_APP: self._restart_app,
+            Remedy.RECREATE_APP: self._recreate_app,
+            Remedy.RESTART_DAEMON: self._restart_daemon,
+            Remedy.RESTART_PROXY: self._restart_proxy,
+        }
+
+    def carry_out(self, step: Step) -> Outcome:
+        """Never raises: what could not be done is an outcome too."""
+        begun = time.monotonic()
+        try:
+            message = self._remedies[step.remedy](step)
+            done = True
+        except (Pm2Error, RpcError, RootError, OSError) as error:
+            message, done = f"{step.remedy.value} failed: {error}", False
+        return Outcome(done, message, time.monotonic() - begun)
+
+    @property
+    def _app(self) -> str:
+        return self._settings.app_of(self._readings.activation or "")
+
+    def _workers(self, step: Step) -> list[Worker]:
+        return [worker for worker in self._readings.workers if worker.number in step.illness.workers]
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes PM2's processes meanwhile. Raises Pm2Error when somebody does, or deploys."""
+        table = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
+        if is_locked(table, [Path(self._settings.deploy_lock)]):
+            raise Pm2Error("a deployment has just begun")
+        with self._client.lock():
+            yield
+
+    def _reload_workers(self, step: Step) -> str:
+        """Each is replaced by a new one before it ends."""
+        with self._alone():
+            for number in step.illness.workers:
+                reload_worker(self._client, number, _RELOAD_SECONDS)
+        return f"reloaded worker {_listed(step.illness.workers)}"
+
+    def _kill_workers(self, step: Step) -> str:
+        """A hung process can't end in good order; PM2 starts a new one at once."""
+        workers = self._workers(step)
+        killed = [worker.number for worker in workers if kill(worker.process.pid, worker.started)]
+        if not killed:
+            raise Pm2Error("the processes that hung are gone already")
+        return f"killed the hung process of worker {_listed(killed)}"
+
+    def _restart_workers(self, step: Step) -> str:
+        with self._alone():
+            given_up = {worker.number for worker in self._workers(step) if worker.process.status == "errored"}
+            for number in step.illness.workers:
+                if number in given_up:
+                    start_worker(self._client, number, _RELOAD_SECONDS)
+                else:
+                    self._client.run("restart", str(number))
+            if len(self._readings.workers) < self._settings.instances > 1:
+                self._client.run("scale", self._app, str(self._settings.instances))
+                save(self._client)
+                return f"scaled {self._app} to {self._settings.instances} workers"
+        return f"restarted worker {_listed(step.illness.workers)}"
+
+    def _restart_app(self, _step: Step) -> str:
+        with self._alone():
+            self._stop_hung()
+            self._client.run("restart", self._app)
+        return f"restarted all workers of {self._app}"
+
+    def _recreate_app(self, _step: Step) -> str:
+        """From the ecosystem file, which is the one truth about what runs."""
+        file = self._settings.ecosystem_file
+        if not os.access(file, os.R_OK):
+            raise Pm2Error(f"{file} is not there: apply the playbook")
+        with self._alone():
+            if any(process.name == self._app for process in self._client.processes()):
+                self._stop_hung()
+                self._client.run("delete", self._app)
+            self._client.run("start", file, "--only", self._app)
+            save(self._client)
+        return f"made {self._app} anew from {file}"
+
+    def _stop_hung(self) -> None:
+        """They would keep a stop waiting for PM2's kill_timeout each.
+
+        Killed without a word to PM2 they would be started anew by it in the middle of what follows, and one that is
+        started twice is lost from PM2's list.
+        """
+        answers = self._readings.answers.answers
+        hung = [worker for worker in self._readings.workers if worker.started and worker.process.pid not in answers]
+        stops = [threading.Thread(target=self._stop, args=(worker.number,), daemon=True) for worker in hung]
+        for stop in stops:
+            stop.start()
+        time.sleep(_NOTICE_SECONDS if hung else 0)
+        for worker in hung:
+            kill(worker.process.pid, worker.started)
+        for stop in stops:
+            stop.join()
+
+    def _stop(self, number: int) -> None:
+        with contextlib.suppress(RpcError):
+            stop_worker(self._client, number, _RELOAD_SECONDS)
+
+    def _restart_daemon(self, _step: Step) -> str:
+        return act(self._settings.act_socket, RESTART_DAEMON, _ROOT_SECONDS)
+
+    def _restart_proxy(self, _step: Step) -> str:
+        return act(self._settings.act_socket, RESTART_PROXY, _ROOT_SECONDS)
+
+
+def kill(pid: int | None, started: float | None) -> bool:
+    """SIGKILL to the very process that was judged, and not to a later one of its number. False when it is gone."""
+    if pid is None or started is None:
+        return False
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if started_at(pid) != started:
+            return False
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(str(number) for number in numbers) or "none"

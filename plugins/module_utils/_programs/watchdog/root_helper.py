@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The part of recovery that needs root, and nothing else: a program that systemd starts for one question.
+
+The question is one fixed word on a socket. Only the main process of the watchdog's own unit is answered; but that runs
+as the service's user, so it is believed about the service alone. Whether Nginx, which is everybody's, needs a restart,
+is judged here, and one restart is for all services of the host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from ..._host import boot_clock
+from ..._host.errors import StabilityError
+from ..._host.processes import ProcessError, unit_states, was_stopped
+from ..._host.quiet_run import PLAIN, quiet_run
+from ..._host.read_json import read_json
+from ..._host.state_file import save_json
+from .proxy import Verdict, probe
+from .root_client import BROKEN, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
+
+_LONGEST_WORD = 64
+_WORD_SECONDS = 5.0
+_COMMAND_SECONDS = 140.0
+_CREDENTIALS = struct.Struct("3i")
+_MOST_SHOWN = 600
+_MAX_FILE = 65536
+# More than a sensible budget: should the service's user speak through the watchdog, which runs as that user. Those
+# of Nginx are counted over all services of the host.
+_MOST_RESTARTS, _WINDOW = 20, 900.0
+# So long Nginx's last restart counts as an answer to whoever asks for one.
+_SETTLING_SECONDS = 20.0
+_LOCK_SECONDS = 30.0
+_POLL_SECONDS = 0.2
+_NOT_ITS_OWN = "the unit is not this watchdog's to restart"
+# So long Nginx may leave a connection waiting.
+_PROBE_SECONDS = 1.0
+
+
+class RefusedError(StabilityError):
+    """It was not done; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Helper:
+    """What the helper of one service may restart; a unit of PM2's without a name it may not."""
+
+    pm2_unit: str
+    proxy_unit: str
+    restarts_proxy: bool
+    proxy_url: str
+    """Where Nginx is asked; empty where there is none to watch."""
+    proxy_host_name: str
+    own: Path
+    """Where its restarts are noted: of this service alone."""
+    shared: Path
+    """And those of Nginx: of all services of the host."""
+    proxy_main: int = 0
+    """Nginx's main process, as systemd knows it; 0 for none."""
+
+
+def run(
+    *,
+    watchdog_unit: str,
+    pm2_unit: str,
+    proxy_unit: str,
+    restarts_proxy: str,
+    proxy_url: str,
+    proxy_host_name: str,
+    own: str,
+    shared: str,
+) -> None:
+    """Answer the one question on standard input, which is the connection's socket. `restarts_proxy`: yes or empty."""
+    helper = Helper(pm2_unit, proxy_unit, bool(restarts_proxy), proxy_url, proxy_host_name, Path(own), Path(shared))
+    with socket.socket(fileno=os.dup(0)) as connection:
+        try:
+            states = _states([watchdog_unit, proxy_unit])
+            require_peer(connection, watchdog_unit, _main_pid(states, watchdog_unit))
+            word = read_word(connection)
+            helper = dataclasses.replace(helper, proxy_main=_main_pid(states, proxy_unit))
+            answer = f"ok {carry_out(word, helper)}"
+        except RefusedError as error:
+            answer = f"error {error}"
+        # whoever asked may not have waited; and a word that is left unread would take the answer with it
+        with contextlib.suppress(OSError):
+            connection.sendall(" ".join(answer.split()).encode()[:_MOST_SHOWN] + b"\n")
+            connection.setblocking(False)
+            connection.recv(_LONGEST_WORD)
+
+
+def require_peer(connection: socket.socket, unit: str, main_pid: int) -> None:
+    """Raises RefusedError unless the other end is that unit's main process."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, _uid, _gid = _CREDENTIALS.unpack(raw)
+    if not main_pid or pid != main_pid:
+        raise RefusedError(f"only {unit} itself is answered")
+
+
+def read_word(connection: socket.socket) -> str:
+    """Raises RefusedError."""
+    connection.settimeout(_WORD_SECONDS)
+    word = b""
+    try:
+        while not word.endswith(b"\n") and len(word) < _LONGEST_WORD:
+            chunk = connection.recv(_LONGEST_WORD - len(word))
+            if not chunk:
+                break
+            word += chunk
+    except OSError as error:
+        raise RefusedError("no word came") from error
+    return word.decode("ascii", "replace").strip()
+
+
+def carry_out(word: str, helper: Helper) -> str:
+    """Raises RefusedError."""
+    words: Mapping[str, Callable[[], str]] = {
+        TEST_PROXY: lambda: _tested(helper),
+        RESTART_PROXY: lambda: _restart_proxy(helper),
+        RESTART_DAEMON: lambda: _restart(helper.pm2_unit, helper.own / "restarts.json"),
+    }
+    if word not in words:
+        raise RefusedError(f"{word!r} is none of {', '.join(words)}")
+    return words[word]()
+
+
+def _tested(helper: Helper) -> str:
+    """One word for what Nginx needs, and why: as _watch_proxy has it, or broken where it could not be started."""
+    verdict = _judge(helper)
+    problem = proxy_problem() if verdict.needs_restart else ""
+    return f"{BROKEN} {problem}" if problem else f"{verdict.state} {verdict.message}"
+
+
+def _judge(helper: Helper) -> Verdict:
+    return probe(helper.proxy_url, helper.proxy_host_name, helper.proxy_main, _PROBE_SECONDS)
+
+
+def proxy_problem() -> str:
+    """What Nginx finds wrong with its configuration; empty when nothing."""
+    done = _command(["/usr/sbin/nginx", "-t", "-q"])
+    lines = [line for line in done.stderr.splitlines() if "[emerg]" in line or "[crit]" in line]
+    return "" if done.returncode == 0 else "; ".join(lines) or done.stderr or "nginx -t failed"
+
+
+def _restart_proxy(helper: Helper) -> str:
+    """Once for all who ask at the same time, and only what root itself finds dead or hung."""
+    if not helper.restarts_proxy:
+        raise RefusedError(_NOT_ITS_OWN)
+    with _alone(helper.shared / "lock"):
+        restarts = helper.shared / "restarts.json"
+        since = boot_clock.now() - max(recent(restarts), default=float("-inf"))
+        if since < _SETTLING_SECONDS:
+            return f"{helper.proxy_unit} was restarted already, {since:.0f} s ago"
+        verdict = _judge(helper)
+        if not verdict.needs_restart:
+            raise RefusedError(f"{helper.proxy_unit} needs no restart: {verdict.message}")
+        if problem := proxy_problem():
+            raise RefusedError(f"Nginx would not start with its configuration: {problem}")
+        return _restart(helper.proxy_unit, restarts)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While no other service's helper is at it. Raises RefusedError."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise RefusedError(f"{path}: {error.strerror}") from error
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise RefusedError("another service's watchdog is at it") from None
+                time.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _restart(unit: str, restarts: Path) -> str:
+    """What hangs does not stop when asked to: all processes of the unit are killed first."""
+    if not unit:
+        raise RefusedError(_NOT_ITS_OWN)
+    # asked once more, at the last moment and of systemd itself: the watchdog may have looked before
+    if was_stopped(_states([unit]).get(unit, {})):
+        raise RefusedError(f"{unit} was stopped by somebody; start it with systemctl")
+    count(restarts)
+    _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])
+    done = _command(["systemctl", "restart", unit])
+    if done.returncode != 0:
+        raise RefusedError(f"systemctl restart {unit}: {done.stderr or done.returncode}")
+    return f"restarted {unit}"
+
+
+def recent(path: Path) -> list[float]:
+    """When there were restarts within the window, in seconds since boot. Raises RefusedError."""
+    now = boot_clock.now()
+    try:
+        return [moment for moment in map(float, read_json(path, _MAX_FILE)) if 0 <= now - moment < _WINDOW]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError) as error:
+        raise RefusedError(f"{path} can't be read: {error}") from error
+
+
+def count(path: Path) -> None:
+    """Note one more restart. Raises RefusedError when there were too many, or where that can't be kept."""
+    before = recent(path)
+    if len(before) >= _MOST_RESTARTS:
+        raise RefusedError(f"there were {len(before)} restarts within {_WINDOW / 60:g} minutes: no more for now")
+    try:
+        save_json(path, [*before, boot_clock.now()])
+    except OSError as error:
+        raise RefusedError(f"{path} can't be written: {error.strerror}") from error
+
+
+def _states(units: list[str]) -> Mapping[str, Mapping[str, str]]:
+    """What systemd says of them. Raises RefusedError."""
+    try:
+        return unit_states(units)
+    except ProcessError as error:
+        raise RefusedError(str(error)) from error
+
+
+def _main_pid(states: Mapping[str, Mapping[str, str]], unit: str) -> int:
+    return int(states.get(unit, {}).get("MainPID") or 0)
+
+
+def _command(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return quiet_run(argv, _COMMAND_SECONDS, PLAIN)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RefusedError(f"{argv[0]}: {error}") from error

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the watchdog knows from one start to the next: its state file. A damaged one is put aside, never trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..._host.errors import StabilityError
+from ..._host.read_json import read_json
+from ..._host.state_file import save_json
+from .flapping import Bucket
+from .model import TARGETS, Problem
+from .state_machine import Open, Phase, State, TargetState
+
+_MAX_FILE = 1024 * 1024
+_LONGEST_GRACE = 86400.0
+
+
+def save(path: Path, state: State, boot: str) -> None:
+    """Raises OSError; then what was there still is."""
+    targets = {
+        name: {**dataclasses.asdict(target), "phase": target.phase.value} for name, target in state.targets.items()
+    }
+    problems = {key: dataclasses.asdict(item) for key, item in state.problems.items()}
+    content = {"boot": boot, "targets": targets, "problems": problems, "actions_total": state.actions_total}
+    save_json(path, content)
+
+
+def load(path: Path, boot: str, moment: float) -> State:
+    """The state of the last start; where there is none, one that begins at this moment.
+
+    Of an earlier boot only the open problems count, so that their end is told, and how many steps there ever were: all
+    processes are others. Raises StabilityError after moving a damaged file aside, OSError when it can't be read.
+    """
+    try:
+        content = read_json(path, _MAX_FILE)
+        state = _state(content)
+        same_boot = content["boot"] == boot
+    except FileNotFoundError:
+        return State(targets=targets_since(moment))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        raise StabilityError(f"{path} is damaged ({type(error).__name__}){_put_aside(path)}") from error
+    if same_boot and all(_is_past(target, moment) for target in state.targets.values()):
+        return state
+    problems = {key: Open(item.problem, min(item.since, moment)) for key, item in state.problems.items()}
+    return State(targets=targets_since(moment), problems=problems, actions_total=state.actions_total)
+
+
+def _is_past(target: TargetState, moment: float) -> bool:
+    """What is still to come was written by another boot, or by nobody; but for a grace, which is a day at most."""
+    times = (target.since, target.ill_since, target.acted_at, target.hold_since, *target.actions)
+    return max(times) <= moment and target.grace_until <= moment + _LONGEST_GRACE
+
+
+def targets_since(moment: float) -> dict[str, TargetState]:
+    """Nothing is known of the targets from before the watchdog looked."""
+    return {target: TargetState(since=moment) for target in TARGETS}
+
+
+def actions_of_log(lines: list[str], boot: str, moment: float, window: float) -> dict[str, tuple[float, ...]]:
+    """When steps were begun for each target, from recovery.log: a lost state file must not make forget the budget."""
+    found: dict[str, list[float]] = {target: [] for target in TARGETS}
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+            entry = json.loads(line)
+            begun = float(entry["boottime"])
+            if entry["boot"] != boot or not 0 <= moment - begun < window:
+                continue
+            if entry["kind"] == "resume":
+                found = {target: [] for target in TARGETS}
+            elif entry["kind"] == "action":
+                found[str(entry["key"]).partition(".")[0]].append(begun)
+    return {target: tuple(times) for target, times in found.items()}
+
+
+def with_actions(state: State, logged: Mapping[str, tuple[float, ...]]) -> State:
+    """A state that could not be written is an old one: what its steps were, the log knows."""
+    targets = {
+        name: dataclasses.replace(target, actions=tuple(sorted({*target.actions, *logged[name]})))
+        for name, target in state.targets.items()
+    }
+    return dataclasses.replace(state, targets=targets)
+
+
+def _put_aside(path: Path) -> str:
+    """What is in the way of one name, a file or a directory, may not be in that of the other."""
+    message = ""
+    for name in (f"{path.name}.corrupt", f"{path.name}.corrupt-directory"):
+        aside = path.with_name(name)
+        try:
+            path.replace(aside)
+        except OSError as error:
+            message = f" and can't be put aside: {error.strerror}"
+        else:
+            return f" and was put aside as {aside}"
+    return message
+
+
+def _state(content: Mapping[str, Any]) -> State:
+    return State(
+        {name: _target(content["targets"][name]) for name in TARGETS},
+        int(content.get("actions_total", 0)),
+        {str(key): _open(item) for key, item in content["problems"].items()},
+    )
+
+
+def _target(content: Mapping[str, Any]) -> TargetState:
+    """Raises KeyError where a field is missing, but for those that the first version did not have."""
+    bucket = content.get("bucket", {"level": 0, "flapping": False})
+    return TargetState(
+        phase=Phase(content["phase"]),
+        since=float(content["since"]),
+        failures=int(content["failures"]),
+        code=str(content["code"]),
+        severity=str(content["severity"]),
+        workers=tuple(int(number) for number in content["workers"]),
+        ill_since=float(content["ill_since"]),
+        rung=int(content["rung"]),
+        steps=int(content["steps"]),
+        attempts=int(content["attempts"]),
+        acted_at=float(content["acted_at"]),
+        grace_until=float(content["grace_until"]),
+        held=bool(content["held"]),
+        hold=str(content["hold"]),
+        hold_since=float(content["hold_since"]),
+        actions=tuple(float(begun) for begun in content.get("actions", ())),
+        spent=bool(content.get("spent", False)),
+        bucket=Bucket(float(bucket["level"]), bool(bucket["flapping"])),
+    )
+
+
+def _open(content: Mapping[str, Any]) -> Open:
+    problem = content["problem"]
+    return Open(
+        Problem(
+            str(problem["key"]),
+            str(problem["code"]),
+            str(problem["severity"]),
+            str(problem["message"]),
+            dict(problem["values"]),
+        ),
+        float(content["since"]),
+    )

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the watchdog tells: its status file for programs, made of the state, the assessment and the readings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from ..._host.state_file import save
+from .control import Pause
+from .model import TARGETS, Assessment
+from .readings import Readings
+from .settings import Settings
+from .state_machine import State
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """The same moment by two clocks: seconds since boot, which the state uses, and since the epoch."""
+
+    boot: float
+    wall: float
+
+    def to_wall(self, boot: float) -> float:
+        return round(self.wall - (self.boot - boot), 3)
+
+
+def describe(
+    settings: Settings, state: State, seen: Assessment, readings: Readings, *, pause: Pause | None, moment: Moment
+) -> dict[str, Any]:
+    """The content of status.json; times in seconds since the epoch."""
+    since = max((target.since for target in state.targets.values() if target.phase is state.phase), default=0.0)
+    return {
+        "service": settings.service,
+        "host": socket.gethostname(),
+        "time": round(moment.wall, 3),
+        "state": "paused" if pause else state.phase.value,
+        "since": pause.since if pause else moment.to_wall(since),
+        "paused_until": pause.until if pause else None,
+        "paused_by": pause.by if pause else None,
+        "targets": {target: _target(target, state, seen, moment) for target in TARGETS},
+        "problems": [
+            {
+                "key": key,
+                "code": item.problem.code,
+                "severity": item.problem.severity,
+                "since": moment.to_wall(item.since),
+                "message": item.problem.message,
+            }
+            for key, item in sorted(state.problems.items())
+        ],
+        "budget": _budget(settings, state, moment),
+        "actions_total": state.actions_total,
+        "readings": _readings(readings),
+    }
+
+
+def _target(target: str, state: State, seen: Assessment, moment: Moment) -> dict[str, Any]:
+    illness, hold = seen.illnesses.get(target), seen.holds.get(target)
+    return {
+        "phase": state.targets[target].phase.value,
+        "since": moment.to_wall(state.targets[target].since),
+        "illness": {"code": illness.code, "message": illness.message} if illness else None,
+        "hold": {"code": hold.code, "message": hold.message} if hold else None,
+    }
+
+
+def _budget(settings: Settings, state: State, moment: Moment) -> dict[str, Any]:
+    """Each target has its own."""
+    used = {
+        name: sum(moment.boot - begun < settings.budget_window for begun in state.targets[name].actions)
+        for name in TARGETS
+    }
+    return {"used": used, "limit": settings.budget, "window": settings.budget_window}
+
+
+def _readings(readings: Readings) -> dict[str, Any]:
+    answers = readings.answers
+    proxy = readings.proxy
+    return {
+        "release": readings.activation,
+        "daemon": {"state": readings.daemon.state, "pid": readings.daemon.pid},
+        "workers": [
+            {
+                "pm_id": worker.number,
+                "pid": worker.process.pid,
+                "status": worker.process.status,
+                "online": worker.process.online,
+                "age": None if worker.age is None else round(worker.age, 1),
+                "restarts": worker.process.restarts,
+                "rss": worker.rss or None,
+                "answer_ms": answers.answer_ms.get(worker.process.pid or 0),
+                "problem": answers.answers.get(worker.process.pid or 0, ""),
+            }
+            for worker in readings.workers
+        ],
+        "proxy": {"kind": proxy.kind, "problem": proxy.problem} if proxy else None,
+        "restarts": readings.restarts,
+        "surplus": list(readings.surplus),
+        "memory_percent": readings.memory_percent,
+        "host": {"available": readings.memory_available, "total": readings.memory_total},
+        "disk_free_mb": {path: round(free) for path, free in readings.disk_free_mb.items()},
+        "deployment": readings.deployment,
+        "look_seconds": round(readings.seconds, 3),
+    }
+
+
+def write_public(path: Path, text: str) -> None:
+    """Replace a file that all may read, atomically. Raises OSError."""
+    # what workers say of themselves may be no text at all
+    save(path, text.encode("utf-8", "replace"), 0o644)
+
+
+def as_json(status: dict[str, Any]) -> str:
+    return json.dumps(status, ensure_ascii=False) + "\n"

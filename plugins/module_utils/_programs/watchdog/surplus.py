@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Workers that serve and that PM2 has lost from its list: nothing would ever watch, restart or stop them.
+
+It happens when a worker dies while a reload replaces it: PM2 starts the outgoing one anew under a name that it does not
+list (`_old_<number>`). Signals do not end it for good, since PM2 starts it once more; PM2, asked for that name, does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+from ..._host.processes import load_library
+from ..._pm2.client import Pm2Client, Pm2Error
+from ..._pm2.rpc import DaemonReading, RpcError, remove_outgoing
+
+_LOOK_SECONDS = 15.0
+# An ordinary reload leaves the outgoing one out of the list as well, for listen_timeout and kill_timeout at most.
+_PATIENCE_SECONDS = 60.0
+_RPC_SECONDS = 30.0
+
+
+class Surplus:
+    """Keeps since when each such process has been there."""
+
+    def __init__(self, client: Pm2Client) -> None:
+        self._client = client
+        self._since: dict[int, float] = {}
+        self._tried: set[int] = set()
+        self._looked_at = -_LOOK_SECONDS
+
+    def look(self, daemon: DaemonReading, now: float) -> tuple[int, ...]:
+        """Process ids of those that have been there for long; `now` in seconds."""
+        if now - self._looked_at >= _LOOK_SECONDS:
+            self._looked_at = now
+            found = unlisted(daemon.pid, [process.pid for process in daemon.processes if process.pid])
+            self._since = {pid: self._since.get(pid, now) for pid in found}
+            # a number that was tried may be another process's later
+            self._tried.intersection_update(found)
+        return tuple(pid for pid, since in self._since.items() if now - since >= _PATIENCE_SECONDS)
+
+    def untried(self, pids: Iterable[int]) -> list[int]:
+        return [pid for pid in pids if pid not in self._tried]
+
+    def remove(self, pids: Iterable[int], numbers: Iterable[int]) -> bool:
+        """Ask PM2 to end whatever it keeps under the names of outgoing workers; most of them will not exist.
+
+        False when somebody else changes the processes at this moment: it may be a worker that is just being replaced.
+        """
+        try:
+            with self._client.lock():
+                for number in numbers:
+                    with contextlib.suppress(RpcError):
+                        remove_outgoing(self._client, number, _RPC_SECONDS)
+        except (Pm2Error, OSError):
+            return False
+        self._tried.update(pids)
+        self._looked_at = -_LOOK_SECONDS
+        return True
+
+
+def unlisted(daemon: int | None, listed: Iterable[int]) -> list[int]:
+    """Children of the daemon that run the same program as one of those listed, and are not."""
+    psutil = load_library("psutil", "python3-psutil")
+    known = set(listed)
+    try:
+        children = psutil.Process(daemon).children() if daemon else []
+    except psutil.Error:
+        return []
+    commands = {}
+    for child in children:
+        with contextlib.suppress(psutil.Error):
+            commands[child.pid] = tuple(child.cmdline())
+    programs = {command for pid, command in commands.items() if pid in known}
+    return [pid for pid, command in commands.items() if pid not in known and command and command in programs]

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Build a release with the package manager of its lock file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .._host.command import CommandError, Identity, clean_environment, proxies, run
+from .._host.errors import StabilityError
+from .._nodejs.package import manifest
+from .._service.dotenv import read
+from .._service.secret_values import hide, texts_to_hide
+
+# A release that lacks this script needs no building; any other script must be there when it is asked for.
+DEFAULT_SCRIPT = "build"
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How releases are built. timeout is in seconds and bounds all steps together, heap_limit_mb 0 is Node's own.
+
+    before and after are commands around the build; they alone find the service's own environment, that of the file.
+    """
+
+    bin_directory: Path
+    script: str = DEFAULT_SCRIPT
+    timeout: int = 900
+    environment: Mapping[str, str] = field(default_factory=dict)
+    heap_limit_mb: int = 0
+    registry: str = ""
+    ca_file: str = ""
+    before: Sequence[Sequence[str]] = ()
+    after: Sequence[Sequence[str]] = ()
+    environment_file: str = ""
+
+    def variables(self) -> dict[str, str]:
+        """Environment of the build beyond HOME and PATH; a variable that the user sets wins."""
+        variables = {
+            "CI": "true",
+            "NODE_ENV": "production",
+            "NODE_EXTRA_CA_CERTS": self.ca_file,
+            "NODE_OPTIONS": f"--max-old-space-size={self.heap_limit_mb}" if self.heap_limit_mb else "",
+            "npm_config_audit": "false",
+            "npm_config_fetch_retries": "2",
+            "npm_config_fund": "false",
+            "npm_config_registry": self.registry,
+            "npm_config_update_notifier": "false",
+            # pnpm 11 and newer read their own prefix only.
+            "pnpm_config_registry": self.registry,
+        }
+        return variables | proxies(os.environ) | dict(self.environment)
+
+
+def package_manager(directory: Path) -> str:
+    """`pnpm` or `npm`, as the lock file says. Raises StabilityError when there is none."""
+    for lock_file, manager in (("pnpm-lock.yaml", "pnpm"), ("package-lock.json", "npm")):
+        if (directory / lock_file).is_file():
+            return manager
+    raise StabilityError(
+        "The release has neither pnpm-lock.yaml nor package-lock.json, so its dependencies are not pinned. "
+        "Commit a lock file, or set release_build to false for a prebuilt release."
+    )
+
+
+def steps(manager: str, builds: bool) -> list[list[str]]:
+    """Commands of a build, in order.
+
+    NODE_ENV is production throughout, so what a build script needs from devDependencies is asked for by name and
+    removed afterwards. pnpm copies packages: its hard links would share files between releases and with its store.
+    """
+    if manager == "pnpm":
+        install = ["pnpm", "install", "--frozen-lockfile", "--package-import-method=copy"]
+        if not builds:
+            return [[*install, "--prod"]]
+        return [
+            [*install, "--prod=false"],
+            ["pnpm", "run"],
+            [*install, "--prod", "--offline", "--ignore-scripts"],
+        ]
+    if not builds:
+        return [["npm", "ci", "--omit=dev"]]
+    return [["npm", "ci", "--include=dev"], ["npm", "run"], ["npm", "prune", "--omit=dev", "--ignore-scripts"]]
+
+
+def build(directory: Path, identity: Identity, settings: BuildSettings, keep_open: Sequence[int] = ()) -> str:
+    """Build the release in directory as that user; the name of the package manager.
+
+    Raises StabilityError, CommandError, StabilityError, and OSError where the environment file can't be read.
+    """
+    manager = package_manager(directory)
+    builds = _has_script(directory, settings.script, identity)
+    deadline = time.monotonic() + settings.timeout
+
+    def step(argv: Sequence[str | Path], more: Mapping[str, str]) -> None:
+        variables = settings.variables() | dict(more)
+        run(
+            argv,
+            cwd=directory,
+            environment=clean_environment(identity.home, settings.bin_directory, variables),
+            timeout=max(1, int(deadline - time.monotonic())),
+            identity=identity,
+            keep_open=keep_open,
+        )
+
+    service = read(settings.environment_file)
+    _hooks("before_build", settings.before, step, service)
+    for command in steps(manager, builds):
+        arguments = [*command[1:], settings.script] if command[1:] == ["run"] else command[1:]
+        step([settings.bin_directory / command[0], *arguments], {})
+    _hooks("after_build", settings.after, step, service)
+    return manager
+
+
+def _hooks(
+    title: str,
+    commands: Sequence[Sequence[str]],
+    step: Callable[[Sequence[str], Mapping[str, str]], None],
+    service: Mapping[str, str],
+) -> None:
+    """Run the user's commands; what they wrote is shown when one fails, but nothing of the service's environment."""
+    for command in commands:
+        try:
+            step(command, service)
+        except CommandError as error:
+            raise CommandError(f"{title}: {hide(str(error), texts_to_hide(service))}") from None
+
+
+def _has_script(directory: Path, script: str, identity: Identity) -> bool:
+    package = manifest(directory, identity)
+    if package is None:
+        raise StabilityError("The release has no package.json at its top.")
+    scripts = package.get("scripts")
+    known = sorted(scripts) if isinstance(scripts, dict) else []
+    if script and script not in known and script != DEFAULT_SCRIPT:
+        raise StabilityError(f"package.json has no script {script!r}; it has: {', '.join(known) or 'none'}.")
+    return bool(script) and script in known

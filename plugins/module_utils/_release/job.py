@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The whole job of putting one release on the host: compare, fetch, unpack, build, link, mark, prune."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._host.archive import unpack
+from .._host.command import Identity
+from .._host.errors import StabilityError
+from .._net.download import download
+from .._nodejs.package import node_abi, require_engine
+from .build import BuildSettings, build
+from .lock import deploy_lock, lock_path
+from .store import MARK, Release, Releases, link_shared, own, removed_on_failure, unlinked
+
+
+class SourceNeededError(StabilityError):
+    """The host does not have the release and was not given its source."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the job did, or would do. before and after are identifiers of releases, swept are no releases."""
+
+    identifier: str
+    node_abi: str
+    made: bool
+    linked: list[str]
+    pruned: list[str]
+    swept: list[str]
+    before: list[str]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything differs from before."""
+        return self.made or bool(self.linked or self.pruned or self.swept)
+
+    @property
+    def after(self) -> list[str]:
+        """Identifiers of the releases that are there in the end."""
+        return [name for name in {*self.before, self.identifier} if name not in self.pruned]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the controller knows: the name that the release is to have, the digest of content and build settings.
+
+    archive is a path on this host, an https address, or "" when it was not sent yet; commit is that of a git source.
+    """
+
+    identifier: str
+    digest: str
+    archive: str
+    checksum: str = ""
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One release as it must be. who is the person or the CI job that deploys it."""
+
+    releases: Releases
+    source: Source
+    shared: Path
+    shared_directories: Sequence[str]
+    shared_files: Sequence[str]
+    user: str
+    group: str
+    writable: bool
+    keep: int
+    build: BuildSettings
+    builds: bool
+    who: str
+
+    def predict(self) -> Outcome:
+        """What do() would do."""
+        return self._plan(self._abi(required=False))
+
+    def do(self) -> Outcome:
+        """Make the host have the release.
+
+        Raises StabilityError, of which SourceNeededError is one, or OSError: then no part of the release is there.
+        """
+        abi = self._abi(required=True)
+        plan = self._plan(abi)
+        if not plan.changed:
+            return plan
+        directory = self.releases.directory
+        if not directory.is_dir():
+            raise StabilityError(f"{directory} is not there: the role service makes it.")
+        with deploy_lock(lock_path(directory), f"release {plan.identifier}", self.who) as lock:
+            # Again: what another run did, or left behind, until it gave up the lock.
+            plan = self._plan(abi)
+            if plan.made and not self.source.archive:
+                raise SourceNeededError
+            for name in plan.swept:
+                self.releases.remove(name)
+            path = self.releases.path(plan.identifier)
+            if plan.made and path.exists():
+                raise StabilityError(
+                    f"{path} is in use, but is no whole release: {MARK} is gone. Choose another version."
+                )
+            with removed_on_failure(path) if plan.made else contextlib.nullcontext():
+                if plan.made:
+                    self._make(plan.identifier, abi, lock)
+                elif plan.linked:
+                    self._link(path)
+                for name in plan.pruned:
+                    self.releases.remove(name)
+        return plan
+
+    def _abi(self, required: bool) -> str:
+        """What native addons are built for. A release that is not built here is the same under any Node.js."""
+        node = self.build.bin_directory / "node"
+        if not self.builds or not (required or node.exists()):
+            return ""
+        if not node.exists():
+            raise StabilityError(f"{node} is not there: the role nodejs installs it.")
+        return node_abi(self.build.bin_directory)
+
+    def _plan(self, abi: str) -> Outcome:
+        identifier, present = self._name(abi)
+        shared = [*self.shared_directories, *self.shared_files]
+        return Outcome(
+            identifier=identifier,
+            node_abi=abi,
+            made=not present,
+            linked=unlinked(self.releases.path(identifier), self.shared, shared),
+            pruned=self.releases.surplus(self.keep, identifier),
+            swept=self.releases.leftovers(),
+            before=[release.id for release in self.releases.all()],
+        )
+
+    def _name(self, abi: str) -> tuple[str, bool]:
+        """Name of the release, and whether it is there: one that was built for another Node.js ABI is another one."""
+        name = self.source.identifier
+        names = [name, f"{name}-abi{abi}"] if abi else [name]
+        found = {candidate: self.releases.get(candidate) for candidate in names}
+        for candidate, release in found.items():
+            if release and release.digest != self.source.digest:
+                raise StabilityError(
+                    f"it is on the host already, made from another source or with other build settings (digest "
+                    f"{release.digest[:12]}, now {self.source.digest[:12]}). Releases never change: choose another "
+                    "release_version."
+                )
+            if release and release.node_abi == abi:
+                return candidate, True
+        return next((candidate for candidate in names if not found[candidate]), names[-1]), False
+
+    def _make(self, identifier: str, abi: str, lock: int) -> None:
+        path = self.releases.path(identifier)
+        user, group = self._identity()
+        path.mkdir(0o750)
+        with self._fetched(identifier) as archive:
+            unpack(archive, path)
+        own(path, user.uid, group, user.uid)
+        require_engine(path, self.build.bin_directory, user)
+        self._link(path)
+        manager = build(path, user, self.build, keep_open=[lock]) if self.builds else ""
+        # Again: a build that clears its output directory takes a link in it along.
+        self._link(path)
+        own(path, user.uid if self.writable else 0, group, user.uid)
+        source = self.source
+        self.releases.mark(Release(identifier, source.digest, time.time(), manager, abi, source.commit))
+
+    @contextlib.contextmanager
+    def _fetched(self, identifier: str) -> Iterator[Path]:
+        source = self.source
+        if not source.archive.startswith("https://"):
+            yield Path(source.archive)
+            return
+        path = self.releases.path(f".{identifier}.archive")
+        try:
+            download(source.archive, path, source.checksum, self.build.timeout)
+            yield path
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+    def _link(self, path: Path) -> None:
+        user, _group = self._identity()
+        link_shared(path, self.shared, self.shared_directories, self.shared_files, user)
+
+    def _identity(self) -> tuple[Identity, int]:
+        try:
+            return Identity.of(self.user), grp.getgrnam(self.group).gr_gid
+        except KeyError as error:
+            raise StabilityError(f"the host has no user {self.user} or group {self.group}: {error}") from error

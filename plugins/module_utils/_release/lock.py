@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One deployment of a service at a time, and who is at it.
+
+The kernel drops the lock with the last process that holds it, however that process ends: nothing is ever left to be
+removed by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .._host.errors import StabilityError
+from .store import is_full
+
+_RECORD_BYTES = 1024
+
+
+class DeployLockError(StabilityError):
+    """The lock can't be had: another deployment is at work (what, who began it and when), or the disk is full."""
+
+
+def lock_path(releases: Path) -> Path:
+    """Where the lock of a service lies whose releases are in that directory."""
+    return releases.parent / ".deploy.lock"
+
+
+@contextlib.contextmanager
+def deploy_lock(path: Path, what: str, who: str) -> Iterator[int]:
+    """Hold the lock at path, or raise DeployLockError at once; OSError where the file can't be made.
+
+    what and who are for the people whom it keeps out ("release 3fa9c1d2e0b7", "alice@laptop"). Yields the descriptor
+    that holds the lock: a child that inherits it (a build) keeps the lock for as long as it runs.
+    """
+    with _clear_when_full(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DeployLockError(
+                f"Another deployment is at work: {_holder(descriptor)}. Nothing was changed."
+            ) from None
+        now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+        with _clear_when_full(path):
+            _record(descriptor, f"{what}, begun by {who or 'root'} at {now}, process {os.getpid()}")
+        try:
+            yield descriptor
+        finally:
+            # a stale record says nothing: it is read only while somebody holds the lock
+            with contextlib.suppress(OSError):
+                _record(descriptor, "")
+    finally:
+        os.close(descriptor)
+
+
+def lock_holder(path: Path) -> str:
+    """Who holds the lock at path, without waiting for it; "" when nobody does. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, _RECORD_BYTES, 0).decode(errors="replace").strip() or "it just began"
+
+
+def _record(descriptor: int, text: str) -> None:
+    """Always in the same bytes of the file: once it has them, it needs no room on the disk."""
+    record = text.encode()[:_RECORD_BYTES].ljust(_RECORD_BYTES)
+    if os.pwrite(descriptor, record, 0) != len(record):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextlib.contextmanager
+def _clear_when_full(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise DeployLockError(
+            f"The disk that holds {path} is full ({free} bytes free, {_RECORD_BYTES} are needed to say who deploys):"
+            " free some space. Nothing was changed."
+        ) from error

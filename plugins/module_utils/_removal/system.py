@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a service has in systemd, in the process table and among the accounts of its host, and taking it from there."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._deploy.claim import claim_path
+from .._deploy.claim import read as read_claim
+from .._host.errors import StabilityError
+from .._host.processes import ProcessError, unit_states
+from .._host.quiet_run import PLAIN, quiet_run
+from .._release.lock import lock_holder, lock_path
+from .._service.footprint import UNITS, Service
+from .files import found, remove
+
+# systemd itself ends what does not stop within its TimeoutStopSec, which grows with the processes.
+_STOP_SECONDS = 1800
+_COMMAND_SECONDS = 120
+_LAST_SYSTEM_GID = 999
+_POLL_SECONDS = 0.2
+
+
+class AbsentError(StabilityError):
+    """Something that stops the removal; the text is for people."""
+
+
+def run(*command: str, seconds: float = _COMMAND_SECONDS) -> str:
+    """What a program printed. Raises AbsentError with its words."""
+    try:
+        done = quiet_run(command, seconds, PLAIN)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise AbsentError(f"{' '.join(command)}: {error}") from error
+    if done.returncode:
+        raise AbsentError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit as it is on the host: its files with the links that enable it, and whether systemd knows of it."""
+
+    name: str
+    files: tuple[str, ...]
+    known: bool
+
+    @property
+    def there(self) -> bool:
+        return bool(self.files) or self.known
+
+
+def read_units(names: Sequence[str]) -> dict[str, Unit]:
+    """Raises AbsentError when systemd can't be asked."""
+    # A template is none that systemd can tell anything about.
+    states = _states([name for name in names if "@." not in name])
+    return {name: Unit(name, unit_files(name), _is_known(states.get(name))) for name in names}
+
+
+def _states(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    try:
+        return unit_states(names) if names else {}
+    except ProcessError as error:
+        raise AbsentError(str(error)) from error
+
+
+def _is_known(state: Mapping[str, str] | None) -> bool:
+    """Also one without a file that still runs, or is remembered as failed."""
+    return state is not None and (state["LoadState"], state["ActiveState"]) != ("not-found", "inactive")
+
+
+def unit_files(name: str) -> tuple[str, ...]:
+    """The links that enable it first: whoever is interrupted after them finds the unit again."""
+    links = [path for kind in ("wants", "requires") for path in found(f"{UNITS}/*.{kind}/{name}")]
+    return (*links, *found(f"{UNITS}/{name}.d"), *found(f"{UNITS}/{name}"))
+
+
+def remove_unit(unit: Unit) -> None:
+    """Stop it, and remove its files. systemd is to be told afterwards, by reload_units()."""
+    if "@." in unit.name:
+        run("systemctl", "stop", unit.name.replace("@.", "@*."), seconds=_STOP_SECONDS)
+        # systemd keeps the group that it made for the instances of a template
+        with contextlib.suppress(AbsentError):
+            run("systemctl", "stop", _slice_of(unit.name))
+    elif unit.known:
+        run("systemctl", "stop", unit.name, seconds=_STOP_SECONDS)
+    for path in unit.files:
+        remove(path)
+    if "@." not in unit.name:
+        # one that failed stays in the list of failed units for ever, with or without a file
+        with contextlib.suppress(AbsentError):
+            run("systemctl", "reset-failed", unit.name)
+
+
+def _slice_of(template: str) -> str:
+    prefix = template.partition("@")[0].replace("-", r"\x2d")
+    return f"system-{prefix}.slice"
+
+
+def reload_units() -> None:
+    run("systemctl", "daemon-reload")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the host that is the service's, and its group."""
+
+    user: str
+    group: str
+    uid: int | None
+    gid: int | None
+    foreign: bool = False
+    """Whether somebody else has a user of that name."""
+
+    @property
+    def there(self) -> bool:
+        return self.uid is not None or self.gid is not None
+
+    def words(self) -> str:
+        parts = [f"user {self.user}"] if self.uid is not None else []
+        parts += [f"group {self.group}"] if self.gid is not None else []
+        return " and ".join(parts)
+
+
+def read_account(user: str, group: str, home: str) -> Account:
+    """A user of that name with another home is somebody else's, and so is a group that others are in."""
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        return Account(user, group, None, _own_group(group, user))
+    if entry.pw_dir != home:
+        return Account(user, group, None, None, foreign=True)
+    return Account(user, group, entry.pw_uid, _own_group(group, user))
+
+
+def _own_group(group: str, user: str) -> int | None:
+    try:
+        entry = grp.getgrnam(group)
+    except KeyError:
+        return None
+    others = {member for member in entry.gr_mem if member != user}
+    others |= {one.pw_name for one in pwd.getpwall() if one.pw_gid == entry.gr_gid and one.pw_name != user}
+    return None if others or entry.gr_gid > _LAST_SYSTEM_GID else entry.gr_gid
+
+
+def remove_account(account: Account) -> None:
+    if account.uid is not None:
+        run("userdel", account.user)
+    # userdel takes a group of the same name with it
+    if account.gid is not None and _own_group(account.group, account.user) is not None:
+        run("groupdel", account.group)
+
+
+def processes_of(uid: int, table: Path = Path("/proc")) -> dict[int, int]:
+    """The user's processes, each with its parent. What is dead and only waits for its parent is none.
+
+    Nor is one in a container: the number means another user there.
+    """
+    listed = {}
+    for path in table.iterdir():
+        if not path.name.isdigit():
+            continue
+        try:
+            fields = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines() if ":" in line)
+            ends = fields["State"].strip().startswith("Z")
+            in_container = len(fields["NSpid"].split()) > 1
+            if int(fields["Uid"].split()[0]) == uid and not ends and not in_container:
+                listed[int(path.name)] = int(fields["PPid"])
+        except (OSError, KeyError, ValueError):  # it has just ended
+            continue
+    return listed
+
+
+def end_processes(uid: int, patience: float, list_them: Callable[[int], dict[int, int]] = processes_of) -> None:
+    """End whatever runs as that user: those that started the others first, by SIGTERM, and what is left by SIGKILL."""
+    listed = list_them(uid)
+    for pid, parent in listed.items():
+        if parent not in listed:
+            _send(pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    while list_them(uid) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    deadline = time.monotonic() + patience
+    while left := list_them(uid):
+        for pid in left:
+            _send(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise AbsentError(f"processes {', '.join(map(str, left))} of user {uid} do not end")
+        time.sleep(_POLL_SECONDS)
+
+
+def _send(pid: int, which: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, which)
+
+
+def refuse_foreign_homes(service: Service, trees: Sequence[str]) -> None:
+    """AbsentError where a user of something else lives in what would be removed."""
+    for entry in pwd.getpwall():
+        if entry.pw_name in (service.user, service.alert_user):
+            continue
+        inside = [tree for tree in trees if entry.pw_dir == tree or entry.pw_dir.startswith(f"{tree}/")]
+        if inside:
+            raise AbsentError(
+                f"{inside[0]} holds {entry.pw_dir}, the home of the user {entry.pw_name}, which is not "
+                f"{service.name}'s. Move it away, or set the service's directories right. Nothing was changed."
+            )
+
+
+def refuse_deployment(releases: Path) -> None:
+    """Before anything changes on the first host; that no deployment begins later is what the lock is for."""
+    if not releases.is_dir():
+        return
+    if holder := lock_holder(lock_path(releases)):
+        raise AbsentError(f"A deployment is at work: {holder}. Nothing was changed.")
+    claim = read_claim(claim_path(releases))
+    if claim and time.time() < claim.until:
+        until = time.strftime("%H:%M:%S %Z", time.localtime(claim.until))
+        raise AbsentError(
+            f"A deployment over several hosts is at work: {claim.what} by {claim.who}. If it has died, its claim on "
+            f"this host ends at {until}. Nothing was changed."
+        )

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole plan of a host: the core that shares out memory and connections, and the parts that hold it against the
+other layers."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .connections import files_part, proxy_part
+from .core import OVERHEAD_MB, OVERLAP, Plan
+from .database import database_part
+from .disk import disk_part
+from .parts import Contradiction, Part, Row, Settings
+from .timeouts import times_part
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """The plan of one host; see Part."""
+
+    core: Plan
+    parts: list[Part]
+
+    @property
+    def contradictions(self) -> list[Contradiction]:
+        return [found for part in self.parts for found in part.contradictions]
+
+    @property
+    def notes(self) -> list[str]:
+        return [note for part in self.parts for note in part.notes]
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """Return the plan for machines: the core, and each row by part and name."""
+        parts = {
+            part.name: {
+                row.name: {"value": row.value, "origin": row.origin, "arithmetic": row.arithmetic} for row in part.rows
+            }
+            for part in self.parts
+            if part.rows
+        }
+        return {**self.core.as_dict(), "parts": parts, "notes": self.notes}
+
+    def table(self, host: str) -> str:
+        """Return the plan for people."""
+        rows = [row for part in self.parts for row in part.rows]
+        name, value = max(len(row.name) for row in rows), max(len(row.value) for row in rows)
+        lines = [f"{host}: {self.core.summary}"]
+        for part in self.parts:
+            lines += [f"  {part.name}"] if part.rows else []
+            for row in part.rows:
+                text = f"    {row.name:{name}}  {row.value:{value}}  {row.origin:7}  {row.arithmetic}"
+                lines.append(text.rstrip())
+        lines += ["  notes"] if self.notes else []
+        return "\n".join(lines + [f"    {note}" for note in self.notes])
+
+
+def host_plan(core: Plan, settings: Settings) -> HostPlan:
+    """Return the plan with all its parts; the core's contradictions were raised before there was one."""
+    makers = (memory_part, database_part, proxy_part, files_part, times_part, disk_part)
+    return HostPlan(core, [make(core, settings) for make in makers])
+
+
+def memory_part(core: Plan, settings: Settings) -> Part:
+    """What the core has shared out; it is without contradiction."""
+    rows = _instance_rows(core, settings) if core.instances else []
+    if core.database_memory_mb:
+        chosen = settings.origin("service_database_memory", "chosen")
+        rows.append(Row("PostgreSQL's memory", f"{core.database_memory_mb}M", chosen))
+    return Part("memory", rows)
+
+
+def _instance_rows(core: Plan, settings: Settings) -> list[Row]:
+    origin = settings.origin
+    database = f" - {core.database_memory_mb} PostgreSQL" if core.database_memory_mb else ""
+    reserved = f" - {core.reserved_memory_mb} reserved" if core.reserved_memory_mb else ""
+    left = f"{core.memory_mb}M - {core.system_memory_mb} system{database}{reserved}"
+    each = f"{core.instances} instances x {core.memory_restart_mb}M x {OVERLAP} during a release"
+    return [
+        Row("instances", str(core.instances), _instances_origin(settings), f"of {core.cores} cores"),
+        Row("heap limit", f"{core.heap_limit_mb}M", origin("service_heap_limit", "chosen")),
+        Row(
+            "restart limit",
+            f"{core.memory_restart_mb}M",
+            origin("service_memory_restart_limit", "chosen"),
+            f"heap limit + {core.memory_restart_mb - core.heap_limit_mb}M outside the heap, at least {OVERHEAD_MB}M",
+        ),
+        Row("left for the service", f"{core.memory_available_mb}M", "sum", left),
+        Row("needed by it", f"{core.memory_needed_mb}M", "sum", each),
+    ]
+
+
+def _instances_origin(settings: Settings) -> str:
+    return "set" if settings.values.get("service_instances", "max") != "max" else "chosen"

@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a value must be beyond its type.
+
+A role's vars/main.yml maps a variable, or a place inside it, to a rule: ``nginx_port: {rule: port}``,
+``nginx_listeners[].port: {rule: port}`` (each item of a list), ``nginx_headers{}: ...`` (each value of a dictionary).
+Every kind takes ``also``, values that pass besides, and ``refused``, values that don't pass in spite of the rule.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ...module_utils._host.errors import StabilityError
+
+Rule = t.Mapping[str, t.Any]
+
+_LAST_PORT = 65535
+_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_CRON_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
+_CRON_STEP = re.compile(r"(\*|\d{1,2}(?:-\d{1,2})?)(?:/(\d{1,2}))?")
+
+# Rules that are a regular expression over the whole value, and the words that tell a person what it wants.
+_PATTERNS = {
+    "size": (r"[1-9][0-9]{0,8}[KMG]", "a whole number followed by K, M or G, for example 512M"),
+    "name": (
+        r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}",
+        "1 to 64 letters, digits, _, . and -, not beginning with a dot or dash",
+    ),
+    "duration": (r"[0-9]{1,9}(ms|s|m|h|d)", "a whole number followed by ms, s, m, h or d, for example 60s"),
+    "identifier": (
+        r"[a-z_][a-z0-9_]{0,62}",
+        "1 to 63 lower-case letters, digits and _, not beginning with a digit",
+    ),
+    "url_path": (r"/[A-Za-z0-9_.~!$&'()*+,;=:@%/-]*", "a path beginning with /, for example /api/health"),
+}
+
+
+def expectation(value: t.Any, rule: Rule) -> str | None:
+    """Return what ``value`` should have been, or None when it satisfies ``rule``."""
+    if value in rule.get("also", ()):
+        return None
+    if value in rule.get("refused", ()):
+        return "another one: this one belongs to the system or to another program"
+    kind = rule.get("rule", "")
+    if kind == "pattern":
+        return _match(rule["regex"], rule["expected"], value, rule)
+    if kind in _PATTERNS:
+        return _match(*_PATTERNS[kind], value, rule)
+    if kind not in _CHECKS:
+        raise StabilityError(f"unknown rule {kind!r}; there are {', '.join(sorted([*_CHECKS, *_PATTERNS, 'pattern']))}")
+    return _CHECKS[kind](value, rule)
+
+
+def select(value: t.Any, path: str) -> t.Iterator[tuple[str, t.Any]]:
+    """Yield the label and the value of each place that ``path`` (``name``, ``name[].key``, ``name{}``) leads to.
+
+    A key that an item doesn't have, and a value that is None, is optional and passed over.
+    """
+    name, *steps = re.findall(r"^[^.\[{]+|\[\]|\{\}|\.[^.\[{]+", path)
+    yield from _select(value, steps, name)
+
+
+def _select(value: t.Any, steps: list[str], label: str) -> t.Iterator[tuple[str, t.Any]]:
+    if value is None:
+        return
+    if not steps:
+        yield label, value
+        return
+    step, rest = steps[0], steps[1:]
+    if step == "[]" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _select(item, rest, f"{label}[{index}]")
+    elif step == "{}" and isinstance(value, dict):
+        for key, item in value.items():
+            yield from _select(item, rest, f"{label}.{key}")
+    elif step.startswith(".") and isinstance(value, dict):
+        yield from _select(value.get(step[1:]), rest, f"{label}{step}")
+
+
+def _also(rule: Rule) -> str:
+    return "".join(f", or {word}" for word in rule.get("also", ()))
+
+
+def _match(regex: str, expected: str, value: t.Any, rule: Rule) -> str | None:
+    return None if re.fullmatch(regex, str(value)) else expected + _also(rule)
+
+
+def _whole(value: t.Any) -> int | None:
+    """Return a whole number that may be written as text (as -e and environments do), or None."""
+    if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,15}", str(value)):
+        return None
+    return int(value)
+
+
+def _integer(value: t.Any, rule: Rule) -> str | None:
+    number, low, high = _whole(value), rule.get("min"), rule.get("max")
+    if number is not None and (low is None or number >= low) and (high is None or number <= high):
+        return None
+    if low is not None and high is not None:
+        span = f"a whole number, {low} to {high}"
+    else:
+        span = "a whole number" if low is None else f"a whole number, {low} or more"
+        span += f", at most {high}" if high is not None else ""
+    return span + _also(rule)
+
+
+def _port(value: t.Any, rule: Rule) -> str | None:
+    number = _whole(value)
+    return None if number is not None and 1 <= number <= _LAST_PORT else "a port, 1 to 65535" + _also(rule)
+
+
+def _path(value: t.Any, rule: Rule) -> str | None:
+    path = str(value)
+    bad = not path.startswith("/") or ".." in path.split("/") or not path.isprintable() or path.strip("/") == ""
+    return "an absolute path without .." + _also(rule) if bad else None
+
+
+def _file(value: t.Any, rule: Rule) -> str | None:
+    return None if Path(str(value)).is_file() else "a file that exists on the controller" + _also(rule)
+
+
+def _directory(value: t.Any, rule: Rule) -> str | None:
+    return None if Path(str(value)).is_dir() else "a directory that exists on the controller" + _also(rule)
+
+
+def _network(value: t.Any, rule: Rule) -> str | None:
+    try:
+        ipaddress.ip_network(str(value))
+    except ValueError:
+        return "an IP address or a network such as 10.0.0.0/8, its host part zero" + _also(rule)
+    return None
+
+
+def _url(value: t.Any, rule: Rule) -> str | None:
+    text = str(value)
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    good = good and not re.search(r"[\s\"'\\\x00-\x1f]", text)
+    return None if good else "an http:// or https:// address" + _also(rule)
+
+
+def _cron(value: t.Any, rule: Rule) -> str | None:
+    text = str(value)
+    fields = text.split(" ")
+    good = text in _CRON_WORDS or (
+        len(fields) == len(_CRON_RANGES)
+        and all(_cron_field(field, *span) for field, span in zip(fields, _CRON_RANGES, strict=True))
+    )
+    return None if good else "five cron fields, for example '0 * * * *', or @hourly, @daily, ..." + _also(rule)
+
+
+def _cron_field(field: str, low: int, high: int) -> bool:
+    for part in field.split(","):
+        match = _CRON_STEP.fullmatch(part)
+        if not match or (match[2] is not None and int(match[2]) == 0):
+            return False
+        ends = [int(end) for end in match[1].split("-")] if match[1] != "*" else []
+        if not all(low <= end <= high for end in ends) or ends != sorted(ends):
+            return False
+    return True
+
+
+_CHECKS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {
+    "cron": _cron,
+    "directory": _directory,
+    "file": _file,
+    "integer": _integer,
+    "network": _network,
+    "path": _path,
+    "port": _port,
+    "url": _url,
+}

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
+    CRITICAL,
+    OK,
+    WARNING,
+    Finding,
+    ThresholdError,
+    Thresholds,
+    fails,
+    judge_share,
+    worst_of,
+)
+
+
+def finding(status: str) -> Finding:
+    return Finding("check", status, "message")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [([], OK), ([OK, OK], OK), ([OK, WARNING], WARNING), ([CRITICAL, WARNING], CRITICAL)],
+)
+def test_the_worst_status_counts(statuses: list[str], expected: str) -> None:
+    assert worst_of(finding(status) for status in statuses) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "fail_on", "expected"),
+    [
+        (WARNING, "critical", False),
+        (CRITICAL, "critical", True),
+        (WARNING, "warning", True),
+        (CRITICAL, "never", False),
+        (OK, "warning", False),
+    ],
+)
+def test_fail_on(status: str, fail_on: str, expected: bool) -> None:
+    assert fails(status, fail_on) is expected
+
+
+@pytest.mark.parametrize(("warning", "critical"), [(95, 80), (80, 80), (0, 80), (-1, 80), (float("nan"), 80)])
+def test_thresholds_that_contradict_are_refused(warning: float, critical: float) -> None:
+    with pytest.raises(ThresholdError, match="below the critical"):
+        Thresholds(warning, critical)
+
+
+@pytest.mark.parametrize(
+    ("percent", "status", "threshold"), [(79.9, OK, 80), (80, WARNING, 80), (94.9, WARNING, 80), (95, CRITICAL, 95)]
+)
+def test_a_share_is_judged_at_the_thresholds_themselves(percent: float, status: str, threshold: float) -> None:
+    judged = judge_share("disk", percent, Thresholds(80, 95), "used", "Free space.")
+    assert (judged.status, judged.value, judged.threshold, judged.unit) == (status, percent, threshold, "%")
+    assert ("Free space." in judged.message) is (status != OK)

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is somebody else's on a host is named, with the variable to change; what is the roles' own is not."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._checks import host_conflicts
+from ansible_collections.workbot.stability.plugins.module_utils._checks.external_service import Existing
+from ansible_collections.workbot.stability.plugins.module_utils._checks.host_conflicts import (
+    Place,
+    conflicts,
+    existing_conflicts,
+    named_logs,
+    rotated_elsewhere,
+    user_conflict,
+)
+
+POLICY = """\
+# of /var/log/never.log
+"/srv/app one/x.log" /home/app/logs/*.log
+/home/app/other.log {
+    daily
+    postrotate
+        cat /run/app.pid
+    endscript
+}
+/var/log/last.log { weekly }
+"""
+
+
+def test_a_directory_is_free_when_it_is_empty_or_marked(tmp_path: Path) -> None:
+    directory = tmp_path / "shop"
+    place = Place(str(directory), "service_directory", ["config/environment"])
+    assert place.conflict() == ""
+    directory.mkdir()
+    (directory / "lost+found").mkdir()
+    # a run that was ended early leaves directories
+    (directory / "config").mkdir()
+    assert place.conflict() == ""
+    (directory / "package.json").touch()
+    assert "service_directory: " in place.conflict()
+    assert "package.json" in place.conflict()
+    (directory / "config" / "environment").touch()
+    assert place.conflict() == ""
+
+
+def test_names_that_others_use_as_well_are_no_mark(tmp_path: Path) -> None:
+    place = Place(str(tmp_path), "service_directory", ["config/environment"])
+    (tmp_path / "releases" / "20240101").mkdir(parents=True)
+    (tmp_path / "releases" / "20240101" / "server.js").touch()
+    (tmp_path / "config").mkdir()
+    assert "has config, releases" in place.conflict()
+    (tmp_path / "releases").rename(tmp_path / "elsewhere")
+    (tmp_path / "current").symlink_to("elsewhere")
+    assert "current" in place.conflict()
+
+
+def test_on_a_host_that_has_the_service_nothing_that_has_drifted_is_refused(tmp_path: Path) -> None:
+    name, home = getpass.getuser(), pwd.getpwuid(os.getuid()).pw_dir
+    (tmp_path / "file").touch()
+    places = [Place(str(tmp_path), "service_directory", ["config/environment"])]
+    assert conflicts((name, home), places, None, [], "") == []
+    assert len(conflicts(("nobody-has-this-name", "/srv/shop/home"), places, None, [], "")) == 1
+    # around an existing service the user is somebody else's, and says nothing of the places
+    assert len(conflicts((name, ""), places, None, [], "")) == 1
+
+
+def test_a_file_is_free_when_it_says_whose_it_is(tmp_path: Path) -> None:
+    unit = tmp_path / "pm2-shop.service"
+    place = Place(str(unit), "service_name", ["PM2_HOME=/srv/shop/home/.pm2"])
+    assert place.conflict() == ""
+    unit.write_text("Environment=PM2_HOME=/home/shop/.pm2\n")
+    assert str(unit) in place.conflict()
+    unit.write_text("Environment=PM2_HOME=/srv/shop/home/.pm2\n")
+    assert place.conflict() == ""
+
+
+def test_a_user_must_be_the_services_or_there_already() -> None:
+    name, home = getpass.getuser(), pwd.getpwuid(os.getuid()).pw_dir
+    assert user_conflict(name, home) == ""
+    assert user_conflict(name, "") == ""
+    assert home in user_conflict(name, "/srv/shop/home")
+    assert user_conflict("nobody-has-this-name", "/srv/shop/home") == ""
+    assert "nobody-has-this-name" in user_conflict("nobody-has-this-name", "")
+    # many a user's group has another name than he
+    (text,) = conflicts((name, ""), [], None, [], "", group="nobody-has-this-name")
+    assert text.startswith("service_group: ")
+    assert conflicts((name, ""), [], None, [], "", group=grp.getgrgid(os.getgid()).gr_name) == []
+
+
+def test_what_was_declared_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    units = {"shop.service": {"LoadState": "loaded"}, "none.service": {"LoadState": "not-found"}}
+    monkeypatch.setattr(host_conflicts, "unit_states", lambda names: {name: units[name] for name in names})
+    assert existing_conflicts(Existing("systemd", "http://h", unit="shop.service")) == []
+    (text,) = existing_conflicts(Existing("systemd", "http://h", unit="none.service"))
+    assert "none.service" in text
+    assert existing_conflicts(Existing("pm2", "http://h", pm2_home=str(tmp_path))) == []
+    (text,) = existing_conflicts(Existing("pm2", "http://h", pm2_home=str(tmp_path / ".pm2")))
+    assert text.startswith("service_existing_pm2_home: ")
+    assert existing_conflicts(Existing("process", "http://h")) == []
+    (text,) = existing_conflicts(Existing("process", "http://h:70000/health"))
+    assert text.startswith("service_existing_url: ")
+
+
+def test_the_logs_of_a_policy_are_those_before_its_blocks() -> None:
+    assert named_logs(POLICY)[-3:] == ["/home/app/logs/*.log", "/home/app/other.log", "/var/log/last.log"]
+    assert "/run/app.pid" not in named_logs(POLICY)
+    assert "/var/log/never.log" not in named_logs(POLICY)
+
+
+def test_a_log_is_rotated_by_one_policy_only(tmp_path: Path) -> None:
+    logs, policies = tmp_path / "logs", tmp_path / "policies"
+    logs.mkdir()
+    policies.mkdir()
+    (logs / "out.log").touch()
+    own = policies / "shop"
+    own.write_text(f"{logs}/*.log {{ daily }}\n")
+    assert rotated_elsewhere([f"{logs}/*.log"], str(own), policies) == []
+    (policies / "byhand").write_text(f"{logs}/out.log {{ daily }}\n")
+    (text,) = rotated_elsewhere([f"{logs}/*.log"], str(own), policies)
+    assert f"{logs}/out.log is rotated by {policies}/byhand" in text
+    assert rotated_elsewhere([], str(own), policies) == []

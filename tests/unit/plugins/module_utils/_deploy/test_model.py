@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names, apps and decisions: from what is wanted and what is there to what is to be done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.memory import require
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
+    Activation,
+    ActivationError,
+    Places,
+    Wanted,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import (
+    Decision,
+    decide,
+    wanted_release,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import State
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import LiveProcess
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import declaration, render
+from hypothesis import given
+from hypothesis import strategies as st
+
+BASE = Path("/srv/shop")
+PLACES = Places(
+    service="shop",
+    releases=BASE / "releases",
+    run=Path("/run/shop"),
+    environments=BASE / "config/environments",
+    environment=BASE / "config/environment",
+    active_socket=BASE / "active.sock",
+    current=BASE / "current",
+    previous=BASE / "previous",
+    config_file=BASE / "config/ecosystem.config.cjs",
+)
+APP = {"script": "server.js", "exec_mode": "cluster", "instances": 2, "node_args": ["--max-old-space-size=64"]}
+WANTED = Wanted("a", {**APP, "env": {"NODE_ENV": "production"}}, "", "PORT", 0, [])
+CLEAN = {"HOME": "/srv/shop/home", "LANG": "C.UTF-8", "PATH": "/usr/bin"}
+STARTED = 1000.0
+
+
+def live(activation: Activation, number: int = 0, wanted: Wanted = WANTED, **changes: Any) -> LiveProcess:
+    """A process as PM2 would report it for that activation."""
+    app = declaration(wanted.app_of(activation, PLACES), CLEAN)
+    settings = {
+        "pm_exec_path": f"{app['cwd']}/{app['script']}",
+        "pm_cwd": app["cwd"],
+        "exec_mode": "cluster_mode",
+        "node_args": app["node_args"],
+        "filter_env": [""],
+        "env": app["env"],
+        "status": changes.get("status", "online"),
+    }
+    return LiveProcess(app["name"], number, 100 + number, settings["status"], 0, STARTED, settings)
+
+
+def running(activation: Activation, **changes: Any) -> State:
+    """A host on which that activation, and nothing else, serves."""
+    app = declaration(WANTED.app_of(activation, PLACES), CLEAN)
+    state = State(
+        active=activation,
+        current=activation.release,
+        config=render([app]),
+        declared=(app,),
+        live=(live(activation, 0), live(activation, 1)),
+        releases=("a", "b"),
+        sockets=(activation.name,),
+        snapshots=(activation.name,),
+        active_environment={"KEY": "1"},
+        environment={"KEY": "1"},
+    )
+    return replace(state, **changes)
+
+
+def decided(state: State, wanted: Wanted = WANTED) -> Decision:
+    return decide(wanted, PLACES, state, CLEAN)
+
+
+A, A2, B = Activation("a"), Activation("a", 2), Activation("b")
+
+
+@given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", fullmatch=True), st.integers(1, 10**6))
+def test_a_name_says_release_and_number(release: str, number: int) -> None:
+    activation = Activation(release, number)
+    assert Activation.parse(activation.name) == activation
+    assert PLACES.activation_of(PLACES.app_name(activation)) == activation
+
+
+@pytest.mark.parametrize("name", ["", "+2", "a+", "a+b", "a+2+3"])
+def test_what_is_no_name_of_an_activation(name: str) -> None:
+    assert Activation.parse(name) is None
+
+
+def test_each_activation_has_an_app_a_socket_and_an_environment_of_its_own() -> None:
+    app = replace(WANTED, loader="loader.mjs").app_of(A2, PLACES)
+    assert app["name"] == "shop-a+2"
+    assert app["cwd"] == "/srv/shop/releases/a"
+    assert app["env"] == {"NODE_ENV": "production", "PORT": "/run/shop/a+2.sock"}
+    assert app["node_args"] == [
+        "--env-file=/srv/shop/config/environments/a+2",
+        "--max-old-space-size=64",
+        "--import",
+        "file:///srv/shop/releases/a/loader.mjs",
+    ]
+
+
+def test_a_program_that_knows_only_ports_is_told_its_port_and_the_preload_the_socket() -> None:
+    env = replace(WANTED, listen_port=3000).app_of(A, PLACES)["env"]
+    assert (env["PORT"], env["LISTEN_SOCKET"]) == ("3000", "/run/shop/a.sock")
+
+
+def test_a_socket_path_too_long_for_linux_is_refused() -> None:
+    with pytest.raises(ActivationError, match="too long"):
+        WANTED.app_of(Activation("a" * 100), PLACES)
+
+
+def test_nothing_differs() -> None:
+    decision = decided(running(A))
+    assert decision.action == "none"
+    assert not decision.changes(running(A))
+
+
+@pytest.mark.parametrize(
+    ("state", "action", "activation", "reason"),
+    [
+        (State(releases=("a",)), "activate", A, "release none -> a"),
+        (running(B), "activate", A, "release b -> a"),
+        (running(A, environment={"KEY": "2", "NEW": "x"}), "activate", A2, "environment file: KEY, NEW changed"),
+        (running(A2, environment={}), "activate", Activation("a", 3), "environment file: KEY changed"),
+        (running(A, active_environment=None), "activate", A2, "no environment file of its own"),
+        (running(A, preloaded_at=STARTED + 1), "activate", A2, "newer than the process"),
+        (running(A, pending=("the environment file would change",)), "activate", A2, "would change"),
+        (running(A, live=()), "activate", A2, "not running"),
+        (running(A, live=(live(A, 0),)), "activate", A2, "instances: 1 -> 2"),
+        (running(A, live=(live(A, 0), live(A, 1, status="errored"))), "restart", A, "process 1 was given up"),
+    ],
+)
+def test_decisions(state: State, action: str, activation: Activation, reason: str) -> None:
+    decision = decided(state)
+    assert (decision.action, decision.activation) == (action, activation)
+    assert any(reason in text for text in decision.reasons)
+    assert "2" not in "".join(text for text in decision.reasons if "environment" in text)
+    assert decision.changes(state)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"node_args": ["--max-old-space-size=128"]},
+        {"instances": 3},
+        {"script": "other.js"},
+        {"max_memory_restart": "1G"},
+        {"env": {"NODE_ENV": "production", "MORE": "1"}},
+    ],
+)
+def test_the_same_release_with_other_settings_is_another_activation(change: dict[str, Any]) -> None:
+    wanted = replace(WANTED, app={**WANTED.app, **change})
+    assert decided(running(A), wanted).activation == A2
+
+
+def test_previous_is_the_release_that_was_active_before_and_stays_when_only_settings_change() -> None:
+    assert decided(running(B)).previous == "b"
+    assert decided(running(A, previous="b", environment={})).previous == "b"
+    # killed between the switch and the links
+    assert decided(running(A, current="b", previous="c")).previous == "b"
+
+
+def test_what_interrupted_runs_left_is_found_wherever_there_is_a_trace_of_it() -> None:
+    state = running(
+        A,
+        live=(live(A, 0), live(A, 1), live(B, 2)),
+        sockets=("a", "a+2", "metrics"),
+        snapshots=("a", "c"),
+    )
+    decision = decided(state)
+    assert decision.leftovers == ("a+2", "b", "c")
+    assert decision.action == "none"
+    assert decision.changes(state)
+
+
+def test_apps_of_others_stay_in_the_ecosystem_file() -> None:
+    mine = {"name": "cronjob", "script": "x.js", "cwd": "/srv/x"}
+    state = running(A)
+    state = replace(state, declared=(*state.declared, mine), config=render([*state.declared, mine]))
+    assert not decided(state).changes(state)
+    assert '"cronjob"' in decided(state, replace(WANTED, release="b")).config
+
+
+def test_the_release_that_is_asked_for() -> None:
+    state = running(A, previous="b")
+    assert [wanted_release(asked, state) for asked in ("", "previous", "c")] == ["a", "b", "c"]
+    assert wanted_release("", State()) == ""
+    with pytest.raises(ActivationError, match="no previous release"):
+        wanted_release("previous", running(A))
+
+
+def test_memory_for_both_at_once() -> None:
+    require(2, [300, 250], 600)
+    require(2, [], 200)
+    with pytest.raises(ActivationError, match=r"2 x 300 MB .* = 600 MB, and 599 MB"):
+        require(2, [300, 250], 599)
+    with pytest.raises(ActivationError, match="2 x 100 MB"):
+        require(2, [40], 199)

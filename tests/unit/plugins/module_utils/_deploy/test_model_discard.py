@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What becomes of the directory of a release that was not taken into service, and which one check mode refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from activation_host import GOOD, deploy, picture, release
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Host
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2BusyError
+from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
+    DeployLockError,
+    deploy_lock,
+    lock_path,
+)
+
+
+def no_program(host: Host) -> None:
+    release(host, "new", GOOD)
+    (host.places.release("new") / "server.js").unlink()
+
+
+def unreadable(host: Host) -> None:
+    release(host, "new", GOOD)
+    (host.places.release("new") / "server.js").chmod(0o600)
+
+
+def for_another_node(host: Host) -> None:
+    release(host, "new", GOOD)
+    (host.places.release("new") / "package.json").write_text(json.dumps({"engines": {"node": ">=999"}}))
+
+
+def broken_manifest(host: Host) -> None:
+    release(host, "new", GOOD)
+    (host.places.release("new") / "package.json").write_text("{")
+
+
+def unhealthy(host: Host) -> None:
+    release(host, "new", "500 500")
+
+
+REFUSED: dict[str, tuple[Callable[[Host], None], str]] = {
+    "no program": (no_program, "has no program server.js"),
+    "unreadable": (unreadable, "server.js can't be read by the user"),
+    "for another Node.js": (for_another_node, "needs Node.js >=999"),
+    "broken package.json": (broken_manifest, "no valid JSON"),
+}
+FAILING = {**REFUSED, "unhealthy": (unhealthy, "answered 500")}
+
+
+@pytest.fixture
+def ready(served: Host, bin_directory: Path) -> Host:
+    return replace(served, hooks=replace(served.hooks, bin_directory=bin_directory))
+
+
+def message(host: Host, **order: Any) -> str:
+    with pytest.raises((StabilityError, OSError)) as error:
+        deploy(host, "new", **order)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_what_this_play_made_is_removed_whatever_the_reason(ready: Host, name: str) -> None:
+    make, says = FAILING[name]
+    before = picture(ready)
+    make(ready)
+    said = message(ready, discard_failed=True)
+    assert says in said
+    assert said.endswith(f"Its directory, {ready.places.release('new')}, was removed.")
+    assert picture(ready) == before
+    assert not ready.places.release("new").exists()
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_what_was_there_before_stays(ready: Host, name: str) -> None:
+    make, says = FAILING[name]
+    make(ready)
+    said = message(ready)
+    assert says in said
+    assert "was removed" not in said
+    assert ready.places.release("new").is_dir()
+
+
+def test_what_a_link_names_stays(served: Host) -> None:
+    release(served, "new", GOOD)
+    deploy(served, "new")
+    (served.places.release("old") / "server.js").write_text("500 500")
+    with pytest.raises(ActivationError) as error:
+        deploy(served, "old", discard_failed=True)
+    assert "was removed" not in str(error.value)
+    assert served.places.release("old").is_dir()
+
+
+def test_nothing_is_removed_while_another_deployment_is_at_work(served: Host) -> None:
+    release(served, "new", GOOD)
+    with deploy_lock(lock_path(served.places.releases), "activation of release new", "bob"):
+        with pytest.raises(DeployLockError, match="activation of release new, begun by bob"):
+            deploy(served, "new", discard_failed=True)
+        (served.places.release("new") / "server.js").unlink()
+        said = message(served, discard_failed=True)
+    assert "was not removed: Another deployment is at work: activation of release new" in said
+    assert served.places.release("new").is_dir()
+
+
+def test_nothing_is_removed_while_another_run_changes_the_processes(served: Host) -> None:
+    release(served, "new", GOOD)
+    with served.client.lock(), pytest.raises(Pm2BusyError):
+        deploy(served, "new", discard_failed=True)
+    assert served.places.release("new").is_dir()
+
+
+def predict(host: Host, *, made: bool) -> Any:
+    return run(host, Order("new", True, "me", discard_failed=made, restart_outdated_daemon=False))
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["there before", "made by this play"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_check_mode_refuses_what_the_run_would_refuse(ready: Host, name: str, made: bool) -> None:
+    make, says = REFUSED[name]
+    make(ready)
+    before = picture(ready)
+    with pytest.raises((StabilityError, OSError), match=says):
+        predict(ready, made=made)
+    assert picture(ready) == before
+    assert ready.places.release("new").is_dir()
+    assert says in message(ready)
+
+
+def test_check_mode_refuses_a_release_that_is_not_there_unless_this_play_would_make_it(served: Host) -> None:
+    with pytest.raises(ActivationError, match="release new is not on this host; these are: old"):
+        predict(served, made=False)
+    assert predict(served, made=True).decision.action == "activate"

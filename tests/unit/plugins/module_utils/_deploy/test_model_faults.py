@@ -1,0 +1,291 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whatever fails, and whenever: what the active link names runs, answers and comes up at a boot; the rest is said."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from activation_host import GOOD, deploy, picture, release
+from ansible_collections.workbot.stability.plugins.module_utils._checks.health import read_health
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import cleanup, drain, steps
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Host
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import problem_of
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_active
+from ansible_collections.workbot.stability.plugins.module_utils._host import atomic
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.unix_sockets import UnixSocketError
+from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
+
+WRITES = 8
+"""So many files and links a deployment writes, beside PM2's own."""
+SERVES = "Release new is active and serves, but"
+
+
+def with_hook(host: Host, point: str, *command: str) -> Host:
+    return replace(host, hooks=replace(host.hooks, commands={point: [["/bin/sh", "-c", *command]]}))
+
+
+def failed(host: Host, **order: Any) -> str:
+    """The message of a deployment of release `new` that must fail."""
+    with pytest.raises((StabilityError, OSError)) as error:
+        deploy(host, "new", **order)
+    return str(error.value)
+
+
+def serving(host: Host) -> str:
+    """The activation that the link names, which must answer, have its workers and settings, and come up at a boot."""
+    active = read_active(host.places)
+    assert active is not None
+    reading = read_health(Request(url="/health", unix_socket=str(host.places.socket(active)), timeout=2))
+    assert problem_of(reading) == ""
+    name = host.places.app_name(active)
+    assert [process.status for process in host.client.processes() if process.name == name] == ["online"] * 2
+    assert f'"{name}"' in host.places.config_file.read_text()
+    assert host.places.snapshot(active).exists()
+    return active.name
+
+
+class Disk:
+    """Files and links can be written until `room` is used up; then the kernel says ENOSPC, once or for good."""
+
+    def __init__(self, room: int, for_good: bool) -> None:
+        self.room, self.for_good, self.writes = room, for_good, 0
+        self._mkstemp, self._symlink = tempfile.mkstemp, Path.symlink_to
+
+    def full(self) -> bool:
+        self.writes += 1
+        return self.writes > self.room if self.for_good else self.writes == self.room + 1
+
+    def mkstemp(self, **where: Any) -> tuple[int, str]:
+        descriptor, name = self._mkstemp(**where)
+        if self.full():
+            os.close(descriptor)
+            # what is written there meets a full disk
+            descriptor = os.open("/dev/full", os.O_WRONLY)
+        return descriptor, name
+
+    def symlink_to(self) -> Callable[[Path, Path], None]:
+        def symlink(link: Path, target: Path) -> None:
+            if self.full():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(link))
+            self._symlink(link, target)
+
+        return symlink
+
+
+@contextmanager
+def disk(room: int, for_good: bool = True) -> Iterator[Disk]:
+    found = Disk(room, for_good)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(atomic.tempfile, "mkstemp", found.mkstemp)
+        patch.setattr(Path, "symlink_to", found.symlink_to())
+        yield found
+
+
+@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
+@pytest.mark.parametrize("room", range(WRITES))
+def test_a_disk_that_is_full_at_one_of_the_writes(served: Host, room: int, for_good: bool) -> None:
+    release(served, "new", GOOD)
+    before = picture(served)
+    with disk(room, for_good):
+        message = failed(served)
+    assert "No space left on device" in message
+    if SERVES in message:
+        assert serving(served) == "new"
+    else:
+        assert serving(served) == "old"
+        assert picture(served) == before or "Not undone" in message
+    deploy(served, "new")
+    assert serving(served) == "new"
+    assert {name for name, _pid in picture(served)["processes"]} == {"shop-new"}
+    assert not deploy(served, "").changed
+
+
+def test_those_are_all_the_writes(served: Host) -> None:
+    release(served, "new", GOOD)
+    with disk(WRITES + 1) as found:
+        deploy(served, "new")
+    assert found.writes == WRITES
+
+
+def refuse(*_arguments: Any, **_named: Any) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def refuse_for(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which fails for paths of that name."""
+    return lambda path, *more: refuse() if path.name == name else function(path, *more)
+
+
+def second_declaration_fails(patch: pytest.MonkeyPatch) -> None:
+    declare, calls = steps.Deployment._declare, []
+
+    def counted(self: Any, apps: Any) -> None:
+        calls.append(apps)
+        return refuse() if len(calls) == 2 else declare(self, apps)
+
+    patch.setattr(steps.Deployment, "_declare", counted)
+
+
+UNDONE_IN_PART: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "previous": lambda patch: patch.setattr(steps, "point", refuse_for("previous", steps.point)),
+    "ecosystem file": second_declaration_fails,
+    "new processes": lambda patch: patch.setattr(cleanup, "_delete", refuse),
+    "environment": lambda patch: patch.setattr(steps, "remove", refuse_for("new", steps.remove)),
+}
+LEFT = {"previous": "links", "ecosystem file": "config", "new processes": "processes", "environment": "files"}
+
+
+@pytest.mark.parametrize("what", UNDONE_IN_PART)
+def test_a_way_back_that_fails_does_not_stop_the_others(
+    served: Host, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    release(served, "new", GOOD)
+    before = picture(served)
+    failing = with_hook(served, "before_stop", "echo cold; exit 1")
+    with monkeypatch.context() as patch:
+        UNDONE_IN_PART[what](patch)
+        message = failed(failing)
+    not_undone = [line for line in message.splitlines() if line.startswith("Not undone: ")]
+    assert len(not_undone) == 1, message
+    assert what in not_undone[0]
+    assert "Release old is active as before and answers healthily" in message
+    assert serving(served) == "old"
+    after = picture(served)
+    changed = {key for key, value in before.items() if after[key] != value}
+    # the environment's copy is removed with the processes as well, and the socket stays with them
+    assert changed - {LEFT[what]} <= ({"files"} if what == "new processes" else set())
+    deploy(served, "new")
+    assert serving(served) == "new"
+    assert not deploy(served, "").changed
+
+
+def test_what_the_link_names_is_left_running_when_the_link_can_not_be_put_back(
+    served: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(served, "new", GOOD)
+    failing = with_hook(served, "after_switch", "echo cold; exit 1")
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic.Return, "take", refuse)
+        message = failed(failing, discard_failed=True)
+    assert "Release new failed, but it is still the active one" in message
+    assert "Release new is active and answers healthily" in message
+    assert "Cause: hook after_switch" in message
+    assert serving(served) == "new"
+    assert served.places.release("new").is_dir()
+    assert {name for name, _pid in picture(served)["processes"]} == {"shop-old", "shop-new"}
+    deploy(served, "new")
+    assert serving(served) == "new"
+    assert {name for name, _pid in picture(served)["processes"]} == {"shop-new"}
+
+
+def test_what_the_link_names_is_never_removed(served: Host) -> None:
+    before = picture(served)
+    with pytest.raises(ActivationError, match="still names old"):
+        cleanup.remove_activation(served, Activation("old"))
+    assert cleanup.discard_release(served.places, "old") == ""
+    assert cleanup.discard_release(served.places, "../config") == ""
+    assert picture(served) == before
+    assert served.places.release("old").is_dir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("point", ["before_start", "after_start", "after_switch", "before_stop"])
+def test_told_to_end_at_a_step_the_run_puts_everything_back(served: Host, point: str, number: int) -> None:
+    release(served, "new", GOOD)
+    before = picture(served)
+    assert "told to end" in failed(with_hook(served, point, f"kill -{int(number)} {os.getpid()}; sleep 5"))
+    assert picture(served) == before
+
+
+@pytest.mark.parametrize("point", ["before_start", "before_switch", "before_stop", "after_stop"])
+def test_a_lost_connection_ends_nothing(served: Host, point: str) -> None:
+    release(served, "new", GOOD)
+    deploy(with_hook(served, point, f"kill -HUP {os.getpid()}"), "new")
+    assert serving(served) == "new"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("cause", ["a command fails", "told to end"])
+def test_a_signal_does_not_interrupt_the_way_back(
+    served: Host, monkeypatch: pytest.MonkeyPatch, cause: str, number: signal.Signals
+) -> None:
+    release(served, "new", GOOD)
+    before = picture(served)
+    delete, seen = cleanup._delete, []
+
+    def disturbed(*arguments: Any) -> None:
+        seen.append(number)
+        os.kill(os.getpid(), number)
+        delete(*arguments)
+
+    monkeypatch.setattr(cleanup, "_delete", disturbed)
+    command = "exit 1" if cause == "a command fails" else f"kill -TERM {os.getpid()}; sleep 5"
+    assert "Not undone" not in failed(with_hook(served, "before_stop", command))
+    assert seen
+    assert picture(served) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_once_the_old_one_is_being_stopped_the_run_goes_to_its_end(served: Host, number: signal.Signals) -> None:
+    release(served, "new", GOOD)
+    before = {known: signal.getsignal(known) for known in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    deploy(with_hook(served, "after_stop", f"kill -{int(number)} {os.getpid()}"), "new")
+    assert serving(served) == "new"
+    assert {known: signal.getsignal(known) for known in before} == before
+
+
+def refuse_pm2(*_arguments: Any) -> None:
+    raise Pm2Error("PM2 says no")
+
+
+def refuse_counting(*_arguments: Any) -> int:
+    raise UnixSocketError("the kernel says no")
+
+
+AFTERWARDS: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
+    "drain": (drain, "connections", refuse_counting, "the kernel says no"),
+    "stop": (cleanup, "_delete", refuse_pm2, "PM2 says no"),
+    "save": (cleanup, "save", refuse_pm2, "PM2's saved list: PM2 says no"),
+}
+
+
+@pytest.mark.parametrize("what", AFTERWARDS)
+def test_what_fails_when_the_new_one_serves_is_said_and_not_undone(
+    served: Host, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    release(served, "new", GOOD)
+    module, name, refusing, says = AFTERWARDS[what]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, refusing)
+        message = failed(served, discard_failed=True)
+    assert SERVES in message
+    assert says in message
+    assert serving(served) == "new"
+    assert picture(served)["links"] == {"active.sock": "new.sock", "current": "new", "previous": "old"}
+    deploy(served, "new")
+    assert {name for name, _pid in picture(served)["processes"]} == {"shop-new"}
+    assert not deploy(served, "").changed
+
+
+def test_all_that_failed_afterwards_is_said_at_once(served: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    release(served, "new", GOOD)
+    monkeypatch.setattr(cleanup, "_delete", refuse_pm2)
+    monkeypatch.setattr(cleanup, "save", refuse_pm2)
+    message = failed(with_hook(served, "after_stop", "echo cold; exit 1"))
+    for says in ("the old one was not stopped", "hook after_stop", "PM2's saved list"):
+        assert says in message

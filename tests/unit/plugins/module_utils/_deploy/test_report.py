@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people are told of a run, and what its options mean."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError, Places
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.options import SPEC, host_of, order_of
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import Decision
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.report import diff, report, sentence
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Outcome
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import State
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon import Daemon
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+MY_GROUP = grp.getgrgid(os.getgid()).gr_name
+OLD, NEW = (render([{"name": "shop", "env": {"KEY": value}}]) for value in ("old secret", "new secret"))
+
+
+def decision(action: Any, **changes: Any) -> Decision:
+    values = {
+        "activation": Activation("new"),
+        "reasons": ("release old -> new",),
+        "dead": (),
+        "leftovers": (),
+        "config": NEW,
+        "current": "new",
+        "previous": "old",
+    }
+    return Decision(action, **{**values, **changes})
+
+
+DRAINED = {"seconds": 5.1, "connections": 40, "left": 0}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "check_mode", "expected"),
+    [
+        (Outcome(None), True, "shop: there is no release on this host yet"),
+        (Outcome(decision("none", reasons=())), False, "shop: release new is active"),
+        (
+            Outcome(decision("none", reasons=()), changed=True),
+            True,
+            "shop: release new is active; what lay around it would be put in order",
+        ),
+        (Outcome(decision("activate")), True, "shop: release new would be activated (release old -> new)"),
+        (
+            Outcome(decision("activate"), seconds=8.4, drained=DRAINED),
+            False,
+            "shop: release new active after 8.4 s (release old -> new), previous old, drained in 5.1 s",
+        ),
+        (
+            Outcome(decision("activate", previous=""), seconds=8.4, drained={**DRAINED, "left": 3}),
+            False,
+            "shop: release new active after 8.4 s (release old -> new), drained in 5.1 s, 3 connections cut",
+        ),
+        (
+            Outcome(decision("activate", reasons=(f"node_args: {'x' * 99} -> y",)), seconds=1),
+            False,
+            "shop: release new active after 1 s (node_args changed), previous old",
+        ),
+        (
+            Outcome(decision("restart", reasons=("process 3 was given up by PM2",)), seconds=2),
+            False,
+            "shop: dead workers of release new restarted after 2 s (process 3 was given up by PM2)",
+        ),
+    ],
+)
+def test_one_sentence(outcome: Outcome, check_mode: bool, expected: str) -> None:
+    assert sentence("shop", outcome, check_mode) == expected
+    assert report("shop", outcome, check_mode)["msg"] == expected
+
+
+def places(directory: Path) -> Places:
+    return host_of(options(directory), False).places
+
+
+def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None:
+    before = State(active=Activation("old", 2), current="old", config=OLD)
+    daemon = Daemon(1, "", "7.0.4", "7.0.4", True, "24.1.0", "26.0.0")
+    outcome = Outcome(decision("activate", leftovers=("half",)), before, outdated=daemon, restarts_daemon=True)
+    file, links, steps = diff(places(tmp_path), outcome)
+    assert '"KEY": "(hidden)"' in file["before"]
+    assert '"KEY": "(hidden, another one)"' in file["after"]
+    assert "secret" not in file["before"] + file["after"]
+    assert links["before"] == "active.sock -> old+2.sock\ncurrent -> old\n"
+    assert links["after"] == "active.sock -> new.sock\ncurrent -> new\nprevious -> old\n"
+    assert steps["after"].splitlines() == [
+        "restart the PM2 daemon: Node.js: 24.1.0 -> 26.0.0",
+        "remove half: left by an interrupted run",
+        "activate new: release old -> new",
+    ]
+
+
+def test_without_a_difference_there_is_no_diff(tmp_path: Path) -> None:
+    before = State(active=Activation("new"), current="new", previous="old", config=NEW)
+    assert diff(places(tmp_path), Outcome(decision("none", reasons=()), before)) == []
+    assert diff(places(tmp_path), Outcome(None)) == []
+
+
+def options(directory: Path, **changes: Any) -> dict[str, Any]:
+    given = {
+        "service": "shop",
+        "directory": str(directory),
+        "run_directory": "/run/shop",
+        "app": {"script": "server.js", "instances": "2", "exec_mode": "cluster"},
+        "user": ME,
+        "group": MY_GROUP,
+        "pm2_home": str(directory / "home"),
+    }
+    result = ArgumentSpecValidator(SPEC).validate({**given, **changes})
+    assert not result.error_messages
+    validated: dict[str, Any] = result.validated_parameters
+    return validated
+
+
+def test_everything_lies_below_the_service_directory(tmp_path: Path) -> None:
+    host = host_of(options(tmp_path, hooks={"before_stop": [["a", 1]]}), False)
+    assert host.places.environment == tmp_path / "config/environment"
+    assert host.places.socket(Activation("a", 2)) == Path("/run/shop/a+2.sock")
+    assert host.wanted.app["script"] == "server.js"
+    assert host.hooks.commands["before_stop"] == [["a", 1]]
+    assert host.hooks.commands["after_stop"] == []
+    assert order_of(options(tmp_path, release="previous"), True).release == "previous"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"user": "nobody-at-all"}, ActivationError, "no user nobody-at-all"),
+        ({"group": "nobody-at-all"}, ActivationError, "no group nobody-at-all"),
+        ({"app": {"script": "x.js", "instanzes": 2}}, ActivationError, "instanzes"),
+        ({"app": {"script": "x.js", "cwd": "/srv/x"}}, ActivationError, "cwd"),
+        ({"app": {"script": "node_modules/.bin/tsx", "exec_mode": "cluster"}}, Pm2Error, "only starts another process"),
+    ],
+)
+def test_bad_options(tmp_path: Path, changes: dict[str, Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        host_of(options(tmp_path, **changes), False)
+
+
+def test_in_check_mode_the_user_may_come_later(tmp_path: Path) -> None:
+    host = host_of(options(tmp_path, user="nobody-at-all", group="nobody-at-all"), True)
+    assert host.user.name == "nobody-at-all"

@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The gate and the steps with their way back. PM2 is a small stand-in; files, sockets and processes are real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from activation_host import GOOD, deploy, picture, release
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError, Workers
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
+    Activation,
+    ActivationError,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_state
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Deployment, Host
+
+BROKEN = {
+    "never answers": ("deaf deaf", "never answered"),
+    "unhealthy": ("500 500", "answered 500 instead of 200"),
+    "one worker is deaf": ("200 deaf", "never answered"),
+    "one worker is unhealthy": ("200 503", "answered 503"),
+    "one worker is missing": ("200", "1 of 2 workers are there"),
+    "dies after its first answers": ("200#1 200", "ended after it had been healthy"),
+    "gives up": ("exit 200", "does not stay up: errored"),
+    "PM2 refuses": ("refuses", "no such script"),
+}
+
+
+def test_the_first_release(host: Host) -> None:
+    release(host, "old", GOOD)
+    outcome = deploy(host, "old")
+    assert outcome.changed
+    assert picture(host)["links"] == {"active.sock": "old.sock", "current": "old"}
+    assert host.places.snapshot(Activation("old")).read_text() == "KEY=1\n"
+    again = deploy(host, "")
+    assert not again.changed
+
+
+def test_the_next_release_takes_its_place_and_a_rollback_takes_it_back(served: Host) -> None:
+    release(served, "new", GOOD)
+    outcome = deploy(served, "new")
+    assert picture(served)["links"] == {"active.sock": "new.sock", "current": "new", "previous": "old"}
+    assert {process.name for process in served.client.processes()} == {"shop-new"}
+    assert [step["step"] for step in outcome.timeline][-2:] == ["stop old", "stop old"]
+    deploy(served, "previous")
+    assert picture(served)["links"] == {"active.sock": "old.sock", "current": "old", "previous": "new"}
+
+
+def test_another_environment_is_another_activation_of_the_same_release(served: Host) -> None:
+    served.places.environment.write_text("KEY=2\n")
+    outcome = deploy(served, "")
+    assert outcome.decision.reasons == ("environment file: KEY changed",)
+    after = picture(served)
+    assert after["links"] == {"active.sock": "old+2.sock", "current": "old"}
+    assert [name for name in after["files"] if "environments/" in name or "run/" in name] == [
+        "config/environments/old+2",
+        "run/old+2.sock",
+    ]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_release_leaves_everything_as_it_was(served: Host, name: str) -> None:
+    program, says = BROKEN[name]
+    release(served, "bad", program)
+    before = picture(served)
+    with pytest.raises(ActivationError, match=says) as error:
+        deploy(served, "bad")
+    assert "Release old is active as before and answers healthily" in str(error.value)
+    assert picture(served) == before
+    assert served.places.release("bad").exists()
+
+
+@pytest.mark.parametrize("point", ["before_start", "after_start", "before_switch", "after_switch", "before_stop"])
+def test_a_command_that_fails_before_the_old_one_is_stopped_undoes_all(served: Host, point: str) -> None:
+    release(served, "new", GOOD)
+    failing = replace(served, hooks=replace(served.hooks, commands={point: [["/bin/sh", "-c", "echo cold; exit 1"]]}))
+    before = picture(served)
+    with pytest.raises(ActivationError, match=f"(?s)hook {point}.*cold"):
+        deploy(failing, "new", discard_failed=True)
+    assert picture(served) == before
+    assert not served.places.release("new").exists()
+
+
+def test_after_that_the_new_one_serves_whatever_a_command_says(served: Host) -> None:
+    release(served, "new", GOOD)
+    failing = replace(served, hooks=replace(served.hooks, commands={"after_stop": [["/bin/false"]]}))
+    with pytest.raises(ActivationError, match="Release new is active and serves, but"):
+        deploy(failing, "new", discard_failed=True)
+    assert picture(served)["links"]["active.sock"] == "new.sock"
+    assert served.places.release("new").exists()
+
+
+def test_a_migration_runs_for_another_release_only_and_with_the_environment(served: Host) -> None:
+    trace = served.places.releases.parent / "home/trace"
+    command = ["/bin/sh", "-c", f"echo $DEPLOY_RELEASE $DEPLOY_PREVIOUS_RELEASE $KEY $PWD >> {trace}"]
+    migrating = replace(served, migrate=command)
+    release(served, "new", GOOD)
+    deploy(migrating, "new")
+    served.places.environment.write_text("KEY=2\n")
+    deploy(migrating, "new")
+    assert trace.read_text() == f"new old 1 {served.places.release('new')}\n"
+
+
+def test_a_failing_migration_starts_nothing(served: Host) -> None:
+    release(served, "new", GOOD)
+    before = picture(served)
+    with pytest.raises(ActivationError, match="Failed step: migrate"):
+        deploy(replace(served, migrate=["/bin/false"]), "new")
+    assert picture(served) == before
+
+
+def test_a_new_one_that_dies_while_the_old_one_drains_gives_the_place_back(served: Host) -> None:
+    release(served, "new", GOOD)
+    before = picture(served)
+    dying = replace(served, hooks=replace(served.hooks, commands={"after_switch": [["/usr/bin/touch", "die"]]}))
+    with socket.socket(socket.AF_UNIX) as websocket:
+        websocket.connect(str(served.places.socket(Activation("old"))))
+        with pytest.raises(ActivationError, match="Failed step: drain"):
+            deploy(replace(dying, drain_time=30), "new")
+    assert picture(served) == before
+
+
+def test_told_to_end_the_run_puts_everything_back(served: Host) -> None:
+    release(served, "new", GOOD)
+    before = picture(served)
+    kill = ["/bin/sh", "-c", f"kill -TERM {os.getpid()}; sleep 5"]
+    ended = replace(served, hooks=replace(served.hooks, commands={"before_switch": [kill]}))
+    with pytest.raises(ActivationError, match="told to end"):
+        deploy(ended, "new")
+    assert picture(served) == before
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("killed_after", ["start", "switch"])
+def test_what_a_killed_run_left_is_swept_by_the_next(served: Host, killed_after: str) -> None:
+    release(served, "new", GOOD)
+    state = read_state(served.client, served.places, [], running=True)
+    wanted = replace(served.wanted, release="new")
+    half = replace(served, wanted=wanted)
+    deployment = Deployment(half, state, decide(wanted, served.places, state, served.client.environment))
+    deployment._copy_environment()
+    deployment._start(5)
+    if killed_after == "switch":
+        deployment._switch(ExitStack())
+    outcome = deploy(served, "old" if killed_after == "start" else "new")
+    assert outcome.changed
+    left = "old" if killed_after == "start" else "new"
+    after = picture(served)
+    assert after["links"]["active.sock"] == f"{left}.sock"
+    assert after["links"].keys() <= {"active.sock", "current", "previous"}
+    assert {name for name, _pid in after["processes"]} == {f"shop-{left}"}
+    assert [name for name in after["files"] if "environments/" in name] == [f"config/environments/{left}"]
+    assert not deploy(served, "").changed
+
+
+def test_a_release_that_is_not_there_is_named_with_those_that_are(served: Host) -> None:
+    with pytest.raises(ActivationError, match="release x is not on this host; these are: old"):
+        deploy(served, "x")
+
+
+def test_check_mode_predicts_and_changes_nothing(served: Host) -> None:
+    release(served, "new", GOOD)
+    before = picture(served)
+    outcome = run(served, Order("new", True, "me", False, False))
+    assert (outcome.changed, outcome.decision and outcome.decision.action) == (True, "activate")
+    assert picture(served) == before
+
+
+def test_the_kernel_names_the_worker_that_answered_badly(served: Host) -> None:
+    release(served, "bad", "200 503")
+    served.client.as_user(["pm2", "start", str(ecosystem(served, "bad")), "--only", "shop-bad"], 5)
+    workers = Workers(
+        served.client,
+        app="shop-bad",
+        instances=2,
+        path=served.places.socket(Activation("bad")),
+        health=served.health,
+        user=served.user,
+        restarts={},
+    )
+    bad = [process.pid for process in served.client.processes() if process.name == "shop-bad"][1]
+    with pytest.raises(GateError, match=rf"process {bad}\): .*503"):
+        workers.wait_until_healthy(time.monotonic() + 2)
+
+
+def ecosystem(host: Host, name: str) -> Path:
+    app = replace(host.wanted, release=name).app_of(Activation(name), host.places)
+    path = host.places.releases.parent / "x.config.cjs"
+    path.write_text(f"// x\nmodule.exports = {json.dumps({'apps': [{**app, 'filter_env': ['']}]})};\n")
+    return path

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import (
+    CommandError,
+    clean_environment,
+    run,
+)
+
+
+def shell(script: str, tmp_path: Path, timeout: int = 20) -> str:
+    environment = clean_environment(tmp_path, "/opt/x/bin", {"EMPTY": "", "SET": "1"})
+    return run(["/bin/sh", "-c", script], cwd=tmp_path, environment=environment, timeout=timeout)
+
+
+def test_the_environment_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    lines = {line.split("=")[0] for line in shell("env", tmp_path).splitlines()}
+    assert lines - {"PWD", "_", "SHLVL"} == {"HOME", "LANG", "PATH", "SET"}
+
+
+def test_a_failure_shows_the_last_lines_of_both_streams(tmp_path: Path) -> None:
+    with pytest.raises(CommandError) as failure:
+        shell("seq 100; echo why >&2; exit 3", tmp_path)
+    assert "exit status 3" in str(failure.value)
+    assert str(failure.value).endswith("99\n100\nwhy")
+    assert len(str(failure.value).splitlines()) == 41
+
+
+def test_the_time_limit_ends_all_that_was_started(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with pytest.raises(CommandError, match="time limit of 1 s"):
+        shell("sleep 300 & echo $! > pid; wait", tmp_path, timeout=1)
+    assert time.monotonic() - begun < 10
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_what_runs_on_in_the_background_is_ended(tmp_path: Path) -> None:
+    shell("sleep 300 & echo $! > pid", tmp_path)
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="/none"):
+        run(["/none"], cwd=tmp_path, environment={}, timeout=5)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process that is no zombie has that id, a moment from now."""
+    for _attempt in range(20):
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return False
+        except OSError:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_a_signal_that_left_the_lock_of_popen_taken_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Any, timeout: float | None = None) -> int:
+        self._waitpid_lock.acquire(blocking=False)
+        if timeout is not None:
+            raise SystemExit(143)
+        return int(original(self))
+
+    original = subprocess.Popen.wait
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    with pytest.raises(SystemExit):
+        run(["/bin/sleep", "60"], cwd=tmp_path, environment={"PATH": "/bin"}, timeout=60)

@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.console import answer, complain, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Worker 3 of shop", "Worker 3 of shop"),
+        ("\u5de5\u4f5c\u8fdb\u7a0b", "\u5de5\u4f5c\u8fdb\u7a0b"),
+        ("\x1b[2J\x07\x00\x7f", r"\x1b[2J\x07\x00\x7f"),
+        ("\x9b2J", r"\x9b2J"),
+        ("a\r\nb\tc", r"a\r\nb\tc"),
+        ("\u202e\u200b\u2028", r"\u202e\u200b\u2028"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert visible(shown) == shown
+
+
+def test_each_line_of_an_answer_is_one_and_a_complaint_may_have_several(capsys: pytest.CaptureFixture[str]) -> None:
+    answer("one\ntwo", "three")
+    complain(ValueError("one\ntwo\x1b"))
+    said = capsys.readouterr()
+    assert said.out == "one\\ntwo\nthree\n"
+    assert said.err == "one\ntwo\\x1b\n"

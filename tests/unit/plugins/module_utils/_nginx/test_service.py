@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who listens on a port, and what a master writes when it fails."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import (
+    ErrorLog,
+    check_ports,
+    listening_inodes,
+    main_error_log,
+    worker_connections,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError
+from places import FIXTURES
+
+NGINX = FIXTURES / "nginx"
+
+
+@pytest.mark.parametrize("name", ["proc_net_tcp.txt", "proc_net_tcp6.txt"])
+def test_listening_sockets_are_read(name: str) -> None:
+    table = (NGINX / name).read_text()
+    assert len(listening_inodes(table, 80)) == 1
+    assert listening_inodes(table, 81) == set()
+
+
+def test_a_connection_is_no_listener() -> None:
+    rows = (NGINX / "proc_net_tcp.txt").read_text().splitlines()
+    established = [row for row in rows if row.split()[3] == "01"]
+    assert len(established) == 2
+    ports = {int(row.split()[1].rpartition(":")[2], 16) for row in established}
+    assert all(listening_inodes("\n".join(established), port) == set() for port in ports)
+
+
+def test_a_port_taken_by_another_program_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(NginxError, match=rf"Port {port} is taken by \S*(python|pytest)"):
+            check_ports([port])
+    check_ports([port])
+
+
+def test_only_new_failures_are_reported(tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    path.write_text("2026/11/25 00:00:00 [emerg] 1#1: old\n")
+    log = ErrorLog(path)
+    with path.open("a") as file:
+        file.write(
+            "2026/11/25 00:00:01 [notice] 1#1: signal\n2026/11/25 00:00:01 [emerg] 1#1: still could not bind()\n"
+        )
+    assert log.fatal() == ["2026/11/25 00:00:01 [emerg] 1#1: still could not bind()"]
+
+
+def test_a_log_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    assert ErrorLog(tmp_path / "error.log").fatal() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("error_log /srv/log/e.log warn;\n", "/srv/log/e.log"),
+        ("# error_log /srv/e.log;\nerror_log  /a.log;", "/a.log"),
+        ("events {}\n", "/var/log/nginx/error.log"),
+    ],
+)
+def test_the_main_error_log(tmp_path: Path, text: str, path: str) -> None:
+    (tmp_path / "nginx.conf").write_text(text)
+    assert main_error_log(Layout(config=tmp_path)).path == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("events {\n\tworker_connections 768;\n\t# multi_accept on;\n}\n", 768),
+        ("events { worker_connections  4096 ; }\n", 4096),
+        ("events {\n\t# worker_connections 768;\n}\n", 0),
+        ("", 0),
+    ],
+)
+def test_the_connections_of_a_worker_are_read(tmp_path: Path, text: str, found: int) -> None:
+    (tmp_path / "nginx.conf").write_text(text)
+    assert worker_connections(Layout(config=tmp_path)) == found
+
+
+def test_a_host_without_nginx_has_none(tmp_path: Path) -> None:
+    assert worker_connections(Layout(config=tmp_path)) == 0

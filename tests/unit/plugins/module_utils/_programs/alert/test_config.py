@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert import config as alert_config
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.channels import (
+    AppriseChannel,
+    identity,
+    label,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.cli import main
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.config import (
+    collect_all,
+    load_config,
+    read_unit,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.outbox import Message
+
+SECRET = "hunter2hunter2"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    state, run = tmp_path / "state", tmp_path / "run"
+    (state / "inbox").mkdir(parents=True)
+    run.mkdir()
+    content: dict[str, Any] = {
+        "managed_by": "Ansible",
+        "service": "shop",
+        "language": "en",
+        "reminder": 0,
+        "per_hour": 20,
+        "tell_actions": False,
+        "silence": 90,
+        "events": str(tmp_path / "events"),
+        "status": str(tmp_path / "status.json"),
+        "secrets": str(tmp_path / "secrets.json"),
+        "state_directory": str(state),
+        "runtime_directory": str(run),
+        "unit": "shop-alert.service",
+        "watchdog_unit": "shop-watchdog.service",
+    }
+    path = tmp_path / "alert.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    secrets = {"urls": [f"json://user:{SECRET}@127.0.0.1/"], "heartbeat_url": ""}
+    (tmp_path / "secrets.json").write_text(json.dumps(secrets), encoding="utf-8")
+    return path
+
+
+def test_the_status_tells_the_channels_without_their_urls(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(str(config), ["status"]) == 0
+    assert main(str(config), ["status", "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert "channel json (1): well, 0 waiting" in shown
+    assert "the watchdog is not installed here" in shown
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"service": "shop"}'])
+def test_a_damaged_configuration_is_named(content: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(content, encoding="utf-8")
+    assert main(str(config), ["status"]) == 1
+    assert str(config) in capsys.readouterr().err
+
+
+def test_damaged_secrets_are_not_shown(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (config.parent / "secrets.json").write_text(f'{{"urls": ["{SECRET}"', encoding="utf-8")
+    assert main(str(config), ["status"]) == 1
+    error = capsys.readouterr().err
+    assert "secrets.json is damaged" in error
+    assert SECRET not in error
+
+
+def test_urls_to_check_that_are_no_list_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(SECRET))
+    assert main("", ["check"]) == 1
+    error = capsys.readouterr().err
+    assert "no JSON list" in error
+    assert SECRET not in error
+
+
+def test_a_link_in_place_of_the_unit_s_file_changes_nobody_s_file(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.touch(mode=0o600)
+    monkeypatch.setattr(alert_config, "unit_states", lambda names: {name: {"LoadState": "loaded"} for name in names})
+    collect_all(load_config(config))
+    unit_file = load_config(config).unit_file
+    assert unit_file.stat().st_mode & 0o777 == 0o644
+    unit_file.unlink()
+    unit_file.symlink_to(other)
+    # its owner puts the link there again at the worst moment
+    monkeypatch.setattr(Path, "replace", lambda _self, _target: None)
+    collect_all(load_config(config))
+    assert other.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_url_that_apprise_breaks_on_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Apprise 1.9.2 does, by urllib: ValueError("'...' does not appear to be an IPv4 or IPv6 address")."""
+
+    class Apprise:
+        def __init__(self, **_options: object) -> None: ...
+
+        def add(self, url: str) -> bool:
+            raise ValueError(f"{url!r} does not appear to be an IPv4 or IPv6 address")
+
+    module = SimpleNamespace(Apprise=Apprise, AppriseAsset=dict, __version__="1.9.2")
+    monkeypatch.setitem(sys.modules, "apprise", module)
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([f"json://user:[{SECRET}]@host/"])))
+    assert main("", ["check"]) == 1
+    error = capsys.readouterr().err
+    assert "json (1): Apprise can't take such a URL apart" in error
+    assert SECRET not in error
+    told = AppriseChannel(f"json://[{SECRET}]/", 1).send(Message(1.0, "info", "title", "body", []))
+    assert told.startswith("Apprise can't")
+
+
+def test_before_the_watchdog_has_run_there_is_nothing_to_collect(config: Path) -> None:
+    settings = load_config(config)
+    assert collect_all(settings) == 0
+    assert not read_unit(settings).installed
+
+
+def test_a_channel_is_known_by_its_url_and_shown_by_its_kind() -> None:
+    first, second = "slack://a/b/c", "slack://a/b/d"
+    assert identity(first) == identity(first) != identity(second)
+    assert label(first, 2) == "slack (2)"
+    assert label(SECRET, 3) == label(f"{SECRET}/x", 3) == "URL (3)"

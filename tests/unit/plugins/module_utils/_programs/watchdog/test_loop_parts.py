@@ -1,0 +1,269 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Small parts of the watchdog on the real kernel: locks, processes, settings, restarts counted, people's pauses."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.control import Control, Pause
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import problems_of
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import (
+    free_disk,
+    is_locked,
+    started_at,
+    tree_rss,
+    youngest,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.remedies import kill
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.restarts import RestartCounter
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_client import (
+    DatabaseAnswer,
+    ask_database,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
+from watch_samples import process, settings_content
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    found = subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert found.stdout is not None
+    found.stdout.readline()
+    yield found
+    found.kill()
+    found.communicate()
+
+
+def locked(*paths: Path) -> bool:
+    return is_locked(Path("/proc/locks").read_text(), paths)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_a_lock_is_seen_while_it_is_held(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "lock" if kind == "file" else tmp_path
+    if kind == "file":
+        path.touch()
+    assert not locked(path)
+    descriptor = os.open(path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert locked(tmp_path / "missing", path)
+    os.close(descriptor)
+    assert not locked(path)
+
+
+def test_who_waits_for_a_lock_does_not_hold_it(tmp_path: Path) -> None:
+    inode = tmp_path.stat().st_ino
+    device = tmp_path.stat().st_dev
+    name = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+    assert is_locked(f"1: FLOCK  ADVISORY  WRITE 7 {name} 0 EOF\n", [tmp_path])
+    assert not is_locked(f"1: -> FLOCK  ADVISORY  WRITE 7 {name} 0 EOF\n", [tmp_path])
+    assert not is_locked(f"1: POSIX  ADVISORY  WRITE 7 {name} 0 EOF\n", [tmp_path])
+    assert not is_locked(f"1: FLOCK  ADVISORY  WRITE 7 {name}7 0 EOF\n", [tmp_path])
+
+
+def test_a_process_start_is_counted_from_the_boot(sleeper: subprocess.Popen[bytes]) -> None:
+    started = started_at(sleeper.pid)
+    assert started is not None
+    assert 0 <= time.clock_gettime(time.CLOCK_BOOTTIME) - started < 10
+    sleeper.kill()
+    sleeper.wait()
+    assert started_at(sleeper.pid) is None
+
+
+def test_memory_of_a_tree_holds_the_children() -> None:
+    child = "import time; block = bytearray(60_000_000); print(flush=True); time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]).wait()"
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, start_new_session=True) as started:
+        assert started.stdout is not None
+        started.stdout.readline()
+        try:
+            assert tree_rss(started.pid) > 60_000_000
+        finally:
+            os.killpg(started.pid, signal.SIGKILL)
+    assert tree_rss(started.pid) == 0
+
+
+def test_only_the_process_that_was_judged_is_killed(sleeper: subprocess.Popen[bytes]) -> None:
+    started = started_at(sleeper.pid)
+    assert started is not None
+    assert not kill(sleeper.pid, started + 1)
+    assert not kill(None, None)
+    assert sleeper.poll() is None
+    assert kill(sleeper.pid, started)
+    assert sleeper.wait(5) == -signal.SIGKILL
+    assert not kill(sleeper.pid, started)
+
+
+def test_free_space_of_what_is_there(tmp_path: Path) -> None:
+    assert list(free_disk([str(tmp_path), str(tmp_path / "missing")])) == [str(tmp_path)]
+    assert free_disk([str(tmp_path)])[str(tmp_path)] > 0
+
+
+def test_of_two_processes_of_one_number_the_younger_counts() -> None:
+    old, new = process(0, pid=7), Pm2Process("shop-1", 0, 8, "online", 0, 0, 2000.0)
+    assert youngest([new, old]) == [new]
+    assert youngest([old, new]) == [new]
+
+
+def noted(
+    counter: RestartCounter, now: float, *found: tuple[int, int], daemon: int | None = 9, changing: bool = False
+) -> int:
+    """`found`: PM2's count of restarts and the process id of worker 0, 1 ..."""
+    workers = [
+        Pm2Process("shop-1", number, pid, "online", count, 0, float(pid)) for number, (count, pid) in enumerate(found)
+    ]
+    return counter.note(workers, now, daemon=daemon, changing=changing)
+
+
+def test_restarts_are_counted_within_the_window() -> None:
+    counter = RestartCounter(100)
+    assert noted(counter, 0, (7, 50), (0, 51)) == 0
+    assert noted(counter, 10, (9, 52), (0, 51)) == 2
+    # a count that was reset: the process tells
+    assert noted(counter, 20, (0, 53), (0, 51)) == 3
+    assert noted(counter, 115, (0, 53), (1, 54)) == 2
+    assert noted(counter, 300, (0, 53), (1, 54)) == 0
+    # as a service's own PM2 may claim
+    assert noted(counter, 310, (10**15, 53), (1, 54)) == 1000
+
+
+def test_the_watchdogs_own_restarts_are_none_of_the_services() -> None:
+    counter = RestartCounter(100)
+    noted(counter, 0, (0, 50), (0, 51))
+    counter.forgive([0])
+    assert noted(counter, 1, (1, 52), (0, 51)) == 0
+    assert noted(counter, 2, (2, 53), (0, 51)) == 1
+
+
+def test_what_a_deployment_or_another_daemon_starts_are_no_restarts() -> None:
+    counter = RestartCounter(100)
+    noted(counter, 0, (0, 50), (0, 51))
+    assert noted(counter, 5, (1, 52), (0, 51), changing=True) == 0
+    # what was done between the last such look and its end
+    assert noted(counter, 10, (1, 52), (1, 53)) == 0
+    assert noted(counter, 15, (1, 54), (1, 55), daemon=10) == 0
+    assert noted(counter, 20, (2, 56), (1, 55), daemon=10) == 1
+
+
+def test_the_process_that_ended_counts_once() -> None:
+    """PM2 lists a worker without a process while it waits to start it again."""
+    counter = RestartCounter(100)
+    noted(counter, 0, (0, 50))
+    counter.note([Pm2Process("shop-1", 0, None, "waiting restart", 1, 0, 50.0)], 1, daemon=9, changing=False)
+    assert noted(counter, 2, (1, 52)) == 1
+
+
+def test_settings_are_read_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "watchdog.json"
+    path.write_text(json.dumps(settings_content(tmp_path)))
+    settings = Settings.load(path)
+    assert (settings.period, settings.budget, settings.database) == (5.0, 5, False)
+    assert settings.rules.backoff_longest == 300
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"service": "shop"}', '{"period": "often"}'])
+def test_what_is_no_settings_file_says_what_to_do(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "watchdog.json"
+    path.write_text(content)
+    with pytest.raises(StabilityError, match="Apply the playbook"):
+        Settings.load(path)
+
+
+def test_a_pause_ends_by_itself_or_when_told(tmp_path: Path) -> None:
+    control = Control(tmp_path)
+    assert control.paused(100.0) is None
+    control.pause(Pause(100.0, 160.0, "alice"))
+    assert control.paused(159.0) == Pause(100.0, 160.0, "alice")
+    assert control.paused(160.0) is None
+    control.pause(Pause(200.0, None, "alice"))
+    assert control.paused(1e12) is not None
+    assert not control.take_resume()
+    control.resume()
+    assert control.paused(201.0) is None
+    assert control.take_resume()
+    assert not control.take_resume()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            "",
+            "{}",
+            "[1]",
+            "[" * 4096,
+            '{"since": 1, "until": "soon", "by": "x"}',
+            '{"since": 1, "until": 1e99, "by": ""}',
+        ),
+        *('{"since": 1e999, "until": null, "by": ""}', '{"since": 1, "until": NaN, "by": ""}'),
+    ],
+)
+def test_a_pause_that_cannot_be_read_counts(tmp_path: Path, content: str) -> None:
+    (tmp_path / "pause.json").write_text(content)
+    assert Control(tmp_path).paused(5.0) == Pause(5.0, None, "unknown")
+
+
+def test_a_pause_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pause.json")
+    assert Control(tmp_path).paused(5.0) == Pause(5.0, None, "unknown")
+
+
+def test_a_database_that_is_down_is_told_from_one_that_is_full(tmp_path: Path) -> None:
+    findings = [
+        finding("database", "critical"),
+        finding("database.connections", "critical"),
+        finding("database.certificate", "warning"),
+    ]
+    command = tmp_path / "diagnose"
+    command.write_text(f"#!/bin/sh\necho '{json.dumps({'findings': findings})}'\n")
+    command.chmod(0o755)
+    assert ask_database(str(command)) == DatabaseAnswer("about database", "about database.connections")
+    assert ask_database("/bin/false") == DatabaseAnswer()
+
+
+def finding(check: str, status: str, **values: Any) -> dict[str, Any]:
+    return {"check": check, "status": status, "message": f"about {check}", **values}
+
+
+def test_the_diagnosis_tells_what_the_watchdog_does_not_judge_itself() -> None:
+    found = [
+        finding("disk./", "warning", value=91, threshold=85, unit="%"),
+        finding("disk./srv", "ok"),
+        finding("health.http", "critical"),
+        finding("processes", "critical"),
+        finding("proxy", "critical"),
+        finding("units.pm2-shop.service", "critical"),
+        finding("units.cron.service", "critical"),
+        finding("nginx", "critical"),
+        finding("nginx.old", "warning"),
+        finding("event_loop", "critical", unit="workers"),
+        finding("event_loop.0", "critical", unit="answers"),
+        finding("event_loop.1", "warning", unit="ms"),
+        finding("websocket", "critical"),
+    ]
+    problems = problems_of(found, ("pm2-shop.service", "nginx.service"))
+    assert [(problem.key, problem.severity) for problem in problems] == [
+        ("diagnose.disk./", "warning"),
+        ("diagnose.units.cron.service", "critical"),
+        ("diagnose.nginx.old", "warning"),
+        ("diagnose.event_loop.1", "warning"),
+        ("diagnose.websocket", "critical"),
+    ]
+    assert problems[0].values == {"check": "disk./", "value": 91, "threshold": 85, "unit": "%"}

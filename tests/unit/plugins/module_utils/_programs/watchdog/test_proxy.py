@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether Nginx is dead, hung or full: the verdict, and the signs of real processes that behave like it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import proxy
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.proxy import (
+    DEAD,
+    FULL,
+    HEALTHY,
+    HUNG,
+    Signs,
+    judge_signs,
+    probe,
+)
+
+
+@pytest.mark.parametrize(
+    ("signs", "state"),
+    [
+        (Signs(True, "answered"), HEALTHY),
+        (Signs(False, "refused"), DEAD),
+        # old workers may go on without their main process
+        (Signs(False, "silent", accepted=True), DEAD),
+        (Signs(True, "refused"), DEAD),
+        (Signs(True, "closed"), FULL),
+        (Signs(True, "silent"), HUNG),
+        (Signs(True, "silent", accepted=True), FULL),
+        (Signs(True, "silent", works=True), FULL),
+        (Signs(True, "silent", works=True, stopped=True), HUNG),
+        # of two workers one is stopped: every other client waits
+        (Signs(True, "answered", accepted=True, works=True, stopped=True), HUNG),
+    ],
+)
+def test_what_the_signs_mean(signs: Signs, state: str) -> None:
+    assert judge_signs(signs).state == state
+
+
+# A main process with a worker that accepts, as it is told to: answer, close, keep, or never.
+SERVER = """
+import os, socket, sys, time
+listening = socket.create_server(("127.0.0.1", 0))
+what = sys.argv[1]
+if os.fork():
+    print(listening.getsockname()[1], flush=True)
+    listening.close()
+    sys.stdin.read()
+    os._exit(0)
+kept = []
+while what == "never":
+    time.sleep(60)
+while what == "spin":
+    pass
+while True:
+    connection = listening.accept()[0]
+    if what == "answer":
+        connection.sendall(b"HTTP/1.1 200 OK")
+    if what == "keep":
+        kept.append(connection)
+    else:
+        connection.close()
+"""
+
+
+@contextmanager
+def server(what: str) -> Iterator[tuple[int, int]]:
+    """The process id of the main process, and the port."""
+    command = [sys.executable, "-c", SERVER, what]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as started:
+        assert started.stdout is not None
+        try:
+            yield started.pid, int(started.stdout.readline())
+        finally:
+            os.killpg(started.pid, signal.SIGKILL)
+
+
+def asked(main: int, port: int, seconds: float = 0.5) -> str:
+    return probe(f"http://127.0.0.1:{port}/health", "", main, seconds).state
+
+
+@pytest.mark.parametrize(
+    ("what", "state"), [("answer", HEALTHY), ("close", FULL), ("keep", FULL), ("never", HUNG), ("spin", HUNG)]
+)
+def test_a_server_is_seen_as_what_it_does(what: str, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # one that spins is excused where other tests take the processors
+    monkeypatch.setattr(proxy, "processor_times", lambda _pids: {})
+    with server(what) as (main, port):
+        assert asked(main, port) == state
+
+
+def test_one_that_is_stopped_hangs_and_one_that_is_gone_is_dead() -> None:
+    with server("answer") as (main, port):
+        os.killpg(main, signal.SIGSTOP)
+        assert asked(main, port) == HUNG
+        os.killpg(main, signal.SIGCONT)
+        assert asked(main, port) == HEALTHY
+        assert asked(0, port) == DEAD
+
+
+def test_one_that_refuses_is_dead_although_a_main_process_is_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert asked(os.getpid(), port) == DEAD
+
+
+def test_one_whose_queue_is_full_hangs_only_if_nobody_is_accepted() -> None:
+    """As clients can make it: the connection of the test itself is not even made."""
+    with server("never") as (main, port):
+        waiting = [socket.socket() for _number in range(300)]
+        try:
+            for client in waiting:
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", port))
+            assert asked(main, port) == HUNG
+        finally:
+            for client in waiting:
+                client.close()

@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The root helper: who is answered, which words it knows, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import (
+    root_helper as _watch_privileged,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.proxy import (
+    DEAD,
+    FULL,
+    HEALTHY,
+    Verdict,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_helper import (
+    Helper,
+    RefusedError,
+    carry_out,
+    count,
+    read_word,
+    require_peer,
+)
+from places import ROOT
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair()
+
+
+def helper(directory: Path, **changes: Any) -> Helper:
+    usual: dict[str, Any] = {
+        "pm2_unit": "pm2-shop.service",
+        "proxy_unit": "nginx.service",
+        "restarts_proxy": True,
+        "proxy_url": "http://127.0.0.1/health",
+        "proxy_host_name": "",
+        "own": directory,
+        "shared": directory,
+    }
+    return Helper(**{**usual, **changes})
+
+
+class Systemd:
+    """Keeps what was done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **state: str) -> None:
+        self.done: list[list[str]] = []
+        self.state = {"LoadState": "loaded", "ActiveState": "active", "Result": "success", "MainPID": "7", **state}
+        self.verdict = Verdict(DEAD, "its main process is not there")
+        self.problem = ""
+        monkeypatch.setattr(_watch_privileged, "unit_states", lambda units: dict.fromkeys(units, self.state))
+        monkeypatch.setattr(_watch_privileged, "_command", self.command)
+        monkeypatch.setattr(_watch_privileged, "probe", lambda *_arguments: self.verdict)
+        monkeypatch.setattr(_watch_privileged, "proxy_problem", lambda: self.problem)
+
+    def command(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        self.done.append(argv)
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+
+@pytest.fixture
+def systemd(monkeypatch: pytest.MonkeyPatch) -> Systemd:
+    return Systemd(monkeypatch)
+
+
+@pytest.mark.parametrize(("main", "answered"), [(os.getpid(), True), (os.getppid(), False), (0, False)])
+def test_only_the_unit_s_main_process_is_answered(main: int, answered: bool) -> None:
+    """Whatever else runs in the unit is not the watchdog."""
+    refusal = pytest.raises(RefusedError, match=r"only shop-watchdog\.service itself is answered")
+    ours, theirs = pair()
+    with ours, theirs, contextlib.nullcontext() if answered else refusal:
+        require_peer(ours, "shop-watchdog.service", main)
+
+
+@pytest.mark.parametrize(
+    ("active", "result", "refused"),
+    [("inactive", "success", True), ("failed", "signal", False), ("active", "success", False)],
+)
+def test_what_somebody_stopped_is_not_started(
+    active: str, result: str, refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    systemd = Systemd(monkeypatch, ActiveState=active, Result=result)
+    with pytest.raises(RefusedError, match="was stopped by somebody") if refused else contextlib.nullcontext():
+        carry_out("restart-daemon", helper(tmp_path))
+    assert bool(systemd.done) is not refused
+
+
+@pytest.mark.parametrize("state", [HEALTHY, FULL])
+def test_a_proxy_that_root_finds_healthy_or_full_is_not_restarted(systemd: Systemd, tmp_path: Path, state: str) -> None:
+    """Whoever asks for it: the watchdog runs as the service's user."""
+    systemd.verdict = Verdict(state, "it answers")
+    assert carry_out("test-proxy", helper(tmp_path)) == f"{state} it answers"
+    with pytest.raises(RefusedError, match=r"nginx\.service needs no restart: it answers"):
+        carry_out("restart-proxy", helper(tmp_path))
+    assert not systemd.done
+
+
+def test_one_restart_of_the_proxy_is_one_for_all_services(systemd: Systemd, tmp_path: Path) -> None:
+    for name in ("shop", "kiosk"):
+        (tmp_path / name).mkdir()
+    first, second = (helper(tmp_path, own=tmp_path / name) for name in ("shop", "kiosk"))
+    assert carry_out("restart-proxy", first) == "restarted nginx.service"
+    done = len(systemd.done)
+    assert carry_out("restart-proxy", second) == "nginx.service was restarted already, 0 s ago"
+    assert len(systemd.done) == done
+    # some time later it is another restart, which counts for both
+    moments = json.loads((tmp_path / "restarts.json").read_text())
+    (tmp_path / "restarts.json").write_text(json.dumps([moment - 30 for moment in moments]))
+    assert carry_out("restart-proxy", second) == "restarted nginx.service"
+    assert len(json.loads((tmp_path / "restarts.json").read_text())) == 2
+
+
+def test_a_proxy_that_could_not_be_started_is_left_alone(systemd: Systemd, tmp_path: Path) -> None:
+    systemd.problem = "unknown directive"
+    assert carry_out("test-proxy", helper(tmp_path)) == "broken unknown directive"
+    with pytest.raises(RefusedError, match="would not start with its configuration: unknown directive"):
+        carry_out("restart-proxy", helper(tmp_path))
+    assert not systemd.done
+
+
+def test_what_is_another_one_s_is_not_restarted(systemd: Systemd, tmp_path: Path) -> None:
+    around = helper(tmp_path, pm2_unit="", restarts_proxy=False)
+    for word in ("restart-proxy", "restart-daemon"):
+        with pytest.raises(RefusedError, match="not this watchdog's to restart"):
+            carry_out(word, around)
+    assert carry_out("test-proxy", around).startswith("dead ")
+    assert not systemd.done
+
+
+def test_restarts_have_a_limit_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "restarts.json"
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    # one is long ago, and one of another boot
+    path.write_text(json.dumps([now - 901, now + 1000]))
+    for _restart in range(20):
+        count(path)
+    with pytest.raises(RefusedError, match="20 restarts within 15 minutes"):
+        count(path)
+    with pytest.raises(RefusedError, match="can't be written"):
+        count(tmp_path / "gone" / "restarts.json")
+
+
+@pytest.mark.parametrize("sent", [b"restart-proxy\n", b"restart-proxy", b" restart-proxy \nand more"])
+def test_one_word_is_read(sent: bytes) -> None:
+    ours, theirs = pair()
+    with ours, theirs:
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        assert read_word(ours).split("\n")[0].strip() == "restart-proxy"
+
+
+def test_endless_words_are_cut() -> None:
+    ours, theirs = pair()
+    with ours, theirs:
+        theirs.sendall(b"x" * 10_000)
+        assert len(read_word(ours)) <= 64
+
+
+@pytest.mark.parametrize("word", ["", "restart", "restart-proxy; reboot", "restart-proxy\nreboot", "RESTART-PROXY"])
+def test_only_the_fixed_words_are_done(word: str, tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="is none of test-proxy, restart-proxy, restart-daemon"):
+        carry_out(word, helper(tmp_path))
+
+
+def test_the_program_answers_an_unknown_peer_with_a_refusal() -> None:
+    """As systemd starts it: the connection is its standard input."""
+    ours, theirs = pair()
+    program = (
+        "from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_helper import run;"
+        " run(watchdog_unit='shop-watchdog.service', pm2_unit='pm2-shop.service', proxy_unit='nginx.service',"
+        " restarts_proxy='yes', proxy_url='http://127.0.0.1/', proxy_host_name='', own='/x', shared='/x')"
+    )
+    with ours, theirs:
+        theirs.sendall(b"restart-daemon\n")
+        subprocess.run([sys.executable, "-c", program], stdin=ours, check=True, cwd=ROOT, env=dict(os.environ))
+        assert theirs.recv(1000).startswith(b"error ")

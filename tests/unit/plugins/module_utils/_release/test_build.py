@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import CommandError, Identity
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._release.build import (
+    BuildSettings,
+    build,
+    package_manager,
+    steps,
+)
+
+
+def application(tmp_path: Path, lock_file: str, scripts: dict[str, str] | None = None) -> Path:
+    root = tmp_path / "app"
+    root.mkdir()
+    (root / "package.json").write_text(json.dumps({"scripts": scripts or {}}))
+    (root / lock_file).write_text("")
+    return root
+
+
+def test_the_lock_file_decides(tmp_path: Path) -> None:
+    root = application(tmp_path, "package-lock.json")
+    assert package_manager(root) == "npm"
+    (root / "pnpm-lock.yaml").write_text("")
+    assert package_manager(root) == "pnpm"
+
+
+def test_no_lock_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StabilityError, match=r"pnpm-lock\.yaml nor package-lock\.json"):
+        package_manager(tmp_path)
+
+
+@pytest.mark.parametrize("manager", ["pnpm", "npm"])
+def test_development_dependencies_are_there_for_the_build_only(manager: str) -> None:
+    install, run, prune = (" ".join(step) for step in steps(manager, builds=True))
+    assert "--prod=false" in install or "--include=dev" in install
+    assert run == f"{manager} run"
+    assert "--prod " in prune or "--omit=dev" in prune
+    assert "--ignore-scripts" in prune
+    assert len(steps(manager, builds=False)) == 1
+
+
+def test_a_script_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    root = application(tmp_path, "pnpm-lock.yaml", {"start": "node ."})
+    settings = BuildSettings(tmp_path / "bin", script="compile")
+    with pytest.raises(StabilityError, match="no script 'compile'; it has: start"):
+        build(root, Identity("me", 0, 0, str(tmp_path)), settings)
+
+
+def test_a_broken_package_json_is_named(tmp_path: Path) -> None:
+    root = application(tmp_path, "pnpm-lock.yaml")
+    (root / "package.json").write_text("{")
+    with pytest.raises(StabilityError, match="no valid JSON"):
+        build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(tmp_path / "bin"))
+
+
+def test_a_missing_package_manager_is_named(tmp_path: Path) -> None:
+    root = application(tmp_path, "pnpm-lock.yaml")
+    with pytest.raises(CommandError, match="pnpm"):
+        build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(tmp_path / "bin"))
+
+
+def test_the_environment_is_for_production_and_the_user_s_values_win() -> None:
+    settings = BuildSettings(Path("/bin"), environment={"NODE_ENV": "test"}, heap_limit_mb=512, ca_file="/ca")
+    variables = settings.variables()
+    assert variables["NODE_ENV"] == "test"
+    assert variables["NODE_OPTIONS"] == "--max-old-space-size=512"
+    assert variables["NODE_EXTRA_CA_CERTS"] == "/ca"
+    assert BuildSettings(Path("/bin")).variables()["NODE_ENV"] == "production"
+
+
+def me(home: Path) -> Identity:
+    return Identity("me", os.getuid(), os.getgid(), str(home))
+
+
+def hooked(tmp_path: Path, before: list[list[str]], after: list[list[str]]) -> tuple[Path, BuildSettings]:
+    """A release whose npm only says what it was called with, and settings with these hooks."""
+    root = application(tmp_path, "package-lock.json", {"build": "tsc"})
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "npm").write_text('#!/bin/sh\necho "npm $* ${JWT_SECRET:-nothing}" >>log\n')
+    (commands / "npm").chmod(0o755)
+    (tmp_path / "environment").write_text("JWT_SECRET=do-not-show-me\nNODE_ENV=production\n")
+    return root, BuildSettings(commands, before=before, after=after, environment_file=str(tmp_path / "environment"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user, even oneself, is root's alone")
+def test_hooks_run_around_the_build_and_alone_find_the_service_s_environment(tmp_path: Path) -> None:
+    say = ["sh", "-c", 'echo "$0 $JWT_SECRET" >>log']
+    root, settings = hooked(tmp_path, [[*say, "before"], [*say, "then"]], [[*say, "after"]])
+    assert build(root, me(tmp_path), settings) == "npm"
+    assert (root / "log").read_text().splitlines() == [
+        "before do-not-show-me",
+        "then do-not-show-me",
+        "npm ci --include=dev nothing",
+        "npm run build nothing",
+        "npm prune --omit=dev --ignore-scripts nothing",
+        "after do-not-show-me",
+    ]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user, even oneself, is root's alone")
+def test_a_failing_hook_ends_the_build_and_shows_no_secret(tmp_path: Path) -> None:
+    root, settings = hooked(tmp_path, [["sh", "-c", 'echo "with $JWT_SECRET"; exit 3']], [])
+    with pytest.raises(CommandError) as caught:
+        build(root, me(tmp_path), settings)
+    message = str(caught.value)
+    assert message.startswith("before_build: sh -c ")
+    assert "failed with exit status 3" in message
+    assert "with ********" in message
+    assert "do-not-show-me" not in message
+    assert not (root / "log").exists()
