@@ -34,7 +34,7 @@ VARIABLES: dict[str, Any] = {
     "alerting_urls": [f"json://user:{SECRET}@127.0.0.1:{port}/" for port in (FIRST, SECOND)],
     "alerting_heartbeat_url": f"http://127.0.0.1:{FIRST}/beat/{SECRET}",
     "alerting_messages_per_hour": 1000,
-    "alerting_silence": 30,
+    "alerting_heartbeat_timeout": 30,
     "alerting_textfile_directory": "/run/alarm-textfile",
 }
 

@@ -12,7 +12,7 @@ short_description: Judge where a deployment over many hosts stands
 version_added: 0.2.0
 author: workbot.stability contributors (@workbot)
 description:
-  - Decides from what M(workbot.stability.deploy_claim) has registered on the hosts of the play which of them take part
+  - Decides from what M(workbot.stability.deploy_lease) has registered on the hosts of the play which of them take part
     in a deployment and in which batches, which release all go back to, and what to say when the run has stopped.
   - Runs on the controller alone, without a connection.
 attributes:
@@ -32,7 +32,7 @@ options:
     required: true
     choices: [begin, turn, end, report]
   registered:
-    description: Name of the variable that M(workbot.stability.deploy_claim) was registered as.
+    description: Name of the variable that M(workbot.stability.deploy_lease) was registered as.
     type: str
     required: true
   registered_before:
@@ -73,7 +73,7 @@ EXAMPLES = r"""
 - name: Decide which hosts take part
   workbot.stability.deploy_fleet:
     step: begin
-    registered: claim
+    registered: lease
     unreachable: skip
   run_once: true
   register: deployment

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from house import COLLECTION, ROOT, load, playbook_tags, playbooks, plugins, roles
+from project import COLLECTION, ROOT, load, playbook_tags, playbooks, plugins, roles
 
 READMES = ("README.md", "README.zh-CN.md")
 # A comment line names the table below it, the same in both languages: <!-- table: roles -->

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from house import load, playbook_roles, roles, tracked
+from project import load, playbook_roles, roles, tracked
 
 LINES_AT_MOST = 400
 CODE = {".cjs", ".j2", ".js", ".mjs", ".py", ".sh", ".sql", ".ts", ".yaml", ".yml", ""}

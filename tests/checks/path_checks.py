@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from house import COLLECTION
+from project import COLLECTION
 
 MODULES = "plugins/modules"
 LOGIC = "plugins/module_utils"
@@ -44,7 +44,7 @@ ALLOWED = {
     ),
     "_checks/memory.py": ("read_text", KERNEL),
     "_deploy/access_log.py": ("open", ETC),
-    "_deploy/claim.py": ("open read_text unlink", CONFIG),
+    "_deploy/lease.py": ("open read_text unlink", CONFIG),
     "_deploy/memory.py": ("read_text", KERNEL),
     "_deploy/state.py": ("read_text", CONFIG),
     "_deploy/steps.py": ("read_bytes", CONFIG),

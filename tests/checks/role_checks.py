@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from house import INCLUDES, Role, entries, load, roles
+from project import INCLUDES, Role, entries, load, roles
 
 TYPES: dict[str, tuple[type[Any], ...]] = {
     "bool": (bool,),

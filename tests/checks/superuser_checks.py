@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from house import entries, load, roles
+from project import entries, load, roles
 
 CLIENT = "plugins/module_utils/_postgresql/client.py"
 DRIVER = re.compile(r"psycopg2?(\.\w+)*")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the small sound house has for the checks of superuser_checks.py, and how each of these is seen to fail."""
+"""What the small sound project has for the checks of superuser_checks.py, and how each of these is seen to fail."""
 
 from __future__ import annotations
 

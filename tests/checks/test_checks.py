@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each check passes a small sound house, and fails when one thing in it is broken."""
+"""Each check passes a small sound project, and fails when one thing in it is broken."""
 
 from __future__ import annotations
 
@@ -358,7 +358,7 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Path:
     for name, content in HOUSE.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -367,21 +367,21 @@ def house(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_passes_a_sound_house(check: Check, house: Path) -> None:
-    assert check(house) == []
+def test_passes_a_sound_house(check: Check, project: Path) -> None:
+    assert check(project) == []
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=lambda case: f"{case[0].__name__}: {case[4]}")
-def test_fails_when_broken(case: tuple[Check, str, str, str, str], house: Path) -> None:
+def test_fails_when_broken(case: tuple[Check, str, str, str, str], project: Path) -> None:
     check, name, old, new, expected = case
-    path = house / name
+    path = project / name
     if new == "DELETE":
         path.unlink()
     else:
         sound = path.read_text(encoding="utf-8")
         assert old in sound
         path.write_text(sound.replace(old, new, 1), encoding="utf-8")
-    assert expected in "\n".join(check(house))
+    assert expected in "\n".join(check(project))
 
 
 def test_every_check_is_seen_to_fail() -> None:

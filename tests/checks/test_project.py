@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The house keeps its own rules. Each check stands in its own file with what it means and why."""
+"""The project keeps its own rules. Each check stands in its own file with what it means and why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import removal_checks as removal
 import role_checks as roles
 import superuser_checks as superusers
-from house import ROOT
+from project import ROOT
 
 CHECKS = [
     roles.defaults_match_specifications,

@@ -14,7 +14,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from house import COLLECTION, ROOT, entries, playbooks, tracked
+from project import COLLECTION, ROOT, entries, playbooks, tracked
 
 # What users get. All else is a checkout's: tests, the reference service, inventories with vaults, leavings of tools.
 PUBLISHED = re.compile(

@@ -167,7 +167,7 @@ def test_the_third_tier_refuses_and_so_do_names_that_are_taken(tiers: dict[str, 
 
 def test_a_unit_is_restarted_where_that_was_allowed(tiers: dict[str, Any], services: Host) -> None:
     assert tiers["runs"]
-    code, output = by_hand.run("immediate", "--limit=byunit", service_existing_recovery=True)
+    code, output = by_hand.run("immediate", "--limit=byunit", service_external_recovery=True)
     assert code == 0, output
     pid = stopped_processes(services)["byunit"]
     until("it is looked at", lambda: by_hand.status(services, "byunit")["readings"]["workers"], LIMIT)

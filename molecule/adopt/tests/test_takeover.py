@@ -16,7 +16,7 @@ from testinfra.host import Host
 
 OURS = {"service_supervisor": "collection", "service_user": "legacy", "service_secrets": {"JWT_SECRET": by_hand.SECRET}}
 BESIDE = {**OURS, "nginx_server_names": ["legacy-new.test"]}
-INSTEAD = {**OURS, "nginx_server_names": ["legacy.test"], "nginx_replaced_files": ["sites-enabled/by-hand-legacy"]}
+INSTEAD = {**OURS, "nginx_server_names": ["legacy.test"], "nginx_superseded_files": ["sites-enabled/by-hand-legacy"]}
 # clients that open a connection for each request: those that are kept alive, every reload of Nginx may close
 LOAD = ("--host=legacy.test", "--connections=4", "--once=1")
 

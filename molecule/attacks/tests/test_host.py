@@ -24,13 +24,13 @@ ADOPTED: dict[str, Any] = {
     "service_name": "adopted",
     "service_user": HOSTILE,
     "service_supervisor": "process",
-    "service_existing_url": "http://127.0.0.1:4999/health",
-    "service_existing_pid_file": f"/srv/{HOSTILE}/home/adopted.pid",
-    "service_existing_logs": [f"/srv/{HOSTILE}/home/adopted.log"],
+    "service_external_url": "http://127.0.0.1:4999/health",
+    "service_external_pid_file": f"/srv/{HOSTILE}/home/adopted.pid",
+    "service_external_logs": [f"/srv/{HOSTILE}/home/adopted.log"],
     "service_database_enabled": False,
     "service_required_secrets": [],
     "service_secrets": {},
-    "logrotate_existing_signal": "USR1",
+    "logrotate_external_signal": "USR1",
 }
 ADOPTED_POLICY = "/etc/logrotate-adopted.conf"
 
@@ -116,7 +116,7 @@ def adopted(host: Host, attacker: Attacker) -> Iterator[str]:
     ended = wait(playbook("molecule/attacks/adopted.yml", ADOPTED), 300)
     assert ended.code == 0, ended.output
     attacker.run(f"echo line > /srv/{HOSTILE}/home/adopted.log")
-    yield ADOPTED["service_existing_pid_file"]
+    yield ADOPTED["service_external_pid_file"]
     host.check_output("systemctl disable --now logrotate-adopted.timer")
     host.check_output(
         f"rm -rf {ADOPTED_POLICY} /var/lib/logrotate/adopted.status /etc/systemd/system/logrotate-adopted.*"

@@ -24,7 +24,7 @@ HOLD = "import psycopg, time; c = psycopg.connect(%r); c.execute(%r); time.sleep
 
 
 def budget(**more: Any) -> dict[str, Any]:
-    return module("connection_budget", login_db="postgres", fail_on="never", services=[SERVICE], **more)
+    return module("postgresql_connection_budget", login_db="postgres", fail_on="never", services=[SERVICE], **more)
 
 
 def until(condition: Callable[[], bool], limit: float = 15) -> None:
@@ -86,7 +86,7 @@ def test_the_server_says_what_it_allows(host: Host) -> None:
     finding = findings(result)["connections.budget"]
     assert (finding["status"], finding["value"], finding["threshold"]) == ("ok", 85, 97)
     assert result["limits"]["max_connections"] == int(sql(host, "SHOW max_connections"))
-    many = module("connection_budget", login_db="postgres", services=[{**SERVICE, "instances": 16}])
+    many = module("postgresql_connection_budget", login_db="postgres", services=[{**SERVICE, "instances": 16}])
     assert many["failed"]
     assert "workbot 16 instances x 20 connections x 2 during a release = 640" in many["msg"]
 

@@ -169,7 +169,7 @@ def test_what_no_event_told_is_taken_from_the_status(alarm: Alarm) -> None:
 
 
 def test_the_urls_are_nowhere_but_in_their_file(alarm: Alarm) -> None:
-    code, output = alarm.apply("-vvv", "--diff", alerting_reminder_minutes=60)
+    code, output = alarm.apply("-vvv", "--diff", alerting_repeat_interval_minutes=60)
     assert code == 0, output
     assert SECRET not in output
     alarm.set(FIRST, "delay", "3")

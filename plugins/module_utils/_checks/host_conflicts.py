@@ -94,9 +94,9 @@ def existing_conflicts(existing: Existing) -> list[str]:
     try:
         _port = existing.port
     except ValueError as error:
-        found.append(f"service_existing_url: {existing.url}: {error}.")
+        found.append(f"service_external_url: {existing.url}: {error}.")
     if existing.supervisor == PM2 and not Path(existing.pm2_home).is_dir():
-        found.append(f"service_existing_pm2_home: there is no {existing.pm2_home}. See PM2_HOME of the service's PM2.")
+        found.append(f"service_external_pm2_home: there is no {existing.pm2_home}. See PM2_HOME of the service's PM2.")
     if existing.supervisor == SYSTEMD or (existing.supervisor == PM2 and existing.unit):
         found += _unit_conflict(existing.unit)
     return found
@@ -106,10 +106,10 @@ def _unit_conflict(unit: str) -> list[str]:
     try:
         state = unit_states([unit]).get(unit, {})
     except ProcessError as error:
-        return [f"service_existing_unit: {error}"]
+        return [f"service_external_unit: {error}"]
     if state.get("LoadState") == "loaded":
         return []
-    return [f"service_existing_unit: systemd has no unit {unit}. See `systemctl list-units`."]
+    return [f"service_external_unit: systemd has no unit {unit}. See `systemctl list-units`."]
 
 
 def rotated_elsewhere(logs: Sequence[str], own_policy: str, policies: Path = POLICIES) -> list[str]:
@@ -125,7 +125,7 @@ def rotated_elsewhere(logs: Sequence[str], own_policy: str, policies: Path = POL
         both = wanted & {path for pattern in patterns for path in _matches(pattern)}
         if both:
             found.append(
-                f"service_existing_logs: {', '.join(sorted(both))} is rotated by {policy} already. Leave it out, or"
+                f"service_external_logs: {', '.join(sorted(both))} is rotated by {policy} already. Leave it out, or"
                 " remove it there."
             )
     return found

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._deploy.claim import claim_path
-from .._deploy.claim import read as read_claim
+from .._deploy.lease import lease_path
+from .._deploy.lease import read as read_lease
 from .._host.errors import StabilityError
 from .._host.processes import ProcessError, unit_states
 from .._host.quiet_run import PLAIN, quiet_run
@@ -224,10 +224,10 @@ def refuse_deployment(releases: Path) -> None:
         return
     if holder := lock_holder(lock_path(releases)):
         raise AbsentError(f"A deployment is at work: {holder}. Nothing was changed.")
-    claim = read_claim(claim_path(releases))
-    if claim and time.time() < claim.until:
-        until = time.strftime("%H:%M:%S %Z", time.localtime(claim.until))
+    lease = read_lease(lease_path(releases))
+    if lease and time.time() < lease.until:
+        until = time.strftime("%H:%M:%S %Z", time.localtime(lease.until))
         raise AbsentError(
-            f"A deployment over several hosts is at work: {claim.what} by {claim.who}. If it has died, its claim on "
+            f"A deployment over several hosts is at work: {lease.what} by {lease.who}. If it has died, its lease on "
             f"this host ends at {until}. Nothing was changed."
         )

@@ -159,7 +159,7 @@ def _running_places(service: Service) -> list[Place]:
         Place(f"/opt/{name}", mark="versions"),
         Place(f"/opt/{name}-nodejs.tar"),
         *(Place(f"{directory}/{part}") for part in ("current", "previous", "active.sock", ".active.sock.back")),
-        *(Place(f"{directory}/{part}") for part in ("releases", ".deploy.claim", ".deploy.lock")),
+        *(Place(f"{directory}/{part}") for part in ("releases", ".deploy.lease", ".deploy.lock")),
         # Of activations that are gone; the environment that they were made of is data, and stays.
         *(Place(f"{directory}/config/{part}") for part in ("environments", "ecosystem.config.cjs")),
     ]

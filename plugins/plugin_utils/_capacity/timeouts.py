@@ -51,7 +51,7 @@ def _heartbeat(part: Part, settings: Settings) -> None:
 
 def _stop(part: Part, core: Plan, settings: Settings) -> None:
     """What a release that is replaced has, to finish what it began."""
-    kill, drain = settings.number("pm2_kill_timeout") / 1000, settings.number("pm2_drain_time")
+    kill, drain = settings.number("pm2_kill_timeout"), settings.number("pm2_drain_time")
     left = f"{drain} s drain + {kill:g} s from SIGINT to SIGKILL = {drain + kill:g} s"
     part.rows.append(Row("end of an old release", f"{drain + kill:g} s", settings.origin("pm2_drain_time"), left))
     turns = math.ceil(core.instances / STOPPED_AT_ONCE)
@@ -75,7 +75,7 @@ def _stop(part: Part, core: Plan, settings: Settings) -> None:
 
 def _start(part: Part, settings: Settings) -> None:
     """What a process has to start, by PM2 and by what starts PM2. PM2 waits only for a process that will tell."""
-    listen, start = settings.number("pm2_listen_timeout") / 1000, settings.number("pm2_start_timeout")
+    listen, start = settings.number("pm2_listen_timeout"), settings.number("pm2_start_timeout")
     unit, waits = settings.number("pm2_unit_timeout"), bool(settings.values.get("pm2_wait_ready"))
     line = f"PM2 waits {listen:g} s for ready" if waits else "PM2 does not wait for ready"
     part.rows.append(Row("start of a process", f"{start} s", settings.origin("pm2_start_timeout"), line))
@@ -87,7 +87,7 @@ def _start(part: Part, settings: Settings) -> None:
         ("pm2_unit_timeout", unit, "the boot unit is stopped"),
     ):
         if limit < listen:
-            advice = advise(f"{variable} to {math.ceil(listen)} or more", f"pm2_listen_timeout to {limit * 1000}")
+            advice = advise(f"{variable} to {math.ceil(listen)} or more", f"pm2_listen_timeout to {limit}")
             message = f"{who} while PM2 still waits for a process to say ready: {listen:g} s, of {limit} s. {advice}"
             part.contradictions.append(Contradiction(variable, message))
 

@@ -4,7 +4,7 @@
 
 """A deployment over many hosts, seen from the controller: who takes part, in which order, and where the fleet stands.
 
-Nothing here reaches a host: it judges what module deploy_claim has read there.
+Nothing here reaches a host: it judges what module deploy_lease has read there.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class HostState:
 
 
 def state_of(name: str, registered: Mapping[str, Any] | None) -> HostState:
-    """From what deploy_claim has registered for a host; None where it did not run."""
+    """From what deploy_lease has registered for a host; None where it did not run."""
     if registered is None:
         return HostState(name, problem="it was not asked")
     said = _line(str(registered.get("msg", "")).removeprefix("Task failed: ")) or "it gave no reason"

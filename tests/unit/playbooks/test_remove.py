@@ -35,7 +35,7 @@ def test_data_goes_only_where_it_is_asked_for_a_second_time(said: str) -> None:
 
 def test_who_removes_hears_what_who_asks_hears() -> None:
     given = [
-        task["workbot.stability.service_absent"] for task in TASKS.values() if "service_absent" in str(task.keys())
+        task["workbot.stability.service_removal"] for task in TASKS.values() if "service_removal" in str(task.keys())
     ]
     assert len(given) == 4
     assert {options["data"] for options in given} == {"{{ __remove_data }}"}

@@ -99,6 +99,6 @@ def test_a_policy_set_up_by_hand_is_not_taken_for_the_roles(tmp_path: Path, text
 def test_the_roles_policy_is_known_whatever_logs_it_names() -> None:
     (mark,) = places()[POLICIES[0]].marks
     template = (ROLES / "logrotate" / "templates" / "policy.j2").read_text(encoding="utf-8")
-    around, own = template.split("{% if service_is_existing %}")[1].split("{% endif %}")[0].split("{% else %}")
+    around, own = template.split("{% if service_is_external %}")[1].split("{% endif %}")[0].split("{% else %}")
     assert mark in around
     assert mark in own

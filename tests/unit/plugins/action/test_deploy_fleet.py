@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first play of deploy.yml and rollback.yml: what refuses a run before anything changes, and leaves no claim."""
+"""The first play of deploy.yml and rollback.yml: what refuses a run before anything changes, and leaves no lease."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Fleet:
         (home / "previous").symlink_to(home / "releases" / previous)
         self.hosts[name] = {"service_directory": str(home), **variables}
 
-    def claim(self, name: str, **fields: Any) -> None:
+    def lease(self, name: str, **fields: Any) -> None:
         now = time.time()
         content = {**OTHER, "began": now, "until": now + 600, **fields}
-        (self.directory / name / ".deploy.claim").write_text(json.dumps(content))
+        (self.directory / name / ".deploy.lease").write_text(json.dumps(content))
 
-    def claims(self) -> list[str]:
-        return [path.parent.name for path in self.directory.glob("*/.deploy.claim")]
+    def leases(self) -> list[str]:
+        return [path.parent.name for path in self.directory.glob("*/.deploy.lease")]
 
     def run(self, playbook: str, **variables: Any) -> tuple[int, str]:
         shared = {
@@ -81,28 +81,28 @@ def test_a_host_that_can_not_be_reached_ends_the_run(fleet: Fleet) -> None:
     assert "Nothing was changed. These hosts can't take part: lost:" in output
     assert "--limit 'app:!lost', or skipped with -e deploy_unreachable=skip" in output
     assert "Deploy a release" not in output
-    assert fleet.claims() == []
+    assert fleet.leases() == []
 
 
 def test_a_host_that_another_run_has_ends_the_run(fleet: Fleet) -> None:
     # a process that is not here says nothing about a controller that only has the same name
-    fleet.claim("two", controller=os.uname().nodename, process=2**22 + 1)
+    fleet.lease("two", controller=os.uname().nodename, process=2**22 + 1)
     code, output = fleet.run("deploy")
     assert code == 2
     assert "two: Another run has this host: a deployment by bob@ci" in output
-    assert fleet.claims() == ["two"]
+    assert fleet.leases() == ["two"]
 
 
 def test_a_wrong_variable_of_one_host_ends_the_run_of_all(fleet: Fleet) -> None:
     fleet.hosts["two"]["service_health_path"] = "no path"
     # a run of this controller that has died is no obstacle
-    fleet.claim("one", controller=controller(), process=2**22 + 1)
+    fleet.lease("one", controller=controller(), process=2**22 + 1)
     code, output = fleet.run("deploy")
     assert code == 2
     assert "service_health_path" in output
     assert "Another run" not in output
     assert "Deploy a release" not in output
-    assert fleet.claims() == []
+    assert fleet.leases() == []
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_bad_input_ends_the_run(fleet: Fleet, playbook: str, variables: dict[str
     code, output = fleet.run(playbook, **variables)
     assert code == 2
     assert said in output
-    assert fleet.claims() == []
+    assert fleet.leases() == []
 
 
 def test_hosts_that_would_go_back_to_different_releases_are_shown(fleet: Fleet) -> None:

@@ -23,7 +23,7 @@ PLAY = {
     "vars": {
         "__deploy_run": "run",
         "deploy_unreachable": "skip",
-        "__deploy_claim": {"active": "a", "previous": "", "releases": []},
+        "__deploy_lease": {"active": "a", "previous": "", "releases": []},
     },
     "tasks": [
         {
@@ -76,7 +76,7 @@ def test_a_host_that_is_lost_in_its_turn_ends_the_run_after_those_that_go_with_i
     assert "three is deployed to" not in output
     assert "Stopped at three. What serves now:" in output
     assert "not known: one:" in output
-    assert list(tmp_path.glob("t*/.deploy.claim")) == []
+    assert list(tmp_path.glob("t*/.deploy.lease")) == []
 
 
 def test_the_next_host_is_the_first_where_one_is_left_out(tmp_path: Path) -> None:

@@ -105,10 +105,10 @@ def test_what_was_declared_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "none.service" in text
     assert existing_conflicts(Existing("pm2", "http://h", pm2_home=str(tmp_path))) == []
     (text,) = existing_conflicts(Existing("pm2", "http://h", pm2_home=str(tmp_path / ".pm2")))
-    assert text.startswith("service_existing_pm2_home: ")
+    assert text.startswith("service_external_pm2_home: ")
     assert existing_conflicts(Existing("process", "http://h")) == []
     (text,) = existing_conflicts(Existing("process", "http://h:70000/health"))
-    assert text.startswith("service_existing_url: ")
+    assert text.startswith("service_external_url: ")
 
 
 def test_the_logs_of_a_policy_are_those_before_its_blocks() -> None:

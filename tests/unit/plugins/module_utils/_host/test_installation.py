@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import heuristic_log_sanitize
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.workbot.stability.plugins.action.installation import ActionModule
+from ansible_collections.workbot.stability.plugins.action.host_files import ActionModule
 from ansible_collections.workbot.stability.plugins.module_utils._host import files as host_files
 from ansible_collections.workbot.stability.plugins.module_utils._host import units
 from ansible_collections.workbot.stability.plugins.module_utils._host.accounts import Account, actual

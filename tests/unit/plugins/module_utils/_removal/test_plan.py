@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.claim import Claim, take
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease import Lease, take
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import DeployLockError, deploy_lock
 from ansible_collections.workbot.stability.plugins.module_utils._removal import plan as removal_plan
@@ -213,17 +213,17 @@ def test_a_deployment_is_seen_before_the_first_host_changes(host: Host) -> None:
     ):
         refuse_deployment(releases)
     now = time.time()
-    take(releases, Claim("run", "release two", "bob", now, now + 60), take_over=False)
+    take(releases, Lease("run", "release two", "bob", now, now + 60), take_over=False)
     with pytest.raises(AbsentError, match="release two by bob"):
         refuse_deployment(releases)
-    take(releases, Claim("run", "release two", "bob", now - 60, now - 1), take_over=False)
+    take(releases, Lease("run", "release two", "bob", now - 60, now - 1), take_over=False)
     refuse_deployment(releases)
 
 
-def test_a_claim_that_has_ended_is_no_data(host: Host) -> None:
-    host.write(".deploy.claim")
-    assert f"{host.directory}/.deploy.claim" in host.run().words()
-    assert f"srv/{NAME}/.deploy.claim" not in host.left()
+def test_a_lease_that_has_ended_is_no_data(host: Host) -> None:
+    host.write(".deploy.lease")
+    assert f"{host.directory}/.deploy.lease" in host.run().words()
+    assert f"srv/{NAME}/.deploy.lease" not in host.left()
 
 
 def test_a_step_that_fails_says_how_far_it_came(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

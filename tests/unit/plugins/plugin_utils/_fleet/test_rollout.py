@@ -35,7 +35,7 @@ def test_a_state_is_what_the_host_said_or_why_it_said_nothing() -> None:
     assert state_of("one", {"unreachable": True, "msg": "Task failed: no\nroute"}) == HostState(
         "one", problem="no route", unreachable=True
     )
-    assert state_of("one", {"failed": False, "msg": "claimed"}) == HostState("one", problem="claimed")
+    assert state_of("one", {"failed": False, "msg": "leaseed"}) == HostState("one", problem="leaseed")
     assert state_of("one", None).problem
 
 

@@ -43,7 +43,7 @@ def test_what_is_switched_off_on_the_command_line_is_stopped(enabled: object) ->
                 for key in ("enabled", "started")
             },
         }
-        for number, unit in enumerate(task["workbot.stability.installation"]["units"])
+        for number, unit in enumerate(task["workbot.stability.host_files"]["units"])
     ]
     checked = ArgumentSpecValidator(argument_spec()).validate({"units": given})
     assert [(unit.enabled, unit.started) for unit in request(checked.validated_parameters).units] == [

@@ -11,9 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import proxy
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.proxy import (
@@ -54,11 +56,11 @@ import os, socket, sys, time
 listening = socket.create_server(("127.0.0.1", 0))
 what = sys.argv[1]
 if os.fork():
-    print(listening.getsockname()[1], flush=True)
     listening.close()
     sys.stdin.read()
     os._exit(0)
 kept = []
+print(os.getpid(), listening.getsockname()[1], flush=True)
 while what == "never":
     time.sleep(60)
 while what == "spin":
@@ -83,7 +85,11 @@ def server(what: str) -> Iterator[tuple[int, int]]:
     ) as started:
         assert started.stdout is not None
         try:
-            yield started.pid, int(started.stdout.readline())
+            worker, port = map(int, started.stdout.readline().split())
+            # after its last word it sleeps, unless it spins: on its way there its event loop would be seen to go on
+            while what != "spin" and psutil.Process(worker).status() != psutil.STATUS_SLEEPING:
+                time.sleep(0.01)
+            yield started.pid, port
         finally:
             os.killpg(started.pid, signal.SIGKILL)
 
@@ -117,8 +123,9 @@ def test_one_that_refuses_is_dead_although_a_main_process_is_there() -> None:
     assert asked(os.getpid(), port) == DEAD
 
 
-def test_one_whose_queue_is_full_hangs_only_if_nobody_is_accepted() -> None:
+def test_one_whose_queue_is_full_hangs_only_if_nobody_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """As clients can make it: the connection of the test itself is not even made."""
+    monkeypatch.setattr(proxy, "processor_times", lambda _pids: {})
     with server("never") as (main, port):
         waiting = [socket.socket() for _number in range(300)]
         try:

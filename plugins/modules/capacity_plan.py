@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: host_plan
+module: capacity_plan
 short_description: Show the capacity plan of a host
 version_added: 0.1.0
 author: workbot.stability contributors (@workbot)
@@ -39,7 +39,7 @@ options:
 
 EXAMPLES = r"""
 - name: Show the plan
-  workbot.stability.host_plan:
+  workbot.stability.capacity_plan:
 """
 
 RETURN = r"""

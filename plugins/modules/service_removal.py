@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: service_absent
+module: service_removal
 short_description: Take a service off a host, and leave the others alone
 version_added: 0.1.0
 author: workbot.stability contributors (@workbot)
@@ -96,7 +96,7 @@ options:
 
 EXAMPLES = r"""
 - name: Take the service off the host
-  workbot.stability.service_absent:
+  workbot.stability.service_removal:
     name: shop
     user: shop
     group: shop

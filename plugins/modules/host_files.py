@@ -10,7 +10,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.errors imp
 
 DOCUMENTATION = r"""
 ---
-module: installation
+module: host_files
 short_description: Have the accounts, directories, files and units of one concern as they should be
 version_added: 0.1.0
 author: workbot.stability contributors (@workbot)
@@ -177,7 +177,7 @@ options:
 
 EXAMPLES = r"""
 - name: Install the sweeper
-  workbot.stability.installation:
+  workbot.stability.host_files:
     directories:
       - {path: /var/lib/sweeper, owner: sweeper, group: sweeper, mode: "0750"}
     files:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's part of module deploy_claim: it knows who deploys, and which runs of its own have died."""
+"""The controller's part of module deploy_lease: it knows who deploys, and which runs of its own have died."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..plugin_utils._fleet.deployer import controller, deployer, lives
 
 
 class ActionModule(ActionBase):
-    """Options are documented in plugins/modules/deploy_claim.py."""
+    """Options are documented in plugins/modules/deploy_lease.py."""
 
     _supports_check_mode = True
     _supports_async = False
@@ -29,15 +29,15 @@ class ActionModule(ActionBase):
             # tasks run in children of the run's own process
             "process": os.getppid(),
         }
-        claimed = self._claim(arguments, task_vars)
-        other = claimed.get("other") or {}
+        leased = self._lease(arguments, task_vars)
+        other = leased.get("other") or {}
         if other.get("controller") == controller() and not lives(int(other["process"])):
-            claimed = self._claim({**arguments, "take_over": True}, task_vars)
-        result.update(claimed)
+            leased = self._lease({**arguments, "take_over": True}, task_vars)
+        result.update(leased)
         return result
 
-    def _claim(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _lease(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         outcome: dict[str, Any] = self._execute_module(
-            module_name="workbot.stability.deploy_claim", module_args=arguments, task_vars=task_vars
+            module_name="workbot.stability.deploy_lease", module_args=arguments, task_vars=task_vars
         )
         return outcome

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of module installation: renders templates, builds programs, sends one only where it differs."""
+"""The controller's half of module host_files: renders templates, builds programs, sends one only where it differs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ..module_utils._host.errors import StabilityError
 from ..plugin_utils._program import INTERPRETER, build
 from ..plugin_utils.templates import rendered
 
-_MODULE = "workbot.stability.installation"
+_MODULE = "workbot.stability.host_files"
 _CODE = Path(__file__).parent.parent / "module_utils"
 _SOURCES = ("content", "template", "program", "target")
 
 
 class ActionModule(ActionBase):
-    """Options are documented in plugins/modules/installation.py."""
+    """Options are documented in plugins/modules/host_files.py."""
 
     _supports_check_mode = True
     _supports_diff = True

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: deploy_claim
-short_description: Claims a host for a deployment that goes over many
+module: deploy_lease
+short_description: Leases a host for a deployment that goes over many
 version_added: 0.2.0
 author: workbot.stability contributors (@workbot)
 description:
   - Leaves a record of the run on the host, so that a second run over the same hosts is told at its beginning, and not
     when it meets the first one. Returns which releases the host has.
-  - Fails when another run has claimed the host, or a deployment is at work on it.
-  - A claim ends after O(lease) seconds, for runs that died. It does not replace the lock that each deployment on the
+  - Fails when another run has leased the host, or a deployment is at work on it.
+  - A lease ends after O(lease) seconds, for runs that died. It does not replace the lock that each deployment on the
     host holds while it works.
 attributes:
   action:
@@ -32,7 +32,7 @@ options:
     type: path
     required: true
   run:
-    description: Name of the run. A claim of the same run is renewed.
+    description: Name of the run. A lease of the same run is renewed.
     type: str
     required: true
   what:
@@ -52,28 +52,28 @@ options:
     type: int
     default: 0
   lease:
-    description: Seconds after which the claim counts for nothing.
+    description: Seconds after which the lease counts for nothing.
     type: int
     default: 1800
   take_over:
-    description: Whether to take the claim of another run.
+    description: Whether to take the lease of another run.
     type: bool
     default: false
   state:
-    description: V(absent) ends the claim of this run, if there is one.
+    description: V(absent) ends the lease of this run, if there is one.
     type: str
     choices: [present, absent]
     default: present
 """
 
 EXAMPLES = r"""
-- name: Claim the host
-  workbot.stability.deploy_claim:
+- name: Lease the host
+  workbot.stability.deploy_lease:
     directory: /srv/shop
     run: 5b0e7c1a
 
-- name: End the claim
-  workbot.stability.deploy_claim:
+- name: End the lease
+  workbot.stability.deploy_lease:
     directory: /srv/shop
     run: 5b0e7c1a
     state: absent
@@ -100,7 +100,7 @@ releases:
   elements: str
   returned: success
 other:
-  description: The claim that is in the way.
+  description: The lease that is in the way.
   type: dict
   returned: failure
 """
@@ -110,9 +110,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.claim import (
-    Claim,
-    ClaimError,
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease import (
+    Lease,
+    LeaseError,
     drop,
     releases_of,
     take,
@@ -137,7 +137,7 @@ def main() -> None:
     options = module.params
     places = Places.below(Path(options["directory"]))
     now = time.time()
-    claim = Claim(
+    lease = Lease(
         run=options["run"],
         what=options["what"],
         who=options["deployer"] or "root",
@@ -148,12 +148,12 @@ def main() -> None:
     )
     try:
         if options["state"] == "present":
-            take(places.releases, claim, options["take_over"], module.check_mode)
+            take(places.releases, lease, options["take_over"], module.check_mode)
         elif not module.check_mode:
-            drop(places.releases, claim.run)
+            drop(places.releases, lease.run)
         # a run's mark on the host, not a change of it
         module.exit_json(changed=False, **releases_of(places))
-    except ClaimError as error:
+    except LeaseError as error:
         module.fail_json(msg=str(error), other=asdict(error.other) if error.other else {})
     except OSError as error:
         module.fail_json(msg=str(error), other={})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 
 DOCUMENTATION = r"""
-module: canary_watch
+module: canary_analysis
 short_description: Watches the release that serves on a host for a while
 version_added: 0.2.0
 author: workbot.stability contributors (@workbot)
@@ -94,7 +94,7 @@ options:
 
 EXAMPLES = r"""
 - name: Watch the canary
-  workbot.stability.canary_watch:
+  workbot.stability.canary_analysis:
     service: shop
     directory: /srv/shop
     run_directory: /run/shop

@@ -19,7 +19,7 @@ display = Display()
 
 
 class ActionModule(ValidateVariables):
-    """The action ``host_plan``."""
+    """The action ``capacity_plan``."""
 
     def _judge(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Show the plan and return it, or fail with what contradicts itself in it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 
 DOCUMENTATION = r"""
-module: connection_budget
+module: postgresql_connection_budget
 short_description: Compare what may be connected to a PostgreSQL server with what it allows
 description:
   - Reads the server's own C(max_connections) and what it reserves, and adds up what the services (with the overlap of
@@ -102,7 +102,7 @@ options:
 
 EXAMPLES = r"""
 - name: Refuse more instances than the server has connections for
-  workbot.stability.connection_budget:
+  workbot.stability.postgresql_connection_budget:
     login_host: db.example.com
     login_user: workbot
     login_password: "{{ vault_database_password }}"
@@ -111,7 +111,7 @@ EXAMPLES = r"""
       - {name: workbot, instances: 4, hosts: 2, pool_max: 5}
 
 - name: Show what is connected
-  workbot.stability.connection_budget:
+  workbot.stability.postgresql_connection_budget:
     login_db: postgres
     fail_on: never
   become: true
@@ -249,7 +249,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         for name in ("instances", "pool_max", "hosts", "overlap"):
             if each[name] < 1:
                 raise StabilityError(f"services: {name} of {each['name']} is {each[name]}, must be 1 or more")
-    with session(Login.of(params, "connection_budget")) as client:
+    with session(Login.of(params, "postgresql_connection_budget")) as client:
         found = read_connections(client)
     if params["max_connections"]:
         limits_then = dataclasses.replace(found.limits, max_connections=params["max_connections"])

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the checks have in common: the files of the house, and its roles, plugins, playbooks and tags.
+"""What the checks have in common: the files of the project, and its roles, plugins, playbooks and tags.
 
 Every check is a function from the root of a checkout to a list of sentences, one for each thing that is wrong.
-An empty list is a pass. Checks take the root so that a test can hand them a small broken house.
+An empty list is a pass. Checks take the root so that a test can hand them a small broken project.
 """
 
 from __future__ import annotations
