@@ -44,7 +44,7 @@ test: $(READY) ## All tests, in three lanes: what CI runs
 	  bookworm '$(addprefix scenario-,$(LANE_3))'
 
 .PHONY: lint
-lint: lint-ansible lint-yaml lint-python lint-shell lint-changelog lint-sanity ## All linters
+lint: lint-ansible lint-yaml lint-python lint-imports lint-shell lint-changelog lint-sanity ## All linters
 
 .PHONY: lint-ansible
 lint-ansible: $(READY) ## ansible-lint, profile production
@@ -63,6 +63,11 @@ lint-python: $(READY) ## ruff and mypy
 	@ruff format --check --quiet --diff
 	@echo '== mypy'
 	@mypy --no-error-summary
+
+.PHONY: lint-imports
+lint-imports: $(READY) ## import-linter: components import downwards only
+	@echo '== import-linter'
+	@lint-imports --no-cache --no-logo
 
 .PHONY: lint-shell
 lint-shell: $(READY) ## shellcheck on every shell script

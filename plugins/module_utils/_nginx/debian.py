@@ -15,8 +15,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._host.errors import StabilityError
 from .staging import Layout, run
-from .transaction import NginxError, read_entry
+from .transaction import read_entry
 
 DEFAULT_SITE = "sites-enabled/default"
 DEFAULT_SITE_FILE = "sites-available/default"
@@ -48,7 +49,7 @@ def has_other_sites(config: Path, gone: Collection[str]) -> bool:
 def missing_logs(layout: Layout, logs: Sequence[str]) -> list[str]:
     bad = [name for name in logs if not name or "/" in name or name in (".", "..")]
     if bad:
-        raise NginxError(f"{', '.join(map(repr, bad))}: no file name in {layout.logs}.")
+        raise StabilityError(f"{', '.join(map(repr, bad))}: no file name in {layout.logs}.")
     return [str(layout.logs / name) for name in logs if not (layout.logs / name).exists()]
 
 
@@ -78,7 +79,7 @@ def locked(path: Path, wait: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise NginxError(
+                    raise StabilityError(
                         f"Another run has been changing the nginx configuration for more than {wait:.0f} s "
                         f"(it holds {path}). Nothing was changed."
                     ) from None

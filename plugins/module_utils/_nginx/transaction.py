@@ -22,10 +22,6 @@ from pathlib import Path, PurePosixPath
 from .._host.errors import StabilityError
 
 
-class NginxError(StabilityError):
-    """Something that stops the change; the text is for the user."""
-
-
 @dataclass(frozen=True)
 class Entry:
     """A file (content and mode) or a symbolic link (target)."""
@@ -72,10 +68,10 @@ class Change:
 
 
 def checked_path(path: str) -> str:
-    """The path if it names something below the configuration directory; NginxError else."""
+    """The path if it names something below the configuration directory; StabilityError else."""
     pure = PurePosixPath(path)
     if not path or pure.is_absolute() or ".." in pure.parts or str(pure) != path or "\0" in path:
-        raise NginxError(
+        raise StabilityError(
             f"{path!r} is no path below the configuration directory: expected one like conf.d/site.conf, "
             "relative, without '..', '//' and a '/' at its end."
         )
@@ -91,7 +87,7 @@ def read_entry(path: Path) -> Entry | None:
     if stat.S_ISLNK(status.st_mode):
         return Entry(target=str(path.readlink()))
     if not stat.S_ISREG(status.st_mode):
-        raise NginxError(f"{path} is neither a file nor a symbolic link: it is left alone.")
+        raise StabilityError(f"{path} is neither a file nor a symbolic link: it is left alone.")
     return Entry(content=path.read_bytes(), mode=stat.S_IMODE(status.st_mode))
 
 
@@ -146,7 +142,7 @@ def compare(root: Path, wanted: dict[str, Entry], absent: Sequence[str]) -> list
     """The changes that bring the directory to what is wanted, in the order of the request."""
     both = sorted(wanted.keys() & set(absent))
     if both:
-        raise NginxError(f"{', '.join(both)}: both wanted and to be absent.")
+        raise StabilityError(f"{', '.join(both)}: both wanted and to be absent.")
     pairs: list[tuple[str, Entry | None]] = [*wanted.items(), *((path, None) for path in absent)]
     changes = [
         Change(path, read_entry(root / checked_path(path)), after, secret=after is not None and after.secret)
@@ -225,7 +221,7 @@ def _naming(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NginxError(f"{what}: {error.strerror or error}.") from error
+        raise StabilityError(f"{what}: {error.strerror or error}.") from error
 
 
 def _pack(entry: Entry | None) -> dict[str, str | int | None] | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import (
     Request,
@@ -28,12 +29,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan impo
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import Service
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import (
-    Change,
-    Entry,
-    NginxError,
-    Transaction,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Change, Entry, Transaction
 
 
 @pytest.fixture
@@ -72,12 +68,12 @@ def test_check_mode_predicts_with_a_certificate_that_is_not_made_yet(
         for path in (certificate.certificate, certificate.key):
             (bare.config / path).parent.mkdir(exist_ok=True)
             (bare.config / path).touch()
-    with pytest.raises(NginxError, match=r"certificates: shop/a\.crt (cannot be read|holds no certificate)"):
+    with pytest.raises(StabilityError, match=r"certificates: shop/a\.crt (cannot be read|holds no certificate)"):
         apply(request, bare, check=True)
 
 
 def test_without_nginx_nothing_can_be_applied(bare: Layout) -> None:
-    with pytest.raises(NginxError, match="not installed"):
+    with pytest.raises(StabilityError, match="not installed"):
         apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=False)
 
 
@@ -88,7 +84,7 @@ def test_ports_alone_change_nothing(bare: Layout) -> None:
 
 @pytest.mark.parametrize("name", ["", "-a", ".journal", "a/b", "a b"])
 def test_a_change_needs_a_name_of_a_site(bare: Layout, name: str) -> None:
-    with pytest.raises(NginxError, match="is no name for a site"):
+    with pytest.raises(StabilityError, match="is no name for a site"):
         apply(Request(name, files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
 
 
@@ -189,7 +185,9 @@ def test_what_was_wrong_before_is_not_held_against_a_change(
 
 def test_what_was_right_before_and_is_wrong_now_undoes_the_change(bare: Layout, served: Served) -> None:
     served.statuses = [200, 500]
-    with pytest.raises(NginxError, match="status 500, not 200\nThe previous files are back, and nginx runs with them"):
+    with pytest.raises(
+        StabilityError, match="status 500, not 200\nThe previous files are back, and nginx runs with them"
+    ):
         change(bare, served.port, known=True)
     assert list(bare.config.iterdir()) == [bare.config / "shop.conf"]
 
@@ -199,7 +197,7 @@ def test_the_lock_is_for_its_owner_alone_and_for_one_at_a_time(tmp_path: Path) -
     path.touch(mode=0o644)
     with locked(path, 0):
         assert path.stat().st_mode & 0o777 == 0o600
-        with pytest.raises(NginxError, match="Another run has been changing"), locked(path, 0):
+        with pytest.raises(StabilityError, match="Another run has been changing"), locked(path, 0):
             pass
     with locked(path, 0):
         pass
