@@ -33,14 +33,19 @@ site: $(READY) ## A local Debian host with the whole service on it, at http://12
 clean-site: $(READY) ## Remove the host that `make site` made
 	@tools/clean site
 
-# Three lanes, because the scenarios mostly wait. Each has hosts of its own, and what a lane begins with begins on a bare one.
+# Lanes run side by side, because scenarios mostly wait. Each has hosts of its own, and what a lane begins with begins on a bare one.
+STATIC := lint unit check-project example
+.PHONY: test
+test: $(READY) ## What a change needs before it lands, in two lanes: what CI runs
+	@tools/lanes trixie scenario-site trixie '$(STATIC)'
+
 LANE_2 := fleet attacks
 LANE_3 := recovery nginx neighbours
-.PHONY: test
-test: $(READY) ## All tests, in three lanes: what CI runs
+.PHONY: test-all
+test-all: $(READY) ## All tests, in three lanes: every scenario, on Debian 13 or 12
 	@tools/lanes \
 	  trixie '$(addprefix scenario-,$(filter-out $(LANE_2) $(LANE_3),$(SCENARIOS)))' \
-	  bookworm 'lint unit check-project example $(addprefix scenario-,$(LANE_2))' \
+	  bookworm '$(STATIC) $(addprefix scenario-,$(LANE_2))' \
 	  bookworm '$(addprefix scenario-,$(LANE_3))'
 
 .PHONY: lint

@@ -11,6 +11,7 @@ DOCUMENTATION = r"""
 module: canary_analysis
 short_description: Watches the release that serves on a host for a while
 version_added: 0.2.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Looks once a second whether the processes of the active release are the same as before and answer healthily, on

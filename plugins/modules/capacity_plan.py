@@ -11,6 +11,7 @@ DOCUMENTATION = r"""
 module: capacity_plan
 short_description: Show the capacity plan of a host
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Makes the whole plan of the current host from its facts (cores, memory, file systems) and the variables of the

@@ -10,6 +10,7 @@ DOCUMENTATION = r"""
 module: deploy_fleet
 short_description: Judge where a deployment over many hosts stands
 version_added: 0.2.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Decides from what M(workbot.stability.deploy_lease) has registered on the hosts of the play which of them take part

@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 module: deploy_lease
 short_description: Leases a host for a deployment that goes over many
 version_added: 0.2.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Leaves a record of the run on the host, so that a second run over the same hosts is told at its beginning, and not

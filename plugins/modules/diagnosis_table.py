@@ -16,6 +16,7 @@ description:
     playbook's exit status tells it.
   - Runs on the controller alone, without a connection. Use it with C(run_once).
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author:
   - workbot.stability contributors (@workbot)
 attributes:

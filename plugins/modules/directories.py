@@ -13,6 +13,7 @@ DOCUMENTATION = r"""
 module: directories
 short_description: Make many directories with their owners and modes in one call
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Makes directories, or corrects their owner, group and mode, in the given order.

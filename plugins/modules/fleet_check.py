@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 module: fleet_check
 short_description: Check a host of a fleet that does not run the service itself
 version_added: 0.2.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Of a proxy, whether it answers for the service, which app hosts behind it do, which are out of rotation, and how

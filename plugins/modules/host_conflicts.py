@@ -11,6 +11,7 @@ DOCUMENTATION = r"""
 module: host_conflicts
 short_description: Refuse names and places of a host that belong to something else
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Fails with every user, directory, unit and log rotation policy that a service of the roles would take and that is

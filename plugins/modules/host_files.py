@@ -13,6 +13,7 @@ DOCUMENTATION = r"""
 module: host_files
 short_description: Have the accounts, directories, files and units of one concern as they should be
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Reads all that is named in one call, compares, and changes only what differs, in the order accounts, directories,

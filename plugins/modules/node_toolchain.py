@@ -18,6 +18,7 @@ description:
   - No install script of any package is run, and no code of theirs as root; npm, and what is started once, run as a user
     that owns nothing else on the host.
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author:
   - workbot.stability contributors (@workbot)
 attributes:

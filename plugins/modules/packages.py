@@ -16,6 +16,7 @@ description:
   - The role P(workbot.stability.service#role) asks once for the packages of all roles of the play, and what it found
     answers the later tasks of the run without a question to the host.
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author:
   - workbot.stability contributors (@workbot)
 attributes:

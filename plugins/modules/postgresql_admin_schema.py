@@ -20,6 +20,7 @@ description:
     counted here.
   - Must log in as a superuser, whose session looks names up in C(pg_catalog) alone.
 extends_documentation_fragment:
+  - workbot.stability.internal
   - workbot.stability.postgresql
 attributes:
   check_mode:

@@ -11,6 +11,7 @@ DOCUMENTATION = r"""
 module: postgresql_state
 short_description: Tell what of a PostgreSQL server on this host is not as declared
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Reads files, settings, access rules, roles, rights, extensions and the schema in one call, compares them with what

@@ -13,6 +13,7 @@ DOCUMENTATION = r"""
 module: server_certificate
 short_description: Keep a server's certificate, issued by an authority of the host's own
 version_added: 0.2.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Makes an authority on the host (once), and a certificate of it for the server. The certificate is issued anew before

@@ -10,6 +10,7 @@ DOCUMENTATION = r"""
 module: service_removal
 short_description: Take a service off a host, and leave the others alone
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Removes what the collection's roles have put on a host for one service, whatever of it is there. First what watches

@@ -15,6 +15,7 @@ description:
     file, or is not there. The times tell, not what this run did, so that a run that was killed in between is caught
     up with.
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author:
   - workbot.stability contributors (@workbot)
 attributes:

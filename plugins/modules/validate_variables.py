@@ -11,6 +11,7 @@ DOCUMENTATION = r"""
 module: validate_variables
 short_description: Check every variable of the collection's roles before anything changes
 version_added: 0.1.0
+extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Finds, for the current host, variables that no role has (misspelled ones), required ones that are missing, values of

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from project import COLLECTION, ROOT, load, playbook_tags, playbooks, plugins, roles
+from project import COLLECTION, ROOT, load, playbook_tags, playbooks, plugins, public_modules, roles
 
 READMES = ("README.md", "README.zh-CN.md")
 # A comment line names the table below it, the same in both languages: <!-- table: roles -->
@@ -87,7 +87,7 @@ def readmes_name_everything(root: Path) -> list[str]:
     """The tables of roles, modules, playbooks and tags list what exists, all of it and nothing else."""
     existing = {
         "roles": {role.name for role in roles(root)},
-        "modules": plugins(root, "modules"),
+        "modules": public_modules(root),
         "playbooks": set(playbooks(root)),
         "tags": playbook_tags(root),
     }

@@ -95,6 +95,12 @@ def plugins(root: Path, kind: str) -> set[str]:
     return {path.stem for path in (root / "plugins" / kind).glob("*.py") if path.stem != "__init__"}
 
 
+def public_modules(root: Path) -> set[str]:
+    """The modules that are for users: all but those with the documentation fragment `internal`."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (root / "plugins/modules").glob("*.py")}
+    return {name for name, text in texts.items() if f"{COLLECTION}.internal" not in text}
+
+
 def short(name: str) -> str:
     """A name of this collection without the collection in front."""
     return name.removeprefix(COLLECTION + ".")

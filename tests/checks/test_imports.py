@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contracts of pyproject.toml about imports (`make lint-imports`) fail where one goes upwards; programs hold what they use."""
+"""The contracts of pyproject.toml (`make lint-imports`) refuse imports that go upwards; programs hold what they use."""
 
 from __future__ import annotations
 
