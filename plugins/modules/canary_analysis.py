@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-
 DOCUMENTATION = r"""
 module: canary_analysis
 short_description: Watches the release that serves on a host for a while
@@ -144,6 +142,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_g
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 
 SPEC: dict[str, Any] = {

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-
 DOCUMENTATION = r"""
 ---
 module: directories
@@ -83,6 +81,7 @@ paths:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.directories import OPTIONS, Directory, corrections
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 
 
 def main() -> None:

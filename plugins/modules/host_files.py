@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-
 DOCUMENTATION = r"""
 ---
 module: host_files
@@ -203,6 +201,7 @@ units:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.installation import apply, plan, report
 from ansible_collections.workbot.stability.plugins.module_utils._host.installation_options import argument_spec, request
 

@@ -174,10 +174,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     Finding,
     ThresholdError,
     fails,
+    levels_of,
     verdict,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import read_health
 from ansible_collections.workbot.stability.plugins.module_utils._checks.memory import (
+    THRESHOLDS,
     collect_heaps,
     judge_memory,
     limits_of,
@@ -233,7 +235,7 @@ def health_bodies(params: dict[str, Any], count: int) -> Iterator[Any]:
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
     """Read and judge; the module's result."""
-    limits = limits_of(params)
+    limits = limits_of(levels_of(params, *THRESHOLDS), params)
     try:
         processes = pm2_processes(params)
         trees = read_trees(roots_of(params, processes))

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-
 DOCUMENTATION = r"""
 module: node_toolchain
 short_description: Install Node.js, npm, pnpm and PM2 at exact versions
@@ -116,6 +114,7 @@ installer_missing:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._net.download import parse_checksum
 from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import (
     Install,

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-
 DOCUMENTATION = r"""
 module: postgresql_connection_budget
 short_description: Compare what may be connected to a PostgreSQL server with what it allows
@@ -195,9 +193,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     FAIL_ON,
     ThresholdError,
     fails,
+    levels_of,
     verdict,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.budget import (
+    THRESHOLDS,
     consumer_of,
     judge_connections,
     limits_of,
@@ -244,7 +245,7 @@ def others_of(params: dict[str, Any]) -> dict[str, int]:
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
     """Read and judge; the module's result."""
-    limits, others = limits_of(params), others_of(params)
+    limits, others = limits_of(levels_of(params, *THRESHOLDS)), others_of(params)
     for each in params["services"]:
         for name in ("instances", "pool_max", "hosts", "overlap"):
             if each[name] < 1:

@@ -205,6 +205,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     ThresholdError,
     Thresholds,
     fails,
+    levels_of,
     verdict,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
@@ -259,7 +260,7 @@ def measure(params: dict[str, Any], *, keep: bool) -> Window:
 
 def check(params: dict[str, Any], *, keep: bool) -> dict[str, Any]:
     """Read and judge; the module's result."""
-    mean = Thresholds.of(params, "mean")
+    mean = Thresholds.of(levels_of(params, "mean"), "mean")
     found = measure(params, keep=keep)
     first = top(found, params["order"], params["count"])
     slowest = top(found, "mean", params["count"])

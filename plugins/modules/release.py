@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-
 DOCUMENTATION = r"""
 module: release
 short_description: Put a release of a Node.js service on its host
@@ -259,6 +257,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._release.build import BuildSettings
 from ansible_collections.workbot.stability.plugins.module_utils._release.job import (
     Job,

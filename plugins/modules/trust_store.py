@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-
 DOCUMENTATION = r"""
 module: trust_store
 short_description: Have the host trust certificate authorities that were added to it
@@ -54,6 +52,7 @@ bundle:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry, Transaction, Wanted, changes
 
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")

@@ -22,8 +22,17 @@ FAIL_ON = (CRITICAL, WARNING, "never")
 """From which status on a check fails the task that asked."""
 
 
+Levels = Mapping[str, Mapping[str, Any]]
+"""Thresholds by their name: {"heap": {"warning": 80, "critical": 95}}."""
+
+
 class ThresholdError(ValueError):
     """Thresholds that contradict each other."""
+
+
+def levels_of(options: Mapping[str, Any], *names: str) -> Levels:
+    """From a module's flat options, such as heap_warning and heap_critical."""
+    return {name: {level: options[f"{name}_{level}"] for level in (WARNING, CRITICAL)} for name in names}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +65,9 @@ class Thresholds:
             )
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], name: str) -> Thresholds:
-        """From flat settings such as heap_warning and heap_critical. Raises ThresholdError."""
-        return cls(float(settings[f"{name}_warning"]), float(settings[f"{name}_critical"]))
+    def of(cls, levels: Levels, name: str) -> Thresholds:
+        """The thresholds of that name. Raises ThresholdError."""
+        return cls(float(levels[name][WARNING]), float(levels[name][CRITICAL]))
 
     def status(self, value: float) -> str:
         if value >= self.critical:
@@ -84,9 +93,9 @@ class FallingThresholds:
             )
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], name: str) -> FallingThresholds:
-        """From flat settings such as days_warning and days_critical. Raises ThresholdError."""
-        return cls(float(settings[f"{name}_warning"]), float(settings[f"{name}_critical"]))
+    def of(cls, levels: Levels, name: str) -> FallingThresholds:
+        """The thresholds of that name. Raises ThresholdError."""
+        return cls(float(levels[name][WARNING]), float(levels[name][CRITICAL]))
 
     def status(self, value: float) -> str:
         if value <= self.critical:

@@ -17,12 +17,13 @@ from typing import Any
 
 from .._host.processes import ProcessTree, load_library
 from .._pm2.process import Pm2Process
-from .findings import CRITICAL, OK, Finding, Thresholds, judge_share
+from .findings import CRITICAL, OK, Finding, Levels, Thresholds, judge_share
 
 MB = 1024 * 1024
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 # Version 1 writes "no limit" as the largest number of pages.
 _V1_NO_LIMIT = 1 << 60
+THRESHOLDS = ("heap", "rss", "host", "cgroup")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,10 +233,10 @@ def _mb(size: float) -> int:
     return round(size / MB)
 
 
-def limits_of(settings: Mapping[str, Any]) -> MemoryLimits:
-    """From flat settings such as heap_warning and heap_critical. Raises ThresholdError."""
+def limits_of(levels: Levels, settings: Mapping[str, Any]) -> MemoryLimits:
+    """From thresholds, and the settings heap_limit_mb and memory_restart_mb. Raises ThresholdError."""
     return MemoryLimits(
-        **{name: Thresholds.of(settings, name) for name in ("heap", "rss", "host", "cgroup")},
+        **{name: Thresholds.of(levels, name) for name in THRESHOLDS},
         heap_limit_mb=int(settings.get("heap_limit_mb") or 0),
         memory_restart_mb=int(settings.get("memory_restart_mb") or 0),
     )

@@ -10,11 +10,12 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._checks.findings import CRITICAL, OK, WARNING, Finding, ThresholdError, Thresholds, judge_share
+from .._checks.findings import CRITICAL, OK, WARNING, Finding, Levels, ThresholdError, Thresholds, judge_share
 from .sessions import Connections, Session
 
 _IDLE = ("idle in transaction", "idle in transaction (aborted)")
 _SHOWN = 5
+THRESHOLDS = ("open", "idle", "waiting")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +53,12 @@ class BudgetLimits:
     waiting: Thresholds
 
 
-def limits_of(settings: Mapping[str, Any]) -> BudgetLimits:
-    """From flat settings such as open_warning and open_critical. Raises ThresholdError, which names the pair."""
+def limits_of(levels: Levels) -> BudgetLimits:
+    """Raises ThresholdError, which names the pair."""
     pairs = {}
-    for name in ("open", "idle", "waiting"):
+    for name in THRESHOLDS:
         try:
-            pairs[name] = Thresholds.of(settings, name)
+            pairs[name] = Thresholds.of(levels, name)
         except ThresholdError as error:
             raise ThresholdError(f"{name}_warning and {name}_critical: {error}") from error
     return BudgetLimits(**pairs)

@@ -20,6 +20,7 @@ from ...module_utils._host.errors import StabilityError
 
 Rule = t.Mapping[str, t.Any]
 
+_MOST, _MOST_PERCENT = 10**9, 100
 _LAST_PORT = 65535
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _CRON_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
@@ -169,6 +170,31 @@ def _cron_field(field: str, low: int, high: int) -> bool:
     return True
 
 
+def _thresholds(value: t.Any, rule: Rule) -> str | None:
+    """What replaces some of the thresholds that the rule has as `known`: {name: {warning: 1, critical: 2}}.
+
+    Where the known critical one is the smaller one, less is worse; a percentage is at most 100.
+    """
+    known: dict[str, dict[str, float]] = rule["known"]
+    if not isinstance(value, dict):
+        return "a dictionary such as {disk_percent: {warning: 90}}"
+    for name, changed in value.items():
+        if name not in known:
+            return f"no {name} in it, but {', '.join(known)}"
+        levels = known[name] | (changed if isinstance(changed, dict) else {"": changed})
+        if levels.keys() != known[name].keys():
+            return f"{name} to be a dictionary of warning, critical or both"
+        most = _MOST_PERCENT if name.endswith("_percent") else _MOST
+        for level, number in levels.items():
+            if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= most:
+                return f"{name}.{level} to be a number above 0, at most {most}"
+        falls = known[name]["critical"] < known[name]["warning"]
+        if (levels["critical"] < levels["warning"]) != falls or levels["critical"] == levels["warning"]:
+            side = "above" if falls else "below"
+            return f"{name}.warning ({levels['warning']}) to be {side} {name}.critical ({levels['critical']})"
+    return None
+
+
 _CHECKS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {
     "cron": _cron,
     "directory": _directory,
@@ -177,5 +203,6 @@ _CHECKS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {
     "network": _network,
     "path": _path,
     "port": _port,
+    "thresholds": _thresholds,
     "url": _url,
 }

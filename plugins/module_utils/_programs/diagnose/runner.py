@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._checks.external_service import PM2, Existing, daemon_pid_file, read_existing
-from ..._checks.findings import CRITICAL, Finding
+from ..._checks.findings import CRITICAL, FallingThresholds, Finding, Levels, Thresholds
 from ..._checks.health import HealthReading
 from ..._checks.workers import WorkerAnswer, ask_workers, children_of
 from ..._host.processes import MissingLibraryError, ProcessError
@@ -43,6 +43,16 @@ class Context:
         """One part of the configuration. Raises KeyError."""
         section: Mapping[str, Any] = self.config[name]
         return section
+
+    def levels(self, **names: str) -> Levels:
+        """Thresholds of the configuration, under the names that a judge has for them. Raises KeyError."""
+        return {name: self.config["thresholds"][configured] for name, configured in names.items()}
+
+    def thresholds(self, name: str) -> Thresholds:
+        return Thresholds.of(self.config["thresholds"], name)
+
+    def falling_thresholds(self, name: str) -> FallingThresholds:
+        return FallingThresholds.of(self.config["thresholds"], name)
 
     @property
     def existing(self) -> Existing | None:

@@ -63,7 +63,12 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     },
     "login": {"release_directory": "", "release_git_url": f"https://me:{SECRET}@host.example/app.git"},
     "unbuilt": {"release_build": False, "release_before_build": [["make"]], "release_after_build": [["make"]]},
-    "levels": {"diagnostics_heap_warning": 95, "diagnostics_log_size_critical": "10M"},
+    "levels": {"diagnostics_thresholds": {"heap_percent": {"warning": 95}}},
+    "falling": {"diagnostics_thresholds": {"certificate_days": {"warning": 7, "critical": 21}}},
+    "nameless levels": {"diagnostics_thresholds": {"heap": {"warning": 70}}},
+    "flat levels": {"diagnostics_thresholds": {"heap_percent": 70}},
+    "high levels": {"diagnostics_thresholds": {"disk_percent": {"critical": 101}}},
+    "slow levels": {"diagnostics_thresholds": {"answer_ms": {"critical": 1000}}},
     "schema": {"postgresql_schema": {"src": "/nowhere.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
     "ambiguous": {"nginx_upstream_servers": [{"host": "localhost"}, {"host": "localhost.test"}]},
     "nameless": {"nginx_server_names": ["shop.test", "192.0.2.7"], **TRIAL},
@@ -204,8 +209,14 @@ LINES = {
     "login": ["(login, inventory.json): expected https://host/path.git without a login in it"],
     "unbuilt": ["release_before_build = ", "release_after_build = "],
     "levels": [
-        "diagnostics_heap_warning = 95 (levels, inventory.json): must be below diagnostics_heap_critical",
-        "diagnostics_log_size_warning = 1G (levels): must be below diagnostics_log_size_critical",
+        "(levels, inventory.json): expected heap_percent.warning (95) to be below heap_percent.critical (95)",
+    ],
+    "falling": ["expected certificate_days.warning (7) to be above certificate_days.critical (21)"],
+    "nameless levels": ["expected no heap in it, but answer_ms, heap_percent, rss_percent, "],
+    "flat levels": ["expected heap_percent to be a dictionary of warning, critical or both"],
+    "high levels": ["expected disk_percent.critical to be a number above 0, at most 100"],
+    "slow levels": [
+        "diagnostics_http_timeout_ms = 900 (slow levels): must not be below diagnostics_thresholds.answer_ms.critical"
     ],
     "schema": ["src must be an SQL file on the controller, it is /nowhere.sql", "are missing in idx"],
     "ambiguous": [

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ...._checks.certificates import judge_dates
-from ...._checks.findings import CRITICAL, DATABASE_FULL, OK, WARNING, FallingThresholds, Finding, Thresholds
+from ...._checks.findings import CRITICAL, DATABASE_FULL, OK, WARNING, Finding, Thresholds
 from ...._host.errors import StabilityError
 from ...._net.tls import begin_postgresql, read_dates
 from ...._postgresql.budget import consumer_of, judge_connections, limits_of
@@ -110,7 +110,9 @@ def check_database(context: Context) -> list[Finding]:
     except (PgError, MissingDriverError) as error:
         told = _told(error)
         return [Finding(DATABASE_FULL if _FULL in told else _ITSELF, CRITICAL, f"{where(url)}: {told}.")]
-    latency = judge_latency(url, 1000 * (connected - started), 1000 * (finished - connected), section)
+    latency = judge_latency(
+        url, 1000 * (connected - started), 1000 * (finished - connected), context.thresholds("database_latency_ms")
+    )
     return [latency, *_certificate(url, context)]
 
 
@@ -120,7 +122,7 @@ def _certificate(url: str, context: Context) -> list[Finding]:
     if dict(parse_qsl(parts.query)).get("sslmode") != "verify-full":
         return []
     check, address = f"{_ITSELF}.certificate", unquote(parts.hostname or "")
-    thresholds = FallingThresholds.of(context.section("certificates"), "days")
+    thresholds = context.falling_thresholds("certificate_days")
     try:
         dates = read_dates(address, parts.port or _PORT, address, _CONNECT_TIMEOUT, begin_postgresql)
     except OSError as error:
@@ -128,8 +130,7 @@ def _certificate(url: str, context: Context) -> list[Finding]:
     return [judge_dates(address, dates, context.now, thresholds, check=check, advice=_RENEW)]
 
 
-def judge_latency(url: str, connecting_ms: float, answering_ms: float, section: Mapping[str, Any]) -> Finding:
-    thresholds = Thresholds.of(section, "latency")
+def judge_latency(url: str, connecting_ms: float, answering_ms: float, thresholds: Thresholds) -> Finding:
     latency = round(answering_ms, 1)
     message = f"{where(url)} answers in {latency} ms; connecting took {connecting_ms:.0f} ms"
     status = thresholds.status(latency)
@@ -179,7 +180,8 @@ def check_connections(context: Context) -> list[Finding]:
     with _diagnosis(section) as (client, notes):
         found = read_connections(client)
     consumers = [consumer_of(section["service"])]
-    return notes + judge_connections(found, consumers, section["others"], limits_of(section))
+    levels = context.levels(open="connections_percent", idle="idle_in_transaction_seconds", waiting="lock_wait_seconds")
+    return notes + judge_connections(found, consumers, section["others"], limits_of(levels))
 
 
 @_named("statements")
@@ -202,7 +204,7 @@ def check_statements(context: Context) -> list[Finding]:
             findings.append(Finding("statements.window", WARNING, message))
     found = window(reading, before)
     slowest = top(found, "mean", int(section["count"]))
-    limits = SlowLimits(Thresholds.of(section, "slow"))
+    limits = SlowLimits(context.thresholds("slow_query_ms"))
     if found.notes:
         findings.append(Finding("statements.window", OK, f"{over(found)}; {'; '.join(found.notes)}"))
     return findings + judge(found, slowest, limits)

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...._checks.certificates import judge_dates
-from ...._checks.findings import CRITICAL, OK, WARNING, FallingThresholds, Finding
+from ...._checks.findings import CRITICAL, OK, WARNING, Finding
 from ...._checks.nginx import judge_nginx, read_nginx
 from ...._net.tls import open_connection, read_dates
 from ...._net.websocket import Handshake, handshake
@@ -86,7 +86,7 @@ def check_certificates(context: Context) -> list[Finding]:
     except OSError as error:
         message = f"the certificate of {name} can't be read: {_reason(error, timeout)}. See the check nginx."
         return [Finding("certificates", CRITICAL, message)]
-    return [judge_dates(name, dates, context.now, FallingThresholds.of(section, "days"))]
+    return [judge_dates(name, dates, context.now, context.falling_thresholds("certificate_days"))]
 
 
 def check_nginx(context: Context) -> list[Finding]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...._checks.findings import CRITICAL, OK, WARNING, Finding, Thresholds
+from ...._checks.findings import CRITICAL, OK, WARNING, Finding
 from ...._checks.health import Expectation, HealthReading, judge_health, judge_workers, read_health
 from ...._checks.memory import collect_heaps, judge_host, judge_memory, limits_of, read_memory
 from ...._checks.secret_check import SecretReader, SecretRules, judge_secrets
@@ -58,7 +58,8 @@ def _named(prefix: str, findings: Iterable[Finding]) -> list[Finding]:
 
 
 def check_memory(context: Context) -> list[Finding]:
-    limits = limits_of(context.section("memory"))
+    levels = context.levels(heap="heap_percent", rss="rss_percent", host="host_memory_percent", cgroup="cgroup_percent")
+    limits = limits_of(levels, context.section("memory"))
     try:
         processes = context.pm2()
     except Pm2Error:
@@ -77,7 +78,7 @@ def check_processes(context: Context) -> list[Finding]:
     processes = context.pm2()
     instances = existing.instances or max(1, len(processes)) if existing else int(section["instances"])
     findings = judge_processes(processes, section["prefix"], active, instances, context.now)
-    thresholds = Thresholds.of(section, "restarts")
+    thresholds = context.thresholds("restarts_per_hour")
     return findings + [judge_restarts(context, process, thresholds) for process in processes]
 
 

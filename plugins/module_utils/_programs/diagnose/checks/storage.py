@@ -49,7 +49,7 @@ def _judge_log(context: Context, path: Path, section: Mapping[str, Any]) -> list
     except OSError:
         return []  # rotated away this moment
     grown = _growth(context, path, info)
-    findings = [_judge_size(path, info.st_size, grown, section, _rotation(context))]
+    findings = [_judge_size(context, path, info.st_size, grown)]
     sample = context.samples.record(f"log.{path}", str(info.st_ino), info.st_size, context.now)
     age = (context.now - sample.since) / _DAY
     if info.st_size and age > float(section["rotation_days"]):
@@ -87,9 +87,8 @@ def _rotation(context: Context) -> str:
     return f"logrotate-{context.config['service']}"
 
 
-def _judge_size(path: Path, size: int, grown: float | None, section: Mapping[str, Any], unit: str) -> Finding:
-    growth = Thresholds(float(section["growth_warning_mb"]), float(section["growth_critical_mb"]))
-    sizes = Thresholds(float(section["size_warning_mb"]), float(section["size_critical_mb"]))
+def _judge_size(context: Context, path: Path, size: int, grown: float | None) -> Finding:
+    sizes, growth = context.thresholds("log_size_mb"), context.thresholds("log_growth_mb_per_hour")
     check, size_mb = f"logs.{path.name}", size / _MB
     shown = f"{size_mb:.1f} MB" + (f", growing {grown / _MB:.1f} MB an hour" if grown is not None else "")
     if grown is not None and growth.status(grown / _MB) != OK:
@@ -97,14 +96,16 @@ def _judge_size(path: Path, size: int, grown: float | None, section: Mapping[str
         rate = round(grown / _MB, 1)
         return Finding(check, growth.status(rate), message, rate, growth.exceeded(rate), "MB/h")
     status = sizes.status(size_mb)
-    message = shown + ("" if status == OK else f". Rotate it (`systemctl start {unit}`) and see what fills {path}.")
+    message = shown + (
+        "" if status == OK else f". Rotate it (`systemctl start {_rotation(context)}`) and see what fills {path}."
+    )
     return Finding(check, status, message, round(size_mb, 1), sizes.exceeded(size_mb), "MB")
 
 
 def check_disk(context: Context) -> list[Finding]:
     """Space and inodes of the file systems that the service lives on, each once."""
     section = context.section("disk")
-    thresholds = Thresholds(float(section["warning"]), float(section["critical"]))
+    thresholds = context.thresholds("disk_percent")
     findings: list[Finding] = []
     devices = set()
     for path in section["paths"]:

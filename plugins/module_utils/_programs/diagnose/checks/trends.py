@@ -53,7 +53,7 @@ def judge_growth(context: Context, trees: Iterable[ProcessTree], limit_mb: int) 
     rows = [growth for tree in trees if (growth := _growth(context, tree)) is not None]
     if not limit_mb:
         return []
-    return [judge_rows(rows, limit_mb * MB, FallingThresholds.of(context.section("memory"), "hours"))]
+    return [judge_rows(rows, limit_mb * MB, context.falling_thresholds("growth_hours"))]
 
 
 def _growth(context: Context, tree: ProcessTree) -> Growth | None:

@@ -26,7 +26,7 @@ _YOUNG = 15.0
 
 def check_event_loop(context: Context) -> list[Finding]:
     """Does each worker answer, and how long does it take to? A blocked event loop answers late or not at all."""
-    thresholds = Thresholds.of(context.section("health"), "answer")
+    thresholds = context.thresholds("answer_ms")
     try:
         processes = [process for process in context.pm2() if process.online]
     except Pm2Error:
@@ -107,7 +107,6 @@ class Descriptors:
 
 def check_descriptors(context: Context) -> list[Finding]:
     """Open files and sockets of each worker and of PM2's daemon; at the limit no connection is taken any more."""
-    section = context.section("descriptors")
     daemon = context.daemon_pid_file
     try:
         labels = _labels(context.pm2())
@@ -117,8 +116,7 @@ def check_descriptors(context: Context) -> list[Finding]:
     with contextlib.suppress(OSError, ValueError):
         if daemon:
             labels[int(read(daemon, _PID_BYTES))] = "PM2's daemon"
-    thresholds = Thresholds(float(section["warning"]), float(section["critical"]))
-    return judge_descriptors(read_descriptors(labels), thresholds)
+    return judge_descriptors(read_descriptors(labels), context.thresholds("descriptors_percent"))
 
 
 def read_descriptors(labels: Mapping[int, str]) -> list[Descriptors]:

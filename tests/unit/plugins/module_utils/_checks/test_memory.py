@@ -18,6 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.memory import (
     MB,
+    THRESHOLDS,
     CgroupReading,
     HeapReading,
     MemoryReading,
@@ -35,11 +36,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.processes 
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 
-SETTINGS = {
-    f"{name}_{level}": value
-    for name in ("heap", "rss", "host", "cgroup")
-    for level, value in (("warning", 80), ("critical", 95))
-}
+LEVELS = {name: {"warning": 80, "critical": 95} for name in THRESHOLDS}
 
 
 def tree(rss_mb: int, pid: int = 10) -> ProcessTree:
@@ -56,7 +53,7 @@ def judge(
     reading = MemoryReading(
         (tree(rss_mb),), (heap,) if heap else (), 1000 * MB, round(1000 * available) * MB, (group,) if group else ()
     )
-    return {finding.check: finding for finding in judge_memory(reading, limits_of({**SETTINGS, **limits}))}
+    return {finding.check: finding for finding in judge_memory(reading, limits_of(LEVELS, limits))}
 
 
 def heap(used: int, total: int | None = None, limit: int | None = None) -> HeapReading:
@@ -99,13 +96,13 @@ def test_a_control_group_is_judged() -> None:
 
 
 def test_a_service_without_processes_is_critical() -> None:
-    findings = judge_memory(MemoryReading((), (), 1000, 500), limits_of(SETTINGS))
+    findings = judge_memory(MemoryReading((), (), 1000, 500), limits_of(LEVELS, {}))
     assert [finding.status for finding in findings] == [CRITICAL, OK]
 
 
 def test_contradicting_thresholds_are_refused() -> None:
     with pytest.raises(ThresholdError):
-        limits_of({**SETTINGS, "heap_warning": 99})
+        limits_of(LEVELS | {"heap": {"warning": 99, "critical": 95}}, {})
 
 
 @pytest.mark.parametrize("scale", [1, MB])

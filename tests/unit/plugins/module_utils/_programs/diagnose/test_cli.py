@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
     CRITICAL,
     OK,
@@ -32,6 +33,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.diagno
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.samples import Samples
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 
 HOUR = 3600.0
 MB = 1024 * 1024
@@ -46,8 +48,8 @@ def config(tmp_path: Path) -> dict[str, Any]:
     environment = tmp_path / "config/environment"
     environment.write_text(f"JWT_SECRET={SECRET}\nDATABASE_URL=postgresql://u:{SECRET}@127.0.0.1:1/app\n")
     environment.chmod(0o600)
-    kinds = ("heap", "rss", "host", "cgroup")
-    percent = {f"{kind}_{level}": value for kind in kinds for level, value in (("warning", 98), ("critical", 99))}
+    thresholds = yaml.safe_load((ROOT / "roles/diagnostics/vars/main.yml").read_text())["__diagnostics_thresholds"]
+    busy = ("heap_percent", "rss_percent", "host_memory_percent", "cgroup_percent", "disk_percent")
     return {
         "service": "app",
         "user": user_name(os.getuid()),
@@ -55,33 +57,27 @@ def config(tmp_path: Path) -> dict[str, Any]:
         "state_file": str(tmp_path / "state/state.json"),
         "days_file": str(tmp_path / "state/days.json"),
         "units": [],
+        "thresholds": thresholds | {name: {"warning": 98, "critical": 99} for name in busy},
         "release": {"active_socket": str(tmp_path / "active.sock"), "current": str(tmp_path / "current")},
         "health": {
             "url": "", "host_name": "", "socket": str(tmp_path / "active.sock"), "path": "/api/health", "timeout": 1,
-            "answer_warning": 300, "answer_critical": 800,
         },
         "websocket": {"url": "ws://127.0.0.1:1", "paths": ["/ws"]},
-        "certificates": {"url": "https://127.0.0.1:1", "days_warning": 21, "days_critical": 7},
-        "descriptors": {"warning": 80, "critical": 95},
+        "certificates": {"url": "https://127.0.0.1:1"},
         "cron": {"directory": str(tmp_path / "log"), "report": "hourly.log", "since": str(tmp_path), "hours": 3},
         "pm2": {
             "home": str(tmp_path), "bin": "/nonexistent", "prefix": "app-", "instances": 2,
-            "restarts_warning": 3, "restarts_critical": 10,
         },
-        "memory": {"heap_limit_mb": 0, "memory_restart_mb": 0, "hours_warning": 24, "hours_critical": 2, **percent},
+        "memory": {"heap_limit_mb": 0, "memory_restart_mb": 0},
         "logs": {
             "directory": str(tmp_path / "log"), "rotation_days": 2,
-            "growth_warning_mb": 50, "growth_critical_mb": 500, "size_warning_mb": 1024, "size_critical_mb": 5120,
         },
-        "disk": {"paths": [str(tmp_path), str(tmp_path / "log")], "warning": 98, "critical": 99},
+        "disk": {"paths": [str(tmp_path), str(tmp_path / "log")]},
         "secrets": {"file": str(environment), "required": ["JWT_SECRET"], "min_length": 32},
         "database": {
             "enabled": False, "file": str(environment), "diagnosis": {},
-            "latency_warning": 50, "latency_critical": 1000,
             "service": {"name": "app", "instances": 2, "pool_max": 20}, "others": {}, "window": 600, "count": 10,
             "statements_file": str(tmp_path / "state/statements.json"),
-            **{f"{name}_{level}": value for name in ("open", "idle", "waiting", "slow")
-               for level, value in (("warning", 80), ("critical", 95))},
         },
         "reports": {"directory": str(tmp_path / "log"), "prefix": "diagnose_daily_", "keep_days": 30},
     }  # fmt: skip

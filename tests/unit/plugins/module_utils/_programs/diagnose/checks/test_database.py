@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
+    CRITICAL,
+    OK,
+    WARNING,
+    Thresholds,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import PgError
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks import database
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.runner import Context
@@ -19,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 SECRET = "correct-horse-battery-staple-and-more"
-LATENCY = {"latency_warning": 50, "latency_critical": 1000}
+LATENCY = Thresholds(50, 1000)
 
 
 def body(pid: int = 1, **pool: int) -> dict[str, Any]:

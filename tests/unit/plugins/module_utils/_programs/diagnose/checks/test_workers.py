@@ -84,7 +84,7 @@ def test_workers_must_answer_in_time(answers: list[WorkerAnswer], due: set[int],
 @pytest.fixture
 def context_at(tmp_path: Path) -> Callable[[float], Context]:
     samples = Samples(tmp_path / "state.json")
-    return lambda now: Context({"memory": {"hours_warning": 24, "hours_critical": 2}}, samples, now)
+    return lambda now: Context({"thresholds": {"growth_hours": {"warning": 24, "critical": 2}}}, samples, now)
 
 
 def process(pid: int, restarts: int, started_at: float) -> Pm2Process:
