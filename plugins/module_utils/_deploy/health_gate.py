@@ -18,7 +18,8 @@ from .._host.command import Identity, effective_user
 from .._host.errors import StabilityError
 from .._host.unix_sockets import holder
 from .._net.http import Request
-from .._pm2.client import LiveProcess, Pm2Client
+from .._pm2.client import Pm2Client
+from .._pm2.process import Pm2Process
 
 _POLL_SECONDS = 0.3
 _GIVE_UP_RESTARTS = 3
@@ -77,7 +78,7 @@ class Workers:
         """By PM2's number: process id and restarts when every worker was healthy."""
         self._bad = 0
 
-    def wait_until_healthy(self, deadline: float) -> list[LiveProcess]:
+    def wait_until_healthy(self, deadline: float) -> list[Pm2Process]:
         """The workers, once each has answered healthily. Raises GateError at the deadline (monotonic), or earlier."""
         while True:
             processes = self._processes()
@@ -123,10 +124,10 @@ class Workers:
         if self._bad >= _BAD_ANSWERS:
             raise GateError(f"{self._bad} answers in a row were not healthy: {problem}")
 
-    def _processes(self) -> list[LiveProcess]:
+    def _processes(self) -> list[Pm2Process]:
         return [process for process in self._client.processes() if process.name == self._app]
 
-    def _require_no_crash_loop(self, processes: list[LiveProcess]) -> None:
+    def _require_no_crash_loop(self, processes: list[Pm2Process]) -> None:
         for process in processes:
             restarts = process.restarts - self._restarts_before.get(process.pm_id, 0)
             if process.dead or restarts >= _GIVE_UP_RESTARTS:
@@ -164,7 +165,7 @@ class Workers:
         finally:
             connection.close()
 
-    def _describe(self, processes: list[LiveProcess]) -> str:
+    def _describe(self, processes: list[Pm2Process]) -> str:
         """Which worker is not healthy, in words."""
         lines = []
         if len(processes) != self._instances:

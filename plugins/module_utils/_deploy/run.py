@@ -18,9 +18,9 @@ from .._host.atomic import write
 from .._host.command import effective_user
 from .._host.errors import StabilityError
 from .._net.http import Request
-from .._pm2.client import Pm2BusyError, Pm2Error
 from .._pm2.converge import saved_list_differs
 from .._pm2.daemon import Daemon, update
+from .._pm2.errors import Pm2BusyError, Pm2Error
 from .._pm2.fields import count, mode
 from .._release.lock import DeployLockError, deploy_lock, lock_path
 from .._service.dotenv import dump

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from .client import LiveProcess, Pm2Client, Pm2Error
+from .client import Pm2Client
 from .converge import saved_list
 from .daemon import daemon_of, installed_pm2, with_versions
+from .errors import Pm2Error
 from .fields import mode
+from .process import Pm2Process
 
 
 def read_info(client: Pm2Client) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def read_info(client: Pm2Client) -> dict[str, Any]:
     if found is None:
         return {"daemon": None, "processes": [], "saved_list": None, "problem": "", "pm2": installed_pm2(client.pm2)}
     daemon = {**asdict(with_versions(client, found)), "outdated": found.outdated}
-    live: list[LiveProcess] = []
+    live: list[Pm2Process] = []
     problem, list_state = "", None
     try:
         live = client.processes()
@@ -39,7 +41,7 @@ def read_info(client: Pm2Client) -> dict[str, Any]:
     }
 
 
-def _process(process: LiveProcess) -> dict[str, Any]:
+def _process(process: Pm2Process) -> dict[str, Any]:
     """One process, without its environment and without its arguments, which may hold a secret as well."""
     settings = process.settings
     return {

@@ -29,7 +29,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.run impo
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Host
 from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import Ownership
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import LiveProcess, Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 
 # A worker: shares the socket's listener and answers with its status; "deaf" never accepts, "exit" ends at once. It ends
 # after as many answers as it is told, and as soon as there is a file `die` in its release.
@@ -98,16 +99,16 @@ class FakePm2(Pm2Client):
                 self.children[max(self.children, default=-1) + 1] = (app["name"], child, app)
         return subprocess.CompletedProcess(argv, 0, b"", b"")
 
-    def processes(self) -> list[LiveProcess]:
+    def processes(self) -> list[Pm2Process]:
         return [
-            LiveProcess(
+            Pm2Process(
                 name,
                 number,
                 child.pid if child.poll() is None else None,
                 "online" if child.poll() is None else "errored",
                 0,
                 time.time(),
-                {
+                settings={
                     **{key: app[key] for key in ("node_args", "env", "filter_env")},
                     "pm_exec_path": f"{app['cwd']}/{app['script']}",
                     "pm_cwd": app["cwd"],
@@ -117,7 +118,7 @@ class FakePm2(Pm2Client):
             for number, (name, child, app) in self.children.items()
         ]
 
-    def run(self, *arguments: str, stops: Iterable[LiveProcess] = ()) -> str:  # noqa: ARG002
+    def run(self, *arguments: str, stops: Iterable[Pm2Process] = ()) -> str:  # noqa: ARG002
         if arguments[0] == "delete":
             for number in map(int, arguments[1:]):
                 _name, child, _app = self.children.pop(number)

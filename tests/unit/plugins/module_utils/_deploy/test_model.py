@@ -24,8 +24,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan imp
     wanted_release,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import State
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import LiveProcess
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import declaration, render
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,7 +47,7 @@ CLEAN = {"HOME": "/srv/shop/home", "LANG": "C.UTF-8", "PATH": "/usr/bin"}
 STARTED = 1000.0
 
 
-def live(activation: Activation, number: int = 0, wanted: Wanted = WANTED, **changes: Any) -> LiveProcess:
+def live(activation: Activation, number: int = 0, wanted: Wanted = WANTED, **changes: Any) -> Pm2Process:
     """A process as PM2 would report it for that activation."""
     app = declaration(wanted.app_of(activation, PLACES), CLEAN)
     settings = {
@@ -59,7 +59,7 @@ def live(activation: Activation, number: int = 0, wanted: Wanted = WANTED, **cha
         "env": app["env"],
         "status": changes.get("status", "online"),
     }
-    return LiveProcess(app["name"], number, 100 + number, settings["status"], 0, STARTED, settings)
+    return Pm2Process(app["name"], number, 100 + number, settings["status"], 0, STARTED, settings=settings)
 
 
 def running(activation: Activation, **changes: Any) -> State:

@@ -18,7 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.context 
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2BusyError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2BusyError
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
     DeployLockError,
     deploy_lock,

@@ -28,7 +28,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host import ato
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.unix_sockets import UnixSocketError
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 WRITES = 8
 """So many files and links a deployment writes, beside PM2's own."""

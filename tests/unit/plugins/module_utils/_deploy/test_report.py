@@ -20,9 +20,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan imp
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.report import diff, report, sentence
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import State
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon import Daemon
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
