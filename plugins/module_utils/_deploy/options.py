@@ -15,7 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .._host.atomic import Ownership
 from .._host.command import Identity
-from .._pm2.argspec import APP_OPTIONS
+from .._pm2.argspec import APP_OPTIONS, CONNECTION_OPTIONS
 from .._pm2.client import Pm2Client
 from .._pm2.fields import check_app
 from .context import Host
@@ -35,12 +35,9 @@ SPEC: dict[str, Any] = {
     "socket_variable": {"type": "str", "default": "PORT"},
     "listen_port": {"type": "int", "default": 0},
     "preloads": {"type": "list", "elements": "path", "default": []},
+    **CONNECTION_OPTIONS,
     "user": {"type": "str", "required": True},
     "group": {"type": "str", "required": True},
-    "pm2_home": {"type": "path", "required": True},
-    "pm2": {"type": "path", "default": "/usr/bin/pm2"},
-    "node": {"type": "path", "default": "/usr/bin/node"},
-    "timeout": {"type": "float", "default": 120},
     "health_path": {"type": "str", "default": "/"},
     "health_timeout": {"type": "float", "default": 5},
     "start_timeout": {"type": "float", "default": 60},

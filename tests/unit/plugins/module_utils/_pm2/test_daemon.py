@@ -25,7 +25,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon impo
     with_versions,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.info import read_info
+from ansible_collections.workbot.stability.plugins.modules.pm2_info import read_info
 
 NODE = """#!/bin/sh
 [ "$1" = --version ] && echo v26.1.0
