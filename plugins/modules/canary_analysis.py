@@ -123,8 +123,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.access_log import AccessLog
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import switched_at, watch
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import AccessLog, switched_at, watch
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health, Workers
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_active

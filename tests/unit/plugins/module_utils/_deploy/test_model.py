@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.memory import require
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
     Activation,
     ActivationError,
@@ -200,12 +199,3 @@ def test_the_release_that_is_asked_for() -> None:
     assert wanted_release("", State()) == ""
     with pytest.raises(ActivationError, match="no previous release"):
         wanted_release("previous", running(A))
-
-
-def test_memory_for_both_at_once() -> None:
-    require(2, [300, 250], 600)
-    require(2, [], 200)
-    with pytest.raises(ActivationError, match=r"2 x 300 MB .* = 600 MB, and 599 MB"):
-        require(2, [300, 250], 599)
-    with pytest.raises(ActivationError, match="2 x 100 MB"):
-        require(2, [40], 199)
