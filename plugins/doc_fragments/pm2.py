@@ -25,6 +25,10 @@ options:
     description: The Node.js that runs it.
     type: path
     default: /usr/bin/node
+"""
+
+    TIMEOUT = r"""
+options:
   timeout:
     description:
       - Seconds that one C(pm2) command may take, beyond the C(kill_timeout) of each process that it stops.

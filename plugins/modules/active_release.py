@@ -34,6 +34,7 @@ attributes:
   diff_mode:
     description: Shows the ecosystem file, the links and the steps. Values of an environment are never shown.
     support: full
+extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout]
 options:
   service:
     description: Name of the service. Its PM2 apps are called after it, C(<service>-<activation>).
@@ -81,29 +82,11 @@ options:
     default: []
   user:
     description: User of the service and of its PM2 daemon.
-    type: str
     required: true
   group:
     description: Group that may read the ecosystem file.
     type: str
     required: true
-  pm2_home:
-    description: PM2's directory (C(PM2_HOME)).
-    type: path
-    required: true
-  pm2:
-    description: The C(pm2) command.
-    type: path
-    default: /usr/bin/pm2
-  node:
-    description: The Node.js that runs it.
-    type: path
-    default: /usr/bin/node
-  timeout:
-    description:
-      - Seconds that one C(pm2) command may take, beyond the C(kill_timeout) of each process that it stops.
-    type: float
-    default: 120
   health_path:
     description: Path that answers whether a worker is healthy.
     type: str
@@ -300,11 +283,11 @@ msg:
 
 from pathlib import Path
 
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.options import SPEC, host_of, order_of
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.options import SPEC, context_of, order_of
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.report import diff, report
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import run
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.module import Pm2Module
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import Pm2Module
 from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv import read
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import hide, texts_to_hide
 
@@ -316,8 +299,8 @@ def main() -> None:
     files = [config / "environment", *(config / "environments").glob("*")]
     hidden = set().union(*(texts_to_hide(read(str(file))) for file in files))
     try:
-        host = host_of(options, module.check_mode)
-        outcome = run(host, order_of(options, module.check_mode))
+        context = context_of(options, module.check_mode)
+        outcome = run(context, order_of(options, module.check_mode))
     except (StabilityError, OSError) as error:
         module.fail_json(msg=hide(str(error), hidden))
     if outcome.outdated and not outcome.restarts_daemon:
@@ -325,7 +308,7 @@ def main() -> None:
             f"the PM2 daemon, and so every cluster worker, is not what is installed"
             f" ({', '.join(outcome.outdated.difference())}); restart_outdated_daemon has it restarted"
         )
-    module.exit_json(diff=diff(host.places, outcome), **report(options["service"], outcome, module.check_mode))
+    module.exit_json(diff=diff(context.places, outcome), **report(options["service"], outcome, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ attributes:
   diff_mode:
     description: Changes nothing, so there is no difference to show.
     support: none
+extends_documentation_fragment: [workbot.stability.pm2]
 options:
   service:
     description: Name of the service.
@@ -59,20 +60,7 @@ options:
     default: ""
   user:
     description: User of the service and of its PM2 daemon.
-    type: str
     required: true
-  pm2_home:
-    description: PM2's directory (C(PM2_HOME)).
-    type: path
-    required: true
-  pm2:
-    description: The C(pm2) command.
-    type: path
-    default: /usr/bin/pm2
-  node:
-    description: The Node.js that runs it.
-    type: path
-    default: /usr/bin/node
   health_path:
     description: Path that answers whether a worker is healthy.
     type: str
@@ -136,13 +124,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.access_log import AccessLog
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import switched_at, watch
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import AccessLog, switched_at, watch
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health, Workers
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import DAEMON_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 
 SPEC: dict[str, Any] = {
@@ -153,10 +141,8 @@ SPEC: dict[str, Any] = {
     "seconds": {"type": "float", "default": 60},
     "max_errors": {"type": "float", "default": 1},
     "access_log": {"type": "path", "default": ""},
+    **DAEMON_OPTIONS,
     "user": {"type": "str", "required": True},
-    "pm2_home": {"type": "path", "required": True},
-    "pm2": {"type": "path", "default": "/usr/bin/pm2"},
-    "node": {"type": "path", "default": "/usr/bin/node"},
     "health_path": {"type": "str", "default": "/"},
     "health_timeout": {"type": "float", "default": 5},
     "proxy_url": {"type": "str", "default": ""},

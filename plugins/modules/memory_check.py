@@ -197,7 +197,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.processes 
     read_trees,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request, RequestError
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 PERCENTAGES = {
     "heap_warning": 80,

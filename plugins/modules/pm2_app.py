@@ -29,7 +29,7 @@ attributes:
   diff_mode:
     support: full
     description: Shows O(config_file) and the steps. Values of environment variables are never shown.
-extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.apps]
+extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout, workbot.stability.pm2.apps]
 options:
   ecosystem:
     description:
@@ -203,10 +203,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.app import Outcome, Request, run
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import MODULE_OPTIONS
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client, Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import MODULE_OPTIONS, Pm2Module
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem_input import read_file
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.module import Pm2Module
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv import read
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import hide, texts_to_hide
 

@@ -22,7 +22,7 @@ attributes:
   diff_mode:
     support: none
     description: Changes nothing.
-extends_documentation_fragment: [workbot.stability.pm2]
+extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout]
 """
 
 EXAMPLES = r"""
@@ -165,13 +165,66 @@ saved_list:
   returned: always
 """
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import CONNECTION_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.info import read_info
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.converge import saved_list
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon import (
+    daemon_of,
+    installed_pm2,
+    with_versions,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.fields import mode
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+
+
+def read_info(client: Pm2Client) -> dict[str, Any]:
+    """Raises Pm2Error only where PM2 is not installed; a daemon that does not answer is part of what is told."""
+    if client.missing:
+        raise Pm2Error(client.missing)
+    found = daemon_of(client)
+    if found is None:
+        return {"daemon": None, "processes": [], "saved_list": None, "problem": "", "pm2": installed_pm2(client.pm2)}
+    daemon = {**asdict(with_versions(client, found)), "outdated": found.outdated}
+    live: list[Pm2Process] = []
+    problem, list_state = "", None
+    try:
+        live = client.processes()
+        list_state = saved_list(client, live)
+    except Pm2Error as error:
+        problem = str(error)
+    return {
+        "daemon": daemon,
+        "processes": [_process(process) for process in live],
+        "saved_list": list_state,
+        "problem": problem,
+        "pm2": found.installed_pm2,
+    }
+
+
+def _process(process: Pm2Process) -> dict[str, Any]:
+    """One process, without its environment and without its arguments, which may hold a secret as well."""
+    settings = process.settings
+    return {
+        **process.report(),
+        "unstable_restarts": int(settings.get("unstable_restarts") or 0),
+        "exit_code": settings.get("exit_code"),
+        "started_at": process.started_at,
+        "exec_mode": mode(settings.get("exec_mode") or "fork"),
+        "namespace": str(settings.get("namespace") or "default"),
+        "script": settings.get("pm_exec_path"),
+        "cwd": settings.get("pm_cwd"),
+        "interpreter": settings.get("exec_interpreter"),
+        "node_version": settings.get("node_version"),
+        "out_file": settings.get("pm_out_log_path"),
+        "error_file": settings.get("pm_err_log_path"),
+    }
 
 
 def main() -> None:

@@ -167,7 +167,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.secret_c
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessError
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 SPEC = {
     **PROCESS_OPTIONS,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -59,6 +60,16 @@ def test_an_import_that_goes_upwards_is_refused(copy: Path, file: str, line: str
 
 def test_every_file_of_module_utils_is_in_a_component() -> None:
     assert [path.name for path in (ROOT / "plugins/module_utils").glob("*.py")] == []
+
+
+def test_what_knows_ansible_module_is_a_module_or_an_argument_specification() -> None:
+    knowing = [
+        str(path.relative_to(ROOT / "plugins/module_utils"))
+        for path in (ROOT / "plugins/module_utils").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "ansible.module_utils.basic"
+    ]
+    assert [name for name in knowing if Path(name).name != "argspec.py"] == []
 
 
 def test_a_sentence_about_slow_queries_changes_the_diagnosis_and_not_the_watchdog(copy: Path) -> None:

@@ -22,7 +22,7 @@ SOURCE = ROOT / "examples/workbot"
 LOAD = ("--path=/health", "--methods=GET", "--connections=8", "--websockets=20")
 DRAIN_TIME = 8
 GOING_AWAY = 1001
-BROKEN = "throw new Error('the list of robots can not be read');\n"
+BROKEN = "if (process.pid) throw new Error('the list of robots can not be read');\n"
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +30,14 @@ def workbot(host: Host) -> Service:
     return Service("workbot", host)
 
 
-def release(directory: Path, version: str, last: str = "") -> str:
-    """A copy of the service with a version of its own, and a last line that it runs when it is loaded."""
+def release(directory: Path, version: str, first: str = "") -> str:
+    """A copy of the service with a version of its own, and what it does first."""
     source = directory / version
     shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("node_modules", "dist", "test"))
     manifest = source / "package.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": version}), encoding="utf-8")
     server = source / "src/server.ts"
-    server.write_text(server.read_text(encoding="utf-8") + last, encoding="utf-8")
+    server.write_text(first + server.read_text(encoding="utf-8"), encoding="utf-8")
     return str(source)
 
 

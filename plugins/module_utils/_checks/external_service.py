@@ -92,7 +92,7 @@ def _process(name: str, pid: int, restarts: int = 0) -> Pm2Process:
         started = float(psutil.Process(pid).create_time())
     except psutil.Error as error:
         raise ProcessError(f"process {pid} of {name} has just ended, or is another user's") from error
-    return Pm2Process(name, 0, pid, "online", restarts, 0, started)
+    return Pm2Process(name, 0, pid, "online", restarts, started)
 
 
 def listener(port: int) -> int:

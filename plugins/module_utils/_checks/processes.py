@@ -12,7 +12,8 @@ from typing import Any
 
 from .._host.processes import pid_of_file, pid_of_unit
 from .._pm2.client import Pm2Client
-from .._pm2.process import Pm2Process, read_pm2, select
+from .._pm2.errors import Pm2Error
+from .._pm2.process import Pm2Process, select
 
 PROCESS_OPTIONS: dict[str, dict[str, Any]] = {
     "pm2_apps": {"type": "list", "elements": "str", "default": []},
@@ -48,7 +49,9 @@ def pm2_processes(params: Mapping[str, Any]) -> list[Pm2Process]:
         user=params["pm2_user"],
         timeout=params["timeout"],
     )
-    return select(read_pm2(client), params["pm2_apps"], params["pm2_prefix"])
+    if client.missing:
+        raise Pm2Error(client.missing)
+    return select(client.processes(), params["pm2_apps"], params["pm2_prefix"])
 
 
 def roots_of(params: Mapping[str, Any], processes: Iterable[Pm2Process]) -> list[tuple[str, int]]:

@@ -22,6 +22,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from .._host.command import Identity, effective_user
 from .._host.processes import load_library
 from .._host.service_tree import read
 from .._host.tcp_sockets import holder as tcp_holder
@@ -74,6 +75,37 @@ def ask(request: Request, pid: int | None = None) -> WorkerAnswer:
     except (HttpError, RequestError) as error:
         reading, kind = HealthReading(None, str(error)), HUNG if isinstance(error, HttpTimeoutError) else REFUSED
     return WorkerAnswer(reading, pid or _pid_of(reading.body), _since(started), kind)
+
+
+def ask_as(user: Identity | None, request: Request, pids: Collection[int]) -> WorkerAnswer:
+    """One question by root over a unix socket whose path the service controls: it may lead to a foreign socket.
+
+    Only the kernel's word tells which of the processes answered. To become another user concerns the whole process, so
+    questions by root come one after the other. Raises OSError when nothing takes the connection, UnixSocketError.
+    """
+    with effective_user(user):
+        connection = _connect(request)
+    try:
+        pid = holder(connection, pids, user, _HOLDER_SECONDS) if pids else None
+        answer = ask(dataclasses.replace(request, connection=connection))
+    finally:
+        connection.close()
+    return dataclasses.replace(answer, pid=pid)
+
+
+def _connect(request: Request) -> socket.socket:
+    """Raises OSError."""
+    if not request.unix_socket:
+        target = request.target()
+        return socket.create_connection((target.hostname or "", target.port or _PORT), request.timeout)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(request.timeout)
+    try:
+        connection.connect(request.unix_socket)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def ask_workers(path: str, url: str, pids: Collection[int], timeout: float, count: int = 1) -> list[WorkerAnswer]:
@@ -140,7 +172,10 @@ class _Question:
         self._pid = pids[0] if len(pids) == 1 else None
 
     def work(self, told: queue.SimpleQueue[_Question]) -> None:
-        connection = self._connect()
+        connection = None
+        # where it can't, the question that follows meets the same error, and says what it means
+        with contextlib.suppress(OSError):
+            connection = _connect(self._request)
         if connection and self._pid is None:
             self._pid = self._holder(connection)
         left = max(_LEAST_SECONDS, self._request.timeout - (time.monotonic() - self._started))
@@ -153,23 +188,6 @@ class _Question:
         asked = self._request.unix_socket or self._request.target().netloc
         error = f"{asked}: no answer within {self._request.timeout:.1f} s"
         return WorkerAnswer(HealthReading(None, error), self._pid, _since(self._started), HUNG)
-
-    def _connect(self) -> socket.socket | None:
-        """None where it can't: the question that follows meets the same error, and says what it means."""
-        request = self._request
-        if not request.unix_socket:
-            target = request.target()
-            with contextlib.suppress(OSError):
-                return socket.create_connection((target.hostname or "", target.port or _PORT), request.timeout)
-            return None
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(request.timeout)
-        try:
-            connection.connect(request.unix_socket)
-        except OSError:
-            connection.close()
-            return None
-        return connection
 
     def _holder(self, connection: socket.socket) -> int | None:
         """Who takes the connection, the kernel tells while it is open."""

@@ -6,17 +6,121 @@
 
 from __future__ import annotations
 
+import datetime
+import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from .._host.errors import StabilityError
-from .access_log import AccessLog, Tally, problem_of
 from .health_gate import GateError, Health, Workers, ask_proxy
 
 _LOOK_SECONDS = 1.0
 _BAD_LOOKS = 3
 """So many bad answers in a row through the proxy are no accident."""
+_HISTORY_BYTES = 1 << 20
+_SERVER_ERROR = 500
+_LEAST_ERRORS = 3
+"""One failed request may have many causes; with fewer than so many no share is judged."""
+_TIMES_WORSE = 2
+
+
+@dataclass
+class Tally:
+    """Requests, and those of them that were answered with a status of 500 or above."""
+
+    requests: int = 0
+    errors: int = 0
+
+    def add(self, status: int) -> None:
+        self.requests += 1
+        self.errors += status >= _SERVER_ERROR
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.errors / self.requests if self.requests else 0
+
+    def __str__(self) -> str:
+        return f"{self.errors} of {self.requests} requests were answered with an error ({self.percent:.1f} %)"
+
+
+class AccessLog:
+    """The log of one site, one JSON object a line. `since` is in seconds since the epoch."""
+
+    def __init__(self, path: Path, since: float) -> None:
+        self.before = Tally()
+        self.after = Tally()
+        self._path = path
+        # Nginx writes whole seconds
+        self._since = int(since)
+        self._file: BinaryIO | None = None
+        self._rest = b""
+
+    def read(self) -> None:
+        """Count what has been written since the last time; at first, the last megabyte. Raises OSError."""
+        if self._file is None:
+            self._open(history=True)
+        self._count()
+        if self._is_rotated() and self._open(history=False):
+            self._count()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _open(self, history: bool) -> bool:
+        """A log that is not there has no line yet."""
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return False
+        self.close()
+        self._file, self._rest = file, b""
+        size = os.fstat(file.fileno()).st_size
+        if history and size > _HISTORY_BYTES:
+            file.seek(size - _HISTORY_BYTES)
+            file.readline()
+        return True
+
+    def _count(self) -> None:
+        if self._file is None:
+            return
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        for line in lines:
+            found = _parse(line)
+            if found:
+                moment, status = found
+                (self.before if moment < self._since else self.after).add(status)
+
+    def _is_rotated(self) -> bool:
+        if self._file is None:
+            return False
+        try:
+            return self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino
+        except FileNotFoundError:
+            return False
+
+
+def problem_of(before: Tally, after: Tally, max_percent: float) -> str:
+    """What is wrong with the answers since; "" when nothing is.
+
+    Errors that the clients had as often before are not the new release's.
+    """
+    limit = max(max_percent, _TIMES_WORSE * before.percent)
+    if after.errors < _LEAST_ERRORS or after.percent <= limit:
+        return ""
+    return f"{after}; {limit:g} % are allowed, and before it were {before.percent:.1f} %"
+
+
+def _parse(line: bytes) -> tuple[float, int] | None:
+    """Time and status of a line; None where it is none of ours."""
+    try:
+        entry = json.loads(line)
+        return datetime.datetime.fromisoformat(entry["time"]).timestamp(), int(entry["status"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 @dataclass(frozen=True)

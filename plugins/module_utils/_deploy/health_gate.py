@@ -6,23 +6,22 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._checks.findings import CRITICAL, worst_of
+from .._checks.findings import CRITICAL
 from .._checks.health import Expectation, HealthReading, judge_health, read_health
-from .._host.command import Identity, effective_user
+from .._checks.workers import ask_as
+from .._host.command import Identity
 from .._host.errors import StabilityError
-from .._host.unix_sockets import holder
 from .._net.http import Request
-from .._pm2.client import LiveProcess, Pm2Client
+from .._pm2.client import Pm2Client
+from .._pm2.process import Pm2Process
 
 _POLL_SECONDS = 0.3
 _GIVE_UP_RESTARTS = 3
-_ACCEPT_SECONDS = 1.0
 _BAD_ANSWERS = 3
 _PROXY_DELAY = 0.5
 _CHECK_SECONDS = 1.0
@@ -77,7 +76,7 @@ class Workers:
         """By PM2's number: process id and restarts when every worker was healthy."""
         self._bad = 0
 
-    def wait_until_healthy(self, deadline: float) -> list[LiveProcess]:
+    def wait_until_healthy(self, deadline: float) -> list[Pm2Process]:
         """The workers, once each has answered healthily. Raises GateError at the deadline (monotonic), or earlier."""
         while True:
             processes = self._processes()
@@ -123,10 +122,10 @@ class Workers:
         if self._bad >= _BAD_ANSWERS:
             raise GateError(f"{self._bad} answers in a row were not healthy: {problem}")
 
-    def _processes(self) -> list[LiveProcess]:
+    def _processes(self) -> list[Pm2Process]:
         return [process for process in self._client.processes() if process.name == self._app]
 
-    def _require_no_crash_loop(self, processes: list[LiveProcess]) -> None:
+    def _require_no_crash_loop(self, processes: list[Pm2Process]) -> None:
         for process in processes:
             restarts = process.restarts - self._restarts_before.get(process.pm_id, 0)
             if process.dead or restarts >= _GIVE_UP_RESTARTS:
@@ -145,26 +144,14 @@ class Workers:
 
     def _ask(self, pids: list[int] | tuple[()]) -> tuple[int | None, str]:
         """One question: the worker that took the connection, if one of these did, and what is wrong with its answer."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        request = Request(url=self._health.path, unix_socket=str(self._socket), timeout=self._health.answer_timeout)
         try:
-            connection.settimeout(self._health.answer_timeout)
-            # as its user: the service may put a link to a foreign socket in its place
-            with effective_user(self._user):
-                connection.connect(str(self._socket))
-            pid = holder(connection, pids, self._user, _ACCEPT_SECONDS) if pids else None
-            request = Request(
-                url=self._health.path,
-                unix_socket=str(self._socket),
-                timeout=self._health.answer_timeout,
-                connection=connection,
-            )
-            return pid, problem_of(read_health(request))
+            answer = ask_as(self._user, request, pids)
         except OSError as error:
             return None, f"nothing answers on {self._socket}: {error.strerror or error}"
-        finally:
-            connection.close()
+        return answer.pid, problem_of(answer.reading)
 
-    def _describe(self, processes: list[LiveProcess]) -> str:
+    def _describe(self, processes: list[Pm2Process]) -> str:
         """Which worker is not healthy, in words."""
         lines = []
         if len(processes) != self._instances:
@@ -194,9 +181,7 @@ def _lives(pid: int | None) -> bool:
 def problem_of(reading: HealthReading) -> str:
     """What is wrong with an answer; "" when nothing is critical."""
     findings = judge_health(reading, Expectation())
-    if worst_of(findings) != CRITICAL:
-        return ""
-    return next(finding.message for finding in findings if finding.status == CRITICAL)
+    return next((finding.message for finding in findings if finding.status == CRITICAL), "")
 
 
 def ask_proxy(health: Health, seconds: float) -> str:

@@ -15,12 +15,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .._host.atomic import Ownership
 from .._host.command import Identity
-from .._pm2.argspec import APP_OPTIONS
+from .._pm2.argspec import APP_OPTIONS, CONNECTION_OPTIONS
 from .._pm2.client import Pm2Client
 from .._pm2.fields import check_app
-from .context import Host
+from .context import HOOK_NAMES, Context, Hooks
 from .health_gate import Health
-from .hooks import NAMES, Hooks
 from .model import ActivationError, Places, Wanted
 from .run import Order
 
@@ -35,12 +34,9 @@ SPEC: dict[str, Any] = {
     "socket_variable": {"type": "str", "default": "PORT"},
     "listen_port": {"type": "int", "default": 0},
     "preloads": {"type": "list", "elements": "path", "default": []},
+    **CONNECTION_OPTIONS,
     "user": {"type": "str", "required": True},
     "group": {"type": "str", "required": True},
-    "pm2_home": {"type": "path", "required": True},
-    "pm2": {"type": "path", "default": "/usr/bin/pm2"},
-    "node": {"type": "path", "default": "/usr/bin/node"},
-    "timeout": {"type": "float", "default": 120},
     "health_path": {"type": "str", "default": "/"},
     "health_timeout": {"type": "float", "default": 5},
     "start_timeout": {"type": "float", "default": 60},
@@ -48,7 +44,7 @@ SPEC: dict[str, Any] = {
     "proxy_url": {"type": "str", "default": ""},
     "proxy_headers": {"type": "dict", "default": {}},
     "drain_time": {"type": "float", "default": 60},
-    "hooks": {"type": "dict", "default": {}, "options": dict.fromkeys(NAMES, HOOK)},
+    "hooks": {"type": "dict", "default": {}, "options": dict.fromkeys(HOOK_NAMES, HOOK)},
     "migrate": {"type": "list", "elements": "str", "default": []},
     "hook_timeout": {"type": "int", "default": 600},
     "discard_failed": {"type": "bool", "default": False},
@@ -85,10 +81,10 @@ def app_of(options: Mapping[str, Any]) -> dict[str, Any]:
     return app
 
 
-def host_of(options: Mapping[str, Any], check_mode: bool) -> Host:
+def context_of(options: Mapping[str, Any], check_mode: bool) -> Context:
     """Everything that the steps need. Raises ActivationError, Pm2Error."""
     user = _identity(options["user"], check_mode)
-    return Host(
+    return Context(
         client=Pm2Client(
             home=Path(options["pm2_home"]),
             pm2=options["pm2"],

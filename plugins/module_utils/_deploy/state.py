@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._pm2.client import LiveProcess, Pm2Client
+from .._pm2.client import Pm2Client
 from .._pm2.ecosystem import read as read_ecosystem
+from .._pm2.process import Pm2Process
 from .._service.dotenv import parse
 from .model import Activation, Places
 
@@ -29,7 +30,7 @@ class State:
     """Text of the ecosystem file."""
     declared: tuple[Mapping[str, Any], ...] = ()
     """Its apps."""
-    live: tuple[LiveProcess, ...] = ()
+    live: tuple[Pm2Process, ...] = ()
     releases: tuple[str, ...] = ()
     """Ids of the releases on the host, whole or not."""
     sockets: tuple[str, ...] = ()
@@ -44,7 +45,7 @@ class State:
     pending: tuple[str, ...] = ()
     """In check mode: what earlier tasks would have changed for the processes."""
 
-    def processes(self, name: str) -> list[LiveProcess]:
+    def processes(self, name: str) -> list[Pm2Process]:
         return [process for process in self.live if process.name == name]
 
 

@@ -20,19 +20,17 @@ from typing import Any
 from .._host.atomic import Ownership, Return, point, remove, write
 from .._host.errors import StabilityError
 from .._host.unix_sockets import UnixSocketError, connections, listens
-from .._nodejs.package import require_engine
 from .._pm2.converge import LogTail, verify
 from .._pm2.ecosystem import declaration, render
 from .._pm2.fields import count
-from .cleanup import attempt, remove_activation, require_inactive, settle_links
-from .context import Host
-from .drain import Drained, drain
+from .context import Context
 from .health_gate import GateError, Workers, ask_proxy
-from .memory import check_memory
 from .model import ActivationError
 from .plan import Decision, others
+from .preconditions import check_host
 from .signals import ignore, then_undisturbed
 from .state import State
+from .teardown import Drained, attempt, drain, remove_activation, require_inactive, settle_links
 
 _PM2_LINES = 5
 
@@ -50,7 +48,7 @@ class Failure:
 class Deployment:
     """One activation beside the active one, then in its place."""
 
-    host: Host
+    context: Context
     state: State
     decision: Decision
     timeline: list[dict[str, Any]] = field(default_factory=list)
@@ -64,22 +62,22 @@ class Deployment:
     proxy: str = "not asked"
 
     def __post_init__(self) -> None:
-        host, new = self.host, self.decision.activation
+        context, new = self.context, self.decision.activation
         self._old = self.state.active
         self._new = new
         self._kept = False
         """Whether the old one is to be left running."""
-        self._app = declaration(host.wanted.app_of(new, host.places), host.client.environment)
-        self._directory = host.places.release(new.release)
+        self._app = declaration(context.wanted.app_of(new, context.places), context.client.environment)
+        self._directory = context.places.release(new.release)
         out = {**self._app, "error_file": self._app.get("out_file")}
-        self._logs = [LogTail(app, host.client.owner) for app in (self._app, out)]
+        self._logs = [LogTail(app, context.client.owner) for app in (self._app, out)]
         self._workers = Workers(
-            host.client,
+            context.client,
             app=self._app["name"],
             instances=count(self._app.get("instances")),
-            path=host.places.socket(new),
-            health=host.health,
-            user=host.user,
+            path=context.places.socket(new),
+            health=context.health,
+            user=context.user,
             restarts={},
         )
 
@@ -87,20 +85,20 @@ class Deployment:
         """Raises StabilityError or OSError; then all is as before, but for `not_undone`, and `failure` tells more."""
         with ExitStack() as back, then_undisturbed():
             with self._step("check the host"):
-                check_host(self.host, self.state, self.decision)
+                check_host(self.context, self.state, self.decision)
             with self._step("copy environment"):
-                back.callback(self._undo, "the environment's copy", remove, self.host.places.snapshot(self._new))
+                back.callback(self._undo, "the environment's copy", remove, self.context.places.snapshot(self._new))
                 self._copy_environment()
-            if self._is_new_release() and self.host.migrate:
+            if self._is_new_release() and self.context.migrate:
                 with self._step("migrate"):
                     self._hook("before_migrate")
-                    self.host.hooks.command(self.host.migrate, self._directory, self._environment())
+                    self.context.hooks.command(self.context.migrate, self._directory, self._environment())
                     self._hook("after_migrate")
             with self._step("start"):
                 self._hook("before_start")
                 back.callback(self._undo, "the new processes", self._remove_new)
-                deadline = time.monotonic() + self.host.health.start_timeout
-                self._start(self.host.health.start_timeout)
+                deadline = time.monotonic() + self.context.health.start_timeout
+                self._start(self.context.health.start_timeout)
             with self._step("wait until healthy"):
                 self._wait_until_healthy(deadline)
                 self._hook("after_start")
@@ -131,31 +129,31 @@ class Deployment:
 
     def _copy_environment(self) -> None:
         """The old processes keep theirs, also when PM2 restarts them during the deployment."""
-        user = self.host.user
-        content = self.host.places.environment.read_bytes()
-        write(self.host.places.snapshot(self._new), content, Ownership(user.uid, user.gid, 0o600))
+        user = self.context.user
+        content = self.context.places.environment.read_bytes()
+        write(self.context.places.snapshot(self._new), content, Ownership(user.uid, user.gid, 0o600))
 
     def _environment(self) -> dict[str, str]:
         """What the commands between the steps find in their environment, besides HOME, LANG and PATH."""
         own = {
             "DEPLOY_RELEASE": self._new.release,
             "DEPLOY_PREVIOUS_RELEASE": self._old.release if self._old else "",
-            "DEPLOY_SOCKET": str(self.host.places.socket(self._new)),
+            "DEPLOY_SOCKET": str(self.context.places.socket(self._new)),
         }
         return {**self._app["env"], **self.state.environment, **own}
 
     def _hook(self, name: str) -> None:
-        self.host.hooks.run(name, self._directory, self._environment())
+        self.context.hooks.run(name, self._directory, self._environment())
 
     # Beside the old one
 
     def _start(self, limit: float) -> None:
         """PM2 itself waits for processes that never say ready; what is wrong with them the next step finds out."""
-        remove(self.host.places.socket(self._new))
-        file = self.host.places.next_config_file
-        client = self.host.client
+        remove(self.context.places.socket(self._new))
+        file = self.context.places.next_config_file
+        client = self.context.client
         try:
-            write(file, render([self._app]).encode(), self.host.config_ownership)
+            write(file, render([self._app]).encode(), self.context.config_ownership)
             done = client.as_user([client.pm2, "start", str(file), "--only", self._app["name"]], limit)
         except subprocess.TimeoutExpired:
             return
@@ -166,19 +164,19 @@ class Deployment:
             raise ActivationError(f"PM2 did not start it: {' | '.join(output[-_PM2_LINES:])}")
 
     def _wait_until_healthy(self, deadline: float) -> None:
-        socket = self.host.places.socket(self._new)
+        socket = self.context.places.socket(self._new)
         try:
             verify([self._app], self._workers.wait_until_healthy(deadline), ())
         except GateError as error:
-            advice = "" if listens(socket) else f". Nothing listens: {self.host.wanted.listening_advice}"
+            advice = "" if listens(socket) else f". Nothing listens: {self.context.wanted.listening_advice}"
             raise GateError(f"{error}{advice}") from error
 
     def _remove_new(self) -> None:
         """After a switch that was undone it may still have requests to answer."""
-        socket = self.host.places.socket(self._new)
+        socket = self.context.places.socket(self._new)
         if connections(socket):
-            drain(socket, self.host.drain_time, lambda: None)
-        remove_activation(self.host, self._new)
+            drain(socket, self.context.drain_time, lambda: None)
+        remove_activation(self.context, self._new)
 
     # In its place
 
@@ -187,7 +185,7 @@ class Deployment:
 
         The link is what is put back first, and by a rename alone: that works on a full disk, too.
         """
-        places = self.host.places
+        places = self.context.places
         back.callback(self._undo, "the ecosystem file", self._declare, list(self.state.declared))
         self._declare([*self.state.declared, self._app])
         for link, name in ((places.previous, self.state.previous), (places.current, self.state.current)):
@@ -195,7 +193,7 @@ class Deployment:
         self._way_back = Return.prepare(places.active_socket)
         back.callback(self._undo_switch)
         point(places.active_socket, places.socket(self._new))
-        settle_links(self.host, self.decision)
+        settle_links(self.context, self.decision)
 
     def _undo_switch(self) -> None:
         """The other ways back ask where the link points: the new one is not to be touched while it serves."""
@@ -204,25 +202,25 @@ class Deployment:
     def _finish(self) -> None:
         """What goes wrong here is reported, not undone: the new one serves."""
         self.problems += attempt("what was kept for the way back is left", self._way_back.forget)
-        alone = [*others(self.host.places, self.state), self._app]
+        alone = [*others(self.context.places, self.state), self._app]
         self.problems += attempt("a boot would start the old one, too", lambda: self._declare(alone))
         if self._old is not None and not self._kept:
             old = self._old
-            stop = attempt("the old one was not stopped in good order", lambda: remove_activation(self.host, old))
+            stop = attempt("the old one was not stopped in good order", lambda: remove_activation(self.context, old))
             self.problems += stop
         self.problems += attempt("a command failed", lambda: self._hook("after_stop"))
 
     def _declare(self, apps: list[Mapping[str, Any]]) -> None:
-        write(self.host.places.config_file, render(apps).encode(), self.host.config_ownership)
+        write(self.context.places.config_file, render(apps).encode(), self.context.config_ownership)
 
     def _ask_proxy(self, seconds: float) -> str | None:
-        return ask_proxy(self.host.health, seconds) if self.host.health.proxy_url else None
+        return ask_proxy(self.context.health, seconds) if self.context.health.proxy_url else None
 
     def _check_proxy(self, before: str | None) -> None:
         """Only a proxy that was well before can tell that the new activation is not."""
         if before is None:
             return
-        problem = self._ask_proxy(self.host.health.proxy_timeout if not before else 0)
+        problem = self._ask_proxy(self.context.health.proxy_timeout if not before else 0)
         if problem and not before:
             raise GateError(f"through the proxy: {problem}")
         self.proxy = f"not healthy, and was not before: {problem}" if problem else "healthy"
@@ -230,9 +228,9 @@ class Deployment:
     def _drain_old(self) -> None:
         if self._old is None:
             return
-        socket = self.host.places.socket(self._old)
+        socket = self.context.places.socket(self._old)
         try:
-            self.drained = drain(socket, self.host.drain_time, self._workers.require_alive)
+            self.drained = drain(socket, self.context.drain_time, self._workers.require_alive)
         except (UnixSocketError, OSError) as error:
             self._kept = True
             self.problems.append(f"the old one still runs, because its connections can't be counted: {error}")
@@ -258,17 +256,7 @@ class Deployment:
         """One step back. What can't be undone must not keep the rest from it."""
 
         def back() -> None:
-            require_inactive(self.host.places, self._new)
+            require_inactive(self.context.places, self._new)
             undo(*arguments)
 
         self.not_undone += attempt(what, back)
-
-
-def check_host(host: Host, state: State, decision: Decision) -> None:
-    """What is looked at before anything is started, in check mode too: `engines` of the release, and memory for it."""
-    release = host.places.release(decision.activation.release)
-    if release.is_dir():
-        require_engine(release, host.hooks.bin_directory, host.user)
-    old = host.places.app_name(state.active) if state.active else ""
-    running = [process.pid for process in state.processes(old) if process.pid]
-    check_memory(count(host.wanted.app.get("instances")), running)

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from .._host.command import Identity, clean_environment, run
 from .._host.errors import StabilityError
-from .._host.service_tree import read
+from .._host.service_tree import entries, open_directory, read
 
 # npm's own rules, from the npm that lies beside node: what npm calls satisfied is satisfied.
 _ENGINE = """
@@ -24,6 +26,12 @@ console.log(JSON.stringify({ valid, satisfied, version: process.versions.node })
 """
 _TIMEOUT = 30
 _MANIFEST_BYTES = 8 << 20
+# Addons that are made with Node-API run under any ABI. The others export `node_register_module_v<ABI>`, or register
+# themselves and are known by what Node.js says when it loads them.
+_ADDON_BYTES = 1 << 30
+_ELF = b"\x7fELF"
+_NODE_API = re.compile(rb"napi_register_module_v\d|napi_module_register")
+_NAMED = re.compile(rb"node_register_module_v(\d+)")
 
 
 def node_abi(bin_directory: Path) -> str:
@@ -67,3 +75,22 @@ def require_engine(release: Path, bin_directory: Path, user: Identity) -> None:
 def _node(bin_directory: Path, *arguments: str) -> str:
     environment = clean_environment("/nonexistent", bin_directory, {})
     return run([bin_directory / "node", *arguments], cwd="/", environment=environment, timeout=_TIMEOUT)
+
+
+def addons(release: Path) -> list[Path]:
+    """The release's native addons for this kind of system that only one ABI of Node.js can load."""
+    found: list[Path] = []
+    with contextlib.suppress(FileNotFoundError), open_directory(release) as top:
+        found += [Path(entry.path) for entry in entries(top, str(release)) if entry.is_file]
+    return sorted(path for path in found if path.suffix == ".node" and _bound(path))
+
+
+def built_for(addon: Path) -> str:
+    """The ABI that an addon names; "" when it names none."""
+    found = _NAMED.search(read(addon, _ADDON_BYTES))
+    return found[1].decode() if found else ""
+
+
+def _bound(path: Path) -> bool:
+    content = read(path, _ADDON_BYTES)
+    return content.startswith(_ELF) and not _NODE_API.search(content)

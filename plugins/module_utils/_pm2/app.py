@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from .._host.command import Identity
-from .client import LiveProcess, Pm2Client, Pm2Error
+from .client import Pm2Client
 from .converge import LogTail, SavedList, execute, save, saved_list, settle, verify
 from .daemon import Daemon, daemon_of, update, with_versions
 from .ecosystem import declaration, read, render, shown
+from .errors import Pm2Error
 from .fields import check_app
 from .plan import Asked, Step, plan, stop, strongest
+from .process import Pm2Process
 
 _ASKED: dict[str, Asked] = {"restarted": "restarted", "reloaded": "reloaded"}
 
@@ -49,8 +51,8 @@ class Outcome:
     steps: list[Step]
     config_before: str
     config_after: str
-    before: list[LiveProcess]
-    after: list[LiveProcess]
+    before: list[Pm2Process]
+    after: list[Pm2Process]
     declared: list[str]
     gone: set[str] = field(default_factory=set)
     log_lines: list[str] = field(default_factory=list)
@@ -130,7 +132,7 @@ def _update(client: Pm2Client, request: Request, daemon: Daemon | None) -> list[
     return [step]
 
 
-def _decide(request: Request, desired: list[dict[str, Any]], live: list[LiveProcess], user: Identity | None) -> Outcome:
+def _decide(request: Request, desired: list[dict[str, Any]], live: list[Pm2Process], user: Identity | None) -> Outcome:
     content, known = read(request.config_file)
     named = {str(app["name"]) for app in request.apps}
     if request.state == "stopped":
@@ -189,7 +191,7 @@ def _require_readable(client: Pm2Client, path: Path) -> None:
         raise Pm2Error(f"config_file: {path} can't be read by the user {client.user}: see group and mode")
 
 
-def _require_stopped(request: Request, live: Sequence[LiveProcess]) -> None:
+def _require_stopped(request: Request, live: Sequence[Pm2Process]) -> None:
     left = stop([str(app["name"]) for app in request.apps], live) if request.state == "stopped" else []
     if left:
         raise Pm2Error(f"still running after `pm2 stop`: {', '.join(step.name for step in left)}")

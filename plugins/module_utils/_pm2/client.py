@@ -7,79 +7,31 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pwd
 import re
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .._host.command import Identity, effective_user
-from .._host.errors import StabilityError
 from .._host.processes import ProcessError, unit_states
 from .._host.service_tree import read
+from .errors import Pm2BusyError, Pm2Error
+from .process import Pm2Process, parse_jlist
 
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
-DEAD = frozenset({"stopped", "errored"})
 # What a daemon that is well needs for a connection and for an answer, however busy the host is.
 _CONNECT_SECONDS = 1.0
 _ANSWER_SECONDS = 30.0
 _PID_BYTES = 32
-# PM2's own, in milliseconds, where an app says nothing
-_KILL_TIMEOUT = 1600
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # /proc/<pid>/cgroup: the innermost service; one that systemd starts for a login is nobody's PM2 unit
 _UNIT = re.compile(r"/((?!user@)[^/\n]+\.service)(?=/[^/\n]*$|$)", re.MULTILINE)
-
-
-class Pm2Error(StabilityError):
-    """PM2 is not there, did not answer, or refused."""
-
-
-class Pm2BusyError(Pm2Error):
-    """Another run is changing this PM2's processes."""
-
-
-@dataclass(frozen=True)
-class LiveProcess:
-    """One process as the daemon knows it; `settings` is PM2's own record of it, the environment included."""
-
-    name: str
-    pm_id: int
-    pid: int | None
-    status: str
-    restarts: int
-    started_at: float
-    """Seconds since the epoch at which the present operating system process was started."""
-    settings: Mapping[str, Any]
-
-    @property
-    def dead(self) -> bool:
-        """PM2 has given it up or was told to stop it: it does not come back by itself."""
-        return self.status in DEAD
-
-    @property
-    def stop_seconds(self) -> float:
-        """So long PM2 waits for it to end before it is killed."""
-        try:
-            return float(self.settings.get("kill_timeout") or _KILL_TIMEOUT) / 1000
-        except (TypeError, ValueError):
-            return _KILL_TIMEOUT / 1000
-
-    def report(self) -> dict[str, Any]:
-        """What may be shown to people: never the environment."""
-        return {
-            "name": self.name,
-            "pm_id": self.pm_id,
-            "pid": self.pid,
-            "status": self.status,
-            "restarts": self.restarts,
-        }
 
 
 @dataclass(frozen=True)
@@ -189,7 +141,7 @@ class Pm2Client:
         running = found.stdout.decode(errors="replace").strip()
         return found.returncode == 0 and running != str(Path(self.node).resolve())
 
-    def run(self, *arguments: str, stops: Iterable[LiveProcess] = ()) -> str:
+    def run(self, *arguments: str, stops: Iterable[Pm2Process] = ()) -> str:
         """One pm2 command; its output without colours. Raises Pm2Error when it fails or takes too long.
 
         `stops` are the processes that it stops, perhaps one after the other: each may take its time to end.
@@ -209,7 +161,7 @@ class Pm2Client:
             raise Pm2Error(f"`pm2 {' '.join(arguments)}` failed: {_last_lines(output)}")
         return done.stdout.decode(errors="replace") if reads else output
 
-    def stop_limit(self, processes: Iterable[LiveProcess]) -> float:
+    def stop_limit(self, processes: Iterable[Pm2Process]) -> float:
         """Seconds within which a command must have stopped these processes."""
         return self.timeout + sum(process.stop_seconds for process in processes)
 
@@ -242,12 +194,9 @@ class Pm2Client:
             "extra_groups": os.getgrouplist(self.user, entry.pw_gid),
         }
 
-    def processes(self) -> list[LiveProcess]:
-        """Every process of the daemon. PM2 may print notices before the list, so only the last line counts."""
-        for line in reversed(self.run("jlist").splitlines()):
-            if line.startswith("["):
-                return parse_processes(line)
-        raise Pm2Error("`pm2 jlist` printed no process list")
+    def processes(self) -> list[Pm2Process]:
+        """Every process of the daemon. Raises Pm2Error."""
+        return parse_jlist(self.run("jlist"))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -263,51 +212,6 @@ class Pm2Client:
             ) from error
         finally:
             os.close(descriptor)
-
-
-def parse_processes(text: str) -> list[LiveProcess]:
-    """The line that `pm2 jlist` prints. Raises Pm2Error when it is not that."""
-    try:
-        # during a reload the outgoing workers are listed too, with ids such as "_old_0"
-        return [_process(entry) for entry in json.loads(text) if not str(entry["pm_id"]).startswith("_old_")]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Pm2Error(f"`pm2 jlist` printed something else than a process list: {type(error).__name__}") from error
-
-
-def _process(entry: Mapping[str, Any]) -> LiveProcess:
-    settings = entry["pm2_env"]
-    return LiveProcess(
-        name=str(entry["name"]),
-        pm_id=int(entry["pm_id"]),
-        pid=int(entry["pid"]) if entry.get("pid") else None,
-        status=status_of(settings),
-        restarts=int(settings.get("restart_time") or 0),
-        started_at=float(settings.get("pm_uptime") or 0) / 1000,
-        settings=settings,
-    )
-
-
-def status_of(settings: Mapping[str, Any]) -> str:
-    """The status that a process really has, from PM2's own record of it.
-
-    With a back-off PM2 says `waiting restart` of every process that ended, also where it has set no timer and nothing
-    restarts it (God.handleExit of PM2 7.0.4): of one that was given up, whose `created_at` it has cleared, and of one
-    that is not to be restarted.
-    """
-    status = str(settings.get("status") or "unknown")
-    if status != "waiting restart":
-        return status
-    if settings.get("created_at", 0) is None:
-        return "errored"
-    final = settings.get("autorestart") in (False, "false") or _is_final(settings)
-    return "stopped" if final else status
-
-
-def _is_final(settings: Mapping[str, Any]) -> bool:
-    """Whether it ended with one of the exit codes after which it is to stay stopped."""
-    codes = settings.get("stop_exit_codes", [])
-    # PM2 keeps a list of one as the bare number
-    return str(settings.get("exit_code")) in map(str, codes if isinstance(codes, list) else [codes])
 
 
 def unit_of(pid: int) -> str:

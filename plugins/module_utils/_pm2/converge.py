@@ -21,9 +21,11 @@ from typing import Any, BinaryIO, Literal
 from .._host.address_in_use import explain
 from .._host.command import Identity, effective_user
 from .._host.service_tree import opened
-from .client import LiveProcess, Pm2Client, Pm2Error, status_of
+from .client import Pm2Client
+from .errors import Pm2Error
 from .fields import milliseconds
 from .plan import Step, ended, finished, plan
+from .process import Pm2Process, status_of
 
 _POLL_SECONDS = 0.3
 _GIVE_UP_RESTARTS = 3
@@ -34,7 +36,7 @@ _LOG_BYTES = 16_384
 _LIST_BYTES = 64 << 20
 
 
-def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path, live: Sequence[LiveProcess]) -> None:
+def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path, live: Sequence[Pm2Process]) -> None:
     """Run the steps in order, with one command for several in a row that are alike. `live` is what ran before them.
 
     The ecosystem file already holds what is desired.
@@ -110,7 +112,7 @@ def settle(
     logs: Mapping[str, LogTail],
     wait: float,
     stay_up: float | None,
-) -> list[LiveProcess]:
+) -> list[Pm2Process]:
     """Wait until every process of the apps has stayed up for a while. Raises Pm2Error with the app's own last words."""
     deadline = time.monotonic() + wait
     live = client.processes()
@@ -127,8 +129,8 @@ def settle(
 
 
 def _unsettled(
-    apps: Sequence[Mapping[str, Any]], live: Sequence[LiveProcess], stay_up: float | None
-) -> list[LiveProcess]:
+    apps: Sequence[Mapping[str, Any]], live: Sequence[Pm2Process], stay_up: float | None
+) -> list[Pm2Process]:
     by_name = {app["name"]: app for app in apps}
     now = time.time()
     return [
@@ -146,7 +148,7 @@ def _required_uptime(app: Mapping[str, Any], stay_up: float | None) -> float:
     return milliseconds(app["min_uptime"]) / 1000 if app.get("min_uptime") is not None else 1.0
 
 
-def _failed(processes: Iterable[LiveProcess], first: Mapping[int, int]) -> list[LiveProcess]:
+def _failed(processes: Iterable[Pm2Process], first: Mapping[int, int]) -> list[Pm2Process]:
     return [
         process
         for process in processes
@@ -154,7 +156,7 @@ def _failed(processes: Iterable[LiveProcess], first: Mapping[int, int]) -> list[
     ]
 
 
-def _explain(processes: Sequence[LiveProcess], logs: Mapping[str, LogTail], limit: str) -> str:
+def _explain(processes: Sequence[Pm2Process], logs: Mapping[str, LogTail], limit: str) -> str:
     states = ", ".join(
         f"{item.name} ({item.pm_id}) is {item.status} after {item.restarts} restarts" for item in processes
     )
@@ -165,7 +167,7 @@ def _explain(processes: Sequence[LiveProcess], logs: Mapping[str, LogTail], limi
     return f"not every process stayed up{limit}: {states}{causes}{tail}"
 
 
-def verify(apps: Sequence[Mapping[str, Any]], live: Sequence[LiveProcess], gone: Iterable[str]) -> None:
+def verify(apps: Sequence[Mapping[str, Any]], live: Sequence[Pm2Process], gone: Iterable[str]) -> None:
     """PM2 must now run exactly what is declared; when it does not, say which field it did not take."""
     left = plan(apps, live, set(gone))
     if left:
@@ -176,7 +178,7 @@ def verify(apps: Sequence[Mapping[str, Any]], live: Sequence[LiveProcess], gone:
 SavedList = Literal["current", "missing", "damaged", "readable by others", "another"]
 
 
-def saved_list(client: Pm2Client, live: Sequence[LiveProcess]) -> SavedList:
+def saved_list(client: Pm2Client, live: Sequence[Pm2Process]) -> SavedList:
     """How dump.pm2, the list that `pm2 resurrect` reads, stands to what lives."""
     try:
         with opened(client.home / "dump.pm2", client.owner) as stream:
@@ -194,7 +196,7 @@ def saved_list(client: Pm2Client, live: Sequence[LiveProcess]) -> SavedList:
     return "current" if private else "readable by others"
 
 
-def saved_list_differs(client: Pm2Client, live: Sequence[LiveProcess]) -> bool:
+def saved_list_differs(client: Pm2Client, live: Sequence[Pm2Process]) -> bool:
     """Whether the saved list is to be written."""
     return saved_list(client, live) != "current"
 

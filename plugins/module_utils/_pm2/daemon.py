@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .._host.quiet_run import quiet_run
-from .client import LiveProcess, Pm2Client, Pm2Error, unit_of
+from .client import Pm2Client, unit_of
 from .converge import save
+from .errors import Pm2Error
+from .process import Pm2Process
 
 _TITLE = re.compile(rb"PM2 v(\S+): God Daemon")
 _NODE_SECONDS = 20.0
@@ -98,7 +100,7 @@ def _node_version(client: Pm2Client, node: str) -> str:
     return done.stdout.decode(errors="replace").strip().removeprefix("v") if done.returncode == 0 else ""
 
 
-def update(client: Pm2Client, daemon: Daemon, wait: float) -> list[LiveProcess]:
+def update(client: Pm2Client, daemon: Daemon, wait: float) -> list[Pm2Process]:
     """Bring the daemon to what is installed; all apps that it had are there again afterwards. Raises Pm2Error.
 
     Every process is restarted: PM2 cannot hand its children over to another daemon.
@@ -142,7 +144,7 @@ def _wait_for_another(client: Pm2Client, daemon: Daemon, wait: float) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _verify(client: Pm2Client, before: set[str], after: Sequence[LiveProcess]) -> None:
+def _verify(client: Pm2Client, before: set[str], after: Sequence[Pm2Process]) -> None:
     missing = before - {process.name for process in after}
     if missing:
         names = ", ".join(sorted(missing))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .client import Pm2Error
+from .errors import Pm2Error
 from .fields import count, milliseconds, text, watched
 
 _HEADER = "// Ansible managed: written by the module workbot.stability.pm2_app; changes made here are lost.\n"

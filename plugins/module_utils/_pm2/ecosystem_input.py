@@ -23,8 +23,9 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .argspec import APP_OPTIONS
-from .client import Pm2Client, Pm2Error
+from .client import Pm2Client
 from .daemon import package_directory
+from .errors import Pm2Error
 
 # What a program writes while it is read goes before the mark.
 _MARK = "\x1eapps\x1e"

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
-from .client import LiveProcess, Pm2Error
+from .errors import Pm2Error
+from .process import Pm2Process
 
 Remedy = Literal["reload", "recreate"]
 
@@ -210,7 +211,7 @@ class Difference:
         return f"{self.field}: {self.live!r} -> {self.desired!r}"
 
 
-def differences(app: Mapping[str, Any], process: LiveProcess) -> list[Difference]:
+def differences(app: Mapping[str, Any], process: Pm2Process) -> list[Difference]:
     """How one live process deviates from its declaration. The number of instances is not a matter of one process."""
     effective = _effective(app)
     found = [_difference(effective, process, name, field) for name, field in FIELDS.items()]
@@ -240,7 +241,7 @@ def _main_group(user: str) -> int | None:
         return None
 
 
-def _difference(app: Mapping[str, Any], process: LiveProcess, name: str, field: Field) -> Difference | None:
+def _difference(app: Mapping[str, Any], process: Pm2Process, name: str, field: Field) -> Difference | None:
     declared = app.get(name)
     live = process.settings.get(field.live)
     if name == "merge_logs" and not declared and _numbered(process):
@@ -265,12 +266,12 @@ def _difference(app: Mapping[str, Any], process: LiveProcess, name: str, field: 
     return Difference(name, actual, desired, remedy)
 
 
-def _numbered(process: LiveProcess) -> bool:
+def _numbered(process: Pm2Process) -> bool:
     """Whether the process has log files of its own, with its number in their names."""
     return str(process.settings.get("pm_out_log_path")).endswith(f"-{process.pm_id}.log")
 
 
-def _default_path(process: LiveProcess, name: str) -> str | None:
+def _default_path(process: Pm2Process, name: str) -> str | None:
     """Where PM2 writes when nothing is declared; unknown for a process that was not told PM2's home."""
     home = (process.settings.get("env") or {}).get("PM2_HOME")
     return f"{home}/{_DEFAULT_PATHS[name].format(_SPECIAL.sub('-', process.name))}" if home else None
@@ -285,7 +286,7 @@ def _same_interpreter(app: Mapping[str, Any], declared: Any, live: str) -> bool:
     return str(declared) == live or (clustered and PurePath(str(declared)).name == "node" and name == "node")
 
 
-def _environment(app: Mapping[str, Any], process: LiveProcess) -> list[Difference]:
+def _environment(app: Mapping[str, Any], process: Pm2Process) -> list[Difference]:
     """Values are not shown: whatever a program is told may be confidential."""
     desired = {key: text(value) for key, value in (app.get("env") or {}).items()}
     # its value differs from process to process

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .client import LiveProcess
 from .fields import Difference, count, differences, mode, numbers
+from .process import Pm2Process
 
 Action = Literal["none", "scale", "restart", "reload", "start", "stop", "recreate", "delete", "update"]
 # What the task asks for beyond the declared state.
@@ -49,7 +49,7 @@ class Step:
 
 def plan(
     apps: Iterable[Mapping[str, Any]],
-    live: Iterable[LiveProcess],
+    live: Iterable[Pm2Process],
     gone: Collection[str] = (),
     newest_input: float = 0,
     asked: Asked = "started",
@@ -58,7 +58,7 @@ def plan(
 
     newest_input is the time (seconds since the epoch) before which no process may have been started.
     """
-    by_name: dict[str, list[LiveProcess]] = {}
+    by_name: dict[str, list[Pm2Process]] = {}
     for process in live:
         by_name.setdefault(process.name, []).append(process)
     steps = [step for app in apps for step in _steps(app, by_name.get(app["name"], []), newest_input, asked)]
@@ -73,20 +73,20 @@ def strongest(steps: Iterable[Step]) -> Action:
     return max((step.action for step in steps), key=SEVERITY.index, default="none")
 
 
-def _ids(processes: Iterable[LiveProcess]) -> tuple[int, ...]:
+def _ids(processes: Iterable[Pm2Process]) -> tuple[int, ...]:
     return tuple(sorted({process.pm_id for process in processes}))
 
 
-def stop(names: Collection[str], live: Iterable[LiveProcess]) -> list[Step]:
+def stop(names: Collection[str], live: Iterable[Pm2Process]) -> list[Step]:
     """The steps after which none of the apps runs; they stay in PM2's list."""
-    running: dict[str, list[LiveProcess]] = {}
+    running: dict[str, list[Pm2Process]] = {}
     for process in live:
         if process.name in names and not process.dead:
             running.setdefault(process.name, []).append(process)
     return [Step("stop", name, _ids(running[name]), reasons=("asked for",)) for name in sorted(running)]
 
 
-def finished(app: Mapping[str, Any], process: LiveProcess) -> bool:
+def finished(app: Mapping[str, Any], process: Pm2Process) -> bool:
     """Whether a process that does not run is as it should be."""
     return process.status == "stopped" and ended(app, process.settings.get("exit_code"))
 
@@ -97,7 +97,7 @@ def ended(app: Mapping[str, Any], code: Any) -> bool:
     return app.get("autostart") is False or (app.get("autorestart") is False and code == 0) or code in codes
 
 
-def _steps(app: Mapping[str, Any], processes: list[LiveProcess], newest_input: float, asked: Asked) -> list[Step]:
+def _steps(app: Mapping[str, Any], processes: list[Pm2Process], newest_input: float, asked: Asked) -> list[Step]:
     name, wanted = app["name"], count(app.get("instances"))
     if not processes:
         return [Step("start", name, instances=wanted, reasons=("not running",))]
@@ -112,7 +112,7 @@ def _steps(app: Mapping[str, Any], processes: list[LiveProcess], newest_input: f
 
 
 def _refresh(
-    app: Mapping[str, Any], processes: list[LiveProcess], reasons: tuple[str, ...], newest_input: float, asked: Asked
+    app: Mapping[str, Any], processes: list[Pm2Process], reasons: tuple[str, ...], newest_input: float, asked: Asked
 ) -> list[Step]:
     """What makes the processes take new settings, or run again; at most one step."""
     if asked == "restarted":
@@ -138,7 +138,7 @@ def _unique(items: Iterable[Difference]) -> list[Difference]:
     return list({item.field: item for item in items}.values())
 
 
-def _scale(name: str, processes: list[LiveProcess], wanted: int) -> list[Step]:
+def _scale(name: str, processes: list[Pm2Process], wanted: int) -> list[Step]:
     if len(processes) == wanted:
         return []
     return [

@@ -2,11 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The processes of a PM2 daemon as checks need them: read without ever starting a daemon, and without any environment.
-
-`pm2 jlist` starts a daemon where none answers, and prints every process's whole environment. So the daemon is asked for
-on its own socket first, and nothing of pm2_env but the named figures leaves the parser.
-"""
+"""One process of a PM2 daemon, from what `pm2 jlist` prints or the daemon's getMonitorData answers."""
 
 from __future__ import annotations
 
@@ -15,8 +11,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .client import Pm2Client, Pm2Error, status_of
+from .errors import Pm2Error
 
+DEAD = frozenset({"stopped", "errored"})
+# PM2's own, in milliseconds, where an app says nothing
+_KILL_TIMEOUT = 1600
 _MB = 1024 * 1024
 _UNITS = {"B": 1, "KiB": 1024, "MiB": _MB, "GiB": 1024 * _MB}
 
@@ -28,40 +27,62 @@ class Pm2Process:
     pid: int | None
     status: str
     restarts: int
-    unstable_restarts: int
     started_at: float
-    """Seconds since the epoch; 0 when unknown."""
+    """Seconds since the epoch at which the present operating system process was started; 0 when unknown."""
     heap_used: int | None = None
     """Bytes, as the process told PM2; like `heap_total` missing until it did."""
     heap_total: int | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    """PM2's own record of it, the environment included: never shown."""
 
     @property
     def online(self) -> bool:
         return self.status == "online" and self.pid is not None
 
+    @property
+    def dead(self) -> bool:
+        """PM2 has given it up or was told to stop it: it does not come back by itself."""
+        return self.status in DEAD
 
-def read_pm2(client: Pm2Client) -> list[Pm2Process]:
-    """Every process of the daemon. Raises Pm2Error."""
-    if client.missing:
-        raise Pm2Error(client.missing)
-    return parse_jlist(client.run("jlist"))
+    @property
+    def stop_seconds(self) -> float:
+        """So long PM2 waits for it to end before it is killed."""
+        try:
+            return float(self.settings.get("kill_timeout") or _KILL_TIMEOUT) / 1000
+        except (TypeError, ValueError):
+            return _KILL_TIMEOUT / 1000
+
+    def report(self) -> dict[str, Any]:
+        """What may be shown to people: never the environment."""
+        return {
+            "name": self.name,
+            "pm_id": self.pm_id,
+            "pid": self.pid,
+            "status": self.status,
+            "restarts": self.restarts,
+        }
 
 
 def parse_jlist(output: str) -> list[Pm2Process]:
-    """The last line that `pm2 jlist` prints; notices may come before it. Raises Pm2Error, never quoting the output."""
-    lines = output.strip().splitlines()
-    if not lines or not lines[-1].startswith("["):
+    """The line that `pm2 jlist` prints; PM2 may print notices around it. Raises Pm2Error, never quoting the output."""
+    # not splitlines(): JSON leaves line separators such as U+2028 in an environment as they are
+    line = next((line for line in reversed(output.split("\n")) if line.startswith("[")), None)
+    if line is None:
         raise Pm2Error("`pm2 jlist` printed no process list")
     try:
-        return parse_processes(json.loads(lines[-1]))
+        return parse_processes(json.loads(line))
     except (ValueError, RecursionError) as error:
         raise Pm2Error(f"`pm2 jlist` printed something else than a process list ({type(error).__name__})") from None
 
 
 def parse_processes(entries: Any) -> list[Pm2Process]:
-    """PM2's own records of its processes, as it prints them or tells them. Raises Pm2Error, never quoting them."""
+    """PM2's own records of its processes, as it prints them or tells them. Raises Pm2Error, never quoting them.
+
+    An outgoing worker of a reload, whose id is such as "_old_0", is left out: its number is its successor's already.
+    PM2 7.0.4 leaves it out itself (getFormatedProcesses).
+    """
     try:
-        return [_process(entry) for entry in entries]
+        return [_process(entry) for entry in entries if not str(entry["pm_id"]).startswith("_old_")]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise Pm2Error(f"PM2 gave something else than a process list ({type(error).__name__})") from None
 
@@ -78,15 +99,14 @@ def _process(entry: Mapping[str, Any]) -> Pm2Process:
     pid = int(entry.get("pid") or 0)
     return Pm2Process(
         name=str(entry["name"]),
-        # during a reload the outgoing worker is listed with an id such as "_old_0"
-        pm_id=int(str(entry["pm_id"]).removeprefix("_old_")),
+        pm_id=int(entry["pm_id"]),
         pid=pid if pid > 0 else None,
         status=status_of(settings),
         restarts=int(settings.get("restart_time") or 0),
-        unstable_restarts=int(settings.get("unstable_restarts") or 0),
         started_at=float(settings.get("pm_uptime") or 0) / 1000,
         heap_used=_bytes(monitor.get("Used Heap Size")),
         heap_total=_bytes(monitor.get("Heap Size")),
+        settings=settings,
     )
 
 
@@ -98,3 +118,26 @@ def _bytes(metric: Any) -> int | None:
         return round(float(metric["value"]) * _UNITS[metric["unit"]])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def status_of(settings: Mapping[str, Any]) -> str:
+    """The status that a process really has, from PM2's own record of it.
+
+    With a back-off PM2 says `waiting restart` of every process that ended, also where it has set no timer and nothing
+    restarts it (God.handleExit of PM2 7.0.4): of one that was given up, whose `created_at` it has cleared, and of one
+    that is not to be restarted.
+    """
+    status = str(settings.get("status") or "unknown")
+    if status != "waiting restart":
+        return status
+    if settings.get("created_at", 0) is None:
+        return "errored"
+    final = settings.get("autorestart") in (False, "false") or _is_final(settings)
+    return "stopped" if final else status
+
+
+def _is_final(settings: Mapping[str, Any]) -> bool:
+    """Whether it ended with one of the exit codes after which it is to stay stopped."""
+    codes = settings.get("stop_exit_codes", [])
+    # PM2 keeps a list of one as the bare number
+    return str(settings.get("exit_code")) in map(str, codes if isinstance(codes, list) else [codes])

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from .._host.errors import StabilityError
-from .client import Pm2Client, Pm2Error
+from .client import Pm2Client
+from .errors import Pm2Error
 from .process import Pm2Process, parse_processes
 
 ABSENT = "absent"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from .._deploy.drain import drain
+from .._deploy.teardown import drain
 from .._host.errors import StabilityError
 from .._nginx.apply import Request, Result
 from .._nginx.apply import apply as apply_site

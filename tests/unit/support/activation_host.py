@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context, Hooks
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.hooks import Hooks
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
     Places,
     Wanted,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Host
 from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import Ownership
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import LiveProcess, Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 
 # A worker: shares the socket's listener and answers with its status; "deaf" never accepts, "exit" ends at once. It ends
 # after as many answers as it is told, and as soon as there is a file `die` in its release.
@@ -98,16 +98,16 @@ class FakePm2(Pm2Client):
                 self.children[max(self.children, default=-1) + 1] = (app["name"], child, app)
         return subprocess.CompletedProcess(argv, 0, b"", b"")
 
-    def processes(self) -> list[LiveProcess]:
+    def processes(self) -> list[Pm2Process]:
         return [
-            LiveProcess(
+            Pm2Process(
                 name,
                 number,
                 child.pid if child.poll() is None else None,
                 "online" if child.poll() is None else "errored",
                 0,
                 time.time(),
-                {
+                settings={
                     **{key: app[key] for key in ("node_args", "env", "filter_env")},
                     "pm_exec_path": f"{app['cwd']}/{app['script']}",
                     "pm_cwd": app["cwd"],
@@ -117,7 +117,7 @@ class FakePm2(Pm2Client):
             for number, (name, child, app) in self.children.items()
         ]
 
-    def run(self, *arguments: str, stops: Iterable[LiveProcess] = ()) -> str:  # noqa: ARG002
+    def run(self, *arguments: str, stops: Iterable[Pm2Process] = ()) -> str:  # noqa: ARG002
         if arguments[0] == "delete":
             for number in map(int, arguments[1:]):
                 _name, child, _app = self.children.pop(number)
@@ -129,14 +129,14 @@ class FakePm2(Pm2Client):
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
+def host(tmp_path: Path) -> Iterator[Context]:
     for name in ("releases", "run", "config/environments", "home"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "config/environment").write_text("KEY=1\n")
     account = pwd.getpwuid(os.getuid())
     user = Identity(account.pw_name, account.pw_uid, account.pw_gid, account.pw_dir)
     client = FakePm2(home=tmp_path / "home", pm2="/usr/bin/pm2", node="/usr/bin/node", user=None, timeout=5)
-    yield Host(
+    yield Context(
         client=client,
         places=Places(
             service="shop",
@@ -162,16 +162,16 @@ def host(tmp_path: Path) -> Iterator[Host]:
         child.wait()
 
 
-def release(host: Host, name: str, program: str) -> None:
+def release(host: Context, name: str, program: str) -> None:
     host.places.release(name).mkdir()
     (host.places.release(name) / "server.js").write_text(program)
 
 
-def deploy(host: Host, name: str, **order: Any) -> Any:
+def deploy(host: Context, name: str, **order: Any) -> Any:
     return run(host, Order(name, False, "me", **{"discard_failed": False, "restart_outdated_daemon": False, **order}))
 
 
-def picture(host: Host) -> dict[str, Any]:
+def picture(host: Context) -> dict[str, Any]:
     """All that a deployment may change."""
     root = host.places.releases.parent
     files = [path for path in root.rglob("*") if "releases/" not in str(path) and path.name != ".deploy.lock"]
@@ -187,7 +187,7 @@ GOOD = "200 200"
 
 
 @pytest.fixture
-def served(host: Host) -> Host:
+def served(host: Context) -> Context:
     """A host on which release `old` serves."""
     release(host, "old", GOOD)
     deploy(host, "old")

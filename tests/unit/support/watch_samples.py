@@ -73,7 +73,7 @@ def settings(directory: Path = Path("/nonexistent"), **changes: Any) -> Settings
 def process(number: int, status: str = "online", pid: int | None = 0, restarts: int = 0) -> Pm2Process:
     """`pid` 0: one of its own."""
     found = 100 + number if pid == 0 else pid
-    return Pm2Process(APP, number, found, status, restarts, 0, 1000.0)
+    return Pm2Process(APP, number, found, status, restarts, 1000.0)
 
 
 def worker(

@@ -19,7 +19,8 @@ from ..._checks.findings import CRITICAL, FallingThresholds, Finding, Levels, Th
 from ..._checks.health import HealthReading
 from ..._checks.workers import WorkerAnswer, ask_workers, children_of
 from ..._host.processes import MissingLibraryError, ProcessError
-from ..._pm2.client import Pm2Client, Pm2Error, restart_advice
+from ..._pm2.client import Pm2Client, restart_advice
+from ..._pm2.errors import Pm2Error
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
 from ..._postgresql.client import MissingDriverError

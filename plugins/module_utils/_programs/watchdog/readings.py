@@ -129,9 +129,7 @@ class Reader:
         if daemon.state == WELL or self._daemon_well_at is None:
             self._daemon_well_at = now
         processes = self._of_service(daemon.processes)
-        active = youngest(
-            process for process in processes if activation and process.name == self.settings.app_of(activation)
-        )
+        active = [process for process in processes if activation and process.name == self.settings.app_of(activation)]
         times |= processor_times(process.pid for process in active if process.pid)
         answers = self._ask_workers(active)
         answered = {*answers.answers, *([daemon.pid] if daemon.pid and daemon.state == WELL else [])}
@@ -145,7 +143,7 @@ class Reader:
             daemon=daemon,
             workers=workers,
             answers=answers,
-            restarts=self.restarts.note(youngest(processes), now, daemon=daemon.pid, changing=deployment),
+            restarts=self.restarts.note(processes, now, daemon=daemon.pid, changing=deployment),
             surplus=() if self.settings.existing else self.surplus.look(daemon, now),
             deployment=deployment,
             proxy=proxy.result(),
@@ -302,16 +300,6 @@ class _Later(Generic[T]):
     def result(self) -> T:
         self._thread.join()
         return self._values[0]
-
-
-def youngest(processes: Iterable[Pm2Process]) -> list[Pm2Process]:
-    """One process for each of PM2's numbers: during a reload the outgoing one is listed beside the new one."""
-    found: dict[int, Pm2Process] = {}
-    for process in processes:
-        other = found.get(process.pm_id)
-        if other is None or process.started_at >= other.started_at:
-            found[process.pm_id] = process
-    return list(found.values())
 
 
 def read_units(units: list[str]) -> dict[str, dict[str, str]]:

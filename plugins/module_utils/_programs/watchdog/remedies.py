@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ..._pm2.client import Pm2Client, Pm2Error
+from ..._pm2.client import Pm2Client
 from ..._pm2.converge import save
+from ..._pm2.errors import Pm2Error
 from ..._pm2.rpc import RpcError, reload_worker, start_worker, stop_worker
 from .model import Outcome, Remedy, Step
 from .readings import Readings, Worker, is_locked, started_at

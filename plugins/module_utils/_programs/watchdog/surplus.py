@@ -14,7 +14,8 @@ import contextlib
 from collections.abc import Iterable
 
 from ..._host.processes import load_library
-from ..._pm2.client import Pm2Client, Pm2Error
+from ..._pm2.client import Pm2Client
+from ..._pm2.errors import Pm2Error
 from ..._pm2.rpc import DaemonReading, RpcError, remove_outgoing
 
 _LOOK_SECONDS = 15.0

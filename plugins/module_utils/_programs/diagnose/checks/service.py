@@ -21,7 +21,7 @@ from ...._checks.memory import collect_heaps, judge_host, judge_memory, limits_o
 from ...._checks.secret_check import SecretReader, SecretRules, judge_secrets
 from ...._host.processes import read_trees, unit_states
 from ...._net.http import Request
-from ...._pm2.client import Pm2Error
+from ...._pm2.errors import Pm2Error
 from ...._pm2.process import Pm2Process
 from ...._service.active import active_activation
 from ..runner import Context

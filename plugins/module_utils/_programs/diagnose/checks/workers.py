@@ -14,7 +14,7 @@ from ...._checks.findings import CRITICAL, OK, Finding, Thresholds, judge_share,
 from ...._checks.workers import WorkerAnswer, children_of
 from ...._host.processes import load_library
 from ...._host.service_tree import read
-from ...._pm2.client import Pm2Error
+from ...._pm2.errors import Pm2Error
 from ...._pm2.process import Pm2Process
 from ...._service.active import active_activation
 from ..runner import Context

@@ -109,7 +109,7 @@ def test_a_unit_tells_its_main_process_and_its_restarts(monkeypatch: pytest.Monk
 
 
 def test_of_a_pm2_only_the_named_app_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    two = tuple(Pm2Process(name, number, 10 + number, "online", 0, 0, 1.0) for number, name in enumerate(["a", "b"]))
+    two = tuple(Pm2Process(name, number, 10 + number, "online", 0, 1.0) for number, name in enumerate(["a", "b"]))
     monkeypatch.setattr(existing_service, "read_daemon", lambda *_arguments: DaemonReading(WELL, "", 1, two))
     shop = Existing("pm2", "http://127.0.0.1:1", app="b", pm2_home="/home/app/.pm2")
     assert [process.name for process in read_existing(shop, CLIENT, 1).processes] == ["b"]

@@ -124,7 +124,7 @@ def body(pid: int | None) -> dict[str, Any]:
 
 
 def worker(pid: int, heap_used: int | None = 9 * MB) -> Pm2Process:
-    return Pm2Process("app", 0, pid, "online", 0, 0, 0.0, heap_used)
+    return Pm2Process("app", 0, pid, "online", 0, 0.0, heap_used)
 
 
 def test_workers_are_asked_until_all_have_answered() -> None:

@@ -26,6 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.workers 
     REFUSED,
     WorkerAnswer,
     ask,
+    ask_as,
     ask_workers,
     children_of,
 )
@@ -180,6 +181,21 @@ def test_an_answer_says_what_kind_it_is(path: str, start: Start) -> None:
     assert (ask(request).kind, ask(request).pid) == (ANSWERED, pid)
     os.kill(pid, signal.SIGSTOP)
     assert ask(request).kind == HUNG
+
+
+def test_for_root_only_the_kernel_names_the_worker(path: str, start: Start) -> None:
+    """Not its own word, and not that there is only one."""
+    pid = start(with_pid=True)
+    request = Request(url="/api/health", unix_socket=path, timeout=2.0)
+    assert [ask_as(None, request, pids).pid for pids in ([pid], [], [NO_PROCESS])] == [pid, None, None]
+    with pytest.raises(FileNotFoundError):
+        ask_as(None, Request(unix_socket=f"{path}.gone"), [pid])
+
+
+def test_root_follows_no_redirect_over_a_path_of_the_service(path: str, start: Start) -> None:
+    answer = ask_as(None, Request(url="/api/health", unix_socket=path, timeout=2.0), [start(status=302)])
+    assert answer.reading.answer is not None
+    assert answer.reading.answer.status == 302
 
 
 def test_a_redirect_is_an_answer_and_not_followed(path: str, start: Start) -> None:

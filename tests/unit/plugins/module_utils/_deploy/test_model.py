@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.memory import require
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
     Activation,
     ActivationError,
@@ -24,8 +23,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan imp
     wanted_release,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import State
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import LiveProcess
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import declaration, render
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,7 +46,7 @@ CLEAN = {"HOME": "/srv/shop/home", "LANG": "C.UTF-8", "PATH": "/usr/bin"}
 STARTED = 1000.0
 
 
-def live(activation: Activation, number: int = 0, wanted: Wanted = WANTED, **changes: Any) -> LiveProcess:
+def live(activation: Activation, number: int = 0, wanted: Wanted = WANTED, **changes: Any) -> Pm2Process:
     """A process as PM2 would report it for that activation."""
     app = declaration(wanted.app_of(activation, PLACES), CLEAN)
     settings = {
@@ -59,7 +58,7 @@ def live(activation: Activation, number: int = 0, wanted: Wanted = WANTED, **cha
         "env": app["env"],
         "status": changes.get("status", "online"),
     }
-    return LiveProcess(app["name"], number, 100 + number, settings["status"], 0, STARTED, settings)
+    return Pm2Process(app["name"], number, 100 + number, settings["status"], 0, STARTED, settings=settings)
 
 
 def running(activation: Activation, **changes: Any) -> State:
@@ -200,12 +199,3 @@ def test_the_release_that_is_asked_for() -> None:
     assert wanted_release("", State()) == ""
     with pytest.raises(ActivationError, match="no previous release"):
         wanted_release("previous", running(A))
-
-
-def test_memory_for_both_at_once() -> None:
-    require(2, [300, 250], 600)
-    require(2, [], 200)
-    with pytest.raises(ActivationError, match=r"2 x 300 MB .* = 600 MB, and 599 MB"):
-        require(2, [300, 250], 599)
-    with pytest.raises(ActivationError, match="2 x 100 MB"):
-        require(2, [40], 199)

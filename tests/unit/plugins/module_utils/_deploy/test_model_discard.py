@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 from activation_host import GOOD, deploy, picture, release
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Host
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2BusyError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2BusyError
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
     DeployLockError,
     deploy_lock,
@@ -26,31 +26,31 @@ from ansible_collections.workbot.stability.plugins.module_utils._release.lock im
 )
 
 
-def no_program(host: Host) -> None:
+def no_program(host: Context) -> None:
     release(host, "new", GOOD)
     (host.places.release("new") / "server.js").unlink()
 
 
-def unreadable(host: Host) -> None:
+def unreadable(host: Context) -> None:
     release(host, "new", GOOD)
     (host.places.release("new") / "server.js").chmod(0o600)
 
 
-def for_another_node(host: Host) -> None:
+def for_another_node(host: Context) -> None:
     release(host, "new", GOOD)
     (host.places.release("new") / "package.json").write_text(json.dumps({"engines": {"node": ">=999"}}))
 
 
-def broken_manifest(host: Host) -> None:
+def broken_manifest(host: Context) -> None:
     release(host, "new", GOOD)
     (host.places.release("new") / "package.json").write_text("{")
 
 
-def unhealthy(host: Host) -> None:
+def unhealthy(host: Context) -> None:
     release(host, "new", "500 500")
 
 
-REFUSED: dict[str, tuple[Callable[[Host], None], str]] = {
+REFUSED: dict[str, tuple[Callable[[Context], None], str]] = {
     "no program": (no_program, "has no program server.js"),
     "unreadable": (unreadable, "server.js can't be read by the user"),
     "for another Node.js": (for_another_node, "needs Node.js >=999"),
@@ -60,18 +60,18 @@ FAILING = {**REFUSED, "unhealthy": (unhealthy, "answered 500")}
 
 
 @pytest.fixture
-def ready(served: Host, bin_directory: Path) -> Host:
+def ready(served: Context, bin_directory: Path) -> Context:
     return replace(served, hooks=replace(served.hooks, bin_directory=bin_directory))
 
 
-def message(host: Host, **order: Any) -> str:
+def message(host: Context, **order: Any) -> str:
     with pytest.raises((StabilityError, OSError)) as error:
         deploy(host, "new", **order)
     return str(error.value)
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_what_this_play_made_is_removed_whatever_the_reason(ready: Host, name: str) -> None:
+def test_what_this_play_made_is_removed_whatever_the_reason(ready: Context, name: str) -> None:
     make, says = FAILING[name]
     before = picture(ready)
     make(ready)
@@ -83,7 +83,7 @@ def test_what_this_play_made_is_removed_whatever_the_reason(ready: Host, name: s
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_what_was_there_before_stays(ready: Host, name: str) -> None:
+def test_what_was_there_before_stays(ready: Context, name: str) -> None:
     make, says = FAILING[name]
     make(ready)
     said = message(ready)
@@ -92,7 +92,7 @@ def test_what_was_there_before_stays(ready: Host, name: str) -> None:
     assert ready.places.release("new").is_dir()
 
 
-def test_what_a_link_names_stays(served: Host) -> None:
+def test_what_a_link_names_stays(served: Context) -> None:
     release(served, "new", GOOD)
     deploy(served, "new")
     (served.places.release("old") / "server.js").write_text("500 500")
@@ -102,7 +102,7 @@ def test_what_a_link_names_stays(served: Host) -> None:
     assert served.places.release("old").is_dir()
 
 
-def test_nothing_is_removed_while_another_deployment_is_at_work(served: Host) -> None:
+def test_nothing_is_removed_while_another_deployment_is_at_work(served: Context) -> None:
     release(served, "new", GOOD)
     with deploy_lock(lock_path(served.places.releases), "activation of release new", "bob"):
         with pytest.raises(DeployLockError, match="activation of release new, begun by bob"):
@@ -113,20 +113,20 @@ def test_nothing_is_removed_while_another_deployment_is_at_work(served: Host) ->
     assert served.places.release("new").is_dir()
 
 
-def test_nothing_is_removed_while_another_run_changes_the_processes(served: Host) -> None:
+def test_nothing_is_removed_while_another_run_changes_the_processes(served: Context) -> None:
     release(served, "new", GOOD)
     with served.client.lock(), pytest.raises(Pm2BusyError):
         deploy(served, "new", discard_failed=True)
     assert served.places.release("new").is_dir()
 
 
-def predict(host: Host, *, made: bool) -> Any:
+def predict(host: Context, *, made: bool) -> Any:
     return run(host, Order("new", True, "me", discard_failed=made, restart_outdated_daemon=False))
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["there before", "made by this play"])
 @pytest.mark.parametrize("name", REFUSED)
-def test_check_mode_refuses_what_the_run_would_refuse(ready: Host, name: str, made: bool) -> None:
+def test_check_mode_refuses_what_the_run_would_refuse(ready: Context, name: str, made: bool) -> None:
     make, says = REFUSED[name]
     make(ready)
     before = picture(ready)
@@ -137,7 +137,7 @@ def test_check_mode_refuses_what_the_run_would_refuse(ready: Host, name: str, ma
     assert says in message(ready)
 
 
-def test_check_mode_refuses_a_release_that_is_not_there_unless_this_play_would_make_it(served: Host) -> None:
+def test_check_mode_refuses_a_release_that_is_not_there_unless_this_play_would_make_it(served: Context) -> None:
     with pytest.raises(ActivationError, match="release new is not on this host; these are: old"):
         predict(served, made=False)
     assert predict(served, made=True).decision.action == "activate"

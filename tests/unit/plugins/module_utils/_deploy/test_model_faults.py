@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from activation_host import GOOD, deploy, picture, release
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import read_health
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import cleanup, drain, steps
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Host
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import steps, teardown
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import problem_of
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_active
@@ -28,25 +28,25 @@ from ansible_collections.workbot.stability.plugins.module_utils._host import ato
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.unix_sockets import UnixSocketError
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 WRITES = 8
 """So many files and links a deployment writes, beside PM2's own."""
 SERVES = "Release new is active and serves, but"
 
 
-def with_hook(host: Host, point: str, *command: str) -> Host:
+def with_hook(host: Context, point: str, *command: str) -> Context:
     return replace(host, hooks=replace(host.hooks, commands={point: [["/bin/sh", "-c", *command]]}))
 
 
-def failed(host: Host, **order: Any) -> str:
+def failed(host: Context, **order: Any) -> str:
     """The message of a deployment of release `new` that must fail."""
     with pytest.raises((StabilityError, OSError)) as error:
         deploy(host, "new", **order)
     return str(error.value)
 
 
-def serving(host: Host) -> str:
+def serving(host: Context) -> str:
     """The activation that the link names, which must answer, have its workers and settings, and come up at a boot."""
     active = read_active(host.places)
     assert active is not None
@@ -98,7 +98,7 @@ def disk(room: int, for_good: bool = True) -> Iterator[Disk]:
 
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
 @pytest.mark.parametrize("room", range(WRITES))
-def test_a_disk_that_is_full_at_one_of_the_writes(served: Host, room: int, for_good: bool) -> None:
+def test_a_disk_that_is_full_at_one_of_the_writes(served: Context, room: int, for_good: bool) -> None:
     release(served, "new", GOOD)
     before = picture(served)
     with disk(room, for_good):
@@ -115,7 +115,7 @@ def test_a_disk_that_is_full_at_one_of_the_writes(served: Host, room: int, for_g
     assert not deploy(served, "").changed
 
 
-def test_those_are_all_the_writes(served: Host) -> None:
+def test_those_are_all_the_writes(served: Context) -> None:
     release(served, "new", GOOD)
     with disk(WRITES + 1) as found:
         deploy(served, "new")
@@ -144,7 +144,7 @@ def second_declaration_fails(patch: pytest.MonkeyPatch) -> None:
 UNDONE_IN_PART: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "previous": lambda patch: patch.setattr(steps, "point", refuse_for("previous", steps.point)),
     "ecosystem file": second_declaration_fails,
-    "new processes": lambda patch: patch.setattr(cleanup, "_delete", refuse),
+    "new processes": lambda patch: patch.setattr(teardown, "_delete", refuse),
     "environment": lambda patch: patch.setattr(steps, "remove", refuse_for("new", steps.remove)),
 }
 LEFT = {"previous": "links", "ecosystem file": "config", "new processes": "processes", "environment": "files"}
@@ -152,7 +152,7 @@ LEFT = {"previous": "links", "ecosystem file": "config", "new processes": "proce
 
 @pytest.mark.parametrize("what", UNDONE_IN_PART)
 def test_a_way_back_that_fails_does_not_stop_the_others(
-    served: Host, monkeypatch: pytest.MonkeyPatch, what: str
+    served: Context, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     release(served, "new", GOOD)
     before = picture(served)
@@ -175,7 +175,7 @@ def test_a_way_back_that_fails_does_not_stop_the_others(
 
 
 def test_what_the_link_names_is_left_running_when_the_link_can_not_be_put_back(
-    served: Host, monkeypatch: pytest.MonkeyPatch
+    served: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release(served, "new", GOOD)
     failing = with_hook(served, "after_switch", "echo cold; exit 1")
@@ -193,19 +193,19 @@ def test_what_the_link_names_is_left_running_when_the_link_can_not_be_put_back(
     assert {name for name, _pid in picture(served)["processes"]} == {"shop-new"}
 
 
-def test_what_the_link_names_is_never_removed(served: Host) -> None:
+def test_what_the_link_names_is_never_removed(served: Context) -> None:
     before = picture(served)
     with pytest.raises(ActivationError, match="still names old"):
-        cleanup.remove_activation(served, Activation("old"))
-    assert cleanup.discard_release(served.places, "old") == ""
-    assert cleanup.discard_release(served.places, "../config") == ""
+        teardown.remove_activation(served, Activation("old"))
+    assert teardown.discard_release(served.places, "old") == ""
+    assert teardown.discard_release(served.places, "../config") == ""
     assert picture(served) == before
     assert served.places.release("old").is_dir()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("point", ["before_start", "after_start", "after_switch", "before_stop"])
-def test_told_to_end_at_a_step_the_run_puts_everything_back(served: Host, point: str, number: int) -> None:
+def test_told_to_end_at_a_step_the_run_puts_everything_back(served: Context, point: str, number: int) -> None:
     release(served, "new", GOOD)
     before = picture(served)
     assert "told to end" in failed(with_hook(served, point, f"kill -{int(number)} {os.getpid()}; sleep 5"))
@@ -213,7 +213,7 @@ def test_told_to_end_at_a_step_the_run_puts_everything_back(served: Host, point:
 
 
 @pytest.mark.parametrize("point", ["before_start", "before_switch", "before_stop", "after_stop"])
-def test_a_lost_connection_ends_nothing(served: Host, point: str) -> None:
+def test_a_lost_connection_ends_nothing(served: Context, point: str) -> None:
     release(served, "new", GOOD)
     deploy(with_hook(served, point, f"kill -HUP {os.getpid()}"), "new")
     assert serving(served) == "new"
@@ -222,18 +222,18 @@ def test_a_lost_connection_ends_nothing(served: Host, point: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("cause", ["a command fails", "told to end"])
 def test_a_signal_does_not_interrupt_the_way_back(
-    served: Host, monkeypatch: pytest.MonkeyPatch, cause: str, number: signal.Signals
+    served: Context, monkeypatch: pytest.MonkeyPatch, cause: str, number: signal.Signals
 ) -> None:
     release(served, "new", GOOD)
     before = picture(served)
-    delete, seen = cleanup._delete, []
+    delete, seen = teardown._delete, []
 
     def disturbed(*arguments: Any) -> None:
         seen.append(number)
         os.kill(os.getpid(), number)
         delete(*arguments)
 
-    monkeypatch.setattr(cleanup, "_delete", disturbed)
+    monkeypatch.setattr(teardown, "_delete", disturbed)
     command = "exit 1" if cause == "a command fails" else f"kill -TERM {os.getpid()}; sleep 5"
     assert "Not undone" not in failed(with_hook(served, "before_stop", command))
     assert seen
@@ -241,7 +241,7 @@ def test_a_signal_does_not_interrupt_the_way_back(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_once_the_old_one_is_being_stopped_the_run_goes_to_its_end(served: Host, number: signal.Signals) -> None:
+def test_once_the_old_one_is_being_stopped_the_run_goes_to_its_end(served: Context, number: signal.Signals) -> None:
     release(served, "new", GOOD)
     before = {known: signal.getsignal(known) for known in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     deploy(with_hook(served, "after_stop", f"kill -{int(number)} {os.getpid()}"), "new")
@@ -258,15 +258,15 @@ def refuse_counting(*_arguments: Any) -> int:
 
 
 AFTERWARDS: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
-    "drain": (drain, "connections", refuse_counting, "the kernel says no"),
-    "stop": (cleanup, "_delete", refuse_pm2, "PM2 says no"),
-    "save": (cleanup, "save", refuse_pm2, "PM2's saved list: PM2 says no"),
+    "drain": (teardown, "connections", refuse_counting, "the kernel says no"),
+    "stop": (teardown, "_delete", refuse_pm2, "PM2 says no"),
+    "save": (teardown, "save", refuse_pm2, "PM2's saved list: PM2 says no"),
 }
 
 
 @pytest.mark.parametrize("what", AFTERWARDS)
 def test_what_fails_when_the_new_one_serves_is_said_and_not_undone(
-    served: Host, monkeypatch: pytest.MonkeyPatch, what: str
+    served: Context, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     release(served, "new", GOOD)
     module, name, refusing, says = AFTERWARDS[what]
@@ -282,10 +282,10 @@ def test_what_fails_when_the_new_one_serves_is_said_and_not_undone(
     assert not deploy(served, "").changed
 
 
-def test_all_that_failed_afterwards_is_said_at_once(served: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_that_failed_afterwards_is_said_at_once(served: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     release(served, "new", GOOD)
-    monkeypatch.setattr(cleanup, "_delete", refuse_pm2)
-    monkeypatch.setattr(cleanup, "save", refuse_pm2)
+    monkeypatch.setattr(teardown, "_delete", refuse_pm2)
+    monkeypatch.setattr(teardown, "save", refuse_pm2)
     message = failed(with_hook(served, "after_stop", "echo cold; exit 1"))
     for says in ("the old one was not stopped", "hook after_stop", "PM2's saved list"):
         assert says in message

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError, Places
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.options import SPEC, host_of, order_of
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.options import SPEC, context_of, order_of
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import Decision
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.report import diff, report, sentence
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import State
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon import Daemon
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -84,7 +84,7 @@ def test_one_sentence(outcome: Outcome, check_mode: bool, expected: str) -> None
 
 
 def places(directory: Path) -> Places:
-    return host_of(options(directory), False).places
+    return context_of(options(directory), False).places
 
 
 def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def options(directory: Path, **changes: Any) -> dict[str, Any]:
 
 
 def test_everything_lies_below_the_service_directory(tmp_path: Path) -> None:
-    host = host_of(options(tmp_path, hooks={"before_stop": [["a", 1]]}), False)
+    host = context_of(options(tmp_path, hooks={"before_stop": [["a", 1]]}), False)
     assert host.places.environment == tmp_path / "config/environment"
     assert host.places.socket(Activation("a", 2)) == Path("/run/shop/a+2.sock")
     assert host.wanted.app["script"] == "server.js"
@@ -148,9 +148,9 @@ def test_everything_lies_below_the_service_directory(tmp_path: Path) -> None:
 )
 def test_bad_options(tmp_path: Path, changes: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        host_of(options(tmp_path, **changes), False)
+        context_of(options(tmp_path, **changes), False)
 
 
 def test_in_check_mode_the_user_may_come_later(tmp_path: Path) -> None:
-    host = host_of(options(tmp_path, user="nobody-at-all", group="nobody-at-all"), True)
+    host = context_of(options(tmp_path, user="nobody-at-all", group="nobody-at-all"), True)
     assert host.user.name == "nobody-at-all"

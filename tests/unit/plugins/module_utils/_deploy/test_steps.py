@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from activation_host import GOOD, deploy, picture, release
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError, Workers
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
     Activation,
@@ -25,7 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.model im
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_state
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Deployment, Host
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Deployment
 
 BROKEN = {
     "never answers": ("deaf deaf", "never answered"),
@@ -39,7 +40,7 @@ BROKEN = {
 }
 
 
-def test_the_first_release(host: Host) -> None:
+def test_the_first_release(host: Context) -> None:
     release(host, "old", GOOD)
     outcome = deploy(host, "old")
     assert outcome.changed
@@ -49,7 +50,7 @@ def test_the_first_release(host: Host) -> None:
     assert not again.changed
 
 
-def test_the_next_release_takes_its_place_and_a_rollback_takes_it_back(served: Host) -> None:
+def test_the_next_release_takes_its_place_and_a_rollback_takes_it_back(served: Context) -> None:
     release(served, "new", GOOD)
     outcome = deploy(served, "new")
     assert picture(served)["links"] == {"active.sock": "new.sock", "current": "new", "previous": "old"}
@@ -59,7 +60,7 @@ def test_the_next_release_takes_its_place_and_a_rollback_takes_it_back(served: H
     assert picture(served)["links"] == {"active.sock": "old.sock", "current": "old", "previous": "new"}
 
 
-def test_another_environment_is_another_activation_of_the_same_release(served: Host) -> None:
+def test_another_environment_is_another_activation_of_the_same_release(served: Context) -> None:
     served.places.environment.write_text("KEY=2\n")
     outcome = deploy(served, "")
     assert outcome.decision.reasons == ("environment file: KEY changed",)
@@ -72,7 +73,7 @@ def test_another_environment_is_another_activation_of_the_same_release(served: H
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_release_leaves_everything_as_it_was(served: Host, name: str) -> None:
+def test_a_broken_release_leaves_everything_as_it_was(served: Context, name: str) -> None:
     program, says = BROKEN[name]
     release(served, "bad", program)
     before = picture(served)
@@ -84,7 +85,7 @@ def test_a_broken_release_leaves_everything_as_it_was(served: Host, name: str) -
 
 
 @pytest.mark.parametrize("point", ["before_start", "after_start", "before_switch", "after_switch", "before_stop"])
-def test_a_command_that_fails_before_the_old_one_is_stopped_undoes_all(served: Host, point: str) -> None:
+def test_a_command_that_fails_before_the_old_one_is_stopped_undoes_all(served: Context, point: str) -> None:
     release(served, "new", GOOD)
     failing = replace(served, hooks=replace(served.hooks, commands={point: [["/bin/sh", "-c", "echo cold; exit 1"]]}))
     before = picture(served)
@@ -94,7 +95,7 @@ def test_a_command_that_fails_before_the_old_one_is_stopped_undoes_all(served: H
     assert not served.places.release("new").exists()
 
 
-def test_after_that_the_new_one_serves_whatever_a_command_says(served: Host) -> None:
+def test_after_that_the_new_one_serves_whatever_a_command_says(served: Context) -> None:
     release(served, "new", GOOD)
     failing = replace(served, hooks=replace(served.hooks, commands={"after_stop": [["/bin/false"]]}))
     with pytest.raises(ActivationError, match="Release new is active and serves, but"):
@@ -103,7 +104,7 @@ def test_after_that_the_new_one_serves_whatever_a_command_says(served: Host) -> 
     assert served.places.release("new").exists()
 
 
-def test_a_migration_runs_for_another_release_only_and_with_the_environment(served: Host) -> None:
+def test_a_migration_runs_for_another_release_only_and_with_the_environment(served: Context) -> None:
     trace = served.places.releases.parent / "home/trace"
     command = ["/bin/sh", "-c", f"echo $DEPLOY_RELEASE $DEPLOY_PREVIOUS_RELEASE $KEY $PWD >> {trace}"]
     migrating = replace(served, migrate=command)
@@ -114,7 +115,7 @@ def test_a_migration_runs_for_another_release_only_and_with_the_environment(serv
     assert trace.read_text() == f"new old 1 {served.places.release('new')}\n"
 
 
-def test_a_failing_migration_starts_nothing(served: Host) -> None:
+def test_a_failing_migration_starts_nothing(served: Context) -> None:
     release(served, "new", GOOD)
     before = picture(served)
     with pytest.raises(ActivationError, match="Failed step: migrate"):
@@ -122,7 +123,7 @@ def test_a_failing_migration_starts_nothing(served: Host) -> None:
     assert picture(served) == before
 
 
-def test_a_new_one_that_dies_while_the_old_one_drains_gives_the_place_back(served: Host) -> None:
+def test_a_new_one_that_dies_while_the_old_one_drains_gives_the_place_back(served: Context) -> None:
     release(served, "new", GOOD)
     before = picture(served)
     dying = replace(served, hooks=replace(served.hooks, commands={"after_switch": [["/usr/bin/touch", "die"]]}))
@@ -133,7 +134,7 @@ def test_a_new_one_that_dies_while_the_old_one_drains_gives_the_place_back(serve
     assert picture(served) == before
 
 
-def test_told_to_end_the_run_puts_everything_back(served: Host) -> None:
+def test_told_to_end_the_run_puts_everything_back(served: Context) -> None:
     release(served, "new", GOOD)
     before = picture(served)
     kill = ["/bin/sh", "-c", f"kill -TERM {os.getpid()}; sleep 5"]
@@ -145,7 +146,7 @@ def test_told_to_end_the_run_puts_everything_back(served: Host) -> None:
 
 
 @pytest.mark.parametrize("killed_after", ["start", "switch"])
-def test_what_a_killed_run_left_is_swept_by_the_next(served: Host, killed_after: str) -> None:
+def test_what_a_killed_run_left_is_swept_by_the_next(served: Context, killed_after: str) -> None:
     release(served, "new", GOOD)
     state = read_state(served.client, served.places, [], running=True)
     wanted = replace(served.wanted, release="new")
@@ -166,12 +167,12 @@ def test_what_a_killed_run_left_is_swept_by_the_next(served: Host, killed_after:
     assert not deploy(served, "").changed
 
 
-def test_a_release_that_is_not_there_is_named_with_those_that_are(served: Host) -> None:
+def test_a_release_that_is_not_there_is_named_with_those_that_are(served: Context) -> None:
     with pytest.raises(ActivationError, match="release x is not on this host; these are: old"):
         deploy(served, "x")
 
 
-def test_check_mode_predicts_and_changes_nothing(served: Host) -> None:
+def test_check_mode_predicts_and_changes_nothing(served: Context) -> None:
     release(served, "new", GOOD)
     before = picture(served)
     outcome = run(served, Order("new", True, "me", False, False))
@@ -179,7 +180,7 @@ def test_check_mode_predicts_and_changes_nothing(served: Host) -> None:
     assert picture(served) == before
 
 
-def test_the_kernel_names_the_worker_that_answered_badly(served: Host) -> None:
+def test_the_kernel_names_the_worker_that_answered_badly(served: Context) -> None:
     release(served, "bad", "200 503")
     served.client.as_user(["pm2", "start", str(ecosystem(served, "bad")), "--only", "shop-bad"], 5)
     workers = Workers(
@@ -196,7 +197,7 @@ def test_the_kernel_names_the_worker_that_answered_badly(served: Host) -> None:
         workers.wait_until_healthy(time.monotonic() + 2)
 
 
-def ecosystem(host: Host, name: str) -> Path:
+def ecosystem(host: Context, name: str) -> Path:
     app = replace(host.wanted, release=name).app_of(Activation(name), host.places)
     path = host.places.releases.parent / "x.config.cjs"
     path.write_text(f"// x\nmodule.exports = {json.dumps({'apps': [{**app, 'filter_env': ['']}]})};\n")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.drain import drain
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.teardown import drain
 from ansible_collections.workbot.stability.plugins.module_utils._host.unix_sockets import (
     UnixSocketError,
     connections,

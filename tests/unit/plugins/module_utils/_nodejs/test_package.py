@@ -15,8 +15,15 @@ from typing import Any
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._nodejs.package import node_abi, require_engine
+from ansible_collections.workbot.stability.plugins.module_utils._nodejs.package import (
+    addons,
+    built_for,
+    node_abi,
+    require_engine,
+)
 
+NODE_API = b"\x7fELF\0napi_register_module_v1\0"
+NODE_API_AND_OLDER = b"\x7fELF\0napi_register_module_v1\0node_register_module_v93\0"
 ME = Identity("me", os.getuid(), os.getgid(), "/nonexistent")
 
 
@@ -77,3 +84,15 @@ def test_a_broken_package_json_is_named(text: str, words: str, tmp_path: Path) -
     (tmp_path / "package.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(StabilityError, match=words):
         require_engine(tmp_path, Path("/nonexistent"), ME)
+
+
+def test_addons_of_other_systems_and_of_any_abi_are_no_matter(tmp_path: Path) -> None:
+    bound = b"\x7fELF\0_init\0node_register_module_v115\0"
+    contents = {"a": NODE_API, "b": NODE_API_AND_OLDER, "darwin": b"\xcf\xfa\xed\xfe", "empty": b"", "c": bound}
+    for name, content in contents.items():
+        path = tmp_path / "node_modules" / name / f"{name}.node"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    (tmp_path / "gone.node").symlink_to("nowhere")
+    assert addons(tmp_path) == [tmp_path / "node_modules/c/c.node"]
+    assert built_for(tmp_path / "node_modules/c/c.node") == "115"

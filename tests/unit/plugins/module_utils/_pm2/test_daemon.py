@@ -17,19 +17,15 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import (
-    Pm2Client,
-    Pm2Error,
-    unit_in,
-    unit_of,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client, unit_in, unit_of
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.converge import LogTail, save, saved_list
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon import (
     daemon_of,
     package_directory,
     with_versions,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.info import read_info
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
+from ansible_collections.workbot.stability.plugins.modules.pm2_info import read_info
 
 NODE = """#!/bin/sh
 [ "$1" = --version ] && echo v26.1.0

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem_input import app_options
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,13 +11,10 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import (
-    LiveProcess,
-    Pm2Error,
-    parse_processes,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.fields import check_app, count, milliseconds, size
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.plan import plan, stop, strongest
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process, parse_jlist
 from hypothesis import given
 from hypothesis import strategies as st
 from places import FIXTURES
@@ -51,15 +48,15 @@ APP: dict[str, Any] = {
 
 
 @pytest.fixture
-def live() -> list[LiveProcess]:
-    return [process for process in parse_processes(FIXTURE.read_text()) if process.name == "w-1"]
+def live() -> list[Pm2Process]:
+    return [process for process in parse_jlist(FIXTURE.read_text()) if process.name == "w-1"]
 
 
-def actions(app: dict[str, Any], live: list[LiveProcess], **others: Any) -> list[str]:
+def actions(app: dict[str, Any], live: list[Pm2Process], **others: Any) -> list[str]:
     return [step.action for step in plan([app], live, **others)]
 
 
-def test_the_declared_state_needs_nothing(live: list[LiveProcess]) -> None:
+def test_the_declared_state_needs_nothing(live: list[Pm2Process]) -> None:
     assert plan([APP], live) == []
 
 
@@ -95,16 +92,16 @@ def test_the_declared_state_needs_nothing(live: list[LiveProcess]) -> None:
         ("env", {"PORT": "/tmp/x/1.sock", "NODE_ENV": "production"}, ["recreate"]),
     ],
 )
-def test_one_changed_field(live: list[LiveProcess], field: str, value: Any, expected: list[str]) -> None:
+def test_one_changed_field(live: list[Pm2Process], field: str, value: Any, expected: list[str]) -> None:
     assert actions({**APP, field: value}, live) == expected
 
 
-def test_mild_steps_combine_and_a_hard_one_covers_them(live: list[LiveProcess]) -> None:
+def test_mild_steps_combine_and_a_hard_one_covers_them(live: list[Pm2Process]) -> None:
     assert actions({**APP, "args": ["z"], "instances": 3}, live) == ["reload", "scale"]
     assert actions({**APP, "args": ["z"], "instances": 3, "cwd": "/tmp/y"}, live) == ["recreate"]
 
 
-def test_live_processes_count_not_what_pm2_says_it_wants(live: list[LiveProcess]) -> None:
+def test_live_processes_count_not_what_pm2_says_it_wants(live: list[Pm2Process]) -> None:
     assert live[0].settings["instances"] == 2
     assert actions(APP, live[:1]) == ["scale"]
 
@@ -114,25 +111,25 @@ def test_an_app_that_is_not_there_is_started() -> None:
 
 
 @pytest.mark.parametrize("status", ["stopped", "errored"])
-def test_only_dead_processes_are_restarted(live: list[LiveProcess], status: str) -> None:
+def test_only_dead_processes_are_restarted(live: list[Pm2Process], status: str) -> None:
     dead = dataclasses.replace(live[1], status=status)
     steps = plan([APP], [live[0], dead])
     assert [(step.action, step.ids) for step in steps] == [("restart", (dead.pm_id,))]
 
 
-def test_a_newer_input_file_reloads_older_processes(live: list[LiveProcess]) -> None:
+def test_a_newer_input_file_reloads_older_processes(live: list[Pm2Process]) -> None:
     assert actions(APP, live, newest_input=live[0].started_at + 60) == ["reload"]
     assert actions(APP, live, newest_input=live[0].started_at - 60) == []
 
 
-def test_what_is_gone_goes_last(live: list[LiveProcess]) -> None:
+def test_what_is_gone_goes_last(live: list[Pm2Process]) -> None:
     steps = plan([{**APP, "name": "w-2"}], live, gone={"w-1", "never-there"})
     assert [(step.action, step.name) for step in steps] == [("start", "w-2"), ("delete", "w-1")]
     assert strongest(steps) == "delete"
 
 
 def test_fork_mode_recreates_for_another_number() -> None:
-    fork = [process for process in parse_processes(FIXTURE.read_text()) if process.name == "f-1"]
+    fork = [process for process in parse_jlist(FIXTURE.read_text()) if process.name == "f-1"]
     app = {
         "name": "f-1",
         "script": "app.mjs",
@@ -149,7 +146,7 @@ def test_fork_mode_recreates_for_another_number() -> None:
     assert actions({**app, "instances": 2}, fork) == ["recreate"]
 
 
-def test_no_value_of_the_environment_is_shown(live: list[LiveProcess]) -> None:
+def test_no_value_of_the_environment_is_shown(live: list[Pm2Process]) -> None:
     settings = copy.deepcopy(dict(live[0].settings))
     settings["env"]["TOKEN"] = "hunter2hunter2"
     changed = [dataclasses.replace(live[0], settings=settings), live[1]]
@@ -193,12 +190,12 @@ def test_sizes_and_periods_are_numbers_or_errors(value: str) -> None:
 @given(st.text())
 def test_a_process_list_that_is_none_is_an_error(value: str) -> None:
     try:
-        assert parse_processes(value) == []
+        assert parse_jlist(value) == []
     except Pm2Error as error:
         assert "process list" in str(error)
 
 
-def test_a_log_file_that_differs_in_a_number_only(live: list[LiveProcess]) -> None:
+def test_a_log_file_that_differs_in_a_number_only(live: list[Pm2Process]) -> None:
     merged = {**APP, "error_file": "/tmp/x/error-1.log"}
     assert actions(merged, live) == ["recreate"]
     numbered = [dataclasses.replace(item, settings={**item.settings, "merge_logs": False}) for item in live]
@@ -217,7 +214,7 @@ def test_a_log_file_that_differs_in_a_number_only(live: list[LiveProcess]) -> No
     ],
 )
 def test_what_is_done_is_not_started_again(
-    live: list[LiveProcess], fields: dict[str, Any], settings: dict[str, Any], left_alone: bool
+    live: list[Pm2Process], fields: dict[str, Any], settings: dict[str, Any], left_alone: bool
 ) -> None:
     done = [
         dataclasses.replace(item, status="stopped", settings={**item.settings, **fields, **settings}) for item in live
@@ -237,17 +234,17 @@ def test_what_is_done_is_not_started_again(
         ("reloaded", {"cwd": "/tmp/y"}, ["recreate"]),
     ],
 )
-def test_what_is_asked_for(live: list[LiveProcess], asked: Any, changes: dict[str, Any], expected: list[str]) -> None:
+def test_what_is_asked_for(live: list[Pm2Process], asked: Any, changes: dict[str, Any], expected: list[str]) -> None:
     assert actions({**APP, **changes}, live, asked=asked) == expected
 
 
-def test_only_what_runs_is_stopped(live: list[LiveProcess]) -> None:
+def test_only_what_runs_is_stopped(live: list[Pm2Process]) -> None:
     dead = dataclasses.replace(live[1], status="errored")
     assert [(step.action, step.ids) for step in stop(["w-1", "other"], [live[0], dead])] == [("stop", (live[0].pm_id,))]
     assert stop(["other"], live) == []
 
 
-def test_the_user_is_compared_by_number(live: list[LiveProcess]) -> None:
+def test_the_user_is_compared_by_number(live: list[Pm2Process]) -> None:
     root = [dataclasses.replace(item, settings={**item.settings, "uid": 0, "gid": 0}) for item in live]
     assert actions({**APP, "uid": "root"}, root) == []
     assert actions({**APP, "uid": "root"}, live) == ["recreate"]

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import socket
@@ -16,13 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import (
-    Pm2Client,
-    Pm2Error,
-    parse_processes,
-    status_of,
-)
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import parse_jlist, read_pm2, select
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import parse_jlist, select, status_of
 from hypothesis import given
 from hypothesis import strategies as st
 from places import FIXTURES
@@ -50,8 +45,7 @@ def test_what_pm2_gave_up_is_errored_although_pm2_says_that_it_waits() -> None:
     """Captured after the tenth exit in the first seconds, with a back-off: no timer of PM2's is left."""
     given_up = (FIXTURES / "jlist_given_up.txt").read_text()
     assert '"status":"waiting restart"' in given_up
-    assert [process.status for process in parse_jlist(given_up)] == ["online", "errored"]
-    assert [(process.status, process.dead) for process in parse_processes(given_up)] == [
+    assert [(process.status, process.dead) for process in parse_jlist(given_up)] == [
         ("online", False),
         ("errored", True),
     ]
@@ -84,14 +78,33 @@ def test_heap_figures_are_bytes() -> None:
     assert 1 << 20 < first.heap_used < first.heap_total < 1 << 30
 
 
-def test_nothing_of_the_environment_leaves_the_parser() -> None:
-    assert MARKER in MIXED
-    assert MARKER not in repr([dataclasses.asdict(process) for process in parse_jlist(MIXED)])
+def test_the_environment_is_never_shown() -> None:
+    processes = parse_jlist(MIXED)
+    assert MARKER in str(processes[0].settings)
+    assert MARKER not in repr(processes)
+    assert MARKER not in repr([process.report() for process in processes])
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_worker_that_a_reload_replaces_is_not_taken_for_its_successor(gone: int) -> None:
+    """While the new one starts, and when it is lost."""
+    entries = json.loads(MIXED)
+    outgoing = {**entries[0], "pm_id": "_old_0", "pid": 4711}
+    found = parse_jlist(json.dumps([*entries[gone:], outgoing]))
+    assert found == parse_jlist(json.dumps(entries[gone:]))
+    assert [process.pid for process in found if process.pm_id == 0] == [entries[0]["pid"]][gone:]
 
 
 def test_the_banner_of_a_fresh_daemon_is_passed_over() -> None:
     assert parse_jlist((FIXTURES / "jlist_no_daemon.txt").read_text()) == []
-    assert parse_jlist("[PM2] some notice\n" + MIXED) == parse_jlist(MIXED)
+    assert parse_jlist("[PM2] some notice\n" + MIXED.rstrip("\n") + "\na notice after it\n") == parse_jlist(MIXED)
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85"])
+def test_a_line_separator_in_the_environment_does_not_end_the_list(separator: str) -> None:
+    entries = json.loads(MIXED)
+    entries[0]["pm2_env"]["env"]["GREETING"] = f"hello{separator}there"
+    assert len(parse_jlist(json.dumps(entries, ensure_ascii=False))) == len(entries)
 
 
 def test_apps_are_chosen_by_name_or_prefix() -> None:
@@ -133,11 +146,11 @@ def client(home: Path) -> Pm2Client:
 
 def test_pm2_is_not_called_without_a_daemon(tmp_path: Path) -> None:
     with pytest.raises(Pm2Error, match="no PM2 daemon runs"):
-        read_pm2(client(tmp_path))
+        client(tmp_path).processes()
     # a pid file that is left over names a process that is something else
     (tmp_path / "pm2.pid").write_text(str(os.getpid()))
     with pytest.raises(Pm2Error, match="no PM2 daemon runs"):
-        read_pm2(client(tmp_path))
+        client(tmp_path).processes()
     assert not (tmp_path / "called").exists()
 
 
@@ -148,10 +161,10 @@ def test_pm2_is_called_only_when_the_daemon_takes_connections(tmp_path: Path) ->
         daemon.stdout.readline()
         (tmp_path / "pm2.pid").write_text(str(daemon.pid))
         with pytest.raises(Pm2Error, match="can't be reached"):
-            read_pm2(client(tmp_path))
+            client(tmp_path).processes()
         assert not (tmp_path / "called").exists()
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(tmp_path / "rpc.sock"))
             listener.listen()
-            assert read_pm2(client(tmp_path)) == []
+            assert client(tmp_path).processes() == []
         assert (tmp_path / "called").exists()

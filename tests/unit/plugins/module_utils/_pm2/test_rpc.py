@@ -86,7 +86,7 @@ def test_a_call_is_what_pm2s_own_client_sends(serve: Serve, asked: list[bytes]) 
     assert asked == [frame(body, b"s:watchdog:1")]
 
 
-def test_the_processes_are_read_without_their_environment(serve: Serve) -> None:
+def test_the_processes_are_read_and_their_environment_is_not_shown(serve: Serve) -> None:
     reading = read_daemon(client(serve(answer({"args": [[RECORD]]})).parent), 5)
     assert reading.state == WELL
     assert [(process.name, process.pm_id, process.pid) for process in reading.processes] == [("shop-1", 3, 44)]

@@ -14,14 +14,16 @@ from typing import Any
 
 import pytest
 from activation_host import GOOD, FakePm2, deploy, release
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Host
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import LiveProcess, Pm2Client, Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.converge import execute
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.plan import Action, Step
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 
 
-def process(number: int, **settings: Any) -> LiveProcess:
-    return LiveProcess("shop", number, 1000 + number, "online", 0, 0.0, settings)
+def process(number: int, **settings: Any) -> Pm2Process:
+    return Pm2Process("shop", number, 1000 + number, "online", 0, 0.0, settings=settings)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def test_each_step_that_stops_processes_has_the_time_of_its_own(tmp_path: Path, 
     assert client.seen == {command: 125}
 
 
-def test_so_has_the_end_of_an_old_release(served: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_so_has_the_end_of_an_old_release(served: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     release(served, "new", GOOD)
     run: Callable[..., str] = FakePm2.run
     stopped = []

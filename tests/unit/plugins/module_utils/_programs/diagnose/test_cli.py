@@ -310,7 +310,7 @@ def test_a_clock_set_back_does_not_freeze_a_sample(tmp_path: Path) -> None:
 
 
 def pm2(pid: int | None, name: str = "app-1", status: str = "online") -> Pm2Process:
-    return Pm2Process(name, pid or 0, pid, status, 0, 0, 100.0)
+    return Pm2Process(name, pid or 0, pid, status, 0, 100.0)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     is_locked,
     started_at,
     tree_rss,
-    youngest,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.remedies import kill
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.restarts import RestartCounter
@@ -36,7 +35,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     ask_database,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
-from watch_samples import process, settings_content
+from watch_samples import settings_content
 
 
 @pytest.fixture
@@ -116,18 +115,12 @@ def test_free_space_of_what_is_there(tmp_path: Path) -> None:
     assert free_disk([str(tmp_path)])[str(tmp_path)] > 0
 
 
-def test_of_two_processes_of_one_number_the_younger_counts() -> None:
-    old, new = process(0, pid=7), Pm2Process("shop-1", 0, 8, "online", 0, 0, 2000.0)
-    assert youngest([new, old]) == [new]
-    assert youngest([old, new]) == [new]
-
-
 def noted(
     counter: RestartCounter, now: float, *found: tuple[int, int], daemon: int | None = 9, changing: bool = False
 ) -> int:
     """`found`: PM2's count of restarts and the process id of worker 0, 1 ..."""
     workers = [
-        Pm2Process("shop-1", number, pid, "online", count, 0, float(pid)) for number, (count, pid) in enumerate(found)
+        Pm2Process("shop-1", number, pid, "online", count, float(pid)) for number, (count, pid) in enumerate(found)
     ]
     return counter.note(workers, now, daemon=daemon, changing=changing)
 
@@ -166,7 +159,7 @@ def test_the_process_that_ended_counts_once() -> None:
     """PM2 lists a worker without a process while it waits to start it again."""
     counter = RestartCounter(100)
     noted(counter, 0, (0, 50))
-    counter.note([Pm2Process("shop-1", 0, None, "waiting restart", 1, 0, 50.0)], 1, daemon=9, changing=False)
+    counter.note([Pm2Process("shop-1", 0, None, "waiting restart", 1, 50.0)], 1, daemon=9, changing=False)
     assert noted(counter, 2, (1, 52)) == 1
 
 

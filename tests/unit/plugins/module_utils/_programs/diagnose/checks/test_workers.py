@@ -88,7 +88,7 @@ def context_at(tmp_path: Path) -> Callable[[float], Context]:
 
 
 def process(pid: int, restarts: int, started_at: float) -> Pm2Process:
-    return Pm2Process("app-1", 0, pid, "online", restarts, 0, started_at)
+    return Pm2Process("app-1", 0, pid, "online", restarts, started_at)
 
 
 def test_restarts_of_the_last_hour_are_counted(context_at: Callable[[float], Context]) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A PM2 daemon that is not what is installed: cluster workers run under the Node.js that the daemon runs under."""
+"""What must be so before anything is started: memory, the Node.js that the release needs, addons that it can load."""
 
 from __future__ import annotations
 
@@ -10,14 +10,62 @@ import re
 import subprocess
 from pathlib import Path
 
-from .._nodejs.addons import addons, built_for
+from .._nodejs.package import addons, built_for, require_engine
 from .._pm2.client import Pm2Client
 from .._pm2.daemon import Daemon, daemon_of, with_versions
+from .._pm2.fields import count
+from .context import Context
 from .model import ActivationError
+from .plan import Decision
+from .state import State
 
 _NODE_SECONDS = 20.0
 _LOAD = "try { process.dlopen({ exports: {} }, process.argv[1]) } catch (error) { console.log(error.message) }"
 _ANOTHER_ABI = re.compile(r"NODE_MODULE_VERSION (\d+)")
+_LEAST_MB = 100
+
+
+def check_host(context: Context, state: State, decision: Decision) -> None:
+    """What is looked at before anything is started, in check mode too: `engines` of the release, and memory for it."""
+    release = context.places.release(decision.activation.release)
+    if release.is_dir():
+        require_engine(release, context.hooks.bin_directory, context.user)
+    old = context.places.app_name(state.active) if state.active else ""
+    resident = [_resident_mb(process.pid) for process in state.processes(old) if process.pid]
+    require_memory(count(context.wanted.app.get("instances")), resident, _available_mb())
+
+
+def require_memory(instances: int, resident: list[int], available: int) -> None:
+    """Raise ActivationError when so many new processes, each as large as the running ones, would not fit beside these.
+
+    Sizes are in MB, as they are now, whatever the plan says.
+    """
+    each = max([_LEAST_MB, *resident])
+    needed = instances * each
+    if needed > available:
+        measured = "as large as the largest that runs now" if each > _LEAST_MB else "the least that Node.js needs"
+        raise ActivationError(
+            f"not enough memory to start the new processes beside the old ones: {instances} x {each} MB ({measured})"
+            f" = {needed} MB, and {available} MB are available. Free memory, or set service_instances lower"
+        )
+
+
+def _available_mb() -> int:
+    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:") // 1024
+
+
+def _resident_mb(pid: int) -> int:
+    try:
+        return _kilobytes(Path(f"/proc/{pid}/status"), "VmRSS:") // 1024
+    except OSError:
+        return 0
+
+
+def _kilobytes(path: Path, name: str) -> int:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith(name):
+            return int(line.split()[1])
+    return 0
 
 
 def outdated_daemon(client: Pm2Client) -> Daemon | None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A release with native addons for another Node.js is refused, whatever became of the daemon. Node.js is a real one."""
+"""A release is refused that the host has no memory or no suitable Node.js for. Node.js is a real one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 from activation_host import GOOD, deploy, picture, release
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Host
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.daemon import require_addons
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
-from ansible_collections.workbot.stability.plugins.module_utils._nodejs.addons import addons, built_for
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.preconditions import (
+    require_addons,
+    require_memory,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._nodejs.package import node_abi
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon import Daemon
 
-NODE_API = b"\x7fELF\0napi_register_module_v1\0"
-NODE_API_AND_OLDER = b"\x7fELF\0napi_register_module_v1\0node_register_module_v93\0"
 # what Node.js 26 says of an addon that registers itself
 REFUSING = """#!/bin/sh
 case "$1" in
@@ -46,15 +46,6 @@ def put(release: Path, name: str, content: bytes) -> Path:
 @pytest.fixture
 def client(tmp_path: Path, bin_directory: Path) -> Pm2Client:
     return Pm2Client(tmp_path, "/usr/bin/pm2", str(bin_directory / "node"), None, 5)
-
-
-def test_addons_of_other_systems_and_of_any_abi_are_no_matter(tmp_path: Path) -> None:
-    for name, content in {"a": NODE_API, "b": NODE_API_AND_OLDER, "darwin": b"\xcf\xfa\xed\xfe", "empty": b""}.items():
-        put(tmp_path, f"node_modules/{name}/{name}.node", content)
-    (tmp_path / "gone.node").symlink_to("nowhere")
-    bound = put(tmp_path, "node_modules/c/build/Release/c.node", of_abi("115"))
-    assert addons(tmp_path) == [bound]
-    assert built_for(bound) == "115"
 
 
 def test_an_addon_of_another_abi_is_refused_and_one_of_the_same_is_not(
@@ -90,13 +81,15 @@ def test_an_outdated_daemon_is_named_with_the_way_out(
 ) -> None:
     put(tmp_path, "theirs.node", of_abi("72"))
     daemon = Daemon(os.getpid(), "pm2-shop.service", "7", "7", True, "22.1.0", "26.0.0")
-    module = "ansible_collections.workbot.stability.plugins.module_utils._deploy.daemon._abi"
+    module = "ansible_collections.workbot.stability.plugins.module_utils._deploy.preconditions._abi"
     monkeypatch.setattr(module, lambda *_arguments: "127")
     with pytest.raises(ActivationError, match=r"still runs under 22\.1\.0 .*pm2_restart_outdated_daemon: true"):
         require_addons(client, tmp_path, daemon.pid, daemon)
 
 
-def test_nothing_is_started_of_such_a_release(served: Host, monkeypatch: pytest.MonkeyPatch, client: Pm2Client) -> None:
+def test_nothing_is_started_of_such_a_release(
+    served: Context, monkeypatch: pytest.MonkeyPatch, client: Pm2Client
+) -> None:
     """Also where daemon and installation are the same: the release is from before an upgrade of both."""
     release(served, "kept", GOOD)
     put(served.places.release("kept"), "node_modules/x/x.node", of_abi("72"))
@@ -109,3 +102,12 @@ def test_nothing_is_started_of_such_a_release(served: Host, monkeypatch: pytest.
     ):
         deploy(forked, "kept")
     assert picture(served) == before
+
+
+def test_memory_for_both_at_once() -> None:
+    require_memory(2, [300, 250], 600)
+    require_memory(2, [], 200)
+    with pytest.raises(ActivationError, match=r"2 x 300 MB .* = 600 MB, and 599 MB"):
+        require_memory(2, [300, 250], 599)
+    with pytest.raises(ActivationError, match="2 x 100 MB"):
+        require_memory(2, [40], 199)

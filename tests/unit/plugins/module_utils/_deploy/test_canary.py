@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.access_log import AccessLog, Tally, problem_of
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import AccessLog, Tally, problem_of
 
 SWITCH = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC).timestamp()
 

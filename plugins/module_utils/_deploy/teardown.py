@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Taking activations off the host, and putting in order what lies around the active one.
+"""Draining activations and taking them off the host, and putting in order what lies around the active one.
 
 What the active link names is never stopped nor removed, whatever went wrong before.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .._host.atomic import Return, point, remove, remove_tree, write
@@ -19,8 +21,7 @@ from .._host.unix_sockets import connections
 from .._pm2.client import Pm2Client
 from .._pm2.converge import save, saved_list_differs
 from .._pm2.ecosystem import render
-from .context import Host
-from .drain import drain
+from .context import Context
 from .model import Activation, ActivationError, Places
 from .plan import Decision
 from .state import State, linked_name, read_active, release_names
@@ -28,6 +29,42 @@ from .state import State, linked_name, read_active, release_names
 _DELETE_ATTEMPTS = 20
 _DELETE_PAUSE = 0.5
 _GONE_LOOKS = 2
+_POLL_SECONDS = 0.25
+_CHECK_SECONDS = 1.0
+# one look could fall between a proxy's connect() and the kernel's entry for it
+_EMPTY_LOOKS = 2
+
+
+@dataclass(frozen=True)
+class Drained:
+    """How it went. `left` are connections that were still open at the time limit: WebSockets, as a rule."""
+
+    seconds: float
+    at_first: int
+    left: int
+
+    def report(self) -> dict[str, float]:
+        return {"seconds": self.seconds, "connections": self.at_first, "left": self.left}
+
+
+def drain(socket: Path, limit: float, check: Callable[[], None]) -> Drained:
+    """Wait until the socket has no connection any more, `limit` seconds at most.
+
+    `check` is called every second; what it raises ends the wait.
+    """
+    began = time.monotonic()
+    at_first = count = connections(socket)
+    empty, checked = 0, began
+    while True:
+        empty = 0 if count else empty + 1
+        now = time.monotonic()
+        if empty >= _EMPTY_LOOKS or now - began >= limit:
+            return Drained(round(now - began, 1), at_first, count)
+        if now - checked >= _CHECK_SECONDS:
+            check()
+            checked = now
+        time.sleep(_POLL_SECONDS)
+        count = connections(socket)
 
 
 def attempt(what: str, action: Callable[[], object]) -> list[str]:
@@ -47,12 +84,12 @@ def require_inactive(places: Places, activation: Activation) -> None:
         raise ActivationError(f"{places.active_socket} still names {activation.name}, so that it must go on")
 
 
-def remove_activation(host: Host, activation: Activation) -> None:
+def remove_activation(context: Context, activation: Activation) -> None:
     """Stop its processes for good, and remove its socket and its copy of the environment."""
-    require_inactive(host.places, activation)
-    _delete(host.client, host.places.app_name(activation))
-    remove(host.places.socket(activation))
-    remove(host.places.snapshot(activation))
+    require_inactive(context.places, activation)
+    _delete(context.client, context.places.app_name(activation))
+    remove(context.places.socket(activation))
+    remove(context.places.snapshot(activation))
 
 
 def _delete(client: Pm2Client, app: str) -> None:
@@ -72,30 +109,30 @@ def _delete(client: Pm2Client, app: str) -> None:
     raise ActivationError(f"PM2 does not let go of the processes of {app}: see `pm2 list`")
 
 
-def settle_links(host: Host, decision: Decision) -> bool:
+def settle_links(context: Context, decision: Decision) -> bool:
     """The links for people and for the next run; whether they changed."""
-    places = host.places
+    places = context.places
     previous = places.release(decision.previous) if decision.previous else None
     moved = point(places.previous, previous)
     return point(places.current, places.release(decision.current)) or moved
 
 
-def sweep(host: Host, state: State, decision: Decision) -> None:
+def sweep(context: Context, state: State, decision: Decision) -> None:
     """Remove what interrupted deployments left, each drained first: it may still have connections."""
     for name in decision.leftovers:
         activation = Activation.parse(name)
         if activation is None:
             continue
-        if connections(host.places.socket(activation)):
-            drain(host.places.socket(activation), host.drain_time, lambda: None)
-        remove_activation(host, activation)
-    Return.sweep(host.places.active_socket)
-    kept = [app for app in state.declared if _activation_name(host, app) not in decision.leftovers]
-    write(host.places.config_file, render(kept).encode(), host.config_ownership)
+        if connections(context.places.socket(activation)):
+            drain(context.places.socket(activation), context.drain_time, lambda: None)
+        remove_activation(context, activation)
+    Return.sweep(context.places.active_socket)
+    kept = [app for app in state.declared if _activation_name(context, app) not in decision.leftovers]
+    write(context.places.config_file, render(kept).encode(), context.config_ownership)
 
 
-def _activation_name(host: Host, app: Mapping[str, Any]) -> str:
-    activation = host.places.activation_of(str(app["name"]))
+def _activation_name(context: Context, app: Mapping[str, Any]) -> str:
+    activation = context.places.activation_of(str(app["name"]))
     return activation.name if activation else ""
 
 
