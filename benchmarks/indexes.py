@@ -23,7 +23,6 @@ from own_postgresql import SOCKETS, Postgres, ended, own_postgresql, start  # no
 from write_load import CLIENTS, ROWS, make_table, writing  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "indexes.md"
-SECONDS = 30
 RIGHT = "btree (c, b)"
 WRONG = "CREATE INDEX written_c ON written (c)"
 HEAD = """# Indexes under writes
@@ -61,14 +60,14 @@ def measure(postgres: Postgres, before: str, way: Callable[[Postgres], None]) ->
     make_table(postgres)
     if before:
         postgres.sql(before)
-    with writing(postgres, SECONDS) as writes:
+    with writing(postgres) as writes:
         time.sleep(2)
         began = time.monotonic()
         way(postgres)
         seconds = time.monotonic() - began
     found = postgres.definitions("written").get("written_c", "none")
     verdict = "as wanted" if found == RIGHT else f"wrong: {found}"
-    return f"{seconds:.1f} | {writes.longest:.2f} | {writes.count / SECONDS:,.0f} | {verdict} |"
+    return f"{seconds:.1f} | {writes.longest:.2f} | {writes.count / writes.seconds:,.0f} | {verdict} |"
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ DOCUMENTATION = r"""
 module: canary_analysis
 short_description: Watches the release that serves on a host for a while
 version_added: 0.2.0
-extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Looks once a second whether the processes of the active release are the same as before and answer healthily, on
@@ -26,7 +25,7 @@ attributes:
   diff_mode:
     description: Changes nothing, so there is no difference to show.
     support: none
-extends_documentation_fragment: [workbot.stability.pm2]
+extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.internal]
 options:
   service:
     description: Name of the service.

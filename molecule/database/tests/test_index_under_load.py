@@ -11,7 +11,6 @@ from write_load import CLIENTS, make_table, writing
 
 # A build that blocks writes would stall them for as long as it takes: a multiple of this.
 LONGEST_STALL = 1.0
-SECONDS = 15
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def test_no_write_stalls_while_an_index_is_made_or_replaced(
     postgres: Postgres, columns: list[str], action: str
 ) -> None:
     wanted = [{"name": "written_c", "table": "written", "columns": columns}]
-    with writing(postgres, SECONDS) as writes:
+    with writing(postgres) as writes:
         made = postgres.converge(wanted)
     assert made.actions == {"written_c": action}
     assert writes.count > 100 * CLIENTS

@@ -21,6 +21,8 @@ from testinfra.host import Host
 SOURCE = ROOT / "examples/workbot"
 LOAD = ("--path=/health", "--methods=GET", "--connections=8", "--websockets=20")
 DRAIN_TIME = 8
+# It dies at once, and PM2 tries ten times.
+IMPATIENT = {"pm2_listen_timeout": 8, "pm2_start_timeout": 10}
 GOING_AWAY = 1001
 BROKEN = "if (process.pid) throw new Error('the list of robots can not be read');\n"
 
@@ -61,7 +63,7 @@ def test_a_broken_one_changes_nothing_and_is_named(workbot: Service, address: st
     before = workbot.settled()
     source = release(tmp_path, "1.0.2", BROKEN)
     with load(address, *LOAD) as tally:
-        run = wait(workbot.start("deploy", FROM_RELEASE, release_directory=source))
+        run = wait(workbot.start("deploy", FROM_RELEASE, release_directory=source, **IMPATIENT))
     assert run.code == 2, run.output
     assert "the list of robots can not be read" in run.output
     assert f"Release {before['current']} is active as before and answers healthily" in run.output
