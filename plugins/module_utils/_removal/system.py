@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .._deploy.lease import lease_path
 from .._deploy.lease import read as read_lease
+from .._host import proc
 from .._host.errors import StabilityError
 from .._host.processes import ProcessError, unit_states
 from .._host.quiet_run import PLAIN, quiet_run
@@ -168,17 +169,13 @@ def processes_of(uid: int, table: Path = Path("/proc")) -> dict[int, int]:
     Nor is one in a container: the number means another user there.
     """
     listed = {}
-    for path in table.iterdir():
-        if not path.name.isdigit():
-            continue
-        try:
-            fields = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines() if ":" in line)
-            ends = fields["State"].strip().startswith("Z")
+    for pid in proc.pids(table):
+        fields = proc.status(pid, table)
+        with contextlib.suppress(KeyError):  # it has just ended
+            ends = fields["State"].startswith("Z")
             in_container = len(fields["NSpid"].split()) > 1
             if int(fields["Uid"].split()[0]) == uid and not ends and not in_container:
-                listed[int(path.name)] = int(fields["PPid"])
-        except (OSError, KeyError, ValueError):  # it has just ended
-            continue
+                listed[pid] = int(fields["PPid"])
     return listed
 
 
