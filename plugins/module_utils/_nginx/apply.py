@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .._host.lock import lock
 from .._net.certificate import Certificate
 from .debian import (
     DEFAULT_SITE,
@@ -19,7 +20,6 @@ from .debian import (
     create_logs,
     default_site_is_untouched,
     has_other_sites,
-    locked,
     missing_logs,
 )
 from .ledger import Ledger, Shared
@@ -92,7 +92,12 @@ def apply(request: Request, layout: Layout, check: bool, wait: float = 120) -> R
         return _remove_files(request, layout)
     if not layout.binary.exists():
         raise NginxError(f"nginx is not installed: there is no {layout.binary}. Nothing was changed.")
-    with locked(layout.lock, wait):
+    busy = NginxError(
+        f"Another run has been changing the nginx configuration for more than {wait:.0f} s (it holds {layout.lock}). "
+        "Nothing was changed."
+    )
+    # runs of several controllers, or of several services on one host, change the configuration one after another
+    with lock(layout.lock, busy, seconds=wait):
         return _predict(request, layout) if check else _apply(request, layout)
 
 

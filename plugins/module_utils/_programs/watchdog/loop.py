@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
-import os
 import signal
 import threading
 import time
@@ -70,19 +68,6 @@ class Notifier:
             yield
         finally:
             done.set()
-
-
-@contextlib.contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Hold the lock of the service's one watchdog. Raises StabilityError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise StabilityError(f"a watchdog of this service runs already: it holds {path}") from error
-    finally:
-        os.close(descriptor)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

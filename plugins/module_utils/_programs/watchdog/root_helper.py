@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import socket
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..._host import boot_clock
 from ..._host.errors import StabilityError
+from ..._host.lock import lock
 from ..._host.processes import ProcessError, unit_states, was_stopped
 from ..._host.quiet_run import PLAIN, quiet_run
 from ..._host.read_json import read_json
@@ -43,7 +42,6 @@ _MOST_RESTARTS, _WINDOW = 20, 900.0
 # So long Nginx's last restart counts as an answer to whoever asks for one.
 _SETTLING_SECONDS = 20.0
 _LOCK_SECONDS = 30.0
-_POLL_SECONDS = 0.2
 _NOT_ITS_OWN = "the unit is not this watchdog's to restart"
 # So long Nginx may leave a connection waiting.
 _PROBE_SECONDS = 1.0
@@ -173,23 +171,13 @@ def _restart_proxy(helper: Helper) -> str:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """While no other service's helper is at it. Raises RefusedError."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise RefusedError(f"{path}: {error.strerror}") from error
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise RefusedError("another service's watchdog is at it") from None
-                time.sleep(_POLL_SECONDS)
+    busy = RefusedError("another service's watchdog is at it")
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(lock(path, busy, seconds=_LOCK_SECONDS))
+        except OSError as error:
+            raise RefusedError(f"{path}: {error.strerror}") from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _restart(unit: str, restarts: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import (
     Request,
@@ -22,7 +23,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply imp
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian import (
     default_site_is_untouched,
-    locked,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import Plan
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
@@ -194,12 +194,8 @@ def test_what_was_right_before_and_is_wrong_now_undoes_the_change(bare: Layout, 
     assert list(bare.config.iterdir()) == [bare.config / "shop.conf"]
 
 
-def test_the_lock_is_for_its_owner_alone_and_for_one_at_a_time(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    path.touch(mode=0o644)
-    with locked(path, 0):
-        assert path.stat().st_mode & 0o777 == 0o600
-        with pytest.raises(NginxError, match="Another run has been changing"), locked(path, 0):
-            pass
-    with locked(path, 0):
-        pass
+def test_a_second_run_is_told_what_it_waited_for(bare: Layout) -> None:
+    bare.binary.touch()
+    busy = pytest.raises(NginxError, match=rf"Another run has been changing .* 0 s \(it holds {bare.lock}\)\. Nothing")
+    with lock(bare.lock, RuntimeError()), busy:
+        apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=False, wait=0)
