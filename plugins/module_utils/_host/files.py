@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .atomic import save
 from .command import group_name, user_name
 from .errors import StabilityError
 from .quiet_run import quiet_run
-from .state_file import save
 
 
 @dataclass(frozen=True)

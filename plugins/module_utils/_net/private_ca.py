@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._host.atomic import save
 from .._host.errors import StabilityError
-from .._host.state_file import save
 from .._nginx.transaction import NginxError
 from .certificate import Certificate, check_certificate
 

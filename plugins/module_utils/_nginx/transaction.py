@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from .._host.errors import StabilityError
+from .._host.service_tree import fill
 
 
 class NginxError(StabilityError):
@@ -110,7 +111,7 @@ def prepare(path: Path, entry: Entry) -> None:
         if entry.target is not None:
             fresh.symlink_to(entry.target)
         else:
-            _write_durably(fresh, entry.content, entry.mode)
+            fill(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), entry.content, entry.mode)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
@@ -132,14 +133,6 @@ def place(path: Path, entry: Entry | None) -> None:
 def _beside(path: Path) -> Path:
     # A leading dot keeps the file out of the globs of nginx's include.
     return path.with_name(f".{path.name}.nginx_site")
-
-
-def _write_durably(path: Path, content: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
 
 
 def compare(root: Path, wanted: dict[str, Entry], absent: Sequence[str]) -> list[Change]:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ..._host import boot_clock
+from ..._host.atomic import save_json
 from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
 from ..._host.processes import ProcessError, unit_states
 from ..._host.quiet_run import quiet_run
-from ..._host.state_file import save_json
 from .channels import channels
 from .heartbeat import Clock, Unit
 from .inbox import TEST, collect

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..._host.atomic import save_json
 from ..._host.console import complain
-from ..._host.state_file import save_json
 from .heartbeat import Sight
 from .outbox import Outbox
 from .problems import Ledger

@@ -21,12 +21,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..._host import boot_clock
+from ..._host.atomic import save_json
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.processes import ProcessError, unit_states, was_stopped
 from ..._host.quiet_run import PLAIN, quiet_run
-from ..._host.read_json import read_json
-from ..._host.state_file import save_json
+from ..._host.small_file import read_json
 from .proxy import Verdict, probe
 from .root_client import BROKEN, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
