@@ -50,7 +50,6 @@ ALLOWED = {
     "_deploy/steps.py": ("read_bytes", CONFIG),
     "_host/archive.py": ("mkdir open symlink_to utime", NEW),
     "_host/atomic.py": ("open read_bytes rename replace symlink_to unlink", f"{CONFIG}; {ETC}"),
-    "_host/boot_clock.py": ("read_text", KERNEL),
     "_host/files.py": ("open replace symlink_to unlink", ETC),
     "_host/kernel_settings.py": ("read_text write_text", KERNEL),
     "_host/lock.py": ("open", "by its callers: files of root's, or as the one who calls it; no link is followed"),

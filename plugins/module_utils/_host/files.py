@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .accounts import group_name, user_name
 from .atomic import save
-from .command import group_name, user_name
+from .command import quiet_run
 from .errors import StabilityError
-from .quiet_run import quiet_run
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the kernel says about a process in /proc: for what psutil does not know, and where it is not installed.
+"""What the kernel says about processes and this boot: for what psutil does not know, and where it is not installed.
 
 python3-psutil comes with the roles diagnostics and watchdog. What runs before them, on proxies, or at a removal can't
 use it, and psutil gives neither inodes of sockets nor a start time that a setting of the clock leaves alone.
@@ -11,10 +11,12 @@ use it, and psutil gives neither inodes of sockets nor a start time that a setti
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _STATE, _PARENT, _STARTED = 0, 1, 19
@@ -78,3 +80,13 @@ def socket_inodes(pid: int) -> Iterator[int]:
             continue
         if target.startswith("socket:["):
             yield int(target[len("socket:[") : -1])
+
+
+def boot_id() -> str:
+    """This boot's name. In a container it is the machine's: there a restart of the container is no new boot."""
+    return BOOT_ID.read_text(encoding="ascii").strip()
+
+
+def uptime() -> float:
+    """Seconds since this boot, sleep included, which no setting of the clock changes."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

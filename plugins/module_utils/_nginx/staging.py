@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._host.quiet_run import quiet_run
+from .._host.command import quiet_run
 from .._net.certificate import Certificate, check_certificate
 from .transaction import Change, Entry, NginxError, write_entry
 

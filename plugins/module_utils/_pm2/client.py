@@ -21,8 +21,8 @@ from typing import Any
 
 from .._host.command import Identity, effective_user
 from .._host.errors import StabilityError
-from .._host.processes import ProcessError, unit_states
 from .._host.service_tree import read
+from .._host.units import UnitError, unit_states
 
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 DEAD = frozenset({"stopped", "errored"})
@@ -316,7 +316,7 @@ def unit_of(pid: int) -> str:
         unit = unit_in(Path(f"/proc/{pid}/cgroup").read_text())
         # a daemon that was started by hand belongs to the login's service, which is not to be restarted for it
         owns = unit and unit_states([unit])[unit]["MainPID"] == str(pid)
-    except (OSError, ProcessError, KeyError):
+    except (OSError, UnitError, KeyError):
         return ""
     return unit if owns else ""
 

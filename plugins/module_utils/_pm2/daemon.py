@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .._host.quiet_run import quiet_run
+from .._host.command import quiet_run
 from .client import LiveProcess, Pm2Client, Pm2Error, unit_of
 from .converge import save
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from .._deploy.lease import lease_path
 from .._deploy.lease import read as read_lease
 from .._host import proc
+from .._host.command import PLAIN, quiet_run
 from .._host.errors import StabilityError
-from .._host.processes import ProcessError, unit_states
-from .._host.quiet_run import PLAIN, quiet_run
+from .._host.units import UnitError, unit_states
 from .._release.lock import lock_holder, lock_path
 from .._service.footprint import UNITS, Service
 from .files import found, remove
@@ -72,7 +72,7 @@ def read_units(names: Sequence[str]) -> dict[str, Unit]:
 def _states(names: Sequence[str]) -> dict[str, dict[str, str]]:
     try:
         return unit_states(names) if names else {}
-    except ProcessError as error:
+    except UnitError as error:
         raise AbsentError(str(error)) from error
 
 

@@ -21,7 +21,8 @@ from typing import Generic, TypeVar
 from ..._checks.external_service import read_existing
 from ..._checks.workers import ANSWERED, ask, ask_workers
 from ..._host import proc
-from ..._host.processes import ProcessError, load_library, unit_states
+from ..._host.processes import load_library
+from ..._host.units import UnitError, unit_states
 from ..._net.http import Request
 from ..._pm2.client import Pm2Client
 from ..._pm2.process import Pm2Process
@@ -320,7 +321,7 @@ def read_units(units: list[str]) -> dict[str, dict[str, str]]:
         return {}
     try:
         return unit_states(units)
-    except ProcessError:
+    except UnitError:
         return {}
 
 

@@ -20,13 +20,13 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from ..._host import boot_clock
+from ..._host import proc
 from ..._host.atomic import save_json
+from ..._host.command import PLAIN, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
-from ..._host.processes import ProcessError, unit_states, was_stopped
-from ..._host.quiet_run import PLAIN, quiet_run
 from ..._host.small_file import read_json
+from ..._host.units import UnitError, unit_states, was_stopped
 from .proxy import Verdict, probe
 from .root_client import BROKEN, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
@@ -157,7 +157,7 @@ def _restart_proxy(helper: Helper) -> str:
         raise RefusedError(_NOT_ITS_OWN)
     with _alone(helper.shared / "lock"):
         restarts = helper.shared / "restarts.json"
-        since = boot_clock.now() - max(recent(restarts), default=float("-inf"))
+        since = proc.uptime() - max(recent(restarts), default=float("-inf"))
         if since < _SETTLING_SECONDS:
             return f"{helper.proxy_unit} was restarted already, {since:.0f} s ago"
         verdict = _judge(helper)
@@ -197,7 +197,7 @@ def _restart(unit: str, restarts: Path) -> str:
 
 def recent(path: Path) -> list[float]:
     """When there were restarts within the window, in seconds since boot. Raises RefusedError."""
-    now = boot_clock.now()
+    now = proc.uptime()
     try:
         return [moment for moment in map(float, read_json(path, _MAX_FILE)) if 0 <= now - moment < _WINDOW]
     except FileNotFoundError:
@@ -212,7 +212,7 @@ def count(path: Path) -> None:
     if len(before) >= _MOST_RESTARTS:
         raise RefusedError(f"there were {len(before)} restarts within {_WINDOW / 60:g} minutes: no more for now")
     try:
-        save_json(path, [*before, boot_clock.now()])
+        save_json(path, [*before, proc.uptime()])
     except OSError as error:
         raise RefusedError(f"{path} can't be written: {error.strerror}") from error
 
@@ -221,7 +221,7 @@ def _states(units: list[str]) -> Mapping[str, Mapping[str, str]]:
     """What systemd says of them. Raises RefusedError."""
     try:
         return unit_states(units)
-    except ProcessError as error:
+    except UnitError as error:
         raise RefusedError(str(error)) from error
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._host import boot_clock
+from ansible_collections.workbot.stability.plugins.module_utils._host import proc
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert import run
@@ -135,7 +135,7 @@ def test_a_service_can_not_say_that_its_silence_is_known(config: Config, capsys:
     config.unit_file.write_text(json.dumps(unit), encoding="utf-8")
     event = {"kind": "problem", "key": "watchdog.heartbeat", "code": "watchdog_silent", "time": time.time()}
     state = State(ran=1.0)
-    state.sight = dataclasses.replace(state.sight, boot_id=boot_clock.boot_id())
+    state.sight = dataclasses.replace(state.sight, boot_id=proc.boot_id())
     Store([config.state_directory]).save(state)
     for number, severity in enumerate(("info", "critical")):
         path = config.inbox / f"{number}.json"
