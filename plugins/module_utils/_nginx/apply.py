@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .._host.files import Change, Entry
 from .._host.lock import lock
 from .._net.certificate import Certificate
 from .debian import (
@@ -27,7 +28,7 @@ from .plan import Plan, Wish, make_plan
 from .probe import Probe, failures
 from .service import Service, check_ports
 from .staging import Layout, check_changes, limit_zones, refuse_missing_zones
-from .transaction import Change, Entry, NginxError, Transaction
+from .transaction import NginxError, Transaction
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

@@ -31,7 +31,7 @@ def default_site_is_untouched(config: Path) -> bool:
     if entry is None or entry.target is not None:
         return False
     # MD5 is what dpkg records; it is compared, not trusted.
-    digest = hashlib.md5(entry.content, usedforsecurity=False).hexdigest()
+    digest = hashlib.md5(entry.data, usedforsecurity=False).hexdigest()
     # Which of the two packages has the file depends on the release; a package that is missing is no error here.
     result = run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", "nginx-common", "nginx"])
     return [str(config / DEFAULT_SITE_FILE), digest] in [line.split()[:2] for line in result.stdout.splitlines()]

@@ -8,14 +8,14 @@ and never touches what is somebody else's.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .transaction import Entry, NginxError, read_entry
+from .._host.files import Entry
+from .transaction import NginxError, read_entry
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Trace:
 
     @classmethod
     def of(cls, entry: Entry, version: int = 1) -> Trace:
-        return cls(hashlib.sha256(entry.content).hexdigest(), entry.mode, entry.secret, version)
+        return cls(entry.checksum(), entry.mode, entry.secret, version)
 
     def fits(self, entry: Entry | None) -> bool:
         if entry is None or entry.target is not None:
@@ -146,7 +146,7 @@ def _read(path: Path, entry: Entry | None) -> Record:
     if entry is None:
         return Record()
     try:
-        return Record.unpack(entry.content)
+        return Record.unpack(entry.data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise NginxError(
             f"{path} is no record of a site's files ({type(error).__name__}: {error}). Restore it from a backup, "

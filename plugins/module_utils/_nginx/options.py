@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._host.files import Entry
 from .._net.certificate import Certificate
 from .apply import Request
 from .ledger import Shared
 from .probe import Probe, from_url
-from .transaction import Entry, NginxError
+from .transaction import NginxError
 
 SECRET_MODE = 0o600
 _FILE: dict[str, Any] = {

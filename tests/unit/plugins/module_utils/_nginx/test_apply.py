@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Change, Entry
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import (
@@ -28,12 +29,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan impo
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import Service
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import (
-    Change,
-    Entry,
-    NginxError,
-    Transaction,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError, Transaction
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply as nginx_apply
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import Request, Result, apply
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian import (
@@ -16,11 +17,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian im
     DEFAULT_SITE_FILE,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import (
-    Entry,
-    NginxError,
-    Transaction,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError, Transaction
 
 
 @pytest.fixture

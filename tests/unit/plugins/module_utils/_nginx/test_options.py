@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import Request
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.ledger import Shared
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, request
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Entry, NginxError
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError
 
 
 def given(**options: Any) -> Request:

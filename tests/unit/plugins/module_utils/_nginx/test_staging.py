@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Change, Entry
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import (
     Layout,
@@ -20,11 +21,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging i
     refuse_missing_zones,
     staging,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import (
-    Change,
-    Entry,
-    NginxError,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError
 from certificates import issue
 from hypothesis import given
 from hypothesis import strategies as st
