@@ -78,7 +78,7 @@ ALLOWED = {
     "_programs/diagnose/samples.py": ("open", AS_USER),
     "_release/job.py": ("mkdir unlink", CONFIG),
     "_release/lock.py": ("open", CONFIG),
-    "_release/store.py": ("mkdir rename", "in releases/, which is root's; in shared/ as the service's user"),
+    "_release/store.py": ("mkdir", "in shared/, as the service's user"),
     "_removal/database.py": ("read_text", ETC),
     "_removal/files.py": ("read_text", ETC),
     "_removal/plan.py": ("rmdir unlink", CONFIG),

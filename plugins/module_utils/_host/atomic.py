@@ -148,7 +148,7 @@ def remove(path: Path) -> None:
 
 def remove_tree(path: Path) -> None:
     """Remove a directory: out of sight first, so that what a power cut leaves looks like no release."""
-    trash = path.with_name(f".removed-{os.getpid()}-{path.name}")
+    trash = path.with_name(f".removed-{os.getpid()}-{path.name.lstrip('.')}")
     with contextlib.suppress(FileNotFoundError):
         path.rename(trash)
         with open_directory(trash.parent) as parent:
