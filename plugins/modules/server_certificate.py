@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
 DOCUMENTATION = r"""
 ---
 module: server_certificate
@@ -89,7 +91,6 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._net.private_ca import (
     HAS_CRYPTOGRAPHY,
-    CertificateError,
     Wanted,
     converge_given,
     converge_made,
@@ -129,7 +130,7 @@ def main() -> None:
         else:
             why, pair = converge_made(wanted, datetime.datetime.now(datetime.UTC), dry=module.check_mode)
             not_after, names = f"{pair.ends:%Y-%m-%d}", pair.names
-    except CertificateError as error:
+    except StabilityError as error:
         module.fail_json(msg=str(error))
     except KeyError:
         module.fail_json(msg=f"owner: the host has no user {options['owner']}")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._nginx.transaction import NginxError
+from .._host.errors import StabilityError
 
 BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name: the dates are judged here, to be told in the error.
@@ -39,10 +39,10 @@ class Certificate:
 
 
 def check_certificate(wanted: Certificate, certificate: Path, key: Path) -> None:
-    """Reads the two files; NginxError says what is wrong with them."""
+    """Reads the two files; StabilityError says what is wrong with them."""
     blocks = BLOCK.findall(_text(certificate, wanted.certificate))
     if not blocks:
-        raise NginxError(f"{wanted.certificate} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).")
+        raise StabilityError(f"{wanted.certificate} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).")
     server = _server(wanted, certificate, key, blocks)
     peer = _present(wanted, server, blocks[0])
     _check_dates(wanted, peer, time.time())
@@ -60,23 +60,25 @@ def _text(path: Path, name: str) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise NginxError(f"{name} cannot be read: {error.strerror}.") from error
+        raise StabilityError(f"{name} cannot be read: {error.strerror}.") from error
 
 
 def _server(wanted: Certificate, certificate: Path, key: Path, blocks: list[str]) -> ssl.SSLContext:
     text = _text(key, wanted.key)
     if "PRIVATE KEY-----" not in text:
-        raise NginxError(f"{wanted.key} holds no private key in PEM form.")
+        raise StabilityError(f"{wanted.key} holds no private key in PEM form.")
     if "ENCRYPTED" in text:
-        raise NginxError(f"{wanted.key} is encrypted; no server could read it at boot. Store it without a passphrase.")
+        raise StabilityError(
+            f"{wanted.key} is encrypted; no server can read it at boot. Store it without a passphrase."
+        )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)
     except ssl.SSLError as error:
         if error.reason != "KEY_VALUES_MISMATCH":
-            raise NginxError(f"OpenSSL does not take {wanted.certificate} with {wanted.key}: {error}") from error
+            raise StabilityError(f"OpenSSL does not take {wanted.certificate} with {wanted.key}: {error}") from error
         hint = "" if len(blocks) == 1 else " If it fits another one in the file, that must come first."
-        raise NginxError(
+        raise StabilityError(
             f"The key {wanted.key} does not fit the first certificate in {wanted.certificate}.{hint}"
         ) from error
     return context
@@ -110,17 +112,17 @@ def _present(wanted: Certificate, server: ssl.SSLContext, leaf: str) -> dict[str
     try:
         return _shake_hands(server, leaf, None)
     except ssl.SSLError as error:
-        raise NginxError(f"{wanted.certificate} is no good for a server: {_reason(error)}.") from error
+        raise StabilityError(f"{wanted.certificate} is no good for a server: {_reason(error)}.") from error
 
 
 def _check_dates(wanted: Certificate, peer: Mapping[str, Any], now: float) -> None:
     begins, ends = (ssl.cert_time_to_seconds(peer[field]) for field in ("notBefore", "notAfter"))
     if ends <= now:
-        raise NginxError(f"{wanted.certificate} expired on {peer['notAfter']}, {(now - ends) / DAY:.0f} days ago.")
+        raise StabilityError(f"{wanted.certificate} expired on {peer['notAfter']}, {(now - ends) / DAY:.0f} days ago.")
     if begins > now:
-        raise NginxError(f"{wanted.certificate} is not valid before {peer['notBefore']}. Is the host's clock right?")
+        raise StabilityError(f"{wanted.certificate} is not valid before {peer['notBefore']}. Check the host's clock.")
     if ends < now + wanted.valid_days_left * DAY:
-        raise NginxError(
+        raise StabilityError(
             f"{wanted.certificate} expires on {peer['notAfter']}, in {(ends - now) / DAY:.1f} days; at least "
             f"{wanted.valid_days_left:g} are wanted. Renew it."
         )
@@ -134,7 +136,7 @@ def _check_chain(wanted: Certificate, peer: Mapping[str, Any], blocks: list[str]
         store.load_verify_locations(cadata=block)
         authorities = store.get_ca_certs()
         if not authorities or authorities[0]["subject"] != issuer:
-            raise NginxError(
+            raise StabilityError(
                 f"{wanted.certificate}: certificate {number} of the file is not the issuer of the one before it, "
                 f"{_written(issuer)}. Put the site's own first, then its issuer, then that one's issuer."
             )
@@ -147,9 +149,9 @@ def _check_name(wanted: Certificate, server: ssl.SSLContext, leaf: str, name: st
         _shake_hands(server, leaf, name.replace("*", "any", 1))
     except ssl.SSLCertVerificationError as error:
         held = ", ".join(value for _kind, value in peer.get("subjectAltName", ())) or "none"
-        raise NginxError(f"{wanted.certificate} is not for {name}. The names in it: {held}.") from error
+        raise StabilityError(f"{wanted.certificate} is not for {name}. The names in it: {held}.") from error
     except ValueError as error:
-        raise NginxError(
+        raise StabilityError(
             f"names: {name!r} is neither a host name nor an address; expected one like shop.example.org or "
             "*.example.org."
         ) from error

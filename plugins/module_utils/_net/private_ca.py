@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._host.atomic import save
-from .._host.errors import StabilityError
-from .._nginx.transaction import NginxError
 from .certificate import Certificate, check_certificate
 
 try:
@@ -39,10 +37,6 @@ except ImportError:
 AUTHORITY_DAYS = 7300
 _LONGEST_COMMON_NAME = 64
 _PRIVATE = 0o600
-
-
-class CertificateError(StabilityError):
-    """What is wrong with what was given, or with what is there."""
 
 
 @dataclass(frozen=True)
@@ -250,15 +244,12 @@ def converge_made(wanted: Wanted, now: datetime.datetime, *, dry: bool) -> tuple
 
 
 def converge_given(wanted: Wanted, certificate: str, key: str, *, dry: bool) -> list[str]:
-    """Why something changed. Raises CertificateError, before it does, where the two are no good for a server."""
+    """Why something changed. Raises StabilityError, before it does, where the two are no good for a server."""
     with tempfile.TemporaryDirectory() as directory:
         staged = Path(directory) / "server.pem", Path(directory) / "server.key"
         save(staged[0], certificate.encode())
         save(staged[1], key.encode())
-        try:
-            check_certificate(Certificate("The given certificate", "the given key", wanted.names), *staged)
-        except NginxError as error:
-            raise CertificateError(str(error)) from error
+        check_certificate(Certificate("The given certificate", "the given key", wanted.names), *staged)
     files = {wanted.key: (key, _PRIVATE, wanted.owner), wanted.certificate: (certificate, 0o644, "root")}
     differs = [path for path, (text, _mode, _owner) in files.items() if _read(path) != text]
     for path in differs if not dry else []:

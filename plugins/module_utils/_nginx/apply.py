@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .._host.errors import StabilityError
 from .._host.files import Change, Entry
 from .._host.lock import lock
 from .._net.certificate import Certificate
@@ -28,7 +29,7 @@ from .plan import Plan, Wish, make_plan
 from .probe import Probe, failures
 from .service import Service, check_ports
 from .staging import Layout, check_changes, limit_zones, refuse_missing_zones
-from .transaction import NginxError, Transaction
+from .transaction import Transaction
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -78,12 +79,12 @@ class Result:
 
 
 def apply(request: Request, layout: Layout, check: bool, wait: float = 120) -> Result:
-    """Brings the configuration to what is requested; NginxError when that is not possible, and then nothing changed."""
+    """Brings the configuration to what is requested. Raises StabilityError, and then nothing has changed."""
     check_ports(list(request.ports))
     if not request.changes_something():
         return Result()
     if not NAME.fullmatch(request.name):
-        raise NginxError(
+        raise StabilityError(
             f"name: {request.name!r} is no name for a site, which a change needs: expected letters, digits, '.', '-' "
             "and '_', like shop. Nothing was changed."
         )
@@ -92,8 +93,8 @@ def apply(request: Request, layout: Layout, check: bool, wait: float = 120) -> R
     if request.remove and not layout.binary.exists():
         return _remove_files(request, layout)
     if not layout.binary.exists():
-        raise NginxError(f"nginx is not installed: there is no {layout.binary}. Nothing was changed.")
-    busy = NginxError(
+        raise StabilityError(f"nginx is not installed: there is no {layout.binary}. Nothing was changed.")
+    busy = StabilityError(
         f"Another run has been changing the nginx configuration for more than {wait:.0f} s (it holds {layout.lock}). "
         "Nothing was changed."
     )
@@ -224,9 +225,9 @@ def _recover(transaction: Transaction, service: Service) -> bool:
     try:
         # That run may have reloaded already: what runs must be what is restored.
         started = service.activate()
-    except NginxError as error:
+    except StabilityError as error:
         transaction.commit()
-        raise NginxError(
+        raise StabilityError(
             f"An earlier run was killed in the middle of a change. Its files are undone, but nginx does not run with "
             f"those of before: {error}"
         ) from error
@@ -270,7 +271,7 @@ def _probe(probes: Sequence[Probe], layout: Layout) -> None:
     found = failures(probes, layout.find, patient=True)
     if found:
         lines = [f"{probe.title()}: {reason}" for probe, reason in found.items()]
-        raise NginxError("\n".join(["nginx took the new configuration, but does not serve as it should:", *lines]))
+        raise StabilityError("\n".join(["nginx took the new configuration, but does not serve as it should:", *lines]))
 
 
 def _restore(
@@ -281,8 +282,8 @@ def _restore(
         return  # not even the journal could be written: no file was touched
     try:
         transaction.restore()
-    except NginxError as second:
-        raise NginxError(
+    except StabilityError as second:
+        raise StabilityError(
             f"{error}\nThe previous files could not be put back: {second} The running nginx may go on with the old "
             f"ones; when the cause is gone, the next run puts them back first (from {transaction.journal})."
         ) from error
@@ -292,11 +293,12 @@ def _restore(
                 service.activate()
         else:
             service.stop()
-    except NginxError as second:
+    except StabilityError as second:
         # A later run must not put files back over what somebody repairs by hand.
         transaction.commit()
-        raise NginxError(f"{error}\nThe previous files are back, but nginx does not run with them: {second}") from error
+        message = f"{error}\nThe previous files are back, but nginx does not run with them: {second}"
+        raise StabilityError(message) from error
     transaction.commit()
-    if isinstance(error, (NginxError, OSError)):
+    if isinstance(error, (StabilityError, OSError)):
         state = "nginx runs with them" if active else "nginx is stopped, as it was"
-        raise NginxError(f"{error}\nThe previous files are back, and {state}.") from error
+        raise StabilityError(f"{error}\nThe previous files are back, and {state}.") from error

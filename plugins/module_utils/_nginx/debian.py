@@ -14,8 +14,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._host.errors import StabilityError
 from .staging import Layout, run
-from .transaction import NginxError, read_entry
+from .transaction import read_entry
 
 DEFAULT_SITE = "sites-enabled/default"
 DEFAULT_SITE_FILE = "sites-available/default"
@@ -46,7 +47,7 @@ def has_other_sites(config: Path, gone: Collection[str]) -> bool:
 def missing_logs(layout: Layout, logs: Sequence[str]) -> list[str]:
     bad = [name for name in logs if not name or "/" in name or name in (".", "..")]
     if bad:
-        raise NginxError(f"{', '.join(map(repr, bad))}: no file name in {layout.logs}.")
+        raise StabilityError(f"{', '.join(map(repr, bad))}: no file name in {layout.logs}.")
     return [str(layout.logs / name) for name in logs if not (layout.logs / name).exists()]
 
 

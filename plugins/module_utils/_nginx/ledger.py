@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .._host.errors import StabilityError
 from .._host.files import Entry
-from .transaction import NginxError, read_entry
+from .transaction import read_entry
 
 
 @dataclass(frozen=True)
@@ -115,23 +116,23 @@ class Ledger:
         return [record.worker_limits for record in self.others.values() if record.worker_limits]
 
     def refuse_files(self, paths: Iterable[str]) -> None:
-        """NginxError when a file that a site wants for itself, or wants to be gone, is another site's."""
+        """StabilityError when a file that a site wants for itself, or wants to be gone, is another site's."""
         for path in paths:
             others = sorted({name for name in [self.holder(path), *self.sharers(path)] if name})
             if others:
-                raise NginxError(
+                raise StabilityError(
                     f"{path} belongs to {' and '.join(others)}, another site of this host (see {self.path.parent}). "
                     "Give the file another name. Nothing was changed."
                 )
 
     def refuse_shared(self, path: str, shared: Shared) -> None:
-        """NginxError when other sites have this file for themselves, or share it with other content."""
+        """StabilityError when other sites have this file for themselves, or share it with other content."""
         holder = self.holder(path)
         if holder:
-            raise NginxError(f"shared_files: {path} belongs to {holder} alone. Nothing was changed.")
+            raise StabilityError(f"shared_files: {path} belongs to {holder} alone. Nothing was changed.")
         for name, trace in self.sharers(path).items():
             if trace.version == shared.version and not trace.fits(shared.entry):
-                raise NginxError(
+                raise StabilityError(
                     f"shared_files: {path} is shared with {name}, which wants other content or another mode. Give both "
                     f"the same, or this one a version above {trace.version}, which then counts for all. "
                     "Nothing was changed."
@@ -148,7 +149,7 @@ def _read(path: Path, entry: Entry | None) -> Record:
     try:
         return Record.unpack(entry.data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise NginxError(
+        raise StabilityError(
             f"{path} is no record of a site's files ({type(error).__name__}: {error}). Restore it from a backup, "
             "or remove it: files that are as the site wants them are then taken over. Nothing was changed."
         ) from error

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._host.errors import StabilityError
 from .._host.files import Entry
 from .._net.certificate import Certificate
 from .apply import Request
 from .ledger import Shared
 from .probe import Probe, from_url
-from .transaction import NginxError
 
 SECRET_MODE = 0o600
 _FILE: dict[str, Any] = {
@@ -85,12 +85,12 @@ def _dicts(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def request(given: Mapping[str, Any]) -> Request:
-    """The request; NginxError for a mode that is none, a path that is there twice, a URL that is none."""
+    """The request; StabilityError for a mode that is none, a path that is there twice, a URL that is none."""
     files = [*given["files"], *given["shared_files"]]
     paths = [*(file["path"] for file in files), *given["secret_files"]]
     twice = sorted({path for path in paths if paths.count(path) > 1})
     if twice:
-        raise NginxError(f"files, secret_files, shared_files: {', '.join(twice)} is there twice.")
+        raise StabilityError(f"files, secret_files, shared_files: {', '.join(twice)} is there twice.")
     secrets = {
         path: Entry(str(text).encode(), SECRET_MODE, secret=True) for path, text in given["secret_files"].items()
     }
@@ -116,7 +116,7 @@ def _entry(file: Mapping[str, Any]) -> Entry:
     try:
         mode = int(file["mode"], 8)
     except ValueError:
-        raise NginxError(f"{file['path']}: the mode {file['mode']!r} is not of octal digits, like 0644.") from None
+        raise StabilityError(f"{file['path']}: the mode {file['mode']!r} is not of octal digits, like 0644.") from None
     return Entry(file["content"].encode(), mode)
 
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from .._host.errors import StabilityError
 from .._host.files import Change, Entry
 from .connections import DIRECTIVE, MAIN, raised
 from .ledger import Ledger, Record, Shared, Trace
-from .transaction import NginxError, compare, read_entry
+from .transaction import compare, read_entry
 
 # Debian's nginx.conf includes modules-enabled/*.conf at its top level.
 LIMITS = "modules-enabled/90-worker-limits.conf"
@@ -59,10 +60,10 @@ class Plan:
 
 
 def make_plan(root: Path, ledger: Ledger, wish: Wish) -> Plan:
-    """Raises NginxError when the wishes collide with what is somebody else's."""
+    """Raises StabilityError when the wishes collide with what is somebody else's."""
     both = sorted(wish.files.keys() & {*wish.shared, LIMITS} | wish.shared.keys() & {LIMITS})
     if both:
-        raise NginxError(f"{', '.join(both)}: wanted twice, for this site and for several. Nothing was changed.")
+        raise StabilityError(f"{', '.join(both)}: wanted twice, for this site and for several. Nothing was changed.")
     ledger.refuse_files([*wish.files, *wish.absent])
     for path, shared in wish.shared.items():
         ledger.refuse_shared(path, shared)
@@ -127,7 +128,7 @@ def _refuse_stranger(root: Path, ledger: Ledger, wish: Wish, change: Change) -> 
         return
     if (path in wish.adopt or path == LIMITS) and MARK in before.data[:MARK_WITHIN]:
         return
-    raise NginxError(
+    raise StabilityError(
         f"{root / path} is there already, holds something else, and no site has it in its record: it is somebody "
         "else's. Move it away, or give the new file another name. Nothing was changed."
     )
@@ -186,9 +187,9 @@ def limits_text(parts: Sequence[Mapping[str, str]]) -> str:
 
 
 def size(value: str) -> float:
-    """A number, or a duration as nginx writes it (90s, 1h 30m), in seconds; NginxError for something else."""
+    """A number, or a duration as nginx writes it (90s, 1h 30m), in seconds; StabilityError for something else."""
     text = value.replace(" ", "")
     if not DURATION.fullmatch(text):
-        raise NginxError(f"worker_limits: {value!r} is neither a number nor a duration such as 30s, 10m or 1h.")
+        raise StabilityError(f"worker_limits: {value!r} is neither a number nor a duration such as 30s, 10m or 1h.")
     parts = re.findall(r"(\d+)(ms|[smhdwMy]?)", text)
     return sum(int(number) * UNITS[unit] for number, unit in parts)

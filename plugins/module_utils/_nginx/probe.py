@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .._host.errors import StabilityError
 from .._net.certificate import chain_of
 from .._net.tls import open_connection
 from .._net.websocket import handshake, host_header
-from .transaction import NginxError
 
 PAUSE = 0.2
 
@@ -43,15 +43,15 @@ class Probe:
 
 
 def from_url(url: str) -> tuple[str, int, str, str, bool]:
-    """Address, port, host name, path and whether it is TLS; NginxError when it is no such URL."""
+    """Address, port, host name, path and whether it is TLS; StabilityError when it is no such URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise NginxError(f"probes: {url!r} is no URL such as http://127.0.0.1/health.") from None
+        raise StabilityError(f"probes: {url!r} is no URL such as http://127.0.0.1/health.") from None
     tls = parts.scheme in ("https", "wss")
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
-        raise NginxError(f"probes: {url!r} is no URL such as http://127.0.0.1/health.")
+        raise StabilityError(f"probes: {url!r} is no URL such as http://127.0.0.1/health.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return parts.hostname, port or (443 if tls else 80), parts.hostname, path, tls
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._host import proc, tcp
+from .._host.errors import StabilityError
 from .connections import MAIN, connections
 from .staging import Layout, run
-from .transaction import NginxError
 
 # A master that cannot bind tries again every half second; silence for longer than that means that it has given up.
 LAST_WORD = 1.5
@@ -69,7 +69,7 @@ class Service:
         """Tests the files in place as `nginx -t` does; the whole configuration, as nginx prints it."""
         result = run([str(self.layout.binary), "-T"])
         if result.returncode:
-            raise NginxError(f"nginx refuses the files in place:\n{result.stderr.strip()}")
+            raise StabilityError(f"nginx refuses the files in place:\n{result.stderr.strip()}")
         return result.stdout
 
     def start(self) -> None:
@@ -81,7 +81,7 @@ class Service:
     def stop(self) -> None:
         result = run(["systemctl", "stop", self.unit])
         if result.returncode:
-            raise NginxError(f"nginx does not stop: {result.stderr.strip()}")
+            raise StabilityError(f"nginx does not stop: {result.stderr.strip()}")
 
     def reload(self) -> None:
         """Reloads and waits for proof: workers that were not there before, and none of the old ones serving.
@@ -119,7 +119,7 @@ class Service:
         details = list(dict.fromkeys(log.fatal())) or [
             words.strip() or f"nothing, neither in {log.path} nor to systemd"
         ]
-        raise NginxError("\n".join([f"{what}. It says:", *details]))
+        raise StabilityError("\n".join([f"{what}. It says:", *details]))
 
 
 def workers(master: int) -> Iterator[int]:
@@ -162,11 +162,11 @@ def has_ipv6() -> bool:
 
 
 def check_ports(ports: list[int]) -> None:
-    """NginxError when a port is taken by a program other than nginx."""
+    """StabilityError when a port is taken by a program other than nginx."""
     for port in ports:
         others = sorted(listeners(port) - {"nginx"})
         if others:
-            raise NginxError(
+            raise StabilityError(
                 f"Port {port} is taken by {', '.join(others)}. Stop that, or give nginx another port. "
                 "Nothing was changed."
             )

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._host.command import quiet_run
+from .._host.errors import StabilityError
 from .._host.files import Change, Entry
 from .._net.certificate import Certificate, check_certificate
-from .transaction import NginxError, write_entry
+from .transaction import write_entry
 
 # Bigger files are data (databases of addresses and the like): nginx includes none of that size.
 REWRITE_LIMIT = 1024 * 1024
@@ -170,7 +171,7 @@ def staging(layout: Layout, changes: Sequence[Change]) -> Iterator[Staging]:
         copy.build(changes)
         yield copy
     except OSError as error:
-        raise NginxError(
+        raise StabilityError(
             f"Cannot make a copy of {layout.config} to test in, below {layout.scratch}: {error.strerror or error}. "
             "Nothing was changed."
         ) from error
@@ -179,11 +180,11 @@ def staging(layout: Layout, changes: Sequence[Change]) -> Iterator[Staging]:
 
 
 def run(command: list[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Runs a program with the C locale; NginxError if it cannot be run or does not end in time."""
+    """Runs a program with the C locale; StabilityError if it cannot be run or does not end in time."""
     try:
         return quiet_run(command, timeout, {**os.environ, "LC_ALL": "C"})
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NginxError(f"Cannot run {' '.join(command)}: {error}") from error
+        raise StabilityError(f"Cannot run {' '.join(command)}: {error}") from error
 
 
 def limit_zones(configuration: str) -> frozenset[str]:
@@ -197,7 +198,7 @@ def check_changes(
     certificates: Sequence[Certificate] = (),
     zones: Sequence[str] = (),
 ) -> Verdict:
-    """Tests the configuration as it would be; NginxError says what is wrong with it, and whose fault that is."""
+    """Tests the configuration as it would be; StabilityError says what is wrong with it, and whose fault that is."""
     with staging(layout, changes) as copy:
         for certificate in certificates:
             _check_certificate(copy, certificate)
@@ -214,7 +215,7 @@ def check_changes(
 def refuse_missing_zones(wanted: Sequence[str], found: frozenset[str]) -> None:
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise NginxError(
+        raise StabilityError(
             f"limit_zones: the configuration has no limit_req_zone or limit_conn_zone named {', '.join(missing)}. "
             f"It has {', '.join(sorted(found)) or 'none'}."
         )
@@ -223,8 +224,8 @@ def refuse_missing_zones(wanted: Sequence[str], found: frozenset[str]) -> None:
 def _check_certificate(copy: Staging, certificate: Certificate) -> None:
     try:
         check_certificate(certificate, copy.find(certificate.certificate), copy.find(certificate.key))
-    except NginxError as error:
-        raise NginxError(f"certificates: {error} Nothing was changed.") from error
+    except StabilityError as error:
+        raise StabilityError(f"certificates: {error} Nothing was changed.") from error
 
 
 def _present_verdict(layout: Layout) -> Verdict:
@@ -235,11 +236,11 @@ def _present_verdict(layout: Layout) -> Verdict:
 def _refuse_broken(layout: Layout, changes: Sequence[Change], verdict: Verdict) -> None:
     present = _present_verdict(layout)
     if not present.good:
-        raise NginxError(
+        raise StabilityError(
             "The nginx configuration of this host was broken before this run, by someone else; nothing was changed. "
             f"nginx says:\n{explain(present.messages, _reader(layout, []))}"
         )
-    raise NginxError(
+    raise StabilityError(
         "nginx refuses the new configuration; nothing was changed, the old one goes on serving. "
         f"nginx says:\n{explain(verdict.messages, _reader(layout, changes))}"
     )
@@ -249,7 +250,7 @@ def _refuse_conflicts(layout: Layout, verdict: Verdict) -> None:
     fresh = verdict.conflicts() - _present_verdict(layout).conflicts()
     if fresh:
         names = ", ".join(f'"{name}" on {address}' for name, address in sorted(fresh))
-        raise NginxError(
+        raise StabilityError(
             f"Another file of this host serves the same server name already: {names}. nginx would ignore one of the "
             "two; give the sites different names or ports. Nothing was changed."
         )
@@ -259,7 +260,7 @@ def _refuse_ignored(layout: Layout, changes: Sequence[Change], verdict: Verdict)
     paths = [str(layout.config / change.path) for change in changes if change.after and change.path.endswith(".conf")]
     ignored = [path for path in paths if path not in verdict.included]
     if ignored:
-        raise NginxError(
+        raise StabilityError(
             f"{layout.config / 'nginx.conf'} does not include {', '.join(ignored)}: the change would have no effect. "
             "Debian's file includes modules-enabled/*.conf, conf.d/*.conf and sites-enabled/*. Nothing was changed."
         )

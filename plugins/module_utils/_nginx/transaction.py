@@ -23,15 +23,11 @@ from .._host.files import Change, Entry, actual
 from .._host.service_tree import fill
 
 
-class NginxError(StabilityError):
-    """Something that stops the change; the text is for the user."""
-
-
 def checked_path(path: str) -> str:
-    """The path if it names something below the configuration directory; NginxError else."""
+    """The path if it names something below the configuration directory; StabilityError else."""
     pure = PurePosixPath(path)
     if not path or pure.is_absolute() or ".." in pure.parts or str(pure) != path or "\0" in path:
-        raise NginxError(
+        raise StabilityError(
             f"{path!r} is no path below the configuration directory: expected one like conf.d/site.conf, "
             "relative, without '..', '//' and a '/' at its end."
         )
@@ -43,7 +39,7 @@ def read_entry(path: Path) -> Entry | None:
     try:
         found = actual(str(path))
     except StabilityError as error:
-        raise NginxError(str(error)) from error
+        raise StabilityError(str(error)) from error
     return found and replace(found, owner="", group="")
 
 
@@ -90,7 +86,7 @@ def compare(root: Path, wanted: dict[str, Entry], absent: Sequence[str]) -> list
     """The changes that bring the directory to what is wanted, in the order of the request."""
     both = sorted(wanted.keys() & set(absent))
     if both:
-        raise NginxError(f"{', '.join(both)}: both wanted and to be absent.")
+        raise StabilityError(f"{', '.join(both)}: both wanted and to be absent.")
     pairs: list[tuple[str, Entry | None]] = [*wanted.items(), *((path, None) for path in absent)]
     changes = [
         Change(path, read_entry(root / checked_path(path)), after, secret=after is not None and after.secret)
@@ -169,7 +165,7 @@ def _naming(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NginxError(f"{what}: {error.strerror or error}.") from error
+        raise StabilityError(f"{what}: {error.strerror or error}.") from error
 
 
 def _pack(entry: Entry | None) -> dict[str, str | int | None] | None:

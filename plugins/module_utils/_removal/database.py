@@ -19,10 +19,10 @@ from pathlib import Path
 
 from .._host.atomic import Ownership, write
 from .._host.command import PLAIN, quiet_run
+from .._host.errors import StabilityError
 from .._postgresql.client import SAFE_PATH, literal, quoted
 from .._service.footprint import ACCESS_FILES, Service
 from .files import found
-from .system import AbsentError
 
 _PSQL = "/usr/bin/psql"
 _SECONDS = 60
@@ -76,7 +76,7 @@ def close_access(service: Service) -> None:
 
 def reload() -> None:
     """A server that does not run reads its files when it is started."""
-    with contextlib.suppress(AbsentError):
+    with contextlib.suppress(StabilityError):
         sql("SELECT pg_reload_conf()")
 
 
@@ -102,7 +102,7 @@ def read_database(service: Service) -> Database:
             f" WHERE datname = {literal(service.database)} AND r.rolname IN ({roles})"
         )
         present = sql(f"SELECT rolname FROM pg_roles WHERE rolname IN ({roles}) AND NOT rolsuper ORDER BY rolname")
-    except AbsentError as error:
+    except StabilityError as error:
         return Database(problem=str(error))
     read = Database("".join(database.splitlines()), tuple(present.splitlines()))
     if foreign and read.there:
@@ -111,7 +111,7 @@ def read_database(service: Service) -> Database:
 
 
 def drop(database: Database) -> None:
-    """The database first: then the roles own nothing any more. Raises AbsentError with the server's words."""
+    """The database first: then the roles own nothing any more. Raises StabilityError with the server's words."""
     if database.name:
         sql(f"DROP DATABASE IF EXISTS {quoted(database.name)} WITH (FORCE)")
     for role in database.roles:
@@ -119,7 +119,7 @@ def drop(database: Database) -> None:
 
 
 def sql(statement: str) -> str:
-    """The lines of a statement's answer. Raises AbsentError."""
+    """The lines of a statement's answer. Raises StabilityError."""
     command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
     try:
         done = quiet_run(
@@ -130,7 +130,7 @@ def sql(statement: str) -> str:
             cwd="/",
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise AbsentError(f"PostgreSQL can't be asked: {error}") from error
+        raise StabilityError(f"PostgreSQL can't be asked: {error}") from error
     if done.returncode:
-        raise AbsentError(f"PostgreSQL: {' '.join(done.stderr.split()) or done.returncode}")
+        raise StabilityError(f"PostgreSQL: {' '.join(done.stderr.split()) or done.returncode}")
     return done.stdout

@@ -53,7 +53,6 @@ from .files import (
     remove,
 )
 from .system import (
-    AbsentError,
     Account,
     Unit,
     end_processes,
@@ -124,7 +123,7 @@ class Plan:
 
 
 def make_plan(order: Order, layout: Layout) -> Plan:
-    """Reads the host and changes nothing. Raises AbsentError and NginxError for what forbids the removal."""
+    """Reads the host and changes nothing. Raises StabilityError for what forbids the removal."""
     service, plan = order.service, Plan()
     refuse_foreign_homes(service, [service.directory, service.log_directory, service.run_directory])
     refuse_deployment(Path(service.directory) / "releases")
@@ -338,7 +337,7 @@ def _plan_account(plan: Plan, account: Account, keeps: bool) -> None:
 
 
 def apply(order: Order, layout: Layout, check: bool) -> Plan:
-    """Takes the service off the host. Raises AbsentError, NginxError and DeployLockError."""
+    """Takes the service off the host. Raises StabilityError and DeployLockError."""
     plan = make_plan(order, layout)
     if check or not plan.words():
         return plan
@@ -349,12 +348,12 @@ def apply(order: Order, layout: Layout, check: bool) -> Plan:
                 step.act()
             except (StabilityError, OSError) as error:
                 what = ", ".join(step.words) or "systemd"
-                raise AbsentError(
+                raise StabilityError(
                     f"{what}: {error}\n{done} of {len(plan.words())} things are gone; the next run goes on from here."
                 ) from error
             done += len(step.words)
     if plan.problem:
-        raise AbsentError(f"{plan.problem}\nAll else is gone, {done} things; the next run goes on from here.")
+        raise StabilityError(f"{plan.problem}\nAll else is gone, {done} things; the next run goes on from here.")
     return plan
 
 

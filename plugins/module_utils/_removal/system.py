@@ -34,18 +34,14 @@ _LAST_SYSTEM_GID = 999
 _POLL_SECONDS = 0.2
 
 
-class AbsentError(StabilityError):
-    """Something that stops the removal; the text is for people."""
-
-
 def run(*command: str, seconds: float = _COMMAND_SECONDS) -> str:
-    """What a program printed. Raises AbsentError with its words."""
+    """What a program printed. Raises StabilityError with its words."""
     try:
         done = quiet_run(command, seconds, PLAIN)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise AbsentError(f"{' '.join(command)}: {error}") from error
+        raise StabilityError(f"{' '.join(command)}: {error}") from error
     if done.returncode:
-        raise AbsentError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+        raise StabilityError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
 
 
@@ -63,7 +59,7 @@ class Unit:
 
 
 def read_units(names: Sequence[str]) -> dict[str, Unit]:
-    """Raises AbsentError when systemd can't be asked."""
+    """Raises StabilityError when systemd can't be asked."""
     # A template is none that systemd can tell anything about.
     states = _states([name for name in names if "@." not in name])
     return {name: Unit(name, unit_files(name), _is_known(states.get(name))) for name in names}
@@ -73,7 +69,7 @@ def _states(names: Sequence[str]) -> dict[str, dict[str, str]]:
     try:
         return unit_states(names) if names else {}
     except UnitError as error:
-        raise AbsentError(str(error)) from error
+        raise StabilityError(str(error)) from error
 
 
 def _is_known(state: Mapping[str, str] | None) -> bool:
@@ -92,7 +88,7 @@ def remove_unit(unit: Unit) -> None:
     if "@." in unit.name:
         run("systemctl", "stop", unit.name.replace("@.", "@*."), seconds=_STOP_SECONDS)
         # systemd keeps the group that it made for the instances of a template
-        with contextlib.suppress(AbsentError):
+        with contextlib.suppress(StabilityError):
             run("systemctl", "stop", _slice_of(unit.name))
     elif unit.known:
         run("systemctl", "stop", unit.name, seconds=_STOP_SECONDS)
@@ -100,7 +96,7 @@ def remove_unit(unit: Unit) -> None:
         remove(path)
     if "@." not in unit.name:
         # one that failed stays in the list of failed units for ever, with or without a file
-        with contextlib.suppress(AbsentError):
+        with contextlib.suppress(StabilityError):
             run("systemctl", "reset-failed", unit.name)
 
 
@@ -193,7 +189,7 @@ def end_processes(uid: int, patience: float, list_them: Callable[[int], dict[int
         for pid in left:
             _send(pid, signal.SIGKILL)
         if time.monotonic() > deadline:
-            raise AbsentError(f"processes {', '.join(map(str, left))} of user {uid} do not end")
+            raise StabilityError(f"processes {', '.join(map(str, left))} of user {uid} do not end")
         time.sleep(_POLL_SECONDS)
 
 
@@ -203,13 +199,13 @@ def _send(pid: int, which: signal.Signals) -> None:
 
 
 def refuse_foreign_homes(service: Service, trees: Sequence[str]) -> None:
-    """AbsentError where a user of something else lives in what would be removed."""
+    """StabilityError where a user of something else lives in what would be removed."""
     for entry in pwd.getpwall():
         if entry.pw_name in (service.user, service.alert_user):
             continue
         inside = [tree for tree in trees if entry.pw_dir == tree or entry.pw_dir.startswith(f"{tree}/")]
         if inside:
-            raise AbsentError(
+            raise StabilityError(
                 f"{inside[0]} holds {entry.pw_dir}, the home of the user {entry.pw_name}, which is not "
                 f"{service.name}'s. Move it away, or set the service's directories right. Nothing was changed."
             )
@@ -220,11 +216,11 @@ def refuse_deployment(releases: Path) -> None:
     if not releases.is_dir():
         return
     if holder := lock_holder(lock_path(releases)):
-        raise AbsentError(f"A deployment is at work: {holder}. Nothing was changed.")
+        raise StabilityError(f"A deployment is at work: {holder}. Nothing was changed.")
     lease = read_lease(lease_path(releases))
     if lease and time.time() < lease.until:
         until = time.strftime("%H:%M:%S %Z", time.localtime(lease.until))
-        raise AbsentError(
+        raise StabilityError(
             f"A deployment over several hosts is at work: {lease.what} by {lease.who}. If it has died, its lease on "
             f"this host ends at {until}. Nothing was changed."
         )

@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import (
     Certificate,
     chain_of,
     check_certificate,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError
 from certificates import Issued, issue
 
 ROOT = issue("Root", authority=True)
@@ -63,7 +63,7 @@ def test_a_sound_one_is_taken(tmp_path: Path, pem: str, issued: Issued, names: t
     ],
 )
 def test_a_broken_one_is_refused_with_its_reason(tmp_path: Path, pem: str, key: str, message: str) -> None:
-    with pytest.raises(NginxError, match=message):
+    with pytest.raises(StabilityError, match=message):
         check(tmp_path, pem, key)
 
 
@@ -77,33 +77,33 @@ def test_a_broken_one_is_refused_with_its_reason(tmp_path: Path, pem: str, key: 
 )
 def test_the_dates_are_told(tmp_path: Path, begins: float, ends: float, days: float, message: str) -> None:
     issued = issue("shop.test", begins=begins, ends=ends)
-    with pytest.raises(NginxError, match=message):
+    with pytest.raises(StabilityError, match=message):
         check(tmp_path, issued.pem, issued.key_pem(), days=days)
 
 
 @pytest.mark.parametrize("name", ["other.test", "a.b.shop.test", "192.0.2.2"])
 def test_a_name_that_is_not_in_it_is_refused_with_those_that_are(tmp_path: Path, name: str) -> None:
-    with pytest.raises(NginxError, match=rf"chain\.pem is not for {name}\. The names in it: shop\.test, \*\.shop"):
+    with pytest.raises(StabilityError, match=rf"chain\.pem is not for {name}\. The names in it: shop\.test, \*\.shop"):
         check(tmp_path, CHAIN, SITE.key_pem(), ("shop.test", name))
 
 
 @pytest.mark.parametrize("name", ["", ".shop.test", "a" * 64 + ".test"])
 def test_a_name_that_is_none_is_told(tmp_path: Path, name: str) -> None:
-    with pytest.raises(NginxError, match=f"names: '{name}' is neither a host name nor an address"):
+    with pytest.raises(StabilityError, match=f"names: '{name}' is neither a host name nor an address"):
         check(tmp_path, CHAIN, SITE.key_pem(), (name,))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NginxError, match=r"chain\.pem cannot be read: No such file"):
+    with pytest.raises(StabilityError, match=r"chain\.pem cannot be read: No such file"):
         check_certificate(Certificate("chain.pem", "key.pem"), tmp_path / "chain.pem", tmp_path / "key.pem")
     (tmp_path / "chain.pem").write_text(CHAIN)
-    with pytest.raises(NginxError, match=r"key\.pem cannot be read: No such file"):
+    with pytest.raises(StabilityError, match=r"key\.pem cannot be read: No such file"):
         check_certificate(Certificate("chain.pem", "key.pem"), tmp_path / "chain.pem", tmp_path / "key.pem")
 
 
 def test_no_error_shows_the_key(tmp_path: Path) -> None:
     lines = ALONE.key_pem().splitlines()[1:-1]
-    with pytest.raises(NginxError) as caught:
+    with pytest.raises(StabilityError) as caught:
         check(tmp_path, CHAIN, ALONE.key_pem())
     assert not any(line in str(caught.value) for line in lines)
 

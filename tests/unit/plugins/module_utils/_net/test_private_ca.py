@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import _shake_hands
 from ansible_collections.workbot.stability.plugins.module_utils._net.private_ca import (
-    CertificateError,
     Wanted,
     converge_given,
     converge_made,
@@ -165,10 +165,10 @@ def test_a_given_one_is_stored_once(wanted: Wanted) -> None:
 )
 def test_a_given_one_that_is_no_good_is_refused(wanted: Wanted, names: list[str], ends: float, message: str) -> None:
     given = issue("db", names=names, ends=ends)
-    with pytest.raises(CertificateError, match=message):
+    with pytest.raises(StabilityError, match=message):
         converge_given(wanted, given.pem, given.key_pem(), dry=False)
     assert not wanted.directory.exists()
-    with pytest.raises(CertificateError, match="does not fit"):
+    with pytest.raises(StabilityError, match="does not fit"):
         converge_given(wanted, given.pem, issue("other").key_pem(), dry=False)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Change, Entry
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
@@ -29,7 +30,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan impo
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import Service
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError, Transaction
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Transaction
 
 
 @pytest.fixture
@@ -68,12 +69,12 @@ def test_check_mode_predicts_with_a_certificate_that_is_not_made_yet(
         for path in (certificate.certificate, certificate.key):
             (bare.config / path).parent.mkdir(exist_ok=True)
             (bare.config / path).touch()
-    with pytest.raises(NginxError, match=r"certificates: shop/a\.crt (cannot be read|holds no certificate)"):
+    with pytest.raises(StabilityError, match=r"certificates: shop/a\.crt (cannot be read|holds no certificate)"):
         apply(request, bare, check=True)
 
 
 def test_without_nginx_nothing_can_be_applied(bare: Layout) -> None:
-    with pytest.raises(NginxError, match="not installed"):
+    with pytest.raises(StabilityError, match="not installed"):
         apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=False)
 
 
@@ -84,7 +85,7 @@ def test_ports_alone_change_nothing(bare: Layout) -> None:
 
 @pytest.mark.parametrize("name", ["", "-a", ".journal", "a/b", "a b"])
 def test_a_change_needs_a_name_of_a_site(bare: Layout, name: str) -> None:
-    with pytest.raises(NginxError, match="is no name for a site"):
+    with pytest.raises(StabilityError, match="is no name for a site"):
         apply(Request(name, files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
 
 
@@ -185,13 +186,15 @@ def test_what_was_wrong_before_is_not_held_against_a_change(
 
 def test_what_was_right_before_and_is_wrong_now_undoes_the_change(bare: Layout, served: Served) -> None:
     served.statuses = [200, 500]
-    with pytest.raises(NginxError, match="status 500, not 200\nThe previous files are back, and nginx runs with them"):
+    with pytest.raises(StabilityError, match="status 500, not 200\nThe previous files are back, and nginx runs"):
         change(bare, served.port, known=True)
     assert list(bare.config.iterdir()) == [bare.config / "shop.conf"]
 
 
 def test_a_second_run_is_told_what_it_waited_for(bare: Layout) -> None:
     bare.binary.touch()
-    busy = pytest.raises(NginxError, match=rf"Another run has been changing .* 0 s \(it holds {bare.lock}\)\. Nothing")
+    busy = pytest.raises(
+        StabilityError, match=rf"Another run has been changing .* 0 s \(it holds {bare.lock}\)\. Nothing"
+    )
     with lock(bare.lock, RuntimeError()), busy:
         apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=False, wait=0)

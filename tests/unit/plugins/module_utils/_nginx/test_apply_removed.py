@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply as nginx_apply
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import Request, Result, apply
@@ -17,7 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian im
     DEFAULT_SITE_FILE,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError, Transaction
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Transaction
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ class Stopped:
 
     def test(self) -> str:
         if "bad" in " ".join(path.name for path in (self.layout.config / "conf.d").iterdir()):
-            raise NginxError("refused")
+            raise StabilityError("refused")
         return ""
 
     activate = start = reload = property(lambda _self: pytest.fail("it was stopped and is to stay so"))
@@ -114,7 +115,7 @@ def test_a_stopped_nginx_that_refuses_the_rest_gets_its_files_back(
     (layout.config / "conf.d/bad.conf").write_text("")
     monkeypatch.setattr(nginx_apply, "Service", Stopped)
     monkeypatch.setattr(nginx_apply, "check_changes", lambda *_arguments: SimpleNamespace())
-    with pytest.raises(NginxError, match="refused"):
+    with pytest.raises(StabilityError, match="refused"):
         removed(layout, "shop")
     assert (layout.config / "conf.d/shop.conf").read_text() == "shop"
     assert not layout.journal.exists()

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import Request
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.ledger import Shared
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, request
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError
 
 
 def given(**options: Any) -> Request:
@@ -44,12 +44,12 @@ def test_files_of_all_kinds() -> None:
 
 
 def test_a_path_that_is_there_twice_is_refused() -> None:
-    with pytest.raises(NginxError, match="a is there twice"):
+    with pytest.raises(StabilityError, match="a is there twice"):
         given(files=[{"path": "a", "content": "1"}], secret_files={"a": "2"})
 
 
 def test_a_mode_of_other_digits_is_refused() -> None:
-    with pytest.raises(NginxError, match="a: the mode '0o9' is not of octal digits"):
+    with pytest.raises(StabilityError, match="a: the mode '0o9' is not of octal digits"):
         given(files=[{"path": "a", "content": "1", "mode": "0o9"}])
 
 

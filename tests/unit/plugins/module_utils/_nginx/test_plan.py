@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.ledger import Ledger, Record, Shared, Trace
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import (
@@ -20,11 +21,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan impo
     make_plan,
     size,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import (
-    NginxError,
-    Transaction,
-    write_entry,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Transaction, write_entry
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,13 +107,13 @@ def test_the_record_is_for_root_alone_and_holds_no_secret(host: Host) -> None:
 def test_a_file_of_another_site_is_refused_by_name(host: Host) -> None:
     host.run("other", Wish({SITE: Entry(b"shop\n")}, {FORMAT: Shared(Entry(b"f"))}))
     for wish in (Wish(SITE_FILES), Wish(absent=[SITE]), Wish({FORMAT: Entry(b"f")}), Wish(absent=[FORMAT])):
-        with pytest.raises(NginxError, match="belongs to other"):
+        with pytest.raises(StabilityError, match="belongs to other"):
             host.plan("shop", wish)
 
 
 def test_a_file_of_nobody_is_refused_unless_it_is_as_wanted(host: Host) -> None:
     host.write(SITE, "by hand\n")
-    with pytest.raises(NginxError, match=r"conf\.d/shop\.conf is there already.*somebody else's"):
+    with pytest.raises(StabilityError, match=r"conf\.d/shop\.conf is there already.*somebody else's"):
         host.plan("shop", Wish(SITE_FILES))
     host.write(SITE, "shop\n")
     plan = host.run("shop", Wish(SITE_FILES))
@@ -127,17 +124,17 @@ def test_a_file_of_nobody_is_refused_unless_it_is_as_wanted(host: Host) -> None:
 
 def test_a_link_in_the_way_is_refused(host: Host) -> None:
     (host.root / SITE).symlink_to("/etc/passwd")
-    with pytest.raises(NginxError, match="somebody else's"):
+    with pytest.raises(StabilityError, match="somebody else's"):
         host.plan("shop", Wish(SITE_FILES))
 
 
 def test_a_file_of_an_earlier_version_is_taken_over_where_the_caller_says_so(host: Host) -> None:
     host.write(SITE, "#\n# Ansible managed\n#\nold\n")
-    with pytest.raises(NginxError, match="somebody else's"):
+    with pytest.raises(StabilityError, match="somebody else's"):
         host.plan("shop", Wish(SITE_FILES))
     assert changed(host.plan("shop", Wish(SITE_FILES, adopt=[SITE])))[SITE]
     host.write(SITE, "by hand\n")
-    with pytest.raises(NginxError, match="somebody else's"):
+    with pytest.raises(StabilityError, match="somebody else's"):
         host.plan("shop", Wish(SITE_FILES, adopt=[SITE]))
 
 
@@ -174,7 +171,7 @@ def test_a_shared_file_stays_until_the_last_site_has_gone(host: Host) -> None:
 
 def test_a_shared_file_must_be_wanted_alike(host: Host) -> None:
     host.run("shop", Wish(shared={FORMAT: Shared(Entry(b"f"))}))
-    with pytest.raises(NginxError, match=r"shared with shop, which wants other content.*above 1"):
+    with pytest.raises(StabilityError, match=r"shared with shop, which wants other content.*above 1"):
         host.plan("other", Wish(shared={FORMAT: Shared(Entry(b"g"))}))
     assert changed(host.run("shop", Wish(shared={FORMAT: Shared(Entry(b"g"))}))) == {FORMAT: True}
 
@@ -206,7 +203,7 @@ def test_the_largest_worker_limit_counts(host: Host) -> None:
 
 def test_worker_limits_of_somebody_else_stay(host: Host) -> None:
     host.write(LIMITS, "worker_rlimit_nofile 1;\n")
-    with pytest.raises(NginxError, match="somebody else's"):
+    with pytest.raises(StabilityError, match="somebody else's"):
         host.plan("shop", Wish(worker_limits={"worker_rlimit_nofile": "10"}))
 
 
@@ -220,7 +217,7 @@ def test_sizes_are_compared_by_what_they_mean(value: str, seconds: float) -> Non
 
 @pytest.mark.parametrize("value", ["", "soon", "1x", "-1", "1h; load_module evil"])
 def test_what_is_no_size_is_refused(value: str) -> None:
-    with pytest.raises(NginxError, match="neither a number nor a duration"):
+    with pytest.raises(StabilityError, match="neither a number nor a duration"):
         limits_text([{"worker_shutdown_timeout": value}])
 
 
@@ -233,14 +230,14 @@ def test_a_renewed_certificate_of_somebody_else_is_noticed(host: Host) -> None:
 
 
 def test_a_file_wanted_twice_is_refused(host: Host) -> None:
-    with pytest.raises(NginxError, match=f"{SITE}: wanted twice"):
+    with pytest.raises(StabilityError, match=f"{SITE}: wanted twice"):
         host.plan("shop", Wish(SITE_FILES, {SITE: Shared(Entry(b"a"))}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": 1}', '{"files": {"a": {"mood": 1}}}', "\0"])
 def test_a_record_that_is_none_is_named(host: Host, text: str) -> None:
     (host.state / "other.json").write_text(text)
-    with pytest.raises(NginxError, match=r"other\.json is no record of a site's files"):
+    with pytest.raises(StabilityError, match=r"other\.json is no record of a site's files"):
         host.plan("shop", Wish(SITE_FILES))
 
 
@@ -279,7 +276,7 @@ def test_no_run_ever_touches_what_is_not_its_own(
         ledger = Ledger(host.state, name)
         try:
             plan = host.run(name, wish)
-        except NginxError:
+        except StabilityError:
             continue
         for path in changed(plan):
             assert not ledger.holder(path)
@@ -319,5 +316,5 @@ def test_the_connections_of_nginx_conf_are_the_most_that_a_site_asks_for(host: H
 
 def test_nginx_conf_is_no_file_of_a_site(host: Host) -> None:
     host.write("nginx.conf", "events { worker_connections 768; }\n")
-    with pytest.raises(NginxError, match=r"nginx\.conf is there already"):
+    with pytest.raises(StabilityError, match=r"nginx\.conf is there already"):
         host.plan("shop", Wish({"nginx.conf": Entry(b"events {}\n")}, worker_limits={"worker_connections": "8192"}))

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._net.websocket import WEBSOCKET_GUID
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import (
     Probe,
     failures,
     from_url,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError
 from certificates import issue
 
 BETWEEN = issue("Between", authority=True)
@@ -147,7 +147,7 @@ def test_a_url_is_taken_apart(url: str, parts: tuple[str, int, str, str, bool]) 
 
 @pytest.mark.parametrize("url", ["shop.test", "ftp://shop.test/", "http:///health", "http://shop.test:port/"])
 def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(NginxError, match=r"is no URL such as"):
+    with pytest.raises(StabilityError, match=r"is no URL such as"):
         from_url(url)
 
 

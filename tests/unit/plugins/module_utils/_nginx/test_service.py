@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import (
     ErrorLog,
     check_ports,
@@ -16,13 +17,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.service i
     worker_connections,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError
 
 
 def test_a_port_taken_by_another_program_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(NginxError, match=rf"Port {port} is taken by \S*(python|pytest)"):
+        with pytest.raises(StabilityError, match=rf"Port {port} is taken by \S*(python|pytest)"):
             check_ports([port])
     check_ports([port])
 

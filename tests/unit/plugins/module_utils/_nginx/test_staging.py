@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Change, Entry
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import (
@@ -21,7 +22,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging i
     refuse_missing_zones,
     staging,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import NginxError
 from certificates import issue
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,7 +126,7 @@ limit_req zone=used burst=5;
 
 def test_a_missing_zone_is_named_with_those_there_are() -> None:
     refuse_missing_zones(["a"], frozenset("ab"))
-    with pytest.raises(NginxError, match=r"named c\. It has a, b"):
+    with pytest.raises(StabilityError, match=r"named c\. It has a, b"):
         refuse_missing_zones(["a", "c"], frozenset("ab"))
 
 
@@ -138,7 +138,7 @@ def test_a_certificate_is_checked_in_the_copy(layout: Layout) -> None:
         Change("shop/key.pem", None, Entry(issued.key_pem().encode(), 0o600, secret=True)),
     ]
     for certificate in ("shop/chain.pem", str(layout.config / "shop/chain.pem")):
-        with pytest.raises(NginxError, match=r"certificates: .*shop/chain\.pem expired on"):
+        with pytest.raises(StabilityError, match=r"certificates: .*shop/chain\.pem expired on"):
             check_changes(layout, changes, [Certificate(certificate, "shop/key.pem")])
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Change, Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import (
-    NginxError,
     Transaction,
     checked_path,
     compare,
@@ -44,7 +44,7 @@ def snapshot(root: Path) -> dict[str, Entry | None]:
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "..", "a/../b", "a//b", "./a", "a/", "a\0b"])
 def test_a_path_outside_is_refused(path: str) -> None:
-    with pytest.raises(NginxError, match="no path below"):
+    with pytest.raises(StabilityError, match="no path below"):
         checked_path(path)
 
 
@@ -53,7 +53,7 @@ def test_an_accepted_path_stays_below_the_root(path: str) -> None:
     root = Path("/etc/nginx")
     try:
         joined = root / checked_path(path)
-    except NginxError:
+    except StabilityError:
         return
     assert joined.parts[:3] == root.parts
     assert ".." not in joined.parts
@@ -78,12 +78,12 @@ def test_content_mode_kind_and_presence_are_changes(config: Path, wanted: dict[s
 
 
 def test_wanted_and_absent_at_once_is_refused(config: Path) -> None:
-    with pytest.raises(NginxError, match="both wanted"):
+    with pytest.raises(StabilityError, match="both wanted"):
         compare(config, {"a": Entry()}, ["a"])
 
 
 def test_a_directory_in_the_way_is_left_alone(config: Path) -> None:
-    with pytest.raises(NginxError, match="neither a file"):
+    with pytest.raises(StabilityError, match="neither a file"):
         compare(config, {"conf.d": Entry()}, [])
 
 
@@ -111,7 +111,7 @@ def test_a_swap_that_fails_in_the_middle_is_undone_by_the_next_run(config: Path,
     changes = compare(config, {"conf.d/shop.conf": Entry(b"new"), "conf.d/two.conf": Entry(b"two")}, [])
     # A directory where the second file goes: the rename fails after the first file is in place.
     (config / "conf.d/two.conf").mkdir()
-    with pytest.raises(NginxError, match=r"two\.conf"):
+    with pytest.raises(StabilityError, match=r"two\.conf"):
         transaction.swap(changes)
     (config / "conf.d/two.conf").rmdir()
     assert snapshot(config) != before
@@ -128,7 +128,7 @@ def test_what_cannot_be_written_stops_the_swap_before_the_first_file_changes(
     changes = compare(config, {"conf.d/shop.conf": Entry(b"new"), "conf.d/two.conf": Entry(b"two")}, [])
     # A directory where the second file is written before it is renamed.
     (config / "conf.d/.two.conf.nginx_site").mkdir()
-    with pytest.raises(NginxError, match=r"Cannot write .*/conf\.d/two\.conf"):
+    with pytest.raises(StabilityError, match=r"Cannot write .*/conf\.d/two\.conf"):
         transaction.swap(changes)
     assert read_entry(config / "conf.d/shop.conf") == before["conf.d/shop.conf"]
     (config / "conf.d/.two.conf.nginx_site").rmdir()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease import Lease, take
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import DeployLockError, deploy_lock
 from ansible_collections.workbot.stability.plugins.module_utils._removal import plan as removal_plan
@@ -24,11 +25,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._removal.plan im
     apply,
     summary,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._removal.system import (
-    AbsentError,
-    Account,
-    refuse_deployment,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._removal.system import Account, refuse_deployment
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service
 
 NAME = "trial-of-removal"
@@ -209,12 +206,12 @@ def test_a_deployment_is_seen_before_the_first_host_changes(host: Host) -> None:
     refuse_deployment(releases)
     with (
         deploy_lock(host.directory / ".deploy.lock", "release one", "alice"),
-        pytest.raises(AbsentError, match="release one, begun by alice"),
+        pytest.raises(StabilityError, match="release one, begun by alice"),
     ):
         refuse_deployment(releases)
     now = time.time()
     take(releases, Lease("run", "release two", "bob", now, now + 60), take_over=False)
-    with pytest.raises(AbsentError, match="release two by bob"):
+    with pytest.raises(StabilityError, match="release two by bob"):
         refuse_deployment(releases)
     take(releases, Lease("run", "release two", "bob", now - 60, now - 1), take_over=False)
     refuse_deployment(releases)
@@ -235,7 +232,7 @@ def test_a_step_that_fails_says_how_far_it_came(host: Host, monkeypatch: pytest.
     plan.add(["user shop"], fail)
     monkeypatch.setattr(removal_plan, "make_plan", lambda _order, _layout: plan)
     assert apply(Order(host.service), Layout(), check=True) is plan
-    with pytest.raises(AbsentError, match=r"user shop: no luck\n2 of 3 things are gone; the next run goes on"):
+    with pytest.raises(StabilityError, match=r"user shop: no luck\n2 of 3 things are gone; the next run goes on"):
         apply(Order(host.service), Layout(), check=False)
 
 

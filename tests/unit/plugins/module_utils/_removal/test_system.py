@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._removal import system
 from ansible_collections.workbot.stability.plugins.module_utils._removal.system import (
-    AbsentError,
     Account,
     Unit,
     end_processes,
@@ -72,7 +72,7 @@ def test_another_users_home_in_the_directory_is_refused(accounts: dict[str, pwd.
     accounts["other"] = account("other", "/srv/shopping/home")
     refuse_foreign_homes(service, ["/srv/shop"])
     accounts["other"] = account("other", "/srv/shop/other/home")
-    with pytest.raises(AbsentError, match="the home of the user other, which is not shop's"):
+    with pytest.raises(StabilityError, match="the home of the user other, which is not shop's"):
         refuse_foreign_homes(service, ["/srv/shop"])
 
 
@@ -110,7 +110,7 @@ def test_what_does_not_listen_is_killed(deaf: int) -> None:
 def test_what_cannot_be_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda pid, which: sent.append((pid, which)))
-    with pytest.raises(AbsentError, match="processes 71, 72 of user 990 do not end"):
+    with pytest.raises(StabilityError, match="processes 71, 72 of user 990 do not end"):
         end_processes(990, 0.3, lambda _uid: {71: 1, 72: 71})
     assert sent[0] == (71, signal.SIGTERM)
     assert (72, signal.SIGTERM) not in sent
