@@ -196,6 +196,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.processes 
     ProcessError,
     read_trees,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request, RequestError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
@@ -239,7 +240,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     try:
         processes = pm2_processes(params)
         trees = read_trees(roots_of(params, processes))
-    except (Pm2Error, ProcessError) as error:
+    except (Pm2Error, ProcessError, UnitError) as error:
         return {**verdict([Finding("memory.processes", CRITICAL, str(error), 0, 1, "processes")]), "readings": {}}
     heaps = collect_heaps(processes, health_bodies(params, len(trees)), [tree.pid for tree in trees])
     reading = read_memory(trees, heaps)

@@ -167,6 +167,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.secret_c
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessError
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 SPEC = {
@@ -194,7 +195,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     chosen = any(params[name] for name in CHOICES)
     try:
         roots = roots_of(params, pm2_processes(params))
-    except (Pm2Error, ProcessError) as error:
+    except (Pm2Error, ProcessError, UnitError) as error:
         return {**verdict([Finding("secrets.processes", CRITICAL, str(error), 0, 1, "processes")]), "readings": []}
     if chosen and not roots:
         message = "no process of the service runs. Start it and see its error log."

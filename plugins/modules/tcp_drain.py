@@ -66,7 +66,7 @@ seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._host.tcp_connections import addresses_of, wait_for_end
+from ansible_collections.workbot.stability.plugins.module_utils._host.tcp import addresses_of, wait_for_end
 
 SPEC = {
     "servers": {

@@ -74,7 +74,7 @@ def main() -> None:
     )
     added = module.params["added"]
     try:
-        due = changes([Wanted(added, Entry(module.params["content"].encode()))])
+        due = changes([Wanted(added, Entry(module.params["content"].encode(), 0o644, "root", "root"))])
         if due and not module.check_mode:
             Transaction().make(due)
         update = bool(due) or outdated(_BUNDLE, Path(added))

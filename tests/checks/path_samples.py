@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import path_checks as paths
 
-MODULE, PROGRAM = "plugins/modules/ping_check.py", "plugins/module_utils/_programs/watchdog/root_helper.py"
+MODULE, PROGRAM = "plugins/modules/ping_check.py", "plugins/module_utils/_programs/alert/metrics.py"
 IMPORT = "from ansible_collections.workbot.stability.plugins.module_utils._link import link\n"
 SOUND = {
     # the first one no module imports, the second one root runs by itself
     "plugins/module_utils/_link.py": "def link(path):\n    path.symlink_to('x')\n",
-    PROGRAM: "def read(path):\n    return os.open(path)\n",
+    PROGRAM: "def drop(path):\n    os.unlink(path)\n",
 }
 
 BROKEN = [
@@ -27,6 +27,6 @@ BROKEN = [
         IMPORT,
         "_link.py:2: symlink_to by path as root",
     ),
-    (paths.root_uses_no_paths, PROGRAM, "os.open(", "shutil.rmtree(", "root_helper.py:2: rmtree by path as root"),
-    (paths.root_uses_no_paths, PROGRAM, "os.open(path)", "path", "root_helper.py does not use open any more"),
+    (paths.root_uses_no_paths, PROGRAM, "os.unlink(", "shutil.rmtree(", "metrics.py:2: rmtree by path as root"),
+    (paths.root_uses_no_paths, PROGRAM, "os.unlink(path)", "path", "metrics.py does not use unlink any more"),
 ]

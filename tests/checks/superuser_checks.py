@@ -20,7 +20,7 @@ CLIENT = "plugins/module_utils/_postgresql/client.py"
 DRIVER = re.compile(r"psycopg2?(\.\w+)*")
 PROGRAM = re.compile(r"(/\S*/)?(psql|createdb|dropdb|createuser|dropuser|pg_dump)")
 # Modules that start programs; one that names psql as well gives it the search path.
-STARTERS = {"subprocess", "quiet_run", "command"}
+STARTERS = {"subprocess", "command"}
 PATH = "SAFE_PATH"
 THEIRS = "community.postgresql."
 OPTIONS = "-c search_path=pg_catalog,pg_temp"

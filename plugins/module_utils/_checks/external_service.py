@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._host.processes import ProcessError, load_library, pid_of_file, unit_states
+from .._host.processes import ProcessError, load_library, pid_of_file
+from .._host.units import UnitError, unit_states
 from .._pm2.client import Pm2Client
 from .._pm2.process import Pm2Process
 from .._pm2.rpc import ABSENT, WELL, DaemonReading, read_daemon
@@ -58,7 +59,7 @@ def read_existing(existing: Existing, client: Pm2Client, timeout: float) -> Daem
         return dataclasses.replace(daemon, processes=own)
     try:
         process = _of_unit(existing.unit) if existing.supervisor == SYSTEMD else _of_pid(existing)
-    except ProcessError as error:
+    except (ProcessError, UnitError) as error:
         return DaemonReading(ABSENT, str(error))
     return DaemonReading(WELL, "", None, (process,))
 
@@ -69,7 +70,7 @@ def daemon_pid_file(existing: Existing) -> Path | None:
 
 
 def _of_unit(unit: str) -> Pm2Process:
-    """Raises ProcessError."""
+    """Raises ProcessError and UnitError."""
     state = unit_states([unit]).get(unit, {})
     pid = int(state.get("MainPID") or 0)
     if pid <= 0:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .._host.quiet_run import quiet_run
+from .._host.command import quiet_run
 from .._net.http import Request
 from .._net.tls import read_dates
 from .certificates import judge_dates

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._host.processes import ProcessError, unit_states
+from .._host.units import UnitError, unit_states
 from .external_service import PM2, SYSTEMD, Existing
 
 POLICIES = Path("/etc/logrotate.d")
@@ -105,7 +105,7 @@ def existing_conflicts(existing: Existing) -> list[str]:
 def _unit_conflict(unit: str) -> list[str]:
     try:
         state = unit_states([unit]).get(unit, {})
-    except ProcessError as error:
+    except UnitError as error:
         return [f"service_external_unit: {error}"]
     if state.get("LoadState") == "loaded":
         return []

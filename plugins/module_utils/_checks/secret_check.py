@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from .._host.command import Identity, effective_user, user_name
+from .._host.accounts import user_name
+from .._host.command import Identity, effective_user
 from .._host.processes import load_library
 from .._host.service_tree import opened
 from .._service.dotenv import parse

@@ -25,7 +25,7 @@ from typing import Any
 from .._host.command import Identity, effective_user
 from .._host.processes import load_library
 from .._host.service_tree import read
-from .._host.tcp_sockets import holder as tcp_holder
+from .._host.tcp import holder as tcp_holder
 from .._host.unix_sockets import UnixSocketError, holder
 from .._net.http import HttpError, HttpTimeoutError, Request, RequestError, fetch
 from .health import HealthReading

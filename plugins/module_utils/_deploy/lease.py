@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .._host.atomic import save_json
 from .._host.errors import StabilityError
-from .._host.state_file import save_json
 from .._release.lock import lock_holder, lock_path
 from .model import Places
 from .state import linked_name, read_active, release_names

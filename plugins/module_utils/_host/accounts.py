@@ -9,8 +9,8 @@ import grp
 import pwd
 from dataclasses import dataclass
 
+from .command import quiet_run
 from .errors import StabilityError
-from .quiet_run import quiet_run
 
 _SHELL = "/usr/sbin/nologin"
 
@@ -35,11 +35,23 @@ def actual(name: str) -> Account | None:
         found = pwd.getpwnam(name)
     except KeyError:
         return None
+    return Account(name, group_name(found.pw_gid), found.pw_dir, found.pw_gecos, found.pw_shell)
+
+
+def user_name(uid: int) -> str:
+    """The user's name; its number where the host has no such user."""
     try:
-        group = grp.getgrgid(found.pw_gid).gr_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        group = str(found.pw_gid)
-    return Account(name, group, found.pw_dir, found.pw_gecos, found.pw_shell)
+        return str(uid)
+
+
+def group_name(gid: int) -> str:
+    """The group's name; its number where the host has no such group."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def has_group(name: str) -> bool:

@@ -2,18 +2,23 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files and links that are replaced as a whole: a power cut leaves the old or the new one, never half of one."""
+"""Files and links that are replaced as a whole: a reader sees the old or the new one, never half of one.
+
+What is durable, a power cut leaves so as well.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .service_tree import discard, open_directory
+from .service_tree import discard, fill, open_directory
 
 
 @dataclass(frozen=True)
@@ -25,23 +30,36 @@ class Ownership:
     mode: int
 
 
-def write(path: Path, content: bytes, ownership: Ownership) -> bool:
-    """Make the file have that content, owner and mode; whether anything differed."""
-    if _same(path, content, ownership):
-        return False
+def save_json(path: Path, content: Any, mode: int = 0o600) -> None:
+    """Write the content as JSON, as `save` does. Raises OSError."""
+    save(path, json.dumps(content).encode(), mode)
+
+
+def save(
+    path: Path, content: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None, *, durable: bool = False
+) -> None:
+    """Write the content, atomically, for the owner (user and group id), where one is given.
+
+    Raises OSError; then what was there still is. Mode and owner are set before the file has its name: in a directory of
+    somebody else, that name may be another file's soon. What is durable is on the disk afterwards, as is its name; that
+    takes as long as a disk in trouble takes.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchown(stream.fileno(), ownership.uid, ownership.gid)
-            os.fchmod(stream.fileno(), ownership.mode)
-            os.fsync(stream.fileno())
+        fill(descriptor, content, mode, owner, durable=durable)
         Path(name).replace(path)
     except BaseException:
         remove(Path(name))
         raise
-    _sync(path.parent)
+    if durable:
+        _sync(path.parent)
+
+
+def write(path: Path, content: bytes, ownership: Ownership) -> bool:
+    """Make the file have that content, owner and mode; whether anything differed."""
+    if _same(path, content, ownership):
+        return False
+    save(path, content, ownership.mode, (ownership.uid, ownership.gid), durable=True)
     return True
 
 
@@ -130,7 +148,7 @@ def remove(path: Path) -> None:
 
 def remove_tree(path: Path) -> None:
     """Remove a directory: out of sight first, so that what a power cut leaves looks like no release."""
-    trash = path.with_name(f".removed-{os.getpid()}-{path.name}")
+    trash = path.with_name(f".removed-{os.getpid()}-{path.name.lstrip('.')}")
     with contextlib.suppress(FileNotFoundError):
         path.rename(trash)
         with open_directory(trash.parent) as parent:

@@ -2,16 +2,15 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run one program in a clean environment, with a time limit, as another user where asked; or be that user for a moment.
+"""Run programs: the host's own for what they say, others in a clean environment, with a time limit and as another user.
 
-The time limit is kept by coreutils' timeout(1), not only by this process: a build whose Ansible module was killed
-still ends by itself.
+What runs as that user can also be a part of this process, for a moment. The time limit of a build is kept by
+coreutils' timeout(1), not only by this process: one whose Ansible module was killed still ends by itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-import grp
 import os
 import pwd
 import signal
@@ -24,6 +23,8 @@ from typing import IO
 
 from .errors import StabilityError
 
+# For what is to say and to do the same whoever runs it, however.
+PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _TIMED_OUT = 124
 _GRACE = 10
 
@@ -48,22 +49,6 @@ class Identity:
         return cls(name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 
-def user_name(uid: int) -> str:
-    """The user's name; its number where the host has no such user."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def group_name(gid: int) -> str:
-    """The group's name; its number where the host has no such group."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
 @contextlib.contextmanager
 def effective_user(user: Identity | None) -> Iterator[None]:
     """Look at the host, and connect, as that user for a moment; only root can, for all others this does nothing.
@@ -83,6 +68,34 @@ def effective_user(user: Identity | None) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(group)
         os.setgroups(groups)
+
+
+def quiet_run(
+    argv: Sequence[str],
+    timeout: float | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: str = "",
+    cwd: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the host's own programs to its end, for what it says; the caller knows no AnsibleModule.
+
+    Return the exit status and what the program wrote; without an environment it has that of this process.
+
+    Raises OSError where there is no such program, and TimeoutExpired of subprocess after as many seconds.
+    """
+    return subprocess.run(  # pylint: disable=ansible-bad-function
+        argv,
+        input=stdin,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        check=False,
+        # as another user it has no part in root's terminal
+        start_new_session=True,
+    )
 
 
 def clean_environment(home: str | Path, bin_directory: str | Path, extra: Mapping[str, str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import acl
-from .command import group_name, user_name
+from .accounts import group_name, user_name
 from .errors import StabilityError
 from .service_tree import entries, make_directory, open_directory
 

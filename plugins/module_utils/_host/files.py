@@ -19,31 +19,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .command import group_name, user_name
+from .accounts import group_name, user_name
+from .atomic import save
+from .command import quiet_run
 from .errors import StabilityError
-from .quiet_run import quiet_run
-from .state_file import save
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one path holds: a file, a symbolic link (target), or content of which only the digest is known."""
+    """What one path holds: a file, a symbolic link (target), or content of which only the digest is known.
+
+    A file without an owner is whoever's who writes it, and whose it is does not matter.
+    """
 
     content: bytes | None = b""
-    owner: str = "root"
-    group: str = "root"
-    mode: str = "0644"
+    mode: int = 0o644
+    owner: str = ""
+    group: str = ""
     target: str | None = None
     digest: str = ""
+    secret: bool = field(default=False, compare=False)
+
+    @property
+    def data(self) -> bytes:
+        """The content; none of a link, or where it is not known."""
+        return self.content or b""
+
+    def text(self) -> str:
+        """What a reader sees."""
+        if self.target is not None:
+            return f"symbolic link to {self.target}\n"
+        return self.data.decode("utf-8", errors="replace")
 
     def checksum(self) -> str:
         return self.digest if self.content is None else hashlib.sha256(self.content).hexdigest()
 
+    def attributes(self) -> str:
+        owner = f"{self.owner}:{self.group} " if self.owner else ""
+        return f"{owner}{self.mode:04o}\n"
+
     def same_as(self, other: Entry | None) -> bool:
         if other is None or self.target != other.target:
             return False
-        attributes = (self.owner, self.group, self.mode) == (other.owner, other.group, other.mode)
-        return self.target is not None or (attributes and self.checksum() == other.checksum())
+        owned = not self.owner or (self.owner, self.group) == (other.owner, other.group)
+        return self.target is not None or (owned and self.mode == other.mode and self.checksum() == other.checksum())
 
 
 @dataclass(frozen=True)
@@ -53,55 +72,48 @@ class Wanted:
     path: str
     entry: Entry | None
     check: Sequence[str] = ()
-    secret: bool = False
 
 
 @dataclass(frozen=True)
 class Change:
-    """A wanted path that holds something else."""
+    """What one path holds and is to hold; None: nothing."""
 
-    wanted: Wanted
+    path: str
     before: Entry | None
-
-    @property
-    def path(self) -> str:
-        return self.wanted.path
+    after: Entry | None
+    secret: bool = False
+    check: Sequence[str] = ()
 
     def lacks_content(self) -> bool:
         """Whether the new content has not been sent, only its digest."""
-        after = self.wanted.entry
-        if after is None or after.content is not None:
+        if self.after is None or self.after.content is not None:
             return False
-        return self.before is None or self.before.target is not None or self.before.checksum() != after.digest
+        return self.before is None or self.before.target is not None or self.before.checksum() != self.after.digest
 
-    def diff(self) -> dict[str, str]:
-        """The change in the shape that Ansible shows for --diff; what is secret or no text is only named."""
+    def diff(self, root: Path = Path("/")) -> dict[str, str]:
+        """The change in the shape that Ansible shows for --diff; what is secret or no text is only named.
+
+        ``root`` is where a relative path begins.
+        """
+        same = self.before and self.after and self.before.checksum() == self.after.checksum()
+        path = str(root / self.path)
         return {
-            "before_header": _header(self.path, self.before),
-            "after_header": _header(self.path, self.wanted.entry),
+            "before_header": path if self.before else f"{path} (absent)",
+            "after_header": path if self.after else f"{path} (absent)",
             "before": self._shown(self.before, ""),
-            "after": self._shown(self.wanted.entry, "" if self._same_content() else " changed"),
+            "after": self._shown(self.after, "" if same else " changed"),
         }
-
-    def _same_content(self) -> bool:
-        before, after = self.before, self.wanted.entry
-        return before is not None and after is not None and before.checksum() == after.checksum()
 
     def _shown(self, entry: Entry | None, suffix: str) -> str:
         if entry is None:
             return ""
         if entry.target is not None:
-            return f"symbolic link to {entry.target}\n"
-        attributes = f"{entry.owner}:{entry.group} {entry.mode}\n"
-        if self.wanted.secret:
-            return f"{attributes}(secret{suffix})\n"
+            return entry.text()
+        if self.secret:
+            return f"{entry.attributes()}(secret{suffix})\n"
         if entry.content is None or b"\0" in entry.content:
-            return f"{attributes}(program, sha256 {entry.checksum()})\n"
-        return attributes + entry.content.decode("utf-8", errors="replace")
-
-
-def _header(path: str, entry: Entry | None) -> str:
-    return path if entry else f"{path} (absent)"
+            return f"{entry.attributes()}(program, sha256 {entry.checksum()})\n"
+        return entry.attributes() + entry.text()
 
 
 def actual(path: str) -> Entry | None:
@@ -117,9 +129,7 @@ def actual(path: str) -> Entry | None:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
-        return Entry(
-            file.read(), user_name(found.st_uid), group_name(found.st_gid), f"{stat.S_IMODE(found.st_mode):04o}"
-        )
+        return Entry(file.read(), stat.S_IMODE(found.st_mode), user_name(found.st_uid), group_name(found.st_gid))
 
 
 def changes(wanted: Sequence[Wanted]) -> list[Change]:
@@ -128,13 +138,14 @@ def changes(wanted: Sequence[Wanted]) -> list[Change]:
     for item in wanted:
         before = actual(item.path)
         if not (before is None if item.entry is None else item.entry.same_as(before)):
-            found.append(Change(item, before))
+            secret = item.entry is not None and item.entry.secret
+            found.append(Change(item.path, before, item.entry, secret, item.check))
     return found
 
 
 def check(change: Change) -> None:
     """Ask the change's command whether the new content will do. A command that isn't there yet has nothing to say."""
-    entry, command = change.wanted.entry, change.wanted.check
+    entry, command = change.after, change.check
     if entry is None or entry.content is None or not command or shutil.which(command[0]) is None:
         return
     with tempfile.NamedTemporaryFile(prefix=f"{Path(change.path).name}.") as file:
@@ -157,7 +168,7 @@ class Transaction:
         """Make the changes. Raises StabilityError; then nothing has changed, except what it names."""
         for change in planned:
             try:
-                put(change.path, change.wanted.entry)
+                put(change.path, change.after)
             except (OSError, KeyError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error.args[0]
                 lost = self.undo()
@@ -183,7 +194,8 @@ def put(path: str, entry: Entry | None) -> None:
     elif entry.target is not None:
         _link(path, entry.target)
     elif entry.content is not None:
-        save(Path(path), entry.content, int(entry.mode, 8), (_uid(entry.owner), _gid(entry.group)))
+        owner = (_uid(entry.owner), _gid(entry.group)) if entry.owner else None
+        save(Path(path), entry.content, entry.mode, owner)
 
 
 def _uid(name: str) -> int:
@@ -203,7 +215,7 @@ def _link(path: str, target: str) -> None:
 
 def with_content(change: Change) -> Change:
     """Return the change with the content that is there already, where only attributes change."""
-    entry, before = change.wanted.entry, change.before
-    if entry is None or before is None or entry.content is not None or change.lacks_content():
+    after, before = change.after, change.before
+    if after is None or before is None or after.content is not None or change.lacks_content():
         return change
-    return replace(change, wanted=replace(change.wanted, entry=replace(entry, content=before.content)))
+    return replace(change, after=replace(after, content=before.content))

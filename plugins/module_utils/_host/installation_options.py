@@ -89,8 +89,9 @@ def _wanted(item: Mapping[str, Any]) -> Wanted:
     content = _content(item)
     if content is None and not item["sha256"]:
         raise StabilityError(f"{path}: one of content, template, program and target is needed")
-    entry = Entry(content, item["owner"], item["group"], item["mode"].zfill(4), digest=item["sha256"] or "")
-    return Wanted(path, entry, item["check"], item["secret"])
+    mode, digest = int(item["mode"], 8), item["sha256"] or ""
+    entry = Entry(content, mode, item["owner"], item["group"], digest=digest, secret=item["secret"])
+    return Wanted(path, entry, item["check"])
 
 
 def _content(item: Mapping[str, Any]) -> bytes | None:

@@ -9,21 +9,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from .errors import StabilityError
-from .quiet_run import PLAIN, quiet_run
 from .service_tree import opened
+from .units import unit_states
 
-_SYSTEMCTL_TIMEOUT = 5
-# In microseconds since boot: when the unit last left `active`, entered it, began to start; the end of its process.
-_TIMES = tuple(f"{name}TimestampMonotonic" for name in ("ActiveExit", "ActiveEnter", "InactiveExit", "ExecMainExit"))
-_PROPERTIES = ",".join(("Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,Job", *_TIMES))
-# Of a process that still runs systemd makes an end by itself for these; nobody has asked for it.
-_ENDED_BY_SYSTEMD = frozenset({"watchdog", "oom-kill"})
 # The kernel counts start times in 1/100 s since boot, and a clock may have been set a little since.
 _CLOCK_SLACK = 2.0
 _PID_BYTES = 64
@@ -136,71 +129,10 @@ def pid_of_file(path: str) -> int:
 
 
 def pid_of_unit(unit: str) -> int:
-    """The main process of a systemd unit. Raises ProcessError."""
+    """The main process of a systemd unit. Raises ProcessError, and UnitError where systemd can't be asked."""
     state = unit_states([unit]).get(unit, {})
     pid = int(state.get("MainPID") or 0)
     if pid <= 0:
         is_in = state.get("ActiveState", "unknown")
         raise ProcessError(f"systemd unit {unit} is {is_in} and has no main process; see `systemctl status {unit}`")
     return pid
-
-
-def unit_states(units: Iterable[str]) -> dict[str, dict[str, str]]:
-    """What systemd says of each unit, by its full name; a pattern (postgresql@*) gives the loaded units it matches."""
-    names = list(units)
-    if any(name.startswith("-") for name in names):
-        raise ProcessError(f"{names} holds a name that is no unit's")
-    return parse_units(_systemctl("show", f"--property={_PROPERTIES}", "--", *names))
-
-
-def was_stopped(state: Mapping[str, str]) -> bool:
-    """Whether somebody has stopped the unit of which systemd says this, or is stopping it.
-
-    One that was never started, or that ended by itself and was content, looks the same. A stop may well fail: by an
-    exit code (`npm start` ends with 143), a signal or a time limit. What tells it from a crash is the order: systemd
-    leaves `active` before the main process of a unit that it stops ends, and after that of one that crashed.
-    """
-    if state.get("LoadState") not in ("loaded", "masked"):
-        return False
-    active = state.get("ActiveState")
-    if active == "deactivating":
-        # a stop, or a restart, is a job; what a crash leaves is cleared away without one
-        return int(state.get("Job") or 0) > 0
-    return active == "inactive" or (active == "failed" and _stop_failed(state))
-
-
-def _stop_failed(state: Mapping[str, str]) -> bool:
-    """Whether a unit that failed did so while it was being stopped."""
-    if state.get("Result") in _ENDED_BY_SYSTEMD:
-        return False
-    left, entered, began, ended = (int(state.get(name) or 0) for name in _TIMES)
-    # otherwise it is the last start that failed, after a stop
-    was_active = began <= entered <= left
-    return was_active and ended > left > 0
-
-
-def failed_units() -> list[str]:
-    """The units that systemd counts as failed. Raises ProcessError."""
-    listed = _systemctl("list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full")
-    return [line.split()[0] for line in listed.splitlines() if line.strip()]
-
-
-def _systemctl(*arguments: str) -> str:
-    try:
-        done = quiet_run(["systemctl", *arguments], _SYSTEMCTL_TIMEOUT, PLAIN)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ProcessError(f"systemctl can't be asked: {error}") from error
-    if done.returncode != 0:
-        raise ProcessError(f"systemctl can't be asked: {' '.join(done.stderr.split())[:200] or done.returncode}")
-    return done.stdout
-
-
-def parse_units(text: str) -> dict[str, dict[str, str]]:
-    """The blocks that `systemctl show` prints, by unit."""
-    states = {}
-    for block in text.split("\n\n"):
-        pairs = (line.partition("=") for line in block.splitlines() if "=" in line)
-        state = {name: value for name, _equals, value in pairs}
-        if "Id" in state:
-            states[state["Id"]] = state
-    return states

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .command import Identity, effective_user
+from .small_file import open_regular, read_open
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MOST_LINKS = 40
 _OTHERS_WRITE = 0o022
 
@@ -132,13 +132,21 @@ def write_file(parent: int, name: str, content: bytes, mode: int) -> None:
     fresh = f"{name}.new"
     discard(parent, fresh)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(fresh, flags, 0o600, dir_fd=parent), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
+    fill(os.open(fresh, flags, 0o600, dir_fd=parent), content, mode)
     discard(parent, name)
     os.rename(fresh, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def fill(
+    descriptor: int, content: bytes, mode: int, owner: tuple[int, int] | None = None, *, durable: bool = True
+) -> None:
+    """Write the content into a new file, which nobody else sees yet, and close it."""
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        set_owner(descriptor, mode, owner)
+        if durable:
+            os.fsync(descriptor)
 
 
 def discard(parent: int, name: str) -> None:
@@ -233,24 +241,15 @@ def opened(path: str | Path, user: Identity | None = None) -> Iterator[BinaryIO]
     place = Path(path)
     if user is None and os.geteuid() == 0:
         with open_directory(place.parent) as parent:
-            descriptor = _open_file(place.name, os.O_NOFOLLOW, parent)
+            found = open_regular(place.name, parent)
     else:
         with effective_user(user):
-            descriptor = _open_file(str(place), 0, None)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+            found = open_regular(place, follow=True)
+    with found as file:
         yield file
-
-
-def _open_file(name: str, flags: int, parent: int | None) -> int:
-    return os.open(name, _FILE | flags, dir_fd=parent)
 
 
 def read(path: str | Path, limit: int, user: Identity | None = None) -> bytes:
     """A regular file's content, as `opened` reaches it. Raises OSError, also when it is larger than `limit` bytes."""
     with opened(path, user) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise OSError(errno.EFBIG, f"is larger than {limit} bytes", str(path))
-    return content
+        return read_open(file, limit, path)

@@ -10,16 +10,23 @@ in between is caught up with.
 from __future__ import annotations
 
 import math
+import subprocess
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from .command import PLAIN, quiet_run
 from .errors import StabilityError
-from .quiet_run import quiet_run
 
 _ACTIVE_SINCE = "ActiveEnterTimestampMonotonic"
-_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", _ACTIVE_SINCE)
+_OF_STATE = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", _ACTIVE_SINCE)
+# In microseconds since boot: when the unit last left `active`, entered it, began to start; the end of its process.
+_TIMES = tuple(f"{name}TimestampMonotonic" for name in ("ActiveExit", "ActiveEnter", "InactiveExit", "ExecMainExit"))
+_OF_PROCESS = ("Id", "LoadState", "ActiveState", "SubState", "MainPID", "NRestarts", "Result", "Job", *_TIMES)
+# Of a process that still runs systemd makes an end by itself for these; nobody has asked for it.
+_ENDED_BY_SYSTEMD = frozenset({"watchdog", "oom-kill"})
+_ANSWER_SECONDS = 5
 _ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
 
 
@@ -77,7 +84,7 @@ def states(names: Sequence[str]) -> dict[str, State]:
     """Return the state of each unit. Raises UnitError."""
     if not names:
         return {}
-    listing = _systemctl("show", f"--property={','.join(_PROPERTIES)}", "--", *names)
+    listing = _systemctl("show", f"--property={','.join(_OF_STATE)}", "--", *names)
     return dict(zip(names, parse(listing, time.time() - time.monotonic()), strict=True))
 
 
@@ -86,24 +93,76 @@ def parse(listing: str, booted: float = 0.0) -> list[State]:
 
     ``booted`` is when the monotonic clock was zero, in seconds of the epoch.
     """
-    found = []
-    for block in listing.strip().split("\n\n"):
-        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        found.append(
-            State(
-                values.get("LoadState") not in ("not-found", None),
-                values.get("ActiveState") in ("active", "activating", "reloading"),
-                values.get("UnitFileState") in _ENABLED,
-                values.get("NeedDaemonReload") == "yes",
-                _since(values, booted),
-            )
+    return [
+        State(
+            values.get("LoadState") not in ("not-found", None),
+            values.get("ActiveState") in ("active", "activating", "reloading"),
+            values.get("UnitFileState") in _ENABLED,
+            values.get("NeedDaemonReload") == "yes",
+            _since(values, booted),
         )
-    return found
+        for values in _blocks(listing)
+    ]
+
+
+def _blocks(listing: str) -> list[dict[str, str]]:
+    return [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        for block in listing.strip().split("\n\n")
+    ]
 
 
 def _since(values: Mapping[str, str], booted: float) -> float:
     microseconds = int(values.get(_ACTIVE_SINCE) or 0)
     return booted + microseconds / 1e6 if microseconds else math.inf
+
+
+def unit_states(units: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What systemd says of each unit, by its full name; a pattern (postgresql@*) gives the loaded units it matches.
+
+    Raises UnitError.
+    """
+    names = list(units)
+    if any(name.startswith("-") for name in names):
+        raise UnitError(f"{names} holds a name that is no unit's")
+    return parse_units(_ask("show", f"--property={','.join(_OF_PROCESS)}", "--", *names))
+
+
+def parse_units(listing: str) -> dict[str, dict[str, str]]:
+    """The blocks that `systemctl show` prints, by unit."""
+    return {block["Id"]: block for block in _blocks(listing) if "Id" in block}
+
+
+def failed_units() -> list[str]:
+    """The units that systemd counts as failed. Raises UnitError."""
+    listed = _ask("list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full")
+    return [line.split()[0] for line in listed.splitlines() if line.strip()]
+
+
+def was_stopped(state: Mapping[str, str]) -> bool:
+    """Whether somebody has stopped the unit of which systemd says this, or is stopping it.
+
+    One that was never started, or that ended by itself and was content, looks the same. A stop may well fail: by an
+    exit code (`npm start` ends with 143), a signal or a time limit. What tells it from a crash is the order: systemd
+    leaves `active` before the main process of a unit that it stops ends, and after that of one that crashed.
+    """
+    if state.get("LoadState") not in ("loaded", "masked"):
+        return False
+    active = state.get("ActiveState")
+    if active == "deactivating":
+        # a stop, or a restart, is a job; what a crash leaves is cleared away without one
+        return int(state.get("Job") or 0) > 0
+    return active == "inactive" or (active == "failed" and _stop_failed(state))
+
+
+def _stop_failed(state: Mapping[str, str]) -> bool:
+    """Whether a unit that failed did so while it was being stopped."""
+    if state.get("Result") in _ENDED_BY_SYSTEMD:
+        return False
+    left, entered, began, ended = (int(state.get(name) or 0) for name in _TIMES)
+    # otherwise it is the last start that failed, after a stop
+    was_active = began <= entered <= left
+    return was_active and ended > left > 0
 
 
 def written(units: Sequence[Unit]) -> dict[str, float]:
@@ -158,9 +217,17 @@ def _journal(name: str) -> str:
     return quiet_run(argv).stdout.strip()
 
 
-def _systemctl(*arguments: str) -> str:
-    done = quiet_run(["systemctl", *arguments])
+def _ask(*arguments: str) -> str:
+    """What systemd answers within its time, as on a host in trouble it may not."""
+    try:
+        return _systemctl(*arguments, seconds=_ANSWER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnitError(f"systemctl can't be asked: {error}") from error
+
+
+def _systemctl(*arguments: str, seconds: float | None = None) -> str:
+    done = quiet_run(["systemctl", *arguments], seconds, PLAIN)
     if done.returncode:
         said = done.stderr.strip() or f"exit status {done.returncode}"
-        raise UnitError(f"systemctl {' '.join(word for word in arguments if word != '--')}: {said}")
+        raise UnitError(f"systemctl {' '.join(word for word in arguments if not word.startswith('--'))}: {said}")
     return done.stdout

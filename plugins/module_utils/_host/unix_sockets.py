@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .command import Identity, effective_user
 from .errors import StabilityError
+from .proc import socket_inodes
 
 # linux/netlink.h, linux/sock_diag.h, linux/unix_diag.h
 _NETLINK_SOCK_DIAG = 4
@@ -96,41 +97,39 @@ def holder(connection: socket.socket, pids: Collection[int], user: Identity | No
         time.sleep(_POLL_SECONDS)
 
 
-def socket_inodes(pid: int) -> Iterator[int]:
-    """Inodes of the sockets that a process has open; none when it is gone or may not be looked into."""
-    try:
-        descriptors = list(os.scandir(f"/proc/{pid}/fd"))
-    except OSError:
-        return
-    for entry in descriptors:
-        try:
-            target = Path(entry.path).readlink().name
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            yield int(target[len("socket:[") : -1])
-
-
 def connections(path: str | Path) -> int:
     """How many connections to the socket at that path are open or wait to be accepted."""
-    return count_connections(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace"), str(path))
+    return count_connections(_table(), str(path))
 
 
 def listens(path: str | Path) -> bool:
     """Whether some process listens on that path."""
-    rows = _rows(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace"), str(path))
-    return any(flags & _LISTENING_FLAG for flags, _state in rows)
+    return bool(listening(path))
+
+
+def listening(path: str | Path) -> list[int]:
+    """Inode of each socket that listens on that path."""
+    return listening_in(_table(), str(path))
+
+
+def _table() -> str:
+    return Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
 
 
 def count_connections(table: str, path: str) -> int:
-    """The same from the text of /proc/net/unix."""
-    return sum(state in (_CONNECTED, _CONNECTING) for flags, state in _rows(table, path) if not flags & _LISTENING_FLAG)
+    """The same from the text of /proc/net/unix, as the next one."""
+    rows = _rows(table, path)
+    return sum(state in (_CONNECTED, _CONNECTING) for flags, state, _inode in rows if not flags & _LISTENING_FLAG)
 
 
-def _rows(table: str, path: str) -> Iterator[tuple[int, str]]:
-    """Flags and state of each socket of the path. Only the accepting side of a connection has the path."""
+def listening_in(table: str, path: str) -> list[int]:
+    return [inode for flags, _state, inode in _rows(table, path) if flags & _LISTENING_FLAG]
+
+
+def _rows(table: str, path: str) -> Iterator[tuple[int, str, int]]:
+    """Flags, state and inode of each socket of the path. Only the accepting side of a connection has the path."""
     for line in table.splitlines()[1:]:
         columns = line.split(None, _PATH_COLUMN)
         # a cluster's primary binds the path relative to its directory, which is / for a PM2 daemon under systemd
         if len(columns) > _PATH_COLUMN and columns[_PATH_COLUMN].lstrip("/") == path.lstrip("/"):
-            yield int(columns[3], 16), columns[5]
+            yield int(columns[3], 16), columns[5], int(columns[6])

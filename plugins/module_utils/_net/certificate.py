@@ -69,7 +69,7 @@ def _server(wanted: Certificate, certificate: Path, key: Path, blocks: list[str]
         raise StabilityError(f"{wanted.key} holds no private key in PEM form.")
     if "ENCRYPTED" in text:
         raise StabilityError(
-            f"{wanted.key} is encrypted; no server could read it at boot. Store it without a passphrase."
+            f"{wanted.key} is encrypted; no server can read it at boot. Store it without a passphrase."
         )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -120,9 +120,7 @@ def _check_dates(wanted: Certificate, peer: Mapping[str, Any], now: float) -> No
     if ends <= now:
         raise StabilityError(f"{wanted.certificate} expired on {peer['notAfter']}, {(now - ends) / DAY:.0f} days ago.")
     if begins > now:
-        raise StabilityError(
-            f"{wanted.certificate} is not valid before {peer['notBefore']}. Is the host's clock right?"
-        )
+        raise StabilityError(f"{wanted.certificate} is not valid before {peer['notBefore']}. Check the host's clock.")
     if ends < now + wanted.valid_days_left * DAY:
         raise StabilityError(
             f"{wanted.certificate} expires on {peer['notAfter']}, in {(ends - now) / DAY:.1f} days; at least "

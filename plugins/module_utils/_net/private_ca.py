@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._host.state_file import save
+from .._host.atomic import save
 from .certificate import Certificate, check_certificate
 
 try:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._host.errors import StabilityError
+from .._host.files import Change, Entry
+from .._host.lock import lock
 from .._net.certificate import Certificate
 from .debian import (
     DEFAULT_SITE,
@@ -20,7 +22,6 @@ from .debian import (
     create_logs,
     default_site_is_untouched,
     has_other_sites,
-    locked,
     missing_logs,
 )
 from .ledger import Ledger, Shared
@@ -28,7 +29,7 @@ from .plan import Plan, Wish, make_plan
 from .probe import Probe, failures
 from .service import Service, check_ports
 from .staging import Layout, check_changes, limit_zones, refuse_missing_zones
-from .transaction import Change, Entry, Transaction
+from .transaction import Transaction
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -93,7 +94,12 @@ def apply(request: Request, layout: Layout, check: bool, wait: float = 120) -> R
         return _remove_files(request, layout)
     if not layout.binary.exists():
         raise StabilityError(f"nginx is not installed: there is no {layout.binary}. Nothing was changed.")
-    with locked(layout.lock, wait):
+    busy = StabilityError(
+        f"Another run has been changing the nginx configuration for more than {wait:.0f} s (it holds {layout.lock}). "
+        "Nothing was changed."
+    )
+    # runs of several controllers, or of several services on one host, change the configuration one after another
+    with lock(layout.lock, busy, seconds=wait):
         return _predict(request, layout) if check else _apply(request, layout)
 
 
@@ -290,9 +296,8 @@ def _restore(
     except StabilityError as second:
         # A later run must not put files back over what somebody repairs by hand.
         transaction.commit()
-        raise StabilityError(
-            f"{error}\nThe previous files are back, but nginx does not run with them: {second}"
-        ) from error
+        message = f"{error}\nThe previous files are back, but nginx does not run with them: {second}"
+        raise StabilityError(message) from error
     transaction.commit()
     if isinstance(error, (StabilityError, OSError)):
         state = "nginx runs with them" if active else "nginx is stopped, as it was"

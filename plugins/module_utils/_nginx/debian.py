@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import grp
 import hashlib
 import os
@@ -22,7 +21,6 @@ from .transaction import read_entry
 DEFAULT_SITE = "sites-enabled/default"
 DEFAULT_SITE_FILE = "sites-available/default"
 LOG_MODE = 0o640
-LOCK_MODE = 0o600
 
 
 def default_site_is_untouched(config: Path) -> bool:
@@ -34,7 +32,7 @@ def default_site_is_untouched(config: Path) -> bool:
     if entry is None or entry.target is not None:
         return False
     # MD5 is what dpkg records; it is compared, not trusted.
-    digest = hashlib.md5(entry.content, usedforsecurity=False).hexdigest()
+    digest = hashlib.md5(entry.data, usedforsecurity=False).hexdigest()
     # Which of the two packages has the file depends on the release; a package that is missing is no error here.
     result = run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", "nginx-common", "nginx"])
     return [str(config / DEFAULT_SITE_FILE), digest] in [line.split()[:2] for line in result.stdout.splitlines()]
@@ -64,27 +62,6 @@ def create_logs(layout: Layout, logs: Sequence[str]) -> list[str]:
         finally:
             os.close(descriptor)
     return missing
-
-
-@contextmanager
-def locked(path: Path, wait: float) -> Iterator[None]:
-    """Runs of several controllers, or of several services on one host, change the configuration one after another."""
-    deadline = time.monotonic() + wait
-    # For root alone: whoever can read a file can lock it, and so hold up every run.
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, LOCK_MODE), "r+b") as file:
-        os.fchmod(file.fileno(), LOCK_MODE)
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise StabilityError(
-                        f"Another run has been changing the nginx configuration for more than {wait:.0f} s "
-                        f"(it holds {path}). Nothing was changed."
-                    ) from None
-                time.sleep(0.1)
-        yield
 
 
 @contextmanager

@@ -8,7 +8,6 @@ and never touches what is somebody else's.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from .._host.errors import StabilityError
-from .transaction import Entry, read_entry
+from .._host.files import Entry
+from .transaction import read_entry
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Trace:
 
     @classmethod
     def of(cls, entry: Entry, version: int = 1) -> Trace:
-        return cls(hashlib.sha256(entry.content).hexdigest(), entry.mode, entry.secret, version)
+        return cls(entry.checksum(), entry.mode, entry.secret, version)
 
     def fits(self, entry: Entry | None) -> bool:
         if entry is None or entry.target is not None:
@@ -147,7 +147,7 @@ def _read(path: Path, entry: Entry | None) -> Record:
     if entry is None:
         return Record()
     try:
-        return Record.unpack(entry.content)
+        return Record.unpack(entry.data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StabilityError(
             f"{path} is no record of a site's files ({type(error).__name__}: {error}). Restore it from a backup, "

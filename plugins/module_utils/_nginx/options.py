@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._host.errors import StabilityError
+from .._host.files import Entry
 from .._net.certificate import Certificate
 from .apply import Request
 from .ledger import Shared
 from .probe import Probe, from_url
-from .transaction import Entry
 
 SECRET_MODE = 0o600
 _FILE: dict[str, Any] = {

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from .._host.errors import StabilityError
+from .._host.files import Change, Entry
 from .connections import DIRECTIVE, MAIN, raised
 from .ledger import Ledger, Record, Shared, Trace
-from .transaction import Change, Entry, compare, read_entry
+from .transaction import compare, read_entry
 
 # Debian's nginx.conf includes modules-enabled/*.conf at its top level.
 LIMITS = "modules-enabled/90-worker-limits.conf"
@@ -105,7 +106,7 @@ def _main_entry(root: Path, ledger: Ledger, limits: Mapping[str, str]) -> dict[s
         return {}
     asked = [int(part[DIRECTIVE]) for part in (*ledger.limits(), limits) if DIRECTIVE in part]
     # Byte for byte: whoever wrote it may have used any encoding.
-    text = entry.content.decode("latin-1")
+    text = entry.data.decode("latin-1")
     return {MAIN: replace(entry, content=raised(text, max(asked, default=0)).encode("latin-1"))}
 
 
@@ -125,7 +126,7 @@ def _refuse_stranger(root: Path, ledger: Ledger, wish: Wish, change: Change) -> 
         return
     if path == LIMITS and (ledger.limits() or ledger.own.worker_limits):
         return
-    if (path in wish.adopt or path == LIMITS) and MARK in before.content[:MARK_WITHIN]:
+    if (path in wish.adopt or path == LIMITS) and MARK in before.data[:MARK_WITHIN]:
         return
     raise StabilityError(
         f"{root / path} is there already, holds something else, and no site has it in its record: it is somebody "

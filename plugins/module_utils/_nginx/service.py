@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .._host import proc, tcp
 from .._host.errors import StabilityError
 from .connections import MAIN, connections
 from .staging import Layout, run
 
 # A master that cannot bind tries again every half second; silence for longer than that means that it has given up.
 LAST_WORD = 1.5
-# A row of /proc/net/tcp that listens (state 0A): address and port in hex, remote end, state, five more fields, inode.
-SOCKET = re.compile(r"\s*\d+: [0-9A-F]+:(?P<port>[0-9A-F]{4}) \S+ 0A (?:\S+\s+){5}(?P<inode>\d+)")
 ERROR_LOG = re.compile(r"^\s*error_log\s+(/\S+?)(?:\s+\w+)?\s*;", re.MULTILINE)
 FATAL = re.compile(r"\[(emerg|alert|crit)\]")
 
@@ -125,65 +124,19 @@ class Service:
 
 def workers(master: int) -> Iterator[int]:
     """The workers of a master that take connections; those that only finish old ones are left out."""
-    for child in _children(master):
-        title = _read(Path(f"/proc/{child}/cmdline"))
+    for child in proc.children(master):
+        title = proc.text(child, "cmdline")
         if title.startswith("nginx: worker process") and "shutting down" not in title:
             yield child
 
 
-def _children(parent: int) -> Iterator[int]:
-    for process in _processes():
-        status = _read(Path(f"/proc/{process}/stat"))
-        # The second field, the name in parentheses, may hold anything; the parent is the second one after it.
-        fields = status.rpartition(")")[2].split()
-        if len(fields) > 1 and int(fields[1]) == parent:
-            yield process
-
-
-def _processes() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def _read(path: Path) -> str:
-    """The text of a file of a process; nothing once that has ended."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").replace("\0", " ").strip()
-    except OSError:
-        return ""
-
-
-def listening_inodes(table: str, port: int) -> set[str]:
-    """The sockets that listen on the port, from the text of /proc/net/tcp or tcp6."""
-    sockets = (SOCKET.match(line) for line in table.splitlines())
-    return {found["inode"] for found in sockets if found and int(found["port"], 16) == port}
-
-
 def listeners(port: int) -> set[str]:
     """The names of the programs that listen on a TCP port."""
-    inodes: set[str] = set()
-    for name in ("tcp", "tcp6"):
-        inodes |= listening_inodes(_read(Path("/proc/net") / name), port)
+    inodes = {found.inode for found in tcp.listening(port)}
     if not inodes:
         return set()
-    names = {_read(Path(f"/proc/{process}/comm")) for process in _processes() if _holds(process, inodes)}
+    names = {proc.text(pid, "comm") for pid in proc.pids() if inodes & {*proc.socket_inodes(pid)}}
     return names or {"a program outside this host's view"}
-
-
-def _holds(process: int, inodes: set[str]) -> bool:
-    try:
-        descriptors = list(Path(f"/proc/{process}/fd").iterdir())
-    except OSError:
-        return False
-    return any(_link(descriptor) in inodes for descriptor in descriptors)
-
-
-def _link(descriptor: Path) -> str:
-    """The inode of the socket that a descriptor stands for; nothing for other kinds, and once it is closed."""
-    try:
-        match = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
-    except OSError:
-        return ""
-    return match[1] if match else ""
 
 
 def installed_version(layout: Layout) -> str:

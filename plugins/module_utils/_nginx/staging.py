@@ -20,10 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._host.command import quiet_run
 from .._host.errors import StabilityError
-from .._host.quiet_run import quiet_run
+from .._host.files import Change, Entry
 from .._net.certificate import Certificate, check_certificate
-from .transaction import Change, Entry, write_entry
+from .transaction import write_entry
 
 # Bigger files are data (databases of addresses and the like): nginx includes none of that size.
 REWRITE_LIMIT = 1024 * 1024
@@ -135,7 +136,7 @@ class Staging:
     def _staged(self, entry: Entry) -> Entry:
         if entry.target is not None:
             return Entry(target=os.fsdecode(self.rewriter.rewrite(os.fsencode(entry.target))))
-        return Entry(content=self.rewriter.rewrite(entry.content), mode=entry.mode)
+        return Entry(content=self.rewriter.rewrite(entry.data), mode=entry.mode)
 
     def _copy_configuration(self) -> None:
         for directory, directories, files in os.walk(self.layout.config):

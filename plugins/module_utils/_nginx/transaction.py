@@ -13,58 +13,14 @@ from __future__ import annotations
 import base64
 import json
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from .._host.errors import StabilityError
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file (content and mode) or a symbolic link (target)."""
-
-    content: bytes = b""
-    mode: int = 0o644
-    target: str | None = None
-    secret: bool = field(default=False, compare=False)
-
-    def text(self) -> str:
-        if self.target is not None:
-            return f"symbolic link to {self.target}\n"
-        return self.content.decode("utf-8", errors="replace")
-
-
-@dataclass(frozen=True)
-class Change:
-    """What one path, relative to the configuration directory, holds and is to hold; None: nothing."""
-
-    path: str
-    before: Entry | None
-    after: Entry | None
-    secret: bool = False
-
-    def diff(self, root: Path) -> dict[str, str]:
-        """The change in the shape that Ansible shows for --diff."""
-        return {
-            "before_header": self._header(root, self.before),
-            "after_header": self._header(root, self.after),
-            "before": self._shown(self.before, "(secret)\n"),
-            "after": self._shown(self.after, "(secret changed)\n"),
-        }
-
-    def _shown(self, entry: Entry | None, instead: str) -> str:
-        if entry is None:
-            return ""
-        return instead if self.secret else entry.text()
-
-    def _header(self, root: Path, entry: Entry | None) -> str:
-        if entry is None:
-            return f"{root / self.path} (absent)"
-        kind = "link" if entry.target is not None else f"mode {entry.mode:04o}"
-        return f"{root / self.path} ({kind})"
+from .._host.files import Change, Entry, actual
+from .._host.service_tree import fill
 
 
 def checked_path(path: str) -> str:
@@ -79,16 +35,9 @@ def checked_path(path: str) -> str:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """What is at the path; None if nothing is."""
-    try:
-        status = path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if stat.S_ISLNK(status.st_mode):
-        return Entry(target=str(path.readlink()))
-    if not stat.S_ISREG(status.st_mode):
-        raise StabilityError(f"{path} is neither a file nor a symbolic link: it is left alone.")
-    return Entry(content=path.read_bytes(), mode=stat.S_IMODE(status.st_mode))
+    """What is at the path, whosever it is; None if nothing is."""
+    found = actual(str(path))
+    return found and replace(found, owner="", group="")
 
 
 def write_entry(path: Path, entry: Entry | None) -> None:
@@ -106,7 +55,7 @@ def prepare(path: Path, entry: Entry) -> None:
         if entry.target is not None:
             fresh.symlink_to(entry.target)
         else:
-            _write_durably(fresh, entry.content, entry.mode)
+            fill(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), entry.data, entry.mode)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
@@ -128,14 +77,6 @@ def place(path: Path, entry: Entry | None) -> None:
 def _beside(path: Path) -> Path:
     # A leading dot keeps the file out of the globs of nginx's include.
     return path.with_name(f".{path.name}.nginx_site")
-
-
-def _write_durably(path: Path, content: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
 
 
 def compare(root: Path, wanted: dict[str, Entry], absent: Sequence[str]) -> list[Change]:
@@ -227,7 +168,7 @@ def _naming(what: str) -> Iterator[None]:
 def _pack(entry: Entry | None) -> dict[str, str | int | None] | None:
     if entry is None:
         return None
-    return {"content": base64.b64encode(entry.content).decode(), "mode": entry.mode, "target": entry.target}
+    return {"content": base64.b64encode(entry.data).decode(), "mode": entry.mode, "target": entry.target}
 
 
 def _unpack(packed: dict[str, str | int | None] | None) -> Entry | None:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from .._host.command import Identity, effective_user
-from .._host.processes import ProcessError, unit_states
 from .._host.service_tree import read
+from .._host.units import UnitError, unit_states
 from .errors import Pm2BusyError, Pm2Error
 from .process import Pm2Process, parse_jlist
 
@@ -220,7 +220,7 @@ def unit_of(pid: int) -> str:
         unit = unit_in(Path(f"/proc/{pid}/cgroup").read_text())
         # a daemon that was started by hand belongs to the login's service, which is not to be restarted for it
         owns = unit and unit_states([unit])[unit]["MainPID"] == str(pid)
-    except (OSError, ProcessError, KeyError):
+    except (OSError, UnitError, KeyError):
         return ""
     return unit if owns else ""
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .._host.quiet_run import quiet_run
+from .._host.command import quiet_run
 from .client import Pm2Client, unit_of
 from .converge import save
 from .errors import Pm2Error

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._host.command import user_name
+from .._host.accounts import user_name
 from .admin_schema import plan
 from .client import PgClient, PgError, Row
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._host.state_file import save_json
+from .._host.atomic import save_json
 from .statements import Counters, Reading, Statement, Table, counters_of
 
 _FORM = 1

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import time
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .._host.errors import StabilityError
+from .._host.lock import acquire
 from .store import is_full
 
 _RECORD_BYTES = 1024
@@ -44,12 +44,8 @@ def deploy_lock(path: Path, what: str, who: str) -> Iterator[int]:
     with _clear_when_full(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DeployLockError(
-                f"Another deployment is at work: {_holder(descriptor)}. Nothing was changed."
-            ) from None
+        if not acquire(descriptor):
+            raise DeployLockError(f"Another deployment is at work: {_holder(descriptor)}. Nothing was changed.")
         now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         with _clear_when_full(path):
             _record(descriptor, f"{what}, begun by {who or 'root'} at {now}, process {os.getpid()}")
@@ -70,12 +66,9 @@ def lock_holder(path: Path) -> str:
     except FileNotFoundError:
         return ""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _holder(descriptor)
+        return "" if acquire(descriptor, shared=True) else _holder(descriptor)
     finally:
         os.close(descriptor)
-    return ""
 
 
 def _holder(descriptor: int) -> str:

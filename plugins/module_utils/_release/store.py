@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from .._host.atomic import remove_tree
 from .._host.command import Identity, effective_user
 from .._host.errors import StabilityError
 from .._host.service_tree import (
@@ -112,10 +113,8 @@ class Releases:
         return sorted(hidden | unmarked)
 
     def remove(self, identifier: str) -> None:
-        """Remove a release: out of sight first, so that a killed removal leaves no half release that looks whole."""
-        trash = self.path(f".removed-{os.getpid()}-{identifier.lstrip('.')}")
-        self.path(identifier).rename(trash)
-        _discard_path(trash)
+        """Remove a release, or what was to be one."""
+        remove_tree(self.path(identifier))
 
     def mark(self, release: Release) -> None:
         """Declare the release whole. All its files reach the disk first: a power cut must not leave a marked half."""

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._host.atomic import Ownership, write
+from .._host.command import PLAIN, quiet_run
 from .._host.errors import StabilityError
-from .._host.quiet_run import PLAIN, quiet_run
 from .._postgresql.client import SAFE_PATH, literal, quoted
 from .._service.footprint import ACCESS_FILES, Service
 from .files import found

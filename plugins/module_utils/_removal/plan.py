@@ -219,7 +219,7 @@ def _site_words(result: Result, layout: Layout) -> list[str]:
 def _is_marked(path: str) -> bool:
     """Whether a file says of itself that Ansible manages it."""
     entry = read_entry(Path(path))
-    return entry is not None and MARK in entry.content[:MARK_WITHIN]
+    return entry is not None and MARK in entry.data[:MARK_WITHIN]
 
 
 def _plan_places(

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from .._deploy.lease import lease_path
 from .._deploy.lease import read as read_lease
+from .._host import proc
+from .._host.command import PLAIN, quiet_run
 from .._host.errors import StabilityError
-from .._host.processes import ProcessError, unit_states
-from .._host.quiet_run import PLAIN, quiet_run
+from .._host.units import UnitError, unit_states
 from .._release.lock import lock_holder, lock_path
 from .._service.footprint import UNITS, Service
 from .files import found, remove
@@ -67,7 +68,7 @@ def read_units(names: Sequence[str]) -> dict[str, Unit]:
 def _states(names: Sequence[str]) -> dict[str, dict[str, str]]:
     try:
         return unit_states(names) if names else {}
-    except ProcessError as error:
+    except UnitError as error:
         raise StabilityError(str(error)) from error
 
 
@@ -164,17 +165,13 @@ def processes_of(uid: int, table: Path = Path("/proc")) -> dict[int, int]:
     Nor is one in a container: the number means another user there.
     """
     listed = {}
-    for path in table.iterdir():
-        if not path.name.isdigit():
-            continue
-        try:
-            fields = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines() if ":" in line)
-            ends = fields["State"].strip().startswith("Z")
+    for pid in proc.pids(table):
+        fields = proc.status(pid, table)
+        with contextlib.suppress(KeyError):  # it has just ended
+            ends = fields["State"].startswith("Z")
             in_container = len(fields["NSpid"].split()) > 1
             if int(fields["Uid"].split()[0]) == uid and not ends and not in_container:
-                listed[int(path.name)] = int(fields["PPid"])
-        except (OSError, KeyError, ValueError):  # it has just ended
-            continue
+                listed[pid] = int(fields["PPid"])
     return listed
 
 

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..._host import boot_clock
+from ..._host import proc
+from ..._host.atomic import save_json
+from ..._host.command import quiet_run
 from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
-from ..._host.processes import ProcessError, unit_states
-from ..._host.quiet_run import quiet_run
-from ..._host.state_file import save_json
+from ..._host.units import UnitError, unit_states
 from .channels import channels
 from .heartbeat import Clock, Unit
 from .inbox import TEST, collect
@@ -102,7 +102,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def clock() -> Clock:
-    return Clock(time.time(), boot_clock.now(), boot_clock.boot_id())
+    return Clock(time.time(), proc.uptime(), proc.boot_id())
 
 
 def collect_all(config: Config) -> int:
@@ -123,7 +123,7 @@ def _save_unit(config: Config) -> None:
     try:
         found = unit_states([config.watchdog_unit]).get(config.watchdog_unit, {})
         save_json(config.unit_file, found, _READABLE)
-    except (OSError, ProcessError) as error:
+    except (OSError, UnitError) as error:
         complain(f"{config.watchdog_unit}: {error}")
 
 

@@ -18,8 +18,8 @@ import sys
 import time
 from pathlib import Path
 
+from ..._host.atomic import save
 from ..._host.small_file import read_small
-from ..._host.state_file import save
 from ..watchdog.metrics import render
 
 _PERIOD = 5.0

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ..._host.console import complain
+from ..._host.errors import StabilityError
+from ..._host.lock import lock
 from ..._host.small_file import read_small
 from . import inbox
 from .channels import Channel, beat, channels
@@ -24,7 +26,7 @@ from .config import Config, Secrets, clock, read_unit
 from .heartbeat import Clock, heartbeat_events, look, missed_events
 from .outbox import delivered, due, failed, know_channels, put
 from .problems import Event, tell
-from .store import State, Store, clean, lock
+from .store import State, Store, clean
 from .texts import Writer
 
 # The unit may take longer: a run ends by itself, between two messages.
@@ -39,7 +41,8 @@ _LARGEST_STATUS = 1024 * 1024
 
 def send(config: Config, secrets: Secrets) -> int:
     """Returns the exit status: 0 also where a channel fails, which is retried. Raises StabilityError and OSError."""
-    with lock(config.runtime_directory / "lock"):
+    path = config.runtime_directory / "lock"
+    with lock(path, StabilityError(f"another run is at work: it holds {path}")):
         directories = [config.state_directory, config.runtime_directory]
         clean(directories)
         store = Store(directories)

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..._host.atomic import save_json
 from ..._host.console import complain
-from ..._host.errors import StabilityError
-from ..._host.state_file import save_json
 from .heartbeat import Sight
 from .outbox import Outbox
 from .problems import Ledger
@@ -110,16 +107,3 @@ def clean(directories: Sequence[Path]) -> None:
         for path in directory.glob(f".{_NAME}.*"):
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold the lock, or raise StabilityError at once; the kernel drops it however the process ends. Raises OSError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise StabilityError(f"another run is at work: it holds {path}") from None
-    finally:
-        os.close(descriptor)

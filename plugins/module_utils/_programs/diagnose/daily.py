@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ..._checks.findings import OK, Finding, rank
+from ..._host.atomic import save_json
 from ..._host.console import visible
-from ..._host.state_file import save_json
 
 _HOUR = 3600.0
 # A daily report that is made once more on the same day does not begin a new one.

@@ -19,6 +19,7 @@ from ..._checks.findings import CRITICAL, FallingThresholds, Finding, Levels, Th
 from ..._checks.health import HealthReading
 from ..._checks.workers import WorkerAnswer, ask_workers, children_of
 from ..._host.processes import MissingLibraryError, ProcessError
+from ..._host.units import UnitError
 from ..._pm2.client import Pm2Client, restart_advice
 from ..._pm2.errors import Pm2Error
 from ..._pm2.process import Pm2Process
@@ -164,7 +165,7 @@ class _Run:
     def _work(self, check: Check, context: Context) -> None:
         try:
             self._findings = check(context)
-        except (Pm2Error, ProcessError, MissingLibraryError, MissingDriverError) as error:
+        except (Pm2Error, ProcessError, UnitError, MissingLibraryError, MissingDriverError) as error:
             self._findings = [Finding(self._name, CRITICAL, str(error))]
         except Exception as error:
             # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an

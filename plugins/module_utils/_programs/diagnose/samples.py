@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..._host.state_file import save_json
+from ..._host.atomic import save_json
 
 # Runs by hand between the hourly ones must not shorten the time that growth is measured over.
 _SHORTEST_STEP = 600.0

@@ -21,11 +21,12 @@ from typing import Any
 
 from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
+from ..._host.lock import lock
 from ..._host.small_file import read_small
 from ..common import become
 from .control import Control, Pause
 from .events import tail
-from .loop import Notifier, Watch, only_one
+from .loop import Notifier, Watch
 from .readings import MB
 from .settings import Settings
 
@@ -101,12 +102,13 @@ def _duration(text: str) -> float:
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     made_of = [Path(options.config), Path(sys.argv[0])]
-    lock = Path(settings.run_directory) / "lock"
+    path = Path(settings.run_directory) / "lock"
+    busy = StabilityError(f"a watchdog of this service runs already: it holds {path}")
     try:
-        with only_one(lock):
+        with lock(path, busy, mode=0o644):
             Watch(settings, Notifier(), made_of).run()
     except OSError as error:
-        raise CommandError(f"{error.filename or lock}: {error.strerror}") from error
+        raise CommandError(f"{error.filename or path}: {error.strerror}") from error
     return 0
 
 

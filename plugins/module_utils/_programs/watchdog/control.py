@@ -13,8 +13,8 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from ..._host.read_json import read_json
-from ..._host.state_file import save_json
+from ..._host.atomic import save_json
+from ..._host.small_file import read_json
 
 _MAX_FILE = 4096
 # Of a pause that can't be read.

@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..._host.atomic import save_json
 from ..._host.small_file import OPEN
-from ..._host.state_file import save_json
 from .model import Event
 
 _MOST_EVENTS = 1000

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from ..._checks.external_service import PM2, Existing
 from ..._checks.workers import ANSWERED, HUNG
-from ..._host.processes import was_stopped
+from ..._host.units import was_stopped
 from ..._pm2.rpc import ABSENT, WELL
 from .model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
 from .proxy import FULL, HEALTHY

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
-import os
 import signal
 import threading
 import time
@@ -18,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..._host import boot_clock
+from ..._host import proc
 from ..._host.errors import StabilityError
 from ..._host.processes import load_library
 from . import state_files as keeper
@@ -72,19 +70,6 @@ class Notifier:
             done.set()
 
 
-@contextlib.contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Hold the lock of the service's one watchdog. Raises StabilityError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise StabilityError(f"a watchdog of this service runs already: it holds {path}") from error
-    finally:
-        os.close(descriptor)
-
-
 def _stamp(path: Path) -> tuple[int, int] | None:
     """Tells one version of a file from the next; None while there is none."""
     try:
@@ -106,7 +91,7 @@ class Watch:
         self._control = Control(Path(settings.state_directory))
         self._events = Path(settings.state_directory) / "events"
         self._outbox = Outbox(self._events)
-        self._boot = boot_clock.boot_id()
+        self._boot = proc.boot_id()
         self._own: dict[str, Problem] = {}
         """What is wrong with the watchdog itself, by key."""
         self._corrupt_until = 0.0
@@ -150,7 +135,7 @@ class Watch:
 
         Returns whether the next one may wait for the whole period, and whether something was done.
         """
-        now = boot_clock.now()
+        now = proc.uptime()
         if now - self._looked_at > _GAP_SECONDS:
             self._state = machine.unwatched(self._state)
         if self._control.take_resume():
@@ -172,7 +157,7 @@ class Watch:
         elif not paused and not readings.deployment:
             self._remove_surplus(readings)
         self._notifier.tell(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
-        self._looked_at = boot_clock.now()
+        self._looked_at = proc.uptime()
         ill = any(seen.illnesses.values())
         well = paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
         return well, turn.step is not None
@@ -216,14 +201,14 @@ class Watch:
         return dataclasses.replace(seen, problems=problems)
 
     def _act(self, step: Step, readings: Readings) -> None:
-        self._state = machine.begin(self._state, step, boot_clock.now(), self._rules)
+        self._state = machine.begin(self._state, step, proc.uptime(), self._rules)
         self._save()
         self._notifier.tell(f"STATUS={step.remedy.value} because of {step.illness.code}")
         with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
             outcome = Actions(self._settings, readings).carry_out(step)
         if outcome.done and step.remedy in _OWN_RESTARTS:
             self._reader.restarts.forgive(step.illness.workers or (worker.number for worker in readings.workers))
-        self._take(machine.end(self._state, step, outcome, boot_clock.now(), self._rules))
+        self._take(machine.end(self._state, step, outcome, proc.uptime(), self._rules))
 
     def _remove_surplus(self, readings: Readings) -> None:
         """Once for each. No step of recovery: what serves goes on serving."""
@@ -250,7 +235,7 @@ class Watch:
         wall = time.time()
         # of a step it is the begin that counts against the budget
         target = self._state.targets.get(event.key.partition(".")[0])
-        begun = target.actions[-1] if event.kind == "action" and target and target.actions else boot_clock.now()
+        begun = target.actions[-1] if event.kind == "action" and target and target.actions else proc.uptime()
         record = {**as_record(event, wall), "boot": self._boot, "boottime": begun}
         log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
         self._log(log, record)
@@ -278,7 +263,7 @@ class Watch:
             self._own.pop(key, None)
 
     def _publish(self, seen: Assessment, readings: Readings) -> None:
-        moment = Moment(boot_clock.now(), time.time())
+        moment = Moment(proc.uptime(), time.time())
         pause = self._control.paused(moment.wall)
         status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
         with self._watched("watchdog.status_not_writable", "state_not_writable", self._settings.status_file):
@@ -293,7 +278,7 @@ class Watch:
         return f"{self._state.phase.value}{': ' + ill[0].message if ill else ''}".replace("\n", " ")[:200]
 
     def _load(self) -> machine.State:
-        now = boot_clock.now()
+        now = proc.uptime()
         logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._rules.budget_window)
         try:
             state = keeper.load(self._settings.state_file, self._boot, now)

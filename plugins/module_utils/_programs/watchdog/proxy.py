@@ -13,15 +13,12 @@ went on. So nothing that a client does looks like a fault that a restart cures.
 from __future__ import annotations
 
 import dataclasses
-import os
-import re
 import socket
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..._host.tcp_table import TABLES, Address, address, plain
+from ..._host import proc, tcp
 from .starvation import ProcessorTime, processor_times
 
 HEALTHY, FULL, DEAD, HUNG = "healthy", "full", "dead", "hung"
@@ -30,8 +27,6 @@ _PORTS = {"http": 80, "https": 443}
 _MOST_OF_THE_TIME = 0.5
 _ZOMBIE, _STOPPED = "ZX", "T"
 _POLL_SECONDS = 0.1
-_INODE = 9
-_TURNS = re.compile(r"^voluntary_ctxt_switches:\s*(\d+)$", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,13 +92,13 @@ def probe(url: str, host_name: str, main: int, seconds: float) -> Verdict:
     )
 
 
-def _ask(where: Address, path: str, host_name: str, seconds: float) -> tuple[str, bool]:
+def _ask(where: tcp.Address, path: str, host_name: str, seconds: float) -> tuple[str, bool]:
     """What came of one request, and whether its connection was accepted. TLS or not: an error is an answer too."""
     deadline = time.monotonic() + seconds
     accepted = False
     try:
         with socket.create_connection(where, seconds) as connection:
-            own = plain(*connection.getsockname()[:2])
+            own = tcp.plain(*connection.getsockname()[:2])
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host_name}\r\nConnection: close\r\n\r\n".encode())
             connection.settimeout(_POLL_SECONDS)
             while time.monotonic() < deadline:
@@ -120,23 +115,17 @@ def _ask(where: Address, path: str, host_name: str, seconds: float) -> tuple[str
     return _SILENT, accepted
 
 
-def _rows(port: int) -> Iterable[list[str]]:
-    """Of the kernel's connections those at this port of ours that a process has accepted: these have an inode."""
-    suffix = f":{port:04X}"
-    for table in TABLES:
-        if table.exists():
-            for line in table.read_text(encoding="ascii").splitlines()[1:]:
-                row = line.split()
-                if row[1].endswith(suffix) and row[_INODE] != "0":
-                    yield row
+def _sockets(port: int) -> Iterable[tcp.TcpSocket]:
+    """The connections at this port of ours that a process has accepted: these have an inode."""
+    return (found for found in tcp.sockets(port) if found.inode)
 
 
-def _accepted(port: int) -> set[str]:
-    return {row[_INODE] for row in _rows(port)}
+def _accepted(port: int) -> set[int]:
+    return {found.inode for found in _sockets(port)}
 
 
-def _peers(port: int) -> set[Address]:
-    return {address(row[2]) for row in _rows(port)}
+def _peers(port: int) -> set[tcp.Address]:
+    return {found.remote for found in _sockets(port)}
 
 
 def _are_stopped(*pids: int) -> bool:
@@ -144,36 +133,19 @@ def _are_stopped(*pids: int) -> bool:
 
 
 def _workers(main: int) -> list[int]:
-    """Its children."""
-    pids = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal()] if main else []
-    return [pid for pid in pids if _stat(pid)[1] == str(main)]
+    return proc.children(main) if main else []
 
 
 def _state(pid: int) -> str:
-    """A letter: see proc_pid_stat(5); empty where there is no such process."""
-    return _stat(pid)[0]
-
-
-def _stat(pid: int) -> tuple[str, str]:
-    """State and parent of a process."""
-    try:
-        state, parent = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-    except (OSError, ValueError):
-        return "", ""
-    return state, parent
+    """Empty where there is no such process."""
+    found = proc.stat(pid)
+    return found.state if found else ""
 
 
 def _turns(pids: Iterable[int]) -> dict[int, int]:
     """How often each has waited for something: an event loop does that at each turn."""
-    found = {}
-    for pid in pids:
-        try:
-            match = _TURNS.search(Path(f"/proc/{pid}/status").read_text(errors="replace"))
-        except OSError:
-            continue
-        if match:
-            found[pid] = int(match[1])
-    return found
+    counts = {pid: proc.status(pid).get("voluntary_ctxt_switches") for pid in pids}
+    return {pid: int(count) for pid, count in counts.items() if count}
 
 
 def _starved(before: dict[int, ProcessorTime]) -> bool:

@@ -20,7 +20,9 @@ from typing import Generic, TypeVar
 
 from ..._checks.external_service import read_existing
 from ..._checks.workers import ANSWERED, ask, ask_workers
-from ..._host.processes import ProcessError, load_library, unit_states
+from ..._host import proc
+from ..._host.processes import load_library
+from ..._host.units import UnitError, unit_states
 from ..._net.http import Request
 from ..._pm2.client import Pm2Client
 from ..._pm2.process import Pm2Process
@@ -39,7 +41,6 @@ _MEMORY_SECONDS = 15.0
 _DATABASE_SECONDS = 10.0
 # So long a test of the proxy is believed.
 _TEST_SECONDS = 4.0
-_TICKS = os.sysconf("SC_CLK_TCK")
 _INODE_COLUMN = 5
 # So many times the time for an answer may a process use of a processor without one, while processors are short.
 _STARVED_PATIENCE = 3
@@ -308,17 +309,14 @@ def read_units(units: list[str]) -> dict[str, dict[str, str]]:
         return {}
     try:
         return unit_states(units)
-    except ProcessError:
+    except UnitError:
         return {}
 
 
 def started_at(pid: int) -> float | None:
     """Start of a process in seconds since boot, which no setting of the clock changes; None when it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return int(fields[19]) / _TICKS if fields[0] != "Z" else None
-    except (OSError, IndexError, ValueError):
-        return None
+    found = proc.stat(pid)
+    return found.started if found and found.state != "Z" else None
 
 
 def tree_rss(pid: int) -> int:

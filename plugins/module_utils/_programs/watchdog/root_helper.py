@@ -13,21 +13,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import socket
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from ..._host import boot_clock
+from ..._host import proc
+from ..._host.atomic import save_json
+from ..._host.command import PLAIN, quiet_run
 from ..._host.errors import StabilityError
-from ..._host.processes import ProcessError, unit_states, was_stopped
-from ..._host.quiet_run import PLAIN, quiet_run
-from ..._host.read_json import read_json
-from ..._host.state_file import save_json
+from ..._host.lock import lock
+from ..._host.small_file import read_json
+from ..._host.units import UnitError, unit_states, was_stopped
 from .proxy import Verdict, probe
 from .root_client import BROKEN, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
@@ -43,7 +42,6 @@ _MOST_RESTARTS, _WINDOW = 20, 900.0
 # So long Nginx's last restart counts as an answer to whoever asks for one.
 _SETTLING_SECONDS = 20.0
 _LOCK_SECONDS = 30.0
-_POLL_SECONDS = 0.2
 _NOT_ITS_OWN = "the unit is not this watchdog's to restart"
 # So long Nginx may leave a connection waiting.
 _PROBE_SECONDS = 1.0
@@ -159,7 +157,7 @@ def _restart_proxy(helper: Helper) -> str:
         raise RefusedError(_NOT_ITS_OWN)
     with _alone(helper.shared / "lock"):
         restarts = helper.shared / "restarts.json"
-        since = boot_clock.now() - max(recent(restarts), default=float("-inf"))
+        since = proc.uptime() - max(recent(restarts), default=float("-inf"))
         if since < _SETTLING_SECONDS:
             return f"{helper.proxy_unit} was restarted already, {since:.0f} s ago"
         verdict = _judge(helper)
@@ -173,23 +171,13 @@ def _restart_proxy(helper: Helper) -> str:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """While no other service's helper is at it. Raises RefusedError."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise RefusedError(f"{path}: {error.strerror}") from error
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise RefusedError("another service's watchdog is at it") from None
-                time.sleep(_POLL_SECONDS)
+    busy = RefusedError("another service's watchdog is at it")
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(lock(path, busy, seconds=_LOCK_SECONDS))
+        except OSError as error:
+            raise RefusedError(f"{path}: {error.strerror}") from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _restart(unit: str, restarts: Path) -> str:
@@ -209,7 +197,7 @@ def _restart(unit: str, restarts: Path) -> str:
 
 def recent(path: Path) -> list[float]:
     """When there were restarts within the window, in seconds since boot. Raises RefusedError."""
-    now = boot_clock.now()
+    now = proc.uptime()
     try:
         return [moment for moment in map(float, read_json(path, _MAX_FILE)) if 0 <= now - moment < _WINDOW]
     except FileNotFoundError:
@@ -224,7 +212,7 @@ def count(path: Path) -> None:
     if len(before) >= _MOST_RESTARTS:
         raise RefusedError(f"there were {len(before)} restarts within {_WINDOW / 60:g} minutes: no more for now")
     try:
-        save_json(path, [*before, boot_clock.now()])
+        save_json(path, [*before, proc.uptime()])
     except OSError as error:
         raise RefusedError(f"{path} can't be written: {error.strerror}") from error
 
@@ -233,7 +221,7 @@ def _states(units: list[str]) -> Mapping[str, Mapping[str, str]]:
     """What systemd says of them. Raises RefusedError."""
     try:
         return unit_states(units)
-    except ProcessError as error:
+    except UnitError as error:
         raise RefusedError(str(error)) from error
 
 

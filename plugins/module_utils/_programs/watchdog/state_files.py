@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..._host.atomic import save_json
 from ..._host.errors import StabilityError
-from ..._host.read_json import read_json
-from ..._host.state_file import save_json
+from ..._host.small_file import read_json
 from .flapping import Bucket
 from .model import TARGETS, Problem
 from .state_machine import Open, Phase, State, TargetState

@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from ..._host.state_file import save
+from ..._host.atomic import save
 from .control import Pause
 from .model import TARGETS, Assessment
 from .readings import Readings

@@ -19,7 +19,8 @@ from ...._checks.findings import CRITICAL, OK, WARNING, Finding
 from ...._checks.health import Expectation, HealthReading, judge_health, judge_workers, read_health
 from ...._checks.memory import collect_heaps, judge_host, judge_memory, limits_of, read_memory
 from ...._checks.secret_check import SecretReader, SecretRules, judge_secrets
-from ...._host.processes import read_trees, unit_states
+from ...._host.processes import read_trees
+from ...._host.units import unit_states
 from ...._net.http import Request
 from ...._pm2.errors import Pm2Error
 from ...._pm2.process import Pm2Process

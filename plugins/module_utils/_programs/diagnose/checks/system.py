@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ...._checks.findings import OK, WARNING, Finding
-from ...._host import boot_clock
-from ...._host.processes import failed_units
+from ...._host import proc
+from ...._host.units import failed_units
 from ..runner import Context
 
 _HOUR = 3600.0
@@ -36,7 +36,7 @@ def check_cron(context: Context) -> list[Finding]:
     section = context.section("cron")
     times = [_changed(path) for path in Path(section["directory"]).glob(f"{section['report']}*")]
     # a host that has just been set up or started has no report yet
-    begun = max(_changed(Path(section["since"])), time.time() - boot_clock.now())
+    begun = max(_changed(Path(section["since"])), time.time() - proc.uptime())
     hours = (context.now - max([begun, *times])) / _HOUR
     return [judge_cron(hours, float(section["hours"]), bool(times))]
 
@@ -68,9 +68,9 @@ class ClockReading:
 
 def check_clock(context: Context) -> list[Finding]:
     """Is the clock kept by a time server, and was it set? Certificates, tokens and logs depend on it."""
-    offset = context.now - boot_clock.now()
+    offset = context.now - proc.uptime()
     before = context.samples.previous("clock.offset")
-    boot = _text(boot_clock.BOOT_ID)
+    boot = _text(proc.BOOT_ID)
     jumped = offset - before.value if before is not None and before.identity == boot else 0.0
     context.samples.record("clock.offset", boot, offset, context.now, step=0)
     jumps = context.samples.happened("clock.jumps", float(abs(jumped) > _JUMP_SECONDS), context.now, _DAY)
@@ -119,7 +119,7 @@ def check_kernel(context: Context) -> list[Finding]:
 def _kills(context: Context) -> float:
     """How many processes the kernel has killed in the last day for lack of memory, as far as runs could see."""
     counted = kills_in(_text(_VMSTAT))
-    boot = _text(boot_clock.BOOT_ID)
+    boot = _text(proc.BOOT_ID)
     before = context.samples.previous("kernel.kills")
     new = 0.0
     if before is not None:

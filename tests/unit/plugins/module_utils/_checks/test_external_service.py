@@ -19,25 +19,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks import e
 from ansible_collections.workbot.stability.plugins.module_utils._checks.external_service import Existing, read_existing
 from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED, HUNG, ask_workers
 from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessError
-from ansible_collections.workbot.stability.plugins.module_utils._host.tcp_sockets import holder, inode_in
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import ABSENT, WELL, DaemonReading
 
 FORK = multiprocessing.get_context("fork")
 CLIENT = Pm2Client(Path("/nonexistent"), "/nonexistent/pm2", "/nonexistent/node", None, 1)
-# A listener, a connection that nobody has accepted yet, and one that somebody has; the second table has them for IPv6.
-TABLE = """\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 7001 1 0000000000000000 100
-   1: 0100007F:0BB8 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0        0 0 1 0000000000000000 100
-   2: 0100007F:0BB8 0100007F:C002 01 00000000:00000000 00:00000000 00000000  1000        0 7003 1 0000000000000000 100
-"""
-TABLE6 = """\
-  sl  local_address                         remote_address                        st tx_queue ...
-   0: 0000000000000000FFFF00000100007F:0BB8 0000000000000000FFFF00000100007F:C002 01 0:0 0:0 0  1000 0 7004 1
-   1: 00000000000000000000000001000000:0BB8 00000000000000000000000001000000:C002 01 0:0 0:0 0  1000 0 7005 1
-"""
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -133,20 +120,3 @@ def test_the_one_of_two_processes_behind_a_port_that_hangs_is_named(
     answers = ask_workers("", url, pids, 0.5)
     assert {answer.kind for answer in answers} == {HUNG}
     assert answers[0].reading.error.startswith("127.0.0.1:")
-
-
-def test_the_kernels_tables_are_read_from_the_other_end() -> None:
-    server = ("127.0.0.1", 3000)
-    assert inode_in(TABLE, server, ("127.0.0.1", 0xC001)) == 0
-    assert inode_in(TABLE, server, ("127.0.0.1", 0xC002)) == 7003
-    assert inode_in(TABLE, server, ("127.0.0.1", 0xC003)) == 0
-    assert inode_in(TABLE6, server, ("127.0.0.1", 0xC002)) == 7004
-    assert inode_in(TABLE6, ("::1", 3000), ("::1", 0xC002)) == 7005
-
-
-def test_a_connection_has_no_holder_before_it_is_accepted(listening: socket.socket) -> None:
-    with socket.create_connection(listening.getsockname()) as connection:
-        assert holder(connection, [os.getpid()], 0) is None
-        accepted, _address = listening.accept()
-        with accepted:
-            assert holder(connection, [os.getppid(), os.getpid()], 1) == os.getpid()

@@ -10,12 +10,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._host.address_in_use import bound, explain, listening
+from ansible_collections.workbot.stability.plugins.module_utils._host.address_in_use import explain
 from hypothesis import given
 from hypothesis import strategies as st
-from places import FIXTURES
 
-NGINX = FIXTURES / "nginx"
 ME = f"held by process {os.getpid()} of the user {pwd.getpwuid(os.getuid()).pw_name} ("
 
 
@@ -42,24 +40,6 @@ def test_the_holder_of_a_socket(tmp_path: Path) -> None:
 def test_other_lines_and_addresses() -> None:
     assert explain(["all is well"]) == []
     assert explain(["EADDRINUSE pipe-7"]) == ["pipe-7 is held by another program."]
-
-
-def test_the_kernels_tables() -> None:
-    table = (NGINX / "proc_net_tcp.txt").read_text()
-    ports = {int(row.split()[1].rpartition(":")[2], 16) for row in table.splitlines()[1:] if row.split()[3] == "0A"}
-    assert ports
-    assert all(listening(table, port) for port in ports)
-    assert listening(table, 1) == []
-    unix = (
-        "Num       RefCount Protocol Flags    Type St Inode Path\n"
-        "0000000000000000: 00000002 00000000 00010000 0001 01 41 /run/a b.sock\n"
-        "0000000000000000: 00000003 00000000 00000000 0001 03 42 /run/a b.sock\n"
-        "0000000000000000: 00000002 00000000 00010000 0001 01 43 run/c.sock\n"
-        "0000000000000000: 00000002 00000000 00010000 0001 01 44\n"
-    )
-    assert bound(unix, "/run/a b.sock") == [41]
-    assert bound(unix, "/run/c.sock") == [43]
-    assert bound(unix, "/run/none") == []
 
 
 @given(st.text())

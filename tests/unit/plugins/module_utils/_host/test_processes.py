@@ -15,12 +15,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.processes 
     MissingLibraryError,
     ProcessError,
     load_library,
-    parse_units,
     pid_of_file,
     read_trees,
-    was_stopped,
 )
-from places import FIXTURES
 
 PARENT = "import subprocess, sys; subprocess.Popen(['sleep', '60']); print(1, flush=True); sys.stdin.read()"
 
@@ -79,49 +76,6 @@ def test_a_pid_file_without_a_running_process_is_an_error(tmp_path: Path, conten
 def test_a_missing_pid_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ProcessError, match="is the service started"):
         pid_of_file(str(tmp_path / "gone.pid"))
-
-
-def test_units_are_parsed_from_real_output() -> None:
-    units = parse_units((FIXTURES / "systemctl_show.txt").read_text())
-    assert {name: unit["ActiveState"] for name, unit in units.items()} == {
-        "cron.service": "active",
-        "pm2-workbot.service": "active",
-        "nosuch.service": "inactive",
-    }
-    assert units["nosuch.service"]["LoadState"] == "not-found"
-
-
-DEATHS = parse_units((FIXTURES / "systemctl_show_deaths.txt").read_text())
-STOPPED = ["stopped", "stopped-by-exit-code", "stopped-by-time-limit", "being-stopped"]
-
-
-@pytest.mark.parametrize("unit", DEATHS)
-def test_a_stop_is_told_from_a_crash_in_what_systemd_said_of_each(unit: str) -> None:
-    assert was_stopped(DEATHS[unit]) is (unit.removesuffix(".service") in STOPPED)
-
-
-@pytest.mark.parametrize(
-    ("change", "stopped"),
-    [
-        ({}, True),
-        ({"LoadState": "masked"}, True),
-        ({"LoadState": "not-found"}, False),
-        # what a crash has left is cleared away without a job
-        ({"ActiveState": "deactivating"}, False),
-        # systemd's own reasons to end a process that runs
-        ({"Result": "watchdog"}, False),
-        ({"Result": "oom-kill"}, False),
-        # where systemd doesn't tell the times, nobody knows
-        ({"ActiveExitTimestampMonotonic": "0"}, False),
-        ({"ExecMainExitTimestampMonotonic": ""}, False),
-    ],
-)
-def test_a_stop_that_failed(change: dict[str, str], stopped: bool) -> None:
-    assert was_stopped({**DEATHS["stopped-by-time-limit.service"], **change}) is stopped
-
-
-def test_nothing_is_known_of_a_unit_that_was_not_asked_for() -> None:
-    assert not was_stopped({})
 
 
 def test_a_missing_library_names_debians_package() -> None:

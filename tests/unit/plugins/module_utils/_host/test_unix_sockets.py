@@ -20,10 +20,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.unix_socke
     connections,
     count_connections,
     holder,
+    listening_in,
     listens,
     parse_peer,
     peer_inode,
-    socket_inodes,
 )
 
 TABLE = """\
@@ -70,8 +70,15 @@ def test_the_other_end_is_known_once_it_is_accepted(listener: socket.socket) -> 
             assert holder(client, [], None, 0) is None
 
 
-def test_a_process_that_is_gone_holds_nothing() -> None:
-    assert list(socket_inodes(2**22 + 1)) == []
+def test_who_listens_on_a_path() -> None:
+    table = TABLE + (
+        "0000000000000000: 00000002 00000000 00010000 0001 01 41 /run/a b.sock\n"
+        "0000000000000000: 00000003 00000000 00000000 0001 03 42 /run/a b.sock\n"
+        "0000000000000000: 00000002 00000000 00010000 0001 01 44\n"
+    )
+    assert listening_in(table, "/run/a b.sock") == [41]
+    assert listening_in(table, "/run/shop/1a2b.sock") == [2282470]
+    assert listening_in(table, "/run/none") == []
 
 
 def test_what_the_kernel_refuses_is_an_error() -> None:

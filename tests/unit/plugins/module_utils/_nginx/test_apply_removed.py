@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply as nginx_apply
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import Request, Result, apply
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian import (
@@ -17,7 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian im
     DEFAULT_SITE_FILE,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Entry, Transaction
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Transaction
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import Request
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.ledger import Shared
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, request
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Entry
 
 
 def given(**options: Any) -> Request:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.ledger import Ledger, Record, Shared, Trace
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import (
     LIMITS,
@@ -20,11 +21,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan impo
     make_plan,
     size,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import (
-    Entry,
-    Transaction,
-    write_entry,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Transaction, write_entry
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,9 +151,12 @@ def test_what_was_edited_by_hand_is_told_and_put_right(host: Host) -> None:
 
 def test_no_difference_shows_a_secret(host: Host) -> None:
     shown = host.run("shop", Wish(SITE_FILES)).changes[1].diff(host.root)
-    assert (shown["before"], shown["after"]) == ("", "(secret changed)\n")
+    assert (shown["before"], shown["after"]) == ("", "0600\n(secret changed)\n")
     other = {**SITE_FILES, "shop/key.pem": Entry(b"another\n", 0o600, secret=True)}
-    for wish, texts in ((Wish(other), ("(secret)\n", "(secret changed)\n")), (Wish(), ("(secret)\n", ""))):
+    for wish, texts in (
+        (Wish(other), ("0600\n(secret)\n", "0600\n(secret changed)\n")),
+        (Wish(), ("0600\n(secret)\n", "")),
+    ):
         shown = host.plan("shop", wish).changes[-1].diff(host.root)
         assert (shown["before"], shown["after"]) == texts
 

@@ -13,29 +13,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.errors imp
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import (
     ErrorLog,
     check_ports,
-    listening_inodes,
     main_error_log,
     worker_connections,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from places import FIXTURES
-
-NGINX = FIXTURES / "nginx"
-
-
-@pytest.mark.parametrize("name", ["proc_net_tcp.txt", "proc_net_tcp6.txt"])
-def test_listening_sockets_are_read(name: str) -> None:
-    table = (NGINX / name).read_text()
-    assert len(listening_inodes(table, 80)) == 1
-    assert listening_inodes(table, 81) == set()
-
-
-def test_a_connection_is_no_listener() -> None:
-    rows = (NGINX / "proc_net_tcp.txt").read_text().splitlines()
-    established = [row for row in rows if row.split()[3] == "01"]
-    assert len(established) == 2
-    ports = {int(row.split()[1].rpartition(":")[2], 16) for row in established}
-    assert all(listening_inodes("\n".join(established), port) == set() for port in ports)
 
 
 def test_a_port_taken_by_another_program_is_named() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Change, Entry
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import (
     Layout,
@@ -21,7 +22,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging i
     refuse_missing_zones,
     staging,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Change, Entry
 from certificates import issue
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Change, Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import (
-    Change,
-    Entry,
     Transaction,
     checked_path,
     compare,
@@ -161,7 +160,7 @@ def test_the_diff_names_file_mode_and_absence() -> None:
     diff = Change("conf.d/shop.conf", None, Entry(b"a\n", 0o600)).diff(Path("/etc/nginx"))
     assert diff == {
         "before_header": "/etc/nginx/conf.d/shop.conf (absent)",
-        "after_header": "/etc/nginx/conf.d/shop.conf (mode 0600)",
+        "after_header": "/etc/nginx/conf.d/shop.conf",
         "before": "",
-        "after": "a\n",
+        "after": "0600\na\n",
     }

@@ -24,7 +24,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     Finding,
     Thresholds,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._host.command import user_name
+from ansible_collections.workbot.stability.plugins.module_utils._host.accounts import user_name
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose import cli as diagnose
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks import service

@@ -19,10 +19,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import cli, loop
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier, Watch, only_one
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier, Watch
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     SERVICE,
     Assessment,
@@ -370,14 +370,14 @@ def test_a_pause_of_no_time_is_refused(directory: Path, duration: str, capsys: p
     assert "such as 90s, 30m, 2h or 1d" in capsys.readouterr().err or duration.startswith("-")
 
 
-def test_the_second_watchdog_of_a_service_is_refused(tmp_path: Path) -> None:
-    with only_one(tmp_path / "lock"), pytest.raises(StabilityError), only_one(tmp_path / "lock"):
-        pytest.fail("two at once")
-    with only_one(tmp_path / "lock"):
-        descriptor = os.open(tmp_path / "lock", os.O_RDWR)
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.close(descriptor)
+def test_the_second_watchdog_of_a_service_is_refused(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = directory / "watchdog.json"
+    content = settings_content(directory)
+    config.write_text(json.dumps(content))
+    path = Path(str(content["run_directory"])) / "lock"
+    with lock(path, RuntimeError(), mode=0o644):
+        assert command(config, "run") == 3
+    assert f"a watchdog of this service runs already: it holds {path}" in capsys.readouterr().err
 
 
 def test_a_long_step_keeps_systemd_from_killing_the_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:

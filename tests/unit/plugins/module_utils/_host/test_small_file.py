@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._host.read_json import read_json
+from ansible_collections.workbot.stability.plugins.module_utils._host.small_file import read_json
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/dev/zero")
     for name in ("fifo", "link", ""):
-        with pytest.raises(ValueError, match=r"no regular file|symbolic links"):
+        with pytest.raises(ValueError, match=r"not a regular file|symbolic links"):
             read_json(tmp_path / name, 1000)
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "missing", 1000)

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the kernel says about processes and this boot: for what psutil does not know, and where it is not installed.
+
+python3-psutil comes with the roles diagnostics and watchdog. What runs before them, on proxies, or at a removal can't
+use it, and psutil gives neither inodes of sockets nor a start time that a setting of the clock leaves alone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_STATE, _PARENT, _STARTED = 0, 1, 19
+
+
+@dataclass(frozen=True)
+class Stat:
+    """Of a process, by proc_pid_stat(5)."""
+
+    state: str
+    """A letter: Z of one that has ended and waits for its parent, T of one that a signal stopped."""
+    parent: int
+    started: float
+    """In seconds since boot."""
+
+
+def stat(pid: int) -> Stat | None:
+    """None when the process is gone."""
+    try:
+        # the name before them, in parentheses, may hold anything
+        fields = text(pid, "stat").rpartition(")")[2].split()
+        return Stat(fields[_STATE], int(fields[_PARENT]), int(fields[_STARTED]) / _TICKS)
+    except (IndexError, ValueError):
+        return None
+
+
+def status(pid: int, table: Path = _PROC) -> dict[str, str]:
+    """The lines of proc_pid_status(5) by their names; none when the process is gone."""
+    pairs = (line.partition(":") for line in text(pid, "status", table).splitlines())
+    return {name: value.strip() for name, _colon, value in pairs}
+
+
+def text(pid: int, name: str, table: Path = _PROC) -> str:
+    """A file of a process, its arguments parted by blanks; "" when the process is gone."""
+    try:
+        return (table / str(pid) / name).read_text(encoding="utf-8", errors="replace").replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def pids(table: Path = _PROC) -> list[int]:
+    """All processes of the host."""
+    return [int(entry.name) for entry in os.scandir(table) if entry.name.isdecimal()]
+
+
+def children(parent: int) -> list[int]:
+    """The processes that this one has started itself, or taken over."""
+    return [pid for pid in pids() if (found := stat(pid)) and found.parent == parent]
+
+
+def socket_inodes(pid: int) -> Iterator[int]:
+    """Inodes of the sockets that a process has open; none when it is gone or may not be looked into."""
+    try:
+        descriptors = list(os.scandir(_PROC / str(pid) / "fd"))
+    except OSError:
+        return
+    for entry in descriptors:
+        try:
+            target = Path(entry.path).readlink().name
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            yield int(target[len("socket:[") : -1])
+
+
+def boot_id() -> str:
+    """This boot's name. In a container it is the machine's: there a restart of the container is no new boot."""
+    return BOOT_ID.read_text(encoding="ascii").strip()
+
+
+def uptime() -> float:
+    """Seconds since this boot, sleep included, which no setting of the clock changes."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What /proc says about processes; of real ones, and where psutil knows it too, what it says as well."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+from ansible_collections.workbot.stability.plugins.module_utils._host.proc import (
+    children,
+    pids,
+    socket_inodes,
+    stat,
+    status,
+    text,
+)
+
+GONE = 2**22 + 1
+
+
+def test_a_process_is_seen_as_psutil_sees_it() -> None:
+    found, process = stat(os.getpid()), psutil.Process()
+    assert found is not None
+    assert (found.state, found.parent) == ("R", process.ppid())
+    assert abs(found.started - (process.create_time() - psutil.boot_time())) < 0.1
+    assert status(os.getpid())["Uid"].split()[0] == str(process.uids().real)
+    assert text(os.getpid(), "cmdline").startswith(process.cmdline()[0])
+    assert os.getpid() in pids()
+
+
+def test_a_name_with_a_parenthesis_shifts_no_field() -> None:
+    name = "import ctypes, sys; ctypes.CDLL(None).prctl(15, b') Z 1 ('); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        found = stat(child.pid)
+        assert found is not None
+        assert found.parent == os.getpid()
+        assert child.pid in children(os.getpid())
+
+
+def test_what_has_ended_is_a_zombie_and_then_gone() -> None:
+    child = subprocess.Popen(["/bin/true"])
+    while (found := stat(child.pid)) and found.state != "Z":
+        time.sleep(0.01)
+    assert found
+    child.wait()
+    assert stat(child.pid) is None
+
+
+def test_a_process_that_is_gone_has_nothing() -> None:
+    assert stat(GONE) is None
+    assert status(GONE) == {}
+    assert text(GONE, "comm") == ""
+    assert list(socket_inodes(GONE)) == []
+
+
+def test_open_sockets_have_inodes() -> None:
+    with socket.socket() as one:
+        assert os.fstat(one.fileno()).st_ino in socket_inodes(os.getpid())
