@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     PROXY,
     SERVICE,
@@ -29,15 +30,15 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 )
 
 LADDER = (Remedy.KILL_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
-HUNG = Illness("worker_hung", "worker 0 does not answer", LADDER, (0,))
-MISSING = Illness("worker_missing", "worker 0 is not there", LADDER[1:], (0,))
-NGINX = Illness("proxy_dead", "Nginx does not run", (Remedy.RESTART_PROXY,))
+HUNG = Illness(Code.WORKER_HUNG, "worker 0 does not answer", LADDER, (0,))
+MISSING = Illness(Code.WORKER_MISSING, "worker 0 is not there", LADDER[1:], (0,))
+NGINX = Illness(Code.PROXY_DEAD, "Nginx does not run", (Remedy.RESTART_PROXY,))
 RULES = Rules(failures=3, start_grace=30, backoff_first=10, backoff_longest=300, healthy_reset=600, budget=5)
 
 
 def slow(*workers: int) -> Illness:
     """Some do not answer, others do."""
-    return Illness("worker_hung", f"workers {workers} do not answer", LADDER[:2], workers, "warning")
+    return Illness(Code.WORKER_HUNG, f"workers {workers} do not answer", LADDER[:2], workers, "warning")
 
 
 class Story:

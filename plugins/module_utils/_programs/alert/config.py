@@ -21,6 +21,7 @@ from ..._host.errors import StabilityError
 from ..._host.processes import ProcessError, unit_states
 from ..._host.quiet_run import quiet_run
 from ..._host.state_file import save_json
+from ..codes import Code
 from .channels import channels
 from .heartbeat import Clock, Unit
 from .inbox import TEST, collect
@@ -143,7 +144,7 @@ def send_test(config: Config, secrets: Secrets) -> int:
     began = time.time()
     name = f"{time.time_ns():020d}-{os.getpid()}{TEST}"
     path = config.inbox / name
-    save_json(path, {"kind": "test", "code": "test", "time": began, "severity": "info"}, _READABLE)
+    save_json(path, {"kind": "test", "code": Code.TEST, "time": began, "severity": "info"}, _READABLE)
     _start(config)  # at least once: a run that has taken the message may not have sent it yet
     while path.exists():
         if time.time() - began > _TEST_SECONDS:

@@ -15,6 +15,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..codes import Code
 from .problems import HEARTBEAT, RANKS, Event, Ledger
 from .record import EventError, event_of, number
 
@@ -85,7 +86,7 @@ def heartbeat_events(ledger: Ledger, fresh: bool, unit: Unit, mtime_ns: int, now
     """Silence as a problem, and its end; without a watchdog on the host there is nothing to be silent."""
     if fresh or not unit.installed:
         return [Event("resolved", now, HEARTBEAT)] if HEARTBEAT in ledger.problems else []
-    code, severity = ("watchdog_stopped", "warning") if unit.stopped else ("watchdog_silent", "critical")
+    code, severity = (Code.WATCHDOG_STOPPED, "warning") if unit.stopped else (Code.WATCHDOG_SILENT, "critical")
     if HEARTBEAT in ledger.problems and ledger.problems[HEARTBEAT].code == code:
         return []
     message = f"The last sign is {max(0.0, now - mtime_ns / 1e9):.0f} s old." if mtime_ns else "There is no sign of it."

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..._checks.findings import CRITICAL, WARNING
+from ..codes import Code
 from .model import Problem
 from .root_client import diagnose
 from .settings import Settings
@@ -59,7 +60,7 @@ class Diagnosis:
             return
         if findings is None:
             message = f"{self._settings.diagnose_command} gave no findings within {_SECONDS:g} s: run it by hand"
-            self._problems = (Problem("diagnose.failed", "finding", WARNING, message),)
+            self._problems = (Problem("diagnose.failed", Code.FINDING, WARNING, message),)
             return
         self._problems = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
 
@@ -78,5 +79,5 @@ def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> 
             continue
         values = {name: finding.get(name) for name in ("check", "value", "threshold", "unit")}
         message = str(finding.get("message", ""))
-        problems.append(Problem(f"diagnose.{check}", "finding", str(status), message, values))
+        problems.append(Problem(f"diagnose.{check}", Code.FINDING, str(status), message, values))
     return tuple(problems)

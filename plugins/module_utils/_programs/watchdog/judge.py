@@ -14,6 +14,7 @@ from ..._checks.external_service import PM2, Existing
 from ..._checks.workers import ANSWERED, HUNG
 from ..._host.processes import was_stopped
 from ..._pm2.rpc import ABSENT, WELL
+from ..codes import Code
 from .model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
 from .proxy import FULL, HEALTHY
 from .readings import MB, Readings, Worker
@@ -25,8 +26,8 @@ _COMING = frozenset({"waiting restart", "launching", "stopping"})
 # PM2 can keep a worker in the middle of a start or a stop for ever.
 _LONGEST_START = 300.0
 _LONGEST_FULL = 300.0
-_FROM_DATABASE = frozenset({"unhealthy", "no_answer", "worker_hung", "worker_missing"})
-_FROM_STARVATION = frozenset({"daemon_hung", "no_answer", "worker_hung", "worker_missing"})
+_FROM_DATABASE = frozenset({Code.UNHEALTHY, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
+_FROM_STARVATION = frozenset({Code.DAEMON_HUNG, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
 _BEGINNING = frozenset({"activating", "reloading"})
 
 
@@ -75,21 +76,21 @@ class _Service:
             return self._daemon()
         if self.readings.activation is None:
             message = f"no release is active: {self.settings.socket} is no link"
-            hold = Hold("not_deployed", f"{message}. Deploy one with the playbook.", "warning")
-            return Illness("app_missing", message, (Remedy.RECREATE_APP,)), hold
+            hold = Hold(Code.NOT_DEPLOYED, f"{message}. Deploy one with the playbook.", "warning")
+            return Illness(Code.APP_MISSING, message, (Remedy.RECREATE_APP,)), hold
         workers = self.readings.workers
         if not workers:
             message = f"PM2 does not know the app {self.settings.app_of(self.readings.activation)}"
-            return Illness("app_missing", message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
+            return Illness(Code.APP_MISSING, message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
         if all(worker.process.status == "stopped" for worker in workers):
             message = "all workers were stopped in PM2"
             hold = _stopped(f"{message}; start them with the service's pm2 command, or deploy")
-            return Illness("no_answer", message, (Remedy.RESTART_APP,)), hold
+            return Illness(Code.NO_ANSWER, message, (Remedy.RESTART_APP,)), hold
         return self._workers()
 
     def _daemon(self) -> Verdict:
         daemon, unit = self.readings.daemon, self.readings.pm2_unit
-        code = "daemon_dead" if daemon.state == ABSENT else "daemon_hung"
+        code = Code.DAEMON_DEAD if daemon.state == ABSENT else Code.DAEMON_HUNG
         illness = Illness(code, daemon.message, (Remedy.RESTART_DAEMON,))
         if unit.get("ActiveState") in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
             return illness, _starting(f"systemd is starting {self.settings.pm2_unit}", self.settings)
@@ -150,7 +151,7 @@ class _Service:
         if unhealthy:
             return self._unhealthy(unhealthy, {**problems}, serves), None
         if not serves:
-            return Illness("no_answer", "no worker answers yet", _WHOLE_APP), self._workers_start
+            return Illness(Code.NO_ANSWER, "no worker answers yet", _WHOLE_APP), self._workers_start
         return self._missing() or self._near_limit(online), None
 
     def _hung(self, hung: list[Worker], serves: bool) -> Illness:
@@ -158,18 +159,18 @@ class _Service:
         if self.readings.answers.refused:
             asked = self.settings.existing.url if self.settings.existing else self.settings.socket
             message = f"nothing answers on {asked}: {self.readings.answers.failures[0].problem}"
-            return Illness("no_answer", message, _WHOLE_APP, numbers)
+            return Illness(Code.NO_ANSWER, message, _WHOLE_APP, numbers)
         limit = f"{self.settings.answer_timeout:g} s"
         message = f"{_named(hung)} did not answer within {limit}" + (" while others do" if serves else "")
         ladder = (Remedy.KILL_WORKER, Remedy.RESTART_WORKER) if serves else (Remedy.KILL_WORKER, *_WHOLE_APP)
-        return Illness("worker_hung", message, ladder, numbers, "warning" if serves else "critical")
+        return Illness(Code.WORKER_HUNG, message, ladder, numbers, "warning" if serves else "critical")
 
     def _unhealthy(self, unhealthy: list[Worker], problems: Mapping[int, str | None], serves: bool) -> Illness:
         message = f"{_named(unhealthy)}: {problems[unhealthy[0].number]}"
         if serves:
             ladder = (Remedy.RELOAD_WORKER, Remedy.RESTART_WORKER)
-            return Illness("unhealthy", message, ladder, _numbers(unhealthy), "warning")
-        return Illness("unhealthy", message, (Remedy.RELOAD_WORKER, *_WHOLE_APP), _numbers(unhealthy))
+            return Illness(Code.UNHEALTHY, message, ladder, _numbers(unhealthy), "warning")
+        return Illness(Code.UNHEALTHY, message, (Remedy.RELOAD_WORKER, *_WHOLE_APP), _numbers(unhealthy))
 
     def _none_runs(self, online: list[Worker]) -> Verdict:
         workers = self.readings.workers
@@ -177,10 +178,10 @@ class _Service:
         states = ", ".join(f"{worker.number} {worker.process.status}" for worker in workers)
         if not online and not coming:
             ladder = (Remedy.RESTART_WORKER, *_WHOLE_APP)
-            return Illness("worker_missing", f"no worker runs (worker {states})", ladder, _given_up(workers)), None
-        illness = Illness("no_answer", f"no worker answers (worker {states})", _WHOLE_APP)
+            return Illness(Code.WORKER_MISSING, f"no worker runs (worker {states})", ladder, _given_up(workers)), None
+        illness = Illness(Code.NO_ANSWER, f"no worker answers (worker {states})", _WHOLE_APP)
         if self._crash_loop:
-            return illness, Hold("crash_loop", "PM2 starts the workers again and again, ever more slowly")
+            return illness, Hold(Code.CRASH_LOOP, "PM2 starts the workers again and again, ever more slowly")
         return illness, None if self.recovering else self._workers_start
 
     def _missing(self) -> Illness | None:
@@ -195,7 +196,7 @@ class _Service:
             message = f"PM2 has {there} of {planned} workers"
         else:
             return None
-        return Illness("worker_missing", message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
+        return Illness(Code.WORKER_MISSING, message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
 
     def _near_limit(self, online: list[Worker]) -> Illness | None:
         """One worker at a time, the largest first: the others must carry the load meanwhile.
@@ -211,13 +212,13 @@ class _Service:
             f"{_named(near)} near the restart limit of {limit} MB: {largest:.0f} MB, {100 * largest / limit:.0f} %"
         )
         numbers = tuple(worker.number for worker in near)
-        return Illness("memory_near_limit", message, (Remedy.RELOAD_WORKER,), numbers, "warning", at_once=1)
+        return Illness(Code.MEMORY_NEAR_LIMIT, message, (Remedy.RELOAD_WORKER,), numbers, "warning", at_once=1)
 
 
 def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None) -> Hold | None:
     """Why nothing may be done although something could."""
     if readings.deployment:
-        return Hold("deployment", "a deployment, or another change of PM2's processes, is under way")
+        return Hold(Code.DEPLOYMENT, "a deployment, or another change of PM2's processes, is under way")
     if illness is None:
         return None
     if was_stopped(readings.pm2_unit):
@@ -233,10 +234,10 @@ def _of_database(readings: Readings, illness: Illness) -> Hold | None:
     holds all of its connections. Nor does a service that says that it gets none know whether it has them itself.
     """
     if readings.database.down and illness.code in _FROM_DATABASE:
-        return Hold("database_down", f"the database is the cause: {readings.database.down}", "critical")
-    if readings.database.full and illness.code == "unhealthy":
+        return Hold(Code.DATABASE_DOWN, f"the database is the cause: {readings.database.down}", "critical")
+    if readings.database.full and illness.code == Code.UNHEALTHY:
         message = f"the database has no connection for it: {readings.database.full}"
-        return Hold("database_full", message, "critical", believed=_LONGEST_FULL)
+        return Hold(Code.DATABASE_FULL, message, "critical", believed=_LONGEST_FULL)
     return None
 
 
@@ -245,11 +246,11 @@ def _what_is_short(readings: Readings, settings: Settings) -> Hold | None:
     short = [f"{path} has {free:.0f} MB" for path, free in readings.disk_free_mb.items() if free < settings.disk_min_mb]
     if short:
         message = f"the disk is full ({', '.join(short)} free): a restart would not cure that. Free some space."
-        return Hold("disk_short", message, "critical")
+        return Hold(Code.DISK_SHORT, message, "critical")
     own = any(_is_near_limit(worker, settings) for worker in readings.workers)
     if readings.memory_percent >= settings.host_memory_percent and not own:
         message = f"{readings.memory_percent:.0f} % of the host's memory is in use, and not by this service"
-        return Hold("memory_short", f"{message}: a restart would not cure that. Stop what takes it.", "critical")
+        return Hold(Code.MEMORY_SHORT, f"{message}: a restart would not cure that. Stop what takes it.", "critical")
     return None
 
 
@@ -264,7 +265,7 @@ def _overloaded(readings: Readings, illness: Illness) -> Hold | None:
     if not waited:
         return None
     message = f"the processors are overloaded: what does not answer waited for one for {waited:.0f} % of the time"
-    return Hold("cpu_short", f"{message}. A restart would not cure that. See what takes them.", "critical")
+    return Hold(Code.CPU_SHORT, f"{message}. A restart would not cure that. See what takes them.", "critical")
 
 
 def _waited_for_a_processor(readings: Readings, illness: Illness) -> float:
@@ -273,7 +274,7 @@ def _waited_for_a_processor(readings: Readings, illness: Illness) -> float:
         return 0.0
     numbers = illness.workers or [worker.number for worker in readings.workers]
     ill = {worker.process.pid for worker in readings.workers if worker.number in numbers}
-    if illness.code == "daemon_hung":
+    if illness.code == Code.DAEMON_HUNG:
         ill = {readings.daemon.pid}
     return min((share for pid, share in readings.starved.items() if pid in ill), default=0.0)
 
@@ -289,8 +290,8 @@ def _judge_proxy(readings: Readings, settings: Settings, service_is_well: bool) 
     if test.state in (FULL, HEALTHY):
         # a restart would cut the connections of all its sites, for a client that fills it again
         message = f"Nginx does not serve everybody: {told.problem}. As root sees it, {test.message}. See its error log."
-        return Illness("proxy_full", message, ()), None
-    code = "proxy_hung" if told.kind == HUNG else "proxy_dead"
+        return Illness(Code.PROXY_FULL, message, ()), None
+    code = Code.PROXY_HUNG if told.kind == HUNG else Code.PROXY_DEAD
     illness = Illness(code, f"Nginx does not answer: {told.problem}", (Remedy.RESTART_PROXY,))
     return illness, _proxy_hold(unit, test, settings)
 
@@ -302,7 +303,7 @@ def _proxy_hold(unit: Mapping[str, str], test: ProxyTest, settings: Settings) ->
         return _starting("systemd is starting Nginx", settings)
     if test.state == BROKEN:
         message = f"Nginx's configuration is broken, so it can't be started: {test.message}"
-        return Hold("proxy_config_broken", message, "critical")
+        return Hold(Code.PROXY_CONFIG_BROKEN, message, "critical")
     return None
 
 
@@ -312,7 +313,7 @@ def _proxy_wrong(readings: Readings, service_is_well: bool) -> list[Problem]:
     if not service_is_well or told is None or told.kind != ANSWERED or not told.problem:
         return []
     message = f"the service is healthy, but not through Nginx: {told.problem} See Nginx's configuration and error log."
-    return [Problem("proxy.proxy_wrong", "proxy_wrong", "critical", message)]
+    return [Problem.of(PROXY, Code.PROXY_WRONG, "critical", message)]
 
 
 def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
@@ -323,7 +324,7 @@ def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
         f" restarts or stops it. Restart {settings.pm2_unit} when a short interruption suits."
     )
     values = {"processes": list(readings.surplus)}
-    return [Problem("service.worker_surplus", "worker_surplus", "warning", message, values)]
+    return [Problem.of(SERVICE, Code.WORKER_SURPLUS, "warning", message, values)]
 
 
 def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
@@ -335,21 +336,21 @@ def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
         " Something ends them again and again: see the service's error log."
     )
     values = {"restarts": readings.restarts, "window": settings.crash_loop_window}
-    return [Problem("service.crash_loop", "crash_loop", "warning" if serves else "critical", message, values)]
+    return [Problem.of(SERVICE, Code.CRASH_LOOP, "warning" if serves else "critical", message, values)]
 
 
 def _starting(message: str, settings: Settings) -> Hold:
-    return Hold("starting", message, believed=settings.start_grace + _LONGEST_START)
+    return Hold(Code.STARTING, message, believed=settings.start_grace + _LONGEST_START)
 
 
 def _stopped(message: str) -> Hold:
     """Told once, should it have been forgotten."""
-    return Hold("stopped_by_operator", message, "warning")
+    return Hold(Code.STOPPED_BY_OPERATOR, message, "warning")
 
 
 def _stopped_unit(name: str, unit: Mapping[str, str]) -> Hold:
     if unit["ActiveState"] == "deactivating":
-        return Hold("stopped_by_operator", f"systemd was asked to stop {name}, and does")
+        return Hold(Code.STOPPED_BY_OPERATOR, f"systemd was asked to stop {name}, and does")
     return _stopped(f"{name} was stopped; start it with systemctl")
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from ..._host import boot_clock
 from ..._host.errors import StabilityError
 from ..._host.processes import load_library
+from ..codes import Code
 from . import state_files as keeper
 from . import state_machine as machine
 from .control import UNKNOWN, Control
@@ -38,6 +39,9 @@ _KEEP_ALIVE_SECONDS = 5.0
 _LONGEST_STEP = 300.0
 _CORRUPT_SECONDS = 600.0
 _SUMMARY_SECONDS = 60.0
+# Keys of what is wrong with the watchdog itself.
+_CORRUPT = f"watchdog.{Code.STATE_CORRUPT}"
+_UNREADABLE = f"watchdog.{Code.PAUSE_UNREADABLE}"
 # Longer than any period: then the host slept, or the watchdog was not there.
 _GAP_SECONDS = 60.0
 _OWN_RESTARTS = frozenset(
@@ -162,7 +166,7 @@ class Watch:
         seen = self._assess(readings)
         self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
         turn = machine.turn(self._state, seen, now, self._rules, paused)
-        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
+        with self._watched("watchdog.events_not_writable", Code.STATE_NOT_WRITABLE, self._events):
             self._outbox.flush()
         self._take(turn)
         self._publish(seen, readings)
@@ -180,11 +184,10 @@ class Watch:
     def _paused(self) -> bool:
         """One that can't be read counts, and is reported: else it might never end."""
         pause = self._control.paused(time.time())
-        self._own.pop("watchdog.pause_unreadable", None)
+        self._own.pop(_UNREADABLE, None)
         if pause and pause.by == UNKNOWN:
             message = "recovery is paused by a pause.json that can't be read. `resume` ends the pause."
-            problem = Problem("watchdog.pause_unreadable", "pause_unreadable", "warning", message)
-            self._own[problem.key] = problem
+            self._own[_UNREADABLE] = Problem(_UNREADABLE, Code.PAUSE_UNREADABLE, "warning", message)
         return pause is not None
 
     def _resume(self, now: float) -> None:
@@ -203,7 +206,7 @@ class Watch:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
         seen = judge(readings, self._settings, recovering)
         hold = seen.holds.get(SERVICE)
-        known = hold is not None and hold.code in ("database_down", "database_full")
+        known = hold is not None and hold.code in (Code.DATABASE_DOWN, Code.DATABASE_FULL)
         found = [
             problem
             for problem in self._diagnosis.problems
@@ -211,7 +214,7 @@ class Watch:
             if not (known and problem.key.startswith("diagnose.database"))
         ]
         if readings.now >= self._corrupt_until:
-            self._own.pop("watchdog.state_corrupt", None)
+            self._own.pop(_CORRUPT, None)
         problems = (*self._steady.of(seen.problems), *found, *self._own.values())
         return dataclasses.replace(seen, problems=problems)
 
@@ -235,7 +238,7 @@ class Watch:
         if not asked:
             return
         message = f"asked PM2 to end process {', '.join(map(str, pids))}, which it had lost from its list"
-        self._tell(Event("action", "service.remove_surplus", "remove_surplus", "info", message))
+        self._tell(Event("action", f"{SERVICE}.{Code.REMOVE_SURPLUS}", Code.REMOVE_SURPLUS, "info", message))
 
     def _take(self, turn: machine.Turn) -> None:
         before, self._state = self._state, turn.state
@@ -254,7 +257,7 @@ class Watch:
         record = {**as_record(event, wall), "boot": self._boot, "boottime": begun}
         log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
         self._log(log, record)
-        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
+        with self._watched("watchdog.events_not_writable", Code.STATE_NOT_WRITABLE, self._events):
             self._outbox.put(event, wall)
 
     def _log_change(self, kind: str, target: str, before: str, after: str) -> None:
@@ -263,11 +266,11 @@ class Watch:
             self._log(self._settings.monitor_log, record)
 
     def _log(self, path: Path, record: dict[str, Any]) -> None:
-        with self._watched("watchdog.log_not_writable", "log_not_writable", path):
+        with self._watched(f"watchdog.{Code.LOG_NOT_WRITABLE}", Code.LOG_NOT_WRITABLE, path):
             append_line(path, record)
 
     @contextlib.contextmanager
-    def _watched(self, key: str, code: str, path: Path) -> Iterator[None]:
+    def _watched(self, key: str, code: Code, path: Path) -> Iterator[None]:
         """What can't be written is a problem to be told, and nothing that ends the watchdog."""
         try:
             yield
@@ -281,7 +284,7 @@ class Watch:
         moment = Moment(boot_clock.now(), time.time())
         pause = self._control.paused(moment.wall)
         status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
-        with self._watched("watchdog.status_not_writable", "state_not_writable", self._settings.status_file):
+        with self._watched("watchdog.status_not_writable", Code.STATE_NOT_WRITABLE, self._settings.status_file):
             write_public(self._settings.status_file, as_json(status))
         if moment.boot - self._summary_at >= _SUMMARY_SECONDS:
             self._summary_at = moment.boot
@@ -303,14 +306,14 @@ class Watch:
         except OSError as error:
             message = f"{self._settings.state_file} can't be read: {error.strerror}"
         self._corrupt_until = now + _CORRUPT_SECONDS
-        self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
+        self._own[_CORRUPT] = Problem(_CORRUPT, Code.STATE_CORRUPT, "warning", message)
         fresh = machine.State(keeper.targets_since(now), actions_total=sum(map(len, logged.values())))
         return keeper.with_actions(fresh, logged)
 
     def _save(self) -> None:
         if self._state == self._saved:
             return
-        with self._watched("watchdog.state_not_writable", "state_not_writable", self._settings.state_file):
+        with self._watched(f"watchdog.{Code.STATE_NOT_WRITABLE}", Code.STATE_NOT_WRITABLE, self._settings.state_file):
             keeper.save(self._settings.state_file, self._state, self._boot)
             self._saved = self._state
 

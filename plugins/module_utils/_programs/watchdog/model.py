@@ -11,6 +11,8 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+from ..codes import AnyCode, Code
+
 SERVICE = "service"
 PROXY = "proxy"
 TARGETS = (SERVICE, PROXY)
@@ -19,13 +21,13 @@ TARGETS = (SERVICE, PROXY)
 class Remedy(enum.Enum):
     """What can be done, by how much it disturbs: the ladder of recovery is climbed in this order."""
 
-    RELOAD_WORKER = "reload_worker"
-    KILL_WORKER = "kill_worker"
-    RESTART_WORKER = "restart_worker"
-    RESTART_APP = "restart_app"
-    RECREATE_APP = "recreate_app"
-    RESTART_DAEMON = "restart_daemon"
-    RESTART_PROXY = "restart_proxy"
+    RELOAD_WORKER = Code.RELOAD_WORKER
+    KILL_WORKER = Code.KILL_WORKER
+    RESTART_WORKER = Code.RESTART_WORKER
+    RESTART_APP = Code.RESTART_APP
+    RECREATE_APP = Code.RECREATE_APP
+    RESTART_DAEMON = Code.RESTART_DAEMON
+    RESTART_PROXY = Code.RESTART_PROXY
 
     @property
     def rank(self) -> int:
@@ -36,7 +38,7 @@ class Remedy(enum.Enum):
 class Illness:
     """What is wrong with a target and what can be done about it, mildest first."""
 
-    code: str
+    code: Code
     message: str
     ladder: tuple[Remedy, ...]
     workers: tuple[int, ...] = ()
@@ -51,7 +53,7 @@ class Illness:
 class Hold:
     """Why nothing may be done about a target now: a deployment, an operator's stop, a cause that lies elsewhere."""
 
-    code: str
+    code: Code
     message: str
     severity: str = "info"
     """info: known and wanted. warning or critical: people must do something."""
@@ -65,10 +67,17 @@ class Problem:
 
     key: str
     """What it is about, for example service.crash_loop: the same key is the same problem."""
-    code: str
+    code: AnyCode
     severity: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, target: str, code: Code, severity: str, message: str, values: Mapping[str, Any] | None = None
+    ) -> Problem:
+        """The one problem with this code that the target can have."""
+        return cls(f"{target}.{code}", code, severity, message, values or {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +117,7 @@ class Event:
     kind: str
     """problem, resolved or action."""
     key: str
-    code: str
+    code: AnyCode
     severity: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)

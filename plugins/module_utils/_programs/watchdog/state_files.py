@@ -16,6 +16,7 @@ from typing import Any
 from ..._host.errors import StabilityError
 from ..._host.read_json import read_json
 from ..._host.state_file import save_json
+from ..codes import code_of
 from .flapping import Bucket
 from .model import TARGETS, Problem
 from .state_machine import Open, Phase, State, TargetState
@@ -142,7 +143,7 @@ def _open(content: Mapping[str, Any]) -> Open:
     return Open(
         Problem(
             str(problem["key"]),
-            str(problem["code"]),
+            code_of(str(problem["code"])),
             str(problem["severity"]),
             str(problem["message"]),
             dict(problem["values"]),

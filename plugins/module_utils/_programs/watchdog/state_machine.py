@@ -15,10 +15,11 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from ..codes import Code
 from .flapping import Bucket
 from .model import TARGETS, Assessment, Event, Hold, Illness, Outcome, Problem, Remedy, Step
 
-PAUSED = Hold("paused", "recovery is paused")
+PAUSED = Hold(Code.PAUSED, "recovery is paused")
 # An illness that lasts so long under a hold is told: a deployment that hangs must not keep it secret.
 _LONG_HOLD = 900.0
 
@@ -319,8 +320,8 @@ def _problems(
         message = f"{illness.message}. Nothing is done: {hold.message}, for {_LONG_HOLD / 60:g} minutes now."
         found[target] = Open(Problem(target, illness.code, illness.severity, message), state.ill_since)
     if hold and state.held and state.failures >= rules.failures and hold.severity != "info":
-        key = f"{target}.{hold.code}"
-        found[key] = Open(Problem(key, hold.code, hold.severity, hold.message), state.ill_since)
+        problem = Problem.of(target, hold.code, hold.severity, hold.message)
+        found[problem.key] = Open(problem, state.ill_since)
     if state.spent:
         key = f"{target}.budget"
         message = (
@@ -328,7 +329,7 @@ def _problems(
             " one waits until the first of them is as long ago, or for `resume`: see recovery.log and the service's"
             " error log."
         )
-        found[key] = Open(Problem(key, "budget_spent", "critical", message), state.since)
+        found[key] = Open(Problem(key, Code.BUDGET_SPENT, "critical", message), state.since)
     return found
 
 

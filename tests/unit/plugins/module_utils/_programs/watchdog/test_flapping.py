@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.flapping import Steady
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     SERVICE,
@@ -15,7 +16,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 )
 from watch_story import HUNG, LADDER, Story, slow
 
-WRONG = Problem("proxy.proxy_wrong", "proxy_wrong", "critical", "answered 502")
+WRONG = Problem("proxy.proxy_wrong", Code.PROXY_WRONG, "critical", "answered 502")
 
 
 def course(pattern: str, times: int = 1, steady: Steady | None = None) -> list[bool]:

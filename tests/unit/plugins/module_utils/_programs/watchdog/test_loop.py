@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import cli, loop
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier, Watch, only_one
@@ -113,7 +114,7 @@ def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
 def test_a_step_that_restarted_nothing_excuses_no_restart(directory: Path) -> None:
     """The process that was judged is gone: its number is another one's, if anybody's."""
     one = watch(directory)
-    hung = Illness("worker_hung", "worker 0 does not answer", (Remedy.KILL_WORKER,), (0,))
+    hung = Illness(Code.WORKER_HUNG, "worker 0 does not answer", (Remedy.KILL_WORKER,), (0,))
     one._act(Step(SERVICE, Remedy.KILL_WORKER, hung, 1), readings())
     assert lines(directory / "recovery.log")[0]["message"] == (
         "kill_worker failed: the processes that hung are gone already"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import events
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import state_files as kept
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.flapping import Bucket
@@ -31,7 +32,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     TargetState,
 )
 
-FULL = Problem("diagnose.disk", "finding", "warning", "86 %", {"value": 86})
+FULL = Problem("diagnose.disk", Code.FINDING, "warning", "86 %", {"value": 86})
 STATE = State(
     {
         SERVICE: TargetState(

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     PROXY,
     SERVICE,
@@ -34,8 +35,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watch_story import HUNG, LADDER, MISSING, NGINX, RULES, Story, slow
 
-DEPLOYMENT = Hold("deployment", "a deployment is at work")
-NO_DATABASE = Hold("database_down", "the database does not answer", "critical")
+DEPLOYMENT = Hold(Code.DEPLOYMENT, "a deployment is at work")
+NO_DATABASE = Hold(Code.DATABASE_DOWN, "the database does not answer", "critical")
 
 
 def test_two_bad_looks_are_no_reason_and_three_are() -> None:
@@ -51,7 +52,7 @@ def test_two_bad_looks_are_no_reason_and_three_are() -> None:
 
 def test_what_nothing_may_be_done_about_is_told_once_and_when_it_is_over() -> None:
     story = Story()
-    watched = Illness("worker_hung", "process 7 does not answer", (), (0,))
+    watched = Illness(Code.WORKER_HUNG, "process 7 does not answer", (), (0,))
     story.for_seconds(3600, watched)
     assert story.steps == []
     assert story.told == [("problem", "worker_hung")]
@@ -59,7 +60,7 @@ def test_what_nothing_may_be_done_about_is_told_once_and_when_it_is_over() -> No
     assert story.told[1:] == [("resolved", "worker_hung")]
 
 
-NEAR_LIMIT = Illness("memory_near_limit", "worker 0 is large", (Remedy.RELOAD_WORKER,), (0,), "warning")
+NEAR_LIMIT = Illness(Code.MEMORY_NEAR_LIMIT, "worker 0 is large", (Remedy.RELOAD_WORKER,), (0,), "warning")
 
 
 def test_workers_that_are_slow_in_turns_are_left_alone() -> None:
@@ -97,7 +98,7 @@ def test_one_slow_answer_is_no_reason_while_another_illness_lasts() -> None:
 
 def test_nobody_is_served_in_whichever_way_that_shows() -> None:
     story = Story()
-    ways = (HUNG, Illness("no_answer", "nothing listens", LADDER[1:]), Illness("daemon_dead", "gone", LADDER[3:]))
+    ways = (HUNG, Illness(Code.NO_ANSWER, "nothing listens", LADDER[1:]), Illness(Code.DAEMON_DEAD, "gone", LADDER[3:]))
     assert [story.look(way) is not None for way in ways] == [False, False, True]
 
 
@@ -206,7 +207,7 @@ def test_nothing_is_done_while_held_and_afterwards_the_illness_shows_itself_anew
 
 def test_a_start_that_never_ends_holds_nothing_any_more() -> None:
     story = Story()
-    starting = Hold("starting", "the workers are starting", believed=330)
+    starting = Hold(Code.STARTING, "the workers are starting", believed=330)
     story.for_seconds(330, HUNG, hold=starting)
     assert not story.steps
     story.for_seconds(20, HUNG, hold=starting)
@@ -292,8 +293,8 @@ def test_a_watchdog_killed_in_a_step_waits_for_that_step_s_grace() -> None:
 
 def test_a_problem_is_told_when_it_comes_rises_and_goes() -> None:
     story = Story()
-    full = Problem("diagnose.disk", "finding", "warning", "86 %")
-    worse = Problem("diagnose.disk", "finding", "critical", "96 %")
+    full = Problem("diagnose.disk", Code.FINDING, "warning", "86 %")
+    worse = Problem("diagnose.disk", Code.FINDING, "critical", "96 %")
     for seen in ([full], [full], [worse], [worse], [], []):
         story.look(problems=seen)
     assert [(event.kind, event.severity) for event in story.events] == [
