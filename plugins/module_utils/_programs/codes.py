@@ -32,7 +32,7 @@ class Code(enum.StrEnum):
 
     WORKER_HUNG = (
         "worker_hung",
-        ("a worker hangs", "It is killed, and PM2 starts it anew."),
+        ("a worker hangs", "It is killed, and PM2 restarts it."),
         ("工作进程卡死", "将结束该进程，并由 PM2 重新启动。"),
     )
     WORKER_MISSING = (
@@ -62,12 +62,12 @@ class Code(enum.StrEnum):
     )
     PAUSED = (
         "paused",
-        ("recovery is paused", "`{service}-watchdog resume` lets it go on."),
+        ("recovery is paused", "`{service}-watchdog resume` ends the pause."),
         ("自动恢复已暂停", "执行 `{service}-watchdog resume` 后会继续。"),
     )
     UNHEALTHY = (
         "unhealthy",
-        ("the service says it is ill", "Recovery restarts it, unless the cause lies elsewhere."),
+        ("the service reports itself unhealthy", "Recovery restarts it, unless the cause is elsewhere."),
         ("服务报告自身异常", "若原因不在别处，自动恢复会重启它。"),
     )
     NO_ANSWER = (
@@ -112,7 +112,7 @@ class Code(enum.StrEnum):
     )
     STOPPED_BY_OPERATOR = (
         "stopped_by_operator",
-        ("the service was stopped by somebody", "It is left alone until it is started again."),
+        ("the service was stopped by an operator", "It is left alone until it is started again."),
         ("服务已被人为停止", "在重新启动之前不会对它做任何操作。"),
     )
     DEPLOYMENT = (
@@ -170,12 +170,12 @@ class Code(enum.StrEnum):
     )
     STATE_CORRUPT = (
         "state_corrupt",
-        ("the watchdog's state was damaged", "It was put aside; the watchdog began anew."),
+        ("the watchdog's state was damaged", "It was put aside; the watchdog started from scratch."),
         ("看门狗的状态文件已损坏", "损坏的文件已另存，看门狗从头开始。"),
     )
     PAUSE_UNREADABLE = (
         "pause_unreadable",
-        ("recovery is paused by a damaged file", "`{service}-watchdog resume` lets it go on."),
+        ("recovery is paused by a damaged file", "`{service}-watchdog resume` ends the pause."),
         ("自动恢复被一个损坏的文件暂停", "执行 `{service}-watchdog resume` 后会继续。"),
     )
     FINDING = (
@@ -194,7 +194,7 @@ class Code(enum.StrEnum):
     WATCHDOG_STOPPED = (
         "watchdog_stopped",
         (
-            "the watchdog was stopped by somebody",
+            "the watchdog was stopped by an operator",
             "Nobody watches and recovers the service. `systemctl start {service}-watchdog` starts it.",
         ),
         ("看门狗已被人为停止", "服务目前无人监控和恢复，执行 `systemctl start {service}-watchdog` 可启动它。"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The `<service>-alert` command: tells people what the watchdog found, by the channels of their choice."""
+"""The `<service>-alert` command: reports what the watchdog found, by the channels of the user's choice."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _check() -> int:
 
 
 def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Tell people what the watchdog found.")
+    parser = argparse.ArgumentParser(description="Reports what the watchdog found.")
     parser.add_argument("--config", default=config, help="configuration file (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     status = commands.add_parser("status", help="show the channels, what waits for them and the open problems")

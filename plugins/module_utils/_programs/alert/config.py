@@ -41,8 +41,8 @@ class Config:
     language: str
     reminder: float
     per_hour: int
-    tell_actions: bool
-    silence: float
+    report_actions: bool
+    heartbeat_timeout: float
     events: Path
     status: Path
     secrets: Path
@@ -75,7 +75,7 @@ def load_config(path: Path) -> Config:
         paths = {name: Path(content[name]) for name in _PATHS}
         return Config(**{**content, **paths, "host": socket.gethostname()})
     except (KeyError, TypeError) as error:
-        message = f"{path} is no configuration of this command. Apply the playbook to have it written anew."
+        message = f"{path} is no configuration of this command. Apply the playbook to recreate it."
         raise StabilityError(message) from error
 
 
@@ -83,7 +83,7 @@ _PATHS = ("events", "status", "secrets", "state_directory", "runtime_directory")
 
 
 def load_secrets(path: Path) -> Secrets:
-    """Raises StabilityError, which tells nothing of the content."""
+    """Raises StabilityError, which shows nothing of the content."""
     content = _load(path)
     return Secrets([str(url) for url in content.get("urls", [])], str(content.get("heartbeat_url", "")))
 
@@ -94,11 +94,11 @@ def _load(path: Path) -> dict[str, Any]:
     except PermissionError as error:
         raise StabilityError(f"{path} is not readable for you: run this as root") from error
     except OSError as error:
-        raise StabilityError(f"{path}: {error.strerror}. Apply the playbook to have it written anew.") from error
+        raise StabilityError(f"{path}: {error.strerror}. Apply the playbook to recreate it.") from error
     except ValueError:
-        raise StabilityError(f"{path} is damaged. Apply the playbook to have it written anew.") from None
+        raise StabilityError(f"{path} is damaged. Apply the playbook to recreate it.") from None
     if not isinstance(content, dict):
-        raise StabilityError(f"{path} is damaged. Apply the playbook to have it written anew.")
+        raise StabilityError(f"{path} is damaged. Apply the playbook to recreate it.")
     return content
 
 
@@ -107,7 +107,7 @@ def clock() -> Clock:
 
 
 def collect_all(config: Config) -> int:
-    """As root: take over the events, and tell the unit, which may not ask systemd, how the watchdog's is."""
+    """As root: take over the events, and record the watchdog unit's state: alerting's own unit can't ask systemd."""
     _save_unit(config)
     try:
         collect(config.events, config.inbox)
@@ -150,7 +150,7 @@ def send_test(config: Config, secrets: Secrets) -> int:
         if time.time() - began > _TEST_SECONDS:
             raise StabilityError(f"{config.unit} does not take the message: see journalctl -u {config.unit}")
         _start(config)
-    return _tell_test(_state(config), secrets)
+    return _report_test(_state(config), secrets)
 
 
 def _start(config: Config) -> None:
@@ -159,7 +159,7 @@ def _start(config: Config) -> None:
         raise StabilityError(f"{config.unit} does not start: {started.stderr.strip()}")
 
 
-def _tell_test(state: State, secrets: Secrets) -> int:
+def _report_test(state: State, secrets: Secrets) -> int:
     failures = 0
     for channel in channels(secrets.urls):
         known = state.outbox.channels.get(channel.name)
@@ -218,7 +218,7 @@ def _table(report: dict[str, Any]) -> list[str]:
     lines = [f"{report['service']}: last run {moment(report['ran']) if report['ran'] else 'never'}"]
     lines += [] if report["watchdog_installed"] else ["the watchdog is not installed here: nothing is watched"]
     for channel in report["channels"]:
-        state = f"failing: {channel['error']} ({channel['tries']} tries)" if channel["error"] else "well"
+        state = f"failing: {channel['error']} ({channel['tries']} tries)" if channel["error"] else "ok"
         last = f", last delivery {moment(channel['delivered'])}" if channel["delivered"] else ""
         lines.append(f"channel {channel['channel']}: {state}, {channel['waiting']} waiting{last}")
     lines += [f"{report['held']} held back by the limit of messages in an hour"] if report["held"] else []

@@ -71,8 +71,8 @@ class Writer:
             known = values.get("value") is not None and values.get("threshold") is not None
             advice = advice if known else ""
         # a value may have no unit
-        told = _BEFORE_STOP.sub("", fill(advice, {**values, **self._own}))
-        return fill(name, {**values, **self._own}), told
+        shown = _BEFORE_STOP.sub("", fill(advice, {**values, **self._own}))
+        return fill(name, {**values, **self._own}), shown
 
     def _explained(self, code: str, otherwise: str = "") -> tuple[str, str]:
         """Name and advice; for an unknown code the code itself."""
@@ -137,7 +137,7 @@ def neutral(text: str) -> str:
 
 
 def moment(time: float) -> str:
-    """In the host's own time zone, which is told: the message may be read elsewhere, and later."""
+    """In the host's own time zone, which is shown: the message may be read elsewhere, and later."""
     try:
         return datetime.datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
     except (ValueError, OverflowError, OSError):

@@ -44,9 +44,9 @@ PHRASES: Mapping[str, Mapping[str, str]] = {
         "since": "Since {since}, for {duration}.",
         "lasted": "It lasted {duration}, from {since} to {time}.",
         "done": "Done meanwhile: {actions}.",
-        "flapping": "It came {count} times within an hour. Nothing more is told until it stays as it is for {quiet}.",
-        "settled_open": "It has stayed for {quiet}: the problem is there.",
-        "settled_gone": "It has stayed for {quiet}: the problem is gone.",
+        "flapping": "It came {count} times within an hour. No more is reported until it has not changed for {quiet}.",
+        "settled_open": "It has not changed for {quiet}: the problem is still there.",
+        "settled_gone": "It has not changed for {quiet}: the problem is gone.",
         "at": "Time: {time}",
         "limit": "That is the limit of messages in an hour; what follows comes in one message, unless it is critical.",
         "sum_title": "{service} on {host}: {count} more messages",
@@ -80,7 +80,7 @@ PHRASES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-# Names of the diagnosis' checks, by what stands before the first dot; an unknown one is told as it is.
+# Names of the diagnosis' checks, by what stands before the first dot; an unknown one is shown as it is.
 CHECKS: Mapping[str, str] = {
     "release": "版本",
     "health": "健康检查",

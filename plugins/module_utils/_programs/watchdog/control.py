@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How people tell the watchdog to pause and to go on: two small files in its state directory.
+"""How operators pause and resume the watchdog: two small files in its state directory.
 
 They work whether it runs or not, and stay in force when it or the host is restarted.
 """
@@ -28,7 +28,7 @@ class Pause:
     since: float
     """Seconds since the epoch, as `until`."""
     until: float | None
-    """None: until somebody says to go on."""
+    """None: until the operator resumes."""
     by: str
 
 
@@ -48,7 +48,7 @@ class Control:
         self._pause.unlink(missing_ok=True)
 
     def paused(self, wall: float) -> Pause | None:
-        """The pause in force. One that can't be read counts: whoever wrote it wanted the watchdog to keep still."""
+        """The pause in force. One that can't be read counts: whoever wrote it wanted the watchdog to do nothing."""
         try:
             content = read_json(self._pause, _MAX_FILE)
             until = None if content["until"] is None else _time(content["until"])
@@ -60,7 +60,7 @@ class Control:
         return pause if pause.until is None or wall < pause.until else None
 
     def take_resume(self) -> bool:
-        """Whether somebody said to go on since the last time that this was asked."""
+        """Whether the operator has resumed since the last time that this was asked."""
         with contextlib.suppress(OSError):
             self._resume.unlink()
             return True

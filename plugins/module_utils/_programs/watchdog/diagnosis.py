@@ -28,35 +28,35 @@ class Diagnosis:
         self._argv = ["nice", "-n", "10", settings.diagnose_command, "--json"]
         self._begun_at: float | None = None
         self._thread: threading.Thread | None = None
-        self._well = True
+        self._healthy = True
         self._problems: tuple[Problem, ...] = ()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         return self._problems
 
-    def tick(self, now: float, well: bool) -> None:
+    def tick(self, now: float, healthy: bool) -> None:
         """Begin a run when one is due. The first one waits an interval: a host that boots is not judged by it.
 
-        It waits while the service is not `well`, and what it found is dropped when the service fell ill meanwhile: the
-        symptoms of an illness that is told and treated would be told once more.
+        It waits while the service is not `healthy`, and what it found is dropped when that changed meanwhile: the
+        symptoms of a condition that is reported and acted on would be reported once more.
         """
         if not self._settings.diagnosis_interval:
             return
-        self._well = self._well and well
+        self._healthy = self._healthy and healthy
         if self._begun_at is None:
             self._begun_at = now
         running = self._thread is not None and self._thread.is_alive()
-        if running or not well or now - self._begun_at < self._settings.diagnosis_interval:
+        if running or not healthy or now - self._begun_at < self._settings.diagnosis_interval:
             return
         self._begun_at = now
-        self._well = True
+        self._healthy = True
         self._thread = threading.Thread(target=self._run, daemon=True, name="diagnosis")
         self._thread.start()
 
     def _run(self) -> None:
         findings = diagnose(self._argv, _SECONDS)
-        if not self._well:
+        if not self._healthy:
             return
         if findings is None:
             message = f"{self._settings.diagnose_command} gave no findings within {_SECONDS:g} s: run it by hand"

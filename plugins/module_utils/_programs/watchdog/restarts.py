@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restarts of the workers within a window of time: told by PM2's count, the process id and its start time."""
+"""Restarts of the workers within a window of time: known by PM2's count, the process id and its start time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Seen:
 
 
 class RestartCounter:
-    """Remembers what each worker was at the last look. Times are seconds since boot."""
+    """Remembers what each worker was at the last probe. Times are seconds since boot."""
 
     def __init__(self, window: float) -> None:
         self._window = window
@@ -33,9 +33,9 @@ class RestartCounter:
         self._changing = False
 
     def note(self, processes: Iterable[Pm2Process], now: float, *, daemon: int | None, changing: bool) -> int:
-        """Look once more; returns the restarts within the window.
+        """Takes one more probe in; returns the restarts within the window.
 
-        What another daemon starts, and what somebody who changes the processes does, are no restarts.
+        What another daemon starts, or a deployment, is no restart.
         """
         planned = changing or self._changing or daemon != self._daemon
         self._changing, self._daemon = changing, daemon
@@ -55,7 +55,7 @@ class RestartCounter:
         self._forgiven.update(numbers)
 
     def _counted(self, number: int, before: _Seen, after: _Seen) -> int:
-        # a count that went down was reset, or the worker made anew: then the other process tells
+        # a count that went down was reset, or the worker recreated: then it is the other process that shows
         grown = max(after.restarts - before.restarts, 0)
         replaced = None not in (before.identity[0], after.identity[0]) and after.identity != before.identity
         new = grown or int(replaced)

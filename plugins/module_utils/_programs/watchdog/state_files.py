@@ -38,8 +38,8 @@ def save(path: Path, state: State, boot: str) -> None:
 def load(path: Path, boot: str, moment: float) -> State:
     """The state of the last start; where there is none, one that begins at this moment.
 
-    Of an earlier boot only the open problems count, so that their end is told, and how many steps there ever were: all
-    processes are others. Raises StabilityError after moving a damaged file aside, OSError when it can't be read.
+    Of an earlier boot only the open problems count, so that their end is reported, and how many steps there ever were:
+    all processes are others. Raises StabilityError after moving a damaged file aside, OSError when it can't be read.
     """
     try:
         content = read_json(path, _MAX_FILE)
@@ -57,12 +57,12 @@ def load(path: Path, boot: str, moment: float) -> State:
 
 def _is_past(target: TargetState, moment: float) -> bool:
     """What is still to come was written by another boot, or by nobody; but for a grace, which is a day at most."""
-    times = (target.since, target.ill_since, target.acted_at, target.hold_since, *target.actions)
+    times = (target.since, target.unhealthy_since, target.acted_at, target.inhibition_since, *target.actions)
     return max(times) <= moment and target.grace_until <= moment + _LONGEST_GRACE
 
 
 def targets_since(moment: float) -> dict[str, TargetState]:
-    """Nothing is known of the targets from before the watchdog looked."""
+    """Nothing is known of the targets from before the first probe."""
     return {target: TargetState(since=moment) for target in TARGETS}
 
 
@@ -123,15 +123,15 @@ def _target(content: Mapping[str, Any]) -> TargetState:
         code=str(content["code"]),
         severity=str(content["severity"]),
         workers=tuple(int(number) for number in content["workers"]),
-        ill_since=float(content["ill_since"]),
-        rung=int(content["rung"]),
+        unhealthy_since=float(content["unhealthy_since"]),
+        rank=int(content["rank"]),
         steps=int(content["steps"]),
         attempts=int(content["attempts"]),
         acted_at=float(content["acted_at"]),
         grace_until=float(content["grace_until"]),
-        held=bool(content["held"]),
-        hold=str(content["hold"]),
-        hold_since=float(content["hold_since"]),
+        inhibited=bool(content["inhibited"]),
+        inhibition=str(content["inhibition"]),
+        inhibition_since=float(content["inhibition_since"]),
         actions=tuple(float(begun) for begun in content.get("actions", ())),
         spent=bool(content.get("spent", False)),
         bucket=Bucket(float(bucket["level"]), bool(bucket["flapping"])),

@@ -4,7 +4,7 @@
 
 """Workers that serve and that PM2 has lost from its list: nothing would ever watch, restart or stop them.
 
-It happens when a worker dies while a reload replaces it: PM2 starts the outgoing one anew under a name that it does not
+It happens when a worker dies while a reload replaces it: PM2 restarts the outgoing one under a name that it does not
 list (`_old_<number>`). Signals do not end it for good, since PM2 starts it once more; PM2, asked for that name, does.
 """
 
@@ -17,7 +17,7 @@ from ..._host.processes import load_library
 from ..._pm2.client import Pm2Client, Pm2Error
 from ..._pm2.rpc import DaemonReading, RpcError, remove_outgoing
 
-_LOOK_SECONDS = 15.0
+_PROBE_SECONDS = 15.0
 # An ordinary reload leaves the outgoing one out of the list as well, for listen_timeout and kill_timeout at most.
 _PATIENCE_SECONDS = 60.0
 _RPC_SECONDS = 30.0
@@ -30,12 +30,12 @@ class Surplus:
         self._client = client
         self._since: dict[int, float] = {}
         self._tried: set[int] = set()
-        self._looked_at = -_LOOK_SECONDS
+        self._probed_at = -_PROBE_SECONDS
 
-    def look(self, daemon: DaemonReading, now: float) -> tuple[int, ...]:
+    def probe(self, daemon: DaemonReading, now: float) -> tuple[int, ...]:
         """Process ids of those that have been there for long; `now` in seconds."""
-        if now - self._looked_at >= _LOOK_SECONDS:
-            self._looked_at = now
+        if now - self._probed_at >= _PROBE_SECONDS:
+            self._probed_at = now
             found = unlisted(daemon.pid, [process.pid for process in daemon.processes if process.pid])
             self._since = {pid: self._since.get(pid, now) for pid in found}
             # a number that was tried may be another process's later
@@ -48,7 +48,7 @@ class Surplus:
     def remove(self, pids: Iterable[int], numbers: Iterable[int]) -> bool:
         """Ask PM2 to end whatever it keeps under the names of outgoing workers; most of them will not exist.
 
-        False when somebody else changes the processes at this moment: it may be a worker that is just being replaced.
+        False when another command changes the processes at this moment: it may be a worker that is just being replaced.
         """
         try:
             with self._client.lock():
@@ -58,7 +58,7 @@ class Surplus:
         except (Pm2Error, OSError):
             return False
         self._tried.update(pids)
-        self._looked_at = -_LOOK_SECONDS
+        self._probed_at = -_PROBE_SECONDS
         return True
 
 

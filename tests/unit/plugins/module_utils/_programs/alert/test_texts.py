@@ -40,7 +40,7 @@ def test_english() -> None:
     text = Writer("shop", "web1", "en").write(notice(message="Worker 3 has not answered for 15 s."))
     assert text.title == "shop on web1: CRITICAL: a worker hangs"
     assert text.body == (
-        "Worker 3 has not answered for 15 s.\nIt is killed, and PM2 starts it anew.\nTime: 1970-01-01 00:16:40 +0000"
+        "Worker 3 has not answered for 15 s.\nIt is killed, and PM2 restarts it.\nTime: 1970-01-01 00:16:40 +0000"
     )
 
 
@@ -87,7 +87,7 @@ def test_a_finding_may_have_no_unit(language: str, body: str) -> None:
     assert text.body.splitlines()[0] == body
 
 
-def test_a_finding_without_a_number_and_an_unknown_code_are_told_too() -> None:
+def test_a_finding_without_a_number_and_an_unknown_code_are_reported_too() -> None:
     writer = Writer("shop", "web1", "en")
     finding = writer.write(notice(code="finding", values={"check": "secrets", "value": None}, message="JWT is short."))
     assert finding.body.splitlines()[0] == "JWT is short."
@@ -102,7 +102,7 @@ def test_no_value_is_taken_for_a_place_code_or_markup() -> None:
     assert "Value: {threshold} [31m; threshold: a b [31m." in text.body
 
 
-def test_a_step_that_failed_is_told_as_such() -> None:
+def test_a_step_that_failed_is_reported_as_such() -> None:
     step = notice("action", "restart_app", severity="warning", values={"done": False}, message="pm2 does not answer.")
     assert Writer("shop", "web1", "en").write(step).title == "shop on web1: RECOVERY FAILED: restart of the service"
 

@@ -136,7 +136,7 @@ def test_restarts_are_counted_within_the_window() -> None:
     counter = RestartCounter(100)
     assert noted(counter, 0, (7, 50), (0, 51)) == 0
     assert noted(counter, 10, (9, 52), (0, 51)) == 2
-    # a count that was reset: the process tells
+    # a count that was reset: the process shows
     assert noted(counter, 20, (0, 53), (0, 51)) == 3
     assert noted(counter, 115, (0, 53), (1, 54)) == 2
     assert noted(counter, 300, (0, 53), (1, 54)) == 0
@@ -156,7 +156,7 @@ def test_what_a_deployment_or_another_daemon_starts_are_no_restarts() -> None:
     counter = RestartCounter(100)
     noted(counter, 0, (0, 50), (0, 51))
     assert noted(counter, 5, (1, 52), (0, 51), changing=True) == 0
-    # what was done between the last such look and its end
+    # what was done between the last such probe and its end
     assert noted(counter, 10, (1, 52), (1, 53)) == 0
     assert noted(counter, 15, (1, 54), (1, 55), daemon=10) == 0
     assert noted(counter, 20, (2, 56), (1, 55), daemon=10) == 1
@@ -186,7 +186,7 @@ def test_what_is_no_settings_file_says_what_to_do(tmp_path: Path, content: str) 
         Settings.load(path)
 
 
-def test_a_pause_ends_by_itself_or_when_told(tmp_path: Path) -> None:
+def test_a_pause_ends_by_itself_or_by_resume(tmp_path: Path) -> None:
     control = Control(tmp_path)
     assert control.paused(100.0) is None
     control.pause(Pause(100.0, 160.0, "alice"))
@@ -225,7 +225,7 @@ def test_a_pause_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     assert Control(tmp_path).paused(5.0) == Pause(5.0, None, "unknown")
 
 
-def test_a_database_that_is_down_is_told_from_one_that_is_full(tmp_path: Path) -> None:
+def test_a_database_that_is_down_is_distinguished_from_one_that_is_full(tmp_path: Path) -> None:
     findings = [
         finding("database", "critical"),
         finding("database.connections", "critical"),
@@ -242,7 +242,7 @@ def finding(check: str, status: str, **values: Any) -> dict[str, Any]:
     return {"check": check, "status": status, "message": f"about {check}", **values}
 
 
-def test_the_diagnosis_tells_what_the_watchdog_does_not_judge_itself() -> None:
+def test_the_diagnosis_reports_what_the_watchdog_does_not_judge_itself() -> None:
     found = [
         finding("disk./", "warning", value=91, threshold=85, unit="%"),
         finding("disk./srv", "ok"),

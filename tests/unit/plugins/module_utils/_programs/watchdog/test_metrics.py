@@ -93,7 +93,7 @@ def test_a_problem_that_is_listed_twice_is_one_series() -> None:
     assert len([line for line in lines({**STATUS, "problems": [entry, entry]}) if "_problem{" in line]) == 1
 
 
-def test_every_documented_metric_is_made_of_what_the_watchdog_tells() -> None:
+def test_every_documented_metric_is_made_of_what_the_watchdog_publishes() -> None:
     problem = Problem("service.crash_loop", Code.CRASH_LOOP, "warning", "5 restarts")
     state = State(actions_total=7, problems={problem.key: Open(problem, 4000.0)})
     status = describe(settings(), state, Assessment({}), readings(), pause=None, moment=Moment(5000.0, 1764100000.0))

@@ -110,7 +110,7 @@ def test_whatever_numbers_a_state_has_it_is_read_or_put_aside(tmp_path: Path) ->
                 kept.load(path, "this-boot", 100.0)
 
 
-@pytest.mark.parametrize("field", ["since", "acted_at", "grace_until", "hold_since"])
+@pytest.mark.parametrize("field", ["since", "acted_at", "grace_until", "inhibition_since"])
 def test_a_time_that_is_still_to_come_is_not_waited_for(tmp_path: Path, field: str) -> None:
     path = tmp_path / "state.json"
     later = dataclasses.replace(STATE.targets[SERVICE], **{field: 1e9})
@@ -160,7 +160,7 @@ def test_the_budget_of_a_lost_state_is_in_the_recovery_log() -> None:
     assert kept.actions_of_log(lines, "this-boot", 1000.0, 900.0) == {SERVICE: (950.0,), PROXY: (955.0,)}
 
 
-def test_a_log_gets_one_line_a_record_and_is_opened_anew(tmp_path: Path) -> None:
+def test_a_log_gets_one_line_a_record_and_is_reopened(tmp_path: Path) -> None:
     log = tmp_path / "monitor.log"
     events.append_line(log, {"message": "two\nlines, 中文"})
     log.rename(tmp_path / "monitor.log.1")
@@ -203,7 +203,7 @@ def test_events_wait_in_order_and_the_oldest_give_way(tmp_path: Path, monkeypatc
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
 
 
-def test_events_that_could_not_be_written_are_told_later(tmp_path: Path) -> None:
+def test_events_that_could_not_be_written_are_reported_later(tmp_path: Path) -> None:
     outbox = events.Outbox(tmp_path / "events")
     (tmp_path / "events").write_text("in the way")
     with pytest.raises(OSError):

@@ -39,9 +39,9 @@ def test_only_workers_of_the_same_program_are_missed(children: list[int]) -> Non
 def test_an_ordinary_reload_has_its_time(children: list[int], tmp_path: Path) -> None:
     surplus = Surplus(Pm2Client(tmp_path, "/none", "/none", None, 1))
     daemon = DaemonReading(WELL, "", os.getpid(), (process(0, pid=children[0]),))
-    assert surplus.look(daemon, 1000.0) == ()
-    assert surplus.look(daemon, 1059.0) == ()
-    assert surplus.look(daemon, 1060.0) == (children[1],)
+    assert surplus.probe(daemon, 1000.0) == ()
+    assert surplus.probe(daemon, 1059.0) == ()
+    assert surplus.probe(daemon, 1060.0) == (children[1],)
     assert surplus.untried([children[1]]) == [children[1]]
     with surplus._client.lock():
         assert not surplus.remove([children[1]], [0])
@@ -49,8 +49,8 @@ def test_an_ordinary_reload_has_its_time(children: list[int], tmp_path: Path) ->
     # no daemon is there to be asked: nothing breaks, and it is not tried again
     assert surplus.remove([children[1]], [0])
     assert surplus.untried([children[1]]) == []
-    assert surplus.look(daemon, 1061.0) == (children[1],)
+    assert surplus.probe(daemon, 1061.0) == (children[1],)
     # when it is gone, its number may come to another one
     both = DaemonReading(WELL, "", os.getpid(), (*daemon.processes, process(1, pid=children[1])))
-    assert surplus.look(both, 1080.0) == ()
+    assert surplus.probe(both, 1080.0) == ()
     assert surplus.untried([children[1]]) == [children[1]]
