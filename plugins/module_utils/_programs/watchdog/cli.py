@@ -23,11 +23,11 @@ from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
 from ..._host.small_file import read_small
 from ..common import become
-from .control import Control, Pause
 from .events import tail
 from .loop import Notifier, Watch, only_one
 from .readings import MB
 from .settings import Settings
+from .state_files import Control, Pause
 
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -2,21 +2,25 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The periodic diagnosis: runs the diagnosis command at the side and turns what it finds into problems."""
+"""What the diagnosis command finds: now and then of everything, as problems; of the database where the cause may be."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import subprocess
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..._checks.findings import CRITICAL, WARNING
+from ..._checks.findings import CRITICAL, DATABASE_FULL, WARNING
 from ..codes import Code
 from .model import Problem
-from .root_client import diagnose
 from .settings import Settings
 
 _SECONDS = 60.0
+_DATABASE_SECONDS = 6.0
+_MAX_REPORT = 4 * 1024 * 1024
 _JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
 
 
@@ -81,3 +85,42 @@ def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> 
         message = str(finding.get("message", ""))
         problems.append(Problem(f"diagnose.{check}", Code.FINDING, str(status), message, values))
     return tuple(problems)
+
+
+@dataclasses.dataclass(frozen=True)
+class DatabaseAnswer:
+    """What the diagnosis says is critical about the database; empty when nothing is, or where it was not asked."""
+
+    down: str = ""
+    full: str = ""
+    """It answers, but the service's account gets no connection more."""
+
+
+def ask_database(command: str) -> DatabaseAnswer:
+    report = diagnose([command, "--check", "database", "--json"], _DATABASE_SECONDS)
+    critical = [finding for finding in report or () if finding.get("status") == CRITICAL]
+    full = [finding for finding in critical if finding.get("check") == DATABASE_FULL]
+    down = [finding for finding in critical if finding not in full]
+    return DatabaseAnswer(_messages(down), _messages(full))
+
+
+def _messages(findings: Iterable[Mapping[str, Any]]) -> str:
+    return "; ".join(str(finding.get("message", "")) for finding in findings)
+
+
+def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]] | None:
+    """The findings of one run of the diagnosis command; None where it fails or takes too long."""
+    try:
+        # This logic does not know AnsibleModule, so it cannot use its run_command.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            env={"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"},
+        )
+        findings = json.loads(done.stdout[:_MAX_REPORT])["findings"]
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+        return None
+    return [finding for finding in findings if isinstance(finding, dict)] if isinstance(findings, list) else None

@@ -24,7 +24,6 @@ from ..._host.processes import load_library
 from ..codes import Code
 from . import state_files as keeper
 from . import state_machine as machine
-from .control import UNKNOWN, Control
 from .diagnosis import Diagnosis
 from .events import Outbox, append_line, as_record, tail
 from .flapping import Steady
@@ -107,7 +106,7 @@ class Watch:
         self._notifier = notifier
         self._reader = Reader(settings)
         self._diagnosis = Diagnosis(settings)
-        self._control = Control(Path(settings.state_directory))
+        self._control = keeper.Control(Path(settings.state_directory))
         self._events = Path(settings.state_directory) / "events"
         self._outbox = Outbox(self._events)
         self._boot = boot_clock.boot_id()
@@ -185,7 +184,7 @@ class Watch:
         """One that can't be read counts, and is reported: else it might never end."""
         pause = self._control.paused(time.time())
         self._own.pop(_UNREADABLE, None)
-        if pause and pause.by == UNKNOWN:
+        if pause and pause.by == keeper.UNKNOWN:
             message = "recovery is paused by a pause.json that can't be read. `resume` ends the pause."
             self._own[_UNREADABLE] = Problem(_UNREADABLE, Code.PAUSE_UNREADABLE, "warning", message)
         return pause is not None

@@ -27,11 +27,11 @@ from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
 from ..._service.active import active_activation
 from .answers import Answered, WorkersReading
-from .restarts import RestartCounter
-from .root_client import DatabaseAnswer, ProxyTest, ask_database, examine_proxy
+from .diagnosis import DatabaseAnswer, ask_database
+from .root_client import ProxyTest, examine_proxy
 from .settings import Settings
 from .starvation import StarvationWatch, processor_times
-from .surplus import Surplus
+from .trackers import RestartCounter, Surplus
 
 MB = 1024 * 1024
 _RPC_SECONDS = 2.0

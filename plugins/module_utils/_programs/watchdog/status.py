@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ..._host.state_file import save
-from .control import Pause
 from .model import TARGETS, Assessment
 from .readings import Readings
 from .settings import Settings
+from .state_files import Pause
 from .state_machine import State
 
 

@@ -16,6 +16,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Answered,
     WorkersReading,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import DatabaseAnswer
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.judge import judge
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     PROXY,
@@ -25,10 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Inhibition,
     Remedy,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_client import (
-    DatabaseAnswer,
-    ProxyTest,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_client import ProxyTest
 from watch_samples import readings, settings, worker
 
 STOPPED = {"LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}

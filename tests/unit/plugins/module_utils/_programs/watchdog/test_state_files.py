@@ -213,3 +213,42 @@ def test_events_that_could_not_be_written_are_reported_later(tmp_path: Path) -> 
     outbox.flush()
     waiting = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((tmp_path / "events").iterdir())]
     assert [entry["message"] for entry in waiting] == ["first", "second"]
+
+
+def test_a_pause_ends_by_itself_or_by_resume(tmp_path: Path) -> None:
+    control = kept.Control(tmp_path)
+    assert control.paused(100.0) is None
+    control.pause(kept.Pause(100.0, 160.0, "alice"))
+    assert control.paused(159.0) == kept.Pause(100.0, 160.0, "alice")
+    assert control.paused(160.0) is None
+    control.pause(kept.Pause(200.0, None, "alice"))
+    assert control.paused(1e12) is not None
+    assert not control.take_resume()
+    control.resume()
+    assert control.paused(201.0) is None
+    assert control.take_resume()
+    assert not control.take_resume()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            "",
+            "{}",
+            "[1]",
+            "[" * 4096,
+            '{"since": 1, "until": "soon", "by": "x"}',
+            '{"since": 1, "until": 1e99, "by": ""}',
+        ),
+        *('{"since": 1e999, "until": null, "by": ""}', '{"since": 1, "until": NaN, "by": ""}'),
+    ],
+)
+def test_a_pause_that_cannot_be_read_counts(tmp_path: Path, content: str) -> None:
+    (tmp_path / "pause.json").write_text(content)
+    assert kept.Control(tmp_path).paused(5.0) == kept.Pause(5.0, None, "unknown")
+
+
+def test_a_pause_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pause.json")
+    assert kept.Control(tmp_path).paused(5.0) == kept.Pause(5.0, None, "unknown")
