@@ -54,10 +54,10 @@ def test_a_worker_that_pm2_gave_up_is_told_and_started_while_another_serves(host
     assert watch.actions(began) == ("restart_worker",)
 
 
-def held(watch: Watch, target: str) -> str:
-    """The code of what holds the watchdog back from acting on the target; empty when nothing does."""
-    hold = watch.status()["targets"][target]["hold"]
-    return str(hold["code"]) if hold else ""
+def inhibited_by(watch: Watch, target: str) -> str:
+    """The code of what inhibits recovery of the target; empty when nothing does."""
+    inhibition = watch.status()["targets"][target]["inhibition"]
+    return str(inhibition["code"]) if inhibition else ""
 
 
 # The daemon hangs while its unit is being stopped, and is killed in the end: the unit has failed, by a signal.
@@ -93,10 +93,10 @@ def test_a_stop_of_pm2_that_hangs_and_ends_by_a_signal_is_left_alone(host: Host,
     began = time.time()
     with drop_in(host, PM2_UNIT, SLOW_STOP):
         host.check_output(f"systemctl stop --no-block {PM2_UNIT}")
-        until("it is held back", lambda: held(watch, "service") == "stopped_by_operator", 12)
+        until("it is inhibited", lambda: inhibited_by(watch, "service") == "stopped_by_operator", 12)
         assert result(host, PM2_UNIT).endswith("deactivating")
         until("it ends", lambda: result(host, PM2_UNIT) == "signal failed", 40)
-        # as many looks as it would take to restart it
+        # as many probes as it would take to restart it
         watch.until_told(began, "stopped_by_operator")
     assert watch.actions(began) == ()
     assert result(host, PM2_UNIT) == "signal failed"

@@ -60,9 +60,7 @@ def test_every_channel_is_told_once_as_soon_as_it_happens(alarm: Alarm, hung: li
     for port in BOTH:
         begin, end = alarm.received(port)[:2]
         assert [begin["title"], end["title"]] == hung
-        assert begin["message"].startswith(
-            "Worker 3 has not answered for 15 s.\nIt is killed, and PM2 starts it anew.\n"
-        )
+        assert begin["message"].startswith("Worker 3 has not answered for 15 s.\nIt is killed, and PM2 restarts it.\n")
         assert end["message"].startswith("It lasted ")
         assert [begin["type"], end["type"]] == ["failure", "success"]
     assert alarm.host.file(EVENTS).listdir() == []
@@ -154,7 +152,7 @@ def test_a_silent_watchdog_is_told_by_the_timer_and_so_is_its_return(alarm: Alar
     assert alarm.titles(FIRST)[1].endswith("RESOLVED: the watchdog is silent")
     alarm.host.check_output("systemctl stop alarm-watchdog")
     alarm.until(lambda: len(alarm.titles(FIRST)) == 3, limit=40, run=True)
-    assert alarm.titles(FIRST)[2].endswith("WARNING: the watchdog was stopped by somebody")
+    assert alarm.titles(FIRST)[2].endswith("WARNING: the watchdog was stopped by an operator")
     assert alarm.titles(SECOND) == alarm.titles(FIRST)
 
 

@@ -54,7 +54,7 @@ def test_a_service_that_an_operator_stopped_stays_stopped(host: Host, watch: Wat
     keep("stopped by an operator (pm2 stop)", course)
     assert course.actions == ()
     assert pids(host) == set()
-    assert watch.status()["targets"]["service"]["hold"]["code"] == "stopped_by_operator"
+    assert watch.status()["targets"]["service"]["inhibition"]["code"] == "stopped_by_operator"
     host.check_output("workbot-pm2 start all")
     watch.until_well(time.time())
 

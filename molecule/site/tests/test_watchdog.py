@@ -114,7 +114,7 @@ def test_there_is_only_one(host: Any) -> None:
 
 @pytest.mark.soak
 def test_a_killed_worker_is_back_without_a_step(host: Any, count: int) -> None:
-    """PM2 starts it anew by itself."""
+    """PM2 restarts it by itself."""
     before = len(actions(host))
     killed = next(iter(workers(host)))
     host.check_output(f"kill -KILL {killed}")
@@ -137,11 +137,11 @@ def test_a_pause_is_kept_and_ends_when_told(host: Any, count: int) -> None:
     assert said.startswith("paused until ")
     hung = next(iter(workers(host)))
     host.check_output(f"kill -STOP {hung}")
-    wait_for(lambda: status(host)["targets"]["service"]["illness"], 20, lambda: str(status(host)))
+    wait_for(lambda: status(host)["targets"]["service"]["condition"], 20, lambda: str(status(host)))
     time.sleep(15)
     found = status(host)
     assert found["state"] == "paused"
-    assert found["targets"]["service"]["illness"]["code"] == "worker_hung"
+    assert found["targets"]["service"]["condition"]["code"] == "worker_hung"
     assert hung in workers(host)
     # also after a restart of the watchdog
     host.check_output(f"systemctl restart {UNIT}")
@@ -157,9 +157,9 @@ def test_a_deployment_is_not_disturbed(host: Any, count: int) -> None:
     host.check_output("systemd-run --unit=deploys --collect flock /srv/workbot/.deploy.lock sleep 25")
     try:
         host.check_output(f"kill -STOP {hung}")
-        wait_for(lambda: status(host)["targets"]["service"]["illness"], 15, lambda: str(status(host)))
+        wait_for(lambda: status(host)["targets"]["service"]["condition"], 15, lambda: str(status(host)))
         time.sleep(8)
-        assert status(host)["targets"]["service"]["hold"]["code"] == "deployment"
+        assert status(host)["targets"]["service"]["inhibition"]["code"] == "deployment"
         assert hung in workers(host)
     finally:
         host.run("systemctl stop deploys")
@@ -173,7 +173,7 @@ def test_an_operators_stop_stays(host: Any, pm2_processes: Processes) -> None:
     app = pm2_processes()[0]["name"]
     host.check_output(f"workbot-pm2 stop {app}")
     time.sleep(15)
-    assert status(host)["targets"]["service"]["hold"]["code"] == "stopped_by_operator"
+    assert status(host)["targets"]["service"]["inhibition"]["code"] == "stopped_by_operator"
     assert {process["pm2_env"]["status"] for process in pm2_processes()} == {"stopped"}
     assert len(actions(host)) == before
     host.check_output(f"workbot-pm2 start {app}")

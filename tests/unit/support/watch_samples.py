@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A healthy look of the watchdog, for tests to make ill: settings, workers, readings."""
+"""A healthy probe of the watchdog, for tests to break: settings, workers, readings."""
 
 from __future__ import annotations
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     PROXY,
     SERVICE,
     Assessment,
+    Condition,
     Event,
-    Hold,
-    Illness,
+    Inhibition,
     Outcome,
     Problem,
     Remedy,
@@ -28,20 +29,20 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     turn,
 )
 
-LADDER = (Remedy.KILL_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
-HUNG = Illness("worker_hung", "worker 0 does not answer", LADDER, (0,))
-MISSING = Illness("worker_missing", "worker 0 is not there", LADDER[1:], (0,))
-NGINX = Illness("proxy_dead", "Nginx does not run", (Remedy.RESTART_PROXY,))
+ESCALATION = (Remedy.KILL_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
+HUNG = Condition(Code.WORKER_HUNG, "worker 0 does not answer", ESCALATION, (0,))
+MISSING = Condition(Code.WORKER_MISSING, "worker 0 is not there", ESCALATION[1:], (0,))
+NGINX = Condition(Code.PROXY_DEAD, "Nginx does not run", (Remedy.RESTART_PROXY,))
 RULES = Rules(failures=3, start_grace=30, backoff_first=10, backoff_longest=300, healthy_reset=600, budget=5)
 
 
-def slow(*workers: int) -> Illness:
+def slow(*workers: int) -> Condition:
     """Some do not answer, others do."""
-    return Illness("worker_hung", f"workers {workers} do not answer", LADDER[:2], workers, "warning")
+    return Condition(Code.WORKER_HUNG, f"workers {workers} do not answer", ESCALATION[:2], workers, "warning")
 
 
 class Story:
-    """A watchdog's life: each look has a time, what was seen, and leaves steps and events behind."""
+    """A watchdog's life: each probe has a time, what was seen, and leaves steps and events behind."""
 
     def __init__(self, rules: Rules = RULES) -> None:
         self.rules = rules
@@ -50,18 +51,18 @@ class Story:
         self.steps: list[tuple[float, Step]] = []
         self.events: list[Event] = []
 
-    def look(
+    def probe(
         self,
-        service: Illness | None = None,
+        service: Condition | None = None,
         *,
-        proxy: Illness | None = None,
-        hold: Hold | None = None,
+        proxy: Condition | None = None,
+        inhibition: Inhibition | None = None,
         problems: Sequence[Problem] = (),
         paused: bool = False,
         after: float = 5.0,
     ) -> Step | None:
         self.now += after
-        seen = Assessment({SERVICE: service, PROXY: proxy}, {SERVICE: hold}, tuple(problems))
+        seen = Assessment({SERVICE: service, PROXY: proxy}, {SERVICE: inhibition}, tuple(problems))
         came = turn(self.state, seen, self.now, self.rules, paused)
         self.state = came.state
         self.events += came.events
@@ -74,13 +75,15 @@ class Story:
             self.events += ended.events
         return came.step
 
-    def for_seconds(self, seconds: float, service: Illness | None = None, *, hold: Hold | None = None) -> None:
+    def for_seconds(
+        self, seconds: float, service: Condition | None = None, *, inhibition: Inhibition | None = None
+    ) -> None:
         until = self.now + seconds
         while self.now < until:
-            self.look(service, hold=hold)
+            self.probe(service, inhibition=inhibition)
 
     @property
-    def told(self) -> list[tuple[str, str]]:
+    def reported(self) -> list[tuple[str, str]]:
         return [(event.kind, event.code) for event in self.events]
 
     def phase(self, target: str = SERVICE) -> Phase:

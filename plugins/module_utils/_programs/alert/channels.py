@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The channels that messages go out by, through Apprise, and the heartbeat URL. URLs are secrets: none is ever told."""
+"""The channels of the messages, through Apprise, and the heartbeat URL. URLs are secrets: none is ever shown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ChannelError(StabilityError):
 
 class Channel(Protocol):
     name: str
-    """Tells it from the others, between runs too."""
+    """Identifies it, between runs too."""
 
     def send(self, message: Message) -> str:
         """Deliver the message; returns why it was not, empty when it was."""

@@ -2,21 +2,32 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The `<service>-alert` command: tells people what the watchdog found, by the channels of their choice."""
+"""The `<service>-alert` command: reports what the watchdog found, by the channels of the user's choice."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ..._host.console import complain
+from ..._host.atomic import save_json
+from ..._host.command import quiet_run
+from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
-from .channels import check
-from .config import Config, collect_all, load_config, load_secrets, send_test, show
+from ..codes import Code
+from .channels import channels, check
+from .config import READABLE, Config, Secrets, collect_all, load_config, load_secrets, read_unit
+from .inbox import TEST
 from .run import send
+from .store import State, Store
+from .texts import moment
+
+_TEST_SECONDS = 240.0
 
 
 def run(config: str) -> None:
@@ -44,8 +55,8 @@ def _act(options: argparse.Namespace, config: Config) -> int:
         return send(config, load_secrets(Path(options.secrets) if options.secrets else config.secrets))
     secrets = load_secrets(config.secrets)
     if options.command == "test":
-        return send_test(config, secrets)
-    return show(config, secrets, as_json=options.json)
+        return _send_test(config, secrets)
+    return _show(config, secrets, as_json=options.json)
 
 
 def _check() -> int:
@@ -58,8 +69,99 @@ def _check() -> int:
     return 0
 
 
+def _send_test(config: Config, secrets: Secrets) -> int:
+    """As root: a test message through the unit itself, by all channels, with what waits for them. Raises OSError."""
+    if not secrets.urls:
+        raise StabilityError("there are no channels: set alerting_urls and apply the playbook")
+    began = time.time()
+    name = f"{time.time_ns():020d}-{os.getpid()}{TEST}"
+    path = config.inbox / name
+    save_json(path, {"kind": "test", "code": Code.TEST, "time": began, "severity": "info"}, READABLE)
+    _start(config)  # at least once: a run that has taken the message may not have sent it yet
+    while path.exists():
+        if time.time() - began > _TEST_SECONDS:
+            raise StabilityError(f"{config.unit} does not take the message: see journalctl -u {config.unit}")
+        _start(config)
+    return _report_test(_state(config), secrets)
+
+
+def _start(config: Config) -> None:
+    started = quiet_run(["systemctl", "start", config.unit])
+    if started.returncode:
+        raise StabilityError(f"{config.unit} does not start: {started.stderr.strip()}")
+
+
+def _report_test(state: State, secrets: Secrets) -> int:
+    failures = 0
+    for channel in channels(secrets.urls):
+        known = state.outbox.channels.get(channel.name)
+        error = "it was not tried" if known is None else known.error
+        failures += bool(error)
+        answer(f"{channel.label}: {f'failed: {error}; it is tried again' if error else 'delivered'}")
+    return 1 if failures else 0
+
+
+def _show(config: Config, secrets: Secrets, as_json: bool) -> int:
+    """Channels, what waits, open problems. Exit status 1 while a channel fails."""
+    state = _state(config)
+    report = _report(config, secrets, state)
+    if as_json:
+        answer(json.dumps(report, ensure_ascii=True))
+    else:
+        answer(*_table(report))
+    return 1 if any(channel["error"] for channel in report["channels"]) else 0
+
+
+def _state(config: Config) -> State:
+    return Store([config.state_directory, config.runtime_directory]).load()
+
+
+def _report(config: Config, secrets: Secrets, state: State) -> dict[str, Any]:
+    listed = []
+    for channel in channels(secrets.urls):
+        known = state.outbox.channels.get(channel.name)
+        waiting = sum(channel.name in message.waiting for message in state.outbox.messages)
+        listed.append(
+            {
+                "channel": channel.label,
+                "waiting": waiting,
+                "error": known.error if known else "",
+                "tries": known.tries if known else 0,
+                "delivered": known.delivered if known else 0.0,
+            }
+        )
+    problems = [
+        {"key": key, "code": problem.code, "severity": problem.severity, "since": problem.since}
+        for key, problem in state.ledger.problems.items()
+    ]
+    return {
+        "service": config.service,
+        "watchdog_installed": read_unit(config).installed,
+        "ran": state.ran,
+        "channels": listed,
+        "held": state.outbox.held_count,
+        "dropped": state.outbox.dropped,
+        "flapping": sorted(state.ledger.flapping),
+        "problems": problems,
+    }
+
+
+def _table(report: dict[str, Any]) -> list[str]:
+    lines = [f"{report['service']}: last run {moment(report['ran']) if report['ran'] else 'never'}"]
+    lines += [] if report["watchdog_installed"] else ["the watchdog is not installed here: nothing is watched"]
+    for channel in report["channels"]:
+        state = f"failing: {channel['error']} ({channel['tries']} tries)" if channel["error"] else "ok"
+        last = f", last delivery {moment(channel['delivered'])}" if channel["delivered"] else ""
+        lines.append(f"channel {channel['channel']}: {state}, {channel['waiting']} waiting{last}")
+    lines += [f"{report['held']} held back by the limit of messages in an hour"] if report["held"] else []
+    lines += [f"{report['dropped']} dropped: too many were waiting"] if report["dropped"] else []
+    lines += [f"flapping: {', '.join(report['flapping'])}"] if report["flapping"] else []
+    lines += [f"{entry['severity']}: {entry['key']} since {moment(entry['since'])}" for entry in report["problems"]]
+    return lines if report["problems"] else [*lines, "no open problem"]
+
+
 def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Tell people what the watchdog found.")
+    parser = argparse.ArgumentParser(description="Reports what the watchdog found.")
     parser.add_argument("--config", default=config, help="configuration file (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     status = commands.add_parser("status", help="show the channels, what waits for them and the open problems")

@@ -4,7 +4,7 @@
 
 """The dead man's switch, and what the watchdog's status says beside its events. Pure.
 
-Two clocks tell whether the status is written: its age by the wall clock, and, since that one may jump, for how long we
+Two clocks show whether the status is written: its age by the wall clock, and, since that one may jump, for how long we
 have seen the very same file by the clock that runs since boot.
 """
 
@@ -15,6 +15,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..codes import Code
 from .problems import HEARTBEAT, RANKS, Event, Ledger
 from .record import EventError, event_of, number
 
@@ -47,7 +48,7 @@ class Unit:
 
     @property
     def stopped(self) -> bool:
-        """By an operator: it ended as it was told to, and did not die."""
+        """By an operator: it ended when it was asked to, and did not die."""
         return self.active == "inactive" and self.result == "success"
 
 
@@ -60,7 +61,7 @@ class Sight:
     boot_id: str = ""
     wall: float = 0.0
     boot: float = 0.0
-    """Both clocks at the last look: that they differ since then means that the wall clock jumped."""
+    """Both clocks at the last run: that they differ since then means that the wall clock jumped."""
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Sight:
@@ -69,7 +70,7 @@ class Sight:
         return cls(int(content["mtime_ns"]), float(content["since"]), str(content["boot_id"]), wall, boot)
 
 
-def look(sight: Sight, mtime_ns: int, clock: Clock, limit: float) -> tuple[Sight, bool]:
+def observe(sight: Sight, mtime_ns: int, clock: Clock, limit: float) -> tuple[Sight, bool]:
     """What to remember, and whether the status is fresh. `mtime_ns` is 0 where there is no file."""
     known = sight.boot_id == clock.boot_id
     jumped = not known or abs((clock.wall - sight.wall) - (clock.boot - sight.boot)) > _JUMP
@@ -85,7 +86,7 @@ def heartbeat_events(ledger: Ledger, fresh: bool, unit: Unit, mtime_ns: int, now
     """Silence as a problem, and its end; without a watchdog on the host there is nothing to be silent."""
     if fresh or not unit.installed:
         return [Event("resolved", now, HEARTBEAT)] if HEARTBEAT in ledger.problems else []
-    code, severity = ("watchdog_stopped", "warning") if unit.stopped else ("watchdog_silent", "critical")
+    code, severity = (Code.WATCHDOG_STOPPED, "warning") if unit.stopped else (Code.WATCHDOG_SILENT, "critical")
     if HEARTBEAT in ledger.problems and ledger.problems[HEARTBEAT].code == code:
         return []
     message = f"The last sign is {max(0.0, now - mtime_ns / 1e9):.0f} s old." if mtime_ns else "There is no sign of it."
@@ -93,7 +94,7 @@ def heartbeat_events(ledger: Ledger, fresh: bool, unit: Unit, mtime_ns: int, now
 
 
 def missed_events(ledger: Ledger, status: Mapping[str, Any], now: float) -> list[Event]:
-    """What a fresh status knows and no event has told, as on a full disk: problems that are there, worse, or gone."""
+    """What a fresh status knows and no event has said, as on a full disk: problems that opened, worsened, or ended."""
     listed = {event.key: event for event in _entries(status, now)}
     written = min(_number(status.get("time"), now), now)
     missed = [
@@ -115,7 +116,7 @@ def _worse(ledger: Ledger, event: Event) -> bool:
 
 
 def _last_event(ledger: Ledger, key: str) -> float:
-    """When it was opened, changed or closed, as far as events told."""
+    """When it was opened, changed or closed, as far as events say."""
     known = ledger.problems.get(key)
     return known.touched if known else ledger.closed.get(key, 0.0)
 

@@ -57,7 +57,7 @@ class Outbox:
     counted: list[float] = dataclasses.field(default_factory=list)
     """Times of the messages of the last hour."""
     held: list[str] = dataclasses.field(default_factory=list)
-    """Titles of what was beyond the limit; told in one message as soon as there is room for one."""
+    """Titles of what was beyond the limit; reported in one message as soon as there is room for one."""
     held_count: int = 0
     dropped: int = 0
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What alerting tells people, from events to notices: once on change, reminders, the all-clear, no flapping. Pure.
+"""What alerting reports, from events to notices: once on change, reminders, the all-clear, no flapping. Pure.
 
-An event is what the watchdog wrote (docs/alerting.md); a notice is one thing to tell, not yet in any language.
+An event is what the watchdog wrote (docs/alerting.md); a notice is one thing to report, not yet in any language.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FLAPPING_QUIET = 1800.0
 # The key of the watchdog's silence, which alerting finds out for itself.
 HEARTBEAT = "watchdog.heartbeat"
 _MOST_ACTIONS = 10
-# Who writes events could make up keys without end. A problem with a key beyond these is not told.
+# Who writes events could make up keys without end. A problem with a key beyond these is not reported.
 _MOST_KEYS = 500
 
 
@@ -41,7 +41,7 @@ class Event:
 
 @dataclasses.dataclass
 class Problem:
-    """One that is open now. `told` is the highest severity that people know of, empty for none."""
+    """One that is open now. `reported` is the highest severity that was reported, empty for none."""
 
     code: str
     severity: str
@@ -50,7 +50,7 @@ class Problem:
     values: dict[str, Any]
     touched: float
     """When the last event about it was: the status of before says nothing against it."""
-    told: str = ""
+    reported: str = ""
     reminded: float = 0.0
     actions: list[str] = dataclasses.field(default_factory=list)
     """Codes of what was done about it."""
@@ -79,7 +79,7 @@ class Notice:
 
 @dataclasses.dataclass
 class Flapping:
-    """A problem that comes and goes: what people know of it, and when it last changed."""
+    """A problem that comes and goes: what was reported of it, and when it last changed."""
 
     code: str
     severity: str
@@ -118,7 +118,7 @@ class Ledger:
 
 def _problem(content: Mapping[str, Any]) -> Problem:
     problem = Problem(**content)
-    if problem.severity not in SEVERITIES or problem.told not in RANKS:
+    if problem.severity not in SEVERITIES or problem.reported not in RANKS:
         raise ValueError(f"severity {problem.severity!r}")
     dict(problem.values)
     float(problem.since), float(problem.touched), float(problem.reminded)
@@ -129,11 +129,11 @@ def _flapping(code: str, severity: str, changed: float) -> Flapping:
     return Flapping(str(code), SEVERITIES[SEVERITIES.index(severity)], float(changed))
 
 
-def tell(ledger: Ledger, events: Iterable[Event], now: float, reminder: float, actions: bool) -> list[Notice]:
-    """Bring the ledger to `now` and return what is to be told, in order.
+def notify(ledger: Ledger, events: Iterable[Event], now: float, reminder: float, actions: bool) -> list[Notice]:
+    """Bring the ledger to `now` and return what is to be reported, in order.
 
-    `reminder` is the time between reminders of an open critical problem, 0 for none; `actions` tells each step of
-    recovery in a message of its own.
+    `reminder` is the time between reminders of an open critical problem, 0 for none; `actions` reports each
+    recovery step in a message of its own.
     """
     notices: list[Notice] = []
     for event in events:
@@ -164,7 +164,7 @@ def _opened(ledger: Ledger, event: Event) -> list[Notice]:
     ledger.openings[event.key] = [*recent, event.time][-FLAPPING_OPENINGS * 2 :]
     if event.key in ledger.flapping:
         return _flaps(ledger, event)
-    problem.told, problem.reminded = event.severity, event.time
+    problem.reported, problem.reminded = event.severity, event.time
     if len(recent) + 1 < FLAPPING_OPENINGS:
         return [_notice("opened", event)]
     ledger.flapping[event.key] = Flapping(event.code, event.severity, event.time)
@@ -172,13 +172,13 @@ def _opened(ledger: Ledger, event: Event) -> list[Notice]:
 
 
 def _flaps(ledger: Ledger, event: Event) -> list[Notice]:
-    """A change of a flapping problem is told only where it is worse than what people know of it."""
+    """A change of a flapping problem is reported only where it is worse than what was reported."""
     flap, problem = ledger.flapping[event.key], ledger.problems[event.key]
     flap.changed = event.time
     worse = RANKS[event.severity] > RANKS[flap.severity]
     if worse:
         flap.code, flap.severity = event.code, event.severity
-    problem.told, problem.reminded = flap.severity, event.time
+    problem.reported, problem.reminded = flap.severity, event.time
     return [dataclasses.replace(_notice("worse", event), since=problem.since)] if worse else []
 
 
@@ -186,12 +186,12 @@ def _changed(ledger: Ledger, event: Event) -> list[Notice]:
     problem = ledger.problems[event.key]
     problem.code, problem.severity, problem.message = event.code, event.severity, event.message
     problem.values, problem.touched = dict(event.values), event.time
-    if RANKS[event.severity] <= RANKS[problem.told]:
+    if RANKS[event.severity] <= RANKS[problem.reported]:
         return []
     if event.key in ledger.flapping:
         return _flaps(ledger, event)
-    kind = "worse" if problem.told else "opened"
-    problem.told, problem.reminded = event.severity, event.time
+    kind = "worse" if problem.reported else "opened"
+    problem.reported, problem.reminded = event.severity, event.time
     return [dataclasses.replace(_notice(kind, event), since=problem.since)]
 
 
@@ -203,7 +203,7 @@ def _resolved(ledger: Ledger, event: Event) -> list[Notice]:
     if event.key in ledger.flapping:
         ledger.flapping[event.key].changed = event.time
         return []
-    return [_all_clear("resolved", event.key, problem, event.time)] if problem.told else []
+    return [_all_clear("resolved", event.key, problem, event.time)] if problem.reported else []
 
 
 def _all_clear(kind: str, key: str, problem: Problem, time: float) -> Notice:
@@ -240,7 +240,7 @@ def _settled(ledger: Ledger, now: float) -> list[Notice]:
         if problem is None:
             notices.append(Notice("settled", key, flap.code, "info", now))
         else:
-            problem.told, problem.reminded = problem.severity, now
+            problem.reported, problem.reminded = problem.severity, now
             notice = _all_clear("settled", key, problem, now)
             notices.append(dataclasses.replace(notice, severity=problem.severity))
     ledger.openings = {key: times for key, times in ledger.openings.items() if now - times[-1] <= FLAPPING_HOUR}
@@ -252,7 +252,7 @@ def _reminders(ledger: Ledger, now: float, every: float) -> list[Notice]:
     notices = []
     for key, problem in ledger.problems.items():
         problem.reminded = min(problem.reminded, now)  # the clock may have been set back
-        if every <= 0 or problem.told != "critical" or problem.severity != "critical" or key in ledger.flapping:
+        if every <= 0 or problem.reported != "critical" or problem.severity != "critical" or key in ledger.flapping:
             continue
         if now - problem.reminded >= every:
             problem.reminded = now

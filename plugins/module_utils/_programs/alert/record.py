@@ -72,7 +72,7 @@ def number(value: Any) -> float | None:
 
 
 def _small(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As many of the values as are told, none of them large."""
+    """As many of the values as are reported, none of them large."""
     found: dict[str, Any] = {}
     for name, value in list(values.items())[:_MOST_VALUES]:
         if isinstance(value, str):

@@ -23,9 +23,9 @@ from ..._host.small_file import read_small
 from . import inbox
 from .channels import Channel, beat, channels
 from .config import Config, Secrets, clock, read_unit
-from .heartbeat import Clock, heartbeat_events, look, missed_events
+from .heartbeat import Clock, heartbeat_events, missed_events, observe
 from .outbox import delivered, due, failed, know_channels, put
-from .problems import Event, tell
+from .problems import Event, notify
 from .store import State, Store, clean
 from .texts import Writer
 
@@ -33,8 +33,8 @@ from .texts import Writer
 _LONGEST_RUN = 100.0
 # The timer comes each minute; runs between, which the events start, are no reason for another request.
 _SHORTEST_BEAT = 45.0
-# A watchdog that nobody listened to has left its last thousand events: the first run tells no history. What is still
-# open, the status tells.
+# A watchdog that nobody listened to has left its last thousand events: the first run reports no history. What is
+# still open, the status shows.
 _OLDEST_AT_FIRST = 600.0
 _LARGEST_STATUS = 1024 * 1024
 
@@ -61,11 +61,11 @@ def _take_in(config: Config, secrets: Secrets, state: State, store: Store) -> bo
     know_channels(state.outbox, [channel.name for channel in channels(secrets.urls)])
     names = inbox.waiting(config.inbox)
     mtime_ns, status = read_status(config.status)
-    state.sight, fresh = look(state.sight, mtime_ns, now, config.silence)
+    state.sight, fresh = observe(state.sight, mtime_ns, now, config.heartbeat_timeout)
     writer = Writer(config.service, config.host, config.language)
 
     def announce(events: Sequence[Event]) -> None:
-        notices = tell(state.ledger, events, now.wall, config.reminder, config.tell_actions)
+        notices = notify(state.ledger, events, now.wall, config.reminder, config.report_actions)
         put(state.outbox, notices, now.wall, config.per_hour, writer)
 
     seen = set(state.seen)

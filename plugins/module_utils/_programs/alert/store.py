@@ -5,7 +5,7 @@
 """What alerting remembers between two runs: problems, messages on their way, and when the watchdog was last seen.
 
 It is written before an event is deleted and after each message that was delivered. On a full disk it is written to the
-second directory, which is in memory: a full disk is just what people must be told of.
+second directory, which is in memory: a full disk is just what must be reported.
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..codes import Code, code_of
 from .outbox import Text
 from .problems import FLAPPING_QUIET, Notice
-from .translations import CHECKS, CODES, LABELS, PHRASES
+from .translations import CHECKS, LABELS, PHRASES
 
 _LONGEST = 500
 # WeCom's robots take texts of 2048 bytes, and Discord's 2000 characters: the shortest of all.
@@ -31,8 +32,7 @@ class Writer:
     def __init__(self, service: str, host: str, language: str) -> None:
         self._own = {"service": service, "host": host}
         self._language = language
-        self._codes, self._labels = CODES[language], LABELS[language]
-        self._phrases = PHRASES[language]
+        self._labels, self._phrases = LABELS[language], PHRASES[language]
 
     def write(self, notice: Notice) -> Text:
         name, advice = self._words(notice)
@@ -63,16 +63,21 @@ class Writer:
         return " ".join(self._phrase(unit, n=n) for unit, n in shown)
 
     def _words(self, notice: Notice) -> tuple[str, str]:
-        """The name of what a notice is about, and what to do; for an unknown code the code itself."""
-        name, advice = self._codes.get(notice.code, (neutral(notice.code or notice.key), ""))
+        """The name of what a notice is about, and what to do."""
+        name, advice = self._explained(notice.code, notice.key)
         values = dict(notice.values)
-        if notice.code == "finding":
+        if notice.code == Code.FINDING:
             values["check"] = self._check(str(values.get("check") or notice.key.partition(".")[2]))
             known = values.get("value") is not None and values.get("threshold") is not None
             advice = advice if known else ""
         # a value may have no unit
-        told = _BEFORE_STOP.sub("", fill(advice, {**values, **self._own}))
-        return fill(name, {**values, **self._own}), told
+        shown = _BEFORE_STOP.sub("", fill(advice, {**values, **self._own}))
+        return fill(name, {**values, **self._own}), shown
+
+    def _explained(self, code: str, otherwise: str = "") -> tuple[str, str]:
+        """Name and advice; for an unknown code the code itself."""
+        known = code_of(code)
+        return known.words[self._language] if isinstance(known, Code) else (neutral(code or otherwise), "")
 
     def _check(self, check: str) -> str:
         head, dot, rest = check.partition(".")
@@ -90,7 +95,7 @@ class Writer:
         times = {"since": moment(since), "duration": self.duration(notice.time - since), "time": moment(notice.time)}
         quiet = {"quiet": self.duration(FLAPPING_QUIET), "count": notice.count}
         if notice.kind == "resolved":
-            names = [self._codes.get(code, (neutral(code), ""))[0] for code in notice.actions]
+            names = [self._explained(code)[0] for code in notice.actions]
             done = self._phrase("done", actions=self._phrases["comma"].join(names)) if names else ""
             return [self._phrase("lasted", **times), done]
         if notice.kind == "settled":
@@ -132,7 +137,7 @@ def neutral(text: str) -> str:
 
 
 def moment(time: float) -> str:
-    """In the host's own time zone, which is told: the message may be read elsewhere, and later."""
+    """In the host's own time zone, which is shown: the message may be read elsewhere, and later."""
     try:
         return datetime.datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
     except (ValueError, OverflowError, OSError):

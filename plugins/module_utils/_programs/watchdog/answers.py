@@ -36,16 +36,16 @@ class WorkersReading:
     answers: Mapping[int, str]
     """By process: what is wrong with its answer, "" when it is healthy. One that was not seen to answer is missing."""
     failures: tuple[Answered, ...] = ()
-    """Questions without an answer, and answers of nobody knows which worker."""
+    """Requests without a response, and unattributed responses."""
     answer_ms: Mapping[int, float] = dataclasses.field(default_factory=dict)
     """By process: how long its slowest answer took."""
 
     @classmethod
-    def of(cls, told: Iterable[WorkerAnswer], pids: Collection[int]) -> WorkersReading:
+    def of(cls, responses: Iterable[WorkerAnswer], pids: Collection[int]) -> WorkersReading:
         answers: dict[int, str] = {}
         taken: dict[int, float] = {}
         failures = []
-        for answer in told:
+        for answer in responses:
             what = Answered.of(answer)
             if answer.kind == ANSWERED and answer.pid is not None and answer.pid in pids:
                 # the worst answer of a worker counts
@@ -56,8 +56,8 @@ class WorkersReading:
         return cls(answers, tuple(failures), taken)
 
     @property
-    def anonymous(self) -> list[str]:
-        """What is wrong with the answers of which nobody knows whose they are; "" for a healthy one."""
+    def unattributed(self) -> list[str]:
+        """What is wrong with the unattributed responses; "" for a healthy one."""
         return [item.problem for item in self.failures if item.kind == ANSWERED]
 
     @property

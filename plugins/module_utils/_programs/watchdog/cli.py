@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The `<service>-watchdog` command: the watchdog itself, and what people ask and tell it."""
+"""The `<service>-watchdog` command: the watchdog itself, and what operators ask it and order."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small
 from ..common import become
-from .control import Control, Pause
 from .events import tail
 from .loop import Notifier, Watch
 from .readings import MB
 from .settings import Settings
+from .state_files import Control, Pause
 
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -76,12 +76,12 @@ def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     )
     parser.add_argument("--config", default=config, help="settings file (default: %(default)s)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add(commands, "run", _run, "watch until told to stop; systemd does this")
+    _add(commands, "run", _run, "watch until stopped; systemd does this")
     _add(commands, "status", _status, "show what it sees").add_argument("--json", action="store_true")
     pause = _add(commands, "pause", _pause, "keep watching, but do nothing")
     pause.add_argument("--for", dest="duration", type=_duration, metavar="TIME", help="for example 90s, 30m, 2h or 1d")
     _add(commands, "resume", _resume, "end a pause, and give an exhausted watchdog its budget back")
-    history = _add(commands, "history", _history, "show what it did and told, oldest first")
+    history = _add(commands, "history", _history, "show what it did and reported, oldest first")
     history.add_argument("--json", action="store_true", help="as JSON, a line for each")
     history.add_argument("--count", type=int, default=20, metavar="N", help="how many (default: %(default)s)")
     return parser.parse_args(arguments)
@@ -137,10 +137,10 @@ def _described(status: Mapping[str, Any]) -> list[str]:
         f"{status['service']} on {status['host']}: {status['state'].upper()}{pause} since {_when(status['since'])}"
     ]
     for name, target in status["targets"].items():
-        ill, hold = target["illness"], target["hold"]
-        lines.append(f"{name:<8} {target['phase']}{': ' + ill['message'] if ill else ''}")
-        if hold:
-            lines.append(f"{'':<8} nothing is done: {hold['message']}")
+        condition, inhibition = target["condition"], target["inhibition"]
+        lines.append(f"{name:<8} {target['phase']}{': ' + condition['message'] if condition else ''}")
+        if inhibition:
+            lines.append(f"{'':<8} no action is taken: {inhibition['message']}")
     lines += [f"{'worker ' + str(worker['pm_id']):<8} {_worker(worker)}" for worker in status["readings"]["workers"]]
     budget = status["budget"]
     used = ", ".join(f"{name} {count}" for name, count in budget["used"].items())
@@ -150,7 +150,7 @@ def _described(status: Mapping[str, Any]) -> list[str]:
 
 
 def _worker(worker: Mapping[str, Any]) -> str:
-    """What is known of one: one that waits to be started anew has neither process nor memory."""
+    """What is known of one: one that waits for a restart has neither process nor memory."""
     if not worker["pid"]:
         return f"no process, {worker['status']}"
     size = f", {worker['rss'] / MB:.0f} MB" if worker["rss"] else ""
@@ -163,21 +163,21 @@ def _pause(settings: Settings, options: argparse.Namespace) -> int:
     now = time.time()
     until = now + options.duration if options.duration else None
     by = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    _told(settings, lambda control: control.pause(Pause(round(now, 3), until, by)))
+    _order(settings, lambda control: control.pause(Pause(round(now, 3), until, by)))
     end = f"until {_when(until)}" if until else "until `resume`"
     answer(f"paused {end}: the watchdog of {settings.service} keeps watching, and does nothing")
     return 0
 
 
 def _resume(settings: Settings, _options: argparse.Namespace) -> int:
-    _told(settings, lambda control: control.resume())
+    _order(settings, lambda control: control.resume())
     answer(f"the watchdog of {settings.service} acts again, with its whole budget")
     return 0
 
 
-def _told(settings: Settings, tell: Callable[[Control], None]) -> None:
+def _order(settings: Settings, order: Callable[[Control], None]) -> None:
     try:
-        tell(Control(Path(settings.state_directory)))
+        order(Control(Path(settings.state_directory)))
     except OSError as error:
         raise CommandError(f"{error.filename or settings.state_directory}: {error.strerror}") from error
 
@@ -197,7 +197,7 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _short(entry: Mapping[str, Any]) -> str:
-    """What is over was told in full when it began."""
+    """What is over was reported in full when it began."""
     message = str(entry["message"])
     return f"{entry['code']} is {message.partition(':')[0]}" if entry["kind"] == "resolved" else message
 

@@ -2,20 +2,25 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The periodic diagnosis: runs the diagnosis command at the side and turns what it finds into problems."""
+"""What the diagnosis command finds: now and then of everything, as problems; of the database where the cause may be."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import subprocess
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..._checks.findings import CRITICAL, WARNING
+from ..._checks.findings import CRITICAL, DATABASE_FULL, WARNING
+from ..codes import Code
 from .model import Problem
-from .root_client import diagnose
 from .settings import Settings
 
 _SECONDS = 60.0
+_DATABASE_SECONDS = 6.0
+_MAX_REPORT = 4 * 1024 * 1024
 _JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
 
 
@@ -27,39 +32,39 @@ class Diagnosis:
         self._argv = ["nice", "-n", "10", settings.diagnose_command, "--json"]
         self._begun_at: float | None = None
         self._thread: threading.Thread | None = None
-        self._well = True
+        self._healthy = True
         self._problems: tuple[Problem, ...] = ()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         return self._problems
 
-    def tick(self, now: float, well: bool) -> None:
+    def tick(self, now: float, healthy: bool) -> None:
         """Begin a run when one is due. The first one waits an interval: a host that boots is not judged by it.
 
-        It waits while the service is not `well`, and what it found is dropped when the service fell ill meanwhile: the
-        symptoms of an illness that is told and treated would be told once more.
+        It waits while the service is not `healthy`, and what it found is dropped when that changed meanwhile: the
+        symptoms of a condition that is reported and acted on would be reported once more.
         """
         if not self._settings.diagnosis_interval:
             return
-        self._well = self._well and well
+        self._healthy = self._healthy and healthy
         if self._begun_at is None:
             self._begun_at = now
         running = self._thread is not None and self._thread.is_alive()
-        if running or not well or now - self._begun_at < self._settings.diagnosis_interval:
+        if running or not healthy or now - self._begun_at < self._settings.diagnosis_interval:
             return
         self._begun_at = now
-        self._well = True
+        self._healthy = True
         self._thread = threading.Thread(target=self._run, daemon=True, name="diagnosis")
         self._thread.start()
 
     def _run(self) -> None:
         findings = diagnose(self._argv, _SECONDS)
-        if not self._well:
+        if not self._healthy:
             return
         if findings is None:
             message = f"{self._settings.diagnose_command} gave no findings within {_SECONDS:g} s: run it by hand"
-            self._problems = (Problem("diagnose.failed", "finding", WARNING, message),)
+            self._problems = (Problem("diagnose.failed", Code.FINDING, WARNING, message),)
             return
         self._problems = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
 
@@ -78,5 +83,44 @@ def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> 
             continue
         values = {name: finding.get(name) for name in ("check", "value", "threshold", "unit")}
         message = str(finding.get("message", ""))
-        problems.append(Problem(f"diagnose.{check}", "finding", str(status), message, values))
+        problems.append(Problem(f"diagnose.{check}", Code.FINDING, str(status), message, values))
     return tuple(problems)
+
+
+@dataclasses.dataclass(frozen=True)
+class DatabaseAnswer:
+    """What the diagnosis says is critical about the database; empty when nothing is, or where it was not asked."""
+
+    down: str = ""
+    full: str = ""
+    """It answers, but the service's account gets no connection more."""
+
+
+def ask_database(command: str) -> DatabaseAnswer:
+    report = diagnose([command, "--check", "database", "--json"], _DATABASE_SECONDS)
+    critical = [finding for finding in report or () if finding.get("status") == CRITICAL]
+    full = [finding for finding in critical if finding.get("check") == DATABASE_FULL]
+    down = [finding for finding in critical if finding not in full]
+    return DatabaseAnswer(_messages(down), _messages(full))
+
+
+def _messages(findings: Iterable[Mapping[str, Any]]) -> str:
+    return "; ".join(str(finding.get("message", "")) for finding in findings)
+
+
+def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]] | None:
+    """The findings of one run of the diagnosis command; None where it fails or takes too long."""
+    try:
+        # This logic does not know AnsibleModule, so it cannot use its run_command.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            env={"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"},
+        )
+        findings = json.loads(done.stdout[:_MAX_REPORT])["findings"]
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+        return None
+    return [finding for finding in findings if isinstance(finding, dict)] if isinstance(findings, list) else None

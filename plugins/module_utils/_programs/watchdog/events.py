@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the watchdog tells what it sees and does: two logs of JSON lines, and a file for each event that is for people.
+"""Where the watchdog reports what it sees and does: two logs of JSON lines, and a file for each event for alerting.
 
-None of it may keep the watchdog from its work: what can't be written is counted and told as a problem.
+None of it may keep the watchdog from its work: what can't be written is counted and reported as a problem.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def as_record(event: Event, wall: float) -> dict[str, Any]:
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
-    """One line of JSON, in one write; the file is opened anew each time, so rotation loses nothing. Raises OSError."""
+    """One line of JSON, in one write; the file is reopened each time, so rotation loses nothing. Raises OSError."""
     line = json.dumps(record, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
     # a FIFO in its place would wait for a reader
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

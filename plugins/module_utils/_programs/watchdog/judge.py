@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From one look's readings to what is wrong, what can be done about it, and why nothing may be. Pure."""
+"""From one probe's readings to what is wrong, what can be done about it, and why nothing may be. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from ..._checks.external_service import PM2, Existing
 from ..._checks.workers import ANSWERED, HUNG
 from ..._host.units import was_stopped
 from ..._pm2.rpc import ABSENT, WELL
-from .model import PROXY, SERVICE, Assessment, Hold, Illness, Problem, Remedy
+from ..codes import Code
+from .model import PROXY, SERVICE, Assessment, Condition, Inhibition, Problem, Remedy
 from .proxy import FULL, HEALTHY
 from .readings import MB, Readings, Worker
 from .root_client import BROKEN, ProxyTest
@@ -25,43 +26,44 @@ _COMING = frozenset({"waiting restart", "launching", "stopping"})
 # PM2 can keep a worker in the middle of a start or a stop for ever.
 _LONGEST_START = 300.0
 _LONGEST_FULL = 300.0
-_FROM_DATABASE = frozenset({"unhealthy", "no_answer", "worker_hung", "worker_missing"})
-_FROM_STARVATION = frozenset({"daemon_hung", "no_answer", "worker_hung", "worker_missing"})
+_FROM_DATABASE = frozenset({Code.UNHEALTHY, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
+_FROM_STARVATION = frozenset({Code.DAEMON_HUNG, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
 _BEGINNING = frozenset({"activating", "reloading"})
 
 
 def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessment:
-    """`recovering` tells that a remedy is at work on the service: then nothing counts as well before it answers."""
-    illness, hold = _Service(readings, settings, recovering).judge()
-    proxy, proxy_hold = _judge_proxy(readings, settings, service_is_well=illness is None)
+    """`recovering`: a remedy is at work on the service, and nothing counts as healthy before it answers."""
+    condition, inhibition = _Service(readings, settings, recovering).judge()
+    proxy, proxy_inhibition = _judge_proxy(readings, settings, service_is_healthy=condition is None)
     if settings.existing:
-        illness, proxy = _of_existing(illness, settings, settings.existing), _told(proxy)
-    hold = hold or _outer_hold(readings, settings, illness)
+        condition, proxy = _of_existing(condition, settings, settings.existing), _without_remedy(proxy)
+    inhibition = inhibition or _outer_inhibition(readings, settings, condition)
     problems = (
         *_crash_loop(readings, settings),
         *_surplus(readings, settings),
-        *_proxy_wrong(readings, service_is_well=illness is None and not hold),
+        *_proxy_wrong(readings, service_is_healthy=condition is None and not inhibition),
     )
-    return Assessment({SERVICE: illness, PROXY: proxy}, {SERVICE: hold, PROXY: proxy_hold}, problems)
+    return Assessment({SERVICE: condition, PROXY: proxy}, {SERVICE: inhibition, PROXY: proxy_inhibition}, problems)
 
 
-def _told(illness: Illness | None) -> Illness | None:
-    """An illness that nothing may be done about here."""
-    return dataclasses.replace(illness, ladder=()) if illness else None
+def _without_remedy(condition: Condition | None) -> Condition | None:
+    """A condition that nothing may be done about here."""
+    return dataclasses.replace(condition, escalation=()) if condition else None
 
 
-def _of_existing(illness: Illness | None, settings: Settings, existing: Existing) -> Illness | None:
-    """Only what the service's own supervisor does, where it was allowed: nothing is made anew from files of ours."""
-    if illness is None or not settings.recovers:
-        return _told(illness)
+def _of_existing(condition: Condition | None, settings: Settings, existing: Existing) -> Condition | None:
+    """Only what the service's own supervisor does, where it was allowed: nothing is recreated from files of ours."""
+    if condition is None or not settings.recovers:
+        return _without_remedy(condition)
     if existing.supervisor != PM2:
         # its one process is what serves: none is left that a milder remedy would spare
-        return dataclasses.replace(illness, ladder=(Remedy.RESTART_DAEMON,) if settings.pm2_unit else ())
+        return dataclasses.replace(condition, escalation=(Remedy.RESTART_DAEMON,) if settings.pm2_unit else ())
     refused = {Remedy.RECREATE_APP, *(() if settings.pm2_unit else (Remedy.RESTART_DAEMON,))}
-    return dataclasses.replace(illness, ladder=tuple(remedy for remedy in illness.ladder if remedy not in refused))
+    allowed = tuple(remedy for remedy in condition.escalation if remedy not in refused)
+    return dataclasses.replace(condition, escalation=allowed)
 
 
-Verdict: TypeAlias = "tuple[Illness | None, Hold | None]"
+Verdict: TypeAlias = "tuple[Condition | None, Inhibition | None]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,25 +77,25 @@ class _Service:
             return self._daemon()
         if self.readings.activation is None:
             message = f"no release is active: {self.settings.socket} is no link"
-            hold = Hold("not_deployed", f"{message}. Deploy one with the playbook.", "warning")
-            return Illness("app_missing", message, (Remedy.RECREATE_APP,)), hold
+            inhibition = Inhibition(Code.NOT_DEPLOYED, f"{message}. Deploy one with the playbook.", "warning")
+            return Condition(Code.APP_MISSING, message, (Remedy.RECREATE_APP,)), inhibition
         workers = self.readings.workers
         if not workers:
             message = f"PM2 does not know the app {self.settings.app_of(self.readings.activation)}"
-            return Illness("app_missing", message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
+            return Condition(Code.APP_MISSING, message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
         if all(worker.process.status == "stopped" for worker in workers):
             message = "all workers were stopped in PM2"
-            hold = _stopped(f"{message}; start them with the service's pm2 command, or deploy")
-            return Illness("no_answer", message, (Remedy.RESTART_APP,)), hold
+            inhibition = _stopped(f"{message}; start them with the service's pm2 command, or deploy")
+            return Condition(Code.NO_ANSWER, message, (Remedy.RESTART_APP,)), inhibition
         return self._workers()
 
     def _daemon(self) -> Verdict:
         daemon, unit = self.readings.daemon, self.readings.pm2_unit
-        code = "daemon_dead" if daemon.state == ABSENT else "daemon_hung"
-        illness = Illness(code, daemon.message, (Remedy.RESTART_DAEMON,))
-        if unit.get("ActiveState") in _BEGINNING and self.readings.daemon_ill_for < self.settings.start_grace:
-            return illness, _starting(f"systemd is starting {self.settings.pm2_unit}", self.settings)
-        return illness, None
+        code = Code.DAEMON_DEAD if daemon.state == ABSENT else Code.DAEMON_HUNG
+        condition = Condition(code, daemon.message, (Remedy.RESTART_DAEMON,))
+        if unit.get("ActiveState") in _BEGINNING and self.readings.daemon_unhealthy_for < self.settings.start_grace:
+            return condition, _starting(f"systemd is starting {self.settings.pm2_unit}", self.settings)
+        return condition, None
 
     @property
     def _online(self) -> list[Worker]:
@@ -103,12 +105,12 @@ class _Service:
         """What is wrong with a worker's answer, "" when it is healthy, None when it was not seen to answer."""
         if worker.process.pid is None:
             return None
-        told = self.readings.answers.answers.get(worker.process.pid)
-        anonymous = self.readings.answers.anonymous
-        if told is None and anonymous and not self.readings.answers.answers:
-            # nobody can tell which worker answers: then all are as good as the best answer
-            return min(anonymous, key=len)
-        return told
+        problem = self.readings.answers.answers.get(worker.process.pid)
+        unattributed = self.readings.answers.unattributed
+        if problem is None and unattributed and not self.readings.answers.answers:
+            # nobody knows which worker answers: then all are as good as the best answer
+            return min(unattributed, key=len)
+        return problem
 
     def _young(self, worker: Worker) -> bool:
         return (worker.age or 0.0) < self.settings.start_grace
@@ -123,7 +125,7 @@ class _Service:
         return worker.process.status in _COMING or (worker.process.online and worker.age is None)
 
     @property
-    def _workers_start(self) -> Hold:
+    def _workers_start(self) -> Inhibition:
         return _starting("the workers are starting", self.settings)
 
     @property
@@ -150,40 +152,42 @@ class _Service:
         if unhealthy:
             return self._unhealthy(unhealthy, {**problems}, serves), None
         if not serves:
-            return Illness("no_answer", "no worker answers yet", _WHOLE_APP), self._workers_start
+            return Condition(Code.NO_ANSWER, "no worker answers yet", _WHOLE_APP), self._workers_start
         return self._missing() or self._near_limit(online), None
 
-    def _hung(self, hung: list[Worker], serves: bool) -> Illness:
+    def _hung(self, hung: list[Worker], serves: bool) -> Condition:
         numbers = _numbers(hung)
         if self.readings.answers.refused:
             asked = self.settings.existing.url if self.settings.existing else self.settings.socket
             message = f"nothing answers on {asked}: {self.readings.answers.failures[0].problem}"
-            return Illness("no_answer", message, _WHOLE_APP, numbers)
+            return Condition(Code.NO_ANSWER, message, _WHOLE_APP, numbers)
         limit = f"{self.settings.answer_timeout:g} s"
         message = f"{_named(hung)} did not answer within {limit}" + (" while others do" if serves else "")
-        ladder = (Remedy.KILL_WORKER, Remedy.RESTART_WORKER) if serves else (Remedy.KILL_WORKER, *_WHOLE_APP)
-        return Illness("worker_hung", message, ladder, numbers, "warning" if serves else "critical")
+        escalation = (Remedy.KILL_WORKER, Remedy.RESTART_WORKER) if serves else (Remedy.KILL_WORKER, *_WHOLE_APP)
+        return Condition(Code.WORKER_HUNG, message, escalation, numbers, "warning" if serves else "critical")
 
-    def _unhealthy(self, unhealthy: list[Worker], problems: Mapping[int, str | None], serves: bool) -> Illness:
+    def _unhealthy(self, unhealthy: list[Worker], problems: Mapping[int, str | None], serves: bool) -> Condition:
         message = f"{_named(unhealthy)}: {problems[unhealthy[0].number]}"
         if serves:
-            ladder = (Remedy.RELOAD_WORKER, Remedy.RESTART_WORKER)
-            return Illness("unhealthy", message, ladder, _numbers(unhealthy), "warning")
-        return Illness("unhealthy", message, (Remedy.RELOAD_WORKER, *_WHOLE_APP), _numbers(unhealthy))
+            escalation = (Remedy.RELOAD_WORKER, Remedy.RESTART_WORKER)
+            return Condition(Code.UNHEALTHY, message, escalation, _numbers(unhealthy), "warning")
+        return Condition(Code.UNHEALTHY, message, (Remedy.RELOAD_WORKER, *_WHOLE_APP), _numbers(unhealthy))
 
     def _none_runs(self, online: list[Worker]) -> Verdict:
         workers = self.readings.workers
         coming = [worker for worker in workers if self._is_coming(worker)]
         states = ", ".join(f"{worker.number} {worker.process.status}" for worker in workers)
         if not online and not coming:
-            ladder = (Remedy.RESTART_WORKER, *_WHOLE_APP)
-            return Illness("worker_missing", f"no worker runs (worker {states})", ladder, _given_up(workers)), None
-        illness = Illness("no_answer", f"no worker answers (worker {states})", _WHOLE_APP)
+            escalation = (Remedy.RESTART_WORKER, *_WHOLE_APP)
+            return Condition(
+                Code.WORKER_MISSING, f"no worker runs (worker {states})", escalation, _given_up(workers)
+            ), None
+        condition = Condition(Code.NO_ANSWER, f"no worker answers (worker {states})", _WHOLE_APP)
         if self._crash_loop:
-            return illness, Hold("crash_loop", "PM2 starts the workers again and again, ever more slowly")
-        return illness, None if self.recovering else self._workers_start
+            return condition, Inhibition(Code.CRASH_LOOP, "PM2 starts the workers again and again, ever more slowly")
+        return condition, None if self.recovering else self._workers_start
 
-    def _missing(self) -> Illness | None:
+    def _missing(self) -> Condition | None:
         """Fewer workers than planned, while others serve."""
         workers = self.readings.workers
         given_up = [worker for worker in workers if worker.process.status == "errored"]
@@ -195,9 +199,9 @@ class _Service:
             message = f"PM2 has {there} of {planned} workers"
         else:
             return None
-        return Illness("worker_missing", message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
+        return Condition(Code.WORKER_MISSING, message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
 
-    def _near_limit(self, online: list[Worker]) -> Illness | None:
+    def _near_limit(self, online: list[Worker]) -> Condition | None:
         """One worker at a time, the largest first: the others must carry the load meanwhile.
 
         All of them are named: of two that grow alike now this one is the larger, now that one.
@@ -211,45 +215,47 @@ class _Service:
             f"{_named(near)} near the restart limit of {limit} MB: {largest:.0f} MB, {100 * largest / limit:.0f} %"
         )
         numbers = tuple(worker.number for worker in near)
-        return Illness("memory_near_limit", message, (Remedy.RELOAD_WORKER,), numbers, "warning", at_once=1)
+        return Condition(Code.MEMORY_NEAR_LIMIT, message, (Remedy.RELOAD_WORKER,), numbers, "warning", at_once=1)
 
 
-def _outer_hold(readings: Readings, settings: Settings, illness: Illness | None) -> Hold | None:
+def _outer_inhibition(readings: Readings, settings: Settings, condition: Condition | None) -> Inhibition | None:
     """Why nothing may be done although something could."""
     if readings.deployment:
-        return Hold("deployment", "a deployment, or another change of PM2's processes, is under way")
-    if illness is None:
+        return Inhibition(Code.DEPLOYMENT, "a deployment, or another change of PM2's processes, is under way")
+    if condition is None:
         return None
     if was_stopped(readings.pm2_unit):
         return _stopped_unit(settings.pm2_unit, readings.pm2_unit)
-    if overloaded := _overloaded(readings, illness):
+    if overloaded := _overloaded(readings, condition):
         # then what is said of the database is that it was not asked in time
         return overloaded
-    return _of_database(readings, illness) or _what_is_short(readings, settings)
+    return _of_database(readings, condition) or _what_is_short(readings, settings)
 
 
-def _of_database(readings: Readings, illness: Illness) -> Hold | None:
+def _of_database(readings: Readings, condition: Condition) -> Inhibition | None:
     """A server that is full refuses at once: what does not answer at all hangs for a reason of its own, and may be what
     holds all of its connections. Nor does a service that says that it gets none know whether it has them itself.
     """
-    if readings.database.down and illness.code in _FROM_DATABASE:
-        return Hold("database_down", f"the database is the cause: {readings.database.down}", "critical")
-    if readings.database.full and illness.code == "unhealthy":
+    if readings.database.down and condition.code in _FROM_DATABASE:
+        return Inhibition(Code.DATABASE_DOWN, f"the database is the cause: {readings.database.down}", "critical")
+    if readings.database.full and condition.code == Code.UNHEALTHY:
         message = f"the database has no connection for it: {readings.database.full}"
-        return Hold("database_full", message, "critical", believed=_LONGEST_FULL)
+        return Inhibition(Code.DATABASE_FULL, message, "critical", expires_after=_LONGEST_FULL)
     return None
 
 
-def _what_is_short(readings: Readings, settings: Settings) -> Hold | None:
+def _what_is_short(readings: Readings, settings: Settings) -> Inhibition | None:
     """Of what the host has, and a restart would only take more of."""
     short = [f"{path} has {free:.0f} MB" for path, free in readings.disk_free_mb.items() if free < settings.disk_min_mb]
     if short:
         message = f"the disk is full ({', '.join(short)} free): a restart would not cure that. Free some space."
-        return Hold("disk_short", message, "critical")
+        return Inhibition(Code.DISK_SHORT, message, "critical")
     own = any(_is_near_limit(worker, settings) for worker in readings.workers)
     if readings.memory_percent >= settings.host_memory_percent and not own:
         message = f"{readings.memory_percent:.0f} % of the host's memory is in use, and not by this service"
-        return Hold("memory_short", f"{message}: a restart would not cure that. Stop what takes it.", "critical")
+        return Inhibition(
+            Code.MEMORY_SHORT, f"{message}: a restart would not cure that. Stop what takes it.", "critical"
+        )
     return None
 
 
@@ -258,61 +264,65 @@ def _is_near_limit(worker: Worker, settings: Settings) -> bool:
     return limit > 0 and 100 * worker.rss / limit >= settings.memory_reload_percent
 
 
-def _overloaded(readings: Readings, illness: Illness) -> Hold | None:
+def _overloaded(readings: Readings, condition: Condition) -> Inhibition | None:
     """What is slow for want of a processor would take even more of them while it starts."""
-    waited = _waited_for_a_processor(readings, illness)
+    waited = _waited_for_a_processor(readings, condition)
     if not waited:
         return None
     message = f"the processors are overloaded: what does not answer waited for one for {waited:.0f} % of the time"
-    return Hold("cpu_short", f"{message}. A restart would not cure that. See what takes them.", "critical")
+    return Inhibition(Code.CPU_SHORT, f"{message}. A restart would not cure that. See what takes them.", "critical")
 
 
-def _waited_for_a_processor(readings: Readings, illness: Illness) -> float:
+def _waited_for_a_processor(readings: Readings, condition: Condition) -> float:
     """Percent of the time, by the one that waited least; 0 where it is no matter of that."""
-    if illness.code not in _FROM_STARVATION:
+    if condition.code not in _FROM_STARVATION:
         return 0.0
-    numbers = illness.workers or [worker.number for worker in readings.workers]
-    ill = {worker.process.pid for worker in readings.workers if worker.number in numbers}
-    if illness.code == "daemon_hung":
-        ill = {readings.daemon.pid}
-    return min((share for pid, share in readings.starved.items() if pid in ill), default=0.0)
+    numbers = condition.workers or [worker.number for worker in readings.workers]
+    unhealthy = {worker.process.pid for worker in readings.workers if worker.number in numbers}
+    if condition.code == Code.DAEMON_HUNG:
+        unhealthy = {readings.daemon.pid}
+    return min((share for pid, share in readings.starved.items() if pid in unhealthy), default=0.0)
 
 
-def _judge_proxy(readings: Readings, settings: Settings, service_is_well: bool) -> Verdict:
+def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: bool) -> Verdict:
     """Whether users' way in is open. One that hangs behind a service that hangs says nothing about the proxy."""
-    told, unit = readings.proxy, readings.proxy_unit
-    if told is None or told.kind == ANSWERED or unit.get("LoadState") == "not-found":
+    answer, unit = readings.proxy, readings.proxy_unit
+    if answer is None or answer.kind == ANSWERED or unit.get("LoadState") == "not-found":
         return None, None
-    if told.kind == HUNG and not service_is_well:
+    if answer.kind == HUNG and not service_is_healthy:
         return None, None
     test = readings.proxy_test
     if test.state in (FULL, HEALTHY):
         # a restart would cut the connections of all its sites, for a client that fills it again
-        message = f"Nginx does not serve everybody: {told.problem}. As root sees it, {test.message}. See its error log."
-        return Illness("proxy_full", message, ()), None
-    code = "proxy_hung" if told.kind == HUNG else "proxy_dead"
-    illness = Illness(code, f"Nginx does not answer: {told.problem}", (Remedy.RESTART_PROXY,))
-    return illness, _proxy_hold(unit, test, settings)
+        message = (
+            f"Nginx does not serve everybody: {answer.problem}. As root sees it, {test.message}. See its error log."
+        )
+        return Condition(Code.PROXY_FULL, message, ()), None
+    code = Code.PROXY_HUNG if answer.kind == HUNG else Code.PROXY_DEAD
+    condition = Condition(code, f"Nginx does not answer: {answer.problem}", (Remedy.RESTART_PROXY,))
+    return condition, _proxy_inhibition(unit, test, settings)
 
 
-def _proxy_hold(unit: Mapping[str, str], test: ProxyTest, settings: Settings) -> Hold | None:
+def _proxy_inhibition(unit: Mapping[str, str], test: ProxyTest, settings: Settings) -> Inhibition | None:
     if was_stopped(unit):
         return _stopped_unit(settings.proxy_unit, unit)
     if unit.get("ActiveState") in _BEGINNING:
         return _starting("systemd is starting Nginx", settings)
     if test.state == BROKEN:
         message = f"Nginx's configuration is broken, so it can't be started: {test.message}"
-        return Hold("proxy_config_broken", message, "critical")
+        return Inhibition(Code.PROXY_CONFIG_BROKEN, message, "critical")
     return None
 
 
-def _proxy_wrong(readings: Readings, service_is_well: bool) -> list[Problem]:
+def _proxy_wrong(readings: Readings, service_is_healthy: bool) -> list[Problem]:
     """Nginx answers, but not what the service does. Restarting would cut off its other sites, and hardly help."""
-    told = readings.proxy
-    if not service_is_well or told is None or told.kind != ANSWERED or not told.problem:
+    answer = readings.proxy
+    if not service_is_healthy or answer is None or answer.kind != ANSWERED or not answer.problem:
         return []
-    message = f"the service is healthy, but not through Nginx: {told.problem} See Nginx's configuration and error log."
-    return [Problem("proxy.proxy_wrong", "proxy_wrong", "critical", message)]
+    message = (
+        f"the service is healthy, but not through Nginx: {answer.problem} See Nginx's configuration and error log."
+    )
+    return [Problem.of(PROXY, Code.PROXY_WRONG, "critical", message)]
 
 
 def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
@@ -323,33 +333,33 @@ def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
         f" restarts or stops it. Restart {settings.pm2_unit} when a short interruption suits."
     )
     values = {"processes": list(readings.surplus)}
-    return [Problem("service.worker_surplus", "worker_surplus", "warning", message, values)]
+    return [Problem.of(SERVICE, Code.WORKER_SURPLUS, "warning", message, values)]
 
 
 def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
     if readings.restarts < settings.crash_loop_restarts:
         return []
-    serves = "" in readings.answers.answers.values() or "" in readings.answers.anonymous
+    serves = "" in readings.answers.answers.values() or "" in readings.answers.unattributed
     message = (
         f"{readings.restarts} restarts of workers within {settings.crash_loop_window / 60:g} minutes."
         " Something ends them again and again: see the service's error log."
     )
     values = {"restarts": readings.restarts, "window": settings.crash_loop_window}
-    return [Problem("service.crash_loop", "crash_loop", "warning" if serves else "critical", message, values)]
+    return [Problem.of(SERVICE, Code.CRASH_LOOP, "warning" if serves else "critical", message, values)]
 
 
-def _starting(message: str, settings: Settings) -> Hold:
-    return Hold("starting", message, believed=settings.start_grace + _LONGEST_START)
+def _starting(message: str, settings: Settings) -> Inhibition:
+    return Inhibition(Code.STARTING, message, expires_after=settings.start_grace + _LONGEST_START)
 
 
-def _stopped(message: str) -> Hold:
-    """Told once, should it have been forgotten."""
-    return Hold("stopped_by_operator", message, "warning")
+def _stopped(message: str) -> Inhibition:
+    """Reported once, in case it was forgotten."""
+    return Inhibition(Code.STOPPED_BY_OPERATOR, message, "warning")
 
 
-def _stopped_unit(name: str, unit: Mapping[str, str]) -> Hold:
+def _stopped_unit(name: str, unit: Mapping[str, str]) -> Inhibition:
     if unit["ActiveState"] == "deactivating":
-        return Hold("stopped_by_operator", f"systemd was asked to stop {name}, and does")
+        return Inhibition(Code.STOPPED_BY_OPERATOR, f"systemd was asked to stop {name}, and does")
     return _stopped(f"{name} was stopped; start it with systemctl")
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The watchdog's loop: look, judge, decide, tell, act. One instance for each service, supervised by systemd."""
+"""The watchdog's loop: probe, judge, decide, report, act. One instance for each service, supervised by systemd."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from typing import Any
 from ..._host import proc
 from ..._host.errors import StabilityError
 from ..._host.processes import load_library
+from ..codes import Code
 from . import state_files as keeper
 from . import state_machine as machine
-from .control import UNKNOWN, Control
 from .diagnosis import Diagnosis
 from .events import Outbox, append_line, as_record, tail
 from .flapping import Steady
@@ -36,6 +36,9 @@ _KEEP_ALIVE_SECONDS = 5.0
 _LONGEST_STEP = 300.0
 _CORRUPT_SECONDS = 600.0
 _SUMMARY_SECONDS = 60.0
+# Keys of what is wrong with the watchdog itself.
+_CORRUPT = f"watchdog.{Code.STATE_CORRUPT}"
+_UNREADABLE = f"watchdog.{Code.PAUSE_UNREADABLE}"
 # Longer than any period: then the host slept, or the watchdog was not there.
 _GAP_SECONDS = 60.0
 _OWN_RESTARTS = frozenset(
@@ -44,12 +47,12 @@ _OWN_RESTARTS = frozenset(
 
 
 class Notifier:
-    """Tells systemd that all is well; without systemd it tells nobody."""
+    """Notifies systemd that the watchdog is alive; without systemd it notifies nobody."""
 
     def __init__(self) -> None:
         self._systemd = load_library("sdnotify", "python3-sdnotify").SystemdNotifier()
 
-    def tell(self, text: str) -> None:
+    def send(self, text: str) -> None:
         # what workers say of themselves may be no text at all, which would not be sent
         self._systemd.notify(text.encode("utf-8", "replace").decode())
 
@@ -61,7 +64,7 @@ class Notifier:
         def work() -> None:
             deadline = time.monotonic() + limit
             while not done.wait(_KEEP_ALIVE_SECONDS) and time.monotonic() < deadline:
-                self.tell("WATCHDOG=1")
+                self.send("WATCHDOG=1")
 
         threading.Thread(target=work, daemon=True, name="keep-alive").start()
         try:
@@ -71,7 +74,7 @@ class Notifier:
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Tells one version of a file from the next; None while there is none."""
+    """Identifies one version of a file; None while there is none."""
     try:
         status = path.stat()
     except OSError:
@@ -88,7 +91,7 @@ class Watch:
         self._notifier = notifier
         self._reader = Reader(settings)
         self._diagnosis = Diagnosis(settings)
-        self._control = Control(Path(settings.state_directory))
+        self._control = keeper.Control(Path(settings.state_directory))
         self._events = Path(settings.state_directory) / "events"
         self._outbox = Outbox(self._events)
         self._boot = proc.boot_id()
@@ -97,7 +100,7 @@ class Watch:
         self._corrupt_until = 0.0
         self._steady = Steady(self._rules.failures)
         self._summary_at = 0.0
-        self._looked_at = float("-inf")
+        self._probed_at = float("-inf")
         self._stop = threading.Event()
         self._at_length = False
         self._state = self._load()
@@ -107,22 +110,22 @@ class Watch:
         """Until SIGTERM, or until what it is made of was replaced: a run that was to restart it may have been ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        self._notifier.tell("READY=1")
+        self._notifier.send("READY=1")
         while not self._stop.is_set() and not self._is_outdated():
             begun = time.monotonic()
-            well, acted = self._try_round()
-            period = self._settings.period if well else self._settings.suspect_period
+            calm, acted = self._try_round()
+            period = self._settings.period if calm else self._settings.suspect_period
             # what a step does shows only after a moment
             self._stop.wait(max(0.0, (time.monotonic() if acted else begun) + period - time.monotonic()))
-        self._notifier.tell("STOPPING=1")
+        self._notifier.send("STOPPING=1")
 
     def _is_outdated(self) -> bool:
         return any(_stamp(path) not in (stamp, None) for path, stamp in self._made_of.items())
 
     def _try_round(self) -> tuple[bool, bool]:
-        """A look that fails in a way that nobody foresaw must not take what the watchdog knows with it.
+        """A probe that fails in a way that nobody foresaw must not take what the watchdog knows with it.
 
-        systemd is told nothing then: when it goes on like that, it starts a new watchdog.
+        systemd is not notified then: when it goes on like that, it restarts the watchdog.
         """
         try:
             return self.round()
@@ -131,12 +134,12 @@ class Watch:
             return False, False
 
     def round(self) -> tuple[bool, bool]:
-        """One look and what follows from it.
+        """One probe and what follows from it.
 
         Returns whether the next one may wait for the whole period, and whether something was done.
         """
         now = proc.uptime()
-        if now - self._looked_at > _GAP_SECONDS:
+        if now - self._probed_at > _GAP_SECONDS:
             self._state = machine.unwatched(self._state)
         if self._control.take_resume():
             self._resume(now)
@@ -145,9 +148,9 @@ class Watch:
             readings = self._reader.read(now, suspect)
         paused = self._paused()
         seen = self._assess(readings)
-        self._diagnosis.tick(now, well=not any(seen.illnesses.values()) and not any(seen.holds.values()))
+        self._diagnosis.tick(now, healthy=not any(seen.conditions.values()) and not any(seen.inhibitions.values()))
         turn = machine.turn(self._state, seen, now, self._rules, paused)
-        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
+        with self._watched("watchdog.events_not_writable", Code.STATE_NOT_WRITABLE, self._events):
             self._outbox.flush()
         self._take(turn)
         self._publish(seen, readings)
@@ -156,20 +159,19 @@ class Watch:
             self._publish(seen, readings)
         elif not paused and not readings.deployment:
             self._remove_surplus(readings)
-        self._notifier.tell(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
-        self._looked_at = proc.uptime()
-        ill = any(seen.illnesses.values())
-        well = paused or not ill or self._state.phase is machine.Phase.EXHAUSTED
-        return well, turn.step is not None
+        self._notifier.send(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
+        self._probed_at = proc.uptime()
+        unhealthy = any(seen.conditions.values())
+        calm = paused or not unhealthy or self._state.phase is machine.Phase.EXHAUSTED
+        return calm, turn.step is not None
 
     def _paused(self) -> bool:
         """One that can't be read counts, and is reported: else it might never end."""
         pause = self._control.paused(time.time())
-        self._own.pop("watchdog.pause_unreadable", None)
-        if pause and pause.by == UNKNOWN:
+        self._own.pop(_UNREADABLE, None)
+        if pause and pause.by == keeper.UNKNOWN:
             message = "recovery is paused by a pause.json that can't be read. `resume` ends the pause."
-            problem = Problem("watchdog.pause_unreadable", "pause_unreadable", "warning", message)
-            self._own[problem.key] = problem
+            self._own[_UNREADABLE] = Problem(_UNREADABLE, Code.PAUSE_UNREADABLE, "warning", message)
         return pause is not None
 
     def _resume(self, now: float) -> None:
@@ -181,14 +183,14 @@ class Watch:
             "boot": self._boot,
             "boottime": now,
         }
-        message = "told by a person to go on, with the whole budget"
+        message = "resumed by the operator, with the whole budget"
         self._log(self._settings.recovery_log, {**record, "message": message})
 
     def _assess(self, readings: Readings) -> Assessment:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
         seen = judge(readings, self._settings, recovering)
-        hold = seen.holds.get(SERVICE)
-        known = hold is not None and hold.code in ("database_down", "database_full")
+        inhibition = seen.inhibitions.get(SERVICE)
+        known = inhibition is not None and inhibition.code in (Code.DATABASE_DOWN, Code.DATABASE_FULL)
         found = [
             problem
             for problem in self._diagnosis.problems
@@ -196,22 +198,22 @@ class Watch:
             if not (known and problem.key.startswith("diagnose.database"))
         ]
         if readings.now >= self._corrupt_until:
-            self._own.pop("watchdog.state_corrupt", None)
+            self._own.pop(_CORRUPT, None)
         problems = (*self._steady.of(seen.problems), *found, *self._own.values())
         return dataclasses.replace(seen, problems=problems)
 
     def _act(self, step: Step, readings: Readings) -> None:
         self._state = machine.begin(self._state, step, proc.uptime(), self._rules)
         self._save()
-        self._notifier.tell(f"STATUS={step.remedy.value} because of {step.illness.code}")
+        self._notifier.send(f"STATUS={step.remedy.value} because of {step.condition.code}")
         with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
             outcome = Actions(self._settings, readings).carry_out(step)
         if outcome.done and step.remedy in _OWN_RESTARTS:
-            self._reader.restarts.forgive(step.illness.workers or (worker.number for worker in readings.workers))
+            self._reader.restarts.forgive(step.condition.workers or (worker.number for worker in readings.workers))
         self._take(machine.end(self._state, step, outcome, proc.uptime(), self._rules))
 
     def _remove_surplus(self, readings: Readings) -> None:
-        """Once for each. No step of recovery: what serves goes on serving."""
+        """Once for each. No recovery step: what serves goes on serving."""
         pids = self._reader.surplus.untried(readings.surplus)
         if not pids:
             return
@@ -220,18 +222,18 @@ class Watch:
         if not asked:
             return
         message = f"asked PM2 to end process {', '.join(map(str, pids))}, which it had lost from its list"
-        self._tell(Event("action", "service.remove_surplus", "remove_surplus", "info", message))
+        self._emit(Event("action", f"{SERVICE}.{Code.REMOVE_SURPLUS}", Code.REMOVE_SURPLUS, "info", message))
 
     def _take(self, turn: machine.Turn) -> None:
         before, self._state = self._state, turn.state
         for event in turn.events:
-            self._tell(event)
+            self._emit(event)
         for target, state in turn.state.targets.items():
             self._log_change("phase", target, before.targets[target].phase.value, state.phase.value)
-            self._log_change("hold", target, before.targets[target].held_by, state.held_by)
+            self._log_change("inhibition", target, before.targets[target].inhibited_by, state.inhibited_by)
         self._save()
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         wall = time.time()
         # of a step it is the begin that counts against the budget
         target = self._state.targets.get(event.key.partition(".")[0])
@@ -239,7 +241,7 @@ class Watch:
         record = {**as_record(event, wall), "boot": self._boot, "boottime": begun}
         log = self._settings.recovery_log if event.kind == "action" else self._settings.monitor_log
         self._log(log, record)
-        with self._watched("watchdog.events_not_writable", "state_not_writable", self._events):
+        with self._watched("watchdog.events_not_writable", Code.STATE_NOT_WRITABLE, self._events):
             self._outbox.put(event, wall)
 
     def _log_change(self, kind: str, target: str, before: str, after: str) -> None:
@@ -248,12 +250,12 @@ class Watch:
             self._log(self._settings.monitor_log, record)
 
     def _log(self, path: Path, record: dict[str, Any]) -> None:
-        with self._watched("watchdog.log_not_writable", "log_not_writable", path):
+        with self._watched(f"watchdog.{Code.LOG_NOT_WRITABLE}", Code.LOG_NOT_WRITABLE, path):
             append_line(path, record)
 
     @contextlib.contextmanager
-    def _watched(self, key: str, code: str, path: Path) -> Iterator[None]:
-        """What can't be written is a problem to be told, and nothing that ends the watchdog."""
+    def _watched(self, key: str, code: Code, path: Path) -> Iterator[None]:
+        """What can't be written is a problem to be reported, and nothing that ends the watchdog."""
         try:
             yield
         except OSError as error:
@@ -266,7 +268,7 @@ class Watch:
         moment = Moment(proc.uptime(), time.time())
         pause = self._control.paused(moment.wall)
         status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
-        with self._watched("watchdog.status_not_writable", "state_not_writable", self._settings.status_file):
+        with self._watched("watchdog.status_not_writable", Code.STATE_NOT_WRITABLE, self._settings.status_file):
             write_public(self._settings.status_file, as_json(status))
         if moment.boot - self._summary_at >= _SUMMARY_SECONDS:
             self._summary_at = moment.boot
@@ -274,8 +276,8 @@ class Watch:
             self._log(self._settings.monitor_log, record)
 
     def _summary(self, seen: Assessment) -> str:
-        ill = [illness for illness in seen.illnesses.values() if illness]
-        return f"{self._state.phase.value}{': ' + ill[0].message if ill else ''}".replace("\n", " ")[:200]
+        found = [condition for condition in seen.conditions.values() if condition]
+        return f"{self._state.phase.value}{': ' + found[0].message if found else ''}".replace("\n", " ")[:200]
 
     def _load(self) -> machine.State:
         now = proc.uptime()
@@ -288,14 +290,14 @@ class Watch:
         except OSError as error:
             message = f"{self._settings.state_file} can't be read: {error.strerror}"
         self._corrupt_until = now + _CORRUPT_SECONDS
-        self._own["watchdog.state_corrupt"] = Problem("watchdog.state_corrupt", "state_corrupt", "warning", message)
+        self._own[_CORRUPT] = Problem(_CORRUPT, Code.STATE_CORRUPT, "warning", message)
         fresh = machine.State(keeper.targets_since(now), actions_total=sum(map(len, logged.values())))
         return keeper.with_actions(fresh, logged)
 
     def _save(self) -> None:
         if self._state == self._saved:
             return
-        with self._watched("watchdog.state_not_writable", "state_not_writable", self._settings.state_file):
+        with self._watched(f"watchdog.{Code.STATE_NOT_WRITABLE}", Code.STATE_NOT_WRITABLE, self._settings.state_file):
             keeper.save(self._settings.state_file, self._state, self._boot)
             self._saved = self._state
 

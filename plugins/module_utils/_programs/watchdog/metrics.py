@@ -80,7 +80,9 @@ def _of_states(status: Mapping[str, Any]) -> list[_Metric]:
     ]
     beat: list[Sample] = [({}, status.get("time"))]
     return [
-        _Metric("heartbeat_timestamp_seconds", "gauge", "When the watchdog last looked, in Unix time.", beat),
+        _Metric(
+            "heartbeat_timestamp_seconds", "gauge", "When the watchdog last probed the service, in Unix time.", beat
+        ),
         _Metric("state", "gauge", "Whether the service is in this state, 1 or 0.", list(state)),
         _Metric("target_phase", "gauge", "Whether the service or its proxy is in this phase, 1 or 0.", list(phases)),
         _Metric("problem", "gauge", "An open problem, always 1.", problems),
@@ -95,10 +97,10 @@ def _of_recovery(status: Mapping[str, Any]) -> list[_Metric]:
         _Metric(
             "recovery_actions_total",
             "counter",
-            "Steps of recovery that were taken.",
+            "Recovery steps that were taken.",
             [({}, actions)],
         ),
-        _Metric("recovery_budget_used", "gauge", "Steps of recovery within the budget's window.", used),
+        _Metric("recovery_budget_used", "gauge", "Recovery steps within the budget's window.", used),
         _Metric("recovery_budget_limit", "gauge", "Steps that each target's budget allows.", limit),
     ]
 

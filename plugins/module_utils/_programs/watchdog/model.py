@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the watchdog's parts hand each other: from the assessment of one look to steps of recovery and events."""
+"""What the watchdog's parts hand each other: from the assessment of one probe to recovery steps and events."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+from ..codes import AnyCode, Code
+
 SERVICE = "service"
 PROXY = "proxy"
 TARGETS = (SERVICE, PROXY)
 
 
 class Remedy(enum.Enum):
-    """What can be done, by how much it disturbs: the ladder of recovery is climbed in this order."""
+    """What can be done, by how much it disturbs: recovery escalates in this order."""
 
-    RELOAD_WORKER = "reload_worker"
-    KILL_WORKER = "kill_worker"
-    RESTART_WORKER = "restart_worker"
-    RESTART_APP = "restart_app"
-    RECREATE_APP = "recreate_app"
-    RESTART_DAEMON = "restart_daemon"
-    RESTART_PROXY = "restart_proxy"
+    RELOAD_WORKER = Code.RELOAD_WORKER
+    KILL_WORKER = Code.KILL_WORKER
+    RESTART_WORKER = Code.RESTART_WORKER
+    RESTART_APP = Code.RESTART_APP
+    RECREATE_APP = Code.RECREATE_APP
+    RESTART_DAEMON = Code.RESTART_DAEMON
+    RESTART_PROXY = Code.RESTART_PROXY
 
     @property
     def rank(self) -> int:
@@ -33,51 +35,58 @@ class Remedy(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Illness:
+class Condition:
     """What is wrong with a target and what can be done about it, mildest first."""
 
-    code: str
+    code: Code
     message: str
-    ladder: tuple[Remedy, ...]
+    escalation: tuple[Remedy, ...]
     workers: tuple[int, ...] = ()
-    """PM2's numbers of the ill ones; empty where it is not a matter of single workers."""
+    """PM2's numbers of the unhealthy ones; empty where it is not a matter of single workers."""
     severity: str = "critical"
     """warning where the service still serves."""
     at_once: int | None = None
-    """How many of the ill workers, from the first on, one step takes on; None: all."""
+    """How many of the unhealthy workers, from the first on, one step takes on; None: all."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Hold:
-    """Why nothing may be done about a target now: a deployment, an operator's stop, a cause that lies elsewhere."""
+class Inhibition:
+    """Why nothing may be done about a target now: a deployment, an operator's stop, a cause elsewhere."""
 
-    code: str
+    code: Code
     message: str
     severity: str = "info"
-    """info: known and wanted. warning or critical: people must do something."""
-    believed: float | None = None
-    """Seconds after which it holds nothing any more; None: as long as it is seen."""
+    """info: known and intended. warning or critical: the operator must act."""
+    expires_after: float | None = None
+    """Seconds after which it no longer applies; None: as long as it is seen."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """Something to tell people that no restart cures."""
+    """Something to report that no restart cures."""
 
     key: str
     """What it is about, for example service.crash_loop: the same key is the same problem."""
-    code: str
+    code: AnyCode
     severity: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls, target: str, code: Code, severity: str, message: str, values: Mapping[str, Any] | None = None
+    ) -> Problem:
+        """The one problem with this code that the target can have."""
+        return cls(f"{target}.{code}", code, severity, message, values or {})
+
 
 @dataclasses.dataclass(frozen=True)
 class Assessment:
-    """What one look at the service and its proxy came to."""
+    """What one probe of the service and its proxy came to."""
 
-    illnesses: Mapping[str, Illness | None]
+    conditions: Mapping[str, Condition | None]
     """By target."""
-    holds: Mapping[str, Hold | None] = dataclasses.field(default_factory=dict)
+    inhibitions: Mapping[str, Inhibition | None] = dataclasses.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
 
@@ -87,14 +96,14 @@ class Step:
 
     target: str
     remedy: Remedy
-    illness: Illness
+    condition: Condition
     number: int
-    """The how manyth of this illness, from 1 on."""
+    """The attempt number for this condition, from 1 on."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a step: done, or why not. Whether it helped, the next look tells."""
+    """What became of a step: done, or why not. Whether it helped, the next probe shows."""
 
     done: bool
     message: str
@@ -108,7 +117,7 @@ class Event:
     kind: str
     """problem, resolved or action."""
     key: str
-    code: str
+    code: AnyCode
     severity: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -4,7 +4,7 @@
 
 """Reads what the watchdog judges: PM2, every worker's answer, the proxy, memory, disk, locks, units. Judges nothing.
 
-Each reader has a time limit. What costs (systemctl, the database) is read only when something is ill.
+Each reader has a time limit. What costs (systemctl, the database) is read only when something is unhealthy.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
 from ..._service.active import active_activation
 from .answers import Answered, WorkersReading
-from .restarts import RestartCounter
-from .root_client import DatabaseAnswer, ProxyTest, ask_database, examine_proxy
+from .diagnosis import DatabaseAnswer, ask_database
+from .root_client import ProxyTest, examine_proxy
 from .settings import Settings
 from .starvation import StarvationWatch, processor_times
-from .surplus import Surplus
+from .trackers import RestartCounter, Surplus
 
 MB = 1024 * 1024
 _RPC_SECONDS = 2.0
@@ -83,22 +83,22 @@ class Readings:
     memory_available: int
     """Bytes, of the host."""
     disk_free_mb: Mapping[str, float]
-    daemon_ill_for: float = 0.0
-    """Seconds since the daemon was well."""
+    daemon_unhealthy_for: float = 0.0
+    """Seconds since the daemon was healthy."""
     pm2_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """What systemd says; empty where it was not asked, since all is well."""
+    """What systemd says; empty where it was not asked, since all is healthy."""
     proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proxy_test: ProxyTest = dataclasses.field(default_factory=ProxyTest)
     """What root sees of Nginx, where it does not answer."""
     starved: Mapping[int, float] = dataclasses.field(default_factory=dict)
     """Processes that did not answer and waited for a processor most of that time: for how many percent of it."""
     seconds: float = 0.0
-    """So long the look took."""
+    """So long the probe took."""
     database: DatabaseAnswer = dataclasses.field(default_factory=DatabaseAnswer)
 
 
 class Reader:
-    """Keeps between looks what shows only against what was there before."""
+    """Keeps between probes what shows only against what was there before."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -108,7 +108,7 @@ class Reader:
         self._answered: set[tuple[int, float]] = set()
         self._rss: dict[int, int] = {}
         self._rss_at = -_MEMORY_SECONDS
-        self._daemon_well_at: float | None = None
+        self._daemon_healthy_at: float | None = None
         self._database = DatabaseReader(settings)
         self._proxy_silent = False
         self._tested = ProxyTest()
@@ -117,7 +117,7 @@ class Reader:
         self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
 
     def read(self, now: float, suspect: bool = False) -> Readings:
-        """One look; `now` is in seconds since boot. `suspect` tells that the last look found the service ill."""
+        """One probe; `now` is in seconds since boot. `suspect`: the last one found the service unhealthy."""
         if suspect:
             self._database.begin(now)
         begun = time.monotonic()
@@ -127,8 +127,8 @@ class Reader:
         times = processor_times([self._daemon_pid] if self._daemon_pid else [])
         activation, daemon = self._read_service()
         self._daemon_pid = daemon.pid
-        if daemon.state == WELL or self._daemon_well_at is None:
-            self._daemon_well_at = now
+        if daemon.state == WELL or self._daemon_healthy_at is None:
+            self._daemon_healthy_at = now
         processes = self._of_service(daemon.processes)
         active = [process for process in processes if activation and process.name == self.settings.app_of(activation)]
         times |= processor_times(process.pid for process in active if process.pid)
@@ -145,17 +145,17 @@ class Reader:
             workers=workers,
             answers=answers,
             restarts=self.restarts.note(processes, now, daemon=daemon.pid, changing=deployment),
-            surplus=() if self.settings.existing else self.surplus.look(daemon, now),
+            surplus=() if self.settings.existing else self.surplus.probe(daemon, now),
             deployment=deployment,
             proxy=proxy.result(),
             memory_percent=float(memory.percent),
             memory_total=memory.total,
             memory_available=memory.available,
             disk_free_mb=free_disk(filter(None, [self.settings.pm2_home, self.settings.log_directory])),
-            daemon_ill_for=now - self._daemon_well_at,
+            daemon_unhealthy_for=now - self._daemon_healthy_at,
             starved=self._starvation.starved(times, processor_times(times), answered),
         )
-        closer = self._look_closer(readings, suspect, test)
+        closer = self._investigate(readings, suspect, test)
         return dataclasses.replace(closer, seconds=time.monotonic() - begun)
 
     def deployment(self) -> bool:
@@ -205,8 +205,8 @@ class Reader:
             return WorkersReading({})
         settings = self.settings
         path, url = ("", settings.existing.url) if settings.existing else (settings.socket, settings.health_path)
-        told = ask_workers(path, url, pids, settings.answer_timeout)
-        return WorkersReading.of(told, pids)
+        responses = ask_workers(path, url, pids, settings.answer_timeout)
+        return WorkersReading.of(responses, pids)
 
     def _worker(self, process: Pm2Process, answers: WorkersReading, now: float) -> Worker:
         started = started_at(process.pid) if process.pid else None
@@ -238,8 +238,8 @@ class Reader:
             if worker.process.pid is not None and worker.started is not None
         }
 
-    def _look_closer(self, readings: Readings, suspect: bool, test: _Later[ProxyTest] | None) -> Readings:
-        """Of what seems to be ill: is it meant to be so, and does the cause lie elsewhere?"""
+    def _investigate(self, readings: Readings, suspect: bool, test: _Later[ProxyTest] | None) -> Readings:
+        """Of what seems to be unhealthy: is it meant to be so, and is the cause elsewhere?"""
         settings = self.settings
         units = []
         # while it is being stopped PM2 may answer for a long time
@@ -259,7 +259,7 @@ class Reader:
 
 
 class DatabaseReader:
-    """Asks for the database at the side, while the workers of a service that is ill are asked: it takes as long."""
+    """Asks for the database at the side, while the workers of an unhealthy service are asked: it takes as long."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

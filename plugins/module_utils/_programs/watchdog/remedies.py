@@ -62,11 +62,11 @@ class Actions:
         return self._settings.app_of(self._readings.activation or "")
 
     def _workers(self, step: Step) -> list[Worker]:
-        return [worker for worker in self._readings.workers if worker.number in step.illness.workers]
+        return [worker for worker in self._readings.workers if worker.number in step.condition.workers]
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Nobody else changes PM2's processes meanwhile. Raises Pm2Error when somebody does, or deploys."""
+        """No other command changes PM2's processes meanwhile. Raises Pm2Error when one does, or deploys."""
         table = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
         if is_locked(table, [Path(self._settings.deploy_lock)]):
             raise Pm2Error("a deployment has just begun")
@@ -76,9 +76,9 @@ class Actions:
     def _reload_workers(self, step: Step) -> str:
         """Each is replaced by a new one before it ends."""
         with self._alone():
-            for number in step.illness.workers:
+            for number in step.condition.workers:
                 reload_worker(self._client, number, _RELOAD_SECONDS)
-        return f"reloaded worker {_listed(step.illness.workers)}"
+        return f"reloaded worker {_listed(step.condition.workers)}"
 
     def _kill_workers(self, step: Step) -> str:
         """A hung process can't end in good order; PM2 starts a new one at once."""
@@ -91,7 +91,7 @@ class Actions:
     def _restart_workers(self, step: Step) -> str:
         with self._alone():
             given_up = {worker.number for worker in self._workers(step) if worker.process.status == "errored"}
-            for number in step.illness.workers:
+            for number in step.condition.workers:
                 if number in given_up:
                     start_worker(self._client, number, _RELOAD_SECONDS)
                 else:
@@ -100,7 +100,7 @@ class Actions:
                 self._client.run("scale", self._app, str(self._settings.instances))
                 save(self._client)
                 return f"scaled {self._app} to {self._settings.instances} workers"
-        return f"restarted worker {_listed(step.illness.workers)}"
+        return f"restarted worker {_listed(step.condition.workers)}"
 
     def _restart_app(self, _step: Step) -> str:
         with self._alone():
@@ -119,12 +119,12 @@ class Actions:
                 self._client.run("delete", self._app)
             self._client.run("start", file, "--only", self._app)
             save(self._client)
-        return f"made {self._app} anew from {file}"
+        return f"recreated {self._app} from {file}"
 
     def _stop_hung(self) -> None:
         """They would keep a stop waiting for PM2's kill_timeout each.
 
-        Killed without a word to PM2 they would be started anew by it in the middle of what follows, and one that is
+        Killed without a word to PM2 they would be restarted by it in the middle of what follows, and one that is
         started twice is lost from PM2's list.
         """
         answers = self._readings.answers.answers

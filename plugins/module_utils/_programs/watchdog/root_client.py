@@ -2,18 +2,13 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the watchdog asks other programs of this host: its root helper, and the diagnosis."""
+"""What the watchdog asks its root helper."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import socket
-import subprocess
-from collections.abc import Iterable, Mapping
-from typing import Any
 
-from ..._checks.findings import CRITICAL, DATABASE_FULL
 from ..._host.errors import StabilityError
 
 TEST_PROXY, RESTART_PROXY, RESTART_DAEMON = "test-proxy", "restart-proxy", "restart-daemon"
@@ -21,8 +16,6 @@ TEST_PROXY, RESTART_PROXY, RESTART_DAEMON = "test-proxy", "restart-proxy", "rest
 BROKEN = "broken"
 _MAX_ANSWER = 4096
 _TEST_SECONDS = 5.0
-_DATABASE_SECONDS = 6.0
-_MAX_REPORT = 4 * 1024 * 1024
 
 
 class RootError(StabilityError):
@@ -63,42 +56,3 @@ def examine_proxy(path: str) -> ProxyTest:
     except RootError:
         return ProxyTest()
     return ProxyTest(state, message)
-
-
-@dataclasses.dataclass(frozen=True)
-class DatabaseAnswer:
-    """What the diagnosis says is critical about the database; empty when nothing is, or where it was not asked."""
-
-    down: str = ""
-    full: str = ""
-    """It answers, but the service's account gets no connection more."""
-
-
-def ask_database(command: str) -> DatabaseAnswer:
-    report = diagnose([command, "--check", "database", "--json"], _DATABASE_SECONDS)
-    critical = [finding for finding in report or () if finding.get("status") == CRITICAL]
-    full = [finding for finding in critical if finding.get("check") == DATABASE_FULL]
-    down = [finding for finding in critical if finding not in full]
-    return DatabaseAnswer(_messages(down), _messages(full))
-
-
-def _messages(findings: Iterable[Mapping[str, Any]]) -> str:
-    return "; ".join(str(finding.get("message", "")) for finding in findings)
-
-
-def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]] | None:
-    """The findings of one run of the diagnosis command; None where it fails or takes too long."""
-    try:
-        # This logic does not know AnsibleModule, so it cannot use its run_command.
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-            env={"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"},
-        )
-        findings = json.loads(done.stdout[:_MAX_REPORT])["findings"]
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
-        return None
-    return [finding for finding in findings if isinstance(finding, dict)] if isinstance(findings, list) else None

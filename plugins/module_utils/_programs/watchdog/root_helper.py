@@ -184,9 +184,9 @@ def _restart(unit: str, restarts: Path) -> str:
     """What hangs does not stop when asked to: all processes of the unit are killed first."""
     if not unit:
         raise RefusedError(_NOT_ITS_OWN)
-    # asked once more, at the last moment and of systemd itself: the watchdog may have looked before
+    # asked once more, at the last moment and of systemd itself: the watchdog may have asked before
     if was_stopped(_states([unit]).get(unit, {})):
-        raise RefusedError(f"{unit} was stopped by somebody; start it with systemctl")
+        raise RefusedError(f"{unit} was stopped by an operator; start it with systemctl")
     count(restarts)
     _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])
     done = _command(["systemctl", "restart", unit])

@@ -67,7 +67,7 @@ class Settings:
     existing: Existing | None = None
     """The service, where it runs under something else than these roles."""
     recovers: bool = True
-    """Whether anything may be done about what is ill; otherwise people are told, and that is all."""
+    """Whether anything may be done about a condition; otherwise it is only reported."""
 
     @classmethod
     def load(cls, path: Path) -> Settings:
@@ -78,10 +78,10 @@ class Settings:
         except PermissionError as error:
             raise StabilityError(f"{path} is not readable: run this as root or as the service's user") from error
         except (OSError, ValueError) as error:
-            raise StabilityError(f"{path}: {error}. Apply the playbook to have it written anew.") from error
+            raise StabilityError(f"{path}: {error}. Apply the playbook to recreate it.") from error
         except (TypeError, KeyError) as error:
             raise StabilityError(
-                f"{path} is no settings file of this watchdog ({error}). Apply the playbook to have it written anew."
+                f"{path} is no settings file of this watchdog ({error}). Apply the playbook to recreate it."
             ) from error
 
     @classmethod

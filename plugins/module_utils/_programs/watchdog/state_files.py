@@ -2,7 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the watchdog knows from one start to the next: its state file. A damaged one is put aside, never trusted."""
+"""What the watchdog knows from one start to the next, in its state directory.
+
+Its own state file; a damaged one is put aside, never trusted. And two small files by which operators pause and resume
+it: they work whether it runs or not, and stay in force when it or the host is restarted.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,18 @@ from typing import Any
 from ..._host.atomic import save_json
 from ..._host.errors import StabilityError
 from ..._host.small_file import read_json
+from ..codes import code_of
 from .flapping import Bucket
 from .model import TARGETS, Problem
 from .state_machine import Open, Phase, State, TargetState
 
 _MAX_FILE = 1024 * 1024
 _LONGEST_GRACE = 86400.0
+_MAX_PAUSE = 4096
+# Of a pause that can't be read.
+UNKNOWN = "unknown"
+# The year 3000: what is said to last longer is no time.
+_LATEST = 32503680000.0
 
 
 def save(path: Path, state: State, boot: str) -> None:
@@ -37,8 +47,8 @@ def save(path: Path, state: State, boot: str) -> None:
 def load(path: Path, boot: str, moment: float) -> State:
     """The state of the last start; where there is none, one that begins at this moment.
 
-    Of an earlier boot only the open problems count, so that their end is told, and how many steps there ever were: all
-    processes are others. Raises StabilityError after moving a damaged file aside, OSError when it can't be read.
+    Of an earlier boot only the open problems count, so that their end is reported, and how many steps there ever were:
+    all processes are others. Raises StabilityError after moving a damaged file aside, OSError when it can't be read.
     """
     try:
         content = read_json(path, _MAX_FILE)
@@ -56,12 +66,12 @@ def load(path: Path, boot: str, moment: float) -> State:
 
 def _is_past(target: TargetState, moment: float) -> bool:
     """What is still to come was written by another boot, or by nobody; but for a grace, which is a day at most."""
-    times = (target.since, target.ill_since, target.acted_at, target.hold_since, *target.actions)
+    times = (target.since, target.unhealthy_since, target.acted_at, target.inhibition_since, *target.actions)
     return max(times) <= moment and target.grace_until <= moment + _LONGEST_GRACE
 
 
 def targets_since(moment: float) -> dict[str, TargetState]:
-    """Nothing is known of the targets from before the watchdog looked."""
+    """Nothing is known of the targets from before the first probe."""
     return {target: TargetState(since=moment) for target in TARGETS}
 
 
@@ -122,15 +132,15 @@ def _target(content: Mapping[str, Any]) -> TargetState:
         code=str(content["code"]),
         severity=str(content["severity"]),
         workers=tuple(int(number) for number in content["workers"]),
-        ill_since=float(content["ill_since"]),
-        rung=int(content["rung"]),
+        unhealthy_since=float(content["unhealthy_since"]),
+        rank=int(content["rank"]),
         steps=int(content["steps"]),
         attempts=int(content["attempts"]),
         acted_at=float(content["acted_at"]),
         grace_until=float(content["grace_until"]),
-        held=bool(content["held"]),
-        hold=str(content["hold"]),
-        hold_since=float(content["hold_since"]),
+        inhibited=bool(content["inhibited"]),
+        inhibition=str(content["inhibition"]),
+        inhibition_since=float(content["inhibition_since"]),
         actions=tuple(float(begun) for begun in content.get("actions", ())),
         spent=bool(content.get("spent", False)),
         bucket=Bucket(float(bucket["level"]), bool(bucket["flapping"])),
@@ -142,10 +152,63 @@ def _open(content: Mapping[str, Any]) -> Open:
     return Open(
         Problem(
             str(problem["key"]),
-            str(problem["code"]),
+            code_of(str(problem["code"])),
             str(problem["severity"]),
             str(problem["message"]),
             dict(problem["values"]),
         ),
         float(content["since"]),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pause:
+    since: float
+    """Seconds since the epoch, as `until`."""
+    until: float | None
+    """None: until the operator resumes."""
+    by: str
+
+
+class Control:
+    def __init__(self, directory: Path) -> None:
+        self._pause = directory / "pause.json"
+        self._resume = directory / "resume"
+
+    def pause(self, pause: Pause) -> None:
+        """Raises OSError."""
+        save_json(self._pause, dataclasses.asdict(pause))
+        self._resume.unlink(missing_ok=True)
+
+    def resume(self) -> None:
+        """Raises OSError."""
+        self._resume.touch()
+        self._pause.unlink(missing_ok=True)
+
+    def paused(self, wall: float) -> Pause | None:
+        """The pause in force. One that can't be read counts: whoever wrote it wanted the watchdog to do nothing."""
+        try:
+            content = read_json(self._pause, _MAX_PAUSE)
+            until = None if content["until"] is None else _time(content["until"])
+            pause = Pause(_time(content["since"]), until, str(content["by"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return Pause(wall, None, UNKNOWN)
+        return pause if pause.until is None or wall < pause.until else None
+
+    def take_resume(self) -> bool:
+        """Whether the operator has resumed since the last time that this was asked."""
+        with contextlib.suppress(OSError):
+            self._resume.unlink()
+            return True
+        return False
+
+
+def _time(value: object) -> float:
+    """Raises ValueError for what is no time since the epoch, TypeError for what is no number."""
+    if not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.40} is no number")
+    if not 0 <= value <= _LATEST:
+        raise ValueError(f"{value} is no time")
+    return float(value)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The watchdog's state machine: from what a look came to, to what is done about it. Pure: time is an argument.
+"""The watchdog's state machine: from what a probe came to, to what is done about it. Pure: time is an argument.
 
-Each target (the service, the proxy) is healthy, suspect, recovering or exhausted. Recovery climbs a ladder, mildest
-remedy first; each step gets its start grace, waits for a back-off that doubles from step to step, and is taken from the
+Each target (the service, the proxy) is healthy, suspect, recovering or exhausted. Recovery escalates, mildest remedy
+first; each step gets its start grace, waits for a back-off that doubles from step to step, and is taken from the
 target's own budget. All times are seconds since this boot, which no setting of the clock changes.
 """
 
@@ -15,12 +15,13 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from ..codes import Code
 from .flapping import Bucket
-from .model import TARGETS, Assessment, Event, Hold, Illness, Outcome, Problem, Remedy, Step
+from .model import TARGETS, Assessment, Condition, Event, Inhibition, Outcome, Problem, Remedy, Step
 
-PAUSED = Hold("paused", "recovery is paused")
-# An illness that lasts so long under a hold is told: a deployment that hangs must not keep it secret.
-_LONG_HOLD = 900.0
+PAUSED = Inhibition(Code.PAUSED, "recovery is paused")
+# A condition that is inhibited for so long is reported: a deployment that hangs must not keep it secret.
+_LONG_INHIBITION = 900.0
 
 
 class Phase(enum.Enum):
@@ -35,13 +36,13 @@ class Rules:
     """Times in seconds."""
 
     failures: int = 3
-    """So many looks in a row must find a target ill before anything is done."""
+    """So many probes in a row must find a target unhealthy before anything is done."""
     start_grace: float = 30.0
     """So long a remedy has to work before the next one is tried."""
     backoff_first: float = 10.0
     backoff_longest: float = 300.0
     healthy_reset: float = 600.0
-    """After so long a healthy time the back-off begins anew."""
+    """After so long a healthy time the back-off begins again."""
     budget: int = 5
     """So many steps for each target within the window."""
     budget_window: float = 900.0
@@ -53,25 +54,25 @@ class TargetState:
     since: float = 0.0
     """Begin of the phase."""
     failures: int = 0
-    """Looks in a row that found it ill in the same way."""
+    """Probes in a row that found it unhealthy in the same way."""
     code: str = ""
     severity: str = ""
     workers: tuple[int, ...] = ()
     """What they found; of the workers those that each of them did."""
-    ill_since: float = 0.0
-    rung: int = -1
-    """Rank of the last remedy that was tried for this illness; -1 when none was."""
+    unhealthy_since: float = 0.0
+    rank: int = -1
+    """Rank of the last remedy that was tried for this condition; -1 when none was."""
     steps: int = 0
-    """Steps taken for this illness."""
+    """Steps taken for this condition."""
     attempts: int = 0
     """Steps since the last healthy time that was long enough: what the back-off doubles with."""
     acted_at: float = 0.0
     grace_until: float = 0.0
-    held: bool = False
-    """Whether the last look found it ill with a hold in force."""
-    hold: str = ""
-    hold_since: float = 0.0
-    """Code of the hold that the last look saw, in force or not any more, and since when there is that one."""
+    inhibited: bool = False
+    """Whether the last probe found it unhealthy with an inhibition in force."""
+    inhibition: str = ""
+    inhibition_since: float = 0.0
+    """Code of the inhibition that the last probe saw, in force or not any more, and since when there is that one."""
 
     actions: tuple[float, ...] = ()
     """When steps were begun, within the budget's window."""
@@ -81,14 +82,14 @@ class TargetState:
     """Of the critical probes that were too few in a row to count."""
 
     @property
-    def held_by(self) -> str:
-        """Code of the hold in force; empty without one."""
-        return self.hold if self.held else ""
+    def inhibited_by(self) -> str:
+        """Code of the inhibition in force; empty without one."""
+        return self.inhibition if self.inhibited else ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Open:
-    """A problem that people were told of and that is not over yet."""
+    """A problem that was reported and is not over yet."""
 
     problem: Problem
     since: float
@@ -112,7 +113,7 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """What a look, or the end of a step, led to."""
+    """What a probe, or the end of a step, led to."""
 
     state: State
     step: Step | None
@@ -120,25 +121,25 @@ class Turn:
 
 
 def turn(state: State, seen: Assessment, now: float, rules: Rules, paused: bool = False) -> Turn:
-    """What follows from one look: at most one step, the service's before the proxy's."""
+    """What follows from one probe: at most one step, the service's before the proxy's."""
     targets: dict[str, TargetState] = {}
     problems = {problem.key: Open(problem, now) for problem in seen.problems}
     step = None
     for target in TARGETS:
-        illness = seen.illnesses.get(target)
-        hold = PAUSED if paused else seen.holds.get(target)
-        after = _look(state.targets[target], illness, hold, now, rules)
-        wanted = _wanted(target, after, illness, now, rules) if illness and not after.held else None
-        if wanted and len(after.actions) >= rules.budget:
+        condition = seen.conditions.get(target)
+        inhibition = PAUSED if paused else seen.inhibitions.get(target)
+        after = _probe(state.targets[target], condition, inhibition, now, rules)
+        due = _due(target, after, condition, now, rules) if condition and not after.inhibited else None
+        if due and len(after.actions) >= rules.budget:
             if after.phase is not Phase.EXHAUSTED:
                 after = dataclasses.replace(after, phase=Phase.EXHAUSTED, since=now, spent=True)
         elif step is None:
-            step = wanted
+            step = due
         targets[target] = after
-        problems |= _problems(target, after, illness, hold, rules=rules, now=now)
-        replaced = after.held and hold is not None and hold.severity != "info"
-        if target in state.problems and (illness or after.bucket.flapping) and not replaced:
-            # ill in another way, or held: it must show itself again before anything is done, but that is no end of it
+        problems |= _problems(target, after, condition, inhibition, rules=rules, now=now)
+        replaced = after.inhibited and inhibition is not None and inhibition.severity != "info"
+        if target in state.problems and (condition or after.bucket.flapping) and not replaced:
+            # unhealthy in another way, or inhibited: it must show itself again before anything is done, but is not over
             problems.setdefault(target, state.problems[target])
     events, still_open = _differences(state.problems, problems, now)
     after_all = dataclasses.replace(state, targets=targets, problems=still_open)
@@ -152,7 +153,7 @@ def begin(state: State, step: Step, now: float, rules: Rules) -> State:
         before,
         phase=Phase.RECOVERING,
         since=before.since if before.phase is Phase.RECOVERING else now,
-        rung=step.remedy.rank,
+        rank=step.remedy.rank,
         steps=step.number,
         attempts=before.attempts + 1,
         acted_at=now,
@@ -171,8 +172,8 @@ def end(state: State, step: Step, outcome: Outcome, now: float, rules: Rules) ->
         "number": step.number,
         "done": outcome.done,
         "seconds": round(outcome.seconds, 1),
-        "because": step.illness.code,
-        "workers": list(step.illness.workers),
+        "because": step.condition.code,
+        "workers": list(step.condition.workers),
     }
     code = step.remedy.value
     severity = "info" if outcome.done else "warning"
@@ -181,7 +182,7 @@ def end(state: State, step: Step, outcome: Outcome, now: float, rules: Rules) ->
 
 
 def resumed(state: State, now: float) -> State:
-    """Told by a person to go on: with the whole budget and no back-off; the illness must show itself anew."""
+    """Resumed by the operator: with the whole budget and no back-off; the condition must show itself again."""
     fresh = TargetState(since=now)
     targets = {
         name: fresh if target.phase is Phase.HEALTHY else _suspect(fresh) for name, target in state.targets.items()
@@ -190,7 +191,7 @@ def resumed(state: State, now: float) -> State:
 
 
 def unwatched(state: State) -> State:
-    """Nobody looked for long (the host slept, the watchdog was stopped): then three looks in a row begin anew."""
+    """No probe for long (the host slept, the watchdog was stopped): then three in a row are counted from zero."""
     return dataclasses.replace(
         state, targets={name: dataclasses.replace(target, failures=0) for name, target in state.targets.items()}
     )
@@ -200,21 +201,23 @@ def _suspect(state: TargetState) -> TargetState:
     return dataclasses.replace(state, phase=Phase.SUSPECT, failures=0)
 
 
-def _look(state: TargetState, illness: Illness | None, hold: Hold | None, now: float, rules: Rules) -> TargetState:
+def _probe(
+    state: TargetState, condition: Condition | None, inhibition: Inhibition | None, now: float, rules: Rules
+) -> TargetState:
     state = _with_room(state, now, rules)
-    if illness is None:
-        return _well(state, now, rules)
-    code = hold.code if hold else ""
-    if code != state.hold:
-        state = dataclasses.replace(state, hold=code, hold_since=now)
-    if hold is not None and _in_force(state, hold, now):
-        return _held(state, illness, now)
-    if state.held:
-        # nothing counts that was seen while held: the illness must show itself anew
-        state = dataclasses.replace(state, held=False, failures=0)
+    if condition is None:
+        return _healthy(state, now, rules)
+    code = inhibition.code if inhibition else ""
+    if code != state.inhibition:
+        state = dataclasses.replace(state, inhibition=code, inhibition_since=now)
+    if inhibition is not None and _in_force(state, inhibition, now):
+        return _inhibited(state, condition, now)
+    if state.inhibited:
+        # nothing counts that was seen while inhibited: the condition must show itself again
+        state = dataclasses.replace(state, inhibited=False, failures=0)
     if state.phase is Phase.HEALTHY:
         state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now)
-    state = _failed(state, illness, now)
+    state = _failed(state, condition, now)
     if state.severity == "critical" and state.failures < rules.failures:
         # those in a row that are enough speak for themselves
         state = dataclasses.replace(state, bucket=state.bucket.unhealthy())
@@ -230,62 +233,62 @@ def _with_room(state: TargetState, now: float, rules: Rules) -> TargetState:
     return state
 
 
-def _in_force(state: TargetState, hold: Hold, now: float) -> bool:
-    return hold.believed is None or now - state.hold_since < hold.believed
+def _in_force(state: TargetState, inhibition: Inhibition, now: float) -> bool:
+    return inhibition.expires_after is None or now - state.inhibition_since < inhibition.expires_after
 
 
-def _failed(state: TargetState, illness: Illness, now: float) -> TargetState:
-    common = _in_common(state, illness) if state.failures else None
+def _failed(state: TargetState, condition: Condition, now: float) -> TargetState:
+    common = _in_common(state, condition) if state.failures else None
     if common is None:
-        # a worker that was slow once is not ill because another one was before
-        state = dataclasses.replace(state, failures=0, ill_since=now)
+        # a worker that was slow once is not unhealthy because another one was before
+        state = dataclasses.replace(state, failures=0, unhealthy_since=now)
     return dataclasses.replace(
         state,
         failures=state.failures + 1,
-        code=illness.code,
-        severity=illness.severity,
-        workers=illness.workers if common is None else common,
+        code=condition.code,
+        severity=condition.severity,
+        workers=condition.workers if common is None else common,
     )
 
 
-def _in_common(state: TargetState, illness: Illness) -> tuple[int, ...] | None:
-    """The workers that this look and those before found ill; None where they found different things."""
-    both = tuple(number for number in illness.workers if number in state.workers)
-    if state.severity == illness.severity == "critical":
+def _in_common(state: TargetState, condition: Condition) -> tuple[int, ...] | None:
+    """The workers that this probe and those before found unhealthy; None where they found different things."""
+    both = tuple(number for number in condition.workers if number in state.workers)
+    if state.severity == condition.severity == "critical":
         # nobody is served, in whichever way that shows
-        return both or illness.workers
-    same = state.code == illness.code and (both or not (state.workers or illness.workers))
+        return both or condition.workers
+    same = state.code == condition.code and (both or not (state.workers or condition.workers))
     return both if same else None
 
 
-def _well(state: TargetState, now: float, rules: Rules) -> TargetState:
+def _healthy(state: TargetState, now: float, rules: Rules) -> TargetState:
     state = dataclasses.replace(state, bucket=state.bucket.healthy())
     if state.phase is not Phase.HEALTHY:
-        state = dataclasses.replace(state, phase=Phase.HEALTHY, since=now, failures=0, held=False, hold="")
+        state = dataclasses.replace(state, phase=Phase.HEALTHY, since=now, failures=0, inhibited=False, inhibition="")
     if not state.bucket.flapping:
-        state = dataclasses.replace(state, rung=-1, steps=0, spent=False)
+        state = dataclasses.replace(state, rank=-1, steps=0, spent=False)
     if state.attempts and now - state.since >= rules.healthy_reset:
         state = dataclasses.replace(state, attempts=0)
     return state
 
 
-def _held(state: TargetState, illness: Illness, now: float) -> TargetState:
-    """Looks are counted, to tell people of a hold that lasts, but lead to nothing."""
-    if not state.held:
-        state = dataclasses.replace(state, held=True, failures=0)
+def _inhibited(state: TargetState, condition: Condition, now: float) -> TargetState:
+    """Probes are counted, to report an inhibition that lasts, but lead to nothing."""
+    if not state.inhibited:
+        state = dataclasses.replace(state, inhibited=True, failures=0)
     if state.phase not in (Phase.SUSPECT, Phase.EXHAUSTED):
-        state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rung=-1, steps=0)
-    return _failed(state, illness, now)
+        state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now, rank=-1, steps=0)
+    return _failed(state, condition, now)
 
 
-def _wanted(target: str, state: TargetState, illness: Illness, now: float, rules: Rules) -> Step | None:
-    """The step that is due, were there no budget. Without a remedy people are told, and that is all."""
-    if not _counts(state, rules) or not illness.ladder:
+def _due(target: str, state: TargetState, condition: Condition, now: float, rules: Rules) -> Step | None:
+    """The step that is due, were there no budget. A condition without a remedy is only reported."""
+    if not _counts(state, rules) or not condition.escalation:
         return None
     if now < max(state.grace_until if state.steps else 0.0, state.acted_at + backoff(state.attempts, rules)):
         return None
-    ill = dataclasses.replace(illness, workers=state.workers[: illness.at_once])
-    return Step(target, _next_remedy(illness, state.rung), ill, state.steps + 1)
+    named = dataclasses.replace(condition, workers=state.workers[: condition.at_once])
+    return Step(target, _next_remedy(condition, state.rank), named, state.steps + 1)
 
 
 def _counts(state: TargetState, rules: Rules) -> bool:
@@ -300,27 +303,37 @@ def backoff(attempts: int, rules: Rules) -> float:
     return min(rules.backoff_longest, rules.backoff_first * 2.0 ** min(attempts - 1, 32))
 
 
-def _next_remedy(illness: Illness, rung: int) -> Remedy:
+def _next_remedy(condition: Condition, rank: int) -> Remedy:
     """The mildest one beyond what was tried; the strongest again when all were."""
-    return next((remedy for remedy in illness.ladder if remedy.rank > rung), illness.ladder[-1])
+    return next((remedy for remedy in condition.escalation if remedy.rank > rank), condition.escalation[-1])
 
 
 def _problems(
-    target: str, state: TargetState, illness: Illness | None, hold: Hold | None, *, rules: Rules, now: float
+    target: str,
+    state: TargetState,
+    condition: Condition | None,
+    inhibition: Inhibition | None,
+    *,
+    rules: Rules,
+    now: float,
 ) -> dict[str, Open]:
-    """What people are to know about a target: its illness, or why nothing is done about it."""
+    """What is to be reported of a target: its condition, or why nothing is done about it."""
     found = {}
-    if illness and not state.held and _counts(state, rules):
-        values = {"workers": list(illness.workers)}
-        message = f"{illness.message} (it comes and goes)" if state.bucket.flapping else illness.message
-        found[target] = Open(Problem(target, illness.code, illness.severity, message, values), state.ill_since)
-    lasts = hold is not None and hold.severity == "info" and hold is not PAUSED and now - state.hold_since >= _LONG_HOLD
-    if illness and hold and state.held and lasts:
-        message = f"{illness.message}. Nothing is done: {hold.message}, for {_LONG_HOLD / 60:g} minutes now."
-        found[target] = Open(Problem(target, illness.code, illness.severity, message), state.ill_since)
-    if hold and state.held and state.failures >= rules.failures and hold.severity != "info":
-        key = f"{target}.{hold.code}"
-        found[key] = Open(Problem(key, hold.code, hold.severity, hold.message), state.ill_since)
+    if condition and not state.inhibited and _counts(state, rules):
+        values = {"workers": list(condition.workers)}
+        message = f"{condition.message} (it comes and goes)" if state.bucket.flapping else condition.message
+        found[target] = Open(
+            Problem(target, condition.code, condition.severity, message, values), state.unhealthy_since
+        )
+    lasts = inhibition is not PAUSED and now - state.inhibition_since >= _LONG_INHIBITION
+    if condition and inhibition and state.inhibited and inhibition.severity == "info" and lasts:
+        message = (
+            f"{condition.message}. No action is taken: {inhibition.message}, for {_LONG_INHIBITION / 60:g} minutes now."
+        )
+        found[target] = Open(Problem(target, condition.code, condition.severity, message), state.unhealthy_since)
+    if inhibition and state.inhibited and state.failures >= rules.failures and inhibition.severity != "info":
+        problem = Problem.of(target, inhibition.code, inhibition.severity, inhibition.message)
+        found[problem.key] = Open(problem, state.unhealthy_since)
     if state.spent:
         key = f"{target}.budget"
         message = (
@@ -328,17 +341,17 @@ def _problems(
             " one waits until the first of them is as long ago, or for `resume`: see recovery.log and the service's"
             " error log."
         )
-        found[key] = Open(Problem(key, "budget_spent", "critical", message), state.since)
+        found[key] = Open(Problem(key, Code.BUDGET_SPENT, "critical", message), state.since)
     return found
 
 
 def _differences(
-    before: Mapping[str, Open], wanted: Mapping[str, Open], now: float
+    before: Mapping[str, Open], now_open: Mapping[str, Open], now: float
 ) -> tuple[list[Event], dict[str, Open]]:
-    """What is to be told, and what is open afterwards. The same key at the same severity is told once."""
-    events = [_resolved(key, was, now) for key, was in before.items() if key not in wanted]
+    """What is to be reported, and what is open afterwards. The same key at the same severity is reported once."""
+    events = [_resolved(key, was, now) for key, was in before.items() if key not in now_open]
     after = {}
-    for key, new in wanted.items():
+    for key, new in now_open.items():
         was = before.get(key)
         if was is not None and was.problem.severity == new.problem.severity:
             after[key] = was

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the watchdog tells: its status file for programs, made of the state, the assessment and the readings."""
+"""What the watchdog publishes: its status file for programs, made of the state, the assessment and the readings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ..._host.atomic import save
-from .control import Pause
 from .model import TARGETS, Assessment
 from .readings import Readings
 from .settings import Settings
+from .state_files import Pause
 from .state_machine import State
 
 
@@ -62,12 +62,12 @@ def describe(
 
 
 def _target(target: str, state: State, seen: Assessment, moment: Moment) -> dict[str, Any]:
-    illness, hold = seen.illnesses.get(target), seen.holds.get(target)
+    condition, inhibition = seen.conditions.get(target), seen.inhibitions.get(target)
     return {
         "phase": state.targets[target].phase.value,
         "since": moment.to_wall(state.targets[target].since),
-        "illness": {"code": illness.code, "message": illness.message} if illness else None,
-        "hold": {"code": hold.code, "message": hold.message} if hold else None,
+        "condition": {"code": condition.code, "message": condition.message} if condition else None,
+        "inhibition": {"code": inhibition.code, "message": inhibition.message} if inhibition else None,
     }
 
 
@@ -107,7 +107,7 @@ def _readings(readings: Readings) -> dict[str, Any]:
         "host": {"available": readings.memory_available, "total": readings.memory_total},
         "disk_free_mb": {path: round(free) for path, free in readings.disk_free_mb.items()},
         "deployment": readings.deployment,
-        "look_seconds": round(readings.seconds, 3),
+        "probe_seconds": round(readings.seconds, 3),
     }
 
 

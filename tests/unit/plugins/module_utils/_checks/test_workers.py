@@ -228,7 +228,7 @@ def test_the_watchdog_is_told_what_is_wrong_with_which_worker(path: str, start: 
 
 def test_the_watchdog_is_told_of_answers_that_are_nobody_s(path: str, start: Start) -> None:
     start(with_pid=False)
-    assert WorkersReading.of(look(path, []), []).anonymous == [""]
+    assert WorkersReading.of(look(path, []), []).unattributed == [""]
 
 
 def test_the_watchdog_is_told_that_nothing_takes_questions(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def config(tmp_path: Path) -> Path:
         "language": "en",
         "reminder": 0,
         "per_hour": 20,
-        "tell_actions": False,
-        "silence": 90,
+        "report_actions": False,
+        "heartbeat_timeout": 90,
         "events": str(tmp_path / "events"),
         "status": str(tmp_path / "status.json"),
         "secrets": str(tmp_path / "secrets.json"),
@@ -57,11 +57,11 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_status_tells_the_channels_without_their_urls(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_status_shows_the_channels_without_their_urls(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(str(config), ["status"]) == 0
     assert main(str(config), ["status", "--json"]) == 0
     shown = capsys.readouterr().out
-    assert "channel json (1): well, 0 waiting" in shown
+    assert "channel json (1): ok, 0 waiting" in shown
     assert "the watchdog is not installed here" in shown
     assert SECRET not in shown
 
@@ -126,8 +126,8 @@ def test_a_url_that_apprise_breaks_on_is_not_shown(
     error = capsys.readouterr().err
     assert "json (1): Apprise can't take such a URL apart" in error
     assert SECRET not in error
-    told = AppriseChannel(f"json://[{SECRET}]/", 1).send(Message(1.0, "info", "title", "body", []))
-    assert told.startswith("Apprise can't")
+    error = AppriseChannel(f"json://[{SECRET}]/", 1).send(Message(1.0, "info", "title", "body", []))
+    assert error.startswith("Apprise can't")
 
 
 def test_before_the_watchdog_has_run_there_is_nothing_to_collect(config: Path) -> None:

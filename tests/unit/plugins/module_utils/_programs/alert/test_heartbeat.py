@@ -12,10 +12,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
     Sight,
     Unit,
     heartbeat_events,
-    look,
     missed_events,
+    observe,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.problems import Event, Ledger, tell
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.problems import Event, Ledger, notify
 
 LIMIT = 90.0
 RUNNING = Unit("loaded", "active", "success")
@@ -35,7 +35,7 @@ class Host:
 
     def fresh(self, written: float | None) -> bool:
         mtime_ns = 0 if written is None else int(written * NANO)
-        self.sight, fresh = look(self.sight, mtime_ns, self.clock, LIMIT)
+        self.sight, fresh = observe(self.sight, mtime_ns, self.clock, LIMIT)
         return fresh
 
 
@@ -89,7 +89,7 @@ def test_a_clock_that_was_set_back_hides_no_silence() -> None:
     assert not host.fresh(written)
 
 
-def test_a_boot_begins_anew() -> None:
+def test_a_boot_begins_again() -> None:
     host = Host()
     assert host.fresh(host.clock.wall)
     host.clock = Clock(host.clock.wall + 600, 20.0, "next boot")
@@ -100,27 +100,27 @@ def test_silence_is_a_problem_of_its_own_until_there_is_a_sign() -> None:
     ledger = Ledger()
     events = heartbeat_events(ledger, False, Unit("loaded", "failed", "watchdog"), 900 * NANO, 1000)
     assert [(event.code, event.severity) for event in events] == [("watchdog_silent", "critical")]
-    assert [notice.kind for notice in tell(ledger, events, 1000, 0, False)] == ["opened"]
+    assert [notice.kind for notice in notify(ledger, events, 1000, 0, False)] == ["opened"]
     assert heartbeat_events(ledger, False, Unit("loaded", "failed", "watchdog"), 900 * NANO, 1060) == []
     events = heartbeat_events(ledger, True, RUNNING, 1100 * NANO, 1101)
-    assert [notice.kind for notice in tell(ledger, events, 1101, 0, False)] == ["resolved"]
+    assert [notice.kind for notice in notify(ledger, events, 1101, 0, False)] == ["resolved"]
     assert heartbeat_events(ledger, True, RUNNING, 1150 * NANO, 1151) == []
 
 
-def test_a_watchdog_that_was_stopped_by_somebody_is_a_warning_and_its_later_death_is_critical() -> None:
+def test_a_watchdog_that_was_stopped_by_an_operator_is_a_warning_and_its_later_death_is_critical() -> None:
     ledger = Ledger()
     stopped, dead = Unit("loaded", "inactive", "success"), Unit("loaded", "failed", "signal")
     first = heartbeat_events(ledger, False, stopped, 0, 1000)
     assert [(event.code, event.severity) for event in first] == [("watchdog_stopped", "warning")]
-    tell(ledger, first, 1000, 0, False)
+    notify(ledger, first, 1000, 0, False)
     second = heartbeat_events(ledger, False, dead, 0, 1060)
-    assert [notice.kind for notice in tell(ledger, second, 1060, 0, False)] == ["worse"]
+    assert [notice.kind for notice in notify(ledger, second, 1060, 0, False)] == ["worse"]
 
 
 def test_where_no_watchdog_is_installed_none_is_missed() -> None:
     assert heartbeat_events(Ledger(), False, Unit(), 0, 1000) == []
     ledger = Ledger()
-    tell(ledger, [Event("problem", 0, HEARTBEAT, "watchdog_silent", "critical")], 0, 0, False)
+    notify(ledger, [Event("problem", 0, HEARTBEAT, "watchdog_silent", "critical")], 0, 0, False)
     assert [event.kind for event in heartbeat_events(ledger, False, Unit(), 0, 1000)] == ["resolved"]
 
 
@@ -129,12 +129,12 @@ def status(time: float, *keys: str, since: float = 0.0) -> dict[str, object]:
     return {"time": time, "problems": problems}
 
 
-def test_what_no_event_told_is_taken_from_the_status() -> None:
+def test_what_no_event_reported_is_taken_from_the_status() -> None:
     ledger = Ledger()
     assert missed_events(ledger, status(20, "service.x"), 20) == []
     events = missed_events(ledger, status(31, "service.x"), 31)
     assert [(event.kind, event.key, event.time) for event in events] == [("problem", "service.x", 0)]
-    tell(ledger, events, 31, 0, False)
+    notify(ledger, events, 31, 0, False)
     assert missed_events(ledger, status(500, "service.x"), 500) == []
     assert missed_events(ledger, status(100), 100) == []
     gone = missed_events(ledger, status(121), 121)
@@ -143,16 +143,16 @@ def test_what_no_event_told_is_taken_from_the_status() -> None:
 
 def test_that_a_problem_became_worse_is_taken_from_the_status_too() -> None:
     ledger = Ledger()
-    tell(ledger, [Event("problem", 100, "service.x", "x", "warning")], 100, 0, False)
+    notify(ledger, [Event("problem", 100, "service.x", "x", "warning")], 100, 0, False)
     assert missed_events(ledger, status(125, "service.x"), 125) == []
     events = missed_events(ledger, status(131, "service.x"), 131)
-    assert [notice.kind for notice in tell(ledger, events, 131, 0, False)] == ["worse"]
+    assert [notice.kind for notice in notify(ledger, events, 131, 0, False)] == ["worse"]
     assert missed_events(ledger, status(500, "service.x"), 500) == []
 
 
 def test_an_older_status_opens_nothing_that_an_event_has_closed() -> None:
     ledger = Ledger()
-    tell(
+    notify(
         ledger, [Event("problem", 0, "service.x", "x", "critical"), Event("resolved", 100, "service.x")], 100, 0, False
     )
     assert missed_events(ledger, status(99, "service.x"), 101) == []
@@ -161,7 +161,7 @@ def test_an_older_status_opens_nothing_that_an_event_has_closed() -> None:
 
 def test_silence_itself_is_not_in_the_status_and_stays() -> None:
     ledger = Ledger()
-    tell(ledger, [Event("problem", 0, HEARTBEAT, "watchdog_silent", "critical")], 0, 0, False)
+    notify(ledger, [Event("problem", 0, HEARTBEAT, "watchdog_silent", "critical")], 0, 0, False)
     assert missed_events(ledger, status(1000), 1000) == []
 
 

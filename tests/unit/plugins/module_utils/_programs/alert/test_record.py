@@ -14,7 +14,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
     HEARTBEAT,
     Event,
     Ledger,
-    tell,
+    notify,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.record import EventError, parse
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.store import State
@@ -67,7 +67,7 @@ def test_whatever_is_written_there_makes_messages_or_is_refused(records: list[di
             continue
     events += missed_events(state.ledger, {"problems": records, "time": 10**400}, NOW)
     for now in (NOW, NOW + 7200):
-        notices = tell(state.ledger, events, now, 60, actions=True)
+        notices = notify(state.ledger, events, now, 60, actions=True)
         put(state.outbox, notices, now, 20, Writer("shop", "web1", language))
     assert State.of(json.loads(json.dumps(state.as_dict()))).ledger == state.ledger
 
@@ -107,10 +107,10 @@ def test_what_is_large_is_cut_and_the_future_is_now() -> None:
     assert event.values == {"done": False, "count": 3, "text": "x" * 200, "none": None}
 
 
-def test_made_up_keys_come_to_an_end_and_what_alerting_finds_itself_is_told_all_the_same() -> None:
+def test_made_up_keys_come_to_an_end_and_what_alerting_finds_itself_is_reported_all_the_same() -> None:
     ledger = Ledger()
     events = [parse(json.dumps({**EVENT, "key": f"service.{number}"}).encode(), NOW) for number in range(600)]
-    assert len(tell(ledger, events, NOW, 0, actions=False)) == 500
+    assert len(notify(ledger, events, NOW, 0, actions=False)) == 500
     assert len(ledger.problems) == 500
     silent = Event("problem", NOW, HEARTBEAT, "watchdog_silent", "critical")
-    assert [notice.key for notice in tell(ledger, [silent], NOW, 0, actions=False)] == [HEARTBEAT]
+    assert [notice.key for notice in notify(ledger, [silent], NOW, 0, actions=False)] == [HEARTBEAT]

@@ -57,8 +57,8 @@ def config(tmp_path: Path, directories: list[Path]) -> Config:
         language="en",
         reminder=14_400,
         per_hour=20,
-        tell_actions=False,
-        silence=90,
+        report_actions=False,
+        heartbeat_timeout=90,
         events=events,
         status=tmp_path / "status.json",
         secrets=tmp_path / "secrets",
@@ -154,7 +154,7 @@ def test_events_are_deleted_when_they_are_taken_in(config: Config) -> None:
     assert "service.x" in stored(config).ledger.problems
 
 
-def test_the_first_run_tells_nothing_of_what_was_before_anybody_listened(config: Config) -> None:
+def test_the_first_run_reports_nothing_of_what_was_before_anybody_listened(config: Config) -> None:
     put_event(config, 1, age=7200)
     put_event(config, 2, "resolved", age=7100)
     send(config, Secrets(["nosuch://one"], ""))

@@ -4,37 +4,16 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._programs.alert import translations
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.problems import Notice
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.texts import Writer, neutral
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.translations import (
     CHECKS,
-    CODES,
     LABELS,
-    LANGUAGES,
     PHRASES,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import LANGUAGES, Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.cli import CHECKS as DIAGNOSED
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Remedy
-
-# What the watchdog names by other means than a literal, and alerting's own.
-OTHER_CODES = {
-    "daemon_dead",
-    "daemon_hung",
-    "proxy_dead",
-    "proxy_hung",
-    "stopped_by_operator",
-    "log_not_writable",
-    "state_not_writable",
-    "watchdog_silent",
-    "watchdog_stopped",
-    "test",
-}
-_LITERALS = re.compile(r'(?:Illness|Hold)\("(\w+)"|(?:Problem|Event)\((?:"action", )?[^,()]+, "(\w+)"')
 
 
 @pytest.fixture(autouse=True)
@@ -49,11 +28,6 @@ def notice(kind: str = "opened", code: str = "worker_hung", **more: object) -> N
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_language_has_every_text(language: str) -> None:
-    sources = (Path(translations.__file__).parents[1] / "watchdog").glob("*.py")
-    found = [match for path in sources for match in _LITERALS.findall(path.read_text(encoding="utf-8"))]
-    codes = {code for pair in found for code in pair if code} | {remedy.value for remedy in Remedy}
-    assert {"worker_hung", "worker_surplus", "not_deployed", "budget_spent", "finding", "remove_surplus"} <= codes
-    assert set(CODES[language]) == codes | OTHER_CODES
     assert set(LABELS[language]) == set(LABELS["en"])
     assert set(PHRASES[language]) == set(PHRASES["en"])
 
@@ -66,7 +40,7 @@ def test_english() -> None:
     text = Writer("shop", "web1", "en").write(notice(message="Worker 3 has not answered for 15 s."))
     assert text.title == "shop on web1: CRITICAL: a worker hangs"
     assert text.body == (
-        "Worker 3 has not answered for 15 s.\nIt is killed, and PM2 starts it anew.\nTime: 1970-01-01 00:16:40 +0000"
+        "Worker 3 has not answered for 15 s.\nIt is killed, and PM2 restarts it.\nTime: 1970-01-01 00:16:40 +0000"
     )
 
 
@@ -113,7 +87,7 @@ def test_a_finding_may_have_no_unit(language: str, body: str) -> None:
     assert text.body.splitlines()[0] == body
 
 
-def test_a_finding_without_a_number_and_an_unknown_code_are_told_too() -> None:
+def test_a_finding_without_a_number_and_an_unknown_code_are_reported_too() -> None:
     writer = Writer("shop", "web1", "en")
     finding = writer.write(notice(code="finding", values={"check": "secrets", "value": None}, message="JWT is short."))
     assert finding.body.splitlines()[0] == "JWT is short."
@@ -128,7 +102,7 @@ def test_no_value_is_taken_for_a_place_code_or_markup() -> None:
     assert "Value: {threshold} [31m; threshold: a b [31m." in text.body
 
 
-def test_a_step_that_failed_is_told_as_such() -> None:
+def test_a_step_that_failed_is_reported_as_such() -> None:
     step = notice("action", "restart_app", severity="warning", values={"done": False}, message="pm2 does not answer.")
     assert Writer("shop", "web1", "en").write(step).title == "shop on web1: RECOVERY FAILED: restart of the service"
 
@@ -148,7 +122,7 @@ def test_durations(seconds: float, shown: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", ["opened", "worse", "reminder", "resolved", "action", "flapping", "settled", "test"])
 def test_no_place_is_left_open(language: str, kind: str) -> None:
-    for code in CODES[language]:
+    for code in Code:
         text = Writer("shop", "web1", language).write(notice(kind, code, since=1.0, count=4, actions=("kill_worker",)))
         assert "{" not in text.title + text.body
         assert text.body

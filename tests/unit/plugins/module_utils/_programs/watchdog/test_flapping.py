@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.flapping import Steady
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     SERVICE,
-    Illness,
+    Condition,
     Problem,
     Remedy,
 )
-from watch_story import HUNG, LADDER, Story, slow
+from watch_story import ESCALATION, HUNG, Story, slow
 
-WRONG = Problem("proxy.proxy_wrong", "proxy_wrong", "critical", "answered 502")
+WRONG = Problem("proxy.proxy_wrong", Code.PROXY_WRONG, "critical", "answered 502")
 
 
 def course(pattern: str, times: int = 1, steady: Steady | None = None) -> list[bool]:
@@ -40,13 +41,13 @@ def test_one_in_three_is_not_enough() -> None:
     assert not any(course("x..", 800))
 
 
-def flap(story: Story, *pattern: Illness | None, times: int) -> None:
+def flap(story: Story, *pattern: Condition | None, times: int) -> None:
     for _time in range(times):
         for seen in pattern:
-            story.look(seen, after=2.0)
+            story.probe(seen, after=2.0)
 
 
-def test_what_is_never_ill_long_enough_but_mostly_is_reported_and_acted_on() -> None:
+def test_what_is_never_unhealthy_long_enough_but_mostly_is_reported_and_acted_on() -> None:
     story = Story()
     flap(story, HUNG, HUNG, None, times=6)
     assert (story.steps, story.events) == ([], [])
@@ -55,21 +56,21 @@ def test_what_is_never_ill_long_enough_but_mostly_is_reported_and_acted_on() -> 
     assert story.events[0].message == "worker 0 does not answer (it comes and goes)"
     # it goes on: the next steps, within the budget, and one alert of it
     flap(story, HUNG, HUNG, None, times=2400)
-    assert [step.remedy for _time, step in story.steps[:4]] == list(LADDER)
-    assert story.told.count(("problem", "worker_hung")) == 1
-    assert ("problem", "budget_spent") in story.told
+    assert [step.remedy for _time, step in story.steps[:4]] == list(ESCALATION)
+    assert story.reported.count(("problem", "worker_hung")) == 1
+    assert ("problem", "budget_spent") in story.reported
 
 
 def test_what_came_and_went_is_over_after_a_while_of_health() -> None:
     story = Story()
     flap(story, HUNG, HUNG, None, times=8)
     flap(story, None, times=20)
-    assert story.told[-1] == ("resolved", "worker_hung")
+    assert story.reported[-1] == ("resolved", "worker_hung")
     assert not story.state.problems
-    assert story.state.targets[SERVICE].rung == -1
+    assert story.state.targets[SERVICE].rank == -1
 
 
-def test_one_bad_look_in_three_is_not_flapping_nor_is_a_warning() -> None:
+def test_one_bad_probe_in_three_is_not_flapping_nor_is_a_warning() -> None:
     story = Story()
     flap(story, HUNG, None, None, times=2400)
     flap(story, slow(0), slow(0), None, times=2400)

@@ -16,19 +16,17 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Answered,
     WorkersReading,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import DatabaseAnswer
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.judge import judge
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     PROXY,
     SERVICE,
     Assessment,
-    Hold,
-    Illness,
+    Condition,
+    Inhibition,
     Remedy,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_client import (
-    DatabaseAnswer,
-    ProxyTest,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_client import ProxyTest
 from watch_samples import readings, settings, worker
 
 STOPPED = {"LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}
@@ -41,54 +39,54 @@ CUT = Answered(REFUSED, "the connection was closed before the answer was complet
 WRONG = Answered(ANSWERED, "answered 502 instead of 200.")
 
 
-def look(recovering: bool = False, **changes: Any) -> Assessment:
+def probe(recovering: bool = False, **changes: Any) -> Assessment:
     return judge(readings(**changes), settings(), recovering)
 
 
-def service(recovering: bool = False, **changes: Any) -> tuple[Illness | None, Hold | None]:
-    seen = look(recovering, **changes)
-    return seen.illnesses[SERVICE], seen.holds[SERVICE]
+def service(recovering: bool = False, **changes: Any) -> tuple[Condition | None, Inhibition | None]:
+    seen = probe(recovering, **changes)
+    return seen.conditions[SERVICE], seen.inhibitions[SERVICE]
 
 
-def ill(recovering: bool = False, **changes: Any) -> Illness:
-    """The illness of a service for which something may be done."""
-    illness, hold = service(recovering, **changes)
-    assert illness is not None
-    assert hold is None
-    return illness
+def unhealthy(recovering: bool = False, **changes: Any) -> Condition:
+    """The condition of a service for which something may be done."""
+    condition, inhibition = service(recovering, **changes)
+    assert condition is not None
+    assert inhibition is None
+    return condition
 
 
 def test_a_healthy_service_has_nothing() -> None:
-    assert look() == Assessment({SERVICE: None, PROXY: None}, {SERVICE: None, PROXY: None})
+    assert probe() == Assessment({SERVICE: None, PROXY: None}, {SERVICE: None, PROXY: None})
 
 
 def test_a_worker_that_is_not_seen_among_others_is_killed_alone() -> None:
-    found = ill(answers=WorkersReading({100: ""}, (SILENT,)))
+    found = unhealthy(answers=WorkersReading({100: ""}, (SILENT,)))
     assert (found.code, found.workers, found.severity) == ("worker_hung", (1,), "warning")
-    assert found.ladder == (Remedy.KILL_WORKER, Remedy.RESTART_WORKER)
+    assert found.escalation == (Remedy.KILL_WORKER, Remedy.RESTART_WORKER)
 
 
-def test_when_all_hang_the_ladder_goes_up_to_the_daemon() -> None:
-    found = ill(answers=WorkersReading({}, (SILENT, SILENT)))
+def test_when_all_hang_the_escalation_goes_up_to_the_daemon() -> None:
+    found = unhealthy(answers=WorkersReading({}, (SILENT, SILENT)))
     assert (found.code, found.workers, found.severity) == ("worker_hung", (0, 1), "critical")
-    assert found.ladder[0] is Remedy.KILL_WORKER
-    assert found.ladder[-1] is Remedy.RESTART_DAEMON
+    assert found.escalation[0] is Remedy.KILL_WORKER
+    assert found.escalation[-1] is Remedy.RESTART_DAEMON
 
 
-def test_a_socket_that_nobody_serves_needs_the_app_anew() -> None:
-    found = ill(answers=WorkersReading({}, (GONE, GONE)))
-    assert (found.code, found.ladder[0]) == ("no_answer", Remedy.RESTART_APP)
+def test_a_socket_that_nobody_serves_needs_a_restart_of_the_app() -> None:
+    found = unhealthy(answers=WorkersReading({}, (GONE, GONE)))
+    assert (found.code, found.escalation[0]) == ("no_answer", Remedy.RESTART_APP)
 
 
 def test_answers_of_nobody_knows_whom_condemn_no_worker() -> None:
-    """A kernel that does not tell, and a service whose body has no pid."""
+    """A kernel that does not know, and a service whose body has no pid."""
     assert service(answers=WorkersReading({}, (Answered(ANSWERED, ""), Answered(ANSWERED, "")))) == (None, None)
-    assert ill(answers=WorkersReading({}, (WRONG, WRONG))).code == "unhealthy"
+    assert unhealthy(answers=WorkersReading({}, (WRONG, WRONG))).code == "unhealthy"
 
 
 def test_one_unhealthy_worker_is_reloaded_first() -> None:
-    found = ill(answers=WorkersReading({100: "", 101: "answered 500"}))
-    assert (found.code, found.workers, found.ladder[0]) == ("unhealthy", (1,), Remedy.RELOAD_WORKER)
+    found = unhealthy(answers=WorkersReading({100: "", 101: "answered 500"}))
+    assert (found.code, found.workers, found.escalation[0]) == ("unhealthy", (1,), Remedy.RELOAD_WORKER)
     assert "answered 500" in found.message
 
 
@@ -96,25 +94,25 @@ def test_a_slow_starter_is_waited_for() -> None:
     starting = (worker(0), worker(1, age=20.0, answered=False))
     assert service(workers=starting, answers=WorkersReading({100: ""})) == (None, None)
     alone = (worker(0, age=20.0, answered=False),)
-    illness, hold = service(workers=alone, answers=WorkersReading({}, (SILENT,)))
-    assert illness is not None
-    assert hold is not None
-    assert hold.code == "starting"
+    condition, inhibition = service(workers=alone, answers=WorkersReading({}, (SILENT,)))
+    assert condition is not None
+    assert inhibition is not None
+    assert inhibition.code == "starting"
 
 
 def test_one_that_has_answered_is_no_slow_starter() -> None:
     young = (worker(0), worker(1, age=20.0))
-    assert ill(workers=young, answers=WorkersReading({100: ""})).code == "worker_hung"
+    assert unhealthy(workers=young, answers=WorkersReading({100: ""})).code == "worker_hung"
 
 
-def test_after_a_remedy_nothing_is_well_before_it_answers() -> None:
+def test_after_a_remedy_nothing_is_healthy_before_it_answers() -> None:
     young = (worker(0), worker(1, age=2.0, answered=False))
-    assert ill(True, workers=young, answers=WorkersReading({100: ""})).code == "worker_hung"
+    assert unhealthy(True, workers=young, answers=WorkersReading({100: ""})).code == "worker_hung"
     coming = (worker(0), worker(1, "waiting restart"))
-    assert ill(True, workers=coming, answers=WorkersReading({100: ""})).code == "worker_missing"
+    assert unhealthy(True, workers=coming, answers=WorkersReading({100: ""})).code == "worker_missing"
     # as one that PM2 still lists although it was just killed
     unnoticed = (worker(0), worker(1, age=None))
-    assert ill(True, workers=unnoticed, answers=WorkersReading({100: ""})).code == "worker_missing"
+    assert unhealthy(True, workers=unnoticed, answers=WorkersReading({100: ""})).code == "worker_missing"
 
 
 def test_pm2s_own_restarts_go_on_by_themselves() -> None:
@@ -123,63 +121,63 @@ def test_pm2s_own_restarts_go_on_by_themselves() -> None:
 
 
 @pytest.mark.parametrize(("restarts", "code"), [(4, "starting"), (5, "crash_loop")])
-def test_a_crash_loop_is_told_and_left_to_pm2(restarts: int, code: str) -> None:
-    seen = look(workers=(worker(0, "waiting restart"),), answers=WorkersReading({}), restarts=restarts)
-    hold = seen.holds[SERVICE]
-    assert hold is not None
-    assert hold.code == code
+def test_a_crash_loop_is_reported_and_left_to_pm2(restarts: int, code: str) -> None:
+    seen = probe(workers=(worker(0, "waiting restart"),), answers=WorkersReading({}), restarts=restarts)
+    inhibition = seen.inhibitions[SERVICE]
+    assert inhibition is not None
+    assert inhibition.code == code
     assert [(item.code, item.severity) for item in seen.problems] == [("crash_loop", "critical")] * (restarts == 5)
 
 
 def test_a_crash_loop_beside_workers_that_serve_is_a_warning() -> None:
-    (problem,) = look(restarts=7).problems
+    (problem,) = probe(restarts=7).problems
     assert (problem.severity, problem.values["restarts"]) == ("warning", 7)
 
 
-def test_a_worker_that_pm2_has_lost_is_told() -> None:
-    (problem,) = look(surplus=(77,)).problems
+def test_a_worker_that_pm2_has_lost_is_reported() -> None:
+    (problem,) = probe(surplus=(77,)).problems
     assert (problem.key, problem.values) == ("service.worker_surplus", {"processes": [77]})
 
 
 def test_workers_that_pm2_gave_up_are_started_again() -> None:
-    all_gone = ill(workers=(worker(0, "errored"), worker(1, "errored")), answers=WorkersReading({}))
+    all_gone = unhealthy(workers=(worker(0, "errored"), worker(1, "errored")), answers=WorkersReading({}))
     assert (all_gone.code, all_gone.workers, all_gone.severity) == ("worker_missing", (0, 1), "critical")
-    one_gone = ill(workers=(worker(0), worker(1, "errored")), answers=WorkersReading({100: ""}))
-    assert (one_gone.workers, one_gone.severity, one_gone.ladder) == ((1,), "warning", (Remedy.RESTART_WORKER,))
+    one_gone = unhealthy(workers=(worker(0), worker(1, "errored")), answers=WorkersReading({100: ""}))
+    assert (one_gone.workers, one_gone.severity, one_gone.escalation) == ((1,), "warning", (Remedy.RESTART_WORKER,))
 
 
 def test_a_worker_that_pm2_does_not_know_is_missing() -> None:
-    found = ill(workers=(worker(0),), answers=WorkersReading({100: ""}))
+    found = unhealthy(workers=(worker(0),), answers=WorkersReading({100: ""}))
     assert (found.code, found.workers) == ("worker_missing", ())
     assert "1 of 2" in found.message
 
 
-def test_an_app_that_pm2_does_not_know_is_made_anew() -> None:
-    assert ill(workers=(), answers=WorkersReading({})).ladder[0] is Remedy.RECREATE_APP
+def test_an_app_that_pm2_does_not_know_is_recreated() -> None:
+    assert unhealthy(workers=(), answers=WorkersReading({})).escalation[0] is Remedy.RECREATE_APP
 
 
 def test_an_operators_stop_is_left_alone() -> None:
-    _illness, hold = service(workers=(worker(0, "stopped"), worker(1, "stopped")), answers=WorkersReading({}))
-    assert hold is not None
-    assert (hold.code, hold.severity) == ("stopped_by_operator", "warning")
+    _condition, inhibition = service(workers=(worker(0, "stopped"), worker(1, "stopped")), answers=WorkersReading({}))
+    assert inhibition is not None
+    assert (inhibition.code, inhibition.severity) == ("stopped_by_operator", "warning")
     # one that was stopped among others that serve is not missed
     assert service(workers=(worker(0), worker(1, "stopped")), answers=WorkersReading({100: ""})) == (None, None)
 
 
 @pytest.mark.parametrize(("state", "code"), [(ABSENT, "daemon_dead"), (HUNG, "daemon_hung")])
 def test_a_daemon_that_is_gone_or_hangs_is_restarted(state: str, code: str) -> None:
-    found = ill(daemon=DaemonReading(state, "no answer"), pm2_unit=FAILED, workers=(), answers=WorkersReading({}))
-    assert (found.code, found.ladder) == (code, (Remedy.RESTART_DAEMON,))
+    found = unhealthy(daemon=DaemonReading(state, "no answer"), pm2_unit=FAILED, workers=(), answers=WorkersReading({}))
+    assert (found.code, found.escalation) == (code, (Remedy.RESTART_DAEMON,))
 
 
 @pytest.mark.parametrize(
-    ("unit", "ill_for", "code"),
+    ("unit", "unhealthy_for", "code"),
     [(STOPPED, 500.0, "stopped_by_operator"), (STARTING, 5.0, "starting"), (STARTING, 31.0, None), ({}, 5.0, None)],
 )
-def test_systemds_own_start_gets_its_chance(unit: dict[str, str], ill_for: float, code: str | None) -> None:
+def test_systemds_own_start_gets_its_chance(unit: dict[str, str], unhealthy_for: float, code: str | None) -> None:
     daemon = DaemonReading(ABSENT, "no daemon")
-    _illness, hold = service(daemon=daemon, pm2_unit=unit, daemon_ill_for=ill_for, workers=())
-    assert (hold.code if hold else None) == code
+    _condition, inhibition = service(daemon=daemon, pm2_unit=unit, daemon_unhealthy_for=unhealthy_for, workers=())
+    assert (inhibition.code if inhibition else None) == code
 
 
 STOPPING = {"LoadState": "loaded", "ActiveState": "deactivating", "Result": "success", "Job": "7"}
@@ -191,27 +189,29 @@ def test_workers_that_end_since_their_unit_is_being_stopped_are_left_alone(
 ) -> None:
     """PM2 itself answers until the last of them has ended."""
     gone = {"workers": (worker(0, "errored"), worker(1, "stopped")), "answers": WorkersReading({})}
-    illness, hold = service(pm2_unit=unit, **gone)
-    assert illness is not None
-    assert (hold.code, hold.severity) == ("stopped_by_operator", severity) if hold else severity is None
+    condition, inhibition = service(pm2_unit=unit, **gone)
+    assert condition is not None
+    assert (
+        (inhibition.code, inhibition.severity) == ("stopped_by_operator", severity) if inhibition else severity is None
+    )
 
 
 def test_a_proxy_that_is_being_stopped_is_left_alone() -> None:
-    hold = look(proxy=SILENT, proxy_unit=STOPPING).holds[PROXY]
-    assert hold is not None
-    assert (hold.code, hold.severity) == ("stopped_by_operator", "info")
+    inhibition = probe(proxy=SILENT, proxy_unit=STOPPING).inhibitions[PROXY]
+    assert inhibition is not None
+    assert (inhibition.code, inhibition.severity) == ("stopped_by_operator", "info")
 
 
 def test_a_worker_near_its_limit_is_reloaded() -> None:
-    found = ill(workers=(worker(0, mb=890), worker(1, mb=950)))
-    assert (found.code, found.workers, found.ladder) == ("memory_near_limit", (1,), (Remedy.RELOAD_WORKER,))
+    found = unhealthy(workers=(worker(0, mb=890), worker(1, mb=950)))
+    assert (found.code, found.workers, found.escalation) == ("memory_near_limit", (1,), (Remedy.RELOAD_WORKER,))
     assert "950 MB, 95 %" in found.message
     assert service(workers=(worker(0, mb=899), worker(1)))[0] is None
     assert service(workers=(worker(0, mb=950, age=10.0), worker(1)))[0] is None
 
 
 def test_of_workers_that_grow_alike_all_are_named_the_largest_first() -> None:
-    found = ill(workers=(worker(0, mb=920), worker(1, mb=950)))
+    found = unhealthy(workers=(worker(0, mb=920), worker(1, mb=950)))
     assert (found.workers, found.at_once) == ((1, 0), 1)
 
 
@@ -228,53 +228,53 @@ HANGS: dict[str, Any] = {"answers": WorkersReading({100: ""}, (SILENT,))}
         ({"starved": {100: 93.0, 101: 80.0}, "database": DatabaseAnswer("not asked in time")}, "cpu_short", "critical"),
     ],
 )
-def test_a_cause_elsewhere_holds_everything_back(changes: dict[str, Any], code: str, severity: str) -> None:
-    illness, hold = service(**HANGS, **changes)
-    assert illness is not None
-    assert hold is not None
-    assert (hold.code, hold.severity) == (code, severity)
+def test_a_cause_elsewhere_inhibits_everything(changes: dict[str, Any], code: str, severity: str) -> None:
+    condition, inhibition = service(**HANGS, **changes)
+    assert condition is not None
+    assert inhibition is not None
+    assert (inhibition.code, inhibition.severity) == (code, severity)
 
 
 def test_a_worker_that_hangs_among_those_that_wait_for_a_processor_is_helped_alone() -> None:
-    found = ill(**HANGS, starved={100: 93.0})
+    found = unhealthy(**HANGS, starved={100: 93.0})
     assert (found.code, found.workers) == ("worker_hung", (1,))
 
 
 def test_a_daemon_that_waits_for_a_processor_is_left_alone() -> None:
     changes: dict[str, Any] = {"daemon": DaemonReading(HUNG, "no answer", 50), "workers": ()}
-    assert ill(**changes).code == "daemon_hung"
-    _illness, hold = service(**changes, starved={50: 70.0})
-    assert hold is not None
-    assert (hold.code, "70 % of the time" in hold.message) == ("cpu_short", True)
+    assert unhealthy(**changes).code == "daemon_hung"
+    _condition, inhibition = service(**changes, starved={50: 70.0})
+    assert inhibition is not None
+    assert (inhibition.code, "70 % of the time" in inhibition.message) == ("cpu_short", True)
 
 
 def test_a_worker_that_answers_wrongly_is_helped_on_an_overloaded_host_too() -> None:
-    assert ill(answers=WorkersReading({100: "database", 101: "database"}), starved={50: 70.0}).code == "unhealthy"
+    assert unhealthy(answers=WorkersReading({100: "database", 101: "database"}), starved={50: 70.0}).code == "unhealthy"
 
 
 def test_a_host_that_is_short_by_the_services_own_leak_is_helped() -> None:
-    assert ill(memory_percent=98.0, workers=(worker(0, mb=950), worker(1))).code == "memory_near_limit"
+    assert unhealthy(memory_percent=98.0, workers=(worker(0, mb=950), worker(1))).code == "memory_near_limit"
 
 
-def test_a_short_host_whose_service_is_well_is_no_matter_of_the_watchdog() -> None:
+def test_a_short_host_whose_service_is_healthy_is_no_matter_of_the_watchdog() -> None:
     assert service(memory_percent=99.0, disk_free_mb={"/srv": 0.0}) == (None, None)
 
 
 def test_a_database_that_is_down_does_not_keep_a_dead_daemon_from_its_restart() -> None:
     changes: dict[str, Any] = {"daemon": DaemonReading(HUNG, "no answer"), "pm2_unit": FAILED, "workers": ()}
-    assert ill(database=DatabaseAnswer("connection refused"), **changes).code == "daemon_hung"
+    assert unhealthy(database=DatabaseAnswer("connection refused"), **changes).code == "daemon_hung"
 
 
 def test_a_proxy_that_is_gone_or_hangs_is_restarted() -> None:
-    for told, code in ((GONE, "proxy_dead"), (SILENT, "proxy_hung")):
-        found = look(proxy=told, proxy_unit=FAILED).illnesses[PROXY]
+    for answer, code in ((GONE, "proxy_dead"), (SILENT, "proxy_hung")):
+        found = probe(proxy=answer, proxy_unit=FAILED).conditions[PROXY]
         assert found is not None
-        assert (found.code, found.ladder) == (code, (Remedy.RESTART_PROXY,))
+        assert (found.code, found.escalation) == (code, (Remedy.RESTART_PROXY,))
 
 
 def test_a_proxy_that_waits_for_a_hung_service_is_not_to_blame() -> None:
-    seen = look(proxy=SILENT, **HANGS)
-    assert seen.illnesses[PROXY] is None
+    seen = probe(proxy=SILENT, **HANGS)
+    assert seen.conditions[PROXY] is None
 
 
 @pytest.mark.parametrize(
@@ -283,92 +283,102 @@ def test_a_proxy_that_waits_for_a_hung_service_is_not_to_blame() -> None:
 )
 def test_a_proxy_that_was_stopped_or_cannot_start_is_left_alone(unit: dict[str, str], config: str, code: str) -> None:
     test = ProxyTest("broken", config) if config else ProxyTest("dead", "its main process is not there")
-    hold = look(proxy=GONE, proxy_unit=unit, proxy_test=test).holds[PROXY]
-    assert hold is not None
-    assert hold.code == code
+    inhibition = probe(proxy=GONE, proxy_unit=unit, proxy_test=test).inhibitions[PROXY]
+    assert inhibition is not None
+    assert inhibition.code == code
 
 
-@pytest.mark.parametrize(("told", "state"), [(CUT, "full"), (SILENT, "full"), (CUT, "healthy")])
+@pytest.mark.parametrize(("answer", "state"), [(CUT, "full"), (SILENT, "full"), (CUT, "healthy")])
 def test_a_proxy_that_works_but_has_no_connection_left_is_reported_and_not_restarted(
-    told: Answered, state: str
+    answer: Answered, state: str
 ) -> None:
-    seen = look(proxy=told, proxy_unit=RUNNING, proxy_test=ProxyTest(state, "it closes connections at once"))
-    proxy = seen.illnesses[PROXY]
+    seen = probe(proxy=answer, proxy_unit=RUNNING, proxy_test=ProxyTest(state, "it closes connections at once"))
+    proxy = seen.conditions[PROXY]
     assert proxy is not None
-    assert (proxy.code, proxy.severity, proxy.ladder, seen.holds[PROXY]) == ("proxy_full", "critical", (), None)
+    assert (proxy.code, proxy.severity, proxy.escalation, seen.inhibitions[PROXY]) == (
+        "proxy_full",
+        "critical",
+        (),
+        None,
+    )
 
 
 @pytest.mark.parametrize("state", ["", "dead", "hung"])
 def test_a_proxy_that_root_finds_dead_or_hung_or_cannot_see_is_restarted(state: str) -> None:
-    proxy = look(proxy=CUT, proxy_unit=RUNNING, proxy_test=ProxyTest(state)).illnesses[PROXY]
+    proxy = probe(proxy=CUT, proxy_unit=RUNNING, proxy_test=ProxyTest(state)).conditions[PROXY]
     assert proxy is not None
-    assert (proxy.code, proxy.ladder) == ("proxy_dead", (Remedy.RESTART_PROXY,))
+    assert (proxy.code, proxy.escalation) == ("proxy_dead", (Remedy.RESTART_PROXY,))
 
 
 def test_workers_that_hang_are_helped_although_their_account_gets_no_connection() -> None:
     """They may be what holds them all; a server that is full refuses at once."""
     full = DatabaseAnswer(full="the server has no connection left")
-    assert ill(answers=WorkersReading({}, (SILENT, SILENT)), database=full).code == "worker_hung"
-    assert ill(**HANGS, database=full).code == "worker_hung"
+    assert unhealthy(answers=WorkersReading({}, (SILENT, SILENT)), database=full).code == "worker_hung"
+    assert unhealthy(**HANGS, database=full).code == "worker_hung"
 
 
 def test_a_service_that_says_it_gets_no_connection_is_left_alone_for_some_minutes() -> None:
     full = DatabaseAnswer(full="the server has no connection left")
-    illness, hold = service(answers=WorkersReading({100: "database", 101: "database"}), database=full)
-    assert illness is not None
-    assert hold is not None
-    assert (illness.code, hold.code, hold.severity, hold.believed) == ("unhealthy", "database_full", "critical", 300)
+    condition, inhibition = service(answers=WorkersReading({100: "database", 101: "database"}), database=full)
+    assert condition is not None
+    assert inhibition is not None
+    assert (condition.code, inhibition.code, inhibition.severity, inhibition.expires_after) == (
+        "unhealthy",
+        "database_full",
+        "critical",
+        300,
+    )
 
 
-def test_a_host_without_nginx_has_no_proxy_to_be_ill() -> None:
-    assert look(proxy=GONE, proxy_unit={"LoadState": "not-found"}).illnesses[PROXY] is None
+def test_a_host_without_nginx_has_no_proxy_to_be_unhealthy() -> None:
+    assert probe(proxy=GONE, proxy_unit={"LoadState": "not-found"}).conditions[PROXY] is None
 
 
-def test_a_wrong_answer_of_the_proxy_is_told_and_not_acted_on() -> None:
-    seen = look(proxy=WRONG)
-    assert seen.illnesses[PROXY] is None
+def test_a_wrong_answer_of_the_proxy_is_reported_and_not_acted_on() -> None:
+    seen = probe(proxy=WRONG)
+    assert seen.conditions[PROXY] is None
     assert [problem.key for problem in seen.problems] == ["proxy.proxy_wrong"]
-    assert look(proxy=WRONG, **HANGS).problems == ()
-    assert look(proxy=WRONG, deployment=True).problems == ()
+    assert probe(proxy=WRONG, **HANGS).problems == ()
+    assert probe(proxy=WRONG, deployment=True).problems == ()
 
 
 def test_without_a_release_there_is_nothing_to_recover() -> None:
-    illness, hold = service(activation=None, workers=(), answers=WorkersReading({}))
-    assert illness is not None
-    assert hold is not None
-    assert hold.code == "not_deployed"
+    condition, inhibition = service(activation=None, workers=(), answers=WorkersReading({}))
+    assert condition is not None
+    assert inhibition is not None
+    assert inhibition.code == "not_deployed"
 
 
-def existing(supervisor: str, answers: WorkersReading, unit: str = "", *, recovers: bool, **changes: Any) -> Illness:
+def existing(supervisor: str, answers: WorkersReading, unit: str = "", *, recovers: bool, **changes: Any) -> Condition:
     where = {"supervisor": supervisor, "url": "http://127.0.0.1:3000/health", "app": "shop"}
     own = settings(existing=where, recovers=recovers, pm2_unit=unit, memory_restart_mb=0)
-    found = judge(readings(answers=answers, **changes), own, False).illnesses[SERVICE]
+    found = judge(readings(answers=answers, **changes), own, False).conditions[SERVICE]
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize("supervisor", ["pm2", "systemd", "process"])
-def test_of_a_service_under_something_else_people_are_told_and_nothing_is_done(supervisor: str) -> None:
+def test_of_a_service_under_something_else_it_is_reported_and_nothing_is_done(supervisor: str) -> None:
     found = existing(supervisor, WorkersReading({}, (SILENT, SILENT)), "shop.service", recovers=False)
-    assert (found.code, found.severity, found.ladder) == ("worker_hung", "critical", ())
+    assert (found.code, found.severity, found.escalation) == ("worker_hung", "critical", ())
     seen = judge(readings(proxy=GONE), settings(existing={"supervisor": supervisor, "url": "http://h"}), False)
-    proxy = seen.illnesses[PROXY]
+    proxy = seen.conditions[PROXY]
     assert proxy is not None
-    assert (proxy.code, proxy.ladder) == ("proxy_dead", ())
+    assert (proxy.code, proxy.escalation) == ("proxy_dead", ())
 
 
 def test_where_it_was_allowed_its_own_supervisor_recovers_it() -> None:
     hung = WorkersReading({}, (SILENT, SILENT))
-    assert existing("systemd", hung, "shop.service", recovers=True).ladder == (Remedy.RESTART_DAEMON,)
-    ladder = existing("pm2", hung, recovers=True).ladder
-    assert ladder == (Remedy.KILL_WORKER, Remedy.RESTART_APP)
-    assert existing("pm2", hung, "pm2-app.service", recovers=True).ladder[-1] is Remedy.RESTART_DAEMON
+    assert existing("systemd", hung, "shop.service", recovers=True).escalation == (Remedy.RESTART_DAEMON,)
+    escalation = existing("pm2", hung, recovers=True).escalation
+    assert escalation == (Remedy.KILL_WORKER, Remedy.RESTART_APP)
+    assert existing("pm2", hung, "pm2-app.service", recovers=True).escalation[-1] is Remedy.RESTART_DAEMON
 
 
-def test_where_its_number_of_processes_was_not_told_none_is_missing() -> None:
+def test_where_its_number_of_processes_is_unknown_none_is_missing() -> None:
     where = {"supervisor": "pm2", "url": "http://127.0.0.1:3000/health", "app": "shop"}
     alone = {"workers": (worker(0),), "answers": WorkersReading({100: ""})}
     for instances, code in ((0, None), (2, "worker_missing")):
         own = settings(existing=where, recovers=False, instances=instances, memory_restart_mb=0)
-        found = judge(readings(**alone), own, False).illnesses[SERVICE]
+        found = judge(readings(**alone), own, False).conditions[SERVICE]
         assert (found.code if found else None) == code

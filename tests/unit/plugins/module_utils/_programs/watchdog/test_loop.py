@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rounds of the watchdog on files of its own: what it writes, keeps, tells, and does when it can't write.
+"""Rounds of the watchdog on files of its own: what it writes, keeps, reports, and does when it can't write.
 
-Here no PM2 runs: that is an illness as good as any. Remedies at work are tested on the host.
+Here no PM2 runs: that is a condition as good as any. Remedies at work are tested on the host.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import cli, loop
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier, Watch
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     SERVICE,
     Assessment,
-    Illness,
+    Condition,
     Remedy,
     Step,
 )
@@ -41,13 +42,13 @@ from watch_samples import readings, settings, settings_content, worker
 
 
 class Listener(Notifier):
-    """Keeps what systemd would be told."""
+    """Keeps what systemd would be sent."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.sent: list[str] = []
 
-    def tell(self, text: str) -> None:
-        self.told.append(text)
+    def send(self, text: str) -> None:
+        self.sent.append(text)
 
 
 @pytest.fixture
@@ -75,27 +76,27 @@ def test_a_round_writes_what_it_sees(directory: Path) -> None:
     assert one.round() == (False, False)
     found = status(directory)
     assert (found["service"], found["state"]) == ("shop", "suspect")
-    assert found["targets"]["service"]["illness"]["code"] == "daemon_dead"
-    assert found["targets"]["proxy"] == {**found["targets"]["proxy"], "phase": "healthy", "illness": None}
+    assert found["targets"]["service"]["condition"]["code"] == "daemon_dead"
+    assert found["targets"]["proxy"] == {**found["targets"]["proxy"], "phase": "healthy", "condition": None}
     assert abs(found["time"] - time.time()) < 5
     assert (directory / "status.json").stat().st_mode & 0o777 == 0o644
 
 
-def test_the_log_says_what_holds_it_back_and_until_when(directory: Path) -> None:
+def test_the_log_says_what_inhibits_it_and_until_when(directory: Path) -> None:
     one = watch(directory)
     with (directory / ".deploy.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         one.round()
         one.round()
     one.round()
-    holds = [entry for entry in lines(directory / "monitor.log") if entry["kind"] == "hold"]
-    assert [(hold["key"], hold["from"], hold["to"]) for hold in holds] == [
+    inhibitions = [entry for entry in lines(directory / "monitor.log") if entry["kind"] == "inhibition"]
+    assert [(entry["key"], entry["from"], entry["to"]) for entry in inhibitions] == [
         (SERVICE, "", "deployment"),
         (SERVICE, "deployment", ""),
     ]
 
 
-def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
+def test_a_step_that_cannot_be_done_is_reported_and_counts(directory: Path) -> None:
     """There is no root helper to restart the unit."""
     one = watch(directory)
     one.round()
@@ -113,7 +114,7 @@ def test_a_step_that_cannot_be_done_is_told_and_counts(directory: Path) -> None:
 def test_a_step_that_restarted_nothing_excuses_no_restart(directory: Path) -> None:
     """The process that was judged is gone: its number is another one's, if anybody's."""
     one = watch(directory)
-    hung = Illness("worker_hung", "worker 0 does not answer", (Remedy.KILL_WORKER,), (0,))
+    hung = Condition(Code.WORKER_HUNG, "worker 0 does not answer", (Remedy.KILL_WORKER,), (0,))
     one._act(Step(SERVICE, Remedy.KILL_WORKER, hung, 1), readings())
     assert lines(directory / "recovery.log")[0]["message"] == (
         "kill_worker failed: the processes that hung are gone already"
@@ -159,13 +160,13 @@ def test_neither_does_one_that_is_gone_or_could_not_be_written_any_more(director
 
 
 @pytest.mark.parametrize("gap", ["a new watchdog", "the host slept"])
-def test_looks_before_and_after_a_long_gap_are_not_in_a_row(directory: Path, gap: str) -> None:
+def test_probes_before_and_after_a_long_gap_are_not_in_a_row(directory: Path, gap: str) -> None:
     one = watch(directory)
     one.round()
     if gap == "a new watchdog":
         one = watch(directory)
     else:
-        one._looked_at -= 3600
+        one._probed_at -= 3600
     assert one.round() == (False, False)
     assert one.round() == (False, True)
 
@@ -181,7 +182,7 @@ def test_what_a_person_gave_back_stays_given_back(directory: Path) -> None:
     assert status(directory)["budget"]["used"]["service"] == 0
 
 
-def test_a_pause_keeps_it_from_acting_until_it_is_told_to_go_on(directory: Path) -> None:
+def test_a_pause_keeps_it_from_acting_until_it_is_resumed(directory: Path) -> None:
     one = watch(directory)
     config = directory / "watchdog.json"
     config.write_text(json.dumps(settings_content(directory, user="nobody")))
@@ -233,7 +234,7 @@ def test_events_that_cannot_be_written_are_a_problem_of_their_own(directory: Pat
     assert kinds[:2] == ["problem", "action"]
 
 
-def test_a_look_that_fails_unforeseen_is_no_end_and_no_sign_of_life(
+def test_a_probe_that_fails_unforeseen_is_no_end_and_no_sign_of_life(
     directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = watch(directory)
@@ -241,10 +242,10 @@ def test_a_look_that_fails_unforeseen_is_no_end_and_no_sign_of_life(
     assert one._try_round() == (False, False)
     assert "ZeroDivisionError" in capsys.readouterr().err
     assert isinstance(one._notifier, Listener)
-    assert not one._notifier.told
+    assert not one._notifier.sent
 
 
-def test_a_stop_does_not_wait_for_a_long_look(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_does_not_wait_for_a_long_probe(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = watch(directory)
     monkeypatch.setattr(one._reader, "read", lambda _now, _suspect: one._on_signal(15, None))
     with pytest.raises(SystemExit):
@@ -267,7 +268,7 @@ def test_new_settings_end_it_so_that_systemd_starts_it_with_them(
     assert not one._is_outdated()
 
 
-def test_after_a_stop_no_look_is_begun(directory: Path) -> None:
+def test_after_a_stop_no_probe_is_begun(directory: Path) -> None:
     one = watch(directory)
     one._on_signal(15, None)
     with pytest.raises(SystemExit):
@@ -283,7 +284,7 @@ def test_pm2_that_takes_long_over_a_lost_process_does_not_end_the_watchdog(
     monkeypatch.setattr(one._reader.surplus, "remove", lambda _pids, _numbers: time.sleep(0.3))
     one._remove_surplus(readings(surplus=(77,)))
     assert isinstance(one._notifier, Listener)
-    assert one._notifier.told.count("WATCHDOG=1") >= 3
+    assert one._notifier.sent.count("WATCHDOG=1") >= 3
 
 
 def test_what_is_no_text_does_not_keep_a_status_from_being_written(directory: Path) -> None:
@@ -302,10 +303,10 @@ class Systemd:
             self.sent += (text.encode(),)
 
 
-def test_what_is_no_text_is_told_to_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_text_is_sent_to_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "load_library", lambda _name, _package: SimpleNamespace(SystemdNotifier=Systemd))
     notifier = Notifier()
-    notifier.tell("WATCHDOG=1\nSTATUS=\ud800")
+    notifier.send("WATCHDOG=1\nSTATUS=\ud800")
     assert notifier._systemd.sent == (b"WATCHDOG=1\nSTATUS=?",)
 
 
@@ -331,7 +332,7 @@ def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.Cap
     assert "hangs or was stopped" in capsys.readouterr().err
 
 
-def test_what_is_over_was_told_in_full_before(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_over_was_reported_in_full_before(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = directory / "watchdog.json"
     config.write_text(json.dumps(settings_content(directory)))
     event = {"kind": "resolved", "key": "service", "code": "worker_hung", "message": "over after 11 s: worker 0: late"}
@@ -348,16 +349,16 @@ def test_the_command_shows_each_worker(directory: Path, capsys: pytest.CaptureFi
         workers=(worker(0), silent, waiting), answers=WorkersReading({100: "calls itself ill"}, answer_ms={100: 12.5})
     )
     moment = Moment(5000.0, time.time())
-    told = describe(settings(), State(), Assessment({}), seen, pause=None, moment=moment)
-    (directory / "status.json").write_text(as_json(told))
+    status = describe(settings(), State(), Assessment({}), seen, pause=None, moment=moment)
+    (directory / "status.json").write_text(as_json(status))
     assert command(config, "status") == 0
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("worker")] == [
         "worker 0 process 100, online, 100 MB, calls itself ill",
         "worker 1 process 101, online, 100 MB, no answer",
         "worker 2 no process, waiting restart",
     ]
-    told["readings"]["workers"][0]["problem"] = ""
-    (directory / "status.json").write_text(as_json(told))
+    status["readings"]["workers"][0]["problem"] = ""
+    (directory / "status.json").write_text(as_json(status))
     command(config, "status")
     assert "worker 0 process 100, online, 100 MB, answers in 12 ms" in capsys.readouterr().out
 
@@ -385,10 +386,10 @@ def test_a_long_step_keeps_systemd_from_killing_the_watchdog(monkeypatch: pytest
     listener = Listener()
     with listener.kept_alive(10):
         time.sleep(0.2)
-    told = len(listener.told)
-    assert told >= 3
+    sent = len(listener.sent)
+    assert sent >= 3
     time.sleep(0.1)
-    assert len(listener.told) <= told + 1
+    assert len(listener.sent) <= sent + 1
     with listener.kept_alive(0.05):
         time.sleep(0.3)
-    assert len(listener.told) < told + 8
+    assert len(listener.sent) < sent + 8

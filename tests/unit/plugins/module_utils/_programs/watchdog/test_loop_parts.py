@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small parts of the watchdog on the real kernel: locks, processes, settings, restarts counted, people's pauses."""
+"""Small parts of the watchdog on the real kernel: locks, processes, settings, what the diagnosis says."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.control import Control, Pause
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import problems_of
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import (
+    DatabaseAnswer,
+    ask_database,
+    problems_of,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import (
     free_disk,
     is_locked,
@@ -29,11 +31,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     tree_rss,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.remedies import kill
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.restarts import RestartCounter
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_client import (
-    DatabaseAnswer,
-    ask_database,
-)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
 from watch_samples import settings_content
 
@@ -115,54 +112,6 @@ def test_free_space_of_what_is_there(tmp_path: Path) -> None:
     assert free_disk([str(tmp_path)])[str(tmp_path)] > 0
 
 
-def noted(
-    counter: RestartCounter, now: float, *found: tuple[int, int], daemon: int | None = 9, changing: bool = False
-) -> int:
-    """`found`: PM2's count of restarts and the process id of worker 0, 1 ..."""
-    workers = [
-        Pm2Process("shop-1", number, pid, "online", count, float(pid)) for number, (count, pid) in enumerate(found)
-    ]
-    return counter.note(workers, now, daemon=daemon, changing=changing)
-
-
-def test_restarts_are_counted_within_the_window() -> None:
-    counter = RestartCounter(100)
-    assert noted(counter, 0, (7, 50), (0, 51)) == 0
-    assert noted(counter, 10, (9, 52), (0, 51)) == 2
-    # a count that was reset: the process tells
-    assert noted(counter, 20, (0, 53), (0, 51)) == 3
-    assert noted(counter, 115, (0, 53), (1, 54)) == 2
-    assert noted(counter, 300, (0, 53), (1, 54)) == 0
-    # as a service's own PM2 may claim
-    assert noted(counter, 310, (10**15, 53), (1, 54)) == 1000
-
-
-def test_the_watchdogs_own_restarts_are_none_of_the_services() -> None:
-    counter = RestartCounter(100)
-    noted(counter, 0, (0, 50), (0, 51))
-    counter.forgive([0])
-    assert noted(counter, 1, (1, 52), (0, 51)) == 0
-    assert noted(counter, 2, (2, 53), (0, 51)) == 1
-
-
-def test_what_a_deployment_or_another_daemon_starts_are_no_restarts() -> None:
-    counter = RestartCounter(100)
-    noted(counter, 0, (0, 50), (0, 51))
-    assert noted(counter, 5, (1, 52), (0, 51), changing=True) == 0
-    # what was done between the last such look and its end
-    assert noted(counter, 10, (1, 52), (1, 53)) == 0
-    assert noted(counter, 15, (1, 54), (1, 55), daemon=10) == 0
-    assert noted(counter, 20, (2, 56), (1, 55), daemon=10) == 1
-
-
-def test_the_process_that_ended_counts_once() -> None:
-    """PM2 lists a worker without a process while it waits to start it again."""
-    counter = RestartCounter(100)
-    noted(counter, 0, (0, 50))
-    counter.note([Pm2Process("shop-1", 0, None, "waiting restart", 1, 50.0)], 1, daemon=9, changing=False)
-    assert noted(counter, 2, (1, 52)) == 1
-
-
 def test_settings_are_read_as_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "watchdog.json"
     path.write_text(json.dumps(settings_content(tmp_path)))
@@ -179,46 +128,7 @@ def test_what_is_no_settings_file_says_what_to_do(tmp_path: Path, content: str) 
         Settings.load(path)
 
 
-def test_a_pause_ends_by_itself_or_when_told(tmp_path: Path) -> None:
-    control = Control(tmp_path)
-    assert control.paused(100.0) is None
-    control.pause(Pause(100.0, 160.0, "alice"))
-    assert control.paused(159.0) == Pause(100.0, 160.0, "alice")
-    assert control.paused(160.0) is None
-    control.pause(Pause(200.0, None, "alice"))
-    assert control.paused(1e12) is not None
-    assert not control.take_resume()
-    control.resume()
-    assert control.paused(201.0) is None
-    assert control.take_resume()
-    assert not control.take_resume()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        *(
-            "",
-            "{}",
-            "[1]",
-            "[" * 4096,
-            '{"since": 1, "until": "soon", "by": "x"}',
-            '{"since": 1, "until": 1e99, "by": ""}',
-        ),
-        *('{"since": 1e999, "until": null, "by": ""}', '{"since": 1, "until": NaN, "by": ""}'),
-    ],
-)
-def test_a_pause_that_cannot_be_read_counts(tmp_path: Path, content: str) -> None:
-    (tmp_path / "pause.json").write_text(content)
-    assert Control(tmp_path).paused(5.0) == Pause(5.0, None, "unknown")
-
-
-def test_a_pause_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pause.json")
-    assert Control(tmp_path).paused(5.0) == Pause(5.0, None, "unknown")
-
-
-def test_a_database_that_is_down_is_told_from_one_that_is_full(tmp_path: Path) -> None:
+def test_a_database_that_is_down_is_distinguished_from_one_that_is_full(tmp_path: Path) -> None:
     findings = [
         finding("database", "critical"),
         finding("database.connections", "critical"),
@@ -235,7 +145,7 @@ def finding(check: str, status: str, **values: Any) -> dict[str, Any]:
     return {"check": check, "status": status, "message": f"about {check}", **values}
 
 
-def test_the_diagnosis_tells_what_the_watchdog_does_not_judge_itself() -> None:
+def test_the_diagnosis_reports_what_the_watchdog_does_not_judge_itself() -> None:
     found = [
         finding("disk./", "warning", value=91, threshold=85, unit="%"),
         finding("disk./srv", "ok"),

@@ -22,7 +22,7 @@ ROLE = ROOT / "roles/watchdog"
 OTHER_READERS = 2 + 6 + 5 + 5
 
 
-def test_the_longest_look_after_the_longest_pause_is_in_time_for_systemd() -> None:
+def test_the_longest_probe_after_the_longest_pause_is_in_time_for_systemd() -> None:
     rules: dict[str, Any] = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__watchdog_rules"]
     found = re.search(r"^WatchdogSec=(\d+)$", (ROLE / "templates/watchdog.service.j2").read_text(), re.MULTILINE)
     assert found
@@ -51,7 +51,7 @@ def test_what_is_switched_off_on_the_command_line_is_stopped(enabled: object) ->
     ] * 2
 
 
-def test_logs_whose_directory_is_made_anew_stay_within_reach() -> None:
+def test_logs_whose_directory_is_recreated_stay_within_reach() -> None:
     """A mount of a directory goes with it; the new one would be a part of the file system that may only be read."""
     environment = jinja2.Environment(autoescape=True)
     environment.filters["dirname"] = lambda path: str(Path(path).parent)

@@ -8,6 +8,7 @@ import json
 import re
 from typing import Any
 
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.metrics import render
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Assessment, Problem
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import Open, State
@@ -92,8 +93,8 @@ def test_a_problem_that_is_listed_twice_is_one_series() -> None:
     assert len([line for line in lines({**STATUS, "problems": [entry, entry]}) if "_problem{" in line]) == 1
 
 
-def test_every_documented_metric_is_made_of_what_the_watchdog_tells() -> None:
-    problem = Problem("service.crash_loop", "crash_loop", "warning", "5 restarts")
+def test_every_documented_metric_is_made_of_what_the_watchdog_publishes() -> None:
+    problem = Problem("service.crash_loop", Code.CRASH_LOOP, "warning", "5 restarts")
     state = State(actions_total=7, problems={problem.key: Open(problem, 4000.0)})
     status = describe(settings(), state, Assessment({}), readings(), pause=None, moment=Moment(5000.0, 1764100000.0))
     text = render(json.loads(as_json(status)))

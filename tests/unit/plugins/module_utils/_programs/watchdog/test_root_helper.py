@@ -90,11 +90,11 @@ def test_only_the_unit_s_main_process_is_answered(main: int, answered: bool) -> 
     ("active", "result", "refused"),
     [("inactive", "success", True), ("failed", "signal", False), ("active", "success", False)],
 )
-def test_what_somebody_stopped_is_not_started(
+def test_what_an_operator_stopped_is_not_started(
     active: str, result: str, refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     systemd = Systemd(monkeypatch, ActiveState=active, Result=result)
-    with pytest.raises(RefusedError, match="was stopped by somebody") if refused else contextlib.nullcontext():
+    with pytest.raises(RefusedError, match="was stopped by an operator") if refused else contextlib.nullcontext():
         carry_out("restart-daemon", helper(tmp_path))
     assert bool(systemd.done) is not refused
 

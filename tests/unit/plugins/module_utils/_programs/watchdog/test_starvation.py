@@ -55,22 +55,22 @@ def times(used: float, waited: float, at: float, pid: int = 7) -> dict[int, Proc
     return {pid: ProcessorTime(at, used, waited)}
 
 
-def test_patience_begins_anew_with_each_answer() -> None:
+def test_patience_begins_again_with_each_answer() -> None:
     watch = StarvationWatch(9)
-    looks = [times(10.0 + 2 * number, 8.0 * number, 10.0 * number) for number in range(12)]
+    probes = [times(10.0 + 2 * number, 8.0 * number, 10.0 * number) for number in range(12)]
     found = [
         watch.starved(before, after, answered=[7] if number == 6 else [])
-        for number, (before, after) in enumerate(itertools.pairwise(looks))
+        for number, (before, after) in enumerate(itertools.pairwise(probes))
     ]
     starved, blocked = {7: 80}, {}
     assert found == [starved] * 4 + [blocked] * 3 + [starved] * 4
 
 
-def test_a_look_that_knows_no_workers_is_no_answer_of_theirs() -> None:
+def test_a_probe_that_knows_no_workers_is_no_answer_of_theirs() -> None:
     watch, pid = StarvationWatch(9), os.getpid()
-    looks = [times(2.0 * number, 8.0 * number, 10.0 * number, pid) for number in range(6)]
+    probes = [times(2.0 * number, 8.0 * number, 10.0 * number, pid) for number in range(6)]
     found = []
-    for before, after in itertools.pairwise(looks):
+    for before, after in itertools.pairwise(probes):
         found.append(watch.starved(before, after, answered=[]))
         assert watch.starved({}, {}, answered=[]) == {}
     assert found == [{pid: 80}] * 4 + [{}]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import events
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import state_files as kept
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.flapping import Bucket
@@ -31,7 +32,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     TargetState,
 )
 
-FULL = Problem("diagnose.disk", "finding", "warning", "86 %", {"value": 86})
+FULL = Problem("diagnose.disk", Code.FINDING, "warning", "86 %", {"value": 86})
 STATE = State(
     {
         SERVICE: TargetState(
@@ -109,7 +110,7 @@ def test_whatever_numbers_a_state_has_it_is_read_or_put_aside(tmp_path: Path) ->
                 kept.load(path, "this-boot", 100.0)
 
 
-@pytest.mark.parametrize("field", ["since", "acted_at", "grace_until", "hold_since"])
+@pytest.mark.parametrize("field", ["since", "acted_at", "grace_until", "inhibition_since"])
 def test_a_time_that_is_still_to_come_is_not_waited_for(tmp_path: Path, field: str) -> None:
     path = tmp_path / "state.json"
     later = dataclasses.replace(STATE.targets[SERVICE], **{field: 1e9})
@@ -159,7 +160,7 @@ def test_the_budget_of_a_lost_state_is_in_the_recovery_log() -> None:
     assert kept.actions_of_log(lines, "this-boot", 1000.0, 900.0) == {SERVICE: (950.0,), PROXY: (955.0,)}
 
 
-def test_a_log_gets_one_line_a_record_and_is_opened_anew(tmp_path: Path) -> None:
+def test_a_log_gets_one_line_a_record_and_is_reopened(tmp_path: Path) -> None:
     log = tmp_path / "monitor.log"
     events.append_line(log, {"message": "two\nlines, 中文"})
     log.rename(tmp_path / "monitor.log.1")
@@ -202,7 +203,7 @@ def test_events_wait_in_order_and_the_oldest_give_way(tmp_path: Path, monkeypatc
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
 
 
-def test_events_that_could_not_be_written_are_told_later(tmp_path: Path) -> None:
+def test_events_that_could_not_be_written_are_reported_later(tmp_path: Path) -> None:
     outbox = events.Outbox(tmp_path / "events")
     (tmp_path / "events").write_text("in the way")
     with pytest.raises(OSError):
@@ -212,3 +213,42 @@ def test_events_that_could_not_be_written_are_told_later(tmp_path: Path) -> None
     outbox.flush()
     waiting = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((tmp_path / "events").iterdir())]
     assert [entry["message"] for entry in waiting] == ["first", "second"]
+
+
+def test_a_pause_ends_by_itself_or_by_resume(tmp_path: Path) -> None:
+    control = kept.Control(tmp_path)
+    assert control.paused(100.0) is None
+    control.pause(kept.Pause(100.0, 160.0, "alice"))
+    assert control.paused(159.0) == kept.Pause(100.0, 160.0, "alice")
+    assert control.paused(160.0) is None
+    control.pause(kept.Pause(200.0, None, "alice"))
+    assert control.paused(1e12) is not None
+    assert not control.take_resume()
+    control.resume()
+    assert control.paused(201.0) is None
+    assert control.take_resume()
+    assert not control.take_resume()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            "",
+            "{}",
+            "[1]",
+            "[" * 4096,
+            '{"since": 1, "until": "soon", "by": "x"}',
+            '{"since": 1, "until": 1e99, "by": ""}',
+        ),
+        *('{"since": 1e999, "until": null, "by": ""}', '{"since": 1, "until": NaN, "by": ""}'),
+    ],
+)
+def test_a_pause_that_cannot_be_read_counts(tmp_path: Path, content: str) -> None:
+    (tmp_path / "pause.json").write_text(content)
+    assert kept.Control(tmp_path).paused(5.0) == kept.Pause(5.0, None, "unknown")
+
+
+def test_a_pause_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pause.json")
+    assert kept.Control(tmp_path).paused(5.0) == kept.Pause(5.0, None, "unknown")
