@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,10 @@ from testinfra.host import Host
 PID_FILE = f"/srv/{HOSTILE}/home/.pm2/pm2.pid"
 NGINX_LOG = "/var/log/nginx/attacks.log"
 # As Debian's own timer does it each night, with a state of the test's own.
-ALL_LOGS = "timeout 40 /usr/sbin/logrotate --force --state /run/attacks.status /etc/logrotate.conf"
+# What a pipe or an endless file holds up, it holds up for ever.
+LIMIT = "timeout 120"
+TIMED_OUT = 124
+ALL_LOGS = f"{LIMIT} /usr/sbin/logrotate --force --state /run/attacks.status /etc/logrotate.conf"
 # A service that was set up by hand, whose user is the attacker.
 ADOPTED: dict[str, Any] = {
     "service_name": "adopted",
@@ -63,13 +65,6 @@ def in_nginx(host: Host) -> Iterator[str]:
     host.check_output(f"rm -f {NGINX_LOG}* /run/attacks.status")
 
 
-def seconds(host: Host, command: str) -> float:
-    """How long it took; it must succeed."""
-    began = time.monotonic()
-    host.check_output(command)
-    return time.monotonic() - began
-
-
 @pytest.mark.usefixtures("held", "neighbour")
 @pytest.mark.parametrize(
     "attack",
@@ -80,14 +75,13 @@ def test_no_pid_file_holds_up_the_hosts_rotation(
     host: Host, attacker: Attacker, large: str, in_nginx: str, attack: str
 ) -> None:
     attacker.run(f"rm -f {PID_FILE}; {attack}; echo line >> /var/log/{HOSTILE}/out.log")
-    assert seconds(host, ALL_LOGS) < 20
+    host.check_output(ALL_LOGS)
     assert host.file(f"{in_nginx}.1").content_string == "line\n"
-    assert seconds(host, f"systemctl start logrotate-{NEIGHBOUR}.service") < 20
+    host.check_output(f"{LIMIT} systemctl start logrotate-{NEIGHBOUR}.service")
     assert host.file(f"{large}.1").size > 0
     # its own rotation ends as well, and its logs were renamed
-    began = time.monotonic()
-    host.run(f"timeout 40 logrotate --force --state /run/attacks.status /etc/logrotate-{HOSTILE}.conf")
-    assert time.monotonic() - began < 20
+    command = f"{LIMIT} logrotate --force --state /run/attacks.status /etc/logrotate-{HOSTILE}.conf"
+    assert host.run(command).rc != TIMED_OUT
     assert "line\n" in host.file(f"/var/log/{HOSTILE}/out.log.1").content_string
 
 
@@ -99,9 +93,9 @@ def test_a_log_of_petabytes_holds_up_its_own_rotation_alone(
     # without content, so that it costs nothing; gzip reads it for days
     attacker.run(f"echo line > {log}; truncate -s 15T {log}.1")
     try:
-        assert seconds(host, ALL_LOGS) < 20
+        host.check_output(ALL_LOGS)
         host.check_output(f"truncate -s 101M {log} && systemctl start --no-block logrotate-{HOSTILE}.service")
-        assert seconds(host, f"systemctl start logrotate-{NEIGHBOUR}.service") < 20
+        host.check_output(f"{LIMIT} systemctl start logrotate-{NEIGHBOUR}.service")
         assert host.file(f"{in_nginx}.1").content_string == "line\n"
         assert host.file(f"{large}.1").size > 0
         limit = host.check_output(f"systemctl show --property=TimeoutStartUSec --value logrotate-{HOSTILE}.service")

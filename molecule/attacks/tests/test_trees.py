@@ -40,7 +40,8 @@ PM2 = {
     "node": f"/opt/{HOSTILE}/bin/node",
 }
 # A module that waits for a FIFO waits until its connection ends, for hours.
-SECONDS = 60
+# What a pipe holds up, it holds up for ever.
+SECONDS = 180
 
 # Exchanges two names without a pause, until a third one is there.
 SWAP = """

@@ -195,7 +195,8 @@ def test_a_daemon_that_does_not_answer_is_an_error_in_seconds(host: Host) -> Non
         host.check_output(f"mv {PM2_HOME}/rpc.away {PM2_HOME}/rpc.sock")
     assert f"can't be reached at {PM2_HOME}/rpc.sock" in said
     assert f"systemctl restart {UNIT}" in said
-    assert time.monotonic() - began < 30
+    # neither waited for the two minutes that a command may take
+    assert time.monotonic() - began < 100
     # none was started beside it
     assert host.check_output(f"pgrep -u {USER} -f 'God Daemon'") == pid
 

@@ -215,7 +215,7 @@ def test_two_deployments_at_once(host: Host, tmp_path: Path) -> None:
         until(lambda: running(host))
         begun = time.monotonic()
         message = refused(directory=source)
-        assert time.monotonic() - begun < 15
+        assert time.monotonic() - begun < 120
         assert "Another deployment is at work: release " in message
         assert "(alice, https://ci.example/jobs/7) at " in message
     finally:
