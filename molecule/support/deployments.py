@@ -25,11 +25,11 @@ SOURCE = ROOT / "molecule" / "deploy" / "fixtures" / "shop"
 LOOK = (Path(__file__).parent / "look.py").read_text(encoding="utf-8")
 VARIABLES = "--extra-vars=@molecule/deploy/vars/shop.yml"
 # Where the host is set up: the tasks of deploy.yml from the last one of its role `service` on.
-FROM_ENVIRONMENT = "--start-at-task=Make the user, the directories*"
+FROM_ENVIRONMENT = "--start-at-task=Create the user, the directories*"
 # Where nothing but the release changes: the tasks of deploy.yml from its role `release` on, half of the time.
 FROM_RELEASE = "--start-at-task=Put the release on the host*"
 # Where the release is on the host as well: its activation alone, which is what these tests look at.
-ACTIVATE = "--start-at-task=Take the release into service*"
+ACTIVATE = "--start-at-task=Activate the release*"
 
 
 # For deployments that nobody is to notice or not: without clients there is nothing to wait for.

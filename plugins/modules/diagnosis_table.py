@@ -44,7 +44,7 @@ EXAMPLES = r"""
 - name: Judge all hosts, and show them as one table whatever the verdict is
   run_once: true
   block:
-    - name: Require every host to be well
+    - name: Require every host to be healthy
       workbot.stability.diagnosis_table:
         registered: found
         require: true

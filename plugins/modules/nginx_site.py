@@ -266,7 +266,7 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Serve the site
+- name: Install the site
   workbot.stability.nginx_site:
     name: shop
     files:

@@ -155,7 +155,7 @@ def nothing_won(host: Host, attacker: Attacker) -> None:
 
 def test_check_mode_runs_nothing_of_the_roles(host: Host, trap: Attacker) -> None:
     trap.sql(DRIFT)
-    assert "Make the service's role" in apply("workbot.stability.site", "--check", "--tags=short_term"), (
+    assert "Create the service's role" in apply("workbot.stability.site", "--check", "--tags=short_term"), (
         "all that is declared was gone through"
     )
     nothing_won(host, trap)

@@ -27,7 +27,7 @@ def test_a_second_run_changes_and_restarts_nothing(service_processes: Callable[[
     assert service_processes() == before
     # One question has found all of it as declared.
     assert "Let the service's roles into its database" not in run.output
-    assert "Make the service's role" not in run.output
+    assert "Create the service's role" not in run.output
 
 
 @pytest.mark.parametrize(

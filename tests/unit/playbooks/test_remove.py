@@ -39,7 +39,7 @@ def test_who_removes_hears_what_who_asks_hears() -> None:
     ]
     assert len(given) == 4
     assert {options["data"] for options in given} == {"{{ __remove_data }}"}
-    assert "__remove_data | bool" in TASKS["Remove data only when that was said twice"]["when"]
+    assert "__remove_data | bool" in TASKS["Remove data only with explicit confirmation"]["when"]
     assert value("__remove_data") is False
 
 
