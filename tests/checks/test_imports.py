@@ -51,6 +51,7 @@ def judged(copy: Path) -> subprocess.CompletedProcess[str]:
 def test_an_import_that_goes_upwards_is_refused(copy: Path, file: str, line: str, broken: str) -> None:
     path = copy / "module_utils" / file
     path.parent.mkdir(exist_ok=True)
+    (path.parent / "__init__.py").touch()
     source = path.read_text() if path.exists() else "from __future__ import annotations\n"
     path.write_text(source + line)
     said = judged(copy)
@@ -58,8 +59,15 @@ def test_an_import_that_goes_upwards_is_refused(copy: Path, file: str, line: str
     assert broken in said.stdout + said.stderr
 
 
+@pytest.mark.parametrize("name", ["module_utils", "plugin_utils"])
+def test_every_directory_is_a_package(name: str) -> None:
+    """What is none, import-linter passes over and ansible-test's pylint takes for a module of another name."""
+    sources = (ROOT / "plugins" / name).rglob("*.py")
+    assert [path for path in sources if not (path.parent / "__init__.py").exists()] == []
+
+
 def test_every_file_of_module_utils_is_in_a_component() -> None:
-    assert [path.name for path in (ROOT / "plugins/module_utils").glob("*.py")] == []
+    assert [path.name for path in (ROOT / "plugins/module_utils").glob("*.py")] == ["__init__.py"]
 
 
 def test_what_knows_ansible_module_is_a_module_or_an_argument_specification() -> None:
