@@ -250,8 +250,8 @@ def test_a_cron_that_does_not_run(host: Any, diagnose: Diagnose) -> None:
 
 def test_open_files_near_the_limit(host: Any, diagnose: Diagnose) -> None:
     """A worker's limit can't be set from outside, so it opens what is missing: connections that say nothing."""
-    section = {"warning": 0.1, "critical": 1.0}
-    before = diagnose("descriptors", descriptors=section)["descriptors"]["value"]
+    thresholds = {"descriptors_percent": {"warning": 0.1, "critical": 1.0}}
+    before = diagnose("descriptors", thresholds=thresholds)["descriptors"]["value"]
     limit = int(host.check_output("runuser -u workbot -- sh -c %s", f"prlimit --pid {workers(host)[0]} {LIMIT}"))
     # the cluster's workers share them, and one per cent of the limit is to be in one of them
     count = int(2 * 1.2 * limit / 100)
