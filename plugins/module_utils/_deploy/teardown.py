@@ -93,11 +93,15 @@ def remove_activation(context: Context, activation: Activation) -> None:
 
 
 def _delete(client: Pm2Client, app: str) -> None:
-    """PM2 takes a process that is just being started anew back onto its list after it was deleted: look again."""
-    gone = 0
+    """PM2 lists a process again that was deleted while it was being started, as soon as it has booted: look again.
+
+    Until then it is a child of the daemon and on no list; on a busy host for seconds.
+    """
+    gone, processes = 0, []
     for _attempt in range(_DELETE_ATTEMPTS):
-        processes = [process for process in client.processes() if process.name == app]
-        gone = 0 if processes else gone + 1
+        listed = client.processes()
+        processes = [process for process in listed if process.name == app]
+        gone = 0 if processes or client.unlisted(listed) else gone + 1
         if gone >= _GONE_LOOKS:
             return
         if processes:
@@ -106,7 +110,8 @@ def _delete(client: Pm2Client, app: str) -> None:
                 gone = 1
                 continue
         time.sleep(_DELETE_PAUSE)
-    raise ActivationError(f"PM2 does not let go of the processes of {app}: see `pm2 list`")
+    if processes:
+        raise ActivationError(f"PM2 does not let go of the processes of {app}: see `pm2 list`")
 
 
 def settle_links(context: Context, decision: Decision) -> bool:

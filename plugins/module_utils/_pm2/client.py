@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._host import proc
 from .._host.command import Identity, effective_user
 from .._host.service_tree import read
 from .._host.units import UnitError, unit_states
@@ -197,6 +198,12 @@ class Pm2Client:
     def processes(self) -> list[Pm2Process]:
         """Every process of the daemon. Raises Pm2Error."""
         return parse_jlist(self.run("jlist"))
+
+    def unlisted(self, processes: Iterable[Pm2Process]) -> set[int]:
+        """Living children of the daemon that are none of these: it is starting them, or has lost them."""
+        daemon, listed = self.daemon_pid(), {process.pid for process in processes}
+        found = proc.children(daemon) if daemon else []
+        return {pid for pid in found if pid not in listed and (stat := proc.stat(pid)) and stat.state != "Z"}
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host import proc
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client, unit_in, unit_of
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.converge import LogTail, save, saved_list
@@ -25,6 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon impo
     with_versions,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from ansible_collections.workbot.stability.plugins.modules.pm2_info import read_info
 
 NODE = """#!/bin/sh
@@ -53,18 +55,19 @@ def client(tmp_path: Path) -> Pm2Client:
 
 @pytest.fixture
 def daemon(client: Pm2Client) -> Iterator[int]:
-    titled = ["PM2 v6.9.9: God Daemon", "-c", "echo ready; read line"]
+    titled = ["PM2 v6.9.9: God Daemon", "-c", "sleep 20 & echo $!; read line"]
     with (
         subprocess.Popen(titled, executable="/bin/sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
         socket.socket(socket.AF_UNIX) as listener,
     ):
         assert process.stdout is not None
-        process.stdout.readline()
+        child = int(process.stdout.readline())
         (client.home / "pm2.pid").write_text(str(process.pid))
         listener.bind(str(client.home / "rpc.sock"))
         listener.listen()
         yield process.pid
         process.send_signal(signal.SIGCONT)
+        os.kill(child, signal.SIGTERM)
 
 
 def test_an_outdated_daemon_is_told_by_its_versions(client: Pm2Client, daemon: int) -> None:
@@ -73,6 +76,16 @@ def test_an_outdated_daemon_is_told_by_its_versions(client: Pm2Client, daemon: i
     assert (found.pid, found.pm2, found.installed_pm2, found.outdated) == (daemon, "6.9.9", "7.0.4", True)
     assert found.other_node
     assert "PM2: 6.9.9 -> 7.0.4" in with_versions(client, found).difference()
+
+
+def test_a_child_that_is_not_listed_is_being_started(client: Pm2Client, daemon: int) -> None:
+    (child,) = client.unlisted([])
+    assert proc.stat(child).parent == daemon
+    assert client.unlisted([Pm2Process("shop-1", 0, child, "online", 0, 0)]) == set()
+
+
+def test_without_a_daemon_nothing_is_being_started(client: Pm2Client) -> None:
+    assert client.unlisted([]) == set()
 
 
 def test_a_stopped_daemon_is_an_error_that_says_what_to_do(client: Pm2Client, daemon: int) -> None:
