@@ -49,11 +49,13 @@ bundle:
   sample: /etc/ssl/certs/ca-certificates.crt
 """
 
+import contextlib
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry, Transaction, Wanted, changes
+from ansible_collections.workbot.stability.plugins.module_utils._host.trust_store import UPDATE, alone
 
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -74,14 +76,15 @@ def main() -> None:
     )
     added = module.params["added"]
     try:
-        due = changes([Wanted(added, Entry(module.params["content"].encode(), 0o644, "root", "root"))])
-        if due and not module.check_mode:
-            Transaction().make(due)
-        update = bool(due) or outdated(_BUNDLE, Path(added))
+        with contextlib.nullcontext() if module.check_mode else alone():
+            due = changes([Wanted(added, Entry(module.params["content"].encode(), 0o644, "root", "root"))])
+            if due and not module.check_mode:
+                Transaction().make(due)
+            update = bool(due) or outdated(_BUNDLE, Path(added))
+            if update and not module.check_mode:
+                module.run_command([UPDATE], check_rc=True)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=f"added: {error}")
-    if update and not module.check_mode:
-        module.run_command(["update-ca-certificates"], check_rc=True)
     trusted = {"before": "", "after": f"trusted: {added}\n" if update else ""}
     module.exit_json(changed=update, bundle=str(_BUNDLE), diff=[*(change.diff() for change in due), trusted])
 

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from .._deploy.teardown import drain
+from .._host import trust_store
 from .._host.errors import StabilityError
 from .._nginx.apply import Request, Result
 from .._nginx.apply import apply as apply_site
@@ -319,9 +320,10 @@ def _plan_authorities(plan: Plan, service: Service) -> None:
 def _distrust(file: str, link: str) -> None:
     """The trust store is made without the file before the link goes: so a run that is killed is caught up with."""
     remove(file)
-    run("update-ca-certificates")
-    remove(link)
-    run("openssl", "rehash", "/etc/ssl/certs")
+    with trust_store.alone():
+        run(trust_store.UPDATE)
+        remove(link)
+        run("openssl", "rehash", "/etc/ssl/certs")
 
 
 def _owns_more(plan: Plan) -> bool:
