@@ -26,9 +26,8 @@ from .model import Activation, ActivationError, Places
 from .plan import Decision
 from .state import State, linked_name, read_active, release_names
 
-_DELETE_ATTEMPTS = 20
+_DELETE_SECONDS = 60.0
 _DELETE_PAUSE = 0.5
-_GONE_LOOKS = 2
 _POLL_SECONDS = 0.25
 _CHECK_SECONDS = 1.0
 # one look could fall between a proxy's connect() and the kernel's entry for it
@@ -93,23 +92,27 @@ def remove_activation(context: Context, activation: Activation) -> None:
 
 
 def _delete(client: Pm2Client, app: str) -> None:
-    """PM2 lists a process again that was deleted while it was being started, as soon as it has booted: look again.
+    """Delete the app's processes until none comes back.
 
-    Until then it is a child of the daemon and on no list; on a busy host for seconds.
+    One that is deleted between PM2's fork and its first word is "online" once more when PM2 sees it end: PM2 7.0.4 then
+    starts it again after the back-off, and lists it again. In between it is first nothing at all, then a child of the
+    daemon.
     """
-    gone, processes = 0, []
-    for _attempt in range(_DELETE_ATTEMPTS):
+    deadline, since, quiet = time.monotonic() + _DELETE_SECONDS, time.monotonic(), _DELETE_PAUSE
+    while True:
         listed = client.processes()
         processes = [process for process in listed if process.name == app]
-        gone = 0 if processes or client.unlisted(listed) else gone + 1
-        if gone >= _GONE_LOOKS:
-            return
         if processes:
             client.run("delete", *(str(process.pm_id) for process in processes), stops=processes)
-            if all(process.status == "online" for process in processes):
-                gone = 1
-                continue
-        time.sleep(_DELETE_PAUSE)
+            since, quiet = time.monotonic(), max(process.comeback_seconds for process in processes)
+        elif client.unlisted(listed):
+            since = time.monotonic()
+        elif time.monotonic() - since >= quiet:
+            return
+        if time.monotonic() >= deadline:
+            break
+        if quiet:
+            time.sleep(_DELETE_PAUSE)
     if processes:
         raise ActivationError(f"PM2 does not let go of the processes of {app}: see `pm2 list`")
 

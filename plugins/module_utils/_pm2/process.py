@@ -16,6 +16,9 @@ from .errors import Pm2Error
 DEAD = frozenset({"stopped", "errored"})
 # PM2's own, in milliseconds, where an app says nothing
 _KILL_TIMEOUT = 1600
+# Each delay of a back-off is that many times the one before, up to this one, in seconds (God.handleExit of PM2 7.0.4).
+_BACKOFF, _LONGEST_BACKOFF = 1.5, 15.0
+_SECONDS_TO_FORK = 1.0
 _MB = 1024 * 1024
 _UNITS = {"B": 1, "KiB": 1024, "MiB": _MB, "GiB": 1024 * _MB}
 
@@ -51,6 +54,17 @@ class Pm2Process:
             return float(self.settings.get("kill_timeout") or _KILL_TIMEOUT) / 1000
         except (TypeError, ValueError):
             return _KILL_TIMEOUT / 1000
+
+    @property
+    def comeback_seconds(self) -> float:
+        """So long after it was deleted PM2 may start it again; 0 of one that is online and had no back-off."""
+        try:
+            delays = [float(self.settings.get(name) or 0) / 1000 for name in ("restart_delay", "prev_restart_delay")]
+        except (TypeError, ValueError):
+            delays = [_LONGEST_BACKOFF]
+        if self.status == "online" and not delays[-1]:
+            return 0.0
+        return min(max(delays) * _BACKOFF, _LONGEST_BACKOFF) + _SECONDS_TO_FORK
 
     def report(self) -> dict[str, Any]:
         """What may be shown to people: never the environment."""
