@@ -277,14 +277,15 @@ def test_watching_redraws_on_a_terminal_and_ends_with_ctrl_c(host: Any) -> None:
 
 
 def test_one_table_of_all_hosts(host: Any) -> None:
-    # a run of cron's or of the watchdog's at the same time does write, but not twice within a minute
-    for _attempt in range(2):
+    # a run of cron's or of the watchdog's at the same time does write, but not twice within a minute; and a check that
+    # a busy machine kept waiting says so
+    for _attempt in range(4):
         before = host.check_output(READINGS)
         running = playbook("playbooks/check.yml", {})
         shown = running.communicate(timeout=120)[0]
-        assert running.returncode == 0, shown
-        if host.check_output(READINGS) == before:
+        if "did not finish in time" not in shown and host.check_output(READINGS) == before:
             break
+    assert running.returncode == 0, shown
     assert f"{'workbot-test':<12}  ok" in shown or f"{'workbot-test':<12}  warning" in shown
     assert host.check_output(READINGS) == before
 
