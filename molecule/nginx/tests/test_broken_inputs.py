@@ -104,7 +104,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "a certificate that is no text": (with_certificate("\0\1", GOOD.key_pem()), "holds no certificate in PEM form"),
     "a port of another program": (site("listen 22;", ports=[22]), "Port 22 is taken by sshd"),
     "a path outside": (site(files=[{"path": "../passwd", "content": ""}]), "is no path below"),
-    "a directory in the way": (site(files=[{"path": "conf.d", "content": ""}]), "neither a file nor a symbolic link"),
+    "a directory in the way": (site(files=[{"path": "conf.d", "content": ""}]), "neither a file nor a link"),
     "a file that nginx does not include": (
         site(files=[{"path": "elsewhere/a.conf", "content": "gzip on;\n"}]),
         "does not include .*elsewhere/a.conf: the change would have no effect",
