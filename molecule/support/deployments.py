@@ -146,9 +146,11 @@ def load(address: str, *options: str) -> Iterator[dict[str, Any]]:
     tally.update(json.loads(output))
 
 
-def assert_unnoticed(tally: Mapping[str, Any], closed: tuple[int, ...] = ()) -> None:
+def assert_unnoticed(
+    tally: Mapping[str, Any], closed: tuple[int, ...] = (), methods: tuple[str, ...] = ("GET", "POST")
+) -> None:
     """No client noticed anything, except WebSockets that were closed with one of these codes."""
     assert tally["failed"] == 0, tally["failures"]
     assert tally["statuses"].keys() == {"200"}, tally["statuses"]
-    assert min(tally["requests"]["GET"], tally["requests"]["POST"]) > 10, tally["requests"]
+    assert min(tally["requests"][method] for method in methods) > 10, tally["requests"]
     assert [entry for entry in tally["closed"] if entry["code"] not in closed] == []

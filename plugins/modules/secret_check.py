@@ -154,6 +154,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     verdict,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.processes import (
+    CHOICES,
     PROCESS_OPTIONS,
     pm2_processes,
     roots_of,
@@ -180,7 +181,6 @@ SPEC = {
     "timeout": {"type": "float", "default": 5},
     "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
 }
-CHOICES = ("pm2_apps", "pm2_prefix", "pid_file", "systemd_unit")
 
 
 def other_files(patterns: list[str], own: str | None) -> list[Path]:

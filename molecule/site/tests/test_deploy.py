@@ -11,15 +11,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-from deployments import FROM_RELEASE, Service, load, wait
+from deployments import FROM_RELEASE, Service, assert_unnoticed, load, wait
 from hosts import ROOT
 from testinfra.host import Host
 
 SOURCE = ROOT / "examples/workbot"
-LOAD = ("--path=/health", "--methods=GET", "--connections=8", "--websockets=20")
+METHODS = ("GET",)
+LOAD = ("--path=/health", f"--methods={','.join(METHODS)}", "--connections=8", "--websockets=20")
 DRAIN_TIME = 8
 # It dies at once, and PM2 tries ten times.
 IMPATIENT = {"pm2_listen_timeout": 8, "pm2_start_timeout": 10}
@@ -43,17 +43,12 @@ def release(directory: Path, version: str, first: str = "") -> str:
     return str(source)
 
 
-def assert_unnoticed(tally: dict[str, Any], websockets: set[int]) -> None:
-    assert tally["failed"] == 0, tally["failures"]
-    assert tally["requests"]["GET"] > 10
-    assert {entry["code"] for entry in tally["closed"]} == websockets
-
-
 def test_a_release_is_deployed_and_nobody_notices(workbot: Service, address: str, tmp_path: Path) -> None:
     before = workbot.settled()
     with load(address, *LOAD) as tally:
         workbot.deploy(release_directory=release(tmp_path, "1.0.1"), pm2_drain_time=DRAIN_TIME)
-    assert_unnoticed(tally, {GOING_AWAY})
+    assert_unnoticed(tally, (GOING_AWAY,), METHODS)
+    assert {entry["code"] for entry in tally["closed"]} == {GOING_AWAY}
     after = workbot.settled()
     assert after["current"] != before["current"]
     assert after["previous"] == before["current"]
@@ -67,7 +62,7 @@ def test_a_broken_one_changes_nothing_and_is_named(workbot: Service, address: st
     assert run.code == 2, run.output
     assert "the list of robots can not be read" in run.output
     assert f"Release {before['current']} is active as before and answers healthily" in run.output
-    assert_unnoticed(tally, set())
+    assert_unnoticed(tally, (), METHODS)
     assert workbot.settled() == before
 
 

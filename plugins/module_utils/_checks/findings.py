@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 OK = "ok"
 WARNING = "warning"
@@ -51,11 +51,19 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Thresholds:
-    """From `warning` on a reading is a warning, from `critical` on it is critical."""
-
+class _Pair:
     warning: float
     critical: float
+
+    @classmethod
+    def of(cls, levels: Levels, name: str) -> Self:
+        """The thresholds of that name. Raises ThresholdError."""
+        return cls(float(levels[name][WARNING]), float(levels[name][CRITICAL]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds(_Pair):
+    """From `warning` on a reading is a warning, from `critical` on it is critical."""
 
     def __post_init__(self) -> None:
         if not 0 < self.warning < self.critical:
@@ -63,11 +71,6 @@ class Thresholds:
                 f"the warning threshold ({self.warning:g}) must be above 0 and below the critical one"
                 f" ({self.critical:g})"
             )
-
-    @classmethod
-    def of(cls, levels: Levels, name: str) -> Thresholds:
-        """The thresholds of that name. Raises ThresholdError."""
-        return cls(float(levels[name][WARNING]), float(levels[name][CRITICAL]))
 
     def status(self, value: float) -> str:
         if value >= self.critical:
@@ -80,22 +83,14 @@ class Thresholds:
 
 
 @dataclasses.dataclass(frozen=True)
-class FallingThresholds:
+class FallingThresholds(_Pair):
     """For what runs out: from `warning` down a reading is a warning, from `critical` down it is critical."""
-
-    warning: float
-    critical: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.critical < self.warning:
             raise ThresholdError(
                 f"the critical threshold ({self.critical:g}) must be below the warning one ({self.warning:g})"
             )
-
-    @classmethod
-    def of(cls, levels: Levels, name: str) -> FallingThresholds:
-        """The thresholds of that name. Raises ThresholdError."""
-        return cls(float(levels[name][WARNING]), float(levels[name][CRITICAL]))
 
     def status(self, value: float) -> str:
         if value <= self.critical:

@@ -98,6 +98,12 @@ def parse_body(body: bytes) -> Any:
         return None
 
 
+def problem_of(reading: HealthReading) -> str:
+    """What is wrong with an answer; "" when nothing is critical."""
+    findings = judge_health(reading, Expectation())
+    return next((finding.message for finding in findings if finding.status == CRITICAL), "")
+
+
 def judge_health(reading: HealthReading, expectation: Expectation) -> list[Finding]:
     answer = reading.answer
     if answer is None:

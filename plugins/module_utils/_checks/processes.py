@@ -24,12 +24,12 @@ PROCESS_OPTIONS: dict[str, dict[str, Any]] = {
     "pid_file": {"type": "path"},
     "systemd_unit": {"type": "str"},
 }
-_CHOICES = ("pm2_apps", "pm2_prefix", "pid_file", "systemd_unit")
+CHOICES = ("pm2_apps", "pm2_prefix", "pid_file", "systemd_unit")
 
 
 def wrong_choice(params: Mapping[str, Any], also: Iterable[str] = ()) -> str:
     """What is wrong with the choice of processes; empty when nothing is. `also` are other things to choose."""
-    choices = (*_CHOICES, *also)
+    choices = (*CHOICES, *also)
     if not any(params[name] for name in choices):
         return f"choose the processes: one of {', '.join(choices[:-1])} and {choices[-1]} is needed"
     if (params["pm2_apps"] or params["pm2_prefix"]) and not (params["pm2_home"] and params["pm2_user"]):

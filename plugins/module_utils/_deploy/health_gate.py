@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._checks.findings import CRITICAL
-from .._checks.health import Expectation, HealthReading, judge_health, read_health
+from .._checks.health import problem_of, read_health
 from .._checks.workers import ask_as
+from .._host import proc
 from .._host.command import Identity
 from .._host.errors import StabilityError
 from .._net.http import Request
@@ -114,7 +114,7 @@ class Workers:
 
     def require_alive(self) -> None:
         """The same without asking PM2, and with a question to some worker: cheap enough to be repeated every second."""
-        gone = [pid for pid, _restarts in self._seen.values() if not _lives(pid)]
+        gone = [pid for pid, _restarts in self._seen.values() if not (pid and proc.lives(pid))]
         if gone:
             raise GateError(f"process {', '.join(map(str, gone))} ended after it had been healthy")
         _pid, problem = self._ask(())
@@ -168,20 +168,6 @@ class Workers:
         if self._answers.get(_NOBODY):
             lines.append(self._answers[_NOBODY])
         return "; ".join(lines) or "not every worker answered"
-
-
-def _lives(pid: int | None) -> bool:
-    """Whether the process is there, and not only what is left of it (state Z)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return False
-
-
-def problem_of(reading: HealthReading) -> str:
-    """What is wrong with an answer; "" when nothing is critical."""
-    findings = judge_health(reading, Expectation())
-    return next((finding.message for finding in findings if finding.status == CRITICAL), "")
 
 
 def ask_proxy(health: Health, seconds: float) -> str:

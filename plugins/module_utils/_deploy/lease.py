@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run over many hosts takes a lease on each: a second one is told before it changes anything, also between two hosts.
+"""A run over many hosts takes a lease on each: a second one is refused before it changes anything, between hosts too.
 
 The deploy lock is held only while something happens on its host. A lease is a record that lasts from the beginning of
 the run until the host's turn is over, and for so many seconds at most: that of a run that died counts for nothing then.
@@ -11,8 +11,8 @@ the run until the host's turn is over, and for so many seconds at most: that of 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ from typing import Any
 
 from .._host.atomic import save_json
 from .._host.errors import StabilityError
+from .._host.lock import acquire
 from .._release.lock import lock_holder, lock_path
 from .model import Places
 from .state import linked_name, read_active, release_names
@@ -116,7 +117,7 @@ def _alone(releases: Path) -> Iterator[None]:
     """One lease at a time is looked at and put."""
     descriptor = os.open(releases, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        acquire(descriptor, seconds=math.inf)
         yield
     finally:
         os.close(descriptor)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .._checks.health import read_health
+from .._checks.health import problem_of, read_health
 from .._host.atomic import write
 from .._host.command import effective_user
 from .._host.errors import StabilityError
@@ -25,7 +25,7 @@ from .._pm2.fields import count, mode
 from .._release.lock import DeployLockError, deploy_lock, lock_path
 from .._service.dotenv import dump
 from .context import Context
-from .health_gate import Workers, problem_of
+from .health_gate import Workers
 from .model import Activation, ActivationError, Places
 from .plan import NEWER_PRELOAD, Decision, decide, wanted_release
 from .preconditions import check_host, outdated_daemon, require_addons
@@ -278,8 +278,8 @@ def _explain(context: Context, deployment: Deployment, error: Exception) -> str:
 
 def _explain_problems(context: Context, decision: Decision, problems: list[str]) -> str:
     release = decision.activation.release
-    ill = _illness(context, decision.activation)
-    serves = f"is active, but does not answer well ({ill}), and" if ill else "is active and serves, but"
+    problem = _problem(context, decision.activation)
+    serves = f"is active, but does not answer well ({problem}), and" if problem else "is active and serves, but"
     return f"Release {release} {serves} not all is in order: {'; '.join(problems)}. The next run tries it again."
 
 
@@ -288,12 +288,12 @@ def _what_serves(context: Context, before: State) -> str:
     if active is None:
         return "No release was active before, so none serves now."
     as_before = " as before" if active == before.active else ""
-    if problem := _illness(context, active):
+    if problem := _problem(context, active):
         return f"Release {active.release} is active{as_before}, but it does not answer well: {problem}"
     return f"Release {active.release} is active{as_before} and answers healthily."
 
 
-def _illness(context: Context, activation: Activation) -> str:
+def _problem(context: Context, activation: Activation) -> str:
     """What is wrong with its answer on its socket; "" when it is healthy."""
     socket = str(context.places.socket(activation))
     request = Request(url=context.health.path, unix_socket=socket, timeout=context.health.answer_timeout)

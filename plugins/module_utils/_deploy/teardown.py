@@ -105,7 +105,7 @@ def _delete(client: Pm2Client, app: str) -> None:
         if processes:
             client.run("delete", *(str(process.pm_id) for process in processes), stops=processes)
             since, quiet = time.monotonic(), max(process.comeback_seconds for process in processes)
-        elif client.unlisted(listed):
+        elif client.starting(listed):
             since = time.monotonic()
         elif time.monotonic() - since >= quiet:
             return

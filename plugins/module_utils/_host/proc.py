@@ -43,6 +43,12 @@ def stat(pid: int) -> Stat | None:
         return None
 
 
+def lives(pid: int) -> bool:
+    """Whether the process is there, and not only what is left of it until its parent asks."""
+    found = stat(pid)
+    return found is not None and found.state != "Z"
+
+
 def status(pid: int, table: Path = _PROC) -> dict[str, str]:
     """The lines of proc_pid_status(5) by their names; none when the process is gone."""
     pairs = (line.partition(":") for line in text(pid, "status", table).splitlines())

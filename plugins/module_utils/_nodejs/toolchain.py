@@ -15,7 +15,6 @@ owns nothing else. What a lock file has is refused where its digest differs.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -29,6 +28,7 @@ from typing import Any
 from .._host.archive import unpack
 from .._host.command import Identity, clean_environment, proxies, run
 from .._host.errors import StabilityError
+from .._host.lock import acquire
 from .._net.download import download, verify
 from .foreign_code import end_processes, give, nobody_else, take_over
 from .lock_file import LockError, locked
@@ -157,10 +157,8 @@ class Toolchain:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         with (self.versions / ".lock").open("w", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StabilityError(f"Another run is installing Node.js in {self.directory}; wait for it.") from error
+            if not acquire(file.fileno()):
+                raise StabilityError(f"Another run is installing Node.js in {self.directory}; wait for it.")
             yield
 
     def _build(self, wanted: Wanted, install: Install) -> None:

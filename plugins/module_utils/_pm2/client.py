@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import re
@@ -20,6 +19,7 @@ from typing import Any
 
 from .._host import proc
 from .._host.command import Identity, effective_user
+from .._host.lock import acquire
 from .._host.service_tree import read
 from .._host.units import UnitError, unit_states
 from .errors import Pm2BusyError, Pm2Error
@@ -199,11 +199,11 @@ class Pm2Client:
         """Every process of the daemon. Raises Pm2Error."""
         return parse_jlist(self.run("jlist"))
 
-    def unlisted(self, processes: Iterable[Pm2Process]) -> set[int]:
+    def starting(self, processes: Iterable[Pm2Process]) -> set[int]:
         """Living children of the daemon that are none of these: it is starting them, or has lost them."""
         daemon, listed = self.daemon_pid(), {process.pid for process in processes}
         found = proc.children(daemon) if daemon else []
-        return {pid for pid in found if pid not in listed and (stat := proc.stat(pid)) and stat.state != "Z"}
+        return {pid for pid in found if pid not in listed and proc.lives(pid)}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -211,12 +211,9 @@ class Pm2Client:
         with effective_user(self.owner):
             descriptor = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not acquire(descriptor):
+                raise Pm2BusyError(f"another run is changing the processes of {self.home}; wait until it is done")
             yield
-        except BlockingIOError as error:
-            raise Pm2BusyError(
-                f"another run is changing the processes of {self.home}; wait until it is done"
-            ) from error
         finally:
             os.close(descriptor)
 
@@ -251,10 +248,8 @@ def process_user(pid: int) -> int:
 
 def _is_stopped(pid: int) -> bool:
     """Whether the process was stopped by a signal (states T and t of /proc/<pid>/stat)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in ("T", "t")
-    except (OSError, IndexError):
-        return False
+    found = proc.stat(pid)
+    return found is not None and found.state in ("T", "t")
 
 
 def _last_lines(text: str, count: int = 5) -> str:

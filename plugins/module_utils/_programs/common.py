@@ -2,14 +2,32 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the programs on a host have in common: they run as the service's user, and say what keeps them from it."""
+"""What the programs on a host have in common: their settings, and the user that they run as."""
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
+from pathlib import Path
+from typing import Any
 
 from .._host.errors import StabilityError
+
+
+def read_settings(path: Path, reader: str = "root or as the service's user") -> dict[str, Any]:
+    """The settings that a role has written for a program. Raises StabilityError, which shows nothing of the content."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise StabilityError(f"{path} is not readable for you: run this as {reader}") from error
+    except OSError as error:
+        raise StabilityError(f"{path}: {error.strerror}. Apply the playbook to recreate it.") from error
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise StabilityError(f"{path} is damaged. Apply the playbook to recreate it.")
+    return content
 
 
 def become(user: str) -> None:

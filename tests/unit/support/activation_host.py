@@ -98,7 +98,7 @@ class FakePm2(Pm2Client):
                 self.children[max(self.children, default=-1) + 1] = (app["name"], child, app)
         return subprocess.CompletedProcess(argv, 0, b"", b"")
 
-    def unlisted(self, processes: Iterable[Pm2Process]) -> set[int]:  # noqa: ARG002
+    def starting(self, processes: Iterable[Pm2Process]) -> set[int]:  # noqa: ARG002
         return set()
 
     def processes(self) -> list[Pm2Process]:

@@ -12,13 +12,13 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..._host import proc
 from ..._host.atomic import save_json
 from ..._host.console import complain
 from ..._host.errors import StabilityError
 from ..._host.units import UnitError, unit_states
+from ..common import read_settings
 from .heartbeat import Clock, Unit
 from .inbox import collect
 
@@ -62,7 +62,7 @@ class Secrets:
 
 def load_config(path: Path) -> Config:
     """Raises StabilityError."""
-    content = _load(path)
+    content = read_settings(path, "root")
     content.pop("managed_by", None)
     try:
         paths = {name: Path(content[name]) for name in _PATHS}
@@ -77,22 +77,8 @@ _PATHS = ("events", "status", "secrets", "state_directory", "runtime_directory")
 
 def load_secrets(path: Path) -> Secrets:
     """Raises StabilityError, which shows nothing of the content."""
-    content = _load(path)
+    content = read_settings(path, "root")
     return Secrets([str(url) for url in content.get("urls", [])], str(content.get("heartbeat_url", "")))
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except PermissionError as error:
-        raise StabilityError(f"{path} is not readable for you: run this as root") from error
-    except OSError as error:
-        raise StabilityError(f"{path}: {error.strerror}. Apply the playbook to recreate it.") from error
-    except ValueError:
-        raise StabilityError(f"{path} is damaged. Apply the playbook to recreate it.") from None
-    if not isinstance(content, dict):
-        raise StabilityError(f"{path} is damaged. Apply the playbook to recreate it.")
-    return content
 
 
 def clock() -> Clock:

@@ -22,7 +22,7 @@ from typing import Any
 from ..._checks.findings import CRITICAL, OK, WARNING, Finding, worst_of
 from ..._host.console import complain, visible
 from ..._host.errors import StabilityError
-from ..common import become
+from ..common import become, read_settings
 from .checks import database, proxy, service, system, workers
 from .checks import storage as host
 from .daily import Days, summary
@@ -169,14 +169,9 @@ def _seconds(text: str) -> float:
 
 def load_config(path: Path) -> dict[str, Any]:
     """Raises StabilityError."""
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except PermissionError as error:
-        raise StabilityError(f"{path} is not readable for you: run this as root or as the service's user") from error
-    except (OSError, ValueError) as error:
-        raise StabilityError(f"{path}: {error}. Apply the playbook to have it written anew.") from error
-    if not isinstance(settings, dict) or not {"service", "user", "state_file", "days_file", "timeout"} <= set(settings):
-        raise StabilityError(f"{path} is no configuration of this command. Apply the playbook to have it written anew.")
+    settings = read_settings(path)
+    if not {"service", "user", "state_file", "days_file", "timeout"} <= settings.keys():
+        raise StabilityError(f"{path} is no configuration of this command. Apply the playbook to recreate it.")
     return settings
 
 

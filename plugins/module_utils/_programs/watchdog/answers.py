@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
-from ..._checks.findings import CRITICAL
-from ..._checks.health import Expectation, judge_health
+from ..._checks.health import problem_of
 from ..._checks.workers import ANSWERED, REFUSED, WorkerAnswer
 
 
@@ -27,8 +26,7 @@ class Answered:
     def of(cls, answer: WorkerAnswer) -> Answered:
         if answer.kind != ANSWERED:
             return cls(answer.kind, answer.reading.error)
-        findings = judge_health(answer.reading, Expectation())
-        return cls(ANSWERED, next((finding.message for finding in findings if finding.status == CRITICAL), ""))
+        return cls(ANSWERED, problem_of(answer.reading))
 
 
 @dataclasses.dataclass(frozen=True)

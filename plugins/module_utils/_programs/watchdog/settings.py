@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from ..._checks.external_service import Existing
 from ..._host.errors import StabilityError
 from ..._pm2.client import Pm2Client
+from ..common import read_settings
 from .state_machine import Rules
 
 _COMMAND_SECONDS = 120.0
@@ -72,14 +72,10 @@ class Settings:
     @classmethod
     def load(cls, path: Path) -> Settings:
         """Raises StabilityError."""
+        content = read_settings(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
             return cls.of(content)
-        except PermissionError as error:
-            raise StabilityError(f"{path} is not readable: run this as root or as the service's user") from error
-        except (OSError, ValueError) as error:
-            raise StabilityError(f"{path}: {error}. Apply the playbook to recreate it.") from error
-        except (TypeError, KeyError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise StabilityError(
                 f"{path} is no settings file of this watchdog ({error}). Apply the playbook to recreate it."
             ) from error

@@ -40,7 +40,7 @@ class Story:
     def processes(self) -> list[Pm2Process]:
         return [*self._part()[1], OTHER]
 
-    def unlisted(self, _processes: Iterable[Pm2Process]) -> set[int]:
+    def starting(self, _processes: Iterable[Pm2Process]) -> set[int]:
         return self._part()[2]
 
     def run(self, *arguments: str, stops: Iterable[Pm2Process]) -> None:

@@ -79,13 +79,13 @@ def test_an_outdated_daemon_is_told_by_its_versions(client: Pm2Client, daemon: i
 
 
 def test_a_child_that_is_not_listed_is_being_started(client: Pm2Client, daemon: int) -> None:
-    (child,) = client.unlisted([])
+    (child,) = client.starting([])
     assert proc.stat(child).parent == daemon
-    assert client.unlisted([Pm2Process("shop-1", 0, child, "online", 0, 0)]) == set()
+    assert client.starting([Pm2Process("shop-1", 0, child, "online", 0, 0)]) == set()
 
 
 def test_without_a_daemon_nothing_is_being_started(client: Pm2Client) -> None:
-    assert client.unlisted([]) == set()
+    assert client.starting([]) == set()
 
 
 def test_a_stopped_daemon_is_an_error_that_says_what_to_do(client: Pm2Client, daemon: int) -> None:
