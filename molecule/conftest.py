@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from faults import healed
 from hosts import HOST, HOSTS, Processes, processes, way_in
+from recovery import Samples, Watch, probing
 from testinfra.host import Host
 
 # What the host and the watchdog said last; that the tests come and go is left out.
@@ -58,6 +60,21 @@ def pm2_processes(host: Host) -> Callable[[], list[dict[str, Any]]]:
         return found
 
     return listed
+
+
+@pytest.fixture(scope="session")
+def samples() -> Iterator[Samples]:
+    """What users meet while the watchdog is tried."""
+    with probing() as found:
+        yield found
+
+
+@pytest.fixture
+def watch(host: Host, samples: Samples) -> Iterator[Watch]:
+    """The host's watchdog; what a test did to it is healed before the next."""
+    found = Watch(host, samples)
+    yield found
+    healed(found)
 
 
 @pytest.hookimpl(wrapper=True)

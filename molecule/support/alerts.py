@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,17 @@ class Alarm:
         code, output = self.apply()
         assert code == 0, output
         self.host.check_output("mkdir -p %s && chown -R alarm: /var/lib/alarm-watchdog", EVENTS)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """The role is applied and both receivers are there; in the end nothing of it is left."""
+        self.remove()  # of a run that was stopped
+        self.host.check_output("mkdir -p %s", VARIABLES["alerting_textfile_directory"])
+        for port in (FIRST, SECOND):
+            self.receive(port)
+        self.set_up()
+        yield
+        self.remove()
 
     def watch(self) -> None:
         """The watchdog is there and writes its status."""

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
 
+import hosts
 from deployments import AT_ONCE, VARIABLES, Run, load, wait
 from fleet import APPS, INVENTORY, PROXIES, address_of
-from hosts import ROOT, host_of
+from hosts import host_of
 
 LOG = "/var/log/nginx/shop.access.log"
 LOAD = ("--host=shop.test", "--connections=8", "--websockets=6", "--pause=0.1")
@@ -27,16 +26,8 @@ def start(
     playbook: str, *options: str, environment: Mapping[str, str] | None = None, **variables: Any
 ) -> subprocess.Popen[str]:
     """A playbook on the shop of the whole fleet, running."""
-    given = [f"--inventory={INVENTORY}", VARIABLES, *options, f"--extra-vars={json.dumps(variables)}"]
-    return subprocess.Popen(
-        ["ansible-playbook", *given, f"workbot.stability.{playbook}"],
-        cwd=ROOT,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+    return hosts.playbook(
+        f"workbot.stability.{playbook}", variables, VARIABLES, *options, environment=environment, inventory=INVENTORY
     )
 
 

@@ -53,13 +53,8 @@ PUT_STATUS = 'rm -f "$1/status.json"; printf %s "$2" >"$1/.new"; mv "$1/.new" "$
 @pytest.fixture(scope="module")
 def installed(host: Host) -> Iterator[Alarm]:
     alarm = Alarm(host)
-    alarm.remove()  # of a run that was stopped
-    host.check_output("mkdir -p %s", TEXTFILES)
-    for port in BOTH:
-        alarm.receive(port)
-    alarm.set_up()
-    yield alarm
-    alarm.remove()
+    with alarm.installed():
+        yield alarm
 
 
 @pytest.fixture

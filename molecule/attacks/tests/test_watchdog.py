@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from attacks import HOSTILE, Attacker
 from deployments import Service
-from faults import WATCHDOG, healed, main_pid, pids, signal, unit_pids
-from recovery import Samples, Watch, probing, until
+from faults import WATCHDOG, main_pid, pids, signal, unit_pids
+from recovery import Watch, until
 from testinfra.host import Host
 
 NGINX = "nginx.service"
@@ -79,19 +79,6 @@ LEFT = (
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
     " - count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
-
-
-@pytest.fixture(scope="module")
-def samples() -> Iterator[Samples]:
-    with probing() as found:
-        yield found
-
-
-@pytest.fixture
-def watch(host: Host, samples: Samples) -> Iterator[Watch]:
-    found = Watch(host, samples)
-    yield found
-    healed(found)
 
 
 @contextmanager

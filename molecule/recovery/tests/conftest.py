@@ -6,32 +6,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from faults import healed
-from recovery import CALM, Samples, Watch, probing
+from recovery import CALM, Watch
 from recovery_table import tables
-from testinfra.host import Host
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What CI shows of each fault: its last course on this checkout."""
     terminalreporter.section("faults and how they ended")
     terminalreporter.write_line("\n".join(tables()))
-
-
-@pytest.fixture(scope="session")
-def samples() -> Iterator[Samples]:
-    with probing() as found:
-        yield found
-
-
-@pytest.fixture
-def watch(host: Host, samples: Samples) -> Iterator[Watch]:
-    found = Watch(host, samples)
-    yield found
-    healed(found)
 
 
 @pytest.fixture

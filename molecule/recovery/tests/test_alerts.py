@@ -21,13 +21,8 @@ HUNG = ["alarm on {host}: CRITICAL: a worker hangs", "alarm on {host}: RESOLVED:
 @pytest.fixture(scope="module")
 def installed(host: Host) -> Iterator[Alarm]:
     alarm = Alarm(host)
-    alarm.remove()  # of a run that was stopped
-    host.check_output("mkdir -p /run/alarm-textfile")
-    for port in BOTH:
-        alarm.receive(port)
-    alarm.set_up()
-    yield alarm
-    alarm.remove()
+    with alarm.installed():
+        yield alarm
 
 
 @pytest.fixture
