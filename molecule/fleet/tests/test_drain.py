@@ -72,8 +72,8 @@ def test_a_drained_host_stays_out_until_it_is_put_back() -> None:
         ((), {}, "drain_host: is not set"),
         ((), {"drain_host": "nobody"}, "drain_host: nobody is no host of the group app, which has fleet-app1"),
         ((), {"drain_host": PROXIES[0]}, f"drain_host: {PROXIES[0]} is no host of the group app"),
-        ((), {"drain_host": DRAINED, "drain_state": "gone"}, "drain_state: gone is neither"),
-        ((), {"drain_host": DRAINED, "drain_wait": "long"}, "drain_wait: long, drain_announce: 5; expected numbers"),
+        ((), {"drain_host": DRAINED, "drain_state": "gone"}, "drain_state = gone: expected one of drained, restored"),
+        ((), {"drain_host": DRAINED, "drain_wait": "long"}, "drain_wait = long: expected a number"),
         ((f"--limit={DRAINED}",), {"drain_host": DRAINED}, "--limit leaves out fleet-proxy1, fleet-proxy2"),
     ],
 )

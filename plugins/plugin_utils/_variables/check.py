@@ -20,6 +20,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from .rules import Rule, expectation, select
 
 Option = t.Mapping[str, t.Any]
+# The texts that filter bool and argument specs understand alike; y, t and the like only the latter take for true.
+_BOOLEANS = {"true", "yes", "on", "1", "false", "no", "off", "0"}
 _SHOWN_LENGTH = 100
 _SECRET_LENGTH = 4  # hiding shorter texts wherever they occur would make messages unreadable
 
@@ -162,6 +164,8 @@ def _misfit(name: str, value: t.Any, kind: str, option: Option) -> Problem | Non
         return Problem(name, "has no value; leave it out to get the default")
     if kind in ("str", "path") and isinstance(value, (dict, list, bool)):
         return Problem(name, "expected a text; put it in quotes", show(value, option))
+    if kind == "bool" and isinstance(value, str) and value.lower() not in _BOOLEANS:
+        return Problem(name, "expected true or false", show(value, option))
     if kind == "int" and (isinstance(value, bool) or value == ""):
         return Problem(name, "expected a whole number", show(value, option))
     if kind == "list" and not isinstance(value, (list, str)):
