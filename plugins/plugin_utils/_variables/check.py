@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import json
+import math
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ def unknown_variables(
             nearest = difflib.get_close_matches(name, options[prefix], n=1) or [""]
         elif prefix not in others:
             # A misspelled prefix (ngnix_port) is told from a variable of the user's own by the rest being right.
-            near_prefix = difflib.get_close_matches(prefix, options, n=1, cutoff=0.8)
+            near_prefix = difflib.get_close_matches(prefix, options, n=1, cutoff=0.7)
             nearest = [f"{role}_{rest}" for role in near_prefix if f"{role}_{rest}" in options[role]]
         if nearest:
             advice = f"did you mean {nearest[0]}?" if nearest[0] else "see the role's README."
@@ -90,16 +91,16 @@ def unknown_variables(
 
 
 def check_type(name: str, value: t.Any, option: Option) -> tuple[t.Any, list[Problem]]:
-    """Return the value in the option's type and what is wrong with it.
+    """Return the value in the option's type and what is wrong with it, at whichever place inside.
 
-    Strict where Ansible guesses: a list is no text, a boolean is no number.
+    Strict where Ansible guesses: a text is no list and a boolean no number, since the roles read the value as it is.
     """
-    kind = option.get("type", "str")
-    if problem := _misfit(name, value, kind, option):
-        return value, [problem]
+    if problems := list(_misfits(name, value, option)):
+        return value, problems
     result = ArgumentSpecValidator({name: dict(option)}).validate({name: value}, validate_role_argument_spec=True)
-    shown = show(value, option)
-    problems = [Problem(name, _sentence(message, value, option), shown) for message in result.error_messages]
+    # Ansible's message may have the value in it.
+    said = ["is wrong"] if option.get("no_log") else result.error_messages
+    problems = [Problem(name, message, show(value, option)) for message in said if result.error_messages]
     return result.validated_parameters.get(name), problems
 
 
@@ -158,19 +159,67 @@ def _texts(value: t.Any) -> t.Iterator[str]:
         yield str(value)
 
 
-def _misfit(name: str, value: t.Any, kind: str, option: Option) -> Problem | None:
-    """Return a problem where Ansible would convert what nobody meant."""
+def _misfits(place: str, value: t.Any, option: Option) -> t.Iterator[Problem]:
+    """Yield what is wrong with the types in a value, each with its place, such as ``nginx_rate_limits[0].requests``."""
+    kind, hidden = str(option.get("type", "str")), bool(option.get("no_log"))
     if value is None:
-        return Problem(name, "has no value; leave it out to get the default")
-    if kind in ("str", "path") and isinstance(value, (dict, list, bool)):
-        return Problem(name, "expected a text; put it in quotes", show(value, option))
-    if kind == "bool" and isinstance(value, str) and value.lower() not in _BOOLEANS:
-        return Problem(name, "expected true or false", show(value, option))
-    if kind == "int" and (isinstance(value, bool) or value == ""):
-        return Problem(name, "expected a whole number", show(value, option))
-    if kind == "list" and not isinstance(value, (list, str)):
-        return Problem(name, "expected a list", show(value, option))
-    return None
+        text = (
+            "is required and has no value"
+            if option.get("required")
+            else "has no value; leave it out to get the default"
+        )
+        yield Problem(place, text)
+    elif not _fits(value, kind):
+        form = "" if hidden or kind not in ("list", "dict") else _right_form(value, kind)
+        yield Problem(place, f"expected {_TYPE_WORDS[kind]}{form}", show(value, option))
+    elif "choices" in option and kind != "list" and str(value) not in map(str, option["choices"]):
+        yield Problem(place, f"expected one of {', '.join(map(str, option['choices']))}", show(value, option))
+    elif kind == "list":
+        element = {key: option[key] for key in ("options", "choices", "no_log") if key in option}
+        for index, item in enumerate(value):
+            yield from _misfits(f"{place}[{index}]", item, {**element, "type": option.get("elements", "raw")})
+    elif kind == "dict" and option.get("options"):
+        suboptions: t.Mapping[str, Option] = option["options"]
+        for key in value:
+            if key not in suboptions:
+                near = difflib.get_close_matches(str(key), suboptions, 1)
+                meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(suboptions)}"
+                yield Problem(f"{place}.{key}", f"is not known; {meant}")
+        for key, suboption in suboptions.items():
+            if key in value:
+                yield from _misfits(f"{place}.{key}", value[key], {"no_log": hidden, **suboption})
+            elif suboption.get("required"):
+                yield Problem(f"{place}.{key}", "is required and not set")
+
+
+def _fits(value: t.Any, kind: str) -> bool:
+    """Whether a value is what its type's name says, or a text that everything reads alike."""
+    if kind in ("str", "path"):
+        return not isinstance(value, (dict, list, bool))
+    if kind in ("list", "dict"):
+        return isinstance(value, list if kind == "list" else dict)
+    if kind in ("int", "float"):
+        return not isinstance(value, bool) and _is_number(value, kind)
+    if kind == "bool":
+        return str(value).lower() in _BOOLEANS
+    return True
+
+
+def _is_number(value: t.Any, kind: str) -> bool:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return False
+    return math.isfinite(number) and (kind == "float" or re.fullmatch(r"[+-]?[0-9]+(\.0+)?", str(value)) is not None)
+
+
+def _right_form(value: t.Any, kind: str) -> str:
+    """How to write a value that was given as a text: on the command line only JSON makes a list of it."""
+    if not isinstance(value, (str, int)):
+        return ""
+    if kind == "dict":
+        return ", such as {NAME: value}"
+    return f", such as {json.dumps(re.split(r'[, ]+', str(value)))}; after -e as JSON"
 
 
 _TYPE_WORDS = {
@@ -179,22 +228,9 @@ _TYPE_WORDS = {
     "bool": "true or false",
     "dict": "a dictionary",
     "list": "a list",
-    "str": "a text",
-    "path": "a path",
+    "str": "a text; put it in quotes",
+    "path": "a path; put it in quotes",
 }
-
-
-def _sentence(message: str, value: t.Any, option: Option) -> str:
-    """Return Ansible's message in words for people; for a secret, words that can't hold its value."""
-    kind = str(option.get("type", "str"))
-    wanted = f"expected {_TYPE_WORDS.get(kind, kind)}"
-    if option.get("no_log"):
-        return wanted
-    if "choices" in option and kind != "list" and "must be one of" in message:
-        return "expected one of " + ", ".join(str(choice) for choice in option["choices"])
-    if kind in ("int", "float", "bool", "dict") and not isinstance(value, dict):
-        return wanted
-    return message
 
 
 def _option_at(path: str, options: t.Mapping[str, Option]) -> Option:

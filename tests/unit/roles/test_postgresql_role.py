@@ -25,7 +25,7 @@ def rendered(name: str, **variables: Any) -> Any:
 
 
 def test_a_deployment_weighs_the_connections_before_its_roles() -> None:
-    first = load("playbooks/deploy.yml")[0]["tasks"][0]["block"]
+    first = load("playbooks/deploy.yml")[1]["tasks"][0]["block"]
     imported = [task.get("ansible.builtin.import_role", {}) for task in first]
     assert imported[-1] == {"name": "workbot.stability.postgresql", "tasks_from": "budget.yml"}
 

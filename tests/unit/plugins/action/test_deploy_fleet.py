@@ -109,7 +109,7 @@ def test_a_wrong_variable_of_one_host_ends_the_run_of_all(fleet: Fleet) -> None:
     ("playbook", "variables", "said"),
     [
         ("deploy", {"deploy_serial": "few"}, "deploy_serial: 'few' is no number of hosts"),
-        ("deploy", {"deploy_cannary": True}, "deploy_canary is meant"),
+        ("deploy", {"deploy_cannary": True}, "did you mean deploy_canary?"),
         ("rollback", {"rollback_release": "c"}, "release c is not on every host. one has a, b two has a, b"),
     ],
 )

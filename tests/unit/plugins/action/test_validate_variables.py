@@ -166,7 +166,7 @@ def test_right_variables_give_the_plan(run: tuple[dict[str, dict[str, t.Any]], s
 
 
 LINES = {
-    "unnamed": ["service_name (unnamed): has no value; leave it out to get the default"],
+    "unnamed": ["service_name (unnamed): is required and has no value"],
     "misspelled": ["did you mean service_mode?", "did you mean service_database_name?"],
     "types": [
         "service_websocket_heartbeat = abc (types, inventory.json): expected a whole number",

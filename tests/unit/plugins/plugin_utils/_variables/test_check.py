@@ -40,10 +40,11 @@ NGINX = RoleVariables(
     },
 )
 SERVICE = RoleVariables("service", {"service_name": {"type": "str", "required": True}})
+ALERTING = RoleVariables("alerting", {"alerting_urls": {"type": "list"}})
 
 
 def unknown(*names: str, ignored: t.Sequence[str] = ()) -> dict[str, str]:
-    found = unknown_variables(names, [NGINX, SERVICE], ["nginx", "service", "nodejs"], ignored)
+    found = unknown_variables(names, [NGINX, SERVICE, ALERTING], ["nginx", "service", "alerting", "nodejs"], ignored)
     return {problem.name: problem.message for problem in found}
 
 
@@ -60,6 +61,7 @@ def test_right_names_and_names_of_others_pass() -> None:
         ("ngnix_port", "nginx_port"),
         ("serivce_name", "service_name"),
         ("service_nam", "service_name"),
+        ("alert_urls", "alerting_urls"),
     ],
 )
 def test_a_misspelled_name_is_told_the_right_one(wrong: str, right: str) -> None:
@@ -81,7 +83,7 @@ def test_ignored_names_pass() -> None:
         ("5", {"type": "int"}, 5),
         ("yes", {"type": "bool"}, True),
         (4, {"type": "str"}, "4"),
-        ("a,b", {"type": "list", "elements": "str"}, ["a", "b"]),
+        (["a", 2], {"type": "list", "elements": "str"}, ["a", "2"]),
     ],
 )
 def test_values_that_ansible_users_write(value: t.Any, option: dict[str, t.Any], result: t.Any) -> None:
@@ -98,8 +100,15 @@ def test_values_that_ansible_users_write(value: t.Any, option: dict[str, t.Any],
         ("maybe", {"type": "bool"}, "expected true or false"),
         (["a"], {"type": "str"}, "expected a text; put it in quotes"),
         (True, {"type": "str"}, "expected a text; put it in quotes"),
-        (3, {"type": "list"}, "expected a list"),
-        ("x", {"type": "dict"}, "expected a dictionary"),
+        ("nan", {"type": "float"}, "expected a number"),
+        # what argument specs take for true, and filter bool for false
+        ("y", {"type": "bool"}, "expected true or false"),
+        # the roles would read these letter by letter
+        ("a,b", {"type": "list"}, 'expected a list, such as ["a", "b"]; after -e as JSON'),
+        (3, {"type": "list"}, 'expected a list, such as ["3"]; after -e as JSON'),
+        ({"a": 1}, {"type": "list"}, "expected a list"),
+        ("A=1", {"type": "dict"}, "expected a dictionary, such as {NAME: value}"),
+        ("secret", {"type": "list", "no_log": True}, "expected a list"),
         (None, {"type": "str"}, "has no value; leave it out to get the default"),
         ("c", {"type": "str", "choices": ["a", "b"]}, "expected one of a, b"),
     ],
@@ -109,11 +118,36 @@ def test_values_of_the_wrong_type(value: t.Any, option: dict[str, t.Any], messag
     assert problem.message == message
 
 
-def test_suboptions_are_checked() -> None:
-    (problem,) = check_type("nginx_listeners", [{"prot": 1}], NGINX.options["nginx_listeners"])[1]
-    assert "prot" in problem.message
-    (problem,) = check_type("nginx_listeners", [{"port": "x"}], NGINX.options["nginx_listeners"])[1]
-    assert "port" in problem.message
+LIMITS = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "name": {"type": "str", "required": True},
+        "paths": {"type": "list", "elements": "str"},
+        "requests": {"type": "int"},
+        "method": {"type": "str", "choices": ["GET", "POST"]},
+        "token": {"type": "str", "no_log": True},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ({"name": "a"}, "limits = a dictionary with name (h): expected a list"),
+        (["a"], "limits[0] = a (h): expected a dictionary, such as {NAME: value}"),
+        ([{"name": "a"}, {}], "limits[1].name (h): is required and not set"),
+        ([{"name": "a", "path": []}], "limits[0].path (h): is not known; did you mean paths?"),
+        ([{"name": "a", "paths": "/a"}], 'limits[0].paths = /a (h): expected a list, such as ["/a"]; after -e as JSON'),
+        ([{"name": None}], "limits[0].name (h): is required and has no value"),
+        ([{"name": "a", "paths": [None]}], "limits[0].paths[0] (h): has no value; leave it out to get the default"),
+        ([{"name": "a", "requests": "many"}], "limits[0].requests = many (h): expected a whole number"),
+        ([{"name": "a", "method": "PUT"}], "limits[0].method = PUT (h): expected one of GET, POST"),
+        ([{"name": "a", "token": ["s3cret"]}], "limits[0].token = (hidden) (h): expected a text; put it in quotes"),
+    ],
+)
+def test_what_is_wrong_inside_a_value_is_told_with_its_place(value: t.Any, line: str) -> None:
+    assert [problem.line("h") for problem in check_type("limits", value, LIMITS)[1]] == [line]
 
 
 def test_rules_name_the_place_and_hide_secrets() -> None:
