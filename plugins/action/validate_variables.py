@@ -108,7 +108,7 @@ class ActionModule(ActionBase):
     def _service_problems(self, variables: dict[str, t.Any], values: dict[str, t.Any]) -> list[Problem]:
         """Return what is wrong with secrets: a proxy needs none, a database server the service's password."""
         if self._templar.template(variables.get("service_runs_here", True)):
-            return _service_problems(values)
+            return _service_problems(values) + _database_problems(variables, values)
         is_server = variables["inventory_hostname"] in variables["groups"].get("database", ())
         return _password_problems(values) if is_server else []
 
@@ -231,6 +231,15 @@ def _password_problems(values: dict[str, t.Any]) -> list[Problem]:
     reason = _password_weakness(values)
     text = f"{reason}; the database is enabled and needs one"
     return [Problem("service_database_password", text)] if reason else []
+
+
+def _database_problems(variables: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]) -> list[Problem]:
+    """A password without a database is a database that was forgotten, unless it was said that there is none."""
+    chosen = "{{" not in str(variables.get("service_database_enabled"))
+    if chosen or values.get("service_database_enabled") or not values.get("service_database_password"):
+        return []
+    text = "is not set, but service_database_password is; set it to true, or to false for a service without a database"
+    return [Problem("service_database_enabled", text)]
 
 
 def _needed_secrets(values: dict[str, t.Any]) -> list[str]:

@@ -49,7 +49,10 @@ PROXIES = ["10.0.0.21", "10.0.0.22"]
 APPS = {"app1": "10.0.0.11", "app2": "10.0.0.12", "app3": "10.0.0.13"}
 # A host that is its own proxy, with a proxy and another app host beside it.
 BOTH = {
-    "app": {"hosts": {"both": {"ansible_host": "10.0.0.1"}, "other": {"ansible_host": "10.0.0.2", "nginx_port": 8080}}},
+    "app": {
+        "hosts": {"both": {"ansible_host": "10.0.0.1"}, "other": {"ansible_host": "10.0.0.2", "nginx_port": 8080}},
+        "vars": {"service_database_enabled": True},
+    },
     "proxy": {"hosts": {"both": {}, "proxy": {"ansible_host": "10.0.0.3"}}},
 }
 
@@ -141,4 +144,4 @@ def test_a_host_alone_is_what_it_was(tmp_path: Path) -> None:
     [found] = variables(tmp_path, {"app": {"hosts": {"shop1": {}}}}).values()
     assert (found["nginx_upstream_servers"], found["nginx_trusted_proxies"]) == ([], [])
     assert (found["nginx_connect_timeout"], found["nginx_reload_announce"]) == ("60s", 0)
-    assert [(limit["requests"], limit["window"]) for limit in found["nginx_rate_limits"]] == [(10, 10)]
+    assert [(limit["requests"], limit["window"]) for limit in found["nginx_rate_limits"]] == [(300, 10)]

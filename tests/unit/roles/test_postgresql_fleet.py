@@ -46,6 +46,7 @@ def fleet(host: str, **given: Any) -> Templar:
         "__service_fleet_database": "" if host in hosts["database"] else "".join(hosts["database"].values()),
         "service_address": HOSTS[host],
         "service_name": "shop",
+        "service_database_enabled": True,
         "service_database_password": "p/w",
         "service_plan": {"database_settings": {}},
         **given,

@@ -18,6 +18,7 @@ from places import ROOT
 SECRET = "k3J9xQ2mV7pL0sT5wZ8yB1nD4fG6hR0a"
 GOOD: dict[str, t.Any] = {
     "service_name": "workbot",
+    "service_database_enabled": True,
     "service_database_password": "p4ss-W0rd/of:the@db",
     "service_required_secrets": ["JWT_SECRET"],
     "service_secrets": {"JWT_SECRET": SECRET},
@@ -37,6 +38,7 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "mine": {"service_ignored_variables": ["service_mine*"], "service_mine_too": 1},
     "trial": {"nginx_server_names": ["_", "192.0.2.7"], **TRIAL},
     "unnamed": {"service_name": None},
+    "forgotten": {"service_database_enabled": "{{ groups.database | default([]) | length > 0 }}"},
     "misspelled": {"service_databse_name": "x", "serivce_mode": "production"},
     "types": {"service_websocket_heartbeat": "abc", "service_mode": "prod", "service_name": ["x"]},
     "sizes": {"service_heap_limit": "1.5G", "service_memory_restart_limit": "-1"},
@@ -166,6 +168,7 @@ def test_right_variables_give_the_plan(run: tuple[dict[str, dict[str, t.Any]], s
 
 
 LINES = {
+    "forgotten": ["(forgotten, inventory.json): is not set, but service_database_password is; set it to true"],
     "unnamed": ["service_name (unnamed): is required and has no value"],
     "misspelled": ["did you mean service_mode?", "did you mean service_database_name?"],
     "types": [
