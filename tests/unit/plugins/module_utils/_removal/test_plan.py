@@ -26,7 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._removal.plan im
     summary,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._removal.system import Account, refuse_deployment
-from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service
+from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service, Step, belongings
 
 NAME = "trial-of-removal"
 FILES = ("releases/one/server.js", "home/.pm2/pm2.log", "config/environment", "config/environments/one", ".deploy.lock")
@@ -53,13 +53,13 @@ class Host:
     def plan(self, data: bool = False, mounts: frozenset[str] = frozenset()) -> Plan:
         plan = Plan()
         _plan_own(plan, Order(self.service, data), mounts)
-        _plan_emptied(plan, [str(self.directory)])
+        _plan_emptied(plan, belongings(self.service, Step.EMPTIED))
         return plan
 
     def run(self, data: bool = False, mounts: frozenset[str] = frozenset()) -> Plan:
         plan = self.plan(data, mounts)
-        for step in plan.steps:
-            step.act()
+        for action in plan.actions:
+            action.act()
         return plan
 
     def left(self) -> list[str]:
