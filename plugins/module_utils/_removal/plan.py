@@ -81,6 +81,9 @@ class Action:
 class Plan:
     """What there is to do, and what stays and why."""
 
+    root: str = ""
+    """The service's directory. Nothing goes behind a link or one of the mount points in it."""
+    mounts: frozenset[str] = frozenset()
     actions: list[Action] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
     """What of the service is data on this host, whether it goes or not."""
@@ -92,6 +95,7 @@ class Plan:
     """Why some of the data can't be removed at the moment."""
 
     def words(self) -> list[str]:
+        """A line for each thing that goes."""
         return [line for action in self.actions for line in action.words]
 
     def leave(self, path: str) -> None:
@@ -111,10 +115,10 @@ class Plan:
 
 def make_plan(order: Order, layout: Layout) -> Plan:
     """Reads the host and changes nothing. Raises StabilityError for what forbids the removal."""
-    service, plan = order.service, Plan()
+    service = order.service
     refuse_foreign_homes(service, [service.directory, service.log_directory, service.run_directory])
     refuse_deployment(Path(service.directory) / "releases")
-    mounts = mount_points()
+    plan = Plan(service.directory, mount_points())
     units = read_units([thing.unit for thing in belongings(service, Step.WATCHING, Step.PM2) if thing.unit])
     accounts = [_account(service, thing) for thing in belongings(service, Step.ACCOUNT)]
     own = next((account for account in accounts if account.user == service.user), None)
@@ -123,7 +127,7 @@ def make_plan(order: Order, layout: Layout) -> Plan:
         if thing.unit:
             _plan_unit(plan, thing, units[thing.unit])
         else:
-            _plan_places(plan, [thing], mounts)
+            _plan_places(plan, [thing])
     last = not service.tools_only and _plan_site(plan, service, layout)
     for thing in belongings(service, Step.PM2):
         _plan_unit(plan, thing, units[thing.unit], before=partial(_drain, service, order.drain_time))
@@ -134,12 +138,10 @@ def make_plan(order: Order, layout: Layout) -> Plan:
     plan.add(
         (f"{path} (the block of {service.name})" for path in access_files(service)), partial(close_access, service)
     )
-    _plan_places(plan, belongings(service, Step.SETTINGS), mounts, afterwards=reload)
-    _plan_own(plan, order, mounts, has_user=own is not None and not own.foreign)
-    hardening = belongings(service, Step.LAST_SITE)
-    _plan_places(
-        plan, [thing for thing in hardening if last and _is_managed(thing.path)], mounts, afterwards=reload_daemon
-    )
+    _plan_places(plan, belongings(service, Step.SETTINGS), afterwards=reload)
+    _plan_own(plan, order, has_user=own is not None and not own.foreign)
+    hardening = [thing for thing in belongings(service, Step.LAST_SITE) if last and _is_managed(thing.path)]
+    _plan_places(plan, hardening, afterwards=reload_daemon)
     if belongings(service, Step.DATABASE):
         _plan_database(plan, read_database(service), order.data)
     _plan_emptied(plan, belongings(service, Step.EMPTIED))
@@ -188,14 +190,15 @@ def _plan_site(plan: Plan, service: Service, layout: Layout) -> bool:
 
 
 def _site_words(result: Result, layout: Layout) -> list[str]:
-    words = [
-        f"{layout.config / change.path}" + (" (given back)" if change.before is None else " (without its part)")
-        if change.after
-        else f"{layout.config / change.path}"
-        for change in result.changes
-    ]
-    record = [result.plan.record.path] if result.plan.record else []
-    return [*words, *record, *(["what an interrupted change of Nginx left"] if result.recovered else [])]
+    words = []
+    for change in result.changes:
+        stays = "" if change.after is None else " (given back)" if change.before is None else " (without its part)"
+        words.append(f"{layout.config / change.path}{stays}")
+    if result.plan.record:
+        words.append(result.plan.record.path)
+    if result.recovered:
+        words.append("what an interrupted change of Nginx left")
+    return words
 
 
 def _is_managed(path: str | Path) -> bool:
@@ -204,22 +207,16 @@ def _is_managed(path: str | Path) -> bool:
     return entry is not None and MARK in entry.data[:MARK_WITHIN]
 
 
-def _plan_places(
-    plan: Plan,
-    things: Sequence[Thing],
-    mounts: frozenset[str],
-    root: str = "",
-    afterwards: Callable[[], object] | None = None,
-) -> None:
+def _plan_places(plan: Plan, things: Sequence[Thing], afterwards: Callable[[], object] | None = None) -> None:
     for thing, path in ((one, path) for one in things for path in found(one.path)):
         if is_foreign(thing, path):
             plan.leave_for(path, FOREIGN)
             continue
-        if wall := barrier(path, root, mounts):
+        if wall := barrier(path, plan.root, plan.mounts):
             plan.leave(wall)
             continue
-        parts = list(removable(path, mounts))
-        for mount in inner_mounts(path, mounts):
+        parts = list(removable(path, plan.mounts))
+        for mount in inner_mounts(path, plan.mounts):
             plan.leave(mount)
         plan.add(parts, partial(_remove_parts, parts, afterwards))
 
@@ -231,19 +228,19 @@ def _remove_parts(parts: Sequence[str], afterwards: Callable[[], object] | None)
         afterwards()
 
 
-def _plan_own(plan: Plan, order: Order, mounts: frozenset[str], has_user: bool = True) -> None:
+def _plan_own(plan: Plan, order: Order, has_user: bool = True) -> None:
     """What goes by its path. Where data goes as well, the service's directory goes as a whole."""
     service = order.service
     things = belongings(service, Step.FILES, *([Step.USER] if has_user else []))
     wholes = tuple(f"{thing.path}/" for thing in things if thing.data)
     others = [thing for thing in things if not thing.data]
     inside = [thing for thing in others if thing.path.startswith(wholes)]
-    _plan_places(plan, [thing for thing in others if not order.data or thing not in inside], mounts, service.directory)
+    _plan_places(plan, [thing for thing in others if not order.data or thing not in inside])
     gone = {*plan.words(), *(path for thing in inside for path in found(thing.path))}
     plan.data += [path for path in _data(service, things) if holds_more(path, gone)]
     if order.data:
         tops = [thing for thing in things if thing.data and not thing.path.startswith(wholes)]
-        _plan_places(plan, tops, mounts, service.directory)
+        _plan_places(plan, tops)
     else:
         plan.kept += plan.data
 
@@ -278,7 +275,11 @@ def _plan_emptied(plan: Plan, things: Sequence[Thing]) -> None:
     """Directories that were made for what has gone, in which nobody else has anything."""
     for directory in [Path(thing.path) for thing in things]:
         gone = plan.words()
-        if becomes_empty(directory, gone) and not any(str(path) in gone for path in (directory, *directory.parents)):
+        if (
+            becomes_empty(directory, gone)
+            and not any(str(path) in gone for path in (directory, *directory.parents))
+            and not barrier(str(directory), plan.root, plan.mounts)
+        ):
             plan.add([str(directory)], partial(_remove_empty, directory))
 
 

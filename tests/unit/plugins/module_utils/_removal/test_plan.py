@@ -51,8 +51,8 @@ class Host:
         path.write_text(name)
 
     def plan(self, data: bool = False, mounts: frozenset[str] = frozenset()) -> Plan:
-        plan = Plan()
-        _plan_own(plan, Order(self.service, data), mounts)
+        plan = Plan(self.service.directory, mounts)
+        _plan_own(plan, Order(self.service, data))
         _plan_emptied(plan, belongings(self.service, Step.EMPTIED))
         return plan
 
@@ -132,6 +132,7 @@ def test_nothing_goes_behind_the_mount_point_of_the_directory(host: Host) -> Non
     for data in (False, True):
         plan = host.run(data=data, mounts=frozenset({str(host.directory)}))
         assert [line.partition(":")[0] for line in plan.left] == [str(host.directory)]
+        assert (host.directory / "shared").is_dir(), "an empty directory is behind it as well"
     assert host.left() == [name for name in before if not name.startswith("log/")]
 
 

@@ -85,7 +85,7 @@ def test_what_another_service_has_of_that_name_stays(tmp_path: Path) -> None:
         Thing(str(own), Step.FILES, ("service's",)),
         Thing(str(own), Step.FILES),
     ]
-    removal_plan._plan_places(plan, things, frozenset())
+    removal_plan._plan_places(plan, things)
     assert plan.words() == [str(own)]
     assert plan.left == [f"{other}: is somebody else's", f"{own}: is somebody else's"]
     assert "/etc/tmpfiles.d/shop-alert.conf" in [
@@ -100,9 +100,9 @@ def test_sockets_and_crontab_stay_where_the_user_is_somebody_elses(tmp_path: Pat
     socket.write_text("")
     assert f"/var/spool/cron/crontabs/{NAME}" in paths(service, Step.USER)
     plan = Plan()
-    _plan_own(plan, Order(service, data=True), frozenset(), has_user=False)
+    _plan_own(plan, Order(service, data=True), has_user=False)
     assert plan.words() == []
-    _plan_own(plan, Order(service, data=True), frozenset())
+    _plan_own(plan, Order(service, data=True))
     assert plan.words() == [service.run_directory]
 
 
@@ -128,7 +128,7 @@ def test_a_unit_and_a_job_that_somebody_has_set_up_stay(tmp_path: Path) -> None:
         file.write_text(text)
         plan = Plan()
         _plan_unit(plan, unit, here)
-        removal_plan._plan_places(plan, [job], frozenset())
+        removal_plan._plan_places(plan, [job])
         assert plan.words() == ([f"unit {file.name}", str(file)] if goes else [])
         assert plan.left == ([] if goes else [f"{file}: is somebody else's"])
 
