@@ -117,12 +117,11 @@ msg:
 """
 
 import re
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import Order, Plan, apply, summary
+from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import Order, apply, summary
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import OPTIONS, Service
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -161,20 +160,16 @@ def main() -> None:
         plan = apply(order, Layout(), check=module.check_mode)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**_report(plan), msg=summary(order, plan, module.check_mode))
-
-
-def _report(plan: Plan) -> dict[str, Any]:
     removed = plan.words()
-    shown = "".join(f"{line}\n" for line in removed)
-    return {
-        "changed": bool(removed),
-        "removed": removed,
-        "data": plan.data,
-        "kept": plan.kept,
-        "left": plan.left,
-        "diff": {"before": shown, "after": ""},
-    }
+    module.exit_json(
+        changed=bool(removed),
+        removed=removed,
+        data=plan.data,
+        kept=plan.kept,
+        left=plan.left,
+        diff={"before": "".join(f"{line}\n" for line in removed), "after": ""},
+        msg=summary(order, plan, module.check_mode),
+    )
 
 
 if __name__ == "__main__":
