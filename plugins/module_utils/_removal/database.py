@@ -17,7 +17,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._host.atomic import Ownership, write
+from .._host.atomic import save
 from .._host.command import PLAIN, quiet_run
 from .._host.errors import StabilityError
 from .._postgresql.client import SAFE_PATH, literal, quoted
@@ -68,9 +68,9 @@ def close_access(service: Service) -> None:
     """Remove the service's blocks, and have a server that runs read its files."""
     for path in access_files(service):
         status = Path(path).stat()
-        ownership = Ownership(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
-        text = without_block(_text(path), service.marker)
-        write(Path(path), text.encode("utf-8", errors="surrogateescape"), ownership)
+        content = without_block(_text(path), service.marker).encode("utf-8", errors="surrogateescape")
+        owner = (status.st_uid, status.st_gid)
+        save(Path(path), content, stat.S_IMODE(status.st_mode), owner, durable=True)
     reload()
 
 

@@ -44,10 +44,8 @@ def inner_mounts(path: str, mounts: Collection[str]) -> list[str]:
 
 def barrier(path: str, root: str, mounts: Collection[str]) -> str:
     """The first directory from root down to the path, itself not included, that leads elsewhere; "" when none does."""
-    if not root or not path.startswith(f"{root}/"):
-        return ""
-    parents = [root, *(str(parent) for parent in reversed(Path(path).parents) if str(parent).startswith(f"{root}/"))]
-    return next((parent for parent in parents if Path(parent).is_symlink() or os.path.realpath(parent) in mounts), "")
+    parents = [parent for parent in reversed(Path(path).parents) if root and parent.is_relative_to(root)]
+    return next((str(parent) for parent in parents if parent.is_symlink() or os.path.realpath(parent) in mounts), "")
 
 
 def removable(path: str, mounts: Collection[str]) -> Iterator[str]:
