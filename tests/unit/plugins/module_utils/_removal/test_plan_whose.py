@@ -156,3 +156,14 @@ def test_of_a_service_that_runs_under_something_else_only_the_tools_go(
     (Path(config) / "database.yml").write_text("")
     assert make_plan(Order(service, data=True), layout).words() == gone
     assert not {f"/opt/{NAME}", service.run_directory} & set(paths(service))
+
+
+def test_a_host_that_has_nothing_of_the_service_is_left_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal_plan, "read_units", lambda names: {name: Unit(name, (), known=False) for name in names})
+    service = service_at(tmp_path, alert_user=f"{NAME}-alert", database=NAME, database_roles=(NAME,))
+    layout = Layout(config=tmp_path / "nginx", state=tmp_path / "state")
+    for data in (False, True):
+        plan = make_plan(Order(service, data), layout)
+        assert (plan.words(), plan.data, plan.left) == ([], [], [])
