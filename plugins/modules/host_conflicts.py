@@ -29,39 +29,9 @@ attributes:
 options:
   existing:
     description:
-      - Where the service runs under something else than the roles, which then have only the tools around it. Not set
-        where it does not. O(user) and O(group) must be there already.
+      - Where the service runs under something else than the roles, which then have only the tools around it. The keys
+        are those of C(Existing) in C(_checks/external_service.py). O(user) and O(group) must be there already.
     type: dict
-    suboptions:
-      supervisor:
-        description: What it runs under.
-        type: str
-        choices: [pm2, systemd, process]
-        required: true
-      url:
-        description: Its own health address.
-        type: str
-        required: true
-      app:
-        description: What PM2 calls it.
-        type: str
-        default: ""
-      pm2_home:
-        description: PM2_HOME of its PM2.
-        type: str
-        default: ""
-      unit:
-        description: The systemd unit that runs it.
-        type: str
-        default: ""
-      pid_file:
-        description: File with the id of its process.
-        type: str
-        default: ""
-      instances:
-        description: Its number of processes; 0 for as many as its supervisor has.
-        type: int
-        default: 0
   logs:
     description: Logs that the caller is about to rotate; absolute, * allowed.
     type: list
@@ -93,23 +63,13 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.external
 from ansible_collections.workbot.stability.plugins.module_utils._checks.host_conflicts import conflicts
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import OPTIONS, Service
 
-EXISTING = {
-    "supervisor": {"type": "str", "choices": ["pm2", "systemd", "process"], "required": True},
-    "url": {"type": "str", "required": True},
-    "app": {"type": "str", "default": ""},
-    "pm2_home": {"type": "str", "default": ""},
-    "unit": {"type": "str", "default": ""},
-    "pid_file": {"type": "str", "default": ""},
-    "instances": {"type": "int", "default": 0},
-}
-
 
 def main() -> None:
     """Parse, look and report."""
     module = AnsibleModule(
         argument_spec={
             **OPTIONS,
-            "existing": {"type": "dict", "options": EXISTING},
+            "existing": {"type": "dict"},
             "logs": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
