@@ -89,57 +89,29 @@ status:
   type: str
   sample: ok
 findings:
-  description: What was judged.
+  description: What was judged, each with the reading, what it was compared with, and what to do.
   returned: always
   type: list
   elements: dict
-  contains:
-    check:
-      description: Name of the check, with the secret it is about.
-      type: str
-      sample: secrets.JWT_SECRET
-    status:
-      description: V(ok), V(warning) or V(critical).
-      type: str
-      sample: ok
-    value:
-      description: The reading, such as the number of characters.
-      type: raw
-      sample: 64
-    threshold:
-      description: What it was compared with.
-      type: raw
-      sample: 32
-    unit:
-      description: Unit of both.
-      type: str
-      sample: characters
-    message:
-      description: What was found and what to do.
-      type: str
-      sample: set, 64 characters, in 2 running processes
+  sample:
+    - check: secrets.JWT_SECRET
+      status: ok
+      value: 64
+      threshold: 32
+      unit: characters
+      message: set, 64 characters, in 2 running processes
 readings:
-  description: Where was looked.
+  description:
+    - What was looked into. The C(label) is the process by its PM2 app and number, its pid file or its unit, or it is
+      the file; C(lengths) are characters, C(error) says why it could not be looked into.
   returned: always
   type: list
   elements: dict
-  contains:
-    label:
-      description: The process by its PM2 app and number, its pid file or its unit; or the file.
-      type: str
-      sample: shop-4f2a.0
-    lengths:
-      description: Characters of each secret.
-      type: dict
-      sample: {JWT_SECRET: 64}
-    files:
-      description: The files it has its secrets from, each with C(path), C(owner) and C(mode).
-      type: list
-      elements: dict
-    error:
-      description: Why it could not be looked into; empty when it could.
-      type: str
-      sample: ""
+  sample:
+    - label: shop-4f2a.0
+      lengths: {JWT_SECRET: 64}
+      files: [{path: /srv/shop/config/environment, owner: shop, mode: "0600"}]
+      error: ""
 """
 
 from pathlib import Path

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: service_removal
 short_description: Take a service off a host, and leave the others alone
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.internal, workbot.stability.service]
 author: workbot.stability contributors (@workbot)
 description:
   - Removes what the collection's roles have put on a host for one service, whatever of it is there. First what watches
@@ -21,6 +21,7 @@ description:
   - Data stays unless O(data) is true. Data is the service's configuration with its secrets, its shared directory, what
     it has written into its user's home (not what is hidden there), what somebody else has put into its directory, the
     logs, and in PostgreSQL the database and its roles.
+  - A user whose home is not O(directory)C(/home) is somebody else's and stays, and so does a group that others are in.
   - Nothing is removed behind a symbolic link or a mount point.
   - A run that was killed is completed by the next one. A host that has nothing of the service is left unchanged.
 attributes:
@@ -32,30 +33,6 @@ attributes:
     support: full
     description: Shows what goes, one line for each thing.
 options:
-  name:
-    description: The service.
-    type: str
-    required: true
-  user:
-    description: Its user. One whose home is not O(directory)C(/home) is somebody else's and stays.
-    type: str
-    required: true
-  group:
-    description: Its group. One that others are in stays.
-    type: str
-    required: true
-  directory:
-    description: Where its releases and its configuration are.
-    type: str
-    required: true
-  log_directory:
-    description: Where its logs are.
-    type: str
-    required: true
-  run_directory:
-    description: Where its sockets are.
-    type: str
-    required: true
   alert_user:
     description: The user that tells people about it.
     type: str
@@ -140,24 +117,33 @@ msg:
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import Order, Plan, apply, summary
-from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service
+from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import Order, apply, summary
+from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import OPTIONS, Service
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 # Whatever the variables say, nothing as high up as /srv or /var is ever a service's.
 _DIRECTORY = re.compile(r"(?!.*/\.\.?(/|$))(/[A-Za-z0-9_.-]+){2,}")
+ARGUMENTS = {
+    **OPTIONS,
+    "alert_user": {"type": "str", "default": ""},
+    "acme_webroot": {"type": "str", "default": ""},
+    "textfile_directory": {"type": "str", "default": ""},
+    "database": {"type": "str", "default": ""},
+    "database_roles": {"type": "list", "elements": "str", "default": []},
+    "data": {"type": "bool", "default": False},
+    "tools_only": {"type": "bool", "default": False},
+    "drain_time": {"type": "float", "default": 60},
+}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=_argument_spec(), supports_check_mode=True)
-    given = module.params
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    given = dict(module.params)
     for option, rule in {
         "name": _NAME,
         "user": _ACCOUNT,
@@ -168,43 +154,22 @@ def main() -> None:
     }.items():
         if not rule.fullmatch(given[option]):
             module.fail_json(msg=f"{option}: {given[option]!r} can't be a service's. Nothing was changed.")
-    order = Order(_service(given), given["data"], given["drain_time"])
+    data, drain_time, roles = given.pop("data"), given.pop("drain_time"), tuple(given.pop("database_roles"))
+    order = Order(Service(**given, database_roles=roles), data, drain_time)
     try:
         plan = apply(order, Layout(), check=module.check_mode)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**_report(plan), msg=summary(order, plan, module.check_mode))
-
-
-def _argument_spec() -> dict[str, dict[str, Any]]:
-    required = ("name", "user", "group", "directory", "log_directory", "run_directory")
-    optional = ("alert_user", "acme_webroot", "textfile_directory", "database")
-    return {
-        **{name: {"type": "str", "required": True} for name in required},
-        **{name: {"type": "str", "default": ""} for name in optional},
-        "database_roles": {"type": "list", "elements": "str", "default": []},
-        "data": {"type": "bool", "default": False},
-        "tools_only": {"type": "bool", "default": False},
-        "drain_time": {"type": "float", "default": 60},
-    }
-
-
-def _service(given: Mapping[str, Any]) -> Service:
-    own = {name: value for name, value in given.items() if name not in ("data", "drain_time", "database_roles")}
-    return Service(**own, database_roles=tuple(given["database_roles"]))
-
-
-def _report(plan: Plan) -> dict[str, Any]:
     removed = plan.words()
-    shown = "".join(f"{line}\n" for line in removed)
-    return {
-        "changed": bool(removed),
-        "removed": removed,
-        "data": plan.data,
-        "kept": plan.kept,
-        "left": plan.left,
-        "diff": {"before": shown, "after": ""},
-    }
+    module.exit_json(
+        changed=bool(removed),
+        removed=removed,
+        data=plan.data,
+        kept=plan.kept,
+        left=plan.left,
+        diff={"before": "".join(f"{line}\n" for line in removed), "after": ""},
+        msg=summary(order, plan, module.check_mode),
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ ALLOWED = {
     "_checks/fleet.py": ("read_text", ETC),
     "_checks/host_conflicts.py": (
         "read_text scandir walk",
-        "files of /etc; of directories only the names inside",
+        "policies of logrotate's; of directories only the names inside",
     ),
     "_checks/memory.py": ("read_text", KERNEL),
     "_deploy/canary.py": ("open", ETC),
@@ -80,9 +80,10 @@ ALLOWED = {
     "_release/lock.py": ("open", CONFIG),
     "_release/store.py": ("mkdir", "in shared/, as the service's user"),
     "_removal/database.py": ("read_text", ETC),
-    "_removal/files.py": ("read_text", ETC),
+    "_removal/files.py": ("read_text", KERNEL),
     "_removal/plan.py": ("rmdir unlink", CONFIG),
     "_service/dotenv.py": ("read_text", CONFIG),
+    "_service/footprint.py": ("read_text", ETC),
     "modules/pm2_app.py": ("read_text", CONFIG),
 }
 

@@ -12,10 +12,9 @@ import document_checks as documents
 import layout_checks as layout
 import path_samples as paths
 import pytest
-import removal_checks as removal
+import removal_samples as removal
 import role_checks as roles
 import superuser_samples as superusers
-from removal_checks import LAYOUT
 from test_project import CHECKS
 
 Check = Callable[[Path], list[str]]
@@ -130,10 +129,6 @@ ansible-playbook -i inventory workbot.stability.site --tags long_term
 ```
 """
 META = "galaxy_info: {description: A, platforms: [], license: GPL-3.0-or-later, author: us}\n"
-BELONGINGS = """
-def documented():
-    return ["/srv/<name>", "/etc/<name>.path", "/etc/<name>.timer"]
-"""
 HOUSE = {
     "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\n"
     "dependencies: {community.general: '*', community.postgresql: '*'}\n",
@@ -142,8 +137,7 @@ HOUSE = {
     "README.zh-CN.md": README.replace("A server", "服务器").replace("a comment", "注释"),
     "CONTRIBUTING.md": "# Contributing\n",
     "changelogs/fragments/first.yml": "release_summary: First.\n",
-    "docs/layout-on-the-host.md": "| Path |\n| --- |\n| `/srv/<name>/`, `/etc/<name>.path`, `<name>.timer` |\n",
-    "plugins/module_utils/_service/footprint.py": BELONGINGS,
+    **removal.SOUND,
     "plugins/modules/ping_check.py": "",
     **paths.SOUND,
     "molecule/default/molecule.yml": "---\n",
@@ -350,9 +344,8 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (documents.readmes_name_what_exists, "README.md", "make site", "make sight", "make target sight"),
     (documents.readmes_name_what_exists, "README.md", "(CONTRIBUTING.md)", "(CONTRIB.md)", "links to CONTRIB.md"),
     (documents.changes_are_recorded, "changelogs/fragments/first.yml", "", "DELETE", "neither the release 0.1.0"),
-    (removal.removal_knows_the_layout, LAYOUT, "<name>.timer", "<name>.time", "/etc/<name>.time is not in plugins"),
-    (removal.removal_knows_the_layout, LAYOUT, ", `<name>.timer`", "", "/etc/<name>.timer is not in docs"),
     *paths.BROKEN,
+    *removal.BROKEN,
     *superusers.BROKEN,
 ]
 

@@ -39,6 +39,7 @@ CHECKS = [
     documents.readmes_name_what_exists,
     documents.changes_are_recorded,
     removal.removal_knows_the_layout,
+    removal.removal_table_is_current,
     paths.root_uses_no_paths,
     superusers.one_place_connects,
     superusers.tasks_log_in_safely,

@@ -9,15 +9,14 @@ Each finding is a sentence that names the variable to change. Nobody's user, dir
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
+from .._host.accounts import actual, has_group
 from .._host.units import UnitError, unit_states
+from .._service.footprint import Service, Step, Thing, belongings
 from .external_service import PM2, SYSTEMD, Existing
 
 POLICIES = Path("/etc/logrotate.d")
@@ -25,29 +24,18 @@ POLICIES = Path("/etc/logrotate.d")
 _NOBODYS = frozenset({"lost+found"})
 
 
-@dataclass(frozen=True)
-class Place:
-    """A directory or a file that the roles would write, and how one of theirs is known."""
-
-    path: str
-    variable: str
-    marks: Sequence[str]
-    """Paths of which one is in the directory, or texts of which one is in the file."""
-
-    def conflict(self) -> str:
-        """Why it can't be taken; empty when it is not there, empty, or the roles' own."""
-        path = Path(self.path)
-        if path.is_dir():
-            names = {entry.name for entry in os.scandir(path)} - _NOBODYS
-            marked = any((path / mark).exists() for mark in self.marks)
-            if marked or not any(_holds_a_file(path / name) for name in names):
-                return ""
-            shown, wanted = ", ".join(sorted(names)[:3]), " or ".join(self.marks)
-            return f"{self.variable}: {path} is somebody else's: it has {shown}, no {wanted}. Choose another one."
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        if text and not any(mark in text for mark in self.marks):
-            return f"{self.variable}: {path} is there already and not of these roles. Choose another name, or move it."
+def conflict(thing: Thing) -> str:
+    """Why its place can't be taken; empty when it is not there, empty, or the roles' own."""
+    path = Path(thing.path)
+    if thing.is_marked(path):
         return ""
+    if not path.is_dir():
+        return f"{thing.variable}: {path} is there already and not of these roles. Choose another name, or move it."
+    names = {entry.name for entry in os.scandir(path)} - _NOBODYS
+    if not any(_holds_a_file(path / name) for name in names):
+        return ""
+    shown, wanted = ", ".join(sorted(names)[:3]), " or ".join(thing.marks)
+    return f"{thing.variable}: {path} is somebody else's: it has {shown}, no {wanted}. Choose another one."
 
 
 def _holds_a_file(path: Path) -> bool:
@@ -57,35 +45,17 @@ def _holds_a_file(path: Path) -> bool:
     return any(files for _root, _folders, files in os.walk(path))
 
 
-def is_ours(name: str, home: str) -> bool:
-    """Whether the user is there that the roles make, before anything else: then the places were free, or are theirs."""
-    try:
-        return bool(home) and pwd.getpwnam(name).pw_dir == home
-    except KeyError:
-        return False
-
-
 def user_conflict(name: str, home: str) -> str:
     """`home` is what the roles would give the user; empty where the user must be there already."""
-    try:
-        found = pwd.getpwnam(name).pw_dir
-    except KeyError:
+    found = actual(name)
+    if found is None:
         return "" if home else f"service_user: there is no user {name}. Name the one that the service runs as."
-    if not home or found == home:
+    if not home or found.home == home:
         return ""
     return (
-        f"service_user: the host has a user {name} with the home {found}, this service's would have {home}. Choose"
+        f"service_user: the host has a user {name} with the home {found.home}, this service's would have {home}. Choose"
         " another service_name or service_user."
     )
-
-
-def group_conflict(name: str) -> str:
-    """Of an existing service's group, which the roles do not make."""
-    try:
-        grp.getgrnam(name)
-    except KeyError:
-        return f"service_group: there is no group {name}. Name the one of the user that the service runs as."
-    return ""
 
 
 def existing_conflicts(existing: Existing) -> list[str]:
@@ -112,14 +82,14 @@ def _unit_conflict(unit: str) -> list[str]:
     return [f"service_external_unit: systemd has no unit {unit}. See `systemctl list-units`."]
 
 
-def rotated_elsewhere(logs: Sequence[str], own_policy: str, policies: Path = POLICIES) -> list[str]:
-    """Logs that another policy rotates already: they would be renamed twice."""
+def rotated_elsewhere(logs: Sequence[str], own: str, policies: Path = POLICIES) -> list[str]:
+    """Logs that another policy than the one called `own` rotates already: they would be renamed twice."""
     if not logs:
         return []
     wanted = {path for pattern in logs for path in _matches(pattern)}
     found = []
     for policy in sorted(policies.glob("*")):
-        if str(policy) == own_policy or not policy.is_file():
+        if policy.name == own or not policy.is_file():
             continue
         patterns = named_logs(policy.read_text(encoding="utf-8", errors="replace"))
         both = wanted & {path for pattern in patterns for path in _matches(pattern)}
@@ -142,22 +112,22 @@ def _matches(pattern: str) -> set[str]:
     return {pattern, *map(str, Path("/").glob(pattern.lstrip("/")))}
 
 
-def conflicts(
-    user: tuple[str, str],
-    places: Iterable[Place],
-    existing: Existing | None,
-    logs: Sequence[str],
-    policy: str,
-    *,
-    group: str = "",
-) -> list[str]:
-    """All of them; `user` is the name and the home, see user_conflict(), `group` one that must be there.
+def conflicts(service: Service, existing: Existing | None, logs: Sequence[str]) -> list[str]:
+    """All of them; `logs` are what the roles would rotate of an existing service.
 
-    On a host that has the service, what of its places has drifted is put right and not refused.
+    On a host that has the user as the roles make it, before anything else, the places were free or are the service's:
+    what of them has drifted is put right and not refused. The user and group of an existing service must be there.
     """
-    found = [user_conflict(*user), *([group_conflict(group)] if group else [])]
-    if not is_ours(*user):
-        found += [place.conflict() for place in places]
+    home = "" if service.tools_only else service.home
+    found = [user_conflict(service.user, home)]
+    if service.tools_only and not has_group(service.group):
+        found.append(
+            f"service_group: there is no group {service.group}. Name the one of the user that the service runs as."
+        )
+    user = actual(service.user)
+    if not (home and user and user.home == home):
+        places = belongings(service, Step.WATCHING, Step.PM2, Step.FILES, Step.EMPTIED)
+        found += [conflict(place) for place in places if place.marks]
     if existing:
         found += existing_conflicts(existing)
-    return [text for text in found if text] + rotated_elsewhere(logs, policy)
+    return [text for text in found if text] + rotated_elsewhere(logs, service.name)

@@ -149,27 +149,26 @@ class SecretReader:
 def env_files(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """The files that Node.js was told to read its environment from.
 
-    PM2 gives its processes a title in place of their command line; the arguments are in what PM2 handed to them.
+    PM2 gives its processes a title in place of their command line; the arguments are in what PM2 handed to them: all
+    settings as JSON to a cluster's worker, one by one with commas in a list to a process in fork mode.
     """
-    return _named_files(arguments) or _named_files(_pm2_arguments(environment))
+    handed = _pm2_settings(environment).get("node_args")
+    if not isinstance(handed, list):
+        handed = environment.get("node_args", "").split(",")
+    return _named_files(arguments) or _named_files([str(argument) for argument in handed])
 
 
 def pm2_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """What PM2 gives to a cluster's worker: all in one variable, which it takes apart before it runs the program."""
+    return {name: value for name, value in _pm2_settings(environment).items() if isinstance(value, str)}
+
+
+def _pm2_settings(environment: Mapping[str, str]) -> dict[str, Any]:
     try:
-        settings = json.loads(environment["pm2_env"])
-        return {str(name): value for name, value in settings.items() if isinstance(value, str)}
-    except (KeyError, ValueError, AttributeError, RecursionError):
+        settings = json.loads(environment.get("pm2_env", ""))
+    except (ValueError, RecursionError):
         return {}
-
-
-def _pm2_arguments(environment: Mapping[str, str]) -> list[str]:
-    """A cluster's worker has PM2's settings as JSON, a process in fork mode has them one by one, lists with commas."""
-    try:
-        settings = json.loads(environment["pm2_env"])
-        return [str(argument) for argument in settings.get("node_args") or []]
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
-        return environment.get("node_args", "").split(",")
+    return settings if isinstance(settings, dict) else {}
 
 
 def _named_files(arguments: Sequence[str]) -> list[str]:
@@ -215,18 +214,15 @@ def judge_secrets(
     rules: SecretRules, processes: Sequence[Holder], declared: Holder | None = None, others: Sequence[Holder] = ()
 ) -> list[Finding]:
     """`declared` is the file that the processes should have their secrets from; `others` belong to other services."""
-    holders = [holder for holder in processes if not holder.error] or (
-        [declared] if declared and not declared.error else []
-    )
-    known = [*processes, *([declared] if declared else []), *others]
+    own = [*processes, *([declared] if declared else [])]
+    readable = [holder for holder in own if not holder.error]
+    holders = [holder for holder in readable if holder is not declared] or readable
     findings = [
         Finding("secrets.unreadable", CRITICAL, f"{holder.error}. Run this as root or as the service's user.")
-        for holder in known
+        for holder in (*own, *others)
         if holder.error
     ]
-    files = {
-        traits.path: traits for holder in (*processes, *([declared] if declared else [])) for traits in holder.files
-    }
+    files = {traits.path: traits for holder in own for traits in holder.files}
     if files:
         findings.append(judge_privacy(list(files.values()), rules.owner))
     if not holders:

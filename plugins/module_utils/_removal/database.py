@@ -17,11 +17,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._host.atomic import Ownership, write
+from .._host.atomic import save
 from .._host.command import PLAIN, quiet_run
 from .._host.errors import StabilityError
 from .._postgresql.client import SAFE_PATH, literal, quoted
-from .._service.footprint import ACCESS_FILES, Service
+from .._service.footprint import HBA, Service, Step, belongings
 from .files import found
 
 _PSQL = "/usr/bin/psql"
@@ -56,7 +56,7 @@ def without_block(text: str, marker: str) -> str:
 
 def access_files(service: Service) -> list[str]:
     """The files that have a block of the service."""
-    files = [path for pattern in ACCESS_FILES for path in found(pattern)]
+    files = [path for thing in belongings(service, Step.ACCESS) for path in found(thing.path)]
     return [path for path in files if (text := _text(path)) != without_block(text, service.marker)]
 
 
@@ -68,9 +68,9 @@ def close_access(service: Service) -> None:
     """Remove the service's blocks, and have a server that runs read its files."""
     for path in access_files(service):
         status = Path(path).stat()
-        ownership = Ownership(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
-        text = without_block(_text(path), service.marker)
-        write(Path(path), text.encode("utf-8", errors="surrogateescape"), ownership)
+        content = without_block(_text(path), service.marker).encode("utf-8", errors="surrogateescape")
+        owner = (status.st_uid, status.st_gid)
+        save(Path(path), content, stat.S_IMODE(status.st_mode), owner, durable=True)
     reload()
 
 
@@ -90,8 +90,8 @@ def strangers(service: Service, hba: str) -> list[str]:
 
 def read_database(service: Service) -> Database:
     """Nothing where the host has no server."""
-    files = found(ACCESS_FILES[0])
-    if not (service.database and files and Path(_PSQL).exists()):
+    files = found(HBA)
+    if not (files and Path(_PSQL).exists()):
         return Database()
     foreign = [line for path in files for line in strangers(service, _text(path))]
     roles = ", ".join(literal(role) for role in service.database_roles)

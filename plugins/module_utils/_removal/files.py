@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from .._host.service_tree import discard, open_directory
+from .._service.footprint import Thing
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -43,10 +44,8 @@ def inner_mounts(path: str, mounts: Collection[str]) -> list[str]:
 
 def barrier(path: str, root: str, mounts: Collection[str]) -> str:
     """The first directory from root down to the path, itself not included, that leads elsewhere; "" when none does."""
-    if not root or not path.startswith(f"{root}/"):
-        return ""
-    parents = [root, *(str(parent) for parent in reversed(Path(path).parents) if str(parent).startswith(f"{root}/"))]
-    return next((parent for parent in parents if Path(parent).is_symlink() or os.path.realpath(parent) in mounts), "")
+    parents = [parent for parent in reversed(Path(path).parents) if root and parent.is_relative_to(root)]
+    return next((str(parent) for parent in parents if parent.is_symlink() or os.path.realpath(parent) in mounts), "")
 
 
 def removable(path: str, mounts: Collection[str]) -> Iterator[str]:
@@ -68,23 +67,21 @@ def remove(path: str) -> None:
 
 def holds_more(path: str, gone: Collection[str]) -> bool:
     """Whether there is anything at the path that does not go with these; an empty directory is nothing."""
-    return os.path.lexists(path) and not becomes_empty(path, gone)
+    return os.path.lexists(path) and not becomes_empty(Path(path), gone)
 
 
-def becomes_empty(directory: str, gone: Collection[str]) -> bool:
+def becomes_empty(directory: Path, gone: Collection[str]) -> bool:
     """Whether a directory is there and has nothing in it once these paths are gone."""
-    if Path(directory).is_symlink() or not Path(directory).is_dir():
+    return not directory.is_symlink() and directory.is_dir() and all(str(path) in gone for path in directory.iterdir())
+
+
+def is_foreign(thing: Thing, path: str) -> bool:
+    """Whether it only has the name of what is the service's."""
+    if thing.unless and found(thing.unless):
+        return True
+    if not thing.marks or thing.data:
         return False
-    return all(str(path) in gone for path in Path(directory).iterdir())
-
-
-def is_marked(path: str, mark: str) -> bool:
-    """Whether a file has that text, or a directory an entry of that name.
-
-    One with nothing but links in it is what a removal that was killed has left.
-    """
     place = Path(path)
-    if place.is_dir():
-        return (place / mark).exists() or all(entry.is_symlink() for entry in place.iterdir())
-    text = place.read_text(encoding="utf-8", errors="replace") if place.exists() else ""
-    return not text or mark in text
+    # what a removal that was killed has left of a directory
+    only_links = place.is_dir() and all(entry.is_symlink() for entry in place.iterdir())
+    return not only_links and not thing.is_marked(place)

@@ -20,6 +20,7 @@ from pathlib import Path
 from .._deploy.teardown import drain
 from .._host import trust_store
 from .._host.errors import StabilityError
+from .._host.units import reload_daemon
 from .._nginx.apply import Request, Result
 from .._nginx.apply import apply as apply_site
 from .._nginx.ledger import Ledger
@@ -27,20 +28,7 @@ from .._nginx.plan import MARK, MARK_WITHIN
 from .._nginx.staging import Layout
 from .._nginx.transaction import read_entry
 from .._release.lock import deploy_lock, lock_path
-from .._service.footprint import (
-    HARDENING,
-    UNITS,
-    Place,
-    Service,
-    authorities,
-    database_places,
-    own_places,
-    schedule,
-    site_file,
-    site_places,
-    user_places,
-    watching_units,
-)
+from .._service.footprint import Service, Step, Thing, belongings
 from .database import Database, access_files, close_access, drop, read_database, reload
 from .files import (
     barrier,
@@ -48,7 +36,7 @@ from .files import (
     found,
     holds_more,
     inner_mounts,
-    is_marked,
+    is_foreign,
     mount_points,
     removable,
     remove,
@@ -62,14 +50,12 @@ from .system import (
     read_units,
     refuse_deployment,
     refuse_foreign_homes,
-    reload_units,
     remove_account,
     remove_unit,
     run,
 )
 
-NOBODYS_HOME = "/nonexistent"
-SITES = "/etc/nginx/services"
+FOREIGN = "is somebody else's"
 SHARED_PROGRAMS = {"Nginx": "/usr/sbin/nginx", "PostgreSQL": "/usr/bin/psql"}
 
 
@@ -84,7 +70,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Step:
+class Action:
     """Things that go together, one line for each, and what takes them away."""
 
     words: tuple[str, ...]
@@ -95,7 +81,10 @@ class Step:
 class Plan:
     """What there is to do, and what stays and why."""
 
-    steps: list[Step] = field(default_factory=list)
+    root: str = ""
+    """The service's directory. Nothing goes behind a link or one of the mount points in it."""
+    mounts: frozenset[str] = frozenset()
+    actions: list[Action] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
     """What of the service is data on this host, whether it goes or not."""
     kept: list[str] = field(default_factory=list)
@@ -106,7 +95,8 @@ class Plan:
     """Why some of the data can't be removed at the moment."""
 
     def words(self) -> list[str]:
-        return [line for step in self.steps for line in step.words]
+        """A line for each thing that goes."""
+        return [line for action in self.actions for line in action.words]
 
     def leave(self, path: str) -> None:
         """Once for each path."""
@@ -120,65 +110,58 @@ class Plan:
     def add(self, words: Iterable[str], act: Callable[[], object]) -> None:
         lines = tuple(words)
         if lines:
-            self.steps.append(Step(lines, act))
+            self.actions.append(Action(lines, act))
 
 
 def make_plan(order: Order, layout: Layout) -> Plan:
     """Reads the host and changes nothing. Raises StabilityError for what forbids the removal."""
-    service, plan = order.service, Plan()
+    service = order.service
     refuse_foreign_homes(service, [service.directory, service.log_directory, service.run_directory])
     refuse_deployment(Path(service.directory) / "releases")
-    mounts = mount_points()
-    units = read_units([*watching_units(service), service.pm2_unit])
-    account = _account(service)
-    alert = read_account(service.alert_user, service.alert_user, NOBODYS_HOME) if service.alert_user else None
+    plan = Plan(service.directory, mount_points())
+    units = read_units([thing.unit for thing in belongings(service, Step.WATCHING, Step.PM2) if thing.unit])
+    accounts = [_account(service, thing) for thing in belongings(service, Step.ACCOUNT)]
+    own = next((account for account in accounts if account.user == service.user), None)
 
-    _plan_places(plan, [schedule(service)], mounts)
-    for name in watching_units(service):
-        _plan_unit(plan, units[name])
+    for thing in belongings(service, Step.WATCHING):
+        if thing.unit:
+            _plan_unit(plan, thing, units[thing.unit])
+        else:
+            _plan_places(plan, [thing])
     last = not service.tools_only and _plan_site(plan, service, layout)
-    if not service.tools_only:
-        _plan_pm2(plan, order, units[service.pm2_unit])
+    for thing in belongings(service, Step.PM2):
+        _plan_unit(plan, thing, units[thing.unit], before=partial(_drain, service, order.drain_time))
     if plan.words():
-        plan.steps.append(Step((), reload_units))
-    if account.uid is not None and processes_of(account.uid):
-        words = f"what runs as the user {service.user}"
-        plan.add([words], partial(end_processes, account.uid, order.patience))
+        plan.actions.append(Action((), reload_daemon))
+    if own and own.uid is not None and processes_of(own.uid):
+        plan.add([f"what runs as the user {service.user}"], partial(end_processes, own.uid, order.patience))
     plan.add(
         (f"{path} (the block of {service.name})" for path in access_files(service)), partial(close_access, service)
     )
-    if not service.tools_only:
-        _plan_places(plan, database_places(service), mounts, afterwards=reload)
-    _plan_own(plan, order, mounts, has_user=not account.foreign)
-    if last and _is_marked(HARDENING):
-        _plan_places(plan, [Place(HARDENING)], mounts, afterwards=reload_units)
-    _plan_database(plan, Database() if service.tools_only else read_database(service), order.data)
-    tools = [f"{service.directory}/config"] if service.tools_only else []
-    _plan_emptied(plan, [*tools, service.directory, SITES, str(Path(HARDENING).parent)])
-    for one in [account, *([alert] if alert else [])]:
-        _plan_account(plan, one, keeps=one is account and _owns_more(plan))
+    _plan_places(plan, belongings(service, Step.SETTINGS), afterwards=reload)
+    _plan_own(plan, order, has_user=own is not None and not own.foreign)
+    hardening = [thing for thing in belongings(service, Step.LAST_SITE) if last and _is_managed(thing.path)]
+    _plan_places(plan, hardening, afterwards=reload_daemon)
+    if belongings(service, Step.DATABASE):
+        _plan_database(plan, read_database(service), order.data)
+    _plan_emptied(plan, belongings(service, Step.EMPTIED))
+    for account in accounts:
+        _plan_account(plan, account, keeps=account is own and _owns_more(plan))
     _plan_authorities(plan, service)
     return plan
 
 
-def _account(service: Service) -> Account:
-    if service.tools_only:
-        return Account(service.user, service.group, None, None, foreign=True)
-    return read_account(service.user, service.group, service.home)
+def _account(service: Service, thing: Thing) -> Account:
+    """Of the service's user, and of others that have a group of the same name."""
+    (home,) = thing.marks
+    return read_account(thing.path, service.group if thing.path == service.user else thing.path, home)
 
 
-def _plan_pm2(plan: Plan, order: Order, unit: Unit) -> None:
-    """`pm2 startup` of a user called as the service makes a unit of the same name."""
-    home = f"PM2_HOME={order.service.home}/"
-    foreign = [path for path in found(f"{UNITS}/{unit.name}") if not is_marked(path, home)]
+def _plan_unit(plan: Plan, thing: Thing, unit: Unit, before: Callable[[], object] | None = None) -> None:
+    foreign = [path for path in found(thing.path) if is_foreign(thing, path)]
     for path in foreign:
-        plan.leave_for(path, "starts another PM2 than the service's")
-    if not foreign:
-        _plan_unit(plan, unit, before=partial(_drain, order.service, order.drain_time))
-
-
-def _plan_unit(plan: Plan, unit: Unit, before: Callable[[], object] | None = None) -> None:
-    if not unit.there:
+        plan.leave_for(path, "starts another PM2 than the service's" if thing.step is Step.PM2 else FOREIGN)
+    if foreign or not unit.there:
         return
 
     def act() -> None:
@@ -198,47 +181,42 @@ def _drain(service: Service, limit: float) -> None:
 
 def _plan_site(plan: Plan, service: Service, layout: Layout) -> bool:
     """The site, as the transaction that nginx_site is; whether no other site is on the host."""
-    ledger = Ledger(layout.state, service.name)
-    orphan = site_file(service) not in ledger.own.files and _is_marked(str(layout.config / site_file(service)))
-    request = Request(name=service.name, remove=True, absent=[site_file(service)] if orphan else [])
+    ledger, file = Ledger(layout.state, service.name), f"conf.d/{service.name}.conf"
+    orphan = file not in ledger.own.files and _is_managed(layout.config / file)
+    request = Request(name=service.name, remove=True, absent=[file] if orphan else [])
     result = apply_site(request, layout, check=True)
     plan.add(_site_words(result, layout), lambda: apply_site(request, layout, check=False))
     return not ledger.others
 
 
 def _site_words(result: Result, layout: Layout) -> list[str]:
-    words = [
-        f"{layout.config / change.path}" + (" (given back)" if change.before is None else " (without its part)")
-        if change.after
-        else f"{layout.config / change.path}"
-        for change in result.changes
-    ]
-    record = [result.plan.record.path] if result.plan.record else []
-    return [*words, *record, *(["what an interrupted change of Nginx left"] if result.recovered else [])]
+    words = []
+    for change in result.changes:
+        stays = "" if change.after is None else " (given back)" if change.before is None else " (without its part)"
+        words.append(f"{layout.config / change.path}{stays}")
+    if result.plan.record:
+        words.append(result.plan.record.path)
+    if result.recovered:
+        words.append("what an interrupted change of Nginx left")
+    return words
 
 
-def _is_marked(path: str) -> bool:
+def _is_managed(path: str | Path) -> bool:
     """Whether a file says of itself that Ansible manages it."""
     entry = read_entry(Path(path))
     return entry is not None and MARK in entry.data[:MARK_WITHIN]
 
 
-def _plan_places(
-    plan: Plan,
-    places: Sequence[Place],
-    mounts: frozenset[str],
-    root: str = "",
-    afterwards: Callable[[], object] | None = None,
-) -> None:
-    for place, path in ((one, path) for one in places for path in found(one.path)):
-        if (place.unless and found(place.unless)) or (place.mark and not is_marked(path, place.mark)):
-            plan.leave_for(path, "is somebody else's")
+def _plan_places(plan: Plan, things: Sequence[Thing], afterwards: Callable[[], object] | None = None) -> None:
+    for thing, path in ((one, path) for one in things for path in found(one.path)):
+        if is_foreign(thing, path):
+            plan.leave_for(path, FOREIGN)
             continue
-        if wall := barrier(path, root, mounts):
+        if wall := barrier(path, plan.root, plan.mounts):
             plan.leave(wall)
             continue
-        parts = list(removable(path, mounts))
-        for mount in inner_mounts(path, mounts):
+        parts = list(removable(path, plan.mounts))
+        for mount in inner_mounts(path, plan.mounts):
             plan.leave(mount)
         plan.add(parts, partial(_remove_parts, parts, afterwards))
 
@@ -250,33 +228,27 @@ def _remove_parts(parts: Sequence[str], afterwards: Callable[[], object] | None)
         afterwards()
 
 
-def _plan_own(plan: Plan, order: Order, mounts: frozenset[str], has_user: bool = True) -> None:
+def _plan_own(plan: Plan, order: Order, has_user: bool = True) -> None:
     """What goes by its path. Where data goes as well, the service's directory goes as a whole."""
     service = order.service
-    site = [] if service.tools_only else site_places(service)
-    # PM2's files and the caches of builds; what has another name there the service itself has written.
-    hidden = [] if service.tools_only else [Place(path) for path in found(f"{service.home}/.*")]
-    places = [*site, *own_places(service), *(user_places(service) if has_user else []), *hidden]
-    wholes = [place.path for place in places if place.data]
-    others = [place for place in places if not place.data]
-    inside = [place for place in others if any(place.path.startswith(f"{whole}/") for whole in wholes)]
-    _plan_places(plan, [place for place in others if not order.data or place not in inside], mounts, service.directory)
-    gone = {*plan.words(), *(place.path for place in inside)}
-    emptied = () if order.data or service.tools_only else ("config", "shared", "home")
-    _plan_emptied(plan, [f"{service.directory}/{part}" for part in emptied])
-    plan.data += [path for path in _data(service, places) if holds_more(path, gone)]
+    things = belongings(service, Step.FILES, *([Step.USER] if has_user else []))
+    wholes = tuple(f"{thing.path}/" for thing in things if thing.data)
+    others = [thing for thing in things if not thing.data]
+    inside = [thing for thing in others if thing.path.startswith(wholes)]
+    _plan_places(plan, [thing for thing in others if not order.data or thing not in inside])
+    gone = {*plan.words(), *(path for thing in inside for path in found(thing.path))}
+    plan.data += [path for path in _data(service, things) if holds_more(path, gone)]
     if order.data:
-        within = tuple(f"{whole}/" for whole in wholes)
-        tops = [place for place in places if place.data and not place.path.startswith(within)]
-        _plan_places(plan, tops, mounts, service.directory)
+        tops = [thing for thing in things if thing.data and not thing.path.startswith(wholes)]
+        _plan_places(plan, tops)
     else:
         plan.kept += plan.data
 
 
-def _data(service: Service, places: Sequence[Place]) -> list[str]:
+def _data(service: Service, things: Sequence[Thing]) -> list[str]:
     """Every path of data, and what somebody else has put into the service's directory."""
-    known = {place.path for place in places}
-    wanted = [path for place in places if place.data and place.path != service.directory for path in found(place.path)]
+    known = {thing.path for thing in things}
+    wanted = [path for thing in things if thing.data and thing.path != service.directory for path in found(thing.path)]
     if service.tools_only:
         return wanted
     if Path(service.directory).is_symlink():
@@ -299,20 +271,25 @@ def _plan_database(plan: Plan, database: Database, data: bool) -> None:
         plan.kept.append(f"its database, if there is one ({database.problem})")
 
 
-def _plan_emptied(plan: Plan, directories: Sequence[str]) -> None:
+def _plan_emptied(plan: Plan, things: Sequence[Thing]) -> None:
     """Directories that were made for what has gone, in which nobody else has anything."""
-    for directory in directories:
-        if becomes_empty(directory, plan.words()):
-            plan.add([directory], partial(_remove_empty, directory))
+    for directory in [Path(thing.path) for thing in things]:
+        gone = plan.words()
+        if (
+            becomes_empty(directory, gone)
+            and not any(str(path) in gone for path in (directory, *directory.parents))
+            and not barrier(str(directory), plan.root, plan.mounts)
+        ):
+            plan.add([str(directory)], partial(_remove_empty, directory))
 
 
-def _remove_empty(directory: str) -> None:
+def _remove_empty(directory: Path) -> None:
     with contextlib.suppress(OSError):
-        Path(directory).rmdir()
+        directory.rmdir()
 
 
 def _plan_authorities(plan: Plan, service: Service) -> None:
-    file, link = (place.path for place in authorities(service))
+    file, link = (thing.path for thing in belongings(service, Step.TRUST))
     there = [path for path in (file, link) if found(path)]
     plan.add(there, partial(_distrust, file, link))
 
@@ -345,15 +322,15 @@ def apply(order: Order, layout: Layout, check: bool) -> Plan:
         return plan
     done = 0
     with _no_deployment(order.service):
-        for step in plan.steps:
+        for action in plan.actions:
             try:
-                step.act()
+                action.act()
             except (StabilityError, OSError) as error:
-                what = ", ".join(step.words) or "systemd"
+                what = ", ".join(action.words) or "systemd"
                 raise StabilityError(
                     f"{what}: {error}\n{done} of {len(plan.words())} things are gone; the next run goes on from here."
                 ) from error
-            done += len(step.words)
+            done += len(action.words)
     if plan.problem:
         raise StabilityError(f"{plan.problem}\nAll else is gone, {done} things; the next run goes on from here.")
     return plan
@@ -369,7 +346,7 @@ def _no_deployment(service: Service) -> Iterator[None]:
     with deploy_lock(path, f"the removal of {service.name}", ""):
         yield
         path.unlink(missing_ok=True)
-    _remove_empty(service.directory)
+    _remove_empty(directory)
 
 
 def summary(order: Order, plan: Plan, check: bool) -> list[str]:

@@ -22,7 +22,7 @@ from .._deploy.lease import read as read_lease
 from .._host import proc
 from .._host.command import PLAIN, quiet_run
 from .._host.errors import StabilityError
-from .._host.units import UnitError, unit_states
+from .._host.units import unit_states
 from .._release.lock import lock_holder, lock_path
 from .._service.footprint import UNITS, Service
 from .files import found, remove
@@ -59,17 +59,10 @@ class Unit:
 
 
 def read_units(names: Sequence[str]) -> dict[str, Unit]:
-    """Raises StabilityError when systemd can't be asked."""
+    """Raises UnitError when systemd can't be asked."""
     # A template is none that systemd can tell anything about.
-    states = _states([name for name in names if "@." not in name])
+    states = unit_states([name for name in names if "@." not in name])
     return {name: Unit(name, unit_files(name), _is_known(states.get(name))) for name in names}
-
-
-def _states(names: Sequence[str]) -> dict[str, dict[str, str]]:
-    try:
-        return unit_states(names) if names else {}
-    except UnitError as error:
-        raise StabilityError(str(error)) from error
 
 
 def _is_known(state: Mapping[str, str] | None) -> bool:
@@ -84,7 +77,7 @@ def unit_files(name: str) -> tuple[str, ...]:
 
 
 def remove_unit(unit: Unit) -> None:
-    """Stop it, and remove its files. systemd is to be told afterwards, by reload_units()."""
+    """Stop it, and remove its files. systemd is to be told afterwards, by reload_daemon()."""
     if "@." in unit.name:
         run("systemctl", "stop", unit.name.replace("@.", "@*."), seconds=_STOP_SECONDS)
         # systemd keeps the group that it made for the instances of a template
@@ -103,10 +96,6 @@ def remove_unit(unit: Unit) -> None:
 def _slice_of(template: str) -> str:
     prefix = template.partition("@")[0].replace("-", r"\x2d")
     return f"system-{prefix}.slice"
-
-
-def reload_units() -> None:
-    run("systemctl", "daemon-reload")
 
 
 @dataclass(frozen=True)

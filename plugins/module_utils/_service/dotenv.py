@@ -21,7 +21,10 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # A value that is its own text: no quote, space or comment sign that Node could take for syntax.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=?&~^*!;()\[\]{}|<>-]+")
 _QUOTES = "'`\""
-_LINE = re.compile(r"(?:export )?(" + NAME.pattern + r")=")
+# A name, and its value up to the next quote of the kind that it begins with, else to the end of the line or a comment.
+_ASSIGNMENT = re.compile(
+    rf"""^(?:export\ )?({NAME.pattern})= (?: ([{_QUOTES}])(?s:(.*?))\2.* | ([^#\n]*).* )""", re.MULTILINE | re.VERBOSE
+)
 
 
 class DotenvError(StabilityError):
@@ -58,31 +61,12 @@ def dump(environment: t.Mapping[str, str]) -> str:
 def parse(text: str) -> dict[str, str]:
     """Return the variables of a file as Node reads it; lines that are no assignment are passed over."""
     environment: dict[str, str] = {}
-    text = text.replace("\r", "")
-    position = 0
-    while position < len(text):
-        line_end = text.find("\n", position)
-        line_end = len(text) if line_end < 0 else line_end
-        match = _LINE.match(text, position, line_end)
-        if not match:
-            position = line_end + 1
-            continue
-        value, position = _value(text, match.end(), line_end)
-        environment[match[1]] = value
+    for name, mark, quoted, plain in _ASSIGNMENT.findall(text.replace("\r", "")):
+        value = quoted if mark else plain.strip()
+        environment[name] = value.replace("\\n", "\n") if mark == '"' else value
     return environment
 
 
 def read(path: str | None) -> dict[str, str]:
     """Return the variables of the file at ``path``; none where there is no file (yet)."""
     return parse(Path(path).read_text(encoding="utf-8")) if path and Path(path).exists() else {}
-
-
-def _value(text: str, start: int, line_end: int) -> tuple[str, int]:
-    """Return the value that begins at ``start`` and where the next line begins."""
-    mark = text[start : start + 1]
-    close = text.find(mark, start + 1) if mark and mark in _QUOTES else -1
-    if close < 0:
-        return text[start:line_end].split("#", 1)[0].strip(), line_end + 1
-    value = text[start + 1 : close]
-    after = text.find("\n", close)
-    return value.replace("\\n", "\n") if mark == '"' else value, len(text) if after < 0 else after + 1

@@ -2,14 +2,28 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What belongs to a service on a host: the one list of it, for its removal and for the check of the documents.
+"""What belongs to a service on a host: the one list of it.
 
-docs/layout-on-the-host.md says what each of these is. What is not the service's alone is in `SHARED`.
+From it come what a removal takes away, what an installation must find free, and the table in docs/removing.md.
+docs/layout-on-the-host.md says what each of these is for; `make test` compares the two.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+UNITS = "/etc/systemd/system"
+HBA = "/etc/postgresql/*/main/pg_hba.conf"
+# What every program of this collection has in it: the names of its modules, see plugins/plugin_utils/_program.py.
+_PROGRAM = "stability/_programs/"
+
+OPTIONS = {
+    option: {"type": "str", "required": True}
+    for option in ("name", "user", "group", "directory", "log_directory", "run_directory")
+}
+"""A module's options that say whose things these are; documented in the doc fragment `service`."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +49,9 @@ class Service:
         return f"{self.directory}/home"
 
     @property
-    def pm2_unit(self) -> str:
-        return f"pm2-{self.name}.service"
+    def mark(self) -> str:
+        """What stands in the files of these roles that anybody could have by that name: `service_mark` of the roles."""
+        return f"Part of service {self.name} (workbot.stability)."
 
     @property
     def marker(self) -> str:
@@ -44,183 +59,172 @@ class Service:
         return f"# {{mark}} {self.name}, managed by Ansible"
 
 
+class Step(Enum):
+    """When a removal takes something away, in this order."""
+
+    WATCHING = "first: it would bring the service back, look at it or report it"
+    SITE = "with the site, by the transaction of `nginx_site`"
+    SHARED = "with the last site that shares it, by `nginx_site`"
+    PM2 = "when its connections have ended"
+    ACCESS = "its block alone goes; the server reads its files again"
+    SETTINGS = "the server reads its files again"
+    FILES = "when nothing of it runs any more"
+    USER = "likewise, if the user of that name is its own"
+    LAST_SITE = "with the last site on the host"
+    DATABASE = "with its roles, if nobody else is let in"
+    EMPTIED = "if nothing else is in it"
+    ACCOUNT = "with its group, if no file that may be its own stays"
+    TRUST = "at the end; the trust store is made again"
+    STAYS = "never: it is the servers'"
+
+
 @dataclass(frozen=True)
-class Place:
-    """A path, whose last part may have a * in it. `data` goes only when that was said twice."""
+class Thing:
+    """A path, whose last part may have a * in it; a unit by that of its file, a user or a database by its name."""
 
     path: str
+    step: Step
+    marks: tuple[str, ...] = ()
+    """By what it is known, as the name may be anybody's: a text in the file, a path in the directory; one is enough.
+    Of a user the home, of a database the roles of which one owns it."""
     data: bool = False
-    mark: str = ""
-    """A text that the file has, or a name in the directory, if it is of these roles: the name may be anybody's."""
+    """It goes only if its owner has confirmed that by the service's name, and then without a question for the mark."""
     unless: str = ""
     """A file that is there if the path is another service's: "shop-alert" may be one, and the alerts of "shop"."""
+    variable: str = "service_name"
+    """What to change where somebody else has it."""
+
+    @property
+    def unit(self) -> str:
+        """The unit's name; empty for what is none."""
+        directory, _slash, name = self.path.rpartition("/")
+        return name if directory == UNITS else ""
+
+    def is_marked(self, path: Path) -> bool:
+        """Whether what is there has one of the marks; an empty file, or none at all, is as good."""
+        if path.is_dir():
+            return any((path / mark).exists() for mark in self.marks)
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return not text or any(mark in text for mark in self.marks)
 
 
-# Of the whole host. The first stays while another site is there, the next three until the last that shares them goes,
-# the last four for good: they are the servers'.
-HARDENING = "/etc/systemd/system/nginx.service.d/hardening.conf"
-SHARED = (
-    HARDENING,
-    "/etc/nginx/conf.d/00-unknown-hosts-<port>.conf",
-    "/etc/nginx/conf.d/00-variables.conf",
-    "/etc/nginx/modules-enabled/90-worker-limits.conf",
-    "/run/nginx_closing",
-    "/run/nginx-restarts",
-    "/etc/postgresql-common/tls",
-    "/etc/systemd/system/postgresql@<version>-main.service.d/network.conf",
-)
-UNITS = "/etc/systemd/system"
-# What the tools around a service have in its directory for configuration.
-TOOL_FILES = (
-    *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem"),
-    *("watchdog.json", "alert.json", "alert-secrets.json"),
-)
+def belongings(service: Service, *steps: Step) -> list[Thing]:
+    """What the service may have on a host, of these steps or of all."""
+    things = [*([] if service.tools_only else _own(service)), *_tools(service)]
+    return [thing for thing in things if thing.path and (not steps or thing.step in steps)]
 
 
-def watching_units(service: Service) -> list[str]:
-    """Whatever would bring the service back, look at it, or tell people that it is gone. A timer before its service."""
-    name = service.name
+def _own(service: Service) -> list[Thing]:
+    """Of a service that these roles run."""
+    name, directory, user, ours = service.name, service.directory, service.user, (service.mark,)
+    # any other webroot may be for several services, or be more than challenges
+    webroot = service.acme_webroot if service.acme_webroot.endswith(f"/{name}-acme") else ""
     return [
-        f"{name}-watchdog.service",
-        f"{name}-watchdog-act.socket",
-        f"{name}-watchdog-act@.service",
-        f"{name}-alert.timer",
-        f"{name}-alert.path",
-        f"{name}-alert.service",
-        f"{name}-alert-metrics.service",
-        f"logrotate-{name}.timer",
-        f"logrotate-{name}.service",
+        Thing(f"/etc/nginx/conf.d/{name}.conf", Step.SITE),
+        Thing(f"/var/lib/nginx_site/{name}.json", Step.SITE),
+        # `pm2 startup` of a user called as the service makes a unit of the same name
+        Thing(f"{UNITS}/pm2-{name}.service", Step.PM2, (f"PM2_HOME={service.home}/.pm2",)),
+        Thing(f"/etc/postgresql/*/main/conf.d/{name}.conf", Step.SETTINGS),
+        # what of the site is in no record of nginx_site: self-signed certificates, and the logs
+        Thing(f"/etc/nginx/services/{name}", Step.FILES),
+        Thing(webroot, Step.FILES),
+        Thing(f"/var/log/nginx/{name}.access.log*", Step.FILES, data=True),
+        Thing(f"/var/log/nginx/{name}.error.log*", Step.FILES, data=True),
+        Thing(f"/etc/tmpfiles.d/{name}.conf", Step.FILES, ours),
+        Thing(f"/usr/local/bin/{name}-pm2", Step.FILES, ours),
+        Thing(f"/opt/{name}", Step.FILES, ("versions",)),
+        Thing(f"/opt/{name}-nodejs.tar", Step.FILES),
+        Thing(f"{directory}/current", Step.FILES),
+        Thing(f"{directory}/previous", Step.FILES),
+        Thing(f"{directory}/active.sock", Step.FILES),
+        Thing(f"{directory}/.active.sock.back", Step.FILES),
+        Thing(f"{directory}/releases", Step.FILES),
+        Thing(f"{directory}/.deploy.lease", Step.FILES),
+        Thing(f"{directory}/.deploy.lock", Step.FILES),
+        # of activations that are gone; the environment that they were made of is data, and stays
+        Thing(f"{directory}/config/environments", Step.FILES),
+        Thing(f"{directory}/config/ecosystem.config.cjs", Step.FILES),
+        # PM2's files and the caches of builds; what has another name there the service itself has written
+        Thing(f"{service.home}/.*", Step.FILES),
+        Thing(f"{directory}/config", Step.FILES, data=True),
+        Thing(f"{directory}/shared", Step.FILES, data=True),
+        Thing(service.home, Step.FILES, data=True),
+        Thing(directory, Step.FILES, data=True),
+        Thing(service.run_directory, Step.USER),
+        Thing(f"/var/spool/cron/crontabs/{user}", Step.USER),
+        Thing(f"/var/mail/{user}", Step.USER, data=True),
+        Thing(f"{UNITS}/nginx.service.d/hardening.conf", Step.LAST_SITE),
+        Thing(service.database, Step.DATABASE, service.database_roles, data=True),
+        Thing(f"{directory}/shared", Step.EMPTIED),
+        Thing(service.home, Step.EMPTIED),
+        Thing("/etc/nginx/services", Step.EMPTIED),
+        Thing(f"{UNITS}/nginx.service.d", Step.EMPTIED),
+        Thing(user, Step.ACCOUNT, (service.home,)),
+        Thing("/etc/nginx/conf.d/00-unknown-hosts-<port>.conf", Step.SHARED),
+        Thing("/etc/nginx/conf.d/00-variables.conf", Step.SHARED),
+        Thing("/etc/nginx/modules-enabled/90-worker-limits.conf", Step.SHARED),
+        Thing("/run/nginx_closing", Step.STAYS),
+        Thing("/run/nginx-restarts", Step.STAYS),
+        Thing("/etc/postgresql-common/tls", Step.STAYS),
+        Thing(f"{UNITS}/postgresql@<version>-main.service.d/network.conf", Step.STAYS),
     ]
 
 
-def schedule(service: Service) -> Place:
-    return Place(f"/etc/cron.d/{service.name}-diagnose")
-
-
-def site_places(service: Service) -> list[Place]:
-    """What of the site is in no record of nginx_site: certificates that were made for trials, and the logs."""
-    name = service.name
+def _tools(service: Service) -> list[Thing]:
+    """Around every service, also one that runs under something else."""
+    name, directory, logs, ours = service.name, service.directory, service.log_directory, (service.mark,)
+    config, block = f"{directory}/config", (service.marker.format(mark="BEGIN"),)
+    files = (
+        *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem"),
+        *("watchdog.json", "alert.json", "alert-secrets.json"),
+    )
+    textfile = f"{service.textfile_directory}/{name}.prom" if service.textfile_directory else ""
     return [
-        Place(f"/etc/nginx/services/{name}"),
-        # any other may be for several services, or be more than challenges
-        *([Place(service.acme_webroot)] if service.acme_webroot.endswith(f"/{name}-acme") else []),
-        Place(f"/var/log/nginx/{name}.access.log*", data=True),
-        Place(f"/var/log/nginx/{name}.error.log*", data=True),
-    ]
-
-
-def site_file(service: Service) -> str:
-    """Relative to Nginx's directory."""
-    return f"conf.d/{service.name}.conf"
-
-
-def own_places(service: Service) -> list[Place]:
-    """What the service has once nothing of it runs. A directory that holds data also has a line as a whole."""
-    config, logs = f"{service.directory}/config", Place(service.log_directory, data=True)
-    if service.tools_only:
-        # the directory may be the service's as well
-        return [*_tool_places(service), *(Place(f"{config}/{name}", data=True) for name in TOOL_FILES), logs]
-    return [
-        *_tool_places(service),
-        *_running_places(service),
-        Place(config, data=True),
-        Place(f"{service.directory}/shared", data=True),
-        Place(service.home, data=True),
-        Place(service.directory, data=True),
-        logs,
-    ]
-
-
-def _tool_places(service: Service) -> list[Place]:
-    name = service.name
-    return [
-        # the second is where it was in 0.1.0
+        Thing(f"/etc/cron.d/{name}-diagnose", Step.WATCHING, ours),
+        Thing(f"{UNITS}/{name}-watchdog.service", Step.WATCHING, ours),
+        Thing(f"{UNITS}/{name}-watchdog-act.socket", Step.WATCHING, ours),
+        Thing(f"{UNITS}/{name}-watchdog-act@.service", Step.WATCHING, ours),
+        # a timer before its service
+        Thing(f"{UNITS}/{name}-alert.timer", Step.WATCHING, ours),
+        Thing(f"{UNITS}/{name}-alert.path", Step.WATCHING, ours),
+        Thing(f"{UNITS}/{name}-alert.service", Step.WATCHING, ours),
+        Thing(f"{UNITS}/{name}-alert-metrics.service", Step.WATCHING, ours),
+        Thing(f"{UNITS}/logrotate-{name}.timer", Step.WATCHING, ours),
+        Thing(f"{UNITS}/logrotate-{name}.service", Step.WATCHING, ours),
+        # also those of a service that was given back to what it ran under before
+        Thing(HBA, Step.ACCESS, block),
+        Thing("/etc/postgresql/*/main/pg_ident.conf", Step.ACCESS, block),
+        Thing(f"/etc/logrotate-{name}.conf", Step.FILES, ours),
+        # where it was in 0.1.0, with a sentence of its template; the path of a log is in anybody's policy as well
+        Thing(f"/etc/logrotate.d/{name}", Step.FILES, ("diagnostics, monitor and recovery",)),
+        Thing(f"/var/lib/logrotate/{name}.status", Step.FILES),
+        Thing(f"/usr/local/bin/{name}-diagnose", Step.FILES, (_PROGRAM,)),
+        Thing(f"/usr/local/bin/{name}-watchdog", Step.FILES, (_PROGRAM,)),
+        Thing(f"/usr/local/bin/{name}-alert", Step.FILES, (_PROGRAM,)),
+        Thing(f"/usr/local/lib/{name}-watchdog-act", Step.FILES, (_PROGRAM,)),
+        Thing(f"/usr/local/lib/{name}-alert-metrics", Step.FILES, (_PROGRAM,)),
+        Thing(textfile, Step.FILES),
+        Thing(f"/var/lib/{name}-diagnose", Step.FILES),
+        Thing(f"/var/lib/{name}-watchdog", Step.FILES),
+        Thing(f"/var/lib/{name}-alert", Step.FILES),
         *(
-            Place(path, mark=f"{service.log_directory}/")
-            for path in (f"/etc/logrotate-{name}.conf", f"/etc/logrotate.d/{name}")
-        ),
-        Place(f"/var/lib/logrotate/{name}.status"),
-        *(Place(f"/usr/local/bin/{name}-{command}") for command in ("diagnose", "watchdog", "alert")),
-        *(Place(f"/usr/local/lib/{name}-{helper}") for helper in ("watchdog-act", "alert-metrics")),
-        *([Place(f"{service.textfile_directory}/{name}.prom")] if service.textfile_directory else []),
-        *(Place(f"/var/lib/{name}-{part}") for part in ("diagnose", "watchdog", "alert")),
-        *(
-            Place(f"/run/{name}-{part}", unless=f"/etc/tmpfiles.d/{name}-{part}.conf")
+            Thing(f"/run/{name}-{part}", Step.FILES, unless=f"/etc/tmpfiles.d/{name}-{part}.conf")
             for part in ("watchdog", "watchdog-act", "watchdog-act.sock", "alert")
         ),
+        # otherwise config/ is the service's as a whole
+        *(Thing(f"{config}/{file}", Step.FILES, data=True) for file in files if service.tools_only),
+        Thing(
+            logs,
+            Step.FILES,
+            ("monitor.log", "recovery.log", "diagnose_hourly.log"),
+            data=True,
+            variable="service_log_directory",
+        ),
+        Thing(config, Step.EMPTIED),
+        # releases, config or bin are in anybody's directory
+        Thing(directory, Step.EMPTIED, ("config/environment",), variable="service_directory"),
+        Thing(service.alert_user, Step.ACCOUNT, ("/nonexistent",)),
+        # extra authorities, and the link to them, which the making of the trust store does not remove itself
+        Thing(f"/usr/local/share/ca-certificates/{name}-extra.crt", Step.TRUST),
+        Thing(f"/etc/ssl/certs/{name}-extra.pem", Step.TRUST),
     ]
-
-
-def _running_places(service: Service) -> list[Place]:
-    name, directory = service.name, service.directory
-    return [
-        Place(f"/etc/tmpfiles.d/{name}.conf", mark=service.run_directory),
-        Place(f"/usr/local/bin/{name}-pm2"),
-        Place(f"/opt/{name}", mark="versions"),
-        Place(f"/opt/{name}-nodejs.tar"),
-        *(Place(f"{directory}/{part}") for part in ("current", "previous", "active.sock", ".active.sock.back")),
-        *(Place(f"{directory}/{part}") for part in ("releases", ".deploy.lease", ".deploy.lock")),
-        # Of activations that are gone; the environment that they were made of is data, and stays.
-        *(Place(f"{directory}/config/{part}") for part in ("environments", "ecosystem.config.cjs")),
-    ]
-
-
-def user_places(service: Service) -> list[Place]:
-    """What is the service's only where its user is: the user of that name may be somebody else's."""
-    if service.tools_only:
-        return []
-    return [
-        Place(service.run_directory),
-        Place(f"/var/spool/cron/crontabs/{service.user}"),
-        Place(f"/var/mail/{service.user}", data=True),
-    ]
-
-
-def authorities(service: Service) -> list[Place]:
-    """Extra certificate authorities, and the link to them that the making of the trust store does not remove itself."""
-    return [
-        Place(f"/usr/local/share/ca-certificates/{service.name}-extra.crt"),
-        Place(f"/etc/ssl/certs/{service.name}-extra.pem"),
-    ]
-
-
-def record_places(service: Service) -> list[Place]:
-    """nginx_site's own, which its transaction removes."""
-    return [Place(f"/etc/nginx/{site_file(service)}"), Place(f"/var/lib/nginx_site/{service.name}.json")]
-
-
-def database_places(service: Service) -> list[Place]:
-    """The server's settings for this service."""
-    return [Place(f"/etc/postgresql/*/main/conf.d/{service.name}.conf")]
-
-
-# Files in which the service has a block.
-ACCESS_FILES = ("/etc/postgresql/*/main/pg_hba.conf", "/etc/postgresql/*/main/pg_ident.conf")
-
-
-def documented() -> list[str]:
-    """All paths as docs/layout-on-the-host.md writes them, for the check that both have the same."""
-    name = "<name>"
-    service = Service(
-        name=name,
-        user="<user>",
-        group="<user>",
-        directory=f"/srv/{name}",
-        log_directory=f"/var/log/{name}",
-        run_directory=f"/run/{name}",
-        alert_user=f"{name}-alert",
-        acme_webroot=f"/var/www/{name}-acme",
-        textfile_directory="/var/lib/prometheus/node-exporter",
-    )
-    places = [
-        schedule(service),
-        *record_places(service),
-        *site_places(service),
-        *database_places(service),
-        *own_places(service),
-        *user_places(service),
-        *authorities(service),
-    ]
-    units = [f"{UNITS}/{unit}" for unit in (*watching_units(service), service.pm2_unit)]
-    paths = [*units, *(place.path for place in places), *ACCESS_FILES, *SHARED]
-    return [path.replace("/*/", "/<version>/").rstrip("*") for path in paths]

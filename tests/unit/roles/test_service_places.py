@@ -1,18 +1,18 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""By what the role service knows that a place of the host is its own: what the roles write there, and nobody else."""
+"""By what is known that a place of the host is a service's own: what the roles write there, and nobody else."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
-from ansible_collections.workbot.stability.plugins.module_utils._checks.host_conflicts import Place
+from ansible_collections.workbot.stability.plugins.module_utils._checks.host_conflicts import conflict
+from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service, Thing, belongings
 from ansible_collections.workbot.stability.plugins.plugin_utils._program import INTERPRETER, build
 
 ROLES = Path(__file__).parents[3] / "roles"
@@ -28,13 +28,13 @@ TEMPLATES = {
     "/etc/systemd/system/shop-alert.timer": "alerting/templates/timer.j2",
     "/etc/systemd/system/shop-alert-metrics.service": "alerting/templates/metrics.service.j2",
     "/etc/cron.d/shop-diagnose": "diagnostics/templates/cron.j2",
+    "/etc/logrotate-shop.conf": "logrotate/templates/policy.j2",
 }
-# Where the policy is, and where it was in 0.1.0.
-POLICIES = ("/etc/logrotate-shop.conf", "/etc/logrotate.d/shop")
 PROGRAMS = {
     "/usr/local/bin/shop-diagnose": "_programs.diagnose.cli:run",
     "/usr/local/bin/shop-watchdog": "_programs.watchdog.cli:run",
     "/usr/local/bin/shop-alert": "_programs.alert.cli:run",
+    "/usr/local/lib/shop-watchdog-act": "_programs.watchdog.root_helper:run",
     "/usr/local/lib/shop-alert-metrics": "_programs.alert.metrics:run",
 }
 OWN_TEMPLATES = {
@@ -43,62 +43,77 @@ OWN_TEMPLATES = {
 }
 
 
-def trusted(value: Any) -> Any:
-    if isinstance(value, str):
-        return trust_as_template(value)
-    if isinstance(value, dict):
-        return {key: trusted(item) for key, item in value.items()}
-    return [trusted(item) for item in value] if isinstance(value, list) else value
+def service(**given: Any) -> Service:
+    return Service("shop", "shop", "shop", "/srv/shop", "/var/log/shop", "/run/shop", **given)
 
 
-def places(**given: Any) -> dict[str, Place]:
-    """Those of a service, by path."""
-    variables: dict[str, Any] = {}
-    for file in ("defaults", "vars"):
-        variables |= yaml.safe_load((ROLES / "service" / file / "main.yml").read_text(encoding="utf-8"))
-    templar = Templar(DataLoader(), variables=trusted({**variables, "service_name": "shop", **given}))
-    found = templar.template(trust_as_template("{{ __service_places }}"))
-    return {place["path"]: Place(**place) for place in found}
+def known(**given: Any) -> dict[str, Thing]:
+    """What of a service has a mark, by path."""
+    return {thing.path: thing for thing in belongings(service(**given)) if thing.marks and thing.path.startswith("/")}
+
+
+def variables(role: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROLES / role / "vars" / "main.yml").read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_roles_print_what_the_service_is_known_by() -> None:
+    assert variables("service")["service_mark"].replace("{{ service_name }}", "shop") == service().mark
+    assert variables("postgresql")["__postgresql_marker"].replace("{{ service_name }}", "shop") == service().marker
 
 
 def test_the_tools_alone_take_less_than_the_service() -> None:
-    around = places(service_supervisor="process")
-    assert around.keys() == {"/srv/shop", "/var/log/shop", *POLICIES, *TEMPLATES, *PROGRAMS}
-    assert places().keys() == {*around, "/etc/systemd/system/pm2-shop.service", "/opt/shop", *OWN_TEMPLATES}
+    """All files that the roles write outside of the service's directories are known by what is in them."""
+    servers = {"/etc/postgresql/*/main/pg_hba.conf", "/etc/postgresql/*/main/pg_ident.conf"}
+    around = known(tools_only=True)
+    assert around.keys() - servers == {"/srv/shop", "/var/log/shop", "/etc/logrotate.d/shop", *TEMPLATES, *PROGRAMS}
+    assert known().keys() == {*around, "/etc/systemd/system/pm2-shop.service", "/opt/shop", *OWN_TEMPLATES}
 
 
 @pytest.mark.parametrize(("path", "template"), [*TEMPLATES.items(), *OWN_TEMPLATES.items()])
 def test_a_file_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, path: str, template: str) -> None:
-    place, file = places()[path], tmp_path / "file"
-    file.write_text((ROLES / template).read_text(encoding="utf-8"))
-    assert Place(str(file), place.variable, place.marks).conflict() == ""
-    file.write_text("# Ansible managed\n[Unit]\nDescription=The shop's own\n* * * * * root shop-diagnose\n")
-    assert "not of these roles" in Place(str(file), place.variable, place.marks).conflict()
+    thing, file = known()[path], tmp_path / "file"
+    text = (ROLES / template).read_text(encoding="utf-8")
+    file.write_text(text.replace("{{ service_mark }}", service().mark))
+    assert is_free(thing, file)
+    for foreign in (
+        "# Ansible managed\n[Unit]\nDescription=The shop's own\n* * * * * root shop-diagnose\n",
+        text.replace("{{ service_mark }}", service().mark.replace("shop", "shop2")),
+    ):
+        file.write_text(foreign)
+        assert not is_free(thing, file)
+
+
+def test_the_unit_of_pm2_is_known_by_the_home_that_it_has(tmp_path: Path) -> None:
+    unit = tmp_path / "unit"
+    template = (ROLES / "pm2/templates/pm2.service.j2").read_text(encoding="utf-8")
+    unit.write_text(template.replace("{{ service_paths.pm2_home }}", "/srv/shop/home/.pm2"))
+    assert is_free(known()["/etc/systemd/system/pm2-shop.service"], unit)
+    unit.write_text(template.replace("{{ service_paths.pm2_home }}", "/home/shop/.pm2"))
+    assert not is_free(known()["/etc/systemd/system/pm2-shop.service"], unit)
 
 
 @pytest.mark.parametrize(("path", "entry_point"), PROGRAMS.items())
 def test_a_program_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, path: str, entry_point: str) -> None:
-    place, file = places()[path], tmp_path / "file"
+    thing, file = known()[path], tmp_path / "file"
     file.write_bytes(build(CODE, entry_point, {}, INTERPRETER))
-    assert Place(str(file), place.variable, place.marks).conflict() == ""
+    assert is_free(thing, file)
     file.write_text("#!/bin/sh\nexec shop-diagnose\n")
-    assert "not of these roles" in Place(str(file), place.variable, place.marks).conflict()
+    assert not is_free(thing, file)
 
 
-@pytest.mark.parametrize("path", POLICIES)
+@pytest.mark.parametrize("path", ["/etc/logrotate-shop.conf", "/etc/logrotate.d/shop"])
 @pytest.mark.parametrize(
     "text", ["/var/log/shop/*.log {\n\tweekly\n}\n", "# The logs of shop\n/srv/shop.log { daily }\n"]
 )
 def test_a_policy_set_up_by_hand_is_not_taken_for_the_roles(tmp_path: Path, text: str, path: str) -> None:
-    place = places()[path]
     policy = tmp_path / "shop"
     policy.write_text(text)
-    assert Place(str(policy), place.variable, place.marks).conflict()
+    assert not is_free(known()[path], policy)
 
 
-def test_the_roles_policy_is_known_whatever_logs_it_names() -> None:
-    (mark,) = places()[POLICIES[0]].marks
-    template = (ROLES / "logrotate" / "templates" / "policy.j2").read_text(encoding="utf-8")
-    around, own = template.split("{% if service_is_external %}")[1].split("{% endif %}")[0].split("{% else %}")
-    assert mark in around
-    assert mark in own
+def is_free(thing: Thing, path: Path) -> bool:
+    """Whether the installation takes it: as its own, or as it is not there."""
+    text = conflict(dataclasses.replace(thing, path=str(path)))
+    assert not text or "not of these roles" in text
+    return not text

@@ -16,14 +16,18 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks import host_conflicts
 from ansible_collections.workbot.stability.plugins.module_utils._checks.external_service import Existing
 from ansible_collections.workbot.stability.plugins.module_utils._checks.host_conflicts import (
-    Place,
+    conflict,
     conflicts,
     existing_conflicts,
     named_logs,
     rotated_elsewhere,
     user_conflict,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._host.accounts import Account
+from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service, Step, Thing
 
+HERE = getpass.getuser()
+HOME = pwd.getpwuid(os.getuid()).pw_dir
 POLICY = """\
 # of /var/log/never.log
 "/srv/app one/x.log" /home/app/logs/*.log
@@ -39,62 +43,73 @@ POLICY = """\
 
 def test_a_directory_is_free_when_it_is_empty_or_marked(tmp_path: Path) -> None:
     directory = tmp_path / "shop"
-    place = Place(str(directory), "service_directory", ["config/environment"])
-    assert place.conflict() == ""
+    place = Thing(str(directory), Step.EMPTIED, ("config/environment",), variable="service_directory")
+    assert conflict(place) == ""
     directory.mkdir()
     (directory / "lost+found").mkdir()
     # a run that was ended early leaves directories
     (directory / "config").mkdir()
-    assert place.conflict() == ""
+    assert conflict(place) == ""
     (directory / "package.json").touch()
-    assert "service_directory: " in place.conflict()
-    assert "package.json" in place.conflict()
+    assert "service_directory: " in conflict(place)
+    assert "package.json" in conflict(place)
     (directory / "config" / "environment").touch()
-    assert place.conflict() == ""
+    assert conflict(place) == ""
 
 
 def test_names_that_others_use_as_well_are_no_mark(tmp_path: Path) -> None:
-    place = Place(str(tmp_path), "service_directory", ["config/environment"])
+    place = Thing(str(tmp_path), Step.EMPTIED, ("config/environment",), variable="service_directory")
     (tmp_path / "releases" / "20240101").mkdir(parents=True)
     (tmp_path / "releases" / "20240101" / "server.js").touch()
     (tmp_path / "config").mkdir()
-    assert "has config, releases" in place.conflict()
+    assert "has config, releases" in conflict(place)
     (tmp_path / "releases").rename(tmp_path / "elsewhere")
     (tmp_path / "current").symlink_to("elsewhere")
-    assert "current" in place.conflict()
+    assert "current" in conflict(place)
 
 
-def test_on_a_host_that_has_the_service_nothing_that_has_drifted_is_refused(tmp_path: Path) -> None:
-    name, home = getpass.getuser(), pwd.getpwuid(os.getuid()).pw_dir
+def service(user: str, directory: str, group: str = "", tools_only: bool = False) -> Service:
+    """One of which nothing is on the host but its user, and what lies in the directory."""
+    name = "trial-of-conflicts"
+    return Service(name, user, group, directory, f"/var/log/{name}", f"/run/{name}", tools_only=tools_only)
+
+
+def test_on_a_host_that_has_the_service_nothing_that_has_drifted_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
-    places = [Place(str(tmp_path), "service_directory", ["config/environment"])]
-    assert conflicts((name, home), places, None, [], "") == []
-    assert len(conflicts(("nobody-has-this-name", "/srv/shop/home"), places, None, [], "")) == 1
+    here = Account(HERE, HERE, f"{tmp_path}/home")
+    monkeypatch.setattr(host_conflicts, "actual", lambda name: here if name == HERE else None)
+    assert conflicts(service(HERE, str(tmp_path)), None, []) == []
+    (text,) = conflicts(service("nobody-has-this-name", str(tmp_path)), None, [])
+    assert text.startswith("service_directory: ")
     # around an existing service the user is somebody else's, and says nothing of the places
-    assert len(conflicts((name, ""), places, None, [], "")) == 1
+    group = grp.getgrgid(os.getgid()).gr_name
+    (text,) = conflicts(service(HERE, str(tmp_path), group, tools_only=True), None, [])
+    assert text.startswith("service_directory: ")
 
 
 def test_a_file_is_free_when_it_says_whose_it_is(tmp_path: Path) -> None:
     unit = tmp_path / "pm2-shop.service"
-    place = Place(str(unit), "service_name", ["PM2_HOME=/srv/shop/home/.pm2"])
-    assert place.conflict() == ""
+    place = Thing(str(unit), Step.PM2, ("PM2_HOME=/srv/shop/home/.pm2",))
+    assert conflict(place) == ""
     unit.write_text("Environment=PM2_HOME=/home/shop/.pm2\n")
-    assert str(unit) in place.conflict()
+    assert str(unit) in conflict(place)
     unit.write_text("Environment=PM2_HOME=/srv/shop/home/.pm2\n")
-    assert place.conflict() == ""
+    assert conflict(place) == ""
 
 
 def test_a_user_must_be_the_services_or_there_already() -> None:
-    name, home = getpass.getuser(), pwd.getpwuid(os.getuid()).pw_dir
-    assert user_conflict(name, home) == ""
-    assert user_conflict(name, "") == ""
-    assert home in user_conflict(name, "/srv/shop/home")
+    assert user_conflict(HERE, HOME) == ""
+    assert user_conflict(HERE, "") == ""
+    assert HOME in user_conflict(HERE, "/srv/shop/home")
     assert user_conflict("nobody-has-this-name", "/srv/shop/home") == ""
     assert "nobody-has-this-name" in user_conflict("nobody-has-this-name", "")
     # many a user's group has another name than he
-    (text,) = conflicts((name, ""), [], None, [], "", group="nobody-has-this-name")
+    (text,) = conflicts(service(HERE, "/srv/missing", "nobody-has-this-name", tools_only=True), None, [])
     assert text.startswith("service_group: ")
-    assert conflicts((name, ""), [], None, [], "", group=grp.getgrgid(os.getgid()).gr_name) == []
+    group = grp.getgrgid(os.getgid()).gr_name
+    assert conflicts(service(HERE, "/srv/missing", group, tools_only=True), None, []) == []
 
 
 def test_what_was_declared_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -124,8 +139,8 @@ def test_a_log_is_rotated_by_one_policy_only(tmp_path: Path) -> None:
     (logs / "out.log").touch()
     own = policies / "shop"
     own.write_text(f"{logs}/*.log {{ daily }}\n")
-    assert rotated_elsewhere([f"{logs}/*.log"], str(own), policies) == []
+    assert rotated_elsewhere([f"{logs}/*.log"], own.name, policies) == []
     (policies / "byhand").write_text(f"{logs}/out.log {{ daily }}\n")
-    (text,) = rotated_elsewhere([f"{logs}/*.log"], str(own), policies)
+    (text,) = rotated_elsewhere([f"{logs}/*.log"], own.name, policies)
     assert f"{logs}/out.log is rotated by {policies}/byhand" in text
-    assert rotated_elsewhere([], str(own), policies) == []
+    assert rotated_elsewhere([], own.name, policies) == []

@@ -115,9 +115,9 @@ def test_patterns_find_the_last_part_alone(tmp_path: Path) -> None:
 
 def test_a_directory_is_empty_when_all_of_it_goes(tree: Path) -> None:
     shared = str(tree / "shared")
-    assert not becomes_empty(shared, set())
-    assert becomes_empty(shared, {f"{shared}/uploads"})
-    assert not becomes_empty(f"{shared}/missing", set())
+    assert not becomes_empty(Path(shared), set())
+    assert becomes_empty(Path(shared), {f"{shared}/uploads"})
+    assert not becomes_empty(Path(shared, "missing"), set())
     assert holds_more(shared, set())
     assert not holds_more(shared, {f"{shared}/uploads"})
     assert not holds_more(f"{shared}/missing", set())

@@ -26,7 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._removal.plan im
     summary,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._removal.system import Account, refuse_deployment
-from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service
+from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service, Step, belongings
 
 NAME = "trial-of-removal"
 FILES = ("releases/one/server.js", "home/.pm2/pm2.log", "config/environment", "config/environments/one", ".deploy.lock")
@@ -51,15 +51,15 @@ class Host:
         path.write_text(name)
 
     def plan(self, data: bool = False, mounts: frozenset[str] = frozenset()) -> Plan:
-        plan = Plan()
-        _plan_own(plan, Order(self.service, data), mounts)
-        _plan_emptied(plan, [str(self.directory)])
+        plan = Plan(self.service.directory, mounts)
+        _plan_own(plan, Order(self.service, data))
+        _plan_emptied(plan, belongings(self.service, Step.EMPTIED))
         return plan
 
     def run(self, data: bool = False, mounts: frozenset[str] = frozenset()) -> Plan:
         plan = self.plan(data, mounts)
-        for step in plan.steps:
-            step.act()
+        for action in plan.actions:
+            action.act()
         return plan
 
     def left(self) -> list[str]:
@@ -132,6 +132,7 @@ def test_nothing_goes_behind_the_mount_point_of_the_directory(host: Host) -> Non
     for data in (False, True):
         plan = host.run(data=data, mounts=frozenset({str(host.directory)}))
         assert [line.partition(":")[0] for line in plan.left] == [str(host.directory)]
+        assert (host.directory / "shared").is_dir(), "an empty directory is behind it as well"
     assert host.left() == [name for name in before if not name.startswith("log/")]
 
 

@@ -12,21 +12,20 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
 from ansible_collections.workbot.stability.plugins.module_utils._removal import plan as removal_plan
 from ansible_collections.workbot.stability.plugins.module_utils._removal.database import Database
-from ansible_collections.workbot.stability.plugins.module_utils._removal.files import is_marked
+from ansible_collections.workbot.stability.plugins.module_utils._removal.files import is_foreign
 from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import (
     Order,
     Plan,
     _plan_own,
-    _plan_pm2,
+    _plan_unit,
     make_plan,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._removal.system import Unit
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import (
-    Place,
     Service,
-    own_places,
-    site_places,
-    user_places,
+    Step,
+    Thing,
+    belongings,
 )
 
 NAME = "trial-of-removal"
@@ -37,8 +36,8 @@ def service_at(root: Path, **other: object) -> Service:
     return dataclasses.replace(Service(NAME, NAME, NAME, *directories), **other)  # type: ignore[arg-type]
 
 
-def paths(places: list[Place]) -> list[str]:
-    return [place.path for place in places]
+def paths(service: Service, *steps: Step) -> list[str]:
+    return [thing.path for thing in belongings(service, *steps)]
 
 
 @pytest.mark.parametrize(
@@ -54,23 +53,25 @@ def paths(places: list[Place]) -> list[str]:
 )
 def test_a_directory_of_challenges_is_its_own_by_its_whole_name_alone(name: str, webroot: str, goes: bool) -> None:
     service = dataclasses.replace(service_at(Path("/")), name=name, acme_webroot=webroot)
-    assert (webroot in paths(site_places(service))) is goes
+    assert (webroot in paths(service, Step.FILES)) is goes
 
 
 def test_a_toolchain_and_a_policy_are_known_by_what_is_in_them(tmp_path: Path) -> None:
     toolchain, policy = tmp_path / "opt", tmp_path / "policy"
     toolchain.mkdir()
-    assert is_marked(str(toolchain), "versions")
+    versions = Thing(str(toolchain), Step.FILES, ("versions",))
+    assert not is_foreign(versions, versions.path)
     (toolchain / "bin").symlink_to("versions/one/bin")
-    assert is_marked(str(toolchain), "versions"), "what a removal that was killed has left"
+    assert not is_foreign(versions, versions.path), "what a removal that was killed has left"
     (toolchain / "server.js").write_text("")
-    assert not is_marked(str(toolchain), "versions")
+    assert is_foreign(versions, versions.path)
     (toolchain / "versions").mkdir()
-    assert is_marked(str(toolchain), "versions")
+    assert not is_foreign(versions, versions.path)
     policy.write_text("/var/log/shop2/*.log {\n}\n")
-    assert not is_marked(str(policy), "/var/log/shop/")
-    assert is_marked(str(policy), "/var/log/shop2/")
-    assert is_marked(str(tmp_path / "missing"), "x")
+    assert is_foreign(Thing(str(policy), Step.FILES, ("/var/log/shop/",)), str(policy))
+    assert not is_foreign(Thing(str(policy), Step.FILES, ("/var/log/shop2/",)), str(policy))
+    missing = str(tmp_path / "missing")
+    assert not is_foreign(Thing(missing, Step.FILES, ("x",)), missing)
 
 
 def test_what_another_service_has_of_that_name_stays(tmp_path: Path) -> None:
@@ -79,12 +80,16 @@ def test_what_another_service_has_of_that_name_stays(tmp_path: Path) -> None:
     for path in (own, other, theirs):
         path.write_text("somebody's")
     plan = Plan()
-    places = [Place(str(other), unless=str(theirs)), Place(str(own), mark="service's"), Place(str(own))]
-    removal_plan._plan_places(plan, places, frozenset())
+    things = [
+        Thing(str(other), Step.FILES, unless=str(theirs)),
+        Thing(str(own), Step.FILES, ("service's",)),
+        Thing(str(own), Step.FILES),
+    ]
+    removal_plan._plan_places(plan, things)
     assert plan.words() == [str(own)]
     assert plan.left == [f"{other}: is somebody else's", f"{own}: is somebody else's"]
     assert "/etc/tmpfiles.d/shop-alert.conf" in [
-        place.unless for place in own_places(dataclasses.replace(service_at(tmp_path), name="shop"))
+        thing.unless for thing in belongings(dataclasses.replace(service_at(tmp_path), name="shop"))
     ]
 
 
@@ -93,24 +98,39 @@ def test_sockets_and_crontab_stay_where_the_user_is_somebody_elses(tmp_path: Pat
     socket = Path(service.run_directory) / "app.sock"
     socket.parent.mkdir(parents=True)
     socket.write_text("")
-    assert f"/var/spool/cron/crontabs/{NAME}" in paths(user_places(service))
+    assert f"/var/spool/cron/crontabs/{NAME}" in paths(service, Step.USER)
     plan = Plan()
-    _plan_own(plan, Order(service, data=True), frozenset(), has_user=False)
+    _plan_own(plan, Order(service, data=True), has_user=False)
     assert plan.words() == []
-    _plan_own(plan, Order(service, data=True), frozenset())
+    _plan_own(plan, Order(service, data=True))
     assert plan.words() == [service.run_directory]
 
 
 @pytest.mark.parametrize(("home", "goes"), [("srv/{}/home/.pm2", True), ("home/{}/.pm2", False)])
-def test_a_unit_of_another_pm2_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, goes: bool) -> None:
+def test_a_unit_of_another_pm2_stays(tmp_path: Path, home: str, goes: bool) -> None:
     """`pm2 startup` makes pm2-shop.service for a user called shop."""
-    monkeypatch.setattr(removal_plan, "UNITS", str(tmp_path))
-    service, plan = service_at(tmp_path), Plan()
-    file = tmp_path / service.pm2_unit
+    plan, name = Plan(), f"pm2-{NAME}.service"
+    (unit,) = belongings(service_at(tmp_path), Step.PM2)
+    assert unit.unit == name
+    file = tmp_path / name
     file.write_text(f"[Service]\nEnvironment=PM2_HOME={tmp_path / home.format(NAME)}\n")
-    _plan_pm2(plan, Order(service), Unit(service.pm2_unit, (str(file),), known=True))
-    assert plan.words() == ([f"unit {service.pm2_unit}"] if goes else [])
+    _plan_unit(plan, dataclasses.replace(unit, path=str(file)), Unit(name, (str(file),), known=True))
+    assert plan.words() == ([f"unit {name}"] if goes else [])
     assert plan.left == ([] if goes else [f"{file}: starts another PM2 than the service's"])
+
+
+def test_a_unit_and_a_job_that_somebody_has_set_up_stay(tmp_path: Path) -> None:
+    """A watchdog of the same name is stopped only if these roles have made it."""
+    service, file = service_at(tmp_path), tmp_path / "shop-watchdog.service"
+    job, unit = (dataclasses.replace(thing, path=str(file)) for thing in belongings(service, Step.WATCHING)[:2])
+    here = Unit(file.name, (str(file),), known=True)
+    for text, goes in (("[Service]\nExecStart=/opt/own-watchdog\n", False), (f"# {service.mark}\n", True), ("", True)):
+        file.write_text(text)
+        plan = Plan()
+        _plan_unit(plan, unit, here)
+        removal_plan._plan_places(plan, [job])
+        assert plan.words() == ([f"unit {file.name}", str(file)] if goes else [])
+        assert plan.left == ([] if goes else [f"{file}: is somebody else's"])
 
 
 def test_of_a_service_that_runs_under_something_else_only_the_tools_go(
@@ -135,4 +155,15 @@ def test_of_a_service_that_runs_under_something_else_only_the_tools_go(
     assert (plan.words(), plan.data) == ([*gone, config], gone)
     (Path(config) / "database.yml").write_text("")
     assert make_plan(Order(service, data=True), layout).words() == gone
-    assert not {f"/opt/{NAME}", service.run_directory} & set(paths([*own_places(service), *user_places(service)]))
+    assert not {f"/opt/{NAME}", service.run_directory} & set(paths(service))
+
+
+def test_a_host_that_has_nothing_of_the_service_is_left_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal_plan, "read_units", lambda names: {name: Unit(name, (), known=False) for name in names})
+    service = service_at(tmp_path, alert_user=f"{NAME}-alert", database=NAME, database_roles=(NAME,))
+    layout = Layout(config=tmp_path / "nginx", state=tmp_path / "state")
+    for data in (False, True):
+        plan = make_plan(Order(service, data), layout)
+        assert (plan.words(), plan.data, plan.left) == ([], [], [])
