@@ -25,6 +25,7 @@ from .errors import StabilityError
 
 # For what is to say and to do the same whoever runs it, however.
 PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+_PROGRAM_SECONDS = 120.0
 _TIMED_OUT = 124
 _GRACE = 10
 
@@ -96,6 +97,18 @@ def quiet_run(
         # as another user it has no part in root's terminal
         start_new_session=True,
     )
+
+
+def call(*command: str, seconds: float = _PROGRAM_SECONDS) -> str:
+    """What one of the host's own programs printed. Raises StabilityError with its words."""
+    name = " ".join(command)
+    try:
+        done = quiet_run(command, seconds, PLAIN)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StabilityError(f"{name}: {error}") from error
+    if done.returncode:
+        raise StabilityError(f"{name}: {done.stderr.strip() or f'exit status {done.returncode}'}")
+    return done.stdout
 
 
 def clean_environment(home: str | Path, bin_directory: str | Path, extra: Mapping[str, str]) -> dict[str, str]:

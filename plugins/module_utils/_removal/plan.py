@@ -20,6 +20,7 @@ from pathlib import Path
 from .._deploy.teardown import drain
 from .._host import trust_store
 from .._host.errors import StabilityError
+from .._host.service_tree import discard_path
 from .._nginx.apply import Request, Result
 from .._nginx.apply import apply as apply_site
 from .._nginx.ledger import Ledger
@@ -51,7 +52,6 @@ from .files import (
     is_marked,
     mount_points,
     removable,
-    remove,
 )
 from .system import (
     Account,
@@ -65,7 +65,6 @@ from .system import (
     reload_units,
     remove_account,
     remove_unit,
-    run,
 )
 
 NOBODYS_HOME = "/nonexistent"
@@ -245,7 +244,7 @@ def _plan_places(
 
 def _remove_parts(parts: Sequence[str], afterwards: Callable[[], object] | None) -> None:
     for path in parts:
-        remove(path)
+        discard_path(path)
     if afterwards:
         afterwards()
 
@@ -314,16 +313,7 @@ def _remove_empty(directory: str) -> None:
 def _plan_authorities(plan: Plan, service: Service) -> None:
     file, link = (place.path for place in authorities(service))
     there = [path for path in (file, link) if found(path)]
-    plan.add(there, partial(_distrust, file, link))
-
-
-def _distrust(file: str, link: str) -> None:
-    """The trust store is made without the file before the link goes: so a run that is killed is caught up with."""
-    remove(file)
-    with trust_store.alone():
-        run(trust_store.UPDATE)
-        remove(link)
-        run("openssl", "rehash", "/etc/ssl/certs")
+    plan.add(there, partial(trust_store.distrust, file, link))
 
 
 def _owns_more(plan: Plan) -> bool:
