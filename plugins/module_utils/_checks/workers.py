@@ -85,7 +85,8 @@ def ask_as(user: Identity | None, request: Request, pids: Collection[int]) -> Wo
     with effective_user(user):
         connection = _connect(request)
     try:
-        pid = holder(connection, pids, user, _HOLDER_SECONDS) if pids else None
+        with effective_user(user):
+            pid = holder(connection, pids, _HOLDER_SECONDS) if pids else None
         answer = ask(dataclasses.replace(request, connection=connection))
     finally:
         connection.close()
@@ -196,7 +197,7 @@ class _Question:
         if not self._request.unix_socket:
             return tcp_holder(connection, self._pids, seconds)
         try:
-            return holder(connection, self._pids, None, seconds)
+            return holder(connection, self._pids, seconds)
         except UnixSocketError:
             return None  # a kernel without unix_diag: the body's own word is left
 

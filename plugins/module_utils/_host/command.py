@@ -19,7 +19,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from .errors import StabilityError
 
@@ -146,17 +145,24 @@ def run(
     name = " ".join(map(str, argv[:4]))
     with tempfile.TemporaryFile() as output:
         try:
-            status = _wait(
-                argv,
-                output,
+            # This logic does not know AnsibleModule, so it cannot use its run_command.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                ["/usr/bin/timeout", "--kill-after=5", str(timeout), *argv],
                 cwd=cwd,
-                environment=environment,
-                timeout=timeout,
-                identity=identity,
-                keep_open=keep_open,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                umask=0o027 if identity else 0o022,
+                pass_fds=tuple(keep_open),
+                user=identity.uid if identity else None,
+                group=identity.gid if identity else None,
+                extra_groups=[identity.gid] if identity else None,
             )
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}: {error.filename}") from error
+        status = _wait(process, timeout + _GRACE)
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
     if status == 0:
@@ -164,33 +170,9 @@ def run(
     raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}")
 
 
-def _wait(
-    argv: Sequence[str | Path],
-    output: IO[bytes],
-    *,
-    cwd: str | Path,
-    environment: Mapping[str, str],
-    timeout: int,
-    identity: Identity | None,
-    keep_open: Sequence[int],
-) -> int:
-    # This logic does not know AnsibleModule, so it cannot use its run_command.
-    process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-        ["/usr/bin/timeout", "--kill-after=5", str(timeout), *argv],
-        cwd=cwd,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        umask=0o027 if identity else 0o022,
-        pass_fds=tuple(keep_open),
-        user=identity.uid if identity else None,
-        group=identity.gid if identity else None,
-        extra_groups=[identity.gid] if identity else None,
-    )
+def _wait(process: subprocess.Popen[bytes], seconds: int) -> int:
     try:
-        return process.wait(timeout + _GRACE)
+        return process.wait(seconds)
     except subprocess.TimeoutExpired:
         return _TIMED_OUT
     finally:

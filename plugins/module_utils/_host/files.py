@@ -24,6 +24,7 @@ from .accounts import group_name, user_name
 from .atomic import save
 from .command import quiet_run
 from .errors import StabilityError
+from .service_tree import open_directory, put_link
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,8 @@ def put(path: str, entry: Entry | None) -> None:
         Path(path).unlink(missing_ok=True)
         return
     if entry.target is not None:
-        _link(path, entry.target)
+        with open_directory(Path(path).parent) as parent:
+            put_link(parent, Path(path).name, entry.target)
         return
     owner = _uid(entry.owner), _gid(entry.group)
     if entry.directory:
@@ -222,10 +224,3 @@ def _uid(name: str) -> int:
 
 def _gid(name: str) -> int:
     return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
-
-
-def _link(path: str, target: str) -> None:
-    with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as directory:
-        beside = Path(directory) / "link"
-        beside.symlink_to(target)
-        beside.replace(path)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +97,22 @@ def socket_inodes(pid: int) -> Iterator[int]:
             continue
         if target.startswith("socket:["):
             yield int(target[len("socket:[") : -1])
+
+
+def socket_holder(inode: int, among: Iterable[int]) -> int | None:
+    """Which of the processes has the socket open; None when none has, or none that may be looked into."""
+    return next((pid for pid in among if inode in socket_inodes(pid)), None)
+
+
+def wait_for_holder(inode: Callable[[], int], among: Collection[int], seconds: float, pause: float) -> int | None:
+    """The same of a socket that has an inode once it is accepted; None when that has not happened within the time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        number = inode()
+        found = socket_holder(number, among) if number else None
+        if found is not None or time.monotonic() > deadline:
+            return found
+        time.sleep(pause)
 
 
 def boot_id() -> str:
