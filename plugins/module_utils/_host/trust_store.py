@@ -9,8 +9,8 @@ update-ca-certificates writes a file of one name, and two of it at once take it 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .command import call
@@ -38,12 +38,10 @@ def outdated(added: Path) -> bool:
     return not _BUNDLE.exists() or _BUNDLE.stat().st_mtime < added.stat().st_mtime
 
 
-@contextmanager
-def alone() -> Iterator[None]:
+def alone() -> AbstractContextManager[None]:
     """Raises StabilityError where another run still changes them after a minute."""
     busy = StabilityError(f"another run has been changing the trust store for more than {_PATIENCE:g} s ({_LOCK})")
-    with lock(_LOCK, busy, seconds=_PATIENCE):
-        yield
+    return lock(_LOCK, busy, seconds=_PATIENCE)
 
 
 def update() -> None:
