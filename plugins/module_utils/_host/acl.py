@@ -18,6 +18,8 @@ import struct
 from collections.abc import Mapping
 from operator import itemgetter
 
+from .accounts import user_name
+
 _ACCESS, _DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 _HEAD, _ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
 _VERSION = 2
@@ -83,15 +85,8 @@ def _listed(attribute: bytes) -> str:
 
 
 def _part(kind: int, permissions: int, number: int) -> str:
-    name = "" if number == _NOBODY else _name(number)
+    name = "" if number == _NOBODY else user_name(number)
     return f"{_KINDS.get(kind, '?')}:{name}:{_letters(permissions)}"
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _attribute(path: str | int, name: str) -> bytes:
