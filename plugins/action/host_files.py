@@ -20,7 +20,7 @@ from ..plugin_utils.templates import rendered
 
 _MODULE = "workbot.stability.host_files"
 _CODE = Path(__file__).parent.parent / "module_utils"
-_SOURCES = ("content", "template", "program", "target")
+_SOURCES = ("content", "template", "program")
 
 
 class ActionModule(ActionBase):

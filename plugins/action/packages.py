@@ -18,8 +18,6 @@ _ANNOUNCED = "workbot_stability_announced_packages"
 # What role service has registered: an answer for all roles of the play, of this very run.
 _ASKED_BEFORE = "__service_asked_packages"
 
-_NOTHING = {"changed": False, "missing": [], "present": [], "diff": {"before": "", "after": ""}}
-
 
 class ActionModule(ActionBase):
     """See plugins/modules/packages.py."""
@@ -31,7 +29,7 @@ class ActionModule(ActionBase):
             return {**result, **known}
         arguments = {"name": names + self._names("look_for")}
         if not arguments["name"]:
-            return {**result, **_NOTHING}
+            return {**result, **_change([]), "missing": [], "present": []}
         looked = self._execute_module(
             module_name="workbot.stability.packages", module_args=arguments, task_vars=task_vars
         )
@@ -77,12 +75,7 @@ def answer(names: list[str], asked: Any) -> dict[str, Any] | None:
     if not isinstance(asked, Mapping) or "present" not in asked or not set(names) <= set(asked["present"]):
         return None
     missing = [name for name in asked.get("missing") or () if name in names]
-    return {
-        "changed": False,
-        "missing": missing,
-        "present": list(asked["present"]),
-        "diff": {"before": "", "after": ""},
-    }
+    return {**_change([]), "missing": missing, "present": list(asked["present"])}
 
 
 def announce(due: list[str], facts: Mapping[str, Any], run: str) -> dict[str, Any]:

@@ -14,10 +14,10 @@ version_added: 0.1.0
 extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
-  - Reads all that is named in one call, compares, and changes only what differs, in the order accounts, directories,
-    units to stop, files, units to start, paths to remove.
-  - What is refused is refused before anything changes. Where a unit does not start with its new files, they are put
-    back as they were, and a unit that ran before runs again.
+  - Reads all that is named in one call, compares, and changes only what differs, in the order accounts, units to stop,
+    directories, files, units to start, paths to remove.
+  - What is refused is refused before anything changes. Where one can't be written, or a unit does not start with its
+    new files, all files are put back as they were, and a unit that ran before runs again.
   - Templates are rendered on the controller. A program is sent only where the host has another one.
 attributes:
   check_mode:
@@ -50,7 +50,8 @@ options:
         type: str
         default: ""
   directories:
-    description: The directories, parents first; see P(workbot.stability.directories#module).
+    description:
+      - The directories, parents first. A path that is a symbolic link or a file is refused.
     type: list
     elements: dict
     default: []
@@ -72,7 +73,9 @@ options:
         type: str
         default: "0755"
       contents:
-        description: Whether what is in it is handed over to the owner, where it is somebody else's.
+        description:
+          - Whether what is in it is the owner's as well. What belongs to somebody else, such as the user that the
+            service had before, is handed over, without following links. What is root's stays root's.
         type: bool
         default: false
       users:
@@ -82,7 +85,11 @@ options:
         type: dict
         default: {}
   files:
-    description: The files, each with one of a content, a template, a program and the target of a link.
+    description:
+      - The files, each with one of a content, a template and a program.
+      - Below C(/usr/local/share/ca-certificates) it is one of authorities (PEM) that the host is to trust, and
+        C(update-ca-certificates) runs where the host's bundle is older than the file, or is not there. The times tell,
+        not what this run did, so that a run that was killed in between is caught up with.
     type: list
     elements: dict
     default: []
@@ -109,9 +116,6 @@ options:
             description: Keyword arguments of the call.
             type: dict
             default: {}
-      target:
-        description: What a symbolic link at O(files[].path) leads to; it need not be there.
-        type: str
       secret:
         description: Whether neither differences nor a verbose log may show the text.
         type: bool
@@ -202,22 +206,71 @@ units:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._host.installation import apply, plan, report
-from ansible_collections.workbot.stability.plugins.module_utils._host.installation_options import argument_spec, request
+from ansible_collections.workbot.stability.plugins.module_utils._host.host_files import apply, plan
+
+_PATH = {"type": "path", "required": True}
+_NAME = {"type": "str", "required": True}
+_OWNER = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
+_ACCOUNT = {
+    "name": _NAME,
+    "group": {"type": "str"},
+    "home": {"type": "path", "default": "/nonexistent"},
+    "comment": {"type": "str", "default": ""},
+}
+_DIRECTORY = {
+    "path": _PATH,
+    **_OWNER,
+    "mode": {"type": "str", "default": "0755"},
+    "contents": {"type": "bool", "default": False},
+    "users": {"type": "dict", "default": {}},
+}
+_FILE = {
+    "path": _PATH,
+    "content": {"type": "str"},
+    "template": {"type": "str"},
+    "program": {"type": "dict", "options": {"entry_point": _NAME, "arguments": {"type": "dict", "default": {}}}},
+    # whether there is one
+    "secret": {"type": "bool", "default": False, "no_log": False},
+    "check": {"type": "list", "elements": "str", "default": []},
+    **_OWNER,
+    "mode": {"type": "str", "default": "0644"},
+    # masked in what the host logs of a call; see the action
+    "sent": {"type": "str", "no_log": True},
+    "sha256": {"type": "str"},
+}
+_UNIT = {
+    "name": _NAME,
+    "enabled": {"type": "bool", "default": True},
+    "started": {"type": "bool", "default": True},
+    "restart_for": {"type": "list", "elements": "path", "default": []},
+}
+_LIST = {"type": "list", "elements": "dict", "default": []}
+SPEC = {
+    "accounts": {**_LIST, "options": _ACCOUNT},
+    "directories": {**_LIST, "options": _DIRECTORY},
+    "files": {**_LIST, "options": _FILE},
+    "removed": {"type": "list", "elements": "path", "default": []},
+    "units": {**_LIST, "options": _UNIT},
+    "kernel": {"type": "dict", "default": {}},
+}
 
 
 def main() -> None:
     """Parse, compare, act and report."""
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        made = plan(request(module.params))
+        made = plan(module.params)
         if not module.check_mode:
             if made.unsent:
                 module.exit_json(changed=False, unsent=made.unsent)
             apply(made)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**report(made))
+    found = {
+        name: {"active": state.active, "enabled": state.enabled, "loaded": state.loaded}
+        for name, state in made.states.items()
+    }
+    module.exit_json(changed=made.changed, changed_paths=made.paths, units=found, diff=made.diff())
 
 
 if __name__ == "__main__":

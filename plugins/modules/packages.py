@@ -86,9 +86,7 @@ def main() -> None:
     )
     if status not in (0, 1):
         module.fail_json(msg=f"dpkg-query does not say what is installed: {error.strip()}")
-    missing = missing_packages(names, listing)
-    after = "".join(f"{name}\n" for name in missing)
-    module.exit_json(changed=bool(missing), missing=missing, diff={"before": "", "after": after})
+    module.exit_json(missing=missing_packages(names, listing))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def main() -> None:
         ended = wait_for_end(servers, 0 if module.check_mode else module.params["timeout"])
     except OSError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, connections=ended.first, left=ended.left, seconds=ended.seconds)
+    module.exit_json(changed=False, **ended)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._host.processes import ProcessError, load_library, pid_of_file
-from .._host.units import UnitError, unit_states
+from .._host.processes import ProcessError, load_library, pid_of_file, process_of_unit
+from .._host.units import UnitError
 from .._pm2.client import Pm2Client
 from .._pm2.process import Pm2Process
 from .._pm2.rpc import ABSENT, WELL, DaemonReading, read_daemon
@@ -71,12 +71,7 @@ def daemon_pid_file(existing: Existing) -> Path | None:
 
 def _of_unit(unit: str) -> Pm2Process:
     """Raises ProcessError and UnitError."""
-    state = unit_states([unit]).get(unit, {})
-    pid = int(state.get("MainPID") or 0)
-    if pid <= 0:
-        shown = "not installed" if state.get("LoadState") == "not-found" else state.get("ActiveState", "unknown")
-        raise ProcessError(f"systemd unit {unit} is {shown} and has no main process; see `systemctl status {unit}`")
-    return _process(unit, pid, int(state.get("NRestarts") or 0))
+    return _process(unit, *process_of_unit(unit))
 
 
 def _of_pid(existing: Existing) -> Pm2Process:

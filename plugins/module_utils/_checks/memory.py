@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .._host import proc
 from .._host.processes import ProcessTree, load_library
 from .._pm2.process import Pm2Process
 from .findings import CRITICAL, OK, Finding, Levels, Thresholds, judge_share
@@ -84,14 +85,10 @@ def read_memory(trees: Iterable[ProcessTree], heaps: Iterable[HeapReading]) -> M
     return MemoryReading(found, tuple(heaps), host.total, host.available, tuple(groups.values()))
 
 
-def read_cgroup(pid: int, root: Path = _CGROUP_ROOT, proc: Path = Path("/proc")) -> CgroupReading | None:
+def read_cgroup(pid: int, root: Path = _CGROUP_ROOT, table: Path = Path("/proc")) -> CgroupReading | None:
     """The tightest limit on the way from a process's own group up; None where nothing limits it."""
-    try:
-        membership = (proc / str(pid) / "cgroup").read_text(encoding="utf-8")
-    except OSError:
-        return None
     readings = []
-    for group, names in _memory_groups(membership, root):
+    for group, names in _memory_groups(proc.text(pid, "cgroup", table), root):
         limit, used = _number(group / names[0]), _number(group / names[1])
         if limit is None or used is None or not 0 < limit < _V1_NO_LIMIT:
             continue

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from .._host.processes import load_library
+from .._host import proc
 from .findings import CRITICAL, OK, WARNING, Finding
 
 # Well beyond nginx_worker_shutdown_timeout, an hour by default: then something is wrong with it.
@@ -29,26 +29,17 @@ class NginxReading:
 
 def read_nginx(pid_file: Path) -> NginxReading:
     """What anybody may see: titles and states of the processes."""
-    psutil = load_library("psutil", "python3-psutil")
     try:
-        master = psutil.Process(int(pid_file.read_text(encoding="ascii")))
-        if not _title(master).startswith("nginx: master"):
-            return NginxReading(None)
-        titles = {child.pid: _title(child) for child in master.children()}
-        stopped = master.status() == psutil.STATUS_STOPPED
-    except (OSError, ValueError, psutil.Error):
+        master = int(pid_file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
         return NginxReading(None)
+    state = proc.stat(master)
+    if state is None or not proc.text(master, "cmdline").startswith("nginx: master"):
+        return NginxReading(None)
+    titles = {child: proc.text(child, "cmdline") for child in proc.children(master)}
     old = tuple(pid for pid, title in titles.items() if "shutting down" in title)
     workers = sum(title.startswith("nginx: worker") for title in titles.values()) - len(old)
-    return NginxReading(master.pid, stopped, workers, old)
-
-
-def _title(process: object) -> str:
-    psutil = load_library("psutil", "python3-psutil")
-    try:
-        return " ".join(process.cmdline()).strip()  # type: ignore[attr-defined]
-    except psutil.Error:
-        return ""
+    return NginxReading(master, state.state == "T", workers, old)
 
 
 def judge_nginx(reading: NginxReading, oldest_hours: float) -> list[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._host.processes import pid_of_file, pid_of_unit
+from .._host.processes import pid_of_file, process_of_unit
 from .._pm2.client import Pm2Client
 from .._pm2.errors import Pm2Error
 from .._pm2.process import Pm2Process, select
@@ -60,5 +60,5 @@ def roots_of(params: Mapping[str, Any], processes: Iterable[Pm2Process]) -> list
     if params["pid_file"]:
         roots.append((Path(params["pid_file"]).name, pid_of_file(params["pid_file"])))
     if params["systemd_unit"]:
-        roots.append((params["systemd_unit"], pid_of_unit(params["systemd_unit"])))
+        roots.append((params["systemd_unit"], process_of_unit(params["systemd_unit"])[0]))
     return roots

@@ -22,8 +22,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from .._host import proc
 from .._host.command import Identity, effective_user
-from .._host.processes import load_library
 from .._host.service_tree import read
 from .._host.tcp import holder as tcp_holder
 from .._host.unix_sockets import UnixSocketError, holder
@@ -59,12 +59,11 @@ class WorkerAnswer:
 
 def children_of(pid_file: Path) -> list[int]:
     """The processes that PM2's daemon has started itself; none when it does not run. It is not asked for them."""
-    psutil = load_library("psutil", "python3-psutil")
     try:
-        daemon = psutil.Process(int(read(pid_file, _PID_BYTES)))
-        return [child.pid for child in daemon.children()] if "God Daemon" in " ".join(daemon.cmdline()) else []
-    except (OSError, ValueError, psutil.Error):
+        daemon = int(read(pid_file, _PID_BYTES))
+    except (OSError, ValueError):
         return []
+    return proc.children(daemon) if "God Daemon" in proc.text(daemon, "cmdline") else []
 
 
 def ask(request: Request, pid: int | None = None) -> WorkerAnswer:
@@ -86,7 +85,8 @@ def ask_as(user: Identity | None, request: Request, pids: Collection[int]) -> Wo
     with effective_user(user):
         connection = _connect(request)
     try:
-        pid = holder(connection, pids, user, _HOLDER_SECONDS) if pids else None
+        with effective_user(user):
+            pid = holder(connection, pids, _HOLDER_SECONDS) if pids else None
         answer = ask(dataclasses.replace(request, connection=connection))
     finally:
         connection.close()
@@ -197,7 +197,7 @@ class _Question:
         if not self._request.unix_socket:
             return tcp_holder(connection, self._pids, seconds)
         try:
-            return holder(connection, self._pids, None, seconds)
+            return holder(connection, self._pids, seconds)
         except UnixSocketError:
             return None  # a kernel without unix_diag: the body's own word is left
 

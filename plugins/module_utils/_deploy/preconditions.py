@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
+from .._host import proc
 from .._nodejs.package import addons, built_for, require_engine
 from .._pm2.client import Pm2Client
 from .._pm2.daemon import Daemon, daemon_of, with_versions
@@ -51,21 +53,15 @@ def require_memory(instances: int, resident: list[int], available: int) -> None:
 
 
 def _available_mb() -> int:
-    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:") // 1024
+    return _megabytes(proc.fields(Path("/proc/meminfo").read_text(encoding="utf-8")), "MemAvailable")
 
 
 def _resident_mb(pid: int) -> int:
-    try:
-        return _kilobytes(Path(f"/proc/{pid}/status"), "VmRSS:") // 1024
-    except OSError:
-        return 0
+    return _megabytes(proc.status(pid), "VmRSS")
 
 
-def _kilobytes(path: Path, name: str) -> int:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith(name):
-            return int(line.split()[1])
-    return 0
+def _megabytes(table: Mapping[str, str], name: str) -> int:
+    return int(table.get(name, "0").split()[0]) // 1024
 
 
 def outdated_daemon(client: Pm2Client) -> Daemon | None:

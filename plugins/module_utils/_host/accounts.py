@@ -9,8 +9,7 @@ import grp
 import pwd
 from dataclasses import dataclass
 
-from .command import quiet_run
-from .errors import StabilityError
+from .command import call
 
 _SHELL = "/usr/sbin/nologin"
 
@@ -30,7 +29,7 @@ class Account:
 
 
 def actual(name: str) -> Account | None:
-    """Return the user as it is, None where there is none."""
+    """The user as it is, None where there is none."""
     try:
         found = pwd.getpwnam(name)
     except KeyError:
@@ -55,7 +54,6 @@ def group_name(gid: int) -> str:
 
 
 def has_group(name: str) -> bool:
-    """Whether the host has a group of that name."""
     try:
         grp.getgrnam(name)
     except KeyError:
@@ -63,18 +61,12 @@ def has_group(name: str) -> bool:
     return True
 
 
-def apply(wanted: Account, now: Account | None) -> None:
-    """Make ``wanted`` true. Raises StabilityError."""
-    if not has_group(wanted.group):
-        _run("groupadd", "--system", wanted.group)
-    options = ["--gid", wanted.group, "--shell", wanted.shell, "--comment", wanted.comment]
+def apply(desired: Account, now: Account | None) -> None:
+    """Make the user, or correct it, and make its group where it is missing. Raises StabilityError."""
+    if not has_group(desired.group):
+        call("groupadd", "--system", desired.group)
+    options = ["--gid", desired.group, "--shell", desired.shell, "--comment", desired.comment]
     if now is None:
-        _run("useradd", "--system", "--no-create-home", "--home-dir", wanted.home, *options, wanted.name)
-    elif now != wanted:
-        _run("usermod", "--home", wanted.home, *options, wanted.name)
-
-
-def _run(*argv: str) -> None:
-    done = quiet_run(argv)
-    if done.returncode:
-        raise StabilityError(f"{' '.join(argv)}: {done.stderr.strip() or f'exit status {done.returncode}'}")
+        call("useradd", "--system", "--no-create-home", "--home-dir", desired.home, *options, desired.name)
+    else:
+        call("usermod", "--home", desired.home, *options, desired.name)

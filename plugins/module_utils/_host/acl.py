@@ -16,6 +16,9 @@ import pwd
 import re
 import struct
 from collections.abc import Mapping
+from operator import itemgetter
+
+from .accounts import user_name
 
 _ACCESS, _DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 _HEAD, _ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
@@ -54,12 +57,18 @@ def read(path: str | int) -> str:
     return _listed(_attribute(path, _ACCESS)) + (f" default {default}" if default else "")
 
 
-def write(handle: int, listed: str) -> None:
-    """Set the access list of an open directory, with no default one. Raises KeyError for a user who is not there."""
-    packed = [_entry(part) for part in listed.split(",")]
-    # the kernel takes them in the order of their kinds, and within one by number
-    entries = b"".join(_ENTRY.pack(*entry) for entry in sorted(packed, key=_order))
-    os.setxattr(handle, _ACCESS, _HEAD.pack(_VERSION) + entries)
+def packed(listed: str) -> bytes:
+    """The list as the kernel takes it; none for "". Raises KeyError for a user who is not there."""
+    if not listed:
+        return b""
+    # in the order of their kinds, and within one by number
+    entries = sorted((_entry(part) for part in listed.split(",")), key=itemgetter(0, 2))
+    return _HEAD.pack(_VERSION) + b"".join(_ENTRY.pack(*entry) for entry in entries)
+
+
+def write(handle: int, attribute: bytes) -> None:
+    """Set the access list of an open directory, with no default one."""
+    os.setxattr(handle, _ACCESS, attribute)
     if _attribute(handle, _DEFAULT):
         os.removexattr(handle, _DEFAULT)
 
@@ -71,24 +80,13 @@ def _entry(part: str) -> tuple[int, int, int]:
     return _USER if name else found, _number(permissions), number
 
 
-def _order(entry: tuple[int, int, int]) -> tuple[int, int]:
-    return entry[0], entry[2]
-
-
-def _listed(packed: bytes) -> str:
-    return ",".join(_part(*entry) for entry in _ENTRY.iter_unpack(packed[_HEAD.size :]))
+def _listed(attribute: bytes) -> str:
+    return ",".join(_part(*entry) for entry in _ENTRY.iter_unpack(attribute[_HEAD.size :]))
 
 
 def _part(kind: int, permissions: int, number: int) -> str:
-    name = "" if number == _NOBODY else _name(number)
+    name = "" if number == _NOBODY else user_name(number)
     return f"{_KINDS.get(kind, '?')}:{name}:{_letters(permissions)}"
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _attribute(path: str | int, name: str) -> bytes:

@@ -61,17 +61,11 @@ def _describe(inode: int, user: int) -> str:
     except KeyError:
         identity = None
     name = identity.name if identity else str(user)
-    pid = _holder(inode) or _holder_as(inode, identity)
+    pid = proc.socket_holder(inode, proc.pids())
+    if pid is None:
+        with effective_user(identity):
+            pid = proc.socket_holder(inode, proc.pids())
     if pid is None:
         return f"a process of the user {name}"
     command = proc.text(pid, "cmdline")[:100] or proc.text(pid, "comm")
     return f"process {pid} of the user {name} ({command})"
-
-
-def _holder_as(inode: int, identity: Identity | None) -> int | None:
-    with effective_user(identity):
-        return _holder(inode)
-
-
-def _holder(inode: int) -> int | None:
-    return next((pid for pid in proc.pids() if inode in proc.socket_inodes(pid)), None)

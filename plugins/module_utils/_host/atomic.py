@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .service_tree import discard, fill, open_directory
+from .service_tree import discard_path, fill
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,7 @@ def remove_tree(path: Path) -> None:
     trash = path.with_name(f".removed-{os.getpid()}-{path.name.lstrip('.')}")
     with contextlib.suppress(FileNotFoundError):
         path.rename(trash)
-        with open_directory(trash.parent) as parent:
-            discard(parent, trash.name)
+        discard_path(trash)
 
 
 def _sync(directory: Path) -> None:

@@ -19,12 +19,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from .errors import StabilityError
 
 # For what is to say and to do the same whoever runs it, however.
 PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+_PROGRAM_SECONDS = 120.0
 _TIMED_OUT = 124
 _GRACE = 10
 
@@ -98,6 +98,18 @@ def quiet_run(
     )
 
 
+def call(*command: str, seconds: float = _PROGRAM_SECONDS) -> str:
+    """What one of the host's own programs printed. Raises StabilityError with its words."""
+    name = " ".join(command)
+    try:
+        done = quiet_run(command, seconds, PLAIN)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StabilityError(f"{name}: {error}") from error
+    if done.returncode:
+        raise StabilityError(f"{name}: {done.stderr.strip() or f'exit status {done.returncode}'}")
+    return done.stdout
+
+
 def clean_environment(home: str | Path, bin_directory: str | Path, extra: Mapping[str, str]) -> dict[str, str]:
     """What a program needs and nothing of the caller's shell: a build must give the same result whoever starts it."""
     environment = {
@@ -133,17 +145,24 @@ def run(
     name = " ".join(map(str, argv[:4]))
     with tempfile.TemporaryFile() as output:
         try:
-            status = _wait(
-                argv,
-                output,
+            # This logic does not know AnsibleModule, so it cannot use its run_command.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                ["/usr/bin/timeout", "--kill-after=5", str(timeout), *argv],
                 cwd=cwd,
-                environment=environment,
-                timeout=timeout,
-                identity=identity,
-                keep_open=keep_open,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                umask=0o027 if identity else 0o022,
+                pass_fds=tuple(keep_open),
+                user=identity.uid if identity else None,
+                group=identity.gid if identity else None,
+                extra_groups=[identity.gid] if identity else None,
             )
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}: {error.filename}") from error
+        status = _wait(process, timeout + _GRACE)
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
     if status == 0:
@@ -151,33 +170,9 @@ def run(
     raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}")
 
 
-def _wait(
-    argv: Sequence[str | Path],
-    output: IO[bytes],
-    *,
-    cwd: str | Path,
-    environment: Mapping[str, str],
-    timeout: int,
-    identity: Identity | None,
-    keep_open: Sequence[int],
-) -> int:
-    # This logic does not know AnsibleModule, so it cannot use its run_command.
-    process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-        ["/usr/bin/timeout", "--kill-after=5", str(timeout), *argv],
-        cwd=cwd,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        umask=0o027 if identity else 0o022,
-        pass_fds=tuple(keep_open),
-        user=identity.uid if identity else None,
-        group=identity.gid if identity else None,
-        extra_groups=[identity.gid] if identity else None,
-    )
+def _wait(process: subprocess.Popen[bytes], seconds: int) -> int:
     try:
-        return process.wait(timeout + _GRACE)
+        return process.wait(seconds)
     except subprocess.TimeoutExpired:
         return _TIMED_OUT
     finally:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and links as they are and as they should be, changed all together or not at all.
+"""Files, links and directories as they are and as they should be, changed all together or not at all.
 
 A path is replaced by a rename, never written through: where a link stands, the link is replaced, not its target.
 """
@@ -19,15 +19,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from . import acl, directories
 from .accounts import group_name, user_name
 from .atomic import save
 from .command import quiet_run
 from .errors import StabilityError
+from .service_tree import open_directory, put_link
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one path holds: a file, a symbolic link (target), or content of which only the digest is known.
+    """What one path holds: a file, a directory, a symbolic link (target), or content of which only the digest is known.
 
     A file without an owner is whoever's who writes it, and whose it is does not matter.
     """
@@ -37,8 +39,11 @@ class Entry:
     owner: str = ""
     group: str = ""
     target: str | None = None
-    digest: str = ""
+    digest: str = field(default="", compare=False)
     secret: bool = field(default=False, compare=False)
+    directory: bool = False
+    access: str = ""
+    """A directory's access list, as text; "" where it does not matter."""
 
     @property
     def data(self) -> bytes:
@@ -56,39 +61,20 @@ class Entry:
 
     def attributes(self) -> str:
         owner = f"{self.owner}:{self.group} " if self.owner else ""
-        return f"{owner}{self.mode:04o}\n"
-
-    def same_as(self, other: Entry | None) -> bool:
-        if other is None or self.target != other.target:
-            return False
-        owned = not self.owner or (self.owner, self.group) == (other.owner, other.group)
-        return self.target is not None or (owned and self.mode == other.mode and self.checksum() == other.checksum())
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A path with what it should hold, None for nothing; ``check`` is a command whose %s stands for the new file."""
-
-    path: str
-    entry: Entry | None
-    check: Sequence[str] = ()
+        return f"{owner}{self.mode:04o}{' ' if self.access else ''}{self.access}\n"
 
 
 @dataclass(frozen=True)
 class Change:
-    """What one path holds and is to hold; None: nothing."""
+    """What one path holds and is to hold; None: nothing. ``check`` is a command whose %s stands for the new file."""
 
     path: str
     before: Entry | None
     after: Entry | None
     secret: bool = False
     check: Sequence[str] = ()
-
-    def lacks_content(self) -> bool:
-        """Whether the new content has not been sent, only its digest."""
-        if self.after is None or self.after.content is not None:
-            return False
-        return self.before is None or self.before.target is not None or self.before.checksum() != self.after.digest
+    strangers: Sequence[str] = ()
+    """What is in a directory and is to be handed over to its owner."""
 
     def diff(self, root: Path = Path("/")) -> dict[str, str]:
         """The change in the shape that Ansible shows for --diff; what is secret or no text is only named.
@@ -97,11 +83,13 @@ class Change:
         """
         same = self.before and self.after and self.before.checksum() == self.after.checksum()
         path = str(root / self.path)
+        owner = self.after.owner if self.after else ""
         return {
             "before_header": path if self.before else f"{path} (absent)",
             "after_header": path if self.after else f"{path} (absent)",
             "before": self._shown(self.before, ""),
-            "after": self._shown(self.after, "" if same else " changed"),
+            "after": self._shown(self.after, "" if same else " changed")
+            + "".join(f"{stranger} {owner}\n" for stranger in self.strangers),
         }
 
     def _shown(self, entry: Entry | None, suffix: str) -> str:
@@ -117,7 +105,7 @@ class Change:
 
 
 def actual(path: str) -> Entry | None:
-    """Return what the path holds, None for nothing. Raises StabilityError for a directory or something stranger."""
+    """What the path holds, None for nothing. Raises StabilityError for a directory or something stranger."""
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -132,15 +120,38 @@ def actual(path: str) -> Entry | None:
         return Entry(file.read(), stat.S_IMODE(found.st_mode), user_name(found.st_uid), group_name(found.st_gid))
 
 
-def changes(wanted: Sequence[Wanted]) -> list[Change]:
-    """Return what differs, in the given order."""
-    found = []
-    for item in wanted:
-        before = actual(item.path)
-        if not (before is None if item.entry is None else item.entry.same_as(before)):
-            secret = item.entry is not None and item.entry.secret
-            found.append(Change(item.path, before, item.entry, secret, item.check))
-    return found
+def actual_directory(path: str, listed: bool = False) -> Entry | None:
+    """The directory at the path, None where there is none. Raises StabilityError where something else is there.
+
+    With ``listed`` its access list as well: the bits that the mode has for the group are the list's mask then.
+    """
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a directory"
+        raise StabilityError(f"{path} is {kind}; move it away")
+    mode, access = stat.S_IMODE(found.st_mode), acl.read(path) if listed else ""
+    group = acl.bits(access, "g")
+    if group is not None:
+        mode = mode & ~0o070 | group << 3
+    return Entry(b"", mode, user_name(found.st_uid), group_name(found.st_gid), directory=True, access=access)
+
+
+def change_of(path: str, after: Entry, check: Sequence[str] = ()) -> Change | None:
+    """What has to change for the path to hold the file, None for nothing; content that is there is taken from there."""
+    before = actual(path)
+    if after.content is None and before is not None and before.checksum() == after.digest:
+        after = replace(after, content=before.content)
+    return Change(path, before, after, after.secret, check) if before != after else None
+
+
+def change_of_directory(path: str, after: Entry, contents: bool = False) -> Change | None:
+    """The same of a directory; with ``contents`` what is in it, at any depth, is to be its owner's as well."""
+    before = actual_directory(path, listed=bool(after.access))
+    strangers = directories.strangers(path, after.owner) if contents and before else []
+    return Change(path, before, after, strangers=strangers) if before != after or strangers else None
 
 
 def check(change: Change) -> None:
@@ -160,9 +171,10 @@ def check(change: Change) -> None:
 
 @dataclass
 class Transaction:
-    """Changes that are made one after another, and all taken back when one fails."""
+    """Changes that are made one after another, and all taken back when one fails; directories stay."""
 
     done: list[Change] = field(default_factory=list)
+    """Of files and links."""
 
     def make(self, planned: Sequence[Change]) -> None:
         """Make the changes. Raises StabilityError; then nothing has changed, except what it names."""
@@ -173,10 +185,13 @@ class Transaction:
                 reason = error.strerror if isinstance(error, OSError) else error.args[0]
                 lost = self.undo()
                 raise StabilityError("\n".join([f"{change.path}: {reason}", *lost])) from error
-            self.done.append(change)
+            if change.after is None or not change.after.directory:
+                self.done.append(change)
+            elif change.strangers:
+                directories.hand_over(change.path, change.after.owner)
 
     def undo(self) -> list[str]:
-        """Give each path back what it held, and return, for people, where that failed."""
+        """Give each file's path back what it held, and return, for people, where that failed."""
         lost = []
         for change in reversed(self.done):
             try:
@@ -191,11 +206,16 @@ def put(path: str, entry: Entry | None) -> None:
     """Make the path hold the entry. Raises OSError, and KeyError for an owner or a group that isn't there."""
     if entry is None:
         Path(path).unlink(missing_ok=True)
-    elif entry.target is not None:
-        _link(path, entry.target)
-    elif entry.content is not None:
-        owner = (_uid(entry.owner), _gid(entry.group)) if entry.owner else None
-        save(Path(path), entry.content, entry.mode, owner)
+        return
+    if entry.target is not None:
+        with open_directory(Path(path).parent) as parent:
+            put_link(parent, Path(path).name, entry.target)
+        return
+    owner = _uid(entry.owner), _gid(entry.group)
+    if entry.directory:
+        directories.make(Path(path), entry.mode, owner, entry.access)
+    else:
+        save(Path(path), entry.data, entry.mode, owner)
 
 
 def _uid(name: str) -> int:
@@ -204,18 +224,3 @@ def _uid(name: str) -> int:
 
 def _gid(name: str) -> int:
     return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
-
-
-def _link(path: str, target: str) -> None:
-    with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as directory:
-        beside = Path(directory) / "link"
-        beside.symlink_to(target)
-        beside.replace(path)
-
-
-def with_content(change: Change) -> Change:
-    """Return the change with the content that is there already, where only attributes change."""
-    after, before = change.after, change.before
-    if after is None or before is None or after.content is not None or change.lacks_content():
-        return change
-    return replace(change, after=replace(after, content=before.content))

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _STATE, _PARENT, _STARTED = 0, 1, 19
@@ -37,8 +37,8 @@ def stat(pid: int) -> Stat | None:
     """None when the process is gone."""
     try:
         # the name before them, in parentheses, may hold anything
-        fields = text(pid, "stat").rpartition(")")[2].split()
-        return Stat(fields[_STATE], int(fields[_PARENT]), int(fields[_STARTED]) / _TICKS)
+        found = text(pid, "stat").rpartition(")")[2].split()
+        return Stat(found[_STATE], int(found[_PARENT]), int(found[_STARTED]) / _TICKS)
     except (IndexError, ValueError):
         return None
 
@@ -51,8 +51,19 @@ def lives(pid: int) -> bool:
 
 def status(pid: int, table: Path = _PROC) -> dict[str, str]:
     """The lines of proc_pid_status(5) by their names; none when the process is gone."""
-    pairs = (line.partition(":") for line in text(pid, "status", table).splitlines())
+    return fields(text(pid, "status", table))
+
+
+def fields(table: str) -> dict[str, str]:
+    """Lines of a name, a colon and a value, as those of proc_meminfo(5) are."""
+    pairs = (line.partition(":") for line in table.splitlines())
     return {name: value.strip() for name, _colon, value in pairs}
+
+
+def user(pid: int) -> int | None:
+    """Number of the user that the process runs as; None when it is gone."""
+    uids = status(pid).get("Uid")
+    return int(uids.split()[0]) if uids else None
 
 
 def text(pid: int, name: str, table: Path = _PROC) -> str:
@@ -88,9 +99,25 @@ def socket_inodes(pid: int) -> Iterator[int]:
             yield int(target[len("socket:[") : -1])
 
 
+def socket_holder(inode: int, among: Iterable[int]) -> int | None:
+    """Which of the processes has the socket open; None when none has, or none that may be looked into."""
+    return next((pid for pid in among if inode in socket_inodes(pid)), None)
+
+
+def wait_for_holder(inode: Callable[[], int], among: Collection[int], seconds: float, pause: float) -> int | None:
+    """The same of a socket that has an inode once it is accepted; None when that has not happened within the time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        number = inode()
+        found = socket_holder(number, among) if number else None
+        if found is not None or time.monotonic() > deadline:
+            return found
+        time.sleep(pause)
+
+
 def boot_id() -> str:
     """This boot's name. In a container it is the machine's: there a restart of the container is no new boot."""
-    return BOOT_ID.read_text(encoding="ascii").strip()
+    return _BOOT_ID.read_text(encoding="ascii").strip()
 
 
 def uptime() -> float:

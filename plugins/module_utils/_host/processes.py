@@ -128,11 +128,14 @@ def pid_of_file(path: str) -> int:
     return pid
 
 
-def pid_of_unit(unit: str) -> int:
-    """The main process of a systemd unit. Raises ProcessError, and UnitError where systemd can't be asked."""
+def process_of_unit(unit: str) -> tuple[int, int]:
+    """The main process of a systemd unit, and how often systemd has restarted it.
+
+    Raises ProcessError, and UnitError where systemd can't be asked.
+    """
     state = unit_states([unit]).get(unit, {})
     pid = int(state.get("MainPID") or 0)
     if pid <= 0:
-        is_in = state.get("ActiveState", "unknown")
+        is_in = "not installed" if state.get("LoadState") == "not-found" else state.get("ActiveState", "unknown")
         raise ProcessError(f"systemd unit {unit} is {is_in} and has no main process; see `systemctl status {unit}`")
-    return pid
+    return pid, int(state.get("NRestarts") or 0)

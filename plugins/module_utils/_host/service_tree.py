@@ -165,6 +165,13 @@ def discard(parent: int, name: str) -> None:
     os.rmdir(name, dir_fd=parent)
 
 
+def discard_path(path: str | Path) -> None:
+    """The same, by a path."""
+    place = Path(path)
+    with contextlib.suppress(FileNotFoundError), open_directory(place.parent) as parent:
+        discard(parent, place.name)
+
+
 def _empty(tree: int, path: str, device: int) -> None:
     if os.fstat(tree).st_dev != device:
         raise OSError(f"{path}: another file system begins here, it is left alone")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .proc import socket_inodes
+from .proc import wait_for_holder
 
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _ESTABLISHED, _LISTENS = "01", "0A"
@@ -103,13 +103,9 @@ def plain(host: str, port: int) -> Address:
 def holder(connection: socket.socket, pids: Collection[int], seconds: float) -> int | None:
     """Which of the processes has accepted the connection; None when none has within the time."""
     here, there = (plain(name[0], name[1]) for name in (connection.getsockname(), connection.getpeername()))
-    deadline = time.monotonic() + seconds
-    while True:
-        inode = inode_of(sockets(there[1], here[1]), there, here)
-        found = next((pid for pid in pids if inode in socket_inodes(pid)), None) if inode else None
-        if found is not None or time.monotonic() > deadline:
-            return found
-        time.sleep(_HOLDER_POLL_SECONDS)
+    return wait_for_holder(
+        lambda: inode_of(sockets(there[1], here[1]), there, here), pids, seconds, _HOLDER_POLL_SECONDS
+    )
 
 
 def inode_of(found: Iterable[TcpSocket], local: Address, remote: Address) -> int:
@@ -127,23 +123,19 @@ def established() -> list[Address]:
     return [found.remote for found in sockets() if found.established]
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How many connections there were at first, how many are left, and how long that took."""
+def wait_for_end(
+    servers: set[Address], limit: float, read: Callable[[], list[Address]] = established
+) -> dict[str, float]:
+    """Return when no connection to the servers is left, or when the time (seconds) is over.
 
-    first: int
-    left: int
-    seconds: float
-
-
-def wait_for_end(servers: set[Address], limit: float, read: Callable[[], list[Address]] = established) -> Ended:
-    """Return when no connection to the servers is left, or when the time (seconds) is over."""
+    How many connections there were at first, how many are left, and the seconds that it took.
+    """
     began = time.monotonic()
     first = left = _count(read(), servers)
     while left and time.monotonic() - began < limit:
         time.sleep(_END_POLL_SECONDS)
         left = _count(read(), servers)
-    return Ended(first, left, round(time.monotonic() - began, 1))
+    return {"connections": first, "left": left, "seconds": round(time.monotonic() - began, 1)}
 
 
 def _count(ends: Iterable[Address], servers: set[Address]) -> int:

@@ -13,13 +13,11 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from .command import Identity, effective_user
 from .errors import StabilityError
-from .proc import socket_inodes
+from .proc import wait_for_holder
 
 # linux/netlink.h, linux/sock_diag.h, linux/unix_diag.h
 _NETLINK_SOCK_DIAG = 4
@@ -37,7 +35,8 @@ _NUMBER = struct.Struct("=I")
 _ANSWER_BYTES = 8192
 _ANSWER_SECONDS = 2.0
 
-# /proc/net/unix: state of a connection that is accepted, and of one that still waits to be
+_TABLE = Path("/proc/net/unix")
+# In it: state of a connection that is accepted, and of one that still waits to be
 _CONNECTED, _CONNECTING = "03", "02"
 _LISTENING_FLAG = 0x10000
 _PATH_COLUMN = 7
@@ -79,27 +78,18 @@ def parse_peer(answer: bytes) -> int:
     return 0
 
 
-def holder(connection: socket.socket, pids: Collection[int], user: Identity | None, seconds: float) -> int | None:
+def holder(connection: socket.socket, pids: Collection[int], seconds: float) -> int | None:
     """Which of the processes has accepted the connection; None when none has within the time.
 
-    user is the one that the processes run as: inside a container root may not look into another user's process.
+    To be asked as the user that the processes run as: inside a container root may not look into another user's process.
     """
-    deadline = time.monotonic() + seconds
-    while True:
-        inode = peer_inode(connection)
-        if inode:
-            with effective_user(user):
-                found = next((pid for pid in pids if inode in socket_inodes(pid)), None)
-            if found is not None:
-                return found
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(_POLL_SECONDS)
+    return wait_for_holder(lambda: peer_inode(connection), pids, seconds, _POLL_SECONDS)
 
 
-def connections(path: str | Path) -> int:
+def connections(path: str | Path, table: Path = _TABLE) -> int:
     """How many connections to the socket at that path are open or wait to be accepted."""
-    return count_connections(_table(), str(path))
+    rows = _rows(str(path), table)
+    return sum(state in (_CONNECTED, _CONNECTING) for flags, state, _inode in rows if not flags & _LISTENING_FLAG)
 
 
 def listens(path: str | Path) -> bool:
@@ -107,28 +97,14 @@ def listens(path: str | Path) -> bool:
     return bool(listening(path))
 
 
-def listening(path: str | Path) -> list[int]:
+def listening(path: str | Path, table: Path = _TABLE) -> list[int]:
     """Inode of each socket that listens on that path."""
-    return listening_in(_table(), str(path))
+    return [inode for flags, _state, inode in _rows(str(path), table) if flags & _LISTENING_FLAG]
 
 
-def _table() -> str:
-    return Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
-
-
-def count_connections(table: str, path: str) -> int:
-    """The same from the text of /proc/net/unix, as the next one."""
-    rows = _rows(table, path)
-    return sum(state in (_CONNECTED, _CONNECTING) for flags, state, _inode in rows if not flags & _LISTENING_FLAG)
-
-
-def listening_in(table: str, path: str) -> list[int]:
-    return [inode for flags, _state, inode in _rows(table, path) if flags & _LISTENING_FLAG]
-
-
-def _rows(table: str, path: str) -> Iterator[tuple[int, str, int]]:
+def _rows(path: str, table: Path) -> Iterator[tuple[int, str, int]]:
     """Flags, state and inode of each socket of the path. Only the accepting side of a connection has the path."""
-    for line in table.splitlines()[1:]:
+    for line in table.read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
         columns = line.split(None, _PATH_COLUMN)
         # a cluster's primary binds the path relative to its directory, which is / for a PM2 daemon under systemd
         if len(columns) > _PATH_COLUMN and columns[_PATH_COLUMN].lstrip("/") == path.lstrip("/"):

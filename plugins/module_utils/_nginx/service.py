@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .._host import proc, tcp
 from .._host.errors import StabilityError
+from .._host.units import unit_states
 from .connections import MAIN, connections
 from .staging import Layout, run
 
@@ -59,11 +60,8 @@ class Service:
 
     def master(self) -> int | None:
         """The process id of the running master; None when nginx is stopped."""
-        result = run(["systemctl", "show", self.unit, "--property=ActiveState,MainPID"])
-        properties = dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
-        if properties.get("ActiveState") not in ("active", "reloading"):
-            return None
-        return int(properties.get("MainPID", "0")) or None
+        state = unit_states([self.unit]).get(self.unit, {})
+        return int(state["MainPID"]) or None if state.get("ActiveState") in ("active", "reloading") else None
 
     def test(self) -> str:
         """Tests the files in place as `nginx -t` does; the whole configuration, as nginx prints it."""

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .._host import proc
 from .._host.command import Identity
 from .._host.errors import StabilityError
 from .._host.service_tree import entries, open_directory, set_owner
@@ -58,11 +59,7 @@ def _is_taken(number: int) -> bool:
 
 def _runs(number: int) -> bool:
     """Whether a process of that user does anything: one that has ended may wait for its parent."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if process.stat().st_uid == number and "State:\tZ" not in (process / "status").read_text(errors="replace"):
-                return True
-    return False
+    return any(proc.user(pid) == number and proc.lives(pid) for pid in proc.pids())
 
 
 def end_processes(identity: Identity) -> None:

@@ -89,13 +89,11 @@ class Pm2Client:
         try:
             owner = self.owner
             pid = int(read(self.home / "pm2.pid", _PID_BYTES, owner))
-            title = Path(f"/proc/{pid}/cmdline").read_bytes()
-            user = process_user(pid)
         except (OSError, ValueError, KeyError):
             return None
         # the file may be left over and its number reused by another program; the service may name any process in it
-        foreign = owner is not None and user != owner.uid
-        return pid if b"God Daemon" in title and not foreign else None
+        foreign = owner is not None and proc.user(pid) != owner.uid
+        return pid if "God Daemon" in proc.text(pid, "cmdline") and not foreign else None
 
     def require_daemon(self) -> int:
         """The daemon's process id. Raises Pm2Error when there is none or it does not take connections.
@@ -221,10 +219,10 @@ class Pm2Client:
 def unit_of(pid: int) -> str:
     """The systemd service whose main process this is; empty when there is none."""
     try:
-        unit = unit_in(Path(f"/proc/{pid}/cgroup").read_text())
+        unit = unit_in(proc.text(pid, "cgroup"))
         # a daemon that was started by hand belongs to the login's service, which is not to be restarted for it
         owns = unit and unit_states([unit])[unit]["MainPID"] == str(pid)
-    except (OSError, UnitError, KeyError):
+    except (UnitError, KeyError):
         return ""
     return unit if owns else ""
 
@@ -238,12 +236,6 @@ def unit_in(cgroup: str) -> str:
 def restart_advice(pid: int) -> str:
     unit = unit_of(pid)
     return f"restart its unit (systemctl restart {unit})" if unit else "end it and start the unit that owns it"
-
-
-def process_user(pid: int) -> int:
-    """Number of the user that the process runs as. Raises OSError, ValueError."""
-    status = Path(f"/proc/{pid}/status").read_text(errors="replace")
-    return int(status.partition("\nUid:")[2].split(None, 1)[0])
 
 
 def _is_stopped(pid: int) -> bool:

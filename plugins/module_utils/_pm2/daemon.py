@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .._host import proc
 from .._host.command import quiet_run
 from .client import Pm2Client, unit_of
 from .converge import save
 from .errors import Pm2Error
 from .process import Pm2Process
 
-_TITLE = re.compile(rb"PM2 v(\S+): God Daemon")
+_TITLE = re.compile(r"PM2 v(\S+): God Daemon")
 _NODE_SECONDS = 20.0
 _POLL_SECONDS = 0.5
 
@@ -85,11 +86,8 @@ def installed_pm2(pm2: str) -> str:
 
 
 def _running_pm2(pid: int) -> str:
-    try:
-        found = _TITLE.search(Path(f"/proc/{pid}/cmdline").read_bytes())
-    except OSError:
-        return ""
-    return found[1].decode(errors="replace") if found else ""
+    found = _TITLE.search(proc.text(pid, "cmdline"))
+    return found[1] if found else ""
 
 
 def _node_version(client: Pm2Client, node: str) -> str:

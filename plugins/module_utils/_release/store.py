@@ -27,7 +27,7 @@ from .._host.command import Identity, effective_user
 from .._host.errors import StabilityError
 from .._host.service_tree import (
     directories_below,
-    discard,
+    discard_path,
     entries,
     open_directory,
     opened,
@@ -164,7 +164,7 @@ def removed_on_failure(path: Path) -> Iterator[None]:
         if is_full(error):
             error.add_note(shortage(path))
         with contextlib.suppress(OSError):
-            _discard_path(path)
+            discard_path(path)
         error.add_note(f"Its directory, {path}, {'could not be' if path.exists() else 'was'} removed.")
         raise
 
@@ -203,11 +203,6 @@ def _named_by(link: Path) -> str:
         return link.readlink().name.removesuffix(".sock").partition("+")[0]
     except OSError:
         return ""
-
-
-def _discard_path(path: Path) -> None:
-    with open_directory(path.parent) as parent:
-        discard(parent, path.name)
 
 
 def _target(path: Path) -> Path | None:

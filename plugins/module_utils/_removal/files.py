@@ -2,17 +2,15 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Removing files and directories for good, but never through a link or a mount point into what is somebody else's."""
+"""What may be removed for good: nothing through a link or a mount point, where it would be somebody else's."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from .._host.service_tree import discard, open_directory
 from .._service.footprint import Thing
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -56,13 +54,6 @@ def removable(path: str, mounts: Collection[str]) -> Iterator[str]:
     elif os.path.realpath(path) not in inner:
         for entry in sorted(Path(path).iterdir()):
             yield from removable(str(entry), mounts)
-
-
-def remove(path: str) -> None:
-    """Remove a file, a link or a tree, if it is there. Raises OSError, also where another file system begins."""
-    place = Path(path)
-    with contextlib.suppress(FileNotFoundError), open_directory(place.parent) as parent:
-        discard(parent, place.name)
 
 
 def holds_more(path: str, gone: Collection[str]) -> bool:

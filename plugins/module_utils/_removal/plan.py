@@ -20,6 +20,7 @@ from pathlib import Path
 from .._deploy.teardown import drain
 from .._host import trust_store
 from .._host.errors import StabilityError
+from .._host.service_tree import discard_path
 from .._host.units import reload_daemon
 from .._nginx.apply import Request, Result
 from .._nginx.apply import apply as apply_site
@@ -39,7 +40,6 @@ from .files import (
     is_foreign,
     mount_points,
     removable,
-    remove,
 )
 from .system import (
     Account,
@@ -52,7 +52,6 @@ from .system import (
     refuse_foreign_homes,
     remove_account,
     remove_unit,
-    run,
 )
 
 FOREIGN = "is somebody else's"
@@ -223,7 +222,7 @@ def _plan_places(plan: Plan, things: Sequence[Thing], afterwards: Callable[[], o
 
 def _remove_parts(parts: Sequence[str], afterwards: Callable[[], object] | None) -> None:
     for path in parts:
-        remove(path)
+        discard_path(path)
     if afterwards:
         afterwards()
 
@@ -291,16 +290,7 @@ def _remove_empty(directory: Path) -> None:
 def _plan_authorities(plan: Plan, service: Service) -> None:
     file, link = (thing.path for thing in belongings(service, Step.TRUST))
     there = [path for path in (file, link) if found(path)]
-    plan.add(there, partial(_distrust, file, link))
-
-
-def _distrust(file: str, link: str) -> None:
-    """The trust store is made without the file before the link goes: so a run that is killed is caught up with."""
-    remove(file)
-    with trust_store.alone():
-        run(trust_store.UPDATE)
-        remove(link)
-        run("openssl", "rehash", "/etc/ssl/certs")
+    plan.add(there, partial(trust_store.distrust, file, link))
 
 
 def _owns_more(plan: Plan) -> bool:

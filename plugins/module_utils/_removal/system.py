@@ -11,7 +11,6 @@ import grp
 import os
 import pwd
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,29 +19,18 @@ from pathlib import Path
 from .._deploy.lease import lease_path
 from .._deploy.lease import read as read_lease
 from .._host import proc
-from .._host.command import PLAIN, quiet_run
+from .._host.command import call
 from .._host.errors import StabilityError
+from .._host.service_tree import discard_path
 from .._host.units import unit_states
 from .._release.lock import lock_holder, lock_path
 from .._service.footprint import UNITS, Service
-from .files import found, remove
+from .files import found
 
 # systemd itself ends what does not stop within its TimeoutStopSec, which grows with the processes.
 _STOP_SECONDS = 1800
-_COMMAND_SECONDS = 120
 _LAST_SYSTEM_GID = 999
 _POLL_SECONDS = 0.2
-
-
-def run(*command: str, seconds: float = _COMMAND_SECONDS) -> str:
-    """What a program printed. Raises StabilityError with its words."""
-    try:
-        done = quiet_run(command, seconds, PLAIN)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise StabilityError(f"{' '.join(command)}: {error}") from error
-    if done.returncode:
-        raise StabilityError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
-    return done.stdout
 
 
 @dataclass(frozen=True)
@@ -79,18 +67,18 @@ def unit_files(name: str) -> tuple[str, ...]:
 def remove_unit(unit: Unit) -> None:
     """Stop it, and remove its files. systemd is to be told afterwards, by reload_daemon()."""
     if "@." in unit.name:
-        run("systemctl", "stop", unit.name.replace("@.", "@*."), seconds=_STOP_SECONDS)
+        call("systemctl", "stop", unit.name.replace("@.", "@*."), seconds=_STOP_SECONDS)
         # systemd keeps the group that it made for the instances of a template
         with contextlib.suppress(StabilityError):
-            run("systemctl", "stop", _slice_of(unit.name))
+            call("systemctl", "stop", _slice_of(unit.name))
     elif unit.known:
-        run("systemctl", "stop", unit.name, seconds=_STOP_SECONDS)
+        call("systemctl", "stop", unit.name, seconds=_STOP_SECONDS)
     for path in unit.files:
-        remove(path)
+        discard_path(path)
     if "@." not in unit.name:
         # one that failed stays in the list of failed units for ever, with or without a file
         with contextlib.suppress(StabilityError):
-            run("systemctl", "reset-failed", unit.name)
+            call("systemctl", "reset-failed", unit.name)
 
 
 def _slice_of(template: str) -> str:
@@ -142,10 +130,10 @@ def _own_group(group: str, user: str) -> int | None:
 
 def remove_account(account: Account) -> None:
     if account.uid is not None:
-        run("userdel", account.user)
+        call("userdel", account.user)
     # userdel takes a group of the same name with it
     if account.gid is not None and _own_group(account.group, account.user) is not None:
-        run("groupdel", account.group)
+        call("groupdel", account.group)
 
 
 def processes_of(uid: int, table: Path = Path("/proc")) -> dict[int, int]:

@@ -13,6 +13,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...module_utils._host import proc
+
 _LONGEST = 300
 
 
@@ -31,8 +33,7 @@ def controller() -> str:
     """What tells this controller from others of the same name: their process numbers mean other processes."""
     with contextlib.suppress(OSError):
         # a container has numbers of its own, and after a boot they begin anew
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
+        return f"{socket.gethostname()} {proc.boot_id()} {Path('/proc/self/ns/pid').readlink()}"
     return socket.gethostname()
 
 

@@ -16,6 +16,8 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from ..._host import proc
+
 _NANOSECONDS = 1e9
 _MOST_OF_THE_TIME = 0.5
 
@@ -35,9 +37,9 @@ def processor_times(pids: Iterable[int]) -> dict[int, ProcessorTime]:
     found = {}
     for pid in pids:
         try:
-            used, waited, _turns = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()
+            used, waited, _turns = proc.text(pid, "schedstat").split()
             found[pid] = ProcessorTime(time.monotonic(), int(used) / _NANOSECONDS, int(waited) / _NANOSECONDS)
-        except (OSError, ValueError):
+        except ValueError:
             continue
     return found
 

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable
 
-from ..._host.processes import load_library
+from ..._host import proc
 from ..._pm2.client import Pm2Client
 from ..._pm2.errors import Pm2Error
 from ..._pm2.process import Pm2Process
@@ -123,15 +123,7 @@ class Surplus:
 
 def unlisted(daemon: int | None, listed: Iterable[int]) -> list[int]:
     """Children of the daemon that run the same program as one of those listed, and are not."""
-    psutil = load_library("psutil", "python3-psutil")
     known = set(listed)
-    try:
-        children = psutil.Process(daemon).children() if daemon else []
-    except psutil.Error:
-        return []
-    commands = {}
-    for child in children:
-        with contextlib.suppress(psutil.Error):
-            commands[child.pid] = tuple(child.cmdline())
+    commands = {pid: proc.text(pid, "cmdline") for pid in (proc.children(daemon) if daemon else [])}
     programs = {command for pid, command in commands.items() if pid in known}
     return [pid for pid, command in commands.items() if pid not in known and command and command in programs]

@@ -70,7 +70,7 @@ def check_clock(context: Context) -> list[Finding]:
     """Is the clock kept by a time server, and was it set? Certificates, tokens and logs depend on it."""
     offset = context.now - proc.uptime()
     before = context.samples.previous("clock.offset")
-    boot = _text(proc.BOOT_ID)
+    boot = proc.boot_id()
     jumped = offset - before.value if before is not None and before.identity == boot else 0.0
     context.samples.record("clock.offset", boot, offset, context.now, step=0)
     jumps = context.samples.happened("clock.jumps", float(abs(jumped) > _JUMP_SECONDS), context.now, _DAY)
@@ -119,7 +119,7 @@ def check_kernel(context: Context) -> list[Finding]:
 def _kills(context: Context) -> float:
     """How many processes the kernel has killed in the last day for lack of memory, as far as runs could see."""
     counted = kills_in(_text(_VMSTAT))
-    boot = _text(proc.BOOT_ID)
+    boot = proc.boot_id()
     before = context.samples.previous("kernel.kills")
     new = 0.0
     if before is not None:

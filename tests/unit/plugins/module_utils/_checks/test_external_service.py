@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks import external_service as existing_service
 from ansible_collections.workbot.stability.plugins.module_utils._checks.external_service import Existing, read_existing
 from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED, HUNG, ask_workers
+from ansible_collections.workbot.stability.plugins.module_utils._host import processes as host_processes
 from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
@@ -85,7 +86,7 @@ def test_a_pid_file_goes_before_the_port(tmp_path: Path) -> None:
 
 def test_a_unit_tells_its_main_process_and_its_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     states = {"shop.service": {"LoadState": "loaded", "MainPID": str(os.getpid()), "NRestarts": "4"}}
-    monkeypatch.setattr(existing_service, "unit_states", lambda names: {name: states[name] for name in names})
+    monkeypatch.setattr(host_processes, "unit_states", lambda names: {name: states[name] for name in names})
     shop = Existing("systemd", "http://127.0.0.1:1", unit="shop.service")
     (process,) = read_existing(shop, CLIENT, 1).processes
     assert (process.name, process.pid, process.restarts) == ("shop.service", os.getpid(), 4)

@@ -20,6 +20,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.proc impor
     stat,
     status,
     text,
+    user,
 )
 
 GONE = 2**22 + 1
@@ -30,7 +31,8 @@ def test_a_process_is_seen_as_psutil_sees_it() -> None:
     assert found is not None
     assert (found.state, found.parent) == ("R", process.ppid())
     assert abs(found.started - (process.create_time() - psutil.boot_time())) < 0.1
-    assert status(os.getpid())["Uid"].split()[0] == str(process.uids().real)
+    assert user(os.getpid()) == process.uids().real
+    assert abs(int(status(os.getpid())["VmRSS"].split()[0]) * 1024 - process.memory_info().rss) < 1 << 24
     assert text(os.getpid(), "cmdline").startswith(process.cmdline()[0])
     assert os.getpid() in pids()
 
@@ -58,6 +60,7 @@ def test_what_has_ended_is_a_zombie_and_then_gone() -> None:
 def test_a_process_that_is_gone_has_nothing() -> None:
     assert stat(GONE) is None
     assert status(GONE) == {}
+    assert user(GONE) is None
     assert text(GONE, "comm") == ""
     assert list(socket_inodes(GONE)) == []
 

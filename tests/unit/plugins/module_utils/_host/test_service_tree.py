@@ -10,10 +10,11 @@ import pwd
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host import service_tree
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity, effective_user
 from ansible_collections.workbot.stability.plugins.module_utils._host.service_tree import (
     directories_below,
-    discard,
+    discard_path,
     entries,
     make_directory,
     open_directory,
@@ -157,11 +158,43 @@ def test_a_tree_is_removed_and_nothing_behind_its_links(tmp_path: Path) -> None:
     (tmp_path / "tree/a/b").mkdir(parents=True)
     (tmp_path / "tree/a/link").symlink_to(tmp_path / "outside")
     os.mkfifo(tmp_path / "tree/a/b/fifo")
-    with open_directory(tmp_path) as top:
-        discard(top, "tree")
-        discard(top, "tree")
+    discard_path(tmp_path / "tree")
+    discard_path(tmp_path / "tree")
     assert [path.name for path in tmp_path.iterdir()] == ["outside"]
     assert (tmp_path / "outside/file").read_text() == "kept"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "shop"
+    (root / "releases" / "one" / "node_modules").mkdir(parents=True)
+    (root / "releases" / "one" / "server.js").write_text("")
+    (root / ".deploy.lock").write_text("")
+    return root
+
+
+def test_a_link_goes_alone(tree: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tree)
+    discard_path(str(link))
+    assert not link.is_symlink()
+    assert (tree / ".deploy.lock").exists()
+
+
+def test_another_file_system_is_not_entered(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when it is mounted after the look at the mounts: the device differs from that of the tree."""
+    handles: list[int] = []
+    stat = service_tree.os.fstat
+
+    def fstat(handle: int) -> object:
+        handles.append(handle)
+        status = list(stat(handle))
+        status[2] = len(handles) // 3
+        return service_tree.os.stat_result(status)
+
+    monkeypatch.setattr(service_tree.os, "fstat", fstat)
+    with pytest.raises(OSError, match="another file system begins here"):
+        discard_path(tree)
 
 
 def test_an_entry_stays_what_it_was_when_its_name_is_given_to_another(tmp_path: Path) -> None:

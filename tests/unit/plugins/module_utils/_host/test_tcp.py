@@ -9,7 +9,6 @@ import socket
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.tcp import (
-    Ended,
     addresses_of,
     established,
     holder,
@@ -60,16 +59,16 @@ def test_a_real_connection_is_seen_and_waited_for() -> None:
         with socket.create_connection(there), server.accept()[0]:
             assert there in established()
             ended = wait_for_end({there}, 0.6)
-            assert (ended.first, ended.left) == (1, 1)
-            assert ended.seconds >= 0.6
-        assert wait_for_end({there}, 5).left == 0
+            assert (ended["connections"], ended["left"]) == (1, 1)
+            assert ended["seconds"] >= 0.6
+        assert wait_for_end({there}, 5)["left"] == 0
 
 
 def test_the_wait_ends_with_the_last_connection() -> None:
     server = ("10.0.0.21", 80)
     readings = iter([[server, server, ("10.0.0.21", 443)], [server], [("10.0.0.22", 80)]])
     ended = wait_for_end({server}, 60, lambda: next(readings))
-    assert ended == Ended(2, 0, ended.seconds)
+    assert (ended["connections"], ended["left"]) == (2, 0)
 
 
 def test_a_name_has_addresses() -> None:

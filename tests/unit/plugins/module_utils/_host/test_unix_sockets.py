@@ -18,9 +18,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.teardown
 from ansible_collections.workbot.stability.plugins.module_utils._host.unix_sockets import (
     UnixSocketError,
     connections,
-    count_connections,
     holder,
-    listening_in,
+    listening,
     listens,
     parse_peer,
     peer_inode,
@@ -55,30 +54,32 @@ def connected(server: socket.socket) -> socket.socket:
     ("path", "count"),
     [("/run/shop/1a2b.sock", 2), ("/run/shop/1a2b+2.sock", 1), ("/run/shop/1a2b", 0), ("/run/shop/other 1a2b.sock", 1)],
 )
-def test_connections_of_a_path_are_those_accepted_and_those_waiting(path: str, count: int) -> None:
-    assert count_connections(TABLE, path) == count
+def test_connections_of_a_path_are_those_accepted_and_those_waiting(tmp_path: Path, path: str, count: int) -> None:
+    (tmp_path / "unix").write_text(TABLE)
+    assert connections(path, tmp_path / "unix") == count
 
 
 def test_the_other_end_is_known_once_it_is_accepted(listener: socket.socket) -> None:
     with connected(listener) as client:
         assert peer_inode(client) == 0
-        assert holder(client, [os.getpid()], None, 0) is None
+        assert holder(client, [os.getpid()], 0) is None
         accepted, _address = listener.accept()
         with accepted:
             assert peer_inode(client) == os.fstat(accepted.fileno()).st_ino
-            assert holder(client, [1, os.getpid()], None, 0) == os.getpid()
-            assert holder(client, [], None, 0) is None
+            assert holder(client, [1, os.getpid()], 0) == os.getpid()
+            assert holder(client, [], 0) is None
 
 
-def test_who_listens_on_a_path() -> None:
-    table = TABLE + (
-        "0000000000000000: 00000002 00000000 00010000 0001 01 41 /run/a b.sock\n"
+def test_who_listens_on_a_path(tmp_path: Path) -> None:
+    table = tmp_path / "unix"
+    table.write_text(
+        TABLE + "0000000000000000: 00000002 00000000 00010000 0001 01 41 /run/a b.sock\n"
         "0000000000000000: 00000003 00000000 00000000 0001 03 42 /run/a b.sock\n"
         "0000000000000000: 00000002 00000000 00010000 0001 01 44\n"
     )
-    assert listening_in(table, "/run/a b.sock") == [41]
-    assert listening_in(table, "/run/shop/1a2b.sock") == [2282470]
-    assert listening_in(table, "/run/none") == []
+    assert listening("/run/a b.sock", table) == [41]
+    assert listening("/run/shop/1a2b.sock", table) == [2282470]
+    assert listening("/run/none", table) == []
 
 
 def test_what_the_kernel_refuses_is_an_error() -> None:

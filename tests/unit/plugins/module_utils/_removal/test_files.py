@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._removal import files
 from ansible_collections.workbot.stability.plugins.module_utils._removal.files import (
     barrier,
     becomes_empty,
@@ -17,7 +16,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._removal.files i
     inner_mounts,
     mount_points,
     removable,
-    remove,
 )
 
 TABLE = """\
@@ -40,41 +38,6 @@ def tree(tmp_path: Path) -> Path:
 
 def test_the_table_of_mounts_is_read_with_its_escapes() -> None:
     assert mount_points(TABLE) == {"/", "/srv/shop/shared", "/mnt/with space"}
-
-
-def test_a_tree_goes_and_what_its_links_point_to_stays(tree: Path, tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "file").write_text("")
-    (tree / "releases" / "away").symlink_to(kept)
-    remove(str(tree))
-    assert not tree.exists()
-    assert (kept / "file").exists()
-    remove(str(tree))
-
-
-def test_a_link_goes_alone(tree: Path, tmp_path: Path) -> None:
-    link = tmp_path / "link"
-    link.symlink_to(tree)
-    remove(str(link))
-    assert not link.is_symlink()
-    assert (tree / ".deploy.lock").exists()
-
-
-def test_another_file_system_is_not_entered(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when it is mounted after the look at the mounts: the device differs from that of the tree."""
-    handles: list[int] = []
-    stat = files.os.fstat
-
-    def fstat(handle: int) -> object:
-        handles.append(handle)
-        status = list(stat(handle))
-        status[2] = len(handles) // 3
-        return files.os.stat_result(status)
-
-    monkeypatch.setattr(files.os, "fstat", fstat)
-    with pytest.raises(OSError, match="another file system begins here"):
-        remove(str(tree))
 
 
 def test_all_but_the_way_to_a_mount_point_can_go(tree: Path) -> None:

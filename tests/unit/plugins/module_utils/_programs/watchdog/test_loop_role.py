@@ -14,7 +14,7 @@ import jinja2
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.workbot.stability.plugins.module_utils._host.installation_options import argument_spec, request
+from ansible_collections.workbot.stability.plugins.modules.host_files import SPEC
 from places import ROOT
 
 ROLE = ROOT / "roles/watchdog"
@@ -45,10 +45,9 @@ def test_what_is_switched_off_on_the_command_line_is_stopped(enabled: object) ->
         }
         for number, unit in enumerate(task["workbot.stability.host_files"]["units"])
     ]
-    checked = ArgumentSpecValidator(argument_spec()).validate({"units": given})
-    assert [(unit.enabled, unit.started) for unit in request(checked.validated_parameters).units] == [
-        (False, False)
-    ] * 2
+    checked = ArgumentSpecValidator(SPEC).validate({"units": given})
+    units = checked.validated_parameters["units"]
+    assert [(unit["enabled"], unit["started"]) for unit in units] == [(False, False)] * 2
 
 
 def test_logs_whose_directory_is_recreated_stay_within_reach() -> None:

@@ -20,19 +20,14 @@ import pytest
 from ansible.module_utils.basic import heuristic_log_sanitize
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workbot.stability.plugins.action.host_files import ActionModule
-from ansible_collections.workbot.stability.plugins.module_utils._host import files as host_files
-from ansible_collections.workbot.stability.plugins.module_utils._host import units
+from ansible_collections.workbot.stability.plugins.module_utils._host import files as _files
+from ansible_collections.workbot.stability.plugins.module_utils._host import trust_store, units
 from ansible_collections.workbot.stability.plugins.module_utils._host.accounts import Account, actual
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
-from ansible_collections.workbot.stability.plugins.module_utils._host.installation import (
-    _unit_names,
-    apply,
-    plan,
-    report,
-)
-from ansible_collections.workbot.stability.plugins.module_utils._host.installation_options import argument_spec, request
+from ansible_collections.workbot.stability.plugins.module_utils._host.host_files import Plan, apply, plan, unit_names
 from ansible_collections.workbot.stability.plugins.module_utils._host.units import State, Unit, parse, steps, written
+from ansible_collections.workbot.stability.plugins.modules.host_files import SPEC
 
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 OWN = {"owner": USER, "group": GROUP}
@@ -41,7 +36,11 @@ RUNS, STOPPED = State(True, True, True), State(True)
 
 
 def options(**given: Any) -> dict[str, Any]:
-    checked = ArgumentSpecValidator(argument_spec()).validate(given)
+    """As the host's half takes them; the controller's half sends content in base64."""
+    for file in given.get("files", []):
+        if "content" in file:
+            file["sent"] = sent(file.pop("content").encode())
+    checked = ArgumentSpecValidator(SPEC).validate(given)
     assert checked.error_messages == []
     parameters: dict[str, Any] = checked.validated_parameters
     return parameters
@@ -51,10 +50,10 @@ def sent(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def run(**given: Any) -> dict[str, Any]:
-    made = plan(request(options(**given)))
+def run(**given: Any) -> Plan:
+    made = plan(options(**given))
     apply(made)
-    return report(made)
+    return made
 
 
 def test_all_is_made_then_nothing_is(tmp_path: Path) -> None:
@@ -62,18 +61,17 @@ def test_all_is_made_then_nothing_is(tmp_path: Path) -> None:
         "directories": [{"path": str(tmp_path / "d"), "mode": "0750", **OWN}],
         "files": [
             {"path": str(tmp_path / "d/text"), "content": "a\n", "mode": "640", **OWN},
-            {"path": str(tmp_path / "d/link"), "target": "/nowhere"},
             {"path": str(tmp_path / "d/key"), "sent": sent(b"hush"), "secret": True, "mode": "0600", **OWN},
         ],
     }
     first = run(**wanted)
-    assert first["changed_paths"] == [str(tmp_path / name) for name in ("d", "d/text", "d/link", "d/key")]
+    assert first.paths == [str(tmp_path / name) for name in ("d", "d/text", "d/key")]
     assert (tmp_path / "d/text").read_text() == "a\n"
     assert (tmp_path / "d/text").stat().st_mode & 0o777 == 0o640
-    assert (tmp_path / "d/link").readlink() == Path("/nowhere")
-    assert "hush" not in str(first["diff"])
+    assert "hush" not in str(first.diff())
     inode = (tmp_path / "d/text").stat().st_ino
-    assert run(**wanted) == {"changed": False, "changed_paths": [], "units": {}, "diff": []}
+    second = run(**wanted)
+    assert (second.changed, second.paths, second.states, second.diff()) == (False, [], {}, [])
     assert (tmp_path / "d/text").stat().st_ino == inode
 
 
@@ -81,7 +79,7 @@ def test_what_the_host_logs_of_a_call_shows_no_content() -> None:
     """As AnsibleModule writes it to the host's journal: a representation, in which line ends are two signs."""
     action = ActionModule.__new__(ActionModule)
     file = action._prepared({"path": "/x", "content": "A=1\nTOKEN=hush\n", "secret": True}, {}, None)
-    checked = ArgumentSpecValidator(argument_spec()).validate({"files": [file]})
+    checked = ArgumentSpecValidator(SPEC).validate({"files": [file]})
     logged = heuristic_log_sanitize(str(checked.validated_parameters["files"]), checked._no_log_values)
     assert "/x" in logged
     assert not [text for text in ("hush", file["sent"]) if text in logged]
@@ -94,15 +92,15 @@ def test_what_is_in_a_directory_is_handed_over(tmp_path: Path) -> None:
     mode = f"{tmp_path.stat().st_mode & 0o777:04o}"
     wanted = {"directories": [{"path": str(tmp_path), "mode": mode, "contents": True, **OWN}]}
     first = run(**wanted)
-    assert f"{tmp_path}/log {USER}" in first["diff"][0]["after"]
+    assert f"{tmp_path}/log {USER}" in first.diff()[0]["after"]
     assert (tmp_path / "log").owner() == USER
-    assert not run(**wanted)["changed"]
+    assert not run(**wanted).changed
 
 
 def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("theirs")
     (tmp_path / "file").symlink_to(tmp_path / "target")
-    assert run(files=[{"path": str(tmp_path / "file"), "content": "ours", **OWN}])["changed"]
+    assert run(files=[{"path": str(tmp_path / "file"), "content": "ours", **OWN}]).changed
     assert (tmp_path / "target").read_text() == "theirs"
     assert not (tmp_path / "file").is_symlink()
 
@@ -120,7 +118,7 @@ def test_a_full_disk_has_everything_put_back_that_can_be(tmp_path: Path, monkeyp
             raise OSError(errno.ENOSPC, "No space left on device")
         Path(path).write_bytes(entry.content)
 
-    monkeypatch.setattr(host_files, "put", put)
+    monkeypatch.setattr(_files, "put", put)
     with pytest.raises(StabilityError) as failed:
         run(files=[{"path": str(tmp_path / name), "content": "new", **OWN} for name in names])
     assert str(failed.value).splitlines() == [
@@ -146,6 +144,14 @@ def test_what_fails_in_the_middle_is_taken_back(tmp_path: Path) -> None:
     assert (tmp_path / "first").read_text() == "old"
 
 
+def test_a_link_that_was_replaced_is_put_back(tmp_path: Path) -> None:
+    (tmp_path / "first").symlink_to("/nowhere")
+    files = [{"path": str(tmp_path / name), "content": "new", **OWN} for name in ("first", "no/directory")]
+    with pytest.raises(StabilityError, match="No such file or directory"):
+        run(files=files)
+    assert (tmp_path / "first").readlink() == Path("/nowhere")
+
+
 def test_an_unknown_owner_is_named_and_nothing_stays(tmp_path: Path) -> None:
     with pytest.raises(StabilityError, match="no-such-user"):
         run(files=[{"path": str(tmp_path / "file"), "content": "x", "owner": "no-such-user"}])
@@ -167,14 +173,14 @@ def test_a_file_is_checked_before_it_counts(tmp_path: Path, content: str, refuse
 def test_a_program_is_asked_for_only_where_it_differs(tmp_path: Path) -> None:
     path = tmp_path / "program"
     file = {"path": str(path), "sha256": hashlib.sha256(PROGRAM).hexdigest(), "mode": "0755", **OWN}
-    assert plan(request(options(files=[file]))).unsent == [str(path)]
+    assert plan(options(files=[file])).unsent == [str(path)]
     path.write_bytes(b"an older one")
-    assert plan(request(options(files=[file]))).unsent == [str(path)]
+    assert plan(options(files=[file])).unsent == [str(path)]
     run(files=[{**file, "sent": sent(PROGRAM)}])
     assert path.read_bytes() == PROGRAM
     path.chmod(0o600)
     # only the mode is wrong: nothing has to be sent
-    made = plan(request(options(files=[file])))
+    made = plan(options(files=[file]))
     assert (made.changed, made.unsent) == (True, [])
     apply(made)
     assert path.read_bytes() == PROGRAM
@@ -185,9 +191,9 @@ def test_what_is_removed_may_be_a_directory_and_a_dangling_link(tmp_path: Path) 
     (tmp_path / "d/e").mkdir(parents=True)
     (tmp_path / "link").symlink_to("/nowhere")
     paths = [str(tmp_path / name) for name in ("d", "link", "never")]
-    assert run(removed=paths)["changed_paths"] == paths[:2]
+    assert run(removed=paths).paths == paths[:2]
     assert list(tmp_path.iterdir()) == []
-    assert not run(removed=paths)["changed"]
+    assert not run(removed=paths).changed
 
 
 def test_this_users_account_is_read() -> None:
@@ -203,8 +209,8 @@ def test_an_account_that_is_there_is_no_change() -> None:
     entry = pwd.getpwnam("nobody")
     group = grp.getgrgid(entry.pw_gid).gr_name
     wanted = {"name": "nobody", "group": group, "home": entry.pw_dir, "comment": entry.pw_gecos}
-    assert plan(request(options(accounts=[wanted]))).changed is (entry.pw_shell != "/usr/sbin/nologin")
-    assert plan(request(options(accounts=[{**wanted, "home": "/elsewhere"}]))).changed
+    assert plan(options(accounts=[wanted])).changed is (entry.pw_shell != "/usr/sbin/nologin")
+    assert plan(options(accounts=[{**wanted, "home": "/elsewhere"}])).changed
 
 
 # systemctl 257 show --property=Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload nginx.service nope.service
@@ -253,8 +259,7 @@ def test_a_unit_that_runs_from_an_older_file_is_restarted(since: float, due: lis
 
 def test_systemd_is_asked_about_units_of_which_only_the_file_is_installed() -> None:
     paths = ["alert.service", "act@.service", "nginx.service.d/more.conf", "alert.timer"]
-    files = [{"path": f"/etc/systemd/system/{path}", "sent": ""} for path in paths]
-    asked = _unit_names(request(options(files=files, units=[{"name": "alert.timer"}])))
+    asked = unit_names([Unit("alert.timer")], [f"/etc/systemd/system/{path}" for path in paths])
     assert asked == ["alert.timer", "alert.service"]
 
 
@@ -288,3 +293,36 @@ def test_a_unit_that_does_not_start_gets_its_files_back(tmp_path: Path, monkeypa
         run(files=[{"path": str(path), "content": "new", **OWN}], units=[unit])
     assert path.read_text() == "old"
     assert asked[-1] == ("restart", "--", "nginx.service")
+
+
+@pytest.fixture
+def authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The host's trust store is the host's part; here it is a directory whose bundle is made by touching it."""
+    added = tmp_path / "added"
+    added.mkdir()
+    monkeypatch.setattr(trust_store, "_ADDED", f"{added}/")
+    monkeypatch.setattr(trust_store, "_LOCK", tmp_path / "lock")
+    monkeypatch.setattr(trust_store, "_BUNDLE", tmp_path / "bundle")
+    monkeypatch.setattr(trust_store, "update", (tmp_path / "bundle").touch)
+    return added
+
+
+def test_added_authorities_are_trusted_once(authorities: Path) -> None:
+    file = {"path": str(authorities / "company.crt"), "sent": sent(b"PEM"), **OWN}
+    first = run(files=[file], removed=[str(authorities / "never")])
+    assert first.diff()[0]["after"] == f"trusted: {file['path']}\n"
+    assert not run(files=[file]).changed
+    # as a run leaves it that was killed in between
+    os.utime(authorities / "company.crt", (time.time() + 60,) * 2)
+    again = run(files=[file])
+    assert (again.changed, again.paths) == (True, [])
+
+
+def test_authorities_that_can_not_be_trusted_are_taken_back(authorities: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise StabilityError("the disk is full")
+
+    monkeypatch.setattr(trust_store, "update", refuse)
+    with pytest.raises(StabilityError, match="the disk is full\nThe files were put back"):
+        run(files=[{"path": str(authorities / "company.crt"), "content": "PEM", **OWN}])
+    assert list(authorities.iterdir()) == []

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One concern of a host as a whole: accounts, directories, files, trusted authorities, and units that run from them.
+
+All is read first and compared; what is refused is refused before anything changes. Where the trust store can't be made
+from its new files, or a unit does not start with them, they are put back and the unit goes on as it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import accounts, acl, kernel_settings, trust_store, units
+from .errors import StabilityError
+from .files import Change, Entry, Transaction, change_of, change_of_directory, check
+from .service_tree import discard_path
+
+_UNIT_DIRECTORY = "/etc/systemd/system/"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is not as desired, each with what is there now."""
+
+    kernel: Sequence[kernel_settings.Setting]
+    accounts: Sequence[tuple[accounts.Account, accounts.Account | None]]
+    files: Sequence[Change]
+    """Directories first."""
+    untrusted: Sequence[str]
+    """Files of authorities that the trust store lacks."""
+    removed: Sequence[str]
+    states: Mapping[str, units.State]
+    """Of all units that are desired, or of which the file is."""
+    steps: Sequence[units.Step]
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths that change."""
+        return [*(change.path for change in self.files), *self.removed]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.kernel or self.accounts or self.untrusted or self.paths or self.steps)
+
+    @property
+    def unsent(self) -> list[str]:
+        """The files whose content is needed and was not sent."""
+        return [change.path for change in self.files if change.after and change.after.content is None]
+
+    def diff(self) -> list[dict[str, str]]:
+        """All changes in the shape that Ansible shows for --diff."""
+        listed = [setting.lines() for setting in self.kernel]
+        listed += [(now.line() if now else "", desired.line()) for desired, now in self.accounts]
+        listed += [("", f"trusted: {path}\n") for path in self.untrusted]
+        listed += [(f"{path}\n", "") for path in self.removed]
+        before, after = ("".join(side) for side in zip(*listed, strict=True)) if listed else ("", "")
+        shown = [{"before": before, "after": after}] if listed else []
+        return shown + [change.diff() for change in self.files] + [step.diff() for step in self.steps]
+
+
+def plan(options: Mapping[str, Any]) -> Plan:
+    """Read the host and compare it with the module's options. Raises StabilityError and OSError."""
+    directories = [
+        change_of_directory(item["path"], _directory(item), item["contents"]) for item in options["directories"]
+    ]
+    files = [change_of(item["path"], _file(item), item["check"]) for item in options["files"]]
+    changes = [change for change in [*directories, *files] if change]
+    paths, changed = [item["path"] for item in options["files"]], [change.path for change in changes]
+    desired = [units.Unit(**item) for item in options["units"]]
+    states = units.states(unit_names(desired, paths))
+    return Plan(
+        kernel_settings.differing(options["kernel"]),
+        _accounts(options["accounts"]),
+        changes,
+        trust_store.lacking(paths, changed),
+        [path for path in options["removed"] if os.path.lexists(path)],
+        states,
+        units.steps(desired, states, changed, units.written(desired)),
+    )
+
+
+def _directory(item: Mapping[str, Any]) -> Entry:
+    mode = int(item["mode"], 8)
+    access = acl.text(mode, item["users"])
+    return Entry(b"", mode, item["owner"], item["group"], directory=True, access=access)
+
+
+def _file(item: Mapping[str, Any]) -> Entry:
+    if item["sent"] is None and not item["sha256"]:
+        raise StabilityError(f"{item['path']}: the controller's half of the module has sent neither content nor digest")
+    return Entry(
+        None if item["sent"] is None else base64.b64decode(item["sent"]),
+        int(item["mode"], 8),
+        item["owner"],
+        item["group"],
+        digest=item["sha256"] or "",
+        secret=item["secret"],
+    )
+
+
+def _accounts(items: Sequence[Mapping[str, Any]]) -> list[tuple[accounts.Account, accounts.Account | None]]:
+    desired = [accounts.Account(**{**item, "group": item["group"] or item["name"]}) for item in items]
+    pairs = [(account, accounts.actual(account.name)) for account in desired]
+    return [(account, now) for account, now in pairs if account != now]
+
+
+def unit_names(desired: Sequence[units.Unit], paths: Sequence[str]) -> list[str]:
+    """The units, and those of which only the file is among the paths; a template is none."""
+    files = [path.removeprefix(_UNIT_DIRECTORY) for path in paths if path.startswith(_UNIT_DIRECTORY)]
+    others = [name for name in files if "/" not in name and "@." not in name]
+    return list(dict.fromkeys([*(unit.name for unit in desired), *others]))
+
+
+def apply(made: Plan) -> None:
+    """Make the plan true. Raises the errors of plan, and StabilityError."""
+    for change in made.files:
+        check(change)
+    for setting in made.kernel:
+        setting.make()
+    for account, now in made.accounts:
+        accounts.apply(account, now)
+    for step in made.steps:
+        if not step.unit.started:
+            units.do(step)
+    transaction = Transaction()
+    with trust_store.alone() if made.untrusted else contextlib.nullcontext():
+        transaction.make(made.files)
+        try:
+            if made.untrusted:
+                trust_store.update()
+            _run_units(made)
+        except StabilityError as error:
+            raise StabilityError(f"{error}\n{_put_back(made, transaction)}") from error
+    for path in made.removed:
+        discard_path(path)
+    if _has_units(made.removed):
+        units.reload_daemon()
+
+
+def _run_units(made: Plan) -> None:
+    # A run that was killed after its files leaves systemd with the old units: it says so itself.
+    if _has_units(change.path for change in made.files) or any(state.outdated for state in made.states.values()):
+        units.reload_daemon()
+    for step in made.steps:
+        if step.unit.started:
+            units.do(step)
+
+
+def _put_back(made: Plan, transaction: Transaction) -> str:
+    """Undo the files and have the units that were running run again; return what was done in words."""
+    if not transaction.done:
+        return "Nothing else was changed."
+    lost = transaction.undo()
+    if _has_units(change.path for change in made.files):
+        units.reload_daemon()
+    for step in made.steps:
+        if step.verb == "restart":
+            units.do(step)
+    return "\n".join(lost) or "The files were put back as they were."
+
+
+def _has_units(paths: Iterable[str]) -> bool:
+    return any(path.startswith(_UNIT_DIRECTORY) for path in paths)
