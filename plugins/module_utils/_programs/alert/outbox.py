@@ -11,8 +11,8 @@ its messages in their order.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 from .problems import Notice
 
@@ -60,21 +60,6 @@ class Outbox:
     """Titles of what was beyond the limit; reported in one message as soon as there is room for one."""
     held_count: int = 0
     dropped: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Outbox:
-        """Raises TypeError, ValueError, KeyError or AttributeError where the content is not what as_dict gave."""
-        return cls(
-            [Message(**{**message, "waiting": list(message["waiting"])}) for message in content["messages"]],
-            {str(name): Channel(**channel) for name, channel in content["channels"].items()},
-            [float(time) for time in content["counted"]],
-            [str(title) for title in content["held"]],
-            int(content["held_count"]),
-            int(content["dropped"]),
-        )
 
 
 def know_channels(outbox: Outbox, names: Iterable[str]) -> None:

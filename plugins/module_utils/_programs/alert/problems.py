@@ -55,6 +55,10 @@ class Problem:
     actions: list[str] = dataclasses.field(default_factory=list)
     """Codes of what was done about it."""
 
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES or self.reported not in RANKS:
+            raise ValueError(f"severity {self.severity!r}, reported {self.reported!r}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Notice:
@@ -85,6 +89,10 @@ class Flapping:
     severity: str
     changed: float
 
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(f"severity {self.severity!r}")
+
 
 @dataclasses.dataclass
 class Ledger:
@@ -101,32 +109,6 @@ class Ledger:
         """Whether a problem with this key may be opened."""
         known = self.problems.keys() | self.openings.keys() | self.flapping.keys() | self.closed.keys()
         return key in known or key == HEARTBEAT or len(known) < _MOST_KEYS
-
-    def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Ledger:
-        """Raises TypeError, ValueError, KeyError or AttributeError where the content is not what as_dict gave."""
-        return cls(
-            {str(key): _problem(value) for key, value in content["problems"].items()},
-            {str(key): [float(time) for time in times] for key, times in content["openings"].items()},
-            {str(key): _flapping(**flap) for key, flap in content["flapping"].items()},
-            {str(key): float(time) for key, time in content["closed"].items()},
-        )
-
-
-def _problem(content: Mapping[str, Any]) -> Problem:
-    problem = Problem(**content)
-    if problem.severity not in SEVERITIES or problem.reported not in RANKS:
-        raise ValueError(f"severity {problem.severity!r}")
-    dict(problem.values)
-    float(problem.since), float(problem.touched), float(problem.reminded)
-    return problem
-
-
-def _flapping(code: str, severity: str, changed: float) -> Flapping:
-    return Flapping(str(code), SEVERITIES[SEVERITIES.index(severity)], float(changed))
 
 
 def notify(ledger: Ledger, events: Iterable[Event], now: float, reminder: float, actions: bool) -> list[Notice]:

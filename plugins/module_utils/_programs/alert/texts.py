@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..codes import Code, code_of
+from ..codes import Code
 from .outbox import Text
 from .problems import FLAPPING_QUIET, Notice
 from .translations import CHECKS, LABELS, PHRASES
@@ -76,8 +76,10 @@ class Writer:
 
     def _explained(self, code: str, otherwise: str = "") -> tuple[str, str]:
         """Name and advice; for an unknown code the code itself."""
-        known = code_of(code)
-        return known.words[self._language] if isinstance(known, Code) else (neutral(code or otherwise), "")
+        try:
+            return Code(code).words[self._language]
+        except ValueError:
+            return neutral(code or otherwise), ""
 
     def _check(self, check: str) -> str:
         head, dot, rest = check.partition(".")

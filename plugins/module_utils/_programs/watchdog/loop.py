@@ -229,7 +229,7 @@ class Watch:
         for event in turn.events:
             self._emit(event)
         for target, state in turn.state.targets.items():
-            self._log_change("phase", target, before.targets[target].phase.value, state.phase.value)
+            self._log_change("phase", target, before.targets[target].phase, state.phase)
             self._log_change("inhibition", target, before.targets[target].inhibited_by, state.inhibited_by)
         self._save()
 
@@ -277,7 +277,7 @@ class Watch:
 
     def _summary(self, seen: Assessment) -> str:
         found = [condition for condition in seen.conditions.values() if condition]
-        return f"{self._state.phase.value}{': ' + found[0].message if found else ''}".replace("\n", " ")[:200]
+        return f"{self._state.phase}{': ' + found[0].message if found else ''}".replace("\n", " ")[:200]
 
     def _load(self) -> machine.State:
         now = proc.uptime()

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from ..codes import AnyCode, Code
+from ..codes import Code
 
 SERVICE = "service"
 PROXY = "proxy"
@@ -67,7 +67,8 @@ class Problem:
 
     key: str
     """What it is about, for example service.crash_loop: the same key is the same problem."""
-    code: AnyCode
+    code: Code | str
+    """A text where it is of another version's state file."""
     severity: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -117,7 +118,7 @@ class Event:
     kind: str
     """problem, resolved or action."""
     key: str
-    code: AnyCode
+    code: Code | str
     severity: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -7,19 +7,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..._checks.external_service import Existing
-from ..._host.errors import StabilityError
 from ..._pm2.client import Pm2Client
-from ..common import read_settings
+from ..common import load_settings
+from ..records import decode
 from .state_machine import Rules
 
 _COMMAND_SECONDS = 120.0
-# Only a service that runs under something else has them.
-_OPTIONAL = frozenset({"existing", "recovers"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,21 +70,12 @@ class Settings:
     @classmethod
     def load(cls, path: Path) -> Settings:
         """Raises StabilityError."""
-        content = read_settings(path)
-        try:
-            return cls.of(content)
-        except (KeyError, TypeError, ValueError) as error:
-            raise StabilityError(
-                f"{path} is no settings file of this watchdog ({error}). Apply the playbook to recreate it."
-            ) from error
+        return load_settings(path, cls.of)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Settings:
-        """Raises KeyError where a setting is missing, TypeError or ValueError where one is of another kind."""
-        kinds: dict[str, Callable[[Any], Any]]
-        kinds = {"str": str, "int": int, "float": float, "bool": bool, "Existing | None": Existing.of}
-        fields = [field for field in dataclasses.fields(cls) if field.name in content or field.name not in _OPTIONAL]
-        return cls(**{field.name: kinds[str(field.type)](content[field.name]) for field in fields})
+        """Raises ValueError where a setting is missing, or of another kind."""
+        return decode(cls, {**content, "existing": content.get("existing") or None})
 
     @property
     def rules(self) -> Rules:

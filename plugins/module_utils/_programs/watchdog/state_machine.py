@@ -16,7 +16,7 @@ import enum
 from collections.abc import Mapping
 
 from ..codes import Code
-from .flapping import Bucket
+from .flapping import EMPTY, Bucket
 from .model import TARGETS, Assessment, Condition, Event, Inhibition, Outcome, Problem, Remedy, Step
 
 PAUSED = Inhibition(Code.PAUSED, "recovery is paused")
@@ -24,7 +24,7 @@ PAUSED = Inhibition(Code.PAUSED, "recovery is paused")
 _LONG_INHIBITION = 900.0
 
 
-class Phase(enum.Enum):
+class Phase(enum.StrEnum):
     HEALTHY = "healthy"
     SUSPECT = "suspect"
     RECOVERING = "recovering"
@@ -78,7 +78,7 @@ class TargetState:
     """When steps were begun, within the budget's window."""
     spent: bool = False
     """Whether the budget was spent for what is wrong now: reported until it is over, also when there is room again."""
-    bucket: Bucket = dataclasses.field(default_factory=Bucket)
+    bucket: Bucket = EMPTY
     """Of the critical probes that were too few in a row to count."""
 
     @property
@@ -104,6 +104,10 @@ class State:
     """Steps that were ever begun."""
     problems: Mapping[str, Open] = dataclasses.field(default_factory=dict)
     """By key."""
+
+    def __post_init__(self) -> None:
+        if self.targets.keys() != set(TARGETS):
+            raise ValueError(f"the targets are {', '.join(self.targets)} instead of {', '.join(TARGETS)}")
 
     @property
     def phase(self) -> Phase:

@@ -40,7 +40,7 @@ def describe(
         "service": settings.service,
         "host": socket.gethostname(),
         "time": round(moment.wall, 3),
-        "state": "paused" if pause else state.phase.value,
+        "state": "paused" if pause else state.phase,
         "since": pause.since if pause else moment.to_wall(since),
         "paused_until": pause.until if pause else None,
         "paused_by": pause.by if pause else None,
@@ -64,7 +64,7 @@ def describe(
 def _target(target: str, state: State, seen: Assessment, moment: Moment) -> dict[str, Any]:
     condition, inhibition = seen.conditions.get(target), seen.inhibitions.get(target)
     return {
-        "phase": state.targets[target].phase.value,
+        "phase": state.targets[target].phase,
         "since": moment.to_wall(state.targets[target].since),
         "condition": {"code": condition.code, "message": condition.message} if condition else None,
         "inhibition": {"code": inhibition.code, "message": inhibition.message} if inhibition else None,
