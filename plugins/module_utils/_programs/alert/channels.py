@@ -10,7 +10,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ..._host.errors import StabilityError
 from ..._net.http import HttpError, Request, RequestError, fetch
@@ -26,24 +26,18 @@ class ChannelError(StabilityError):
     """URLs that this host's Apprise can't use; the message says which, without telling them."""
 
 
-class Channel(Protocol):
-    name: str
-    """Identifies it, between runs too."""
-
-    def send(self, message: Message) -> str:
-        """Deliver the message; returns why it was not, empty when it was."""
-
-
 class AppriseChannel:
     """One URL. `label` is what people may see: the kind and its place in the list."""
 
     def __init__(self, url: str, number: int) -> None:
         self.name = identity(url)
+        """Identifies it, between runs too."""
         self.label = label(url, number)
         self._url = url
         self._apprise: Any = None
 
     def send(self, message: Message) -> str:
+        """Deliver the message; returns why it was not, empty when it was."""
         try:
             if self._apprise is None:
                 self._apprise = _open(self._url)

@@ -21,7 +21,7 @@ from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small
 from . import inbox
-from .channels import Channel, beat, channels
+from .channels import AppriseChannel, beat, channels
 from .config import Config, Secrets, clock, read_unit
 from .heartbeat import Clock, heartbeat_events, missed_events, observe
 from .outbox import delivered, due, failed, know_channels, put
@@ -80,7 +80,7 @@ def _take_in(config: Config, secrets: Secrets, state: State, store: Store) -> bo
     return fresh and mtime_ns > 0
 
 
-def deliver(state: State, store: Store, ways: Sequence[Channel], now: Callable[[], float]) -> None:
+def deliver(state: State, store: Store, ways: Sequence[AppriseChannel], now: Callable[[], float]) -> None:
     """Each channel gets what waits for it, in order, until one message fails or there is no time left."""
     end = time.monotonic() + _LONGEST_RUN
     for channel in ways:

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..codes import Code
-from .outbox import Text
+from ..codes import LANGUAGES, Code
 from .problems import FLAPPING_QUIET, Notice
 from .translations import CHECKS, LABELS, PHRASES
 
@@ -26,13 +26,21 @@ _NEUTRAL = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
+@dataclasses.dataclass(frozen=True)
+class Text:
+    title: str
+    body: str
+
+
 class Writer:
     """Writes for one service on one host in one language."""
 
     def __init__(self, service: str, host: str, language: str) -> None:
         self._own = {"service": service, "host": host}
         self._language = language
-        self._labels, self._phrases = LABELS[language], PHRASES[language]
+        number = LANGUAGES.index(language)
+        self._labels = {label: words[number] for label, words in LABELS.items()}
+        self._phrases = {phrase: words[number] for phrase, words in PHRASES.items()}
 
     def write(self, notice: Notice) -> Text:
         name, advice = self._words(notice)

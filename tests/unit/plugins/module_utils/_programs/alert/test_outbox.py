@@ -12,7 +12,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
     LONGEST_RETRY,
     MOST_WAITING,
     Outbox,
-    Text,
     delivered,
     due,
     failed,
@@ -20,6 +19,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
     put,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.problems import Notice
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.texts import Text
 from ansible_collections.workbot.stability.plugins.module_utils._programs.records import decode
 
 
