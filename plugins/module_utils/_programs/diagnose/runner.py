@@ -10,6 +10,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..._checks.external_service import PM2, Existing, daemon_pid_file, read_exi
 from ..._checks.findings import CRITICAL, FallingThresholds, Finding, Levels, Thresholds
 from ..._checks.health import HealthReading
 from ..._checks.workers import WorkerAnswer, ask_workers, children_of
+from ..._host.later import later
 from ..._host.processes import MissingLibraryError, ProcessError
 from ..._host.units import UnitError
 from ..._pm2.client import Pm2Client, restart_advice
@@ -142,33 +144,21 @@ Check = Callable[[Context], list[Finding]]
 def run_checks(checks: Mapping[str, Check], context: Context) -> list[Finding]:
     """Run all checks at once; each gets the configured time (seconds), from now on."""
     deadline = time.monotonic() + float(context.config["timeout"])
-    runs = [_Run(name, check, context) for name, check in checks.items()]
-    return [finding for run in runs for finding in run.findings(deadline)]
+    runs = {name: later(name, check, context) for name, check in checks.items()}
+    return [finding for name, run in runs.items() for finding in _findings(name, run, deadline)]
 
 
-class _Run:
-    """One check in a thread that does not hold up the end of the program."""
-
-    def __init__(self, name: str, check: Check, context: Context) -> None:
-        self._name = name
-        self._findings: list[Finding] = []
-        self._thread = threading.Thread(target=self._work, args=(check, context), daemon=True, name=name)
-        self._thread.start()
-
-    def findings(self, deadline: float) -> list[Finding]:
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        if self._thread.is_alive():
-            message = "the check did not finish in time: what it asks hangs. Look at that part by hand."
-            return [Finding(self._name, CRITICAL, message)]
-        return self._findings
-
-    def _work(self, check: Check, context: Context) -> None:
-        try:
-            self._findings = check(context)
-        except (Pm2Error, ProcessError, UnitError, MissingLibraryError, MissingDriverError) as error:
-            self._findings = [Finding(self._name, CRITICAL, str(error))]
-        except Exception as error:
-            # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an
-            # unforeseen error might quote what was being read.
-            message = f"the check itself failed ({type(error).__name__}); run it alone with --check {self._name}"
-            self._findings = [Finding(self._name, CRITICAL, message)]
+def _findings(name: str, run: Future[list[Finding]], deadline: float) -> list[Finding]:
+    wait([run], max(0.0, deadline - time.monotonic()))
+    if not run.done():
+        message = "the check did not finish in time: what it asks hangs. Look at that part by hand."
+        return [Finding(name, CRITICAL, message)]
+    try:
+        return run.result()
+    except (Pm2Error, ProcessError, UnitError, MissingLibraryError, MissingDriverError) as error:
+        return [Finding(name, CRITICAL, str(error))]
+    except Exception as error:
+        # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an
+        # unforeseen error might quote what was being read.
+        message = f"the check itself failed ({type(error).__name__}); run it alone with --check {name}"
+        return [Finding(name, CRITICAL, message)]

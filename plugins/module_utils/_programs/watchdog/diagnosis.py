@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-import threading
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from ..._checks.findings import CRITICAL, DATABASE_FULL, WARNING
+from ..._host.later import later
 from ..codes import Code
 from .model import Problem
 from .settings import Settings
@@ -31,7 +32,7 @@ class Diagnosis:
         self._settings = settings
         self._argv = ["nice", "-n", "10", settings.diagnose_command, "--json"]
         self._begun_at: float | None = None
-        self._thread: threading.Thread | None = None
+        self._run: Future[None] | None = None
         self._healthy = True
         self._problems: tuple[Problem, ...] = ()
 
@@ -50,15 +51,14 @@ class Diagnosis:
         self._healthy = self._healthy and healthy
         if self._begun_at is None:
             self._begun_at = now
-        running = self._thread is not None and self._thread.is_alive()
+        running = self._run is not None and not self._run.done()
         if running or not healthy or now - self._begun_at < self._settings.diagnosis_interval:
             return
         self._begun_at = now
         self._healthy = True
-        self._thread = threading.Thread(target=self._run, daemon=True, name="diagnosis")
-        self._thread.start()
+        self._run = later("diagnosis", self._diagnose)
 
-    def _run(self) -> None:
+    def _diagnose(self) -> None:
         findings = diagnose(self._argv, _SECONDS)
         if not self._healthy:
             return

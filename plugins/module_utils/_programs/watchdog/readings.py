@@ -12,15 +12,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from ..._checks.external_service import read_existing
 from ..._checks.workers import ANSWERED, ask, ask_workers
 from ..._host import proc
+from ..._host.later import later
 from ..._host.processes import load_library
 from ..._host.units import UnitError, unit_states
 from ..._net.http import Request
@@ -121,9 +121,9 @@ class Reader:
         if suspect:
             self._database.begin(now)
         begun = time.monotonic()
-        proxy = _Later(self._ask_proxy)
+        proxy = later("proxy", self._ask_proxy)
         # of one that did not answer before: it takes as long as the question itself
-        test = _Later(self._test_proxy) if self._proxy_silent and not self._is_tested else None
+        test = later("proxy", self._test_proxy) if self._proxy_silent and not self._is_tested else None
         times = processor_times([self._daemon_pid] if self._daemon_pid else [])
         activation, daemon = self._read_service()
         self._daemon_pid = daemon.pid
@@ -194,7 +194,7 @@ class Reader:
         """Whether it may do without another process of root's: on a host in trouble each is one more that waits."""
         return self._tested.state != "" and time.monotonic() - self._tested_at < _TEST_SECONDS
 
-    def _proxy_test(self, begun: _Later[ProxyTest] | None) -> ProxyTest:
+    def _proxy_test(self, begun: Future[ProxyTest] | None) -> ProxyTest:
         if begun:
             return begun.result()
         return self._tested if self._is_tested else self._test_proxy()
@@ -238,7 +238,7 @@ class Reader:
             if worker.process.pid is not None and worker.started is not None
         }
 
-    def _investigate(self, readings: Readings, suspect: bool, test: _Later[ProxyTest] | None) -> Readings:
+    def _investigate(self, readings: Readings, suspect: bool, test: Future[ProxyTest] | None) -> Readings:
         """Of what seems to be unhealthy: is it meant to be so, and is the cause elsewhere?"""
         settings = self.settings
         units = []
@@ -263,44 +263,17 @@ class DatabaseReader:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._thread: threading.Thread | None = None
         self._begun_at = -_DATABASE_SECONDS
-        self._answer = DatabaseAnswer()
+        self._answer: Future[DatabaseAnswer] | None = None
 
     def begin(self, now: float) -> None:
         due = self._settings.database and now - self._begun_at >= _DATABASE_SECONDS
-        if due and not (self._thread and self._thread.is_alive()):
+        if due and (self._answer is None or self._answer.done()):
             self._begun_at = now
-            self._thread = threading.Thread(target=self._run, daemon=True, name="database")
-            self._thread.start()
-
-    def _run(self) -> None:
-        self._answer = ask_database(self._settings.diagnose_command)
+            self._answer = later("database", ask_database, self._settings.diagnose_command)
 
     def result(self) -> DatabaseAnswer:
-        if self._thread:
-            self._thread.join()
-        return self._answer
-
-
-T = TypeVar("T")
-
-
-class _Later(Generic[T]):
-    """An answer that is waited for at the side, within its own time."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self._work = work
-        self._values: list[T] = []
-        self._thread = threading.Thread(target=self._run, daemon=True, name="proxy")
-        self._thread.start()
-
-    def _run(self) -> None:
-        self._values.append(self._work())
-
-    def result(self) -> T:
-        self._thread.join()
-        return self._values[0]
+        return self._answer.result() if self._answer else DatabaseAnswer()
 
 
 def read_units(units: list[str]) -> dict[str, dict[str, str]]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import wait
 from pathlib import Path
 
+from ..._host.later import later
 from ..._pm2.client import Pm2Client
 from ..._pm2.converge import save
 from ..._pm2.errors import Pm2Error
@@ -129,18 +130,11 @@ class Actions:
         """
         answers = self._readings.answers.answers
         hung = [worker for worker in self._readings.workers if worker.started and worker.process.pid not in answers]
-        stops = [threading.Thread(target=self._stop, args=(worker.number,), daemon=True) for worker in hung]
-        for stop in stops:
-            stop.start()
+        stops = [later("stop", stop_worker, self._client, worker.number, _RELOAD_SECONDS) for worker in hung]
         time.sleep(_NOTICE_SECONDS if hung else 0)
         for worker in hung:
             kill(worker.process.pid, worker.started)
-        for stop in stops:
-            stop.join()
-
-    def _stop(self, number: int) -> None:
-        with contextlib.suppress(RpcError):
-            stop_worker(self._client, number, _RELOAD_SECONDS)
+        wait(stops)
 
     def _restart_daemon(self, _step: Step) -> str:
         return act(self._settings.act_socket, RESTART_DAEMON, _ROOT_SECONDS)
