@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from ..._checks.findings import CRITICAL, DATABASE_FULL, WARNING
+from ..._host.command import quiet_run
 from ..._host.later import later
 from ..codes import Code
 from .model import Problem
@@ -22,6 +23,7 @@ from .settings import Settings
 _SECONDS = 60.0
 _DATABASE_SECONDS = 6.0
 _MAX_REPORT = 4 * 1024 * 1024
+_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
 _JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
 
 
@@ -111,15 +113,7 @@ def _messages(findings: Iterable[Mapping[str, Any]]) -> str:
 def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]] | None:
     """The findings of one run of the diagnosis command; None where it fails or takes too long."""
     try:
-        # This logic does not know AnsibleModule, so it cannot use its run_command.
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-            env={"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"},
-        )
+        done = quiet_run(argv, seconds, _ENVIRONMENT)
         findings = json.loads(done.stdout[:_MAX_REPORT])["findings"]
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
         return None

@@ -87,7 +87,6 @@ class Watch:
         """`made_of`: the files of program and settings; when one is replaced, systemd is to start the new ones."""
         self._settings = settings
         self._made_of = {path: _stamp(path) for path in made_of}
-        self._rules = settings.rules
         self._notifier = notifier
         self._reader = Reader(settings)
         self._diagnosis = Diagnosis(settings)
@@ -98,7 +97,7 @@ class Watch:
         self._own: dict[str, Problem] = {}
         """What is wrong with the watchdog itself, by key."""
         self._corrupt_until = 0.0
-        self._steady = Steady(self._rules.failures)
+        self._steady = Steady(self._settings.failures)
         self._summary_at = 0.0
         self._probed_at = float("-inf")
         self._stop = threading.Event()
@@ -149,7 +148,7 @@ class Watch:
         paused = self._paused()
         seen = self._assess(readings)
         self._diagnosis.tick(now, healthy=not any(seen.conditions.values()) and not any(seen.inhibitions.values()))
-        turn = machine.turn(self._state, seen, now, self._rules, paused)
+        turn = machine.turn(self._state, seen, now, self._settings, paused)
         with self._watched("watchdog.events_not_writable", Code.STATE_NOT_WRITABLE, self._events):
             self._outbox.flush()
         self._take(turn)
@@ -203,14 +202,14 @@ class Watch:
         return dataclasses.replace(seen, problems=problems)
 
     def _act(self, step: Step, readings: Readings) -> None:
-        self._state = machine.begin(self._state, step, proc.uptime(), self._rules)
+        self._state = machine.begin(self._state, step, proc.uptime(), self._settings)
         self._save()
         self._notifier.send(f"STATUS={step.remedy.value} because of {step.condition.code}")
         with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
             outcome = Actions(self._settings, readings).carry_out(step)
         if outcome.done and step.remedy in _OWN_RESTARTS:
             self._reader.restarts.forgive(step.condition.workers or (worker.number for worker in readings.workers))
-        self._take(machine.end(self._state, step, outcome, proc.uptime(), self._rules))
+        self._take(machine.end(self._state, step, outcome, proc.uptime(), self._settings))
 
     def _remove_surplus(self, readings: Readings) -> None:
         """Once for each. No recovery step: what serves goes on serving."""
@@ -281,7 +280,7 @@ class Watch:
 
     def _load(self) -> machine.State:
         now = proc.uptime()
-        logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._rules.budget_window)
+        logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._settings.budget_window)
         try:
             state = keeper.load(self._settings.state_file, self._boot, now)
             return keeper.with_actions(state, logged)

@@ -9,6 +9,7 @@ Each reader has a time limit. What costs (systemctl, the database) is read only 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -302,10 +303,8 @@ def tree_rss(pid: int) -> int:
     except psutil.Error:
         return 0
     for member in members:
-        try:
+        with contextlib.suppress(psutil.Error):
             total += member.memory_info().rss
-        except psutil.Error:
-            continue
     return total
 
 
@@ -313,10 +312,8 @@ def free_disk(paths: Iterable[str]) -> dict[str, float]:
     """MB that are free for others than root, by path; a path that is not there has none."""
     free = {}
     for path in paths:
-        try:
+        with contextlib.suppress(OSError):
             free[path] = shutil.disk_usage(path).free / MB
-        except OSError:
-            continue
     return free
 
 
@@ -332,11 +329,11 @@ def _lock_names(path: Path) -> set[str]:
         status = path.stat()
     except OSError:
         return set()
-    devices = {(os.major(status.st_dev), os.minor(status.st_dev))} | _mount_devices(path)
+    devices = {(os.major(status.st_dev), os.minor(status.st_dev)), _mount_device(path)}
     return {f"{major:02x}:{minor:02x}:{status.st_ino}" for major, minor in devices}
 
 
-def _mount_devices(path: Path) -> set[tuple[int, int]]:
+def _mount_device(path: Path) -> tuple[int, int]:
     """Device of the innermost mount that holds the path."""
     best, device = "", "0:0"
     for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
@@ -344,5 +341,5 @@ def _mount_devices(path: Path) -> set[tuple[int, int]]:
         point = fields[4]
         if len(point) >= len(best) and path.is_relative_to(point):
             best, device = point, fields[2]
-    major, minor = device.split(":")
-    return {(int(major), int(minor))}
+    major, _colon, minor = device.partition(":")
+    return int(major), int(minor)

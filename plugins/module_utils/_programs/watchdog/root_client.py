@@ -12,7 +12,7 @@ import socket
 from ..._host.errors import StabilityError
 
 TEST_PROXY, RESTART_PROXY, RESTART_DAEMON = "test-proxy", "restart-proxy", "restart-daemon"
-# What a test of the proxy may say beside what _watch_proxy has: its configuration is broken.
+# What a test of the proxy may say beside proxy.py's verdicts: its configuration is broken.
 BROKEN = "broken"
 _MAX_ANSWER = 4096
 _TEST_SECONDS = 5.0
@@ -45,7 +45,7 @@ class ProxyTest:
     """What root sees of Nginx; empty where it was not asked, or can't be."""
 
     state: str = ""
-    """broken, or as _watch_proxy has it: healthy, full, dead, hung."""
+    """broken, or one of proxy.py's verdicts: healthy, full, dead, hung."""
     message: str = ""
 
 

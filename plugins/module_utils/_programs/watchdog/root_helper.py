@@ -27,6 +27,7 @@ from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_json
 from ..._host.units import UnitError, unit_states, was_stopped
+from ..records import decode
 from .proxy import Verdict, probe
 from .root_client import BROKEN, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
@@ -53,11 +54,13 @@ class RefusedError(StabilityError):
 
 @dataclasses.dataclass(frozen=True)
 class Helper:
-    """What the helper of one service may restart; a unit of PM2's without a name it may not."""
+    """What the helper of one service may restart, and for whom; a unit of PM2's without a name it may not."""
 
+    watchdog_unit: str
     pm2_unit: str
     proxy_unit: str
     restarts_proxy: bool
+    """False for an empty argument."""
     proxy_url: str
     """Where Nginx is asked; empty where there is none to watch."""
     proxy_host_name: str
@@ -69,25 +72,15 @@ class Helper:
     """Nginx's main process, as systemd knows it; 0 for none."""
 
 
-def run(
-    *,
-    watchdog_unit: str,
-    pm2_unit: str,
-    proxy_unit: str,
-    restarts_proxy: str,
-    proxy_url: str,
-    proxy_host_name: str,
-    own: str,
-    shared: str,
-) -> None:
-    """Answer the one question on standard input, which is the connection's socket. `restarts_proxy`: yes or empty."""
-    helper = Helper(pm2_unit, proxy_unit, bool(restarts_proxy), proxy_url, proxy_host_name, Path(own), Path(shared))
+def run(**arguments: str) -> None:
+    """Answer the one question on standard input, which is the connection's socket. The arguments are Helper's."""
+    helper = decode(Helper, arguments)
     with socket.socket(fileno=os.dup(0)) as connection:
         try:
-            states = _states([watchdog_unit, proxy_unit])
-            require_peer(connection, watchdog_unit, _main_pid(states, watchdog_unit))
+            states = _states([helper.watchdog_unit, helper.proxy_unit])
+            require_peer(connection, helper.watchdog_unit, _main_pid(states, helper.watchdog_unit))
             word = read_word(connection)
-            helper = dataclasses.replace(helper, proxy_main=_main_pid(states, proxy_unit))
+            helper = dataclasses.replace(helper, proxy_main=_main_pid(states, helper.proxy_unit))
             answer = f"ok {carry_out(word, helper)}"
         except RefusedError as error:
             answer = f"error {error}"
@@ -134,7 +127,7 @@ def carry_out(word: str, helper: Helper) -> str:
 
 
 def _tested(helper: Helper) -> str:
-    """One word for what Nginx needs, and why: as _watch_proxy has it, or broken where it could not be started."""
+    """One word for what Nginx needs, and why: as probe has it, or broken where it could not be started."""
     verdict = _judge(helper)
     problem = proxy_problem() if verdict.needs_restart else ""
     return f"{BROKEN} {problem}" if problem else f"{verdict.state} {verdict.message}"

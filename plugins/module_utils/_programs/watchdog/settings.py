@@ -20,8 +20,8 @@ from .state_machine import Rules
 _COMMAND_SECONDS = 120.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(Rules):
     """Times in seconds, shares in percent, sizes in MB."""
 
     service: str
@@ -47,13 +47,6 @@ class Settings:
     period: float
     suspect_period: float
     answer_timeout: float
-    failures: int
-    start_grace: float
-    backoff_first: float
-    backoff_longest: float
-    healthy_reset: float
-    budget: int
-    budget_window: float
     diagnosis_interval: float
     """0: no diagnosis."""
     memory_restart_mb: int
@@ -76,10 +69,6 @@ class Settings:
     def of(cls, content: Mapping[str, Any]) -> Settings:
         """Raises ValueError where a setting is missing, or of another kind."""
         return decode(cls, {**content, "existing": content.get("existing") or None})
-
-    @property
-    def rules(self) -> Rules:
-        return Rules(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Rules)})
 
     @property
     def client(self) -> Pm2Client:

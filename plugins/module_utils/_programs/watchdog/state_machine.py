@@ -31,21 +31,21 @@ class Phase(enum.StrEnum):
     EXHAUSTED = "exhausted"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Rules:
     """Times in seconds."""
 
-    failures: int = 3
+    failures: int
     """So many probes in a row must find a target unhealthy before anything is done."""
-    start_grace: float = 30.0
+    start_grace: float
     """So long a remedy has to work before the next one is tried."""
-    backoff_first: float = 10.0
-    backoff_longest: float = 300.0
-    healthy_reset: float = 600.0
+    backoff_first: float
+    backoff_longest: float
+    healthy_reset: float
     """After so long a healthy time the back-off begins again."""
-    budget: int = 5
+    budget: int
     """So many steps for each target within the window."""
-    budget_window: float = 900.0
+    budget_window: float
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,6 +43,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 def helper(directory: Path, **changes: Any) -> Helper:
     usual: dict[str, Any] = {
+        "watchdog_unit": "shop-watchdog.service",
         "pm2_unit": "pm2-shop.service",
         "proxy_unit": "nginx.service",
         "restarts_proxy": True,
