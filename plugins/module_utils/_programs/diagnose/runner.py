@@ -25,7 +25,7 @@ from ..._host.units import UnitError
 from ..._pm2.client import Pm2Client, restart_advice
 from ..._pm2.errors import Pm2Error
 from ..._pm2.process import Pm2Process
-from ..._pm2.rpc import WELL, DaemonReading, read_daemon
+from ..._pm2.rpc import WELL, read_daemon
 from ..._postgresql.client import MissingDriverError
 from .samples import Samples
 
@@ -108,30 +108,24 @@ class Context:
             timeout=float(self.config["timeout"]),
         )
         try:
-            if existing := self.existing:
-                return list(_processes_of_existing(existing, client, _PM2_SHARE * client.timeout)), None
-            found = _processes_of(client, _PM2_SHARE * client.timeout)
+            found = _processes(self.existing, client, _PM2_SHARE * client.timeout)
         except Pm2Error as error:
             return [], error
-        return [process for process in found if process.name.startswith(section["prefix"])], None
+        return [process for process in found if self.existing or process.name.startswith(section["prefix"])], None
 
 
-def _processes_of(client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
-    """Asked over PM2's socket: `pm2 jlist` starts a Node.js, which a busy host has no time for. Raises Pm2Error."""
-    client.require_daemon()
-    return _of(read_daemon(client, timeout))
+def _processes(existing: Existing | None, client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
+    """Asked over PM2's socket: `pm2 jlist` starts a Node.js, which a busy host has no time for.
 
-
-def _processes_of_existing(existing: Existing, client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
-    """Raises Pm2Error where they are not known."""
-    reading = read_existing(existing, client, timeout)
-    if reading.state != WELL and existing.supervisor != PM2:
-        raise Pm2Error(reading.message)
-    return _of(reading)
-
-
-def _of(reading: DaemonReading) -> tuple[Pm2Process, ...]:
-    """Raises Pm2Error where they are not known."""
+    Raises Pm2Error where they are not known.
+    """
+    if existing:
+        reading = read_existing(existing, client, timeout)
+        if reading.state != WELL and existing.supervisor != PM2:
+            raise Pm2Error(reading.message)
+    else:
+        client.require_daemon()
+        reading = read_daemon(client, timeout)
     if reading.state != WELL:
         advice = restart_advice(reading.pid) if reading.pid else "start the systemd unit that owns it"
         raise Pm2Error(f"{reading.message}; {advice}")

@@ -70,9 +70,9 @@ _REASONS = (
 class _UnknownError(StabilityError):
     """The database can't be asked; `finding` says why."""
 
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.message)
-        self.finding = finding
+    def __init__(self, message: str, status: str = CRITICAL) -> None:
+        super().__init__(message)
+        self.finding = Finding(_ITSELF, status, message)
 
 
 def _named(name: str) -> Callable[[Check], Check]:
@@ -253,14 +253,14 @@ def _diagnosis(section: Mapping[str, Any]) -> Iterator[tuple[PgClient, list[Find
                 client = stack.enter_context(session(_login(given)))
         except PgError as error:
             if "timeout" in str(error).lower():
-                raise _UnknownError(Finding("database", CRITICAL, f"{where(url)}: {reason(str(error))}.")) from error
+                raise _UnknownError(f"{where(url)}: {reason(str(error))}.") from error
             message = f"the role {given['user']} can't log in, the service's was used: {reason(str(error))}."
             notes.append(Finding("connections.role", WARNING, message))
         try:
             client = client or stack.enter_context(session(_own_login(url)))
             yield client, notes
         except PgError as error:
-            raise _UnknownError(Finding("database", CRITICAL, f"{where(url)}: {reason(str(error))}.")) from error
+            raise _UnknownError(f"{where(url)}: {reason(str(error))}.") from error
 
 
 def _url(section: Mapping[str, Any]) -> str:
@@ -269,10 +269,9 @@ def _url(section: Mapping[str, Any]) -> str:
     try:
         url = parse(path.read_text(encoding="utf-8", errors="replace")).get("DATABASE_URL", "")
     except OSError as error:
-        raise _UnknownError(Finding("database", CRITICAL, f"{path}: {error.strerror}. Apply the playbook.")) from error
+        raise _UnknownError(f"{path}: {error.strerror}. Apply the playbook.") from error
     if not url:
-        message = "DATABASE_URL is not set: the database was not asked. Apply the playbook."
-        raise _UnknownError(Finding("database", WARNING, message))
+        raise _UnknownError("DATABASE_URL is not set: the database was not asked. Apply the playbook.", WARNING)
     return url
 
 
@@ -282,8 +281,7 @@ def _own_login(url: str) -> Login:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        message = "DATABASE_URL is no address of a database. Apply the playbook."
-        raise _UnknownError(Finding("database", CRITICAL, message)) from error
+        raise _UnknownError("DATABASE_URL is no address of a database. Apply the playbook.") from error
     given = {
         "host": unquote(parts.hostname or ""),
         "port": port,
