@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import Any
 
 from ..._host.atomic import save
 from ..._host.small_file import read_small
+from .record import number
 
 _PERIOD = 5.0
 _LARGEST = 1024 * 1024
@@ -132,13 +132,13 @@ def _lines(service: str, name: str, text: str, samples: list[Sample]) -> Iterato
     # a series that is there twice is an error to node_exporter: the first counts
     shown: dict[str, float] = {}
     for labels, value in samples[:_MOST_SAMPLES]:
-        number = _finite(value)
-        if number is not None:
-            shown.setdefault(_series(name, {"service": service, **labels}), number)
+        found = _finite(value)
+        if found is not None:
+            shown.setdefault(_series(name, {"service": service, **labels}), found)
     if shown:
         yield f"# HELP {_PREFIX}{name} {text}"
         yield f"# TYPE {_PREFIX}{name} {'counter' if name.endswith('_total') else 'gauge'}"
-        yield from (f"{series} {number:.15g}" for series, number in shown.items())
+        yield from (f"{series} {found:.15g}" for series, found in shown.items())
 
 
 def _series(name: str, labels: Labels) -> str:
@@ -147,17 +147,13 @@ def _series(name: str, labels: Labels) -> str:
 
 
 def _finite(value: Any) -> float | None:
-    """None also for a whole number that is larger than any float."""
-    try:
-        number = float(value) if isinstance(value, int | float) else math.nan
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    """What is true or false is 1 or 0."""
+    return number(int(value) if isinstance(value, bool) else value)
 
 
 def _seconds(samples: Iterable[Sample]) -> list[Sample]:
     """From milliseconds."""
-    return [(labels, number / 1000) for labels, value in samples if (number := _finite(value)) is not None]
+    return [(labels, found / 1000) for labels, value in samples if (found := _finite(value)) is not None]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

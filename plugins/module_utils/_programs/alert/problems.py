@@ -185,20 +185,19 @@ def _resolved(ledger: Ledger, event: Event) -> list[Notice]:
     if event.key in ledger.flapping:
         ledger.flapping[event.key].changed = event.time
         return []
-    return [_all_clear("resolved", event.key, problem, event.time)] if problem.reported else []
+    return [_of_problem("resolved", event.key, problem, event.time)] if problem.reported else []
 
 
-def _all_clear(kind: str, key: str, problem: Problem, time: float) -> Notice:
-    return Notice(
-        kind, key, problem.code, "info", time, problem.message, problem.values, problem.since, tuple(problem.actions)
-    )
+def _of_problem(kind: str, key: str, problem: Problem, time: float, severity: str = "info") -> Notice:
+    message, values, actions = problem.message, problem.values, tuple(problem.actions)
+    return Notice(kind, key, problem.code, severity, time, message, values, problem.since, actions)
 
 
 def _attach(ledger: Ledger, event: Event) -> None:
     """To the problem it was done about; where that is not named, to all of the same target. Not where it failed."""
     if event.values.get("done") is False:
         return
-    target = event.key.partition(".")[0]
+    target = _target(event.key)
     keys = [event.key] if event.key in ledger.problems else [key for key in ledger.problems if _target(key) == target]
     for key in keys:
         done = ledger.problems[key].actions
@@ -223,8 +222,7 @@ def _settled(ledger: Ledger, now: float) -> list[Notice]:
             notices.append(Notice("settled", key, flap.code, "info", now))
         else:
             problem.reported, problem.reminded = problem.severity, now
-            notice = _all_clear("settled", key, problem, now)
-            notices.append(dataclasses.replace(notice, severity=problem.severity))
+            notices.append(_of_problem("settled", key, problem, now, problem.severity))
     ledger.openings = {key: times for key, times in ledger.openings.items() if now - times[-1] <= FLAPPING_HOUR}
     ledger.closed = {key: time for key, time in ledger.closed.items() if now - time <= FLAPPING_HOUR}
     return notices
@@ -238,6 +236,5 @@ def _reminders(ledger: Ledger, now: float, every: float) -> list[Notice]:
             continue
         if now - problem.reminded >= every:
             problem.reminded = now
-            notice = _all_clear("reminder", key, problem, now)
-            notices.append(dataclasses.replace(notice, severity=problem.severity))
+            notices.append(_of_problem("reminder", key, problem, now, problem.severity))
     return notices

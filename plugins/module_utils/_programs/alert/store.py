@@ -52,6 +52,13 @@ class Store:
         found = [state for state in map(self._read, self._directories) if state]
         return max(found, key=lambda state: state.revision, default=State())
 
+    def clean(self) -> None:
+        """Remove what a run that was killed while it wrote has left. Only while the lock is held."""
+        for directory in self._directories:
+            for path in directory.glob(f".{_NAME}.*"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
     def save(self, state: State) -> None:
         """Raises OSError when no directory can be written; then what was there still is."""
         state.revision += 1
@@ -86,11 +93,3 @@ def _parse(content: Any) -> State:
     if not isinstance(content, dict) or content.get("version") != _VERSION:
         raise ValueError(f"it is not of version {_VERSION}")
     return decode(State, content)
-
-
-def clean(directories: Sequence[Path]) -> None:
-    """Remove what a run that was killed while it wrote has left. Only while the lock is held."""
-    for directory in directories:
-        for path in directory.glob(f".{_NAME}.*"):
-            with contextlib.suppress(OSError):
-                path.unlink()

@@ -23,7 +23,7 @@ _PLACE = re.compile(r"\{([a-z_]+)\}")
 _BEFORE_STOP = re.compile(r" (?=[;.](?: |$)|[；。])")
 # What chat services take for a mention, a link or markup. The second of @ is a space without width.
 _NEUTRAL = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +59,11 @@ class Writer:
 
     def duration(self, seconds: float) -> str:
         """The two largest units of it."""
-        whole = max(0, round(seconds))
-        parts = [
-            ("days", whole // _DAY),
-            ("hours", whole % _DAY // _HOUR),
-            ("minutes", whole % _HOUR // _MINUTE),
-            ("seconds", whole % _MINUTE),
-        ]
+        left = max(0, round(seconds))
+        parts = []
+        for unit, size in _UNITS:
+            count, left = divmod(left, size)
+            parts.append((unit, count))
         first = next((number for number, (_unit, n) in enumerate(parts) if n), len(parts) - 1)
         shown = [(unit, n) for unit, n in parts[first : first + 2] if n] or [("seconds", 0)]
         return " ".join(self._phrase(unit, n=n) for unit, n in shown)

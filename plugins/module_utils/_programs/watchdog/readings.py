@@ -106,7 +106,7 @@ class Reader:
         self.restarts = RestartCounter(settings.crash_loop_window)
         self._client: Pm2Client = settings.client
         self.surplus = Surplus(self._client)
-        self._answered: set[tuple[int, float]] = set()
+        self._answered: set[tuple[int | None, float | None]] = set()
         self._rss: dict[int, int] = {}
         self._rss_at = -_MEMORY_SECONDS
         self._daemon_healthy_at: float | None = None
@@ -136,7 +136,7 @@ class Reader:
         answers = self._ask_workers(active)
         answered = {*answers.answers, *([daemon.pid] if daemon.pid and daemon.state == WELL else [])}
         workers = tuple(self._worker(process, answers, now) for process in active)
-        self._forget(workers)
+        self._answered = {(worker.process.pid, worker.started) for worker in workers if worker.has_answered}
         memory = load_library("psutil", "python3-psutil").virtual_memory()
         deployment = self.deployment()
         readings = Readings(
@@ -213,31 +213,16 @@ class Reader:
         started = started_at(process.pid) if process.pid else None
         if process.pid is None or started is None:
             return Worker(process, None, None, False)
-        if process.pid in answers.answers:
-            self._answered.add((process.pid, started))
-        return Worker(
-            process,
-            max(0.0, now - started),
-            started,
-            (process.pid, started) in self._answered,
-            self._rss_of(process.pid, now),
-        )
+        answered = process.pid in answers.answers or (process.pid, started) in self._answered
+        return Worker(process, max(0.0, now - started), started, answered, self._rss_of(process.pid, now))
 
     def _rss_of(self, pid: int, now: float) -> int:
         """Read again after a while: it costs more than all the rest."""
-        if pid not in self._rss or now - self._rss_at >= _MEMORY_SECONDS:
-            if now - self._rss_at >= _MEMORY_SECONDS:
-                self._rss.clear()
-                self._rss_at = now
+        if now - self._rss_at >= _MEMORY_SECONDS:
+            self._rss, self._rss_at = {}, now
+        if pid not in self._rss:
             self._rss[pid] = tree_rss(pid)
         return self._rss[pid]
-
-    def _forget(self, workers: Iterable[Worker]) -> None:
-        self._answered &= {
-            (worker.process.pid, worker.started)
-            for worker in workers
-            if worker.process.pid is not None and worker.started is not None
-        }
 
     def _investigate(self, readings: Readings, suspect: bool, test: Future[ProxyTest] | None) -> Readings:
         """Of what seems to be unhealthy: is it meant to be so, and is the cause elsewhere?"""

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ...._checks.certificates import judge_dates
-from ...._checks.findings import CRITICAL, DATABASE_FULL, OK, WARNING, Finding, Thresholds
+from ...._checks.findings import CRITICAL, DATABASE_FULL, OK, WARNING, Finding, Thresholds, judge_value
 from ...._host.errors import StabilityError
 from ...._net.tls import begin_postgresql, read_dates
 from ...._postgresql.budget import consumer_of, judge_connections, limits_of
@@ -133,10 +133,8 @@ def _certificate(url: str, context: Context) -> list[Finding]:
 def judge_latency(url: str, connecting_ms: float, answering_ms: float, thresholds: Thresholds) -> Finding:
     latency = round(answering_ms, 1)
     message = f"{where(url)} answers in {latency} ms; connecting took {connecting_ms:.0f} ms"
-    status = thresholds.status(latency)
-    if status != OK:
-        message += ". See the server's load, and what it waits for: SELECT * FROM pg_stat_activity."
-    return Finding("database", status, message, latency, thresholds.exceeded(latency), "ms")
+    advice = "See the server's load, and what it waits for: SELECT * FROM pg_stat_activity."
+    return judge_value(_ITSELF, latency, thresholds, message, advice, unit="ms")
 
 
 @_named("pool")
