@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from .._host.errors import StabilityError
 
@@ -42,6 +44,14 @@ def read_settings(path: Path, readers: str = _READERS) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise StabilityError(f"{path} is damaged. Apply the playbook to recreate it.")
     return content
+
+
+def end(status: int) -> NoReturn:
+    """End the program at once, whatever a thread still waits for."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
 
 
 def become(user: str) -> None:

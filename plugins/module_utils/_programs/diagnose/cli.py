@@ -22,7 +22,7 @@ from typing import Any
 from ..._checks.findings import CRITICAL, OK, WARNING, Finding, worst_of
 from ..._host.console import complain, visible
 from ..._host.errors import StabilityError
-from ..common import become, load_settings
+from ..common import become, end, load_settings
 from .checks import database, proxy, service, system, workers
 from .checks import storage as host
 from .daily import Days, summary
@@ -132,9 +132,7 @@ def run(config: str) -> None:
         status = main(config)
     except KeyboardInterrupt:
         status = _INTERRUPTED
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
-    os._exit(status)
+    end(status)
 
 
 def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:

@@ -23,7 +23,7 @@ from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small
-from ..common import become
+from ..common import become, end
 from .events import tail
 from .loop import Notifier, Watch
 from .readings import MB
@@ -58,12 +58,8 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
 
 
 def run(config: str) -> None:
-    """The entry point: end at once, whatever a thread still waits for."""
-    status = main(config)
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(status)
+    """The entry point."""
+    end(main(config))
 
 
 def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:

@@ -150,28 +150,26 @@ class _Service:
             stuck = [worker for worker in hung if worker.process.pid not in self.readings.starved]
             return self._hung(stuck or hung, serves), None
         if unhealthy:
-            return self._unhealthy(unhealthy, {**problems}, serves), None
+            message = f"{_named(unhealthy)}: {problems[unhealthy[0].number]}"
+            return self._of_single(Code.UNHEALTHY, message, Remedy.RELOAD_WORKER, unhealthy, serves), None
         if not serves:
             return Condition(Code.NO_ANSWER, "no worker answers yet", _WHOLE_APP), self._workers_start
         return self._missing() or self._near_limit(online), None
 
     def _hung(self, hung: list[Worker], serves: bool) -> Condition:
-        numbers = _numbers(hung)
         if self.readings.answers.refused:
             asked = self.settings.existing.url if self.settings.existing else self.settings.socket
             message = f"nothing answers on {asked}: {self.readings.answers.failures[0].problem}"
-            return Condition(Code.NO_ANSWER, message, _WHOLE_APP, numbers)
+            return Condition(Code.NO_ANSWER, message, _WHOLE_APP, _numbers(hung))
         limit = f"{self.settings.answer_timeout:g} s"
         message = f"{_named(hung)} did not answer within {limit}" + (" while others do" if serves else "")
-        escalation = (Remedy.KILL_WORKER, Remedy.RESTART_WORKER) if serves else (Remedy.KILL_WORKER, *_WHOLE_APP)
-        return Condition(Code.WORKER_HUNG, message, escalation, numbers, "warning" if serves else "critical")
+        return self._of_single(Code.WORKER_HUNG, message, Remedy.KILL_WORKER, hung, serves)
 
-    def _unhealthy(self, unhealthy: list[Worker], problems: Mapping[int, str | None], serves: bool) -> Condition:
-        message = f"{_named(unhealthy)}: {problems[unhealthy[0].number]}"
-        if serves:
-            escalation = (Remedy.RELOAD_WORKER, Remedy.RESTART_WORKER)
-            return Condition(Code.UNHEALTHY, message, escalation, _numbers(unhealthy), "warning")
-        return Condition(Code.UNHEALTHY, message, (Remedy.RELOAD_WORKER, *_WHOLE_APP), _numbers(unhealthy))
+    @staticmethod
+    def _of_single(code: Code, message: str, mildest: Remedy, workers: list[Worker], serves: bool) -> Condition:
+        """Of some workers, while others serve, or of all."""
+        escalation = (mildest, Remedy.RESTART_WORKER) if serves else (mildest, *_WHOLE_APP)
+        return Condition(code, message, escalation, _numbers(workers), "warning" if serves else "critical")
 
     def _none_runs(self, online: list[Worker]) -> Verdict:
         workers = self.readings.workers
@@ -332,8 +330,7 @@ def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
         f"process {', '.join(map(str, readings.surplus))} serves, but PM2 has lost it from its list: nothing watches,"
         f" restarts or stops it. Restart {settings.pm2_unit} when a short interruption suits."
     )
-    values = {"processes": list(readings.surplus)}
-    return [Problem.of(SERVICE, Code.WORKER_SURPLUS, "warning", message, values)]
+    return [Problem.of(SERVICE, Code.WORKER_SURPLUS, "warning", message, processes=list(readings.surplus))]
 
 
 def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
@@ -344,8 +341,8 @@ def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
         f"{readings.restarts} restarts of workers within {settings.crash_loop_window / 60:g} minutes."
         " Something ends them again and again: see the service's error log."
     )
-    values = {"restarts": readings.restarts, "window": settings.crash_loop_window}
-    return [Problem.of(SERVICE, Code.CRASH_LOOP, "warning" if serves else "critical", message, values)]
+    severity, window = "warning" if serves else "critical", settings.crash_loop_window
+    return [Problem.of(SERVICE, Code.CRASH_LOOP, severity, message, restarts=readings.restarts, window=window)]
 
 
 def _starting(message: str, settings: Settings) -> Inhibition:

@@ -30,7 +30,7 @@ from .model import SERVICE, Assessment, Event, Problem, Remedy, Step
 from .readings import Reader, Readings
 from .remedies import Actions
 from .settings import Settings
-from .status import Moment, as_json, describe, write_public
+from .status import Moment, describe, publish
 
 _KEEP_ALIVE_SECONDS = 5.0
 _LONGEST_STEP = 300.0
@@ -175,15 +175,9 @@ class Watch:
 
     def _resume(self, now: float) -> None:
         self._state = machine.resumed(self._state, now)
-        record = {
-            "time": round(time.time(), 3),
-            "kind": "resume",
-            "key": "watchdog",
-            "boot": self._boot,
-            "boottime": now,
-        }
         message = "resumed by the operator, with the whole budget"
-        self._log(self._settings.recovery_log, {**record, "message": message})
+        record = {"time": round(time.time(), 3), "kind": "resume", "key": "watchdog", "message": message}
+        self._log(self._settings.recovery_log, {**record, "boot": self._boot, "boottime": now})
 
     def _assess(self, readings: Readings) -> Assessment:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
@@ -268,7 +262,7 @@ class Watch:
         pause = self._control.paused(moment.wall)
         status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
         with self._watched("watchdog.status_not_writable", Code.STATE_NOT_WRITABLE, self._settings.status_file):
-            write_public(self._settings.status_file, as_json(status))
+            publish(self._settings.status_file, status)
         if moment.boot - self._summary_at >= _SUMMARY_SECONDS:
             self._summary_at = moment.boot
             record = {"time": status["time"], "kind": "reading", "state": status["state"], **status["readings"]}

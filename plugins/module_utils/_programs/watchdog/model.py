@@ -74,11 +74,9 @@ class Problem:
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, target: str, code: Code, severity: str, message: str, values: Mapping[str, Any] | None = None
-    ) -> Problem:
+    def of(cls, target: str, code: Code, severity: str, message: str, **values: Any) -> Problem:
         """The one problem with this code that the target can have."""
-        return cls(f"{target}.{code}", code, severity, message, values or {})
+        return cls(f"{target}.{code}", code, severity, message, values)
 
 
 @dataclasses.dataclass(frozen=True)

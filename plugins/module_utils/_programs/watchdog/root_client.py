@@ -29,9 +29,8 @@ def act(path: str, word: str, seconds: float) -> str:
             connection.settimeout(seconds)
             connection.connect(path)
             connection.sendall(f"{word}\n".encode())
-            answer = b""
-            while len(answer) < _MAX_ANSWER and (chunk := connection.recv(_MAX_ANSWER)):
-                answer += chunk
+            with connection.makefile("rb") as file:
+                answer = file.read(_MAX_ANSWER)
     except OSError as error:
         raise RootError(f"{path} did not answer: {error.strerror or error}") from error
     verdict, _space, text = answer.decode("utf-8", "replace").strip().partition(" ")

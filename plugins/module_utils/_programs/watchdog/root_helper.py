@@ -102,13 +102,9 @@ def require_peer(connection: socket.socket, unit: str, main_pid: int) -> None:
 def read_word(connection: socket.socket) -> str:
     """Raises RefusedError."""
     connection.settimeout(_WORD_SECONDS)
-    word = b""
     try:
-        while not word.endswith(b"\n") and len(word) < _LONGEST_WORD:
-            chunk = connection.recv(_LONGEST_WORD - len(word))
-            if not chunk:
-                break
-            word += chunk
+        with connection.makefile("rb") as file:
+            word = file.readline(_LONGEST_WORD)
     except OSError as error:
         raise RefusedError("no word came") from error
     return word.decode("ascii", "replace").strip()

@@ -322,22 +322,18 @@ def _problems(
     now: float,
 ) -> dict[str, Open]:
     """What is to be reported of a target: its condition, or why nothing is done about it."""
-    found = {}
+    found = []
     if condition and not state.inhibited and _counts(state, rules):
-        values = {"workers": list(condition.workers)}
         message = f"{condition.message} (it comes and goes)" if state.bucket.flapping else condition.message
-        found[target] = Open(
-            Problem(target, condition.code, condition.severity, message, values), state.unhealthy_since
-        )
+        values = {"workers": list(condition.workers)}
+        found.append(Problem(target, condition.code, condition.severity, message, values))
     lasts = inhibition is not PAUSED and now - state.inhibition_since >= _LONG_INHIBITION
     if condition and inhibition and state.inhibited and inhibition.severity == "info" and lasts:
-        message = (
-            f"{condition.message}. No action is taken: {inhibition.message}, for {_LONG_INHIBITION / 60:g} minutes now."
-        )
-        found[target] = Open(Problem(target, condition.code, condition.severity, message), state.unhealthy_since)
-    if inhibition and state.inhibited and state.failures >= rules.failures and inhibition.severity != "info":
-        problem = Problem.of(target, inhibition.code, inhibition.severity, inhibition.message)
-        found[problem.key] = Open(problem, state.unhealthy_since)
+        why = f"No action is taken: {inhibition.message}, for {_LONG_INHIBITION / 60:g} minutes now."
+        found.append(Problem(target, condition.code, condition.severity, f"{condition.message}. {why}"))
+    if inhibition and state.inhibited and inhibition.severity != "info" and state.failures >= rules.failures:
+        found.append(Problem.of(target, inhibition.code, inhibition.severity, inhibition.message))
+    still_open = {problem.key: Open(problem, state.unhealthy_since) for problem in found}
     if state.spent:
         key = f"{target}.budget"
         message = (
@@ -345,8 +341,8 @@ def _problems(
             " one waits until the first of them is as long ago, or for `resume`: see recovery.log and the service's"
             " error log."
         )
-        found[key] = Open(Problem(key, Code.BUDGET_SPENT, "critical", message), state.since)
-    return found
+        still_open[key] = Open(Problem(key, Code.BUDGET_SPENT, "critical", message), state.since)
+    return still_open
 
 
 def _differences(

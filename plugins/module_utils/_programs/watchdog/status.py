@@ -111,11 +111,8 @@ def _readings(readings: Readings) -> dict[str, Any]:
     }
 
 
-def write_public(path: Path, text: str) -> None:
-    """Replace a file that all may read, atomically. Raises OSError."""
+def publish(path: Path, status: dict[str, Any]) -> None:
+    """Replace the file, which all may read, atomically. Raises OSError."""
+    text = json.dumps(status, ensure_ascii=False) + "\n"
     # what workers say of themselves may be no text at all
     save(path, text.encode("utf-8", "replace"), 0o644)
-
-
-def as_json(status: dict[str, Any]) -> str:
-    return json.dumps(status, ensure_ascii=False) + "\n"

@@ -18,7 +18,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import Open, State
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.status import (
     Moment,
-    as_json,
     describe,
 )
 from hypothesis import given
@@ -134,7 +133,7 @@ def test_every_documented_metric_is_made_of_what_the_watchdog_publishes() -> Non
     problem = Problem("service.crash_loop", Code.CRASH_LOOP, "warning", "5 restarts")
     state = State(actions_total=7, problems={problem.key: Open(problem, 4000.0)})
     status = describe(settings(), state, Assessment({}), readings(), pause=None, moment=Moment(5000.0, 1764100000.0))
-    text = render(json.loads(as_json(status)))
+    text = render(json.loads(json.dumps(status)))
     page = DOCUMENTATION.read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| (nodejs_service_\w+) \|", page, re.MULTILINE))
     assert documented == set(re.findall(r"^(nodejs_service_\w+)\{", text, re.MULTILINE))
