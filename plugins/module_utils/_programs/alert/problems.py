@@ -61,16 +61,9 @@ class Problem:
 
 
 @dataclasses.dataclass(frozen=True)
-class Notice:
+class Notice(Event):
     """`kind` is opened, worse, reminder, resolved, action, flapping, settled or test."""
 
-    kind: str
-    key: str
-    code: str
-    severity: str
-    time: float
-    message: str = ""
-    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     since: float | None = None
     actions: tuple[str, ...] = ()
     count: int = 0
@@ -133,8 +126,8 @@ def notify(ledger: Ledger, events: Iterable[Event], now: float, reminder: float,
     return notices + _settled(ledger, now) + _reminders(ledger, now, reminder)
 
 
-def _notice(kind: str, event: Event) -> Notice:
-    return Notice(kind, event.key, event.code, event.severity, event.time, event.message, event.values)
+def _notice(kind: str, event: Event, **more: Any) -> Notice:
+    return Notice(**{**vars(event), "kind": kind}, **more)
 
 
 def _opened(ledger: Ledger, event: Event) -> list[Notice]:
@@ -150,7 +143,7 @@ def _opened(ledger: Ledger, event: Event) -> list[Notice]:
     if len(recent) + 1 < FLAPPING_OPENINGS:
         return [_notice("opened", event)]
     ledger.flapping[event.key] = Flapping(event.code, event.severity, event.time)
-    return [dataclasses.replace(_notice("flapping", event), count=len(recent) + 1)]
+    return [_notice("flapping", event, count=len(recent) + 1)]
 
 
 def _flaps(ledger: Ledger, event: Event) -> list[Notice]:
@@ -161,7 +154,7 @@ def _flaps(ledger: Ledger, event: Event) -> list[Notice]:
     if worse:
         flap.code, flap.severity = event.code, event.severity
     problem.reported, problem.reminded = flap.severity, event.time
-    return [dataclasses.replace(_notice("worse", event), since=problem.since)] if worse else []
+    return [_notice("worse", event, since=problem.since)] if worse else []
 
 
 def _changed(ledger: Ledger, event: Event) -> list[Notice]:
@@ -174,7 +167,7 @@ def _changed(ledger: Ledger, event: Event) -> list[Notice]:
         return _flaps(ledger, event)
     kind = "worse" if problem.reported else "opened"
     problem.reported, problem.reminded = event.severity, event.time
-    return [dataclasses.replace(_notice(kind, event), since=problem.since)]
+    return [_notice(kind, event, since=problem.since)]
 
 
 def _resolved(ledger: Ledger, event: Event) -> list[Notice]:
@@ -190,7 +183,7 @@ def _resolved(ledger: Ledger, event: Event) -> list[Notice]:
 
 def _of_problem(kind: str, key: str, problem: Problem, time: float, severity: str = "info") -> Notice:
     message, values, actions = problem.message, problem.values, tuple(problem.actions)
-    return Notice(kind, key, problem.code, severity, time, message, values, problem.since, actions)
+    return Notice(kind, time, key, problem.code, severity, message, values, problem.since, actions)
 
 
 def _attach(ledger: Ledger, event: Event) -> None:
@@ -219,7 +212,7 @@ def _settled(ledger: Ledger, now: float) -> list[Notice]:
         ledger.openings.pop(key, None)
         problem = ledger.problems.get(key)
         if problem is None:
-            notices.append(Notice("settled", key, flap.code, "info", now))
+            notices.append(Notice("settled", now, key, flap.code))
         else:
             problem.reported, problem.reminded = problem.severity, now
             notices.append(_of_problem("settled", key, problem, now, problem.severity))

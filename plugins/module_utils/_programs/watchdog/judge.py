@@ -16,9 +16,8 @@ from ..._host.units import was_stopped
 from ..._pm2.rpc import ABSENT, WELL
 from ..codes import Code
 from .model import PROXY, SERVICE, Assessment, Condition, Inhibition, Problem, Remedy
-from .proxy import FULL, HEALTHY
+from .proxy import BROKEN, FULL, HEALTHY, Verdict
 from .readings import MB, Readings, Worker
-from .root_client import BROKEN, ProxyTest
 from .settings import Settings
 
 _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
@@ -63,7 +62,7 @@ def _of_existing(condition: Condition | None, settings: Settings, existing: Exis
     return dataclasses.replace(condition, escalation=allowed)
 
 
-Verdict: TypeAlias = "tuple[Condition | None, Inhibition | None]"
+_Judged: TypeAlias = "tuple[Condition | None, Inhibition | None]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +71,7 @@ class _Service:
     settings: Settings
     recovering: bool
 
-    def judge(self) -> Verdict:
+    def judge(self) -> _Judged:
         if self.readings.daemon.state != WELL:
             return self._daemon()
         if self.readings.activation is None:
@@ -89,7 +88,7 @@ class _Service:
             return Condition(Code.NO_ANSWER, message, (Remedy.RESTART_APP,)), inhibition
         return self._workers()
 
-    def _daemon(self) -> Verdict:
+    def _daemon(self) -> _Judged:
         daemon, unit = self.readings.daemon, self.readings.pm2_unit
         code = Code.DAEMON_DEAD if daemon.state == ABSENT else Code.DAEMON_HUNG
         condition = Condition(code, daemon.message, (Remedy.RESTART_DAEMON,))
@@ -132,7 +131,7 @@ class _Service:
     def _crash_loop(self) -> bool:
         return self.readings.restarts >= self.settings.crash_loop_restarts
 
-    def _workers(self) -> Verdict:
+    def _workers(self) -> _Judged:
         online = self._online
         problems = {worker.number: self._problem(worker) for worker in online}
         serves = "" in problems.values()
@@ -171,7 +170,7 @@ class _Service:
         escalation = (mildest, Remedy.RESTART_WORKER) if serves else (mildest, *_WHOLE_APP)
         return Condition(code, message, escalation, _numbers(workers), "warning" if serves else "critical")
 
-    def _none_runs(self, online: list[Worker]) -> Verdict:
+    def _none_runs(self, online: list[Worker]) -> _Judged:
         workers = self.readings.workers
         coming = [worker for worker in workers if self._is_coming(worker)]
         states = ", ".join(f"{worker.number} {worker.process.status}" for worker in workers)
@@ -282,7 +281,7 @@ def _waited_for_a_processor(readings: Readings, condition: Condition) -> float:
     return min((share for pid, share in readings.starved.items() if pid in unhealthy), default=0.0)
 
 
-def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: bool) -> Verdict:
+def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: bool) -> _Judged:
     """Whether users' way in is open. One that hangs behind a service that hangs says nothing about the proxy."""
     answer, unit = readings.proxy, readings.proxy_unit
     if answer is None or answer.kind == ANSWERED or unit.get("LoadState") == "not-found":
@@ -290,7 +289,7 @@ def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: boo
     if answer.kind == HUNG and not service_is_healthy:
         return None, None
     test = readings.proxy_test
-    if test.state in (FULL, HEALTHY):
+    if test and test.state in (FULL, HEALTHY):
         # a restart would cut the connections of all its sites, for a client that fills it again
         message = (
             f"Nginx does not serve everybody: {answer.problem}. As root sees it, {test.message}. See its error log."
@@ -301,12 +300,12 @@ def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: boo
     return condition, _proxy_inhibition(unit, test, settings)
 
 
-def _proxy_inhibition(unit: Mapping[str, str], test: ProxyTest, settings: Settings) -> Inhibition | None:
+def _proxy_inhibition(unit: Mapping[str, str], test: Verdict | None, settings: Settings) -> Inhibition | None:
     if was_stopped(unit):
         return _stopped_unit(settings.proxy_unit, unit)
     if unit.get("ActiveState") in _BEGINNING:
         return _starting("systemd is starting Nginx", settings)
-    if test.state == BROKEN:
+    if test and test.state == BROKEN:
         message = f"Nginx's configuration is broken, so it can't be started: {test.message}"
         return Inhibition(Code.PROXY_CONFIG_BROKEN, message, "critical")
     return None

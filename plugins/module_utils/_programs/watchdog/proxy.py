@@ -22,6 +22,8 @@ from ..._host import proc, tcp
 from .starvation import ProcessorTime, processor_times
 
 HEALTHY, FULL, DEAD, HUNG = "healthy", "full", "dead", "hung"
+# Not of a probe, but of what Nginx says of its own configuration: it could not be started.
+BROKEN = "broken"
 _ANSWERED, _CLOSED, _REFUSED, _SILENT = "answered", "closed", "refused", "silent"
 _PORTS = {"http": 80, "https": 443}
 _MOST_OF_THE_TIME = 0.5
@@ -32,7 +34,7 @@ _POLL_SECONDS = 0.1
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     state: str
-    """healthy, full, dead or hung."""
+    """healthy, full, dead, hung or broken."""
     message: str
 
     @property

@@ -31,7 +31,8 @@ from ..._pm2.rpc import WELL, DaemonReading, read_daemon
 from ..._service.active import active_activation
 from .answers import Answered, WorkersReading
 from .diagnosis import DatabaseAnswer, ask_database
-from .root_client import ProxyTest, examine_proxy
+from .proxy import Verdict
+from .root_client import examine_proxy
 from .settings import Settings
 from .starvation import StarvationWatch, processor_times
 from .trackers import RestartCounter, Surplus
@@ -89,8 +90,8 @@ class Readings:
     pm2_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What systemd says; empty where it was not asked, since all is healthy."""
     proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    proxy_test: ProxyTest = dataclasses.field(default_factory=ProxyTest)
-    """What root sees of Nginx, where it does not answer."""
+    proxy_test: Verdict | None = None
+    """What root sees of Nginx, where it does not answer, and can be asked."""
     starved: Mapping[int, float] = dataclasses.field(default_factory=dict)
     """Processes that did not answer and waited for a processor most of that time: for how many percent of it."""
     seconds: float = 0.0
@@ -112,7 +113,7 @@ class Reader:
         self._daemon_healthy_at: float | None = None
         self._database = DatabaseReader(settings)
         self._proxy_silent = False
-        self._tested = ProxyTest()
+        self._tested: Verdict | None = None
         self._tested_at = -_TEST_SECONDS
         self._daemon_pid: int | None = None
         self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
@@ -185,7 +186,7 @@ class Reader:
         request = Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout)
         return Answered.of(ask(request))
 
-    def _test_proxy(self) -> ProxyTest:
+    def _test_proxy(self) -> Verdict | None:
         self._tested = examine_proxy(self.settings.act_socket)
         self._tested_at = time.monotonic()
         return self._tested
@@ -193,9 +194,9 @@ class Reader:
     @property
     def _is_tested(self) -> bool:
         """Whether it may do without another process of root's: on a host in trouble each is one more that waits."""
-        return self._tested.state != "" and time.monotonic() - self._tested_at < _TEST_SECONDS
+        return self._tested is not None and time.monotonic() - self._tested_at < _TEST_SECONDS
 
-    def _proxy_test(self, begun: Future[ProxyTest] | None) -> ProxyTest:
+    def _proxy_test(self, begun: Future[Verdict | None] | None) -> Verdict | None:
         if begun:
             return begun.result()
         return self._tested if self._is_tested else self._test_proxy()
@@ -224,7 +225,7 @@ class Reader:
             self._rss[pid] = tree_rss(pid)
         return self._rss[pid]
 
-    def _investigate(self, readings: Readings, suspect: bool, test: Future[ProxyTest] | None) -> Readings:
+    def _investigate(self, readings: Readings, suspect: bool, test: Future[Verdict | None] | None) -> Readings:
         """Of what seems to be unhealthy: is it meant to be so, and is the cause elsewhere?"""
         settings = self.settings
         units = []
@@ -239,7 +240,7 @@ class Reader:
             readings,
             pm2_unit=states.get(settings.pm2_unit, {}),
             proxy_unit=states.get(settings.proxy_unit, {}),
-            proxy_test=self._proxy_test(test) if self._proxy_silent else ProxyTest(),
+            proxy_test=self._proxy_test(test) if self._proxy_silent else None,
             database=self._database.result() if suspect else DatabaseAnswer(),
         )
 

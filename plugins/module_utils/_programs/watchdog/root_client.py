@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 
 from ..._host.errors import StabilityError
+from .proxy import Verdict
 
 TEST_PROXY, RESTART_PROXY, RESTART_DAEMON = "test-proxy", "restart-proxy", "restart-daemon"
-# What a test of the proxy may say beside proxy.py's verdicts: its configuration is broken.
-BROKEN = "broken"
 _MAX_ANSWER = 4096
 _TEST_SECONDS = 5.0
 
@@ -39,19 +37,10 @@ def act(path: str, word: str, seconds: float) -> str:
     return text
 
 
-@dataclasses.dataclass(frozen=True)
-class ProxyTest:
-    """What root sees of Nginx; empty where it was not asked, or can't be."""
-
-    state: str = ""
-    """broken, or one of proxy.py's verdicts: healthy, full, dead, hung."""
-    message: str = ""
-
-
-def examine_proxy(path: str) -> ProxyTest:
-    """Have the root helper see for itself what is wrong with Nginx."""
+def examine_proxy(path: str) -> Verdict | None:
+    """Have the root helper see for itself what is wrong with Nginx; None where it can't be asked."""
     try:
         state, _space, message = act(path, TEST_PROXY, _TEST_SECONDS).partition(" ")
     except RootError:
-        return ProxyTest()
-    return ProxyTest(state, message)
+        return None
+    return Verdict(state, message)

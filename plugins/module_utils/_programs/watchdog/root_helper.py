@@ -28,8 +28,8 @@ from ..._host.lock import lock
 from ..._host.small_file import read_json
 from ..._host.units import UnitError, unit_states, was_stopped
 from ..records import decode
-from .proxy import Verdict, probe
-from .root_client import BROKEN, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
+from .proxy import BROKEN, Verdict, probe
+from .root_client import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
 _LONGEST_WORD = 64
 _WORD_SECONDS = 5.0

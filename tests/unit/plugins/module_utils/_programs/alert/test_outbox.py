@@ -35,7 +35,7 @@ class Words:
 
 
 def notice(number: int, severity: str = "warning", kind: str = "opened") -> Notice:
-    return Notice(kind, f"n{number}", "code", severity, float(number))
+    return Notice(kind, float(number), f"n{number}", "code", severity)
 
 
 def outbox(*names: str) -> Outbox:
