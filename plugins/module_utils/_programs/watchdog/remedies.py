@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import wait
 from pathlib import Path
 
+from ..._host.errors import StabilityError
 from ..._host.later import later
 from ..._pm2.client import Pm2Client
 from ..._pm2.converge import save
 from ..._pm2.errors import Pm2Error
-from ..._pm2.rpc import RpcError, reload_worker, start_worker, stop_worker
+from ..._pm2.rpc import reload_worker, start_worker, stop_worker
 from .model import Outcome, Remedy, Step
 from .readings import Readings, Worker, is_locked, started_at
-from .root_client import RESTART_DAEMON, RESTART_PROXY, RootError, act
+from .root_client import RESTART_DAEMON, RESTART_PROXY, act
 from .settings import Settings
 
 _ROOT_SECONDS = 150.0
@@ -54,7 +55,7 @@ class Actions:
         try:
             message = self._remedies[step.remedy](step)
             done = True
-        except (Pm2Error, RpcError, RootError, OSError) as error:
+        except (StabilityError, OSError) as error:
             message, done = f"{step.remedy.value} failed: {error}", False
         return Outcome(done, message, time.monotonic() - begun)
 

@@ -16,12 +16,8 @@ _MAX_ANSWER = 4096
 _TEST_SECONDS = 5.0
 
 
-class RootError(StabilityError):
-    """The root helper could not be asked, or did not do it; the message says why."""
-
-
 def act(path: str, word: str, seconds: float) -> str:
-    """Have the root helper do one of its words. Returns what it says. Raises RootError."""
+    """Have the root helper do one of its words. Returns what it says. Raises StabilityError."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(seconds)
@@ -30,10 +26,10 @@ def act(path: str, word: str, seconds: float) -> str:
             with connection.makefile("rb") as file:
                 answer = file.read(_MAX_ANSWER)
     except OSError as error:
-        raise RootError(f"{path} did not answer: {error.strerror or error}") from error
+        raise StabilityError(f"{path} did not answer: {error.strerror or error}") from error
     verdict, _space, text = answer.decode("utf-8", "replace").strip().partition(" ")
     if verdict != "ok":
-        raise RootError(text or "it did not say what became of it")
+        raise StabilityError(text or "it did not say what became of it")
     return text
 
 
@@ -41,6 +37,6 @@ def examine_proxy(path: str) -> Verdict | None:
     """Have the root helper see for itself what is wrong with Nginx; None where it can't be asked."""
     try:
         state, _space, message = act(path, TEST_PROXY, _TEST_SECONDS).partition(" ")
-    except RootError:
+    except StabilityError:
         return None
     return Verdict(state, message)
