@@ -99,14 +99,7 @@ class Context:
     @cached_property
     def _pm2_once(self) -> tuple[list[Pm2Process], Pm2Error | None]:
         section = self.section("pm2")
-        binaries = Path(section["bin"])
-        client = Pm2Client(
-            home=Path(section["home"]),
-            pm2=str(binaries / "pm2"),
-            node=str(binaries / "node"),
-            user=None,
-            timeout=float(self.config["timeout"]),
-        )
+        client = Pm2Client.below(section["bin"], section["home"], float(self.config["timeout"]))
         try:
             found = _processes(self.existing, client, _PM2_SHARE * client.timeout)
         except Pm2Error as error:

@@ -36,11 +36,7 @@ class Diagnosis:
         self._begun_at: float | None = None
         self._run: Future[None] | None = None
         self._healthy = True
-        self._problems: tuple[Problem, ...] = ()
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        return self._problems
+        self.problems: tuple[Problem, ...] = ()
 
     def tick(self, now: float, healthy: bool) -> None:
         """Begin a run when one is due. The first one waits an interval: a host that boots is not judged by it.
@@ -66,9 +62,9 @@ class Diagnosis:
             return
         if findings is None:
             message = f"{self._settings.diagnose_command} gave no findings within {_SECONDS:g} s: run it by hand"
-            self._problems = (Problem("diagnose.failed", Code.FINDING, WARNING, message),)
+            self.problems = (Problem("diagnose.failed", Code.FINDING, WARNING, message),)
             return
-        self._problems = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
+        self.problems = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
 
 
 def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> tuple[Problem, ...]:
