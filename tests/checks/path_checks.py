@@ -75,7 +75,6 @@ ALLOWED = {
     "_postgresql/window.py": ("open replace", AS_USER),
     "_programs/alert/metrics.py": ("unlink", "node_exporter's directory, which no service's user may write in"),
     "_checks/nginx.py": ("read_text", "nginx's pid file, which is root's"),
-    "_programs/diagnose/samples.py": ("open", AS_USER),
     "_release/job.py": ("mkdir unlink", CONFIG),
     "_release/lock.py": ("open", CONFIG),
     "_release/store.py": ("mkdir", "in shared/, as the service's user"),

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.metrics import render
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.metrics import render
 from hosts import ROOT
 from testinfra.host import Host
 

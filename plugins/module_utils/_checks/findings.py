@@ -123,6 +123,15 @@ def fails(status: str, fail_on: str) -> bool:
     return fail_on != "never" and rank(status) >= rank(fail_on)
 
 
+def judge_value(
+    check: str, value: float, thresholds: Thresholds | FallingThresholds, message: str, advice: str, *, unit: str
+) -> Finding:
+    """Judge a reading. `advice` is a sentence of its own, which follows the message from the warning on."""
+    status = thresholds.status(value)
+    shown = message if status == OK else f"{message}. {advice}"
+    return Finding(check, status, shown, value, thresholds.exceeded(value), unit)
+
+
 def judge_share(check: str, percent: float, thresholds: Thresholds, what: str, advice: str) -> Finding:
     """Judge a percentage. `what` begins the sentence; `advice` is added from the warning on."""
     status = thresholds.status(percent)

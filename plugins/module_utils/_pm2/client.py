@@ -43,6 +43,11 @@ class Pm2Client:
     user: str | None
     timeout: float
 
+    @classmethod
+    def below(cls, binaries: str, home: str, timeout: float, user: str | None = None) -> Pm2Client:
+        """The one whose pm2 and node are in the same directory, as the roles install them."""
+        return cls(Path(home), f"{binaries}/pm2", f"{binaries}/node", user, timeout)
+
     @property
     def environment(self) -> dict[str, str]:
         """All that PM2 sees: what the caller's shell holds would end up in every process and in dump.pm2."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import NewType, TypeAlias
 
 LANGUAGES = ("en", "zh")
 
@@ -212,13 +211,3 @@ class Code(enum.StrEnum):
     RESTART_DAEMON = ("restart_daemon", ("restart of PM2's daemon", ""), ("重启 PM2 守护进程", ""))
     RESTART_PROXY = ("restart_proxy", ("restart of Nginx", ""), ("重启 Nginx", ""))
     REMOVE_SURPLUS = ("remove_surplus", ("end of a process that PM2 had lost", ""), ("结束脱离 PM2 管理的进程", ""))
-
-
-UnknownCode = NewType("UnknownCode", str)
-"""A code that is none of these: from the state file of another version, or in an event of a hostile service."""
-
-AnyCode: TypeAlias = "Code | UnknownCode"
-
-
-def code_of(text: str) -> AnyCode:
-    return next((code for code in Code if code == text), UnknownCode(text))

@@ -6,21 +6,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from .._host.errors import StabilityError
 
+_T = TypeVar("_T")
+_READERS = "root or as the service's user"
 
-def read_settings(path: Path, reader: str = "root or as the service's user") -> dict[str, Any]:
+
+def load_settings(path: Path, make: Callable[[Mapping[str, Any]], _T], readers: str = _READERS) -> _T:
+    """What `make` makes of the settings, unless it raises ValueError. Raises StabilityError."""
+    content = read_settings(path, readers)
+    try:
+        return make(content)
+    except ValueError as error:
+        message = f"{path} is no configuration of this command ({error}). Apply the playbook to recreate it."
+        raise StabilityError(message) from error
+
+
+def read_settings(path: Path, readers: str = _READERS) -> dict[str, Any]:
     """The settings that a role has written for a program. Raises StabilityError, which shows nothing of the content."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except PermissionError as error:
-        raise StabilityError(f"{path} is not readable for you: run this as {reader}") from error
+        raise StabilityError(f"{path} is not readable for you: run this as {readers}") from error
     except OSError as error:
         raise StabilityError(f"{path}: {error.strerror}. Apply the playbook to recreate it.") from error
     except ValueError:
@@ -28,6 +44,14 @@ def read_settings(path: Path, reader: str = "root or as the service's user") -> 
     if not isinstance(content, dict):
         raise StabilityError(f"{path} is damaged. Apply the playbook to recreate it.")
     return content
+
+
+def end(status: int) -> NoReturn:
+    """End the program at once, whatever a thread still waits for."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
 
 
 def become(user: str) -> None:

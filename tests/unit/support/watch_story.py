@@ -33,7 +33,9 @@ ESCALATION = (Remedy.KILL_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP, Remed
 HUNG = Condition(Code.WORKER_HUNG, "worker 0 does not answer", ESCALATION, (0,))
 MISSING = Condition(Code.WORKER_MISSING, "worker 0 is not there", ESCALATION[1:], (0,))
 NGINX = Condition(Code.PROXY_DEAD, "Nginx does not run", (Remedy.RESTART_PROXY,))
-RULES = Rules(failures=3, start_grace=30, backoff_first=10, backoff_longest=300, healthy_reset=600, budget=5)
+RULES = Rules(
+    failures=3, start_grace=30, backoff_first=10, backoff_longest=300, healthy_reset=600, budget=5, budget_window=900
+)
 
 
 def slow(*workers: int) -> Condition:

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ..._host.errors import StabilityError
 from ..._net.http import HttpError, Request, RequestError, fetch
@@ -22,32 +22,22 @@ _HEARTBEAT_SECONDS = 10.0
 _GOOD = range(200, 300)
 
 
-class ChannelError(StabilityError):
-    """URLs that this host's Apprise can't use; the message says which, without telling them."""
-
-
-class Channel(Protocol):
-    name: str
-    """Identifies it, between runs too."""
-
-    def send(self, message: Message) -> str:
-        """Deliver the message; returns why it was not, empty when it was."""
-
-
 class AppriseChannel:
     """One URL. `label` is what people may see: the kind and its place in the list."""
 
     def __init__(self, url: str, number: int) -> None:
         self.name = identity(url)
+        """Identifies it, between runs too."""
         self.label = label(url, number)
         self._url = url
         self._apprise: Any = None
 
     def send(self, message: Message) -> str:
+        """Deliver the message; returns why it was not, empty when it was."""
         try:
             if self._apprise is None:
                 self._apprise = _open(self._url)
-        except ChannelError as error:
+        except StabilityError as error:
             return str(error)
         with _Listener() as said:
             try:
@@ -95,17 +85,17 @@ def label(url: str, number: int) -> str:
 
 
 def check(urls: Sequence[str]) -> None:
-    """Raises ChannelError where Apprise would not take one of the URLs."""
+    """Raises StabilityError where Apprise would not take one of the URLs."""
     wrong = []
     for number, url in enumerate(urls, 1):
         try:
             _open(url)
-        except ChannelError as error:
+        except StabilityError as error:
             wrong.append(f"{label(url, number)}: {error}")
     if len({identity(url) for url in urls}) < len(urls):
         wrong.append("a URL is there twice: each message would come twice")
     if wrong:
-        raise ChannelError("; ".join(wrong))
+        raise StabilityError("; ".join(wrong))
 
 
 def _open(url: str) -> Any:
@@ -113,7 +103,7 @@ def _open(url: str) -> Any:
     try:
         import apprise  # noqa: PLC0415
     except ImportError as error:
-        raise ChannelError("Debian's package apprise is not installed") from error
+        raise StabilityError("Debian's package apprise is not installed") from error
     logging.getLogger("apprise").addHandler(logging.NullHandler())
     logging.getLogger("apprise").propagate = False
     opened = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, app_id="workbot.stability"))
@@ -122,9 +112,9 @@ def _open(url: str) -> Any:
     except Exception:
         # as of a "[" in a password; the text of the error may quote the URL
         message = "Apprise can't take such a URL apart: percent-encode the special characters in it"
-        raise ChannelError(message) from None
+        raise StabilityError(message) from None
     if not known:
-        raise ChannelError(
+        raise StabilityError(
             f"Apprise {apprise.__version__} of this host does not know such a URL, or a part of it is missing"
         )
     return opened

@@ -23,6 +23,7 @@ from ..codes import Code
 from .channels import channels, check
 from .config import READABLE, Config, Secrets, collect_all, load_config, load_secrets, read_unit
 from .inbox import TEST
+from .outbox import Channel
 from .run import send
 from .store import State, Store
 from .texts import moment
@@ -119,17 +120,10 @@ def _state(config: Config) -> State:
 def _report(config: Config, secrets: Secrets, state: State) -> dict[str, Any]:
     listed = []
     for channel in channels(secrets.urls):
-        known = state.outbox.channels.get(channel.name)
+        known = state.outbox.channels.get(channel.name, Channel())
         waiting = sum(channel.name in message.waiting for message in state.outbox.messages)
-        listed.append(
-            {
-                "channel": channel.label,
-                "waiting": waiting,
-                "error": known.error if known else "",
-                "tries": known.tries if known else 0,
-                "delivered": known.delivered if known else 0.0,
-            }
-        )
+        said = {"error": known.error, "tries": known.tries, "delivered": known.delivered}
+        listed.append({"channel": channel.label, "waiting": waiting, **said})
     problems = [
         {"key": key, "code": problem.code, "severity": problem.severity, "since": problem.since}
         for key, problem in state.ledger.problems.items()

@@ -16,9 +16,9 @@ from pathlib import Path
 from ..._host import proc
 from ..._host.atomic import save_json
 from ..._host.console import complain
-from ..._host.errors import StabilityError
 from ..._host.units import UnitError, unit_states
-from ..common import read_settings
+from ..common import load_settings, read_settings
+from ..records import decode
 from .heartbeat import Clock, Unit
 from .inbox import collect
 
@@ -62,17 +62,7 @@ class Secrets:
 
 def load_config(path: Path) -> Config:
     """Raises StabilityError."""
-    content = read_settings(path, "root")
-    content.pop("managed_by", None)
-    try:
-        paths = {name: Path(content[name]) for name in _PATHS}
-        return Config(**{**content, **paths, "host": socket.gethostname()})
-    except (KeyError, TypeError) as error:
-        message = f"{path} is no configuration of this command. Apply the playbook to recreate it."
-        raise StabilityError(message) from error
-
-
-_PATHS = ("events", "status", "secrets", "state_directory", "runtime_directory")
+    return load_settings(path, lambda content: decode(Config, {**content, "host": socket.gethostname()}), "root")
 
 
 def load_secrets(path: Path) -> Secrets:

@@ -63,12 +63,6 @@ class Sight:
     boot: float = 0.0
     """Both clocks at the last run: that they differ since then means that the wall clock jumped."""
 
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Sight:
-        """Raises TypeError, ValueError or KeyError."""
-        wall, boot = float(content["wall"]), float(content["boot"])
-        return cls(int(content["mtime_ns"]), float(content["since"]), str(content["boot_id"]), wall, boot)
-
 
 def observe(sight: Sight, mtime_ns: int, clock: Clock, limit: float) -> tuple[Sight, bool]:
     """What to remember, and whether the status is fresh. `mtime_ns` is 0 where there is no file."""

@@ -16,15 +16,27 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..._host.atomic import save
 from ..._host.small_file import read_small
-from ..watchdog.metrics import render
+from .record import number
 
 _PERIOD = 5.0
 _LARGEST = 1024 * 1024
 _MODE = 0o644
+_PHASES = ("healthy", "suspect", "recovering", "exhausted")
+_PREFIX = "nodejs_service_"
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+# The status may be of a hostile user: it is no reason to make millions of series, or labels without end.
+_MOST_SAMPLES = 500
+_LONGEST_LABEL = 200
+
+Labels = Mapping[str, str]
+Sample = tuple[Labels, Any]
+"""A value that is None or no finite number is left out: it was not read."""
 
 
 def run(service: str, status: str, target: str) -> None:
@@ -57,3 +69,96 @@ def publish(service: str, status: Path, target: Path, last: object) -> object:
     else:
         target.unlink(missing_ok=True)
     return now
+
+
+def render(status: Mapping[str, Any]) -> str:
+    """The text of the file; what the status does not have is left out. Names and labels: docs/alerting.md."""
+    service = str(status.get("service", ""))
+    return "".join(f"{line}\n" for metric in _metrics(status) for line in _lines(service, *metric))
+
+
+def _metrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Sample]]]:
+    """Name, help text and samples of each."""
+    readings, budget = _mapping(status.get("readings")), _mapping(status.get("budget"))
+    targets, host = _mapping(status.get("targets")), _mapping(readings.get("host"))
+    workers = [({"worker": str(worker.get("pm_id", ""))}, worker) for worker in _mappings(readings.get("workers"))]
+
+    def of_workers(field: str) -> list[Sample]:
+        return [(labels, worker.get(field)) for labels, worker in workers]
+
+    yield (
+        "heartbeat_timestamp_seconds",
+        "When the watchdog last probed the service, in Unix time.",
+        [({}, status.get("time"))],
+    )
+    yield (
+        "state",
+        "Whether the service is in this state, 1 or 0.",
+        [({"state": state}, status.get("state") == state) for state in (*_PHASES, "paused")],
+    )
+    yield (
+        "target_phase",
+        "Whether the service or its proxy is in this phase, 1 or 0.",
+        [
+            ({"target": target, "phase": phase}, _mapping(entry).get("phase") == phase)
+            for target, entry in targets.items()
+            for phase in _PHASES
+        ],
+    )
+    yield (
+        "problem",
+        "An open problem, always 1.",
+        [
+            ({"key": str(problem.get("key", "")), "severity": str(problem.get("severity", ""))}, 1)
+            for problem in _mappings(status.get("problems"))
+        ],
+    )
+    yield "recovery_actions_total", "Recovery steps that were taken.", [({}, status.get("actions_total"))]
+    yield (
+        "recovery_budget_used",
+        "Recovery steps within the budget's window.",
+        [({"target": target}, count) for target, count in _mapping(budget.get("used")).items()],
+    )
+    yield "recovery_budget_limit", "Steps that each target's budget allows.", [({}, budget.get("limit"))]
+    yield "worker_up", "Whether PM2 has the worker online, 1 or 0.", of_workers("online")
+    yield "worker_rss_bytes", "Resident memory of the worker.", of_workers("rss")
+    yield "worker_restarts_total", "Restarts of the worker.", of_workers("restarts")
+    yield "health_answer_seconds", "How long the worker's health answer took.", _seconds(of_workers("answer_ms"))
+    yield "host_memory_available_bytes", "Memory available on the host.", [({}, host.get("available"))]
+    yield "host_memory_size_bytes", "Memory of the host.", [({}, host.get("total"))]
+
+
+def _lines(service: str, name: str, text: str, samples: list[Sample]) -> Iterator[str]:
+    # a series that is there twice is an error to node_exporter: the first counts
+    shown: dict[str, float] = {}
+    for labels, value in samples[:_MOST_SAMPLES]:
+        found = _finite(value)
+        if found is not None:
+            shown.setdefault(_series(name, {"service": service, **labels}), found)
+    if shown:
+        yield f"# HELP {_PREFIX}{name} {text}"
+        yield f"# TYPE {_PREFIX}{name} {'counter' if name.endswith('_total') else 'gauge'}"
+        yield from (f"{series} {found:.15g}" for series, found in shown.items())
+
+
+def _series(name: str, labels: Labels) -> str:
+    inside = ",".join(f'{label}="{text[:_LONGEST_LABEL].translate(_ESCAPES)}"' for label, text in labels.items())
+    return f"{_PREFIX}{name}{{{inside}}}"
+
+
+def _finite(value: Any) -> float | None:
+    """What is true or false is 1 or 0."""
+    return number(int(value) if isinstance(value, bool) else value)
+
+
+def _seconds(samples: Iterable[Sample]) -> list[Sample]:
+    """From milliseconds."""
+    return [(labels, found / 1000) for labels, value in samples if (found := _finite(value)) is not None]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []

@@ -11,10 +11,10 @@ its messages in their order.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
 
 from .problems import Notice
+from .texts import Writer
 
 _HOUR = 3600.0
 # Seconds until a channel that failed is tried again: doubled each time, up to the longest.
@@ -23,12 +23,6 @@ LONGEST_RETRY = 300.0
 # What nobody could be sent for so long is dropped, oldest first.
 MOST_WAITING = 500
 _MOST_HELD = 50
-
-
-@dataclasses.dataclass(frozen=True)
-class Text:
-    title: str
-    body: str
 
 
 @dataclasses.dataclass
@@ -61,21 +55,6 @@ class Outbox:
     held_count: int = 0
     dropped: int = 0
 
-    def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Outbox:
-        """Raises TypeError, ValueError, KeyError or AttributeError where the content is not what as_dict gave."""
-        return cls(
-            [Message(**{**message, "waiting": list(message["waiting"])}) for message in content["messages"]],
-            {str(name): Channel(**channel) for name, channel in content["channels"].items()},
-            [float(time) for time in content["counted"]],
-            [str(title) for title in content["held"]],
-            int(content["held_count"]),
-            int(content["dropped"]),
-        )
-
 
 def know_channels(outbox: Outbox, names: Iterable[str]) -> None:
     """From here on these are the channels; nothing waits for one that is gone."""
@@ -86,17 +65,7 @@ def know_channels(outbox: Outbox, names: Iterable[str]) -> None:
     outbox.messages = [message for message in outbox.messages if message.waiting]
 
 
-class Writing(Protocol):
-    """What makes texts of notices; _alert_texts.Writer."""
-
-    def write(self, notice: Notice) -> Text: ...
-
-    def sum_up(self, count: int, titles: list[str]) -> Text: ...
-
-    def limit_reached(self) -> str: ...
-
-
-def put(outbox: Outbox, notices: Iterable[Notice], now: float, per_hour: int, writer: Writing) -> None:
+def put(outbox: Outbox, notices: Iterable[Notice], now: float, per_hour: int, writer: Writer) -> None:
     """Make messages of the notices. A quarter of the hour's limit is left for what is urgent.
 
     What is beyond the limit is held, and with it what comes later, until there is room for one message of it all.

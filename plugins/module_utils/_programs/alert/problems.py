@@ -55,18 +55,15 @@ class Problem:
     actions: list[str] = dataclasses.field(default_factory=list)
     """Codes of what was done about it."""
 
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES or self.reported not in RANKS:
+            raise ValueError(f"severity {self.severity!r}, reported {self.reported!r}")
+
 
 @dataclasses.dataclass(frozen=True)
-class Notice:
+class Notice(Event):
     """`kind` is opened, worse, reminder, resolved, action, flapping, settled or test."""
 
-    kind: str
-    key: str
-    code: str
-    severity: str
-    time: float
-    message: str = ""
-    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     since: float | None = None
     actions: tuple[str, ...] = ()
     count: int = 0
@@ -85,6 +82,10 @@ class Flapping:
     severity: str
     changed: float
 
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(f"severity {self.severity!r}")
+
 
 @dataclasses.dataclass
 class Ledger:
@@ -101,32 +102,6 @@ class Ledger:
         """Whether a problem with this key may be opened."""
         known = self.problems.keys() | self.openings.keys() | self.flapping.keys() | self.closed.keys()
         return key in known or key == HEARTBEAT or len(known) < _MOST_KEYS
-
-    def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Ledger:
-        """Raises TypeError, ValueError, KeyError or AttributeError where the content is not what as_dict gave."""
-        return cls(
-            {str(key): _problem(value) for key, value in content["problems"].items()},
-            {str(key): [float(time) for time in times] for key, times in content["openings"].items()},
-            {str(key): _flapping(**flap) for key, flap in content["flapping"].items()},
-            {str(key): float(time) for key, time in content["closed"].items()},
-        )
-
-
-def _problem(content: Mapping[str, Any]) -> Problem:
-    problem = Problem(**content)
-    if problem.severity not in SEVERITIES or problem.reported not in RANKS:
-        raise ValueError(f"severity {problem.severity!r}")
-    dict(problem.values)
-    float(problem.since), float(problem.touched), float(problem.reminded)
-    return problem
-
-
-def _flapping(code: str, severity: str, changed: float) -> Flapping:
-    return Flapping(str(code), SEVERITIES[SEVERITIES.index(severity)], float(changed))
 
 
 def notify(ledger: Ledger, events: Iterable[Event], now: float, reminder: float, actions: bool) -> list[Notice]:
@@ -151,8 +126,8 @@ def notify(ledger: Ledger, events: Iterable[Event], now: float, reminder: float,
     return notices + _settled(ledger, now) + _reminders(ledger, now, reminder)
 
 
-def _notice(kind: str, event: Event) -> Notice:
-    return Notice(kind, event.key, event.code, event.severity, event.time, event.message, event.values)
+def _notice(kind: str, event: Event, **more: Any) -> Notice:
+    return Notice(**{**vars(event), "kind": kind}, **more)
 
 
 def _opened(ledger: Ledger, event: Event) -> list[Notice]:
@@ -168,7 +143,7 @@ def _opened(ledger: Ledger, event: Event) -> list[Notice]:
     if len(recent) + 1 < FLAPPING_OPENINGS:
         return [_notice("opened", event)]
     ledger.flapping[event.key] = Flapping(event.code, event.severity, event.time)
-    return [dataclasses.replace(_notice("flapping", event), count=len(recent) + 1)]
+    return [_notice("flapping", event, count=len(recent) + 1)]
 
 
 def _flaps(ledger: Ledger, event: Event) -> list[Notice]:
@@ -179,7 +154,7 @@ def _flaps(ledger: Ledger, event: Event) -> list[Notice]:
     if worse:
         flap.code, flap.severity = event.code, event.severity
     problem.reported, problem.reminded = flap.severity, event.time
-    return [dataclasses.replace(_notice("worse", event), since=problem.since)] if worse else []
+    return [_notice("worse", event, since=problem.since)] if worse else []
 
 
 def _changed(ledger: Ledger, event: Event) -> list[Notice]:
@@ -192,7 +167,7 @@ def _changed(ledger: Ledger, event: Event) -> list[Notice]:
         return _flaps(ledger, event)
     kind = "worse" if problem.reported else "opened"
     problem.reported, problem.reminded = event.severity, event.time
-    return [dataclasses.replace(_notice(kind, event), since=problem.since)]
+    return [_notice(kind, event, since=problem.since)]
 
 
 def _resolved(ledger: Ledger, event: Event) -> list[Notice]:
@@ -203,20 +178,19 @@ def _resolved(ledger: Ledger, event: Event) -> list[Notice]:
     if event.key in ledger.flapping:
         ledger.flapping[event.key].changed = event.time
         return []
-    return [_all_clear("resolved", event.key, problem, event.time)] if problem.reported else []
+    return [_of_problem("resolved", event.key, problem, event.time)] if problem.reported else []
 
 
-def _all_clear(kind: str, key: str, problem: Problem, time: float) -> Notice:
-    return Notice(
-        kind, key, problem.code, "info", time, problem.message, problem.values, problem.since, tuple(problem.actions)
-    )
+def _of_problem(kind: str, key: str, problem: Problem, time: float, severity: str = "info") -> Notice:
+    message, values, actions = problem.message, problem.values, tuple(problem.actions)
+    return Notice(kind, time, key, problem.code, severity, message, values, problem.since, actions)
 
 
 def _attach(ledger: Ledger, event: Event) -> None:
     """To the problem it was done about; where that is not named, to all of the same target. Not where it failed."""
     if event.values.get("done") is False:
         return
-    target = event.key.partition(".")[0]
+    target = _target(event.key)
     keys = [event.key] if event.key in ledger.problems else [key for key in ledger.problems if _target(key) == target]
     for key in keys:
         done = ledger.problems[key].actions
@@ -238,11 +212,10 @@ def _settled(ledger: Ledger, now: float) -> list[Notice]:
         ledger.openings.pop(key, None)
         problem = ledger.problems.get(key)
         if problem is None:
-            notices.append(Notice("settled", key, flap.code, "info", now))
+            notices.append(Notice("settled", now, key, flap.code))
         else:
             problem.reported, problem.reminded = problem.severity, now
-            notice = _all_clear("settled", key, problem, now)
-            notices.append(dataclasses.replace(notice, severity=problem.severity))
+            notices.append(_of_problem("settled", key, problem, now, problem.severity))
     ledger.openings = {key: times for key, times in ledger.openings.items() if now - times[-1] <= FLAPPING_HOUR}
     ledger.closed = {key: time for key, time in ledger.closed.items() if now - time <= FLAPPING_HOUR}
     return notices
@@ -256,6 +229,5 @@ def _reminders(ledger: Ledger, now: float, every: float) -> list[Notice]:
             continue
         if now - problem.reminded >= every:
             problem.reminded = now
-            notice = _all_clear("reminder", key, problem, now)
-            notices.append(dataclasses.replace(notice, severity=problem.severity))
+            notices.append(_of_problem("reminder", key, problem, now, problem.severity))
     return notices

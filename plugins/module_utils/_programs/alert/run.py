@@ -21,12 +21,12 @@ from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small
 from . import inbox
-from .channels import Channel, beat, channels
+from .channels import AppriseChannel, beat, channels
 from .config import Config, Secrets, clock, read_unit
 from .heartbeat import Clock, heartbeat_events, missed_events, observe
 from .outbox import delivered, due, failed, know_channels, put
 from .problems import Event, notify
-from .store import State, Store, clean
+from .store import State, Store
 from .texts import Writer
 
 # The unit may take longer: a run ends by itself, between two messages.
@@ -43,9 +43,8 @@ def send(config: Config, secrets: Secrets) -> int:
     """Returns the exit status: 0 also where a channel fails, which is retried. Raises StabilityError and OSError."""
     path = config.runtime_directory / "lock"
     with lock(path, StabilityError(f"another run is at work: it holds {path}")):
-        directories = [config.state_directory, config.runtime_directory]
-        clean(directories)
-        store = Store(directories)
+        store = Store([config.state_directory, config.runtime_directory])
+        store.clean()
         state = store.load()
         fresh = _take_in(config, secrets, state, store)
         if secrets.heartbeat_url and fresh:
@@ -80,7 +79,7 @@ def _take_in(config: Config, secrets: Secrets, state: State, store: Store) -> bo
     return fresh and mtime_ns > 0
 
 
-def deliver(state: State, store: Store, ways: Sequence[Channel], now: Callable[[], float]) -> None:
+def deliver(state: State, store: Store, ways: Sequence[AppriseChannel], now: Callable[[], float]) -> None:
     """Each channel gets what waits for it, in order, until one message fails or there is no time left."""
     end = time.monotonic() + _LONGEST_RUN
     for channel in ways:

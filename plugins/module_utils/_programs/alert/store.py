@@ -19,6 +19,7 @@ from typing import Any
 
 from ..._host.atomic import save_json
 from ..._host.console import complain
+from ..records import decode
 from .heartbeat import Sight
 from .outbox import Outbox
 from .problems import Ledger
@@ -39,27 +40,6 @@ class State:
     ran: float = 0.0
     revision: int = 0
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"version": _VERSION, **dataclasses.asdict(self)}
-
-    @classmethod
-    def of(cls, content: Any) -> State:
-        """Raises ValueError where the content is not what as_dict gave."""
-        try:
-            if content["version"] != _VERSION:
-                raise ValueError(f"version {content['version']!r}")
-            return cls(
-                Ledger.of(content["ledger"]),
-                Outbox.of(content["outbox"]),
-                Sight.of(content["sight"]),
-                [str(name) for name in content["seen"]],
-                float(content["pinged"]),
-                float(content["ran"]),
-                int(content["revision"]),
-            )
-        except (TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise ValueError(f"{type(error).__name__}: {error}") from error
-
 
 class Store:
     """The state in the first of these directories, or, as long as that can't be written, in the next."""
@@ -72,12 +52,19 @@ class Store:
         found = [state for state in map(self._read, self._directories) if state]
         return max(found, key=lambda state: state.revision, default=State())
 
+    def clean(self) -> None:
+        """Remove what a run that was killed while it wrote has left. Only while the lock is held."""
+        for directory in self._directories:
+            for path in directory.glob(f".{_NAME}.*"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
     def save(self, state: State) -> None:
         """Raises OSError when no directory can be written; then what was there still is."""
         state.revision += 1
         for number, directory in enumerate(self._directories):
             try:
-                save_json(directory / _NAME, state.as_dict())
+                save_json(directory / _NAME, {"version": _VERSION, **dataclasses.asdict(state)})
             except OSError as error:
                 complain(f"{directory / _NAME}: {error.strerror}")
                 if number == len(self._directories) - 1:
@@ -91,7 +78,7 @@ class Store:
     def _read(self, directory: Path) -> State | None:
         path = directory / _NAME
         try:
-            return State.of(json.loads(path.read_text(encoding="utf-8")))
+            return _parse(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
         except (ValueError, RecursionError, OSError) as error:
@@ -101,9 +88,8 @@ class Store:
             return None
 
 
-def clean(directories: Sequence[Path]) -> None:
-    """Remove what a run that was killed while it wrote has left. Only while the lock is held."""
-    for directory in directories:
-        for path in directory.glob(f".{_NAME}.*"):
-            with contextlib.suppress(OSError):
-                path.unlink()
+def _parse(content: Any) -> State:
+    """Raises ValueError."""
+    if not isinstance(content, dict) or content.get("version") != _VERSION:
+        raise ValueError(f"it is not of version {_VERSION}")
+    return decode(State, content)

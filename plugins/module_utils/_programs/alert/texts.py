@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..codes import Code, code_of
-from .outbox import Text
+from ..codes import LANGUAGES, Code
 from .problems import FLAPPING_QUIET, Notice
 from .translations import CHECKS, LABELS, PHRASES
 
@@ -23,7 +23,13 @@ _PLACE = re.compile(r"\{([a-z_]+)\}")
 _BEFORE_STOP = re.compile(r" (?=[;.](?: |$)|[；。])")
 # What chat services take for a mention, a link or markup. The second of @ is a space without width.
 _NEUTRAL = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    title: str
+    body: str
 
 
 class Writer:
@@ -32,7 +38,9 @@ class Writer:
     def __init__(self, service: str, host: str, language: str) -> None:
         self._own = {"service": service, "host": host}
         self._language = language
-        self._labels, self._phrases = LABELS[language], PHRASES[language]
+        number = LANGUAGES.index(language)
+        self._labels = {label: words[number] for label, words in LABELS.items()}
+        self._phrases = {phrase: words[number] for phrase, words in PHRASES.items()}
 
     def write(self, notice: Notice) -> Text:
         name, advice = self._words(notice)
@@ -51,13 +59,11 @@ class Writer:
 
     def duration(self, seconds: float) -> str:
         """The two largest units of it."""
-        whole = max(0, round(seconds))
-        parts = [
-            ("days", whole // _DAY),
-            ("hours", whole % _DAY // _HOUR),
-            ("minutes", whole % _HOUR // _MINUTE),
-            ("seconds", whole % _MINUTE),
-        ]
+        left = max(0, round(seconds))
+        parts = []
+        for unit, size in _UNITS:
+            count, left = divmod(left, size)
+            parts.append((unit, count))
         first = next((number for number, (_unit, n) in enumerate(parts) if n), len(parts) - 1)
         shown = [(unit, n) for unit, n in parts[first : first + 2] if n] or [("seconds", 0)]
         return " ".join(self._phrase(unit, n=n) for unit, n in shown)
@@ -76,8 +82,10 @@ class Writer:
 
     def _explained(self, code: str, otherwise: str = "") -> tuple[str, str]:
         """Name and advice; for an unknown code the code itself."""
-        known = code_of(code)
-        return known.words[self._language] if isinstance(known, Code) else (neutral(code or otherwise), "")
+        try:
+            return Code(code).words[self._language]
+        except ValueError:
+            return neutral(code or otherwise), ""
 
     def _check(self, check: str) -> str:
         head, dot, rest = check.partition(".")

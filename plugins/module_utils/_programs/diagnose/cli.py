@@ -22,7 +22,7 @@ from typing import Any
 from ..._checks.findings import CRITICAL, OK, WARNING, Finding, worst_of
 from ..._host.console import complain, visible
 from ..._host.errors import StabilityError
-from ..common import become, read_settings
+from ..common import become, end, load_settings
 from .checks import database, proxy, service, system, workers
 from .checks import storage as host
 from .daily import Days, summary
@@ -66,7 +66,7 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
     """Run the command with its configuration file; returns the exit status."""
     options = _parse(arguments, config)
     try:
-        settings = load_config(Path(options.config))
+        settings = load_settings(Path(options.config), _checked)
         become(settings["user"])
     except StabilityError as error:
         complain(error)
@@ -132,9 +132,7 @@ def run(config: str) -> None:
         status = main(config)
     except KeyboardInterrupt:
         status = _INTERRUPTED
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
-    os._exit(status)
+    end(status)
 
 
 def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
@@ -167,11 +165,11 @@ def _seconds(text: str) -> float:
     return value
 
 
-def load_config(path: Path) -> dict[str, Any]:
-    """Raises StabilityError."""
-    settings = read_settings(path)
-    if not {"service", "user", "state_file", "days_file", "timeout"} <= settings.keys():
-        raise StabilityError(f"{path} is no configuration of this command. Apply the playbook to recreate it.")
+def _checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Raises ValueError."""
+    missing = {"service", "user", "state_file", "days_file", "timeout"} - settings.keys()
+    if missing:
+        raise ValueError(f"without {', '.join(sorted(missing))}")
     return settings
 
 

@@ -9,17 +9,17 @@ A day is the time between two daily reports, so whoever schedules them decides w
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from ..._checks.findings import OK, Finding, rank
 from ..._host.atomic import save_json
 from ..._host.console import visible
+from ..records import load
 
 _HOUR = 3600.0
 # A daily report that is made once more on the same day does not begin a new one.
@@ -85,14 +85,21 @@ class Day:
                 self.worst[name] = one
 
 
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    today: Day | None = None
+    before: Day | None = None
+
+
 class Days:
     """The present day and the one before, in a file. A missing or corrupt file is one without a day before."""
 
     def __init__(self, path: Path, now: float) -> None:
         self._path = path
-        content = _load(path)
-        self.today = _day(content.get("today")) or Day(now)
-        self.before = _day(content.get("before"))
+        kept = _Kept()
+        with contextlib.suppress(OSError, ValueError):
+            kept = load(_Kept, path, _MAX_FILE)
+        self.today, self.before = kept.today or Day(now), kept.before
 
     def add(self, findings: Iterable[Finding], now: float) -> None:
         """Take in one run. Raises OSError when it can't be kept."""
@@ -105,25 +112,7 @@ class Days:
             self._save(Day(now), self.today)
 
     def _save(self, today: Day, before: Day | None) -> None:
-        content = {"today": dataclasses.asdict(today), "before": dataclasses.asdict(before) if before else None}
-        save_json(self._path, content)
-
-
-def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            content = json.loads(file.read(_MAX_FILE))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _day(content: Any) -> Day | None:
-    try:
-        worst = {str(name): Worst(**one) for name, one in content["worst"].items()}
-        return Day(float(content["since"]), int(content["runs"]), worst)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
+        save_json(self._path, dataclasses.asdict(_Kept(today, before)))
 
 
 def summary(today: Day, before: Day | None) -> str:

@@ -10,6 +10,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from ..._checks.external_service import PM2, Existing, daemon_pid_file, read_exi
 from ..._checks.findings import CRITICAL, FallingThresholds, Finding, Levels, Thresholds
 from ..._checks.health import HealthReading
 from ..._checks.workers import WorkerAnswer, ask_workers, children_of
+from ..._host.later import later
 from ..._host.processes import MissingLibraryError, ProcessError
 from ..._host.units import UnitError
 from ..._pm2.client import Pm2Client, restart_advice
 from ..._pm2.errors import Pm2Error
 from ..._pm2.process import Pm2Process
-from ..._pm2.rpc import WELL, DaemonReading, read_daemon
+from ..._pm2.rpc import WELL, read_daemon
 from ..._postgresql.client import MissingDriverError
 from .samples import Samples
 
@@ -97,39 +99,26 @@ class Context:
     @cached_property
     def _pm2_once(self) -> tuple[list[Pm2Process], Pm2Error | None]:
         section = self.section("pm2")
-        binaries = Path(section["bin"])
-        client = Pm2Client(
-            home=Path(section["home"]),
-            pm2=str(binaries / "pm2"),
-            node=str(binaries / "node"),
-            user=None,
-            timeout=float(self.config["timeout"]),
-        )
+        client = Pm2Client.below(section["bin"], section["home"], float(self.config["timeout"]))
         try:
-            if existing := self.existing:
-                return list(_processes_of_existing(existing, client, _PM2_SHARE * client.timeout)), None
-            found = _processes_of(client, _PM2_SHARE * client.timeout)
+            found = _processes(self.existing, client, _PM2_SHARE * client.timeout)
         except Pm2Error as error:
             return [], error
-        return [process for process in found if process.name.startswith(section["prefix"])], None
+        return [process for process in found if self.existing or process.name.startswith(section["prefix"])], None
 
 
-def _processes_of(client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
-    """Asked over PM2's socket: `pm2 jlist` starts a Node.js, which a busy host has no time for. Raises Pm2Error."""
-    client.require_daemon()
-    return _of(read_daemon(client, timeout))
+def _processes(existing: Existing | None, client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
+    """Asked over PM2's socket: `pm2 jlist` starts a Node.js, which a busy host has no time for.
 
-
-def _processes_of_existing(existing: Existing, client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:
-    """Raises Pm2Error where they are not known."""
-    reading = read_existing(existing, client, timeout)
-    if reading.state != WELL and existing.supervisor != PM2:
-        raise Pm2Error(reading.message)
-    return _of(reading)
-
-
-def _of(reading: DaemonReading) -> tuple[Pm2Process, ...]:
-    """Raises Pm2Error where they are not known."""
+    Raises Pm2Error where they are not known.
+    """
+    if existing:
+        reading = read_existing(existing, client, timeout)
+        if reading.state != WELL and existing.supervisor != PM2:
+            raise Pm2Error(reading.message)
+    else:
+        client.require_daemon()
+        reading = read_daemon(client, timeout)
     if reading.state != WELL:
         advice = restart_advice(reading.pid) if reading.pid else "start the systemd unit that owns it"
         raise Pm2Error(f"{reading.message}; {advice}")
@@ -142,33 +131,21 @@ Check = Callable[[Context], list[Finding]]
 def run_checks(checks: Mapping[str, Check], context: Context) -> list[Finding]:
     """Run all checks at once; each gets the configured time (seconds), from now on."""
     deadline = time.monotonic() + float(context.config["timeout"])
-    runs = [_Run(name, check, context) for name, check in checks.items()]
-    return [finding for run in runs for finding in run.findings(deadline)]
+    runs = {name: later(name, check, context) for name, check in checks.items()}
+    return [finding for name, run in runs.items() for finding in _findings(name, run, deadline)]
 
 
-class _Run:
-    """One check in a thread that does not hold up the end of the program."""
-
-    def __init__(self, name: str, check: Check, context: Context) -> None:
-        self._name = name
-        self._findings: list[Finding] = []
-        self._thread = threading.Thread(target=self._work, args=(check, context), daemon=True, name=name)
-        self._thread.start()
-
-    def findings(self, deadline: float) -> list[Finding]:
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        if self._thread.is_alive():
-            message = "the check did not finish in time: what it asks hangs. Look at that part by hand."
-            return [Finding(self._name, CRITICAL, message)]
-        return self._findings
-
-    def _work(self, check: Check, context: Context) -> None:
-        try:
-            self._findings = check(context)
-        except (Pm2Error, ProcessError, UnitError, MissingLibraryError, MissingDriverError) as error:
-            self._findings = [Finding(self._name, CRITICAL, str(error))]
-        except Exception as error:
-            # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an
-            # unforeseen error might quote what was being read.
-            message = f"the check itself failed ({type(error).__name__}); run it alone with --check {self._name}"
-            self._findings = [Finding(self._name, CRITICAL, message)]
+def _findings(name: str, run: Future[list[Finding]], deadline: float) -> list[Finding]:
+    wait([run], max(0.0, deadline - time.monotonic()))
+    if not run.done():
+        message = "the check did not finish in time: what it asks hangs. Look at that part by hand."
+        return [Finding(name, CRITICAL, message)]
+    try:
+        return run.result()
+    except (Pm2Error, ProcessError, UnitError, MissingLibraryError, MissingDriverError) as error:
+        return [Finding(name, CRITICAL, str(error))]
+    except Exception as error:
+        # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an
+        # unforeseen error might quote what was being read.
+        message = f"the check itself failed ({type(error).__name__}); run it alone with --check {name}"
+        return [Finding(name, CRITICAL, message)]

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from ..._host.atomic import save_json
+from ..records import load
 
 # Runs by hand between the hourly ones must not shorten the time that growth is measured over.
 _SHORTEST_STEP = 600.0
@@ -22,7 +21,6 @@ _HOUR = 3600.0
 # What a run could not read (PM2 did not answer) is still wanted by the next one.
 _KEPT = 48 * _HOUR
 _MAX_FILE = 1024 * 1024
-_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +31,13 @@ class Sample:
     time: float
     since: float
     """When this identity was seen first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    samples: dict[str, Sample] = dataclasses.field(default_factory=dict)
+    events: dict[str, list[tuple[float, ...]]] = dataclasses.field(default_factory=dict)
+    """When something happened, and how many times."""
 
 
 def per_hour(grown: float, seconds: float) -> float | None:
@@ -46,13 +51,13 @@ class Samples:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        content = _load(path)
-        self._samples = _each(content.get("samples"), _sample)
-        self._events = _each(content.get("events"), _events)
+        self._kept = _Kept()
+        with contextlib.suppress(OSError, ValueError):
+            self._kept = load(_Kept, path, _MAX_FILE)
 
     def previous(self, key: str) -> Sample | None:
         with self._lock:
-            return self._samples.get(key)
+            return self._kept.samples.get(key)
 
     def record(self, key: str, identity: str, value: float, now: float, step: float = _SHORTEST_STEP) -> Sample:
         """Keep a reading and return the sample that is now in force (its `since` tells the identity's age).
@@ -60,13 +65,13 @@ class Samples:
         A sample of the same identity that is younger than `step` stays.
         """
         with self._lock:
-            before = self._samples.get(key)
+            before = self._kept.samples.get(key)
             # A sample from the future means that the clock was set back: it would never be replaced.
             same = before is not None and before.identity == identity and before.time <= now
             since = before.since if same and before else now
             if not (same and before and now - before.time < step):
                 before = Sample(identity, value, now, since)
-            self._samples[key] = before
+            self._kept.samples[key] = before
             return before
 
     def baseline(self, key: str, identity: str, value: float, now: float, least: float) -> Sample | None:
@@ -83,49 +88,24 @@ class Samples:
     def happened(self, key: str, amount: float, now: float, seconds: float) -> float:
         """Note that something happened so many times just now; return how many times it did in the last `seconds`."""
         with self._lock:
-            events = [event for event in self._events.get(key, []) if now - seconds < event[0] <= now]
+            events = [event for event in self._kept.events.get(key, []) if now - seconds < event[0] <= now]
             if amount > 0:
                 events.append((now, amount))
-            self._events[key] = events
+            self._kept.events[key] = events
             return sum(count for _time, count in events)
 
     def save(self) -> None:
         """Write what is known, atomically, but for what was not seen for long. Raises OSError."""
         with self._lock:
-            newest = max((sample.time for sample in self._samples.values()), default=0.0)
-            kept = {
-                key: dataclasses.asdict(sample)
-                for key, sample in sorted(self._samples.items())
-                if sample.time > newest - _KEPT
-            }
-            # those of what is gone, such as a release's worker, nobody asks for any more
-            recent = {
-                key: [event for event in events if event[0] > newest - _KEPT] for key, events in self._events.items()
-            }
-            content = {"samples": kept, "events": {key: events for key, events in recent.items() if events}}
-        save_json(self._path, content)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            content = json.loads(file.read(_MAX_FILE))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _each(found: Any, read: Callable[[Any], _T]) -> dict[str, _T]:
-    """What is in order of a part of the file; all of it is dropped when any of it is not."""
-    try:
-        return {str(key): read(value) for key, value in found.items()}
-    except (ValueError, TypeError, AttributeError, KeyError):
-        return {}
-
-
-def _sample(value: Any) -> Sample:
-    return Sample(str(value["identity"]), float(value["value"]), float(value["time"]), float(value["since"]))
-
-
-def _events(value: Any) -> list[tuple[float, float]]:
-    return [(float(when), float(count)) for when, count in value]
+            newest = max((sample.time for sample in self._kept.samples.values()), default=0.0)
+            oldest = newest - _KEPT
+            kept = _Kept(
+                {key: sample for key, sample in sorted(self._kept.samples.items()) if sample.time > oldest},
+                # those of what is gone, such as a release's worker, nobody asks for any more
+                {
+                    key: recent
+                    for key, events in self._kept.events.items()
+                    if (recent := [event for event in events if event[0] > oldest])
+                },
+            )
+        save_json(self._path, dataclasses.asdict(kept))

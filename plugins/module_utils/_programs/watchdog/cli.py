@@ -23,7 +23,7 @@ from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small
-from ..common import become
+from ..common import become, end
 from .events import tail
 from .loop import Notifier, Watch
 from .readings import MB
@@ -40,10 +40,6 @@ _LARGEST_STATUS = 1024 * 1024
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, OSError)
 
 
-class CommandError(StabilityError):
-    """What was asked can't be done; the message says why."""
-
-
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands; returns the exit status."""
     options = _parse(arguments, config)
@@ -54,16 +50,14 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
         return command(settings, options)
     except StabilityError as error:
         complain(error)
-        return _NOT_RUNNING
+    except OSError as error:
+        complain(f"{error.filename or options.config}: {error.strerror}")
+    return _NOT_RUNNING
 
 
 def run(config: str) -> None:
-    """The entry point: end at once, whatever a thread still waits for."""
-    status = main(config)
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(status)
+    """The entry point."""
+    end(main(config))
 
 
 def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
@@ -104,11 +98,8 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     made_of = [Path(options.config), Path(sys.argv[0])]
     path = Path(settings.run_directory) / "lock"
     busy = StabilityError(f"a watchdog of this service runs already: it holds {path}")
-    try:
-        with lock(path, busy, mode=0o644):
-            Watch(settings, Notifier(), made_of).run()
-    except OSError as error:
-        raise CommandError(f"{error.filename or path}: {error.strerror}") from error
+    with lock(path, busy, mode=0o644):
+        Watch(settings, Notifier(), made_of).run()
     return 0
 
 
@@ -116,17 +107,17 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
     try:
         content, seen = read_small(settings.status_file, _LARGEST_STATUS)
     except OSError:
-        raise CommandError(f"the watchdog of {settings.service} does not run: see its unit") from None
+        raise StabilityError(f"the watchdog of {settings.service} does not run: see its unit") from None
     try:
         status = json.loads(content)
         lines = [json.dumps(status, ensure_ascii=True)] if options.json else _described(status)
         code = _EXIT.get(status["state"], 1)
     except _DAMAGE:
-        raise CommandError(f"{settings.status_file} is damaged: restart the watchdog's unit") from None
+        raise StabilityError(f"{settings.status_file} is damaged: restart the watchdog's unit") from None
     answer(*lines)
     age = time.time() - seen.st_mtime
     if age > _STALE_SECONDS:
-        raise CommandError(f"this is {age:.0f} s old: the watchdog hangs or was stopped")
+        raise StabilityError(f"this is {age:.0f} s old: the watchdog hangs or was stopped")
     return code
 
 
@@ -163,23 +154,16 @@ def _pause(settings: Settings, options: argparse.Namespace) -> int:
     now = time.time()
     until = now + options.duration if options.duration else None
     by = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    _order(settings, lambda control: control.pause(Pause(round(now, 3), until, by)))
+    Control(Path(settings.state_directory)).pause(Pause(round(now, 3), until, by))
     end = f"until {_when(until)}" if until else "until `resume`"
     answer(f"paused {end}: the watchdog of {settings.service} keeps watching, and does nothing")
     return 0
 
 
 def _resume(settings: Settings, _options: argparse.Namespace) -> int:
-    _order(settings, lambda control: control.resume())
+    Control(Path(settings.state_directory)).resume()
     answer(f"the watchdog of {settings.service} acts again, with its whole budget")
     return 0
-
-
-def _order(settings: Settings, order: Callable[[Control], None]) -> None:
-    try:
-        order(Control(Path(settings.state_directory)))
-    except OSError as error:
-        raise CommandError(f"{error.filename or settings.state_directory}: {error.strerror}") from error
 
 
 def _history(settings: Settings, options: argparse.Namespace) -> int:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-import threading
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from ..._checks.findings import CRITICAL, DATABASE_FULL, WARNING
+from ..._host.command import quiet_run
+from ..._host.later import later
 from ..codes import Code
 from .model import Problem
 from .settings import Settings
@@ -21,6 +23,7 @@ from .settings import Settings
 _SECONDS = 60.0
 _DATABASE_SECONDS = 6.0
 _MAX_REPORT = 4 * 1024 * 1024
+_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
 _JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
 
 
@@ -31,13 +34,9 @@ class Diagnosis:
         self._settings = settings
         self._argv = ["nice", "-n", "10", settings.diagnose_command, "--json"]
         self._begun_at: float | None = None
-        self._thread: threading.Thread | None = None
+        self._run: Future[None] | None = None
         self._healthy = True
-        self._problems: tuple[Problem, ...] = ()
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        return self._problems
+        self.problems: tuple[Problem, ...] = ()
 
     def tick(self, now: float, healthy: bool) -> None:
         """Begin a run when one is due. The first one waits an interval: a host that boots is not judged by it.
@@ -50,23 +49,22 @@ class Diagnosis:
         self._healthy = self._healthy and healthy
         if self._begun_at is None:
             self._begun_at = now
-        running = self._thread is not None and self._thread.is_alive()
+        running = self._run is not None and not self._run.done()
         if running or not healthy or now - self._begun_at < self._settings.diagnosis_interval:
             return
         self._begun_at = now
         self._healthy = True
-        self._thread = threading.Thread(target=self._run, daemon=True, name="diagnosis")
-        self._thread.start()
+        self._run = later("diagnosis", self._diagnose)
 
-    def _run(self) -> None:
+    def _diagnose(self) -> None:
         findings = diagnose(self._argv, _SECONDS)
         if not self._healthy:
             return
         if findings is None:
             message = f"{self._settings.diagnose_command} gave no findings within {_SECONDS:g} s: run it by hand"
-            self._problems = (Problem("diagnose.failed", Code.FINDING, WARNING, message),)
+            self.problems = (Problem("diagnose.failed", Code.FINDING, WARNING, message),)
             return
-        self._problems = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
+        self.problems = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
 
 
 def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> tuple[Problem, ...]:
@@ -111,15 +109,7 @@ def _messages(findings: Iterable[Mapping[str, Any]]) -> str:
 def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]] | None:
     """The findings of one run of the diagnosis command; None where it fails or takes too long."""
     try:
-        # This logic does not know AnsibleModule, so it cannot use its run_command.
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-            env={"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"},
-        )
+        done = quiet_run(argv, seconds, _ENVIRONMENT)
         findings = json.loads(done.stdout[:_MAX_REPORT])["findings"]
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
         return None

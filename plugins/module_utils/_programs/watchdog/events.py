@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -29,15 +30,7 @@ _LOG_MODE = 0o640
 
 
 def as_record(event: Event, wall: float) -> dict[str, Any]:
-    return {
-        "time": round(wall, 3),
-        "kind": event.kind,
-        "key": event.key,
-        "code": event.code,
-        "severity": event.severity,
-        "message": event.message,
-        "values": dict(event.values),
-    }
+    return {"time": round(wall, 3), **dataclasses.asdict(event)}
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:

@@ -37,6 +37,9 @@ class Bucket:
         return Bucket(level, level >= _FULL or (self.flapping and level > _EMPTIED))
 
 
+EMPTY = Bucket()
+
+
 @dataclasses.dataclass(frozen=True)
 class _Seen:
     problem: Problem
@@ -62,7 +65,7 @@ class Steady:
         return [seen.problem for seen in self._seen.values() if self._counts(seen)]
 
     def _again(self, problem: Problem) -> _Seen:
-        before = self._seen.get(problem.key, _Seen(problem, 0, Bucket()))
+        before = self._seen.get(problem.key, _Seen(problem, 0, EMPTY))
         in_a_row = before.in_a_row + 1
         return _Seen(problem, in_a_row, before.bucket.unhealthy() if in_a_row < self._failures else before.bucket)
 

@@ -16,9 +16,8 @@ from ..._host.units import was_stopped
 from ..._pm2.rpc import ABSENT, WELL
 from ..codes import Code
 from .model import PROXY, SERVICE, Assessment, Condition, Inhibition, Problem, Remedy
-from .proxy import FULL, HEALTHY
+from .proxy import BROKEN, FULL, HEALTHY, Verdict
 from .readings import MB, Readings, Worker
-from .root_client import BROKEN, ProxyTest
 from .settings import Settings
 
 _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
@@ -63,7 +62,7 @@ def _of_existing(condition: Condition | None, settings: Settings, existing: Exis
     return dataclasses.replace(condition, escalation=allowed)
 
 
-Verdict: TypeAlias = "tuple[Condition | None, Inhibition | None]"
+_Judged: TypeAlias = "tuple[Condition | None, Inhibition | None]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +71,7 @@ class _Service:
     settings: Settings
     recovering: bool
 
-    def judge(self) -> Verdict:
+    def judge(self) -> _Judged:
         if self.readings.daemon.state != WELL:
             return self._daemon()
         if self.readings.activation is None:
@@ -89,7 +88,7 @@ class _Service:
             return Condition(Code.NO_ANSWER, message, (Remedy.RESTART_APP,)), inhibition
         return self._workers()
 
-    def _daemon(self) -> Verdict:
+    def _daemon(self) -> _Judged:
         daemon, unit = self.readings.daemon, self.readings.pm2_unit
         code = Code.DAEMON_DEAD if daemon.state == ABSENT else Code.DAEMON_HUNG
         condition = Condition(code, daemon.message, (Remedy.RESTART_DAEMON,))
@@ -132,7 +131,7 @@ class _Service:
     def _crash_loop(self) -> bool:
         return self.readings.restarts >= self.settings.crash_loop_restarts
 
-    def _workers(self) -> Verdict:
+    def _workers(self) -> _Judged:
         online = self._online
         problems = {worker.number: self._problem(worker) for worker in online}
         serves = "" in problems.values()
@@ -150,30 +149,28 @@ class _Service:
             stuck = [worker for worker in hung if worker.process.pid not in self.readings.starved]
             return self._hung(stuck or hung, serves), None
         if unhealthy:
-            return self._unhealthy(unhealthy, {**problems}, serves), None
+            message = f"{_named(unhealthy)}: {problems[unhealthy[0].number]}"
+            return self._of_single(Code.UNHEALTHY, message, Remedy.RELOAD_WORKER, unhealthy, serves), None
         if not serves:
             return Condition(Code.NO_ANSWER, "no worker answers yet", _WHOLE_APP), self._workers_start
         return self._missing() or self._near_limit(online), None
 
     def _hung(self, hung: list[Worker], serves: bool) -> Condition:
-        numbers = _numbers(hung)
         if self.readings.answers.refused:
             asked = self.settings.existing.url if self.settings.existing else self.settings.socket
             message = f"nothing answers on {asked}: {self.readings.answers.failures[0].problem}"
-            return Condition(Code.NO_ANSWER, message, _WHOLE_APP, numbers)
+            return Condition(Code.NO_ANSWER, message, _WHOLE_APP, _numbers(hung))
         limit = f"{self.settings.answer_timeout:g} s"
         message = f"{_named(hung)} did not answer within {limit}" + (" while others do" if serves else "")
-        escalation = (Remedy.KILL_WORKER, Remedy.RESTART_WORKER) if serves else (Remedy.KILL_WORKER, *_WHOLE_APP)
-        return Condition(Code.WORKER_HUNG, message, escalation, numbers, "warning" if serves else "critical")
+        return self._of_single(Code.WORKER_HUNG, message, Remedy.KILL_WORKER, hung, serves)
 
-    def _unhealthy(self, unhealthy: list[Worker], problems: Mapping[int, str | None], serves: bool) -> Condition:
-        message = f"{_named(unhealthy)}: {problems[unhealthy[0].number]}"
-        if serves:
-            escalation = (Remedy.RELOAD_WORKER, Remedy.RESTART_WORKER)
-            return Condition(Code.UNHEALTHY, message, escalation, _numbers(unhealthy), "warning")
-        return Condition(Code.UNHEALTHY, message, (Remedy.RELOAD_WORKER, *_WHOLE_APP), _numbers(unhealthy))
+    @staticmethod
+    def _of_single(code: Code, message: str, mildest: Remedy, workers: list[Worker], serves: bool) -> Condition:
+        """Of some workers, while others serve, or of all."""
+        escalation = (mildest, Remedy.RESTART_WORKER) if serves else (mildest, *_WHOLE_APP)
+        return Condition(code, message, escalation, _numbers(workers), "warning" if serves else "critical")
 
-    def _none_runs(self, online: list[Worker]) -> Verdict:
+    def _none_runs(self, online: list[Worker]) -> _Judged:
         workers = self.readings.workers
         coming = [worker for worker in workers if self._is_coming(worker)]
         states = ", ".join(f"{worker.number} {worker.process.status}" for worker in workers)
@@ -284,7 +281,7 @@ def _waited_for_a_processor(readings: Readings, condition: Condition) -> float:
     return min((share for pid, share in readings.starved.items() if pid in unhealthy), default=0.0)
 
 
-def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: bool) -> Verdict:
+def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: bool) -> _Judged:
     """Whether users' way in is open. One that hangs behind a service that hangs says nothing about the proxy."""
     answer, unit = readings.proxy, readings.proxy_unit
     if answer is None or answer.kind == ANSWERED or unit.get("LoadState") == "not-found":
@@ -292,7 +289,7 @@ def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: boo
     if answer.kind == HUNG and not service_is_healthy:
         return None, None
     test = readings.proxy_test
-    if test.state in (FULL, HEALTHY):
+    if test and test.state in (FULL, HEALTHY):
         # a restart would cut the connections of all its sites, for a client that fills it again
         message = (
             f"Nginx does not serve everybody: {answer.problem}. As root sees it, {test.message}. See its error log."
@@ -303,12 +300,12 @@ def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: boo
     return condition, _proxy_inhibition(unit, test, settings)
 
 
-def _proxy_inhibition(unit: Mapping[str, str], test: ProxyTest, settings: Settings) -> Inhibition | None:
+def _proxy_inhibition(unit: Mapping[str, str], test: Verdict | None, settings: Settings) -> Inhibition | None:
     if was_stopped(unit):
         return _stopped_unit(settings.proxy_unit, unit)
     if unit.get("ActiveState") in _BEGINNING:
         return _starting("systemd is starting Nginx", settings)
-    if test.state == BROKEN:
+    if test and test.state == BROKEN:
         message = f"Nginx's configuration is broken, so it can't be started: {test.message}"
         return Inhibition(Code.PROXY_CONFIG_BROKEN, message, "critical")
     return None
@@ -332,8 +329,7 @@ def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
         f"process {', '.join(map(str, readings.surplus))} serves, but PM2 has lost it from its list: nothing watches,"
         f" restarts or stops it. Restart {settings.pm2_unit} when a short interruption suits."
     )
-    values = {"processes": list(readings.surplus)}
-    return [Problem.of(SERVICE, Code.WORKER_SURPLUS, "warning", message, values)]
+    return [Problem.of(SERVICE, Code.WORKER_SURPLUS, "warning", message, processes=list(readings.surplus))]
 
 
 def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
@@ -344,8 +340,8 @@ def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
         f"{readings.restarts} restarts of workers within {settings.crash_loop_window / 60:g} minutes."
         " Something ends them again and again: see the service's error log."
     )
-    values = {"restarts": readings.restarts, "window": settings.crash_loop_window}
-    return [Problem.of(SERVICE, Code.CRASH_LOOP, "warning" if serves else "critical", message, values)]
+    severity, window = "warning" if serves else "critical", settings.crash_loop_window
+    return [Problem.of(SERVICE, Code.CRASH_LOOP, severity, message, restarts=readings.restarts, window=window)]
 
 
 def _starting(message: str, settings: Settings) -> Inhibition:

@@ -30,7 +30,7 @@ from .model import SERVICE, Assessment, Event, Problem, Remedy, Step
 from .readings import Reader, Readings
 from .remedies import Actions
 from .settings import Settings
-from .status import Moment, as_json, describe, write_public
+from .status import Moment, describe, publish
 
 _KEEP_ALIVE_SECONDS = 5.0
 _LONGEST_STEP = 300.0
@@ -87,7 +87,6 @@ class Watch:
         """`made_of`: the files of program and settings; when one is replaced, systemd is to start the new ones."""
         self._settings = settings
         self._made_of = {path: _stamp(path) for path in made_of}
-        self._rules = settings.rules
         self._notifier = notifier
         self._reader = Reader(settings)
         self._diagnosis = Diagnosis(settings)
@@ -98,7 +97,7 @@ class Watch:
         self._own: dict[str, Problem] = {}
         """What is wrong with the watchdog itself, by key."""
         self._corrupt_until = 0.0
-        self._steady = Steady(self._rules.failures)
+        self._steady = Steady(self._settings.failures)
         self._summary_at = 0.0
         self._probed_at = float("-inf")
         self._stop = threading.Event()
@@ -149,7 +148,7 @@ class Watch:
         paused = self._paused()
         seen = self._assess(readings)
         self._diagnosis.tick(now, healthy=not any(seen.conditions.values()) and not any(seen.inhibitions.values()))
-        turn = machine.turn(self._state, seen, now, self._rules, paused)
+        turn = machine.turn(self._state, seen, now, self._settings, paused)
         with self._watched("watchdog.events_not_writable", Code.STATE_NOT_WRITABLE, self._events):
             self._outbox.flush()
         self._take(turn)
@@ -176,15 +175,9 @@ class Watch:
 
     def _resume(self, now: float) -> None:
         self._state = machine.resumed(self._state, now)
-        record = {
-            "time": round(time.time(), 3),
-            "kind": "resume",
-            "key": "watchdog",
-            "boot": self._boot,
-            "boottime": now,
-        }
         message = "resumed by the operator, with the whole budget"
-        self._log(self._settings.recovery_log, {**record, "message": message})
+        record = {"time": round(time.time(), 3), "kind": "resume", "key": "watchdog", "message": message}
+        self._log(self._settings.recovery_log, {**record, "boot": self._boot, "boottime": now})
 
     def _assess(self, readings: Readings) -> Assessment:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
@@ -203,14 +196,14 @@ class Watch:
         return dataclasses.replace(seen, problems=problems)
 
     def _act(self, step: Step, readings: Readings) -> None:
-        self._state = machine.begin(self._state, step, proc.uptime(), self._rules)
+        self._state = machine.begin(self._state, step, proc.uptime(), self._settings)
         self._save()
         self._notifier.send(f"STATUS={step.remedy.value} because of {step.condition.code}")
         with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
             outcome = Actions(self._settings, readings).carry_out(step)
         if outcome.done and step.remedy in _OWN_RESTARTS:
             self._reader.restarts.forgive(step.condition.workers or (worker.number for worker in readings.workers))
-        self._take(machine.end(self._state, step, outcome, proc.uptime(), self._rules))
+        self._take(machine.end(self._state, step, outcome, proc.uptime(), self._settings))
 
     def _remove_surplus(self, readings: Readings) -> None:
         """Once for each. No recovery step: what serves goes on serving."""
@@ -229,7 +222,7 @@ class Watch:
         for event in turn.events:
             self._emit(event)
         for target, state in turn.state.targets.items():
-            self._log_change("phase", target, before.targets[target].phase.value, state.phase.value)
+            self._log_change("phase", target, before.targets[target].phase, state.phase)
             self._log_change("inhibition", target, before.targets[target].inhibited_by, state.inhibited_by)
         self._save()
 
@@ -269,7 +262,7 @@ class Watch:
         pause = self._control.paused(moment.wall)
         status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
         with self._watched("watchdog.status_not_writable", Code.STATE_NOT_WRITABLE, self._settings.status_file):
-            write_public(self._settings.status_file, as_json(status))
+            publish(self._settings.status_file, status)
         if moment.boot - self._summary_at >= _SUMMARY_SECONDS:
             self._summary_at = moment.boot
             record = {"time": status["time"], "kind": "reading", "state": status["state"], **status["readings"]}
@@ -277,11 +270,11 @@ class Watch:
 
     def _summary(self, seen: Assessment) -> str:
         found = [condition for condition in seen.conditions.values() if condition]
-        return f"{self._state.phase.value}{': ' + found[0].message if found else ''}".replace("\n", " ")[:200]
+        return f"{self._state.phase}{': ' + found[0].message if found else ''}".replace("\n", " ")[:200]
 
     def _load(self) -> machine.State:
         now = proc.uptime()
-        logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._rules.budget_window)
+        logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._settings.budget_window)
         try:
             state = keeper.load(self._settings.state_file, self._boot, now)
             return keeper.with_actions(state, logged)

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from ..codes import AnyCode, Code
+from ..codes import Code
 
 SERVICE = "service"
 PROXY = "proxy"
@@ -67,17 +67,16 @@ class Problem:
 
     key: str
     """What it is about, for example service.crash_loop: the same key is the same problem."""
-    code: AnyCode
+    code: Code | str
+    """A text where it is of another version's state file."""
     severity: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, target: str, code: Code, severity: str, message: str, values: Mapping[str, Any] | None = None
-    ) -> Problem:
+    def of(cls, target: str, code: Code, severity: str, message: str, **values: Any) -> Problem:
         """The one problem with this code that the target can have."""
-        return cls(f"{target}.{code}", code, severity, message, values or {})
+        return cls(f"{target}.{code}", code, severity, message, values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +116,7 @@ class Event:
     kind: str
     """problem, resolved or action."""
     key: str
-    code: AnyCode
+    code: Code | str
     severity: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -19,12 +19,13 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from ..._host import proc, tcp
-from .starvation import ProcessorTime, processor_times
+from .starvation import MOST_OF_THE_TIME, ProcessorTime, processor_times
 
 HEALTHY, FULL, DEAD, HUNG = "healthy", "full", "dead", "hung"
+# Not of a probe, but of what Nginx says of its own configuration: it could not be started.
+BROKEN = "broken"
 _ANSWERED, _CLOSED, _REFUSED, _SILENT = "answered", "closed", "refused", "silent"
 _PORTS = {"http": 80, "https": 443}
-_MOST_OF_THE_TIME = 0.5
 _ZOMBIE, _STOPPED = "ZX", "T"
 _POLL_SECONDS = 0.1
 
@@ -32,7 +33,7 @@ _POLL_SECONDS = 0.1
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     state: str
-    """healthy, full, dead or hung."""
+    """healthy, full, dead, hung or broken."""
     message: str
 
     @property
@@ -150,7 +151,4 @@ def _turns(pids: Iterable[int]) -> dict[int, int]:
 
 def _starved(before: dict[int, ProcessorTime]) -> bool:
     """Whether one of them waited for a processor most of the time."""
-    return any(
-        now.waited - before[pid].waited >= _MOST_OF_THE_TIME * (now.at - before[pid].at)
-        for pid, now in processor_times(before).items()
-    )
+    return any(now.waited_since(before[pid]) >= MOST_OF_THE_TIME for pid, now in processor_times(before).items())

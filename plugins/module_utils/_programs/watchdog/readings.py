@@ -9,18 +9,19 @@ Each reader has a time limit. What costs (systemctl, the database) is read only 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from ..._checks.external_service import read_existing
 from ..._checks.workers import ANSWERED, ask, ask_workers
 from ..._host import proc
+from ..._host.later import later
 from ..._host.processes import load_library
 from ..._host.units import UnitError, unit_states
 from ..._net.http import Request
@@ -30,7 +31,8 @@ from ..._pm2.rpc import WELL, DaemonReading, read_daemon
 from ..._service.active import active_activation
 from .answers import Answered, WorkersReading
 from .diagnosis import DatabaseAnswer, ask_database
-from .root_client import ProxyTest, examine_proxy
+from .proxy import Verdict
+from .root_client import examine_proxy
 from .settings import Settings
 from .starvation import StarvationWatch, processor_times
 from .trackers import RestartCounter, Surplus
@@ -88,8 +90,8 @@ class Readings:
     pm2_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What systemd says; empty where it was not asked, since all is healthy."""
     proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    proxy_test: ProxyTest = dataclasses.field(default_factory=ProxyTest)
-    """What root sees of Nginx, where it does not answer."""
+    proxy_test: Verdict | None = None
+    """What root sees of Nginx, where it does not answer, and can be asked."""
     starved: Mapping[int, float] = dataclasses.field(default_factory=dict)
     """Processes that did not answer and waited for a processor most of that time: for how many percent of it."""
     seconds: float = 0.0
@@ -105,13 +107,13 @@ class Reader:
         self.restarts = RestartCounter(settings.crash_loop_window)
         self._client: Pm2Client = settings.client
         self.surplus = Surplus(self._client)
-        self._answered: set[tuple[int, float]] = set()
+        self._answered: set[tuple[int | None, float | None]] = set()
         self._rss: dict[int, int] = {}
         self._rss_at = -_MEMORY_SECONDS
         self._daemon_healthy_at: float | None = None
         self._database = DatabaseReader(settings)
         self._proxy_silent = False
-        self._tested = ProxyTest()
+        self._tested: Verdict | None = None
         self._tested_at = -_TEST_SECONDS
         self._daemon_pid: int | None = None
         self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
@@ -121,9 +123,9 @@ class Reader:
         if suspect:
             self._database.begin(now)
         begun = time.monotonic()
-        proxy = _Later(self._ask_proxy)
+        proxy = later("proxy", self._ask_proxy)
         # of one that did not answer before: it takes as long as the question itself
-        test = _Later(self._test_proxy) if self._proxy_silent and not self._is_tested else None
+        test = later("proxy", self._test_proxy) if self._proxy_silent and not self._is_tested else None
         times = processor_times([self._daemon_pid] if self._daemon_pid else [])
         activation, daemon = self._read_service()
         self._daemon_pid = daemon.pid
@@ -135,7 +137,7 @@ class Reader:
         answers = self._ask_workers(active)
         answered = {*answers.answers, *([daemon.pid] if daemon.pid and daemon.state == WELL else [])}
         workers = tuple(self._worker(process, answers, now) for process in active)
-        self._forget(workers)
+        self._answered = {(worker.process.pid, worker.started) for worker in workers if worker.has_answered}
         memory = load_library("psutil", "python3-psutil").virtual_memory()
         deployment = self.deployment()
         readings = Readings(
@@ -184,7 +186,7 @@ class Reader:
         request = Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout)
         return Answered.of(ask(request))
 
-    def _test_proxy(self) -> ProxyTest:
+    def _test_proxy(self) -> Verdict | None:
         self._tested = examine_proxy(self.settings.act_socket)
         self._tested_at = time.monotonic()
         return self._tested
@@ -192,9 +194,9 @@ class Reader:
     @property
     def _is_tested(self) -> bool:
         """Whether it may do without another process of root's: on a host in trouble each is one more that waits."""
-        return self._tested.state != "" and time.monotonic() - self._tested_at < _TEST_SECONDS
+        return self._tested is not None and time.monotonic() - self._tested_at < _TEST_SECONDS
 
-    def _proxy_test(self, begun: _Later[ProxyTest] | None) -> ProxyTest:
+    def _proxy_test(self, begun: Future[Verdict | None] | None) -> Verdict | None:
         if begun:
             return begun.result()
         return self._tested if self._is_tested else self._test_proxy()
@@ -212,33 +214,18 @@ class Reader:
         started = started_at(process.pid) if process.pid else None
         if process.pid is None or started is None:
             return Worker(process, None, None, False)
-        if process.pid in answers.answers:
-            self._answered.add((process.pid, started))
-        return Worker(
-            process,
-            max(0.0, now - started),
-            started,
-            (process.pid, started) in self._answered,
-            self._rss_of(process.pid, now),
-        )
+        answered = process.pid in answers.answers or (process.pid, started) in self._answered
+        return Worker(process, max(0.0, now - started), started, answered, self._rss_of(process.pid, now))
 
     def _rss_of(self, pid: int, now: float) -> int:
         """Read again after a while: it costs more than all the rest."""
-        if pid not in self._rss or now - self._rss_at >= _MEMORY_SECONDS:
-            if now - self._rss_at >= _MEMORY_SECONDS:
-                self._rss.clear()
-                self._rss_at = now
+        if now - self._rss_at >= _MEMORY_SECONDS:
+            self._rss, self._rss_at = {}, now
+        if pid not in self._rss:
             self._rss[pid] = tree_rss(pid)
         return self._rss[pid]
 
-    def _forget(self, workers: Iterable[Worker]) -> None:
-        self._answered &= {
-            (worker.process.pid, worker.started)
-            for worker in workers
-            if worker.process.pid is not None and worker.started is not None
-        }
-
-    def _investigate(self, readings: Readings, suspect: bool, test: _Later[ProxyTest] | None) -> Readings:
+    def _investigate(self, readings: Readings, suspect: bool, test: Future[Verdict | None] | None) -> Readings:
         """Of what seems to be unhealthy: is it meant to be so, and is the cause elsewhere?"""
         settings = self.settings
         units = []
@@ -253,7 +240,7 @@ class Reader:
             readings,
             pm2_unit=states.get(settings.pm2_unit, {}),
             proxy_unit=states.get(settings.proxy_unit, {}),
-            proxy_test=self._proxy_test(test) if self._proxy_silent else ProxyTest(),
+            proxy_test=self._proxy_test(test) if self._proxy_silent else None,
             database=self._database.result() if suspect else DatabaseAnswer(),
         )
 
@@ -263,44 +250,17 @@ class DatabaseReader:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._thread: threading.Thread | None = None
         self._begun_at = -_DATABASE_SECONDS
-        self._answer = DatabaseAnswer()
+        self._answer: Future[DatabaseAnswer] | None = None
 
     def begin(self, now: float) -> None:
         due = self._settings.database and now - self._begun_at >= _DATABASE_SECONDS
-        if due and not (self._thread and self._thread.is_alive()):
+        if due and (self._answer is None or self._answer.done()):
             self._begun_at = now
-            self._thread = threading.Thread(target=self._run, daemon=True, name="database")
-            self._thread.start()
-
-    def _run(self) -> None:
-        self._answer = ask_database(self._settings.diagnose_command)
+            self._answer = later("database", ask_database, self._settings.diagnose_command)
 
     def result(self) -> DatabaseAnswer:
-        if self._thread:
-            self._thread.join()
-        return self._answer
-
-
-T = TypeVar("T")
-
-
-class _Later(Generic[T]):
-    """An answer that is waited for at the side, within its own time."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self._work = work
-        self._values: list[T] = []
-        self._thread = threading.Thread(target=self._run, daemon=True, name="proxy")
-        self._thread.start()
-
-    def _run(self) -> None:
-        self._values.append(self._work())
-
-    def result(self) -> T:
-        self._thread.join()
-        return self._values[0]
+        return self._answer.result() if self._answer else DatabaseAnswer()
 
 
 def read_units(units: list[str]) -> dict[str, dict[str, str]]:
@@ -329,10 +289,8 @@ def tree_rss(pid: int) -> int:
     except psutil.Error:
         return 0
     for member in members:
-        try:
+        with contextlib.suppress(psutil.Error):
             total += member.memory_info().rss
-        except psutil.Error:
-            continue
     return total
 
 
@@ -340,10 +298,8 @@ def free_disk(paths: Iterable[str]) -> dict[str, float]:
     """MB that are free for others than root, by path; a path that is not there has none."""
     free = {}
     for path in paths:
-        try:
+        with contextlib.suppress(OSError):
             free[path] = shutil.disk_usage(path).free / MB
-        except OSError:
-            continue
     return free
 
 
@@ -359,11 +315,11 @@ def _lock_names(path: Path) -> set[str]:
         status = path.stat()
     except OSError:
         return set()
-    devices = {(os.major(status.st_dev), os.minor(status.st_dev))} | _mount_devices(path)
+    devices = {(os.major(status.st_dev), os.minor(status.st_dev)), _mount_device(path)}
     return {f"{major:02x}:{minor:02x}:{status.st_ino}" for major, minor in devices}
 
 
-def _mount_devices(path: Path) -> set[tuple[int, int]]:
+def _mount_device(path: Path) -> tuple[int, int]:
     """Device of the innermost mount that holds the path."""
     best, device = "", "0:0"
     for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
@@ -371,5 +327,5 @@ def _mount_devices(path: Path) -> set[tuple[int, int]]:
         point = fields[4]
         if len(point) >= len(best) and path.is_relative_to(point):
             best, device = point, fields[2]
-    major, minor = device.split(":")
-    return {(int(major), int(minor))}
+    major, _colon, minor = device.partition(":")
+    return int(major), int(minor)

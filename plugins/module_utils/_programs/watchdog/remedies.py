@@ -9,18 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import wait
 from pathlib import Path
 
+from ..._host.errors import StabilityError
+from ..._host.later import later
 from ..._pm2.client import Pm2Client
 from ..._pm2.converge import save
 from ..._pm2.errors import Pm2Error
-from ..._pm2.rpc import RpcError, reload_worker, start_worker, stop_worker
+from ..._pm2.rpc import reload_worker, start_worker, stop_worker
 from .model import Outcome, Remedy, Step
 from .readings import Readings, Worker, is_locked, started_at
-from .root_client import RESTART_DAEMON, RESTART_PROXY, RootError, act
+from .root_client import RESTART_DAEMON, RESTART_PROXY, act
 from .settings import Settings
 
 _ROOT_SECONDS = 150.0
@@ -53,7 +55,7 @@ class Actions:
         try:
             message = self._remedies[step.remedy](step)
             done = True
-        except (Pm2Error, RpcError, RootError, OSError) as error:
+        except (StabilityError, OSError) as error:
             message, done = f"{step.remedy.value} failed: {error}", False
         return Outcome(done, message, time.monotonic() - begun)
 
@@ -129,18 +131,11 @@ class Actions:
         """
         answers = self._readings.answers.answers
         hung = [worker for worker in self._readings.workers if worker.started and worker.process.pid not in answers]
-        stops = [threading.Thread(target=self._stop, args=(worker.number,), daemon=True) for worker in hung]
-        for stop in stops:
-            stop.start()
+        stops = [later("stop", stop_worker, self._client, worker.number, _RELOAD_SECONDS) for worker in hung]
         time.sleep(_NOTICE_SECONDS if hung else 0)
         for worker in hung:
             kill(worker.process.pid, worker.started)
-        for stop in stops:
-            stop.join()
-
-    def _stop(self, number: int) -> None:
-        with contextlib.suppress(RpcError):
-            stop_worker(self._client, number, _RELOAD_SECONDS)
+        wait(stops)
 
     def _restart_daemon(self, _step: Step) -> str:
         return act(self._settings.act_socket, RESTART_DAEMON, _ROOT_SECONDS)

@@ -6,53 +6,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 
 from ..._host.errors import StabilityError
+from .proxy import Verdict
 
 TEST_PROXY, RESTART_PROXY, RESTART_DAEMON = "test-proxy", "restart-proxy", "restart-daemon"
-# What a test of the proxy may say beside what _watch_proxy has: its configuration is broken.
-BROKEN = "broken"
 _MAX_ANSWER = 4096
 _TEST_SECONDS = 5.0
 
 
-class RootError(StabilityError):
-    """The root helper could not be asked, or did not do it; the message says why."""
-
-
 def act(path: str, word: str, seconds: float) -> str:
-    """Have the root helper do one of its words. Returns what it says. Raises RootError."""
+    """Have the root helper do one of its words. Returns what it says. Raises StabilityError."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(seconds)
             connection.connect(path)
             connection.sendall(f"{word}\n".encode())
-            answer = b""
-            while len(answer) < _MAX_ANSWER and (chunk := connection.recv(_MAX_ANSWER)):
-                answer += chunk
+            with connection.makefile("rb") as file:
+                answer = file.read(_MAX_ANSWER)
     except OSError as error:
-        raise RootError(f"{path} did not answer: {error.strerror or error}") from error
+        raise StabilityError(f"{path} did not answer: {error.strerror or error}") from error
     verdict, _space, text = answer.decode("utf-8", "replace").strip().partition(" ")
     if verdict != "ok":
-        raise RootError(text or "it did not say what became of it")
+        raise StabilityError(text or "it did not say what became of it")
     return text
 
 
-@dataclasses.dataclass(frozen=True)
-class ProxyTest:
-    """What root sees of Nginx; empty where it was not asked, or can't be."""
-
-    state: str = ""
-    """broken, or as _watch_proxy has it: healthy, full, dead, hung."""
-    message: str = ""
-
-
-def examine_proxy(path: str) -> ProxyTest:
-    """Have the root helper see for itself what is wrong with Nginx."""
+def examine_proxy(path: str) -> Verdict | None:
+    """Have the root helper see for itself what is wrong with Nginx; None where it can't be asked."""
     try:
         state, _space, message = act(path, TEST_PROXY, _TEST_SECONDS).partition(" ")
-    except RootError:
-        return ProxyTest()
-    return ProxyTest(state, message)
+    except StabilityError:
+        return None
+    return Verdict(state, message)

@@ -17,7 +17,7 @@ import os
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..._host import proc
@@ -26,9 +26,10 @@ from ..._host.command import PLAIN, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_json
-from ..._host.units import UnitError, unit_states, was_stopped
-from .proxy import Verdict, probe
-from .root_client import BROKEN, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
+from ..._host.units import unit_states, was_stopped
+from ..records import decode
+from .proxy import BROKEN, Verdict, probe
+from .root_client import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
 _LONGEST_WORD = 64
 _WORD_SECONDS = 5.0
@@ -47,17 +48,15 @@ _NOT_ITS_OWN = "the unit is not this watchdog's to restart"
 _PROBE_SECONDS = 1.0
 
 
-class RefusedError(StabilityError):
-    """It was not done; the message says why."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Helper:
-    """What the helper of one service may restart; a unit of PM2's without a name it may not."""
+    """What the helper of one service may restart, and for whom; a unit of PM2's without a name it may not."""
 
+    watchdog_unit: str
     pm2_unit: str
     proxy_unit: str
     restarts_proxy: bool
+    """False for an empty argument."""
     proxy_url: str
     """Where Nginx is asked; empty where there is none to watch."""
     proxy_host_name: str
@@ -69,28 +68,20 @@ class Helper:
     """Nginx's main process, as systemd knows it; 0 for none."""
 
 
-def run(
-    *,
-    watchdog_unit: str,
-    pm2_unit: str,
-    proxy_unit: str,
-    restarts_proxy: str,
-    proxy_url: str,
-    proxy_host_name: str,
-    own: str,
-    shared: str,
-) -> None:
-    """Answer the one question on standard input, which is the connection's socket. `restarts_proxy`: yes or empty."""
-    helper = Helper(pm2_unit, proxy_unit, bool(restarts_proxy), proxy_url, proxy_host_name, Path(own), Path(shared))
+def run(**arguments: str) -> None:
+    """Answer the one question on standard input, which is the connection's socket. The arguments are Helper's."""
+    helper = decode(Helper, arguments)
     with socket.socket(fileno=os.dup(0)) as connection:
         try:
-            states = _states([watchdog_unit, proxy_unit])
-            require_peer(connection, watchdog_unit, _main_pid(states, watchdog_unit))
+            states = unit_states([helper.watchdog_unit, helper.proxy_unit])
+            require_peer(connection, helper.watchdog_unit, _main_pid(states, helper.watchdog_unit))
             word = read_word(connection)
-            helper = dataclasses.replace(helper, proxy_main=_main_pid(states, proxy_unit))
+            helper = dataclasses.replace(helper, proxy_main=_main_pid(states, helper.proxy_unit))
             answer = f"ok {carry_out(word, helper)}"
-        except RefusedError as error:
+        except StabilityError as error:
             answer = f"error {error}"
+        except OSError as error:
+            answer = f"error {error.filename}: {error.strerror}"
         # whoever asked may not have waited; and a word that is left unread would take the answer with it
         with contextlib.suppress(OSError):
             connection.sendall(" ".join(answer.split()).encode()[:_MOST_SHOWN] + b"\n")
@@ -99,42 +90,38 @@ def run(
 
 
 def require_peer(connection: socket.socket, unit: str, main_pid: int) -> None:
-    """Raises RefusedError unless the other end is that unit's main process."""
+    """Raises StabilityError unless the other end is that unit's main process."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, _uid, _gid = _CREDENTIALS.unpack(raw)
     if not main_pid or pid != main_pid:
-        raise RefusedError(f"only {unit} itself is answered")
+        raise StabilityError(f"only {unit} itself is answered")
 
 
 def read_word(connection: socket.socket) -> str:
-    """Raises RefusedError."""
+    """Raises StabilityError."""
     connection.settimeout(_WORD_SECONDS)
-    word = b""
     try:
-        while not word.endswith(b"\n") and len(word) < _LONGEST_WORD:
-            chunk = connection.recv(_LONGEST_WORD - len(word))
-            if not chunk:
-                break
-            word += chunk
+        with connection.makefile("rb") as file:
+            word = file.readline(_LONGEST_WORD)
     except OSError as error:
-        raise RefusedError("no word came") from error
+        raise StabilityError("no word came") from error
     return word.decode("ascii", "replace").strip()
 
 
 def carry_out(word: str, helper: Helper) -> str:
-    """Raises RefusedError."""
+    """Raises StabilityError."""
     words: Mapping[str, Callable[[], str]] = {
         TEST_PROXY: lambda: _tested(helper),
         RESTART_PROXY: lambda: _restart_proxy(helper),
         RESTART_DAEMON: lambda: _restart(helper.pm2_unit, helper.own / "restarts.json"),
     }
     if word not in words:
-        raise RefusedError(f"{word!r} is none of {', '.join(words)}")
+        raise StabilityError(f"{word!r} is none of {', '.join(words)}")
     return words[word]()
 
 
 def _tested(helper: Helper) -> str:
-    """One word for what Nginx needs, and why: as _watch_proxy has it, or broken where it could not be started."""
+    """One word for what Nginx needs, and why: as probe has it, or broken where it could not be started."""
     verdict = _judge(helper)
     problem = proxy_problem() if verdict.needs_restart else ""
     return f"{BROKEN} {problem}" if problem else f"{verdict.state} {verdict.message}"
@@ -154,75 +141,56 @@ def proxy_problem() -> str:
 def _restart_proxy(helper: Helper) -> str:
     """Once for all who ask at the same time, and only what root itself finds dead or hung."""
     if not helper.restarts_proxy:
-        raise RefusedError(_NOT_ITS_OWN)
-    with _alone(helper.shared / "lock"):
+        raise StabilityError(_NOT_ITS_OWN)
+    busy = StabilityError("another service's watchdog is at it")
+    with lock(helper.shared / "lock", busy, seconds=_LOCK_SECONDS):
         restarts = helper.shared / "restarts.json"
         since = proc.uptime() - max(recent(restarts), default=float("-inf"))
         if since < _SETTLING_SECONDS:
             return f"{helper.proxy_unit} was restarted already, {since:.0f} s ago"
         verdict = _judge(helper)
         if not verdict.needs_restart:
-            raise RefusedError(f"{helper.proxy_unit} needs no restart: {verdict.message}")
+            raise StabilityError(f"{helper.proxy_unit} needs no restart: {verdict.message}")
         if problem := proxy_problem():
-            raise RefusedError(f"Nginx would not start with its configuration: {problem}")
+            raise StabilityError(f"Nginx would not start with its configuration: {problem}")
         return _restart(helper.proxy_unit, restarts)
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """While no other service's helper is at it. Raises RefusedError."""
-    busy = RefusedError("another service's watchdog is at it")
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(lock(path, busy, seconds=_LOCK_SECONDS))
-        except OSError as error:
-            raise RefusedError(f"{path}: {error.strerror}") from error
-        yield
 
 
 def _restart(unit: str, restarts: Path) -> str:
     """What hangs does not stop when asked to: all processes of the unit are killed first."""
     if not unit:
-        raise RefusedError(_NOT_ITS_OWN)
+        raise StabilityError(_NOT_ITS_OWN)
     # asked once more, at the last moment and of systemd itself: the watchdog may have asked before
-    if was_stopped(_states([unit]).get(unit, {})):
-        raise RefusedError(f"{unit} was stopped by an operator; start it with systemctl")
+    if was_stopped(unit_states([unit]).get(unit, {})):
+        raise StabilityError(f"{unit} was stopped by an operator; start it with systemctl")
     count(restarts)
     _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])
     done = _command(["systemctl", "restart", unit])
     if done.returncode != 0:
-        raise RefusedError(f"systemctl restart {unit}: {done.stderr or done.returncode}")
+        raise StabilityError(f"systemctl restart {unit}: {done.stderr or done.returncode}")
     return f"restarted {unit}"
 
 
 def recent(path: Path) -> list[float]:
-    """When there were restarts within the window, in seconds since boot. Raises RefusedError."""
+    """When there were restarts within the window, in seconds since boot. Raises StabilityError."""
     now = proc.uptime()
     try:
         return [moment for moment in map(float, read_json(path, _MAX_FILE)) if 0 <= now - moment < _WINDOW]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError) as error:
-        raise RefusedError(f"{path} can't be read: {error}") from error
+        raise StabilityError(f"{path} can't be read: {error}") from error
 
 
 def count(path: Path) -> None:
-    """Note one more restart. Raises RefusedError when there were too many, or where that can't be kept."""
+    """Note one more restart. Raises StabilityError when there were too many, or where that can't be kept."""
     before = recent(path)
     if len(before) >= _MOST_RESTARTS:
-        raise RefusedError(f"there were {len(before)} restarts within {_WINDOW / 60:g} minutes: no more for now")
+        raise StabilityError(f"there were {len(before)} restarts within {_WINDOW / 60:g} minutes: no more for now")
     try:
         save_json(path, [*before, proc.uptime()])
     except OSError as error:
-        raise RefusedError(f"{path} can't be written: {error.strerror}") from error
-
-
-def _states(units: list[str]) -> Mapping[str, Mapping[str, str]]:
-    """What systemd says of them. Raises RefusedError."""
-    try:
-        return unit_states(units)
-    except UnitError as error:
-        raise RefusedError(str(error)) from error
+        raise StabilityError(f"{path} can't be written: {error.strerror}") from error
 
 
 def _main_pid(states: Mapping[str, Mapping[str, str]], unit: str) -> int:
@@ -233,4 +201,4 @@ def _command(argv: list[str]) -> subprocess.CompletedProcess[str]:
     try:
         return quiet_run(argv, _COMMAND_SECONDS, PLAIN)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RefusedError(f"{argv[0]}: {error}") from error
+        raise StabilityError(f"{argv[0]}: {error}") from error

@@ -7,23 +7,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..._checks.external_service import Existing
-from ..._host.errors import StabilityError
 from ..._pm2.client import Pm2Client
-from ..common import read_settings
+from ..common import load_settings
+from ..records import decode
 from .state_machine import Rules
 
 _COMMAND_SECONDS = 120.0
-# Only a service that runs under something else has them.
-_OPTIONAL = frozenset({"existing", "recovers"})
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(Rules):
     """Times in seconds, shares in percent, sizes in MB."""
 
     service: str
@@ -49,13 +47,6 @@ class Settings:
     period: float
     suspect_period: float
     answer_timeout: float
-    failures: int
-    start_grace: float
-    backoff_first: float
-    backoff_longest: float
-    healthy_reset: float
-    budget: int
-    budget_window: float
     diagnosis_interval: float
     """0: no diagnosis."""
     memory_restart_mb: int
@@ -72,36 +63,16 @@ class Settings:
     @classmethod
     def load(cls, path: Path) -> Settings:
         """Raises StabilityError."""
-        content = read_settings(path)
-        try:
-            return cls.of(content)
-        except (KeyError, TypeError, ValueError) as error:
-            raise StabilityError(
-                f"{path} is no settings file of this watchdog ({error}). Apply the playbook to recreate it."
-            ) from error
+        return load_settings(path, cls.of)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Settings:
-        """Raises KeyError where a setting is missing, TypeError or ValueError where one is of another kind."""
-        kinds: dict[str, Callable[[Any], Any]]
-        kinds = {"str": str, "int": int, "float": float, "bool": bool, "Existing | None": Existing.of}
-        fields = [field for field in dataclasses.fields(cls) if field.name in content or field.name not in _OPTIONAL]
-        return cls(**{field.name: kinds[str(field.type)](content[field.name]) for field in fields})
-
-    @property
-    def rules(self) -> Rules:
-        return Rules(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Rules)})
+        """Raises ValueError where a setting is missing, or of another kind."""
+        return decode(cls, {**content, "existing": content.get("existing") or None})
 
     @property
     def client(self) -> Pm2Client:
-        binaries = Path(self.bin_directory)
-        return Pm2Client(
-            home=Path(self.pm2_home),
-            pm2=str(binaries / "pm2"),
-            node=str(binaries / "node"),
-            user=None,
-            timeout=_COMMAND_SECONDS,
-        )
+        return Pm2Client.below(self.bin_directory, self.pm2_home, _COMMAND_SECONDS)
 
     def app_of(self, activation: str) -> str:
         """What PM2 calls the processes. One that runs under something else has no activations: it is its own name."""

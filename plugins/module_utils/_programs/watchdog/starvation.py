@@ -19,7 +19,7 @@ from pathlib import Path
 from ..._host import proc
 
 _NANOSECONDS = 1e9
-_MOST_OF_THE_TIME = 0.5
+MOST_OF_THE_TIME = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +30,11 @@ class ProcessorTime:
     """By the monotonic clock."""
     used: float
     waited: float
+
+    def waited_since(self, before: ProcessorTime) -> float:
+        """For which share of the time since then it waited for a processor."""
+        passed = self.at - before.at
+        return (self.waited - before.waited) / passed if passed > 0 else 0.0
 
 
 def processor_times(pids: Iterable[int]) -> dict[int, ProcessorTime]:
@@ -63,9 +68,8 @@ class StarvationWatch:
         }
         found = {}
         for pid in before.keys() & after.keys() - set(answered):
-            passed = after[pid].at - before[pid].at
-            waited = after[pid].waited - before[pid].waited
+            waited = after[pid].waited_since(before[pid])
             blocked = after[pid].used - self._used[pid] >= self._patience
-            if passed > 0 and waited / passed >= _MOST_OF_THE_TIME and not blocked:
-                found[pid] = min(100.0, round(100 * waited / passed))
+            if waited >= MOST_OF_THE_TIME and not blocked:
+                found[pid] = min(100.0, round(100 * waited))
         return found

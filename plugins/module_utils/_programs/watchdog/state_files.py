@@ -15,15 +15,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..._host.atomic import save_json
 from ..._host.errors import StabilityError
 from ..._host.small_file import read_json
-from ..codes import code_of
-from .flapping import Bucket
-from .model import TARGETS, Problem
-from .state_machine import Open, Phase, State, TargetState
+from ..records import decode
+from ..records import load as load_record
+from .model import TARGETS
+from .state_machine import Open, State, TargetState
 
 _MAX_FILE = 1024 * 1024
 _LONGEST_GRACE = 86400.0
@@ -36,12 +35,7 @@ _LATEST = 32503680000.0
 
 def save(path: Path, state: State, boot: str) -> None:
     """Raises OSError; then what was there still is."""
-    targets = {
-        name: {**dataclasses.asdict(target), "phase": target.phase.value} for name, target in state.targets.items()
-    }
-    problems = {key: dataclasses.asdict(item) for key, item in state.problems.items()}
-    content = {"boot": boot, "targets": targets, "problems": problems, "actions_total": state.actions_total}
-    save_json(path, content)
+    save_json(path, {"boot": boot, **dataclasses.asdict(state)})
 
 
 def load(path: Path, boot: str, moment: float) -> State:
@@ -52,11 +46,10 @@ def load(path: Path, boot: str, moment: float) -> State:
     """
     try:
         content = read_json(path, _MAX_FILE)
-        state = _state(content)
-        same_boot = content["boot"] == boot
+        state, same_boot = decode(State, content), content["boot"] == boot
     except FileNotFoundError:
         return State(targets=targets_since(moment))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise StabilityError(f"{path} is damaged ({type(error).__name__}){_put_aside(path)}") from error
     if same_boot and all(_is_past(target, moment) for target in state.targets.values()):
         return state
@@ -114,53 +107,6 @@ def _put_aside(path: Path) -> str:
     return message
 
 
-def _state(content: Mapping[str, Any]) -> State:
-    return State(
-        {name: _target(content["targets"][name]) for name in TARGETS},
-        int(content.get("actions_total", 0)),
-        {str(key): _open(item) for key, item in content["problems"].items()},
-    )
-
-
-def _target(content: Mapping[str, Any]) -> TargetState:
-    """Raises KeyError where a field is missing, but for those that the first version did not have."""
-    bucket = content.get("bucket", {"level": 0, "flapping": False})
-    return TargetState(
-        phase=Phase(content["phase"]),
-        since=float(content["since"]),
-        failures=int(content["failures"]),
-        code=str(content["code"]),
-        severity=str(content["severity"]),
-        workers=tuple(int(number) for number in content["workers"]),
-        unhealthy_since=float(content["unhealthy_since"]),
-        rank=int(content["rank"]),
-        steps=int(content["steps"]),
-        attempts=int(content["attempts"]),
-        acted_at=float(content["acted_at"]),
-        grace_until=float(content["grace_until"]),
-        inhibited=bool(content["inhibited"]),
-        inhibition=str(content["inhibition"]),
-        inhibition_since=float(content["inhibition_since"]),
-        actions=tuple(float(begun) for begun in content.get("actions", ())),
-        spent=bool(content.get("spent", False)),
-        bucket=Bucket(float(bucket["level"]), bool(bucket["flapping"])),
-    )
-
-
-def _open(content: Mapping[str, Any]) -> Open:
-    problem = content["problem"]
-    return Open(
-        Problem(
-            str(problem["key"]),
-            code_of(str(problem["code"])),
-            str(problem["severity"]),
-            str(problem["message"]),
-            dict(problem["values"]),
-        ),
-        float(content["since"]),
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class Pause:
     since: float
@@ -187,14 +133,15 @@ class Control:
 
     def paused(self, wall: float) -> Pause | None:
         """The pause in force. One that can't be read counts: whoever wrote it wanted the watchdog to do nothing."""
+        unknown = Pause(wall, None, UNKNOWN)
         try:
-            content = read_json(self._pause, _MAX_PAUSE)
-            until = None if content["until"] is None else _time(content["until"])
-            pause = Pause(_time(content["since"]), until, str(content["by"]))
+            pause = load_record(Pause, self._pause, _MAX_PAUSE)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            return Pause(wall, None, UNKNOWN)
+        except (OSError, ValueError):
+            return unknown
+        if not all(0 <= time <= _LATEST for time in (pause.since, pause.until or 0)):
+            return unknown
         return pause if pause.until is None or wall < pause.until else None
 
     def take_resume(self) -> bool:
@@ -203,12 +150,3 @@ class Control:
             self._resume.unlink()
             return True
         return False
-
-
-def _time(value: object) -> float:
-    """Raises ValueError for what is no time since the epoch, TypeError for what is no number."""
-    if not isinstance(value, int | float):
-        raise TypeError(f"{value!r:.40} is no number")
-    if not 0 <= value <= _LATEST:
-        raise ValueError(f"{value} is no time")
-    return float(value)

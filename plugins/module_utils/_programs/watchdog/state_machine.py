@@ -16,7 +16,7 @@ import enum
 from collections.abc import Mapping
 
 from ..codes import Code
-from .flapping import Bucket
+from .flapping import EMPTY, Bucket
 from .model import TARGETS, Assessment, Condition, Event, Inhibition, Outcome, Problem, Remedy, Step
 
 PAUSED = Inhibition(Code.PAUSED, "recovery is paused")
@@ -24,28 +24,28 @@ PAUSED = Inhibition(Code.PAUSED, "recovery is paused")
 _LONG_INHIBITION = 900.0
 
 
-class Phase(enum.Enum):
+class Phase(enum.StrEnum):
     HEALTHY = "healthy"
     SUSPECT = "suspect"
     RECOVERING = "recovering"
     EXHAUSTED = "exhausted"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Rules:
     """Times in seconds."""
 
-    failures: int = 3
+    failures: int
     """So many probes in a row must find a target unhealthy before anything is done."""
-    start_grace: float = 30.0
+    start_grace: float
     """So long a remedy has to work before the next one is tried."""
-    backoff_first: float = 10.0
-    backoff_longest: float = 300.0
-    healthy_reset: float = 600.0
+    backoff_first: float
+    backoff_longest: float
+    healthy_reset: float
     """After so long a healthy time the back-off begins again."""
-    budget: int = 5
+    budget: int
     """So many steps for each target within the window."""
-    budget_window: float = 900.0
+    budget_window: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ class TargetState:
     """When steps were begun, within the budget's window."""
     spent: bool = False
     """Whether the budget was spent for what is wrong now: reported until it is over, also when there is room again."""
-    bucket: Bucket = dataclasses.field(default_factory=Bucket)
+    bucket: Bucket = EMPTY
     """Of the critical probes that were too few in a row to count."""
 
     @property
@@ -104,6 +104,10 @@ class State:
     """Steps that were ever begun."""
     problems: Mapping[str, Open] = dataclasses.field(default_factory=dict)
     """By key."""
+
+    def __post_init__(self) -> None:
+        if self.targets.keys() != set(TARGETS):
+            raise ValueError(f"the targets are {', '.join(self.targets)} instead of {', '.join(TARGETS)}")
 
     @property
     def phase(self) -> Phase:
@@ -318,22 +322,18 @@ def _problems(
     now: float,
 ) -> dict[str, Open]:
     """What is to be reported of a target: its condition, or why nothing is done about it."""
-    found = {}
+    found = []
     if condition and not state.inhibited and _counts(state, rules):
-        values = {"workers": list(condition.workers)}
         message = f"{condition.message} (it comes and goes)" if state.bucket.flapping else condition.message
-        found[target] = Open(
-            Problem(target, condition.code, condition.severity, message, values), state.unhealthy_since
-        )
+        values = {"workers": list(condition.workers)}
+        found.append(Problem(target, condition.code, condition.severity, message, values))
     lasts = inhibition is not PAUSED and now - state.inhibition_since >= _LONG_INHIBITION
     if condition and inhibition and state.inhibited and inhibition.severity == "info" and lasts:
-        message = (
-            f"{condition.message}. No action is taken: {inhibition.message}, for {_LONG_INHIBITION / 60:g} minutes now."
-        )
-        found[target] = Open(Problem(target, condition.code, condition.severity, message), state.unhealthy_since)
-    if inhibition and state.inhibited and state.failures >= rules.failures and inhibition.severity != "info":
-        problem = Problem.of(target, inhibition.code, inhibition.severity, inhibition.message)
-        found[problem.key] = Open(problem, state.unhealthy_since)
+        why = f"No action is taken: {inhibition.message}, for {_LONG_INHIBITION / 60:g} minutes now."
+        found.append(Problem(target, condition.code, condition.severity, f"{condition.message}. {why}"))
+    if inhibition and state.inhibited and inhibition.severity != "info" and state.failures >= rules.failures:
+        found.append(Problem.of(target, inhibition.code, inhibition.severity, inhibition.message))
+    still_open = {problem.key: Open(problem, state.unhealthy_since) for problem in found}
     if state.spent:
         key = f"{target}.budget"
         message = (
@@ -341,8 +341,8 @@ def _problems(
             " one waits until the first of them is as long ago, or for `resume`: see recovery.log and the service's"
             " error log."
         )
-        found[key] = Open(Problem(key, Code.BUDGET_SPENT, "critical", message), state.since)
-    return found
+        still_open[key] = Open(Problem(key, Code.BUDGET_SPENT, "critical", message), state.since)
+    return still_open
 
 
 def _differences(

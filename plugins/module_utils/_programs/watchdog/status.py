@@ -40,7 +40,7 @@ def describe(
         "service": settings.service,
         "host": socket.gethostname(),
         "time": round(moment.wall, 3),
-        "state": "paused" if pause else state.phase.value,
+        "state": "paused" if pause else state.phase,
         "since": pause.since if pause else moment.to_wall(since),
         "paused_until": pause.until if pause else None,
         "paused_by": pause.by if pause else None,
@@ -64,7 +64,7 @@ def describe(
 def _target(target: str, state: State, seen: Assessment, moment: Moment) -> dict[str, Any]:
     condition, inhibition = seen.conditions.get(target), seen.inhibitions.get(target)
     return {
-        "phase": state.targets[target].phase.value,
+        "phase": state.targets[target].phase,
         "since": moment.to_wall(state.targets[target].since),
         "condition": {"code": condition.code, "message": condition.message} if condition else None,
         "inhibition": {"code": inhibition.code, "message": inhibition.message} if inhibition else None,
@@ -111,11 +111,8 @@ def _readings(readings: Readings) -> dict[str, Any]:
     }
 
 
-def write_public(path: Path, text: str) -> None:
-    """Replace a file that all may read, atomically. Raises OSError."""
+def publish(path: Path, status: dict[str, Any]) -> None:
+    """Replace the file, which all may read, atomically. Raises OSError."""
+    text = json.dumps(status, ensure_ascii=False) + "\n"
     # what workers say of themselves may be no text at all
     save(path, text.encode("utf-8", "replace"), 0o644)
-
-
-def as_json(status: dict[str, Any]) -> str:
-    return json.dumps(status, ensure_ascii=False) + "\n"

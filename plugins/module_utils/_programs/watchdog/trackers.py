@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 from collections.abc import Iterable
 
 from ..._host import proc
@@ -24,12 +23,6 @@ _PATIENCE_SECONDS = 60.0
 _RPC_SECONDS = 30.0
 
 
-@dataclasses.dataclass(frozen=True)
-class _Seen:
-    identity: tuple[int | None, float]
-    restarts: int
-
-
 class RestartCounter:
     """Restarts of the workers within a window of time, known by PM2's count, the process id and its start time.
 
@@ -38,7 +31,7 @@ class RestartCounter:
 
     def __init__(self, window: float) -> None:
         self._window = window
-        self._seen: dict[tuple[str, int], _Seen] = {}
+        self._seen: dict[tuple[str, int], Pm2Process] = {}
         self._times: collections.deque[float] = collections.deque(maxlen=_MOST_KEPT)
         self._forgiven: collections.Counter[int] = collections.Counter()
         self._daemon: int | None = None
@@ -51,12 +44,9 @@ class RestartCounter:
         """
         planned = changing or self._changing or daemon != self._daemon
         self._changing, self._daemon = changing, daemon
-        seen = {}
-        for process in processes:
-            key = (process.name, process.pm_id)
-            seen[key] = _Seen((process.pid, process.started_at), process.restarts)
-            if key in self._seen and not planned:
-                self._times.extend([now] * self._counted(process.pm_id, self._seen[key], seen[key]))
+        seen = {(process.name, process.pm_id): process for process in processes}
+        for key in [] if planned else seen.keys() & self._seen.keys():
+            self._times.extend([now] * self._counted(self._seen[key], seen[key]))
         self._seen = seen
         while self._times and now - self._times[0] > self._window:
             self._times.popleft()
@@ -66,13 +56,13 @@ class RestartCounter:
         """The next restart of each of these workers is the watchdog's own doing."""
         self._forgiven.update(numbers)
 
-    def _counted(self, number: int, before: _Seen, after: _Seen) -> int:
+    def _counted(self, before: Pm2Process, after: Pm2Process) -> int:
         # a count that went down was reset, or the worker recreated: then it is the other process that shows
         grown = max(after.restarts - before.restarts, 0)
-        replaced = None not in (before.identity[0], after.identity[0]) and after.identity != before.identity
-        new = grown or int(replaced)
-        forgiven = min(new, self._forgiven[number])
-        self._forgiven[number] -= forgiven
+        another = (before.pid, before.started_at) != (after.pid, after.started_at)
+        new = grown or int(another and None not in (before.pid, after.pid))
+        forgiven = min(new, self._forgiven[after.pm_id])
+        self._forgiven[after.pm_id] -= forgiven
         # PM2's count is what the service's user makes of it
         return min(new - forgiven, _MOST_KEPT)
 

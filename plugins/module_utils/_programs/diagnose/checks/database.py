@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ...._checks.certificates import judge_dates
-from ...._checks.findings import CRITICAL, DATABASE_FULL, OK, WARNING, Finding, Thresholds
+from ...._checks.findings import CRITICAL, DATABASE_FULL, OK, WARNING, Finding, Thresholds, judge_value
 from ...._host.errors import StabilityError
 from ...._net.tls import begin_postgresql, read_dates
 from ...._postgresql.budget import consumer_of, judge_connections, limits_of
@@ -70,9 +70,9 @@ _REASONS = (
 class _UnknownError(StabilityError):
     """The database can't be asked; `finding` says why."""
 
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.message)
-        self.finding = finding
+    def __init__(self, message: str, status: str = CRITICAL) -> None:
+        super().__init__(message)
+        self.finding = Finding(_ITSELF, status, message)
 
 
 def _named(name: str) -> Callable[[Check], Check]:
@@ -133,10 +133,8 @@ def _certificate(url: str, context: Context) -> list[Finding]:
 def judge_latency(url: str, connecting_ms: float, answering_ms: float, thresholds: Thresholds) -> Finding:
     latency = round(answering_ms, 1)
     message = f"{where(url)} answers in {latency} ms; connecting took {connecting_ms:.0f} ms"
-    status = thresholds.status(latency)
-    if status != OK:
-        message += ". See the server's load, and what it waits for: SELECT * FROM pg_stat_activity."
-    return Finding("database", status, message, latency, thresholds.exceeded(latency), "ms")
+    advice = "See the server's load, and what it waits for: SELECT * FROM pg_stat_activity."
+    return judge_value(_ITSELF, latency, thresholds, message, advice, unit="ms")
 
 
 @_named("pool")
@@ -253,14 +251,14 @@ def _diagnosis(section: Mapping[str, Any]) -> Iterator[tuple[PgClient, list[Find
                 client = stack.enter_context(session(_login(given)))
         except PgError as error:
             if "timeout" in str(error).lower():
-                raise _UnknownError(Finding("database", CRITICAL, f"{where(url)}: {reason(str(error))}.")) from error
+                raise _UnknownError(f"{where(url)}: {reason(str(error))}.") from error
             message = f"the role {given['user']} can't log in, the service's was used: {reason(str(error))}."
             notes.append(Finding("connections.role", WARNING, message))
         try:
             client = client or stack.enter_context(session(_own_login(url)))
             yield client, notes
         except PgError as error:
-            raise _UnknownError(Finding("database", CRITICAL, f"{where(url)}: {reason(str(error))}.")) from error
+            raise _UnknownError(f"{where(url)}: {reason(str(error))}.") from error
 
 
 def _url(section: Mapping[str, Any]) -> str:
@@ -269,10 +267,9 @@ def _url(section: Mapping[str, Any]) -> str:
     try:
         url = parse(path.read_text(encoding="utf-8", errors="replace")).get("DATABASE_URL", "")
     except OSError as error:
-        raise _UnknownError(Finding("database", CRITICAL, f"{path}: {error.strerror}. Apply the playbook.")) from error
+        raise _UnknownError(f"{path}: {error.strerror}. Apply the playbook.") from error
     if not url:
-        message = "DATABASE_URL is not set: the database was not asked. Apply the playbook."
-        raise _UnknownError(Finding("database", WARNING, message))
+        raise _UnknownError("DATABASE_URL is not set: the database was not asked. Apply the playbook.", WARNING)
     return url
 
 
@@ -282,8 +279,7 @@ def _own_login(url: str) -> Login:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        message = "DATABASE_URL is no address of a database. Apply the playbook."
-        raise _UnknownError(Finding("database", CRITICAL, message)) from error
+        raise _UnknownError("DATABASE_URL is no address of a database. Apply the playbook.") from error
     given = {
         "host": unquote(parts.hostname or ""),
         "port": port,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...._checks.findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share
+from ...._checks.findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share, judge_value
 from ..runner import Context
 from ..samples import per_hour
 
@@ -91,15 +91,12 @@ def _judge_size(context: Context, path: Path, size: int, grown: float | None) ->
     sizes, growth = context.thresholds("log_size_mb"), context.thresholds("log_growth_mb_per_hour")
     check, size_mb = f"logs.{path.name}", size / _MB
     shown = f"{size_mb:.1f} MB" + (f", growing {grown / _MB:.1f} MB an hour" if grown is not None else "")
-    if grown is not None and growth.status(grown / _MB) != OK:
-        message = f"{shown}. Set the log level to info or find what repeats: `tail {path}`."
-        rate = round(grown / _MB, 1)
-        return Finding(check, growth.status(rate), message, rate, growth.exceeded(rate), "MB/h")
-    status = sizes.status(size_mb)
-    message = shown + (
-        "" if status == OK else f". Rotate it (`systemctl start {_rotation(context)}`) and see what fills {path}."
-    )
-    return Finding(check, status, message, round(size_mb, 1), sizes.exceeded(size_mb), "MB")
+    rate = round((grown or 0.0) / _MB, 1)
+    if growth.status(rate) != OK:
+        advice = f"Set the log level to info or find what repeats: `tail {path}`."
+        return judge_value(check, rate, growth, shown, advice, unit="MB/h")
+    advice = f"Rotate it (`systemctl start {_rotation(context)}`) and see what fills {path}."
+    return judge_value(check, round(size_mb, 1), sizes, shown, advice, unit="MB")
 
 
 def check_disk(context: Context) -> list[Finding]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -57,15 +56,6 @@ def judge_cron(hours: float, limit: float, reported: bool) -> Finding:
     return Finding("cron", OK, message if reported else "no hourly diagnosis was due yet", value, limit, "hours")
 
 
-@dataclasses.dataclass(frozen=True)
-class ClockReading:
-    synchronised: bool | None
-    """None where the kernel does not tell."""
-    container: bool
-    jumped: float
-    """Seconds that the clock was set by since the last look; negative when it was set back."""
-
-
 def check_clock(context: Context) -> list[Finding]:
     """Is the clock kept by a time server, and was it set? Certificates, tokens and logs depend on it."""
     offset = context.now - proc.uptime()
@@ -74,11 +64,11 @@ def check_clock(context: Context) -> list[Finding]:
     jumped = offset - before.value if before is not None and before.identity == boot else 0.0
     context.samples.record("clock.offset", boot, offset, context.now, step=0)
     jumps = context.samples.happened("clock.jumps", float(abs(jumped) > _JUMP_SECONDS), context.now, _DAY)
-    return judge_clock(ClockReading(synchronised(), _CONTAINER.exists(), jumped), jumps)
+    return judge_clock(read_synchronised(), _CONTAINER.exists(), jumped, jumps)
 
 
-def synchronised() -> bool | None:
-    """What the kernel says: adjtimex(2) without any change, which everybody may call."""
+def read_synchronised() -> bool | None:
+    """What the kernel says: adjtimex(2) without any change, which everybody may call. None where it does not tell."""
     buffer = (ctypes.c_long * (_TIMEX_BYTES // ctypes.sizeof(ctypes.c_long)))()
     try:
         state = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
@@ -91,15 +81,16 @@ def synchronised() -> bool | None:
     return state != _TIME_ERROR and not status & _STA_UNSYNC
 
 
-def judge_clock(reading: ClockReading, jumps: float) -> list[Finding]:
+def judge_clock(synchronised: bool | None, container: bool, jumped: float, jumps: float) -> list[Finding]:
+    """`jumped`: by how many seconds the clock was set since the last look; negative when it was set back."""
     findings = []
     if jumps:
-        last = f", the last time by {reading.jumped:+.0f} s" if abs(reading.jumped) > _JUMP_SECONDS else ""
+        last = f", the last time by {jumped:+.0f} s" if abs(jumped) > _JUMP_SECONDS else ""
         message = f"the clock was set {jumps:g} times in the last day{last}. Find out by whom."
         findings.append(Finding("clock.jump", WARNING, message, round(jumps), 1, "jumps"))
-    if reading.synchronised:
+    if synchronised:
         return [*findings, Finding("clock", OK, "kept by a time server", "synchronised", "synchronised")]
-    if reading.container or reading.synchronised is None:
+    if container or synchronised is None:
         message = "not known to be kept by a time server; in a container that is up to the machine below"
         return [*findings, Finding("clock", OK, message, "unknown", "synchronised")]
     message = "not synchronised with a time server. Install and start one: apt install systemd-timesyncd."

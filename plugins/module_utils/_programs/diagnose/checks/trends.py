@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from ...._checks.findings import OK, FallingThresholds, Finding, Thresholds
+from ...._checks.findings import OK, FallingThresholds, Finding, Thresholds, judge_value
 from ...._checks.memory import MB
 from ...._host.processes import ProcessTree
 from ...._pm2.process import Pm2Process
@@ -32,12 +32,10 @@ def judge_restarts(context: Context, process: Pm2Process, thresholds: Thresholds
     if before is not None and before.identity != identity:
         new = max(1.0, process.restarts - before.value)
     context.samples.record(key, identity, process.restarts, context.now, step=0)
-    recent = context.samples.happened(key, new, context.now, _HOUR)
-    status = thresholds.status(recent)
-    message = f"{recent:g} restarts in the last hour; PM2 has counted {process.restarts} so far"
-    if status != OK:
-        message += ". Something ends this worker again and again: see the service's error log."
-    return Finding(check, status, message, round(recent), thresholds.exceeded(recent), "restarts/h")
+    recent = round(context.samples.happened(key, new, context.now, _HOUR))
+    message = f"{recent} restarts in the last hour; PM2 has counted {process.restarts} so far"
+    advice = "Something ends this worker again and again: see the service's error log."
+    return judge_value(check, recent, thresholds, message, advice, unit="restarts/h")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +77,8 @@ def judge_rows(rows: Sequence[Growth], limit: int, thresholds: FallingThresholds
     rate = next(row.per_hour for row in rows if row.label == first)
     hours = max(0.0, round(growing[first], 1))
     message = f"{first} grows by {rate / MB:.1f} MB an hour; it would reach the restart limit in {_time(hours)}"
-    status = thresholds.status(hours)
-    if status != OK:
-        message += ". Compare two heap snapshots to find the leak."
-    return Finding("memory.growth", status, message, hours, thresholds.exceeded(hours), "hours")
+    advice = "Compare two heap snapshots to find the leak."
+    return judge_value("memory.growth", hours, thresholds, message, advice, unit="hours")
 
 
 def _time(hours: float) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ...._checks.findings import CRITICAL, OK, Finding, Thresholds, judge_share, rank
+from ...._checks.findings import CRITICAL, OK, Finding, Thresholds, judge_share, judge_value, rank
 from ...._checks.workers import WorkerAnswer, children_of
 from ...._host.processes import load_library
 from ...._host.service_tree import read
@@ -72,8 +72,7 @@ def judge_answers(
 
 def _judge_answer(label: str, taken: float, thresholds: Thresholds) -> Finding:
     advice = "Its event loop is busy: look for long synchronous work, or for a slow database."
-    message = f"{label} took {taken:.0f} ms to answer. {advice}"
-    return Finding(_check(label), thresholds.status(taken), message, taken, thresholds.exceeded(taken), "ms")
+    return judge_value(_check(label), taken, thresholds, f"{label} took {taken:.0f} ms to answer", advice, unit="ms")
 
 
 def _judge_missed(label: str, pid: int, questions: int) -> Finding:

@@ -8,7 +8,7 @@ import json
 import re
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import LANGUAGES, Code, code_of
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import LANGUAGES, Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Remedy
 
 ACTIONS = {*(remedy.value for remedy in Remedy), Code.REMOVE_SURPLUS}
@@ -33,9 +33,4 @@ def test_the_languages_have_the_same_places(code: Code) -> None:
 def test_a_code_is_written_and_read_as_its_value() -> None:
     assert json.dumps({"code": Code.WORKER_HUNG}) == '{"code": "worker_hung"}'
     assert f"service.{Code.WORKER_HUNG}" == "service.worker_hung"
-    assert code_of("worker_hung") is Code.WORKER_HUNG
-
-
-def test_an_unknown_code_stays_what_it_is() -> None:
-    assert code_of("of_another_version") == "of_another_version"
-    assert not isinstance(code_of("of_another_version"), Code)
+    assert Code("worker_hung") is Code.WORKER_HUNG

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.outbox import (
@@ -11,7 +12,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
     LONGEST_RETRY,
     MOST_WAITING,
     Outbox,
-    Text,
     delivered,
     due,
     failed,
@@ -19,6 +19,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
     put,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.problems import Notice
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.texts import Text
+from ansible_collections.workbot.stability.plugins.module_utils._programs.records import decode
 
 
 class Words:
@@ -33,7 +35,7 @@ class Words:
 
 
 def notice(number: int, severity: str = "warning", kind: str = "opened") -> Notice:
-    return Notice(kind, f"n{number}", "code", severity, float(number))
+    return Notice(kind, float(number), f"n{number}", "code", severity)
 
 
 def outbox(*names: str) -> Outbox:
@@ -139,4 +141,4 @@ def test_it_survives_its_file() -> None:
     box = outbox("a", "b")
     put(box, [notice(number) for number in range(30)], 0, 4, Words())
     failed(box, "b", 5, "HTTP status 404")
-    assert Outbox.of(json.loads(json.dumps(box.as_dict()))) == box
+    assert decode(Outbox, json.loads(json.dumps(dataclasses.asdict(box)))) == box

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -19,6 +20,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.record import EventError, parse
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.store import State
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.texts import Writer
+from ansible_collections.workbot.stability.plugins.module_utils._programs.records import decode
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,7 +71,7 @@ def test_whatever_is_written_there_makes_messages_or_is_refused(records: list[di
     for now in (NOW, NOW + 7200):
         notices = notify(state.ledger, events, now, 60, actions=True)
         put(state.outbox, notices, now, 20, Writer("shop", "web1", language))
-    assert State.of(json.loads(json.dumps(state.as_dict()))).ledger == state.ledger
+    assert decode(State, json.loads(json.dumps(dataclasses.asdict(state)))).ledger == state.ledger
 
 
 @pytest.mark.parametrize(

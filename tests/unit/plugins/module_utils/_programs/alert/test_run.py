@@ -22,7 +22,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
     know_channels,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.run import deliver, read_status, send
-from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.store import State, Store, clean
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.store import State, Store
 
 
 @dataclasses.dataclass
@@ -204,7 +204,7 @@ def test_where_no_state_can_be_kept_the_run_fails(directories: list[Path]) -> No
 def test_what_a_killed_run_left_is_removed(directories: list[Path]) -> None:
     (directories[0] / ".state.json.abcd").touch()
     (directories[0] / "state.json").touch()
-    clean(directories)
+    Store(directories).clean()
     assert [path.name for path in directories[0].iterdir()] == ["state.json"]
 
 

@@ -26,7 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Inhibition,
     Remedy,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_client import ProxyTest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.proxy import Verdict
 from watch_samples import readings, settings, worker
 
 STOPPED = {"LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}
@@ -282,7 +282,7 @@ def test_a_proxy_that_waits_for_a_hung_service_is_not_to_blame() -> None:
     [(STOPPED, "", "stopped_by_operator"), (FAILED, "unknown directive", "proxy_config_broken")],
 )
 def test_a_proxy_that_was_stopped_or_cannot_start_is_left_alone(unit: dict[str, str], config: str, code: str) -> None:
-    test = ProxyTest("broken", config) if config else ProxyTest("dead", "its main process is not there")
+    test = Verdict("broken", config) if config else Verdict("dead", "its main process is not there")
     inhibition = probe(proxy=GONE, proxy_unit=unit, proxy_test=test).inhibitions[PROXY]
     assert inhibition is not None
     assert inhibition.code == code
@@ -292,7 +292,7 @@ def test_a_proxy_that_was_stopped_or_cannot_start_is_left_alone(unit: dict[str, 
 def test_a_proxy_that_works_but_has_no_connection_left_is_reported_and_not_restarted(
     answer: Answered, state: str
 ) -> None:
-    seen = probe(proxy=answer, proxy_unit=RUNNING, proxy_test=ProxyTest(state, "it closes connections at once"))
+    seen = probe(proxy=answer, proxy_unit=RUNNING, proxy_test=Verdict(state, "it closes connections at once"))
     proxy = seen.conditions[PROXY]
     assert proxy is not None
     assert (proxy.code, proxy.severity, proxy.escalation, seen.inhibitions[PROXY]) == (
@@ -305,7 +305,7 @@ def test_a_proxy_that_works_but_has_no_connection_left_is_reported_and_not_resta
 
 @pytest.mark.parametrize("state", ["", "dead", "hung"])
 def test_a_proxy_that_root_finds_dead_or_hung_or_cannot_see_is_restarted(state: str) -> None:
-    proxy = probe(proxy=CUT, proxy_unit=RUNNING, proxy_test=ProxyTest(state)).conditions[PROXY]
+    proxy = probe(proxy=CUT, proxy_unit=RUNNING, proxy_test=Verdict(state, "") if state else None).conditions[PROXY]
     assert proxy is not None
     assert (proxy.code, proxy.escalation) == ("proxy_dead", (Remedy.RESTART_PROXY,))
 

@@ -34,9 +34,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import State
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.status import (
     Moment,
-    as_json,
     describe,
-    write_public,
+    publish,
 )
 from watch_samples import readings, settings, settings_content, worker
 
@@ -289,7 +288,7 @@ def test_pm2_that_takes_long_over_a_lost_process_does_not_end_the_watchdog(
 
 def test_what_is_no_text_does_not_keep_a_status_from_being_written(directory: Path) -> None:
     """JSON can say half a character, and a worker's answer is quoted."""
-    write_public(directory / "status.json", as_json({"message": "\ud800 中"}))
+    publish(directory / "status.json", {"message": "\ud800 中"})
     assert status(directory) == {"message": "? 中"}
 
 
@@ -350,7 +349,7 @@ def test_the_command_shows_each_worker(directory: Path, capsys: pytest.CaptureFi
     )
     moment = Moment(5000.0, time.time())
     status = describe(settings(), State(), Assessment({}), seen, pause=None, moment=moment)
-    (directory / "status.json").write_text(as_json(status))
+    (directory / "status.json").write_text(json.dumps(status))
     assert command(config, "status") == 0
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("worker")] == [
         "worker 0 process 100, online, 100 MB, calls itself ill",
@@ -358,7 +357,7 @@ def test_the_command_shows_each_worker(directory: Path, capsys: pytest.CaptureFi
         "worker 2 no process, waiting restart",
     ]
     status["readings"]["workers"][0]["problem"] = ""
-    (directory / "status.json").write_text(as_json(status))
+    (directory / "status.json").write_text(json.dumps(status))
     command(config, "status")
     assert "worker 0 process 100, online, 100 MB, answers in 12 ms" in capsys.readouterr().out
 

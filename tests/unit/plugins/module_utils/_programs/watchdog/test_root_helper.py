@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import (
     root_helper as _watch_privileged,
 )
@@ -28,7 +29,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_helper import (
     Helper,
-    RefusedError,
     carry_out,
     count,
     read_word,
@@ -43,6 +43,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 def helper(directory: Path, **changes: Any) -> Helper:
     usual: dict[str, Any] = {
+        "watchdog_unit": "shop-watchdog.service",
         "pm2_unit": "pm2-shop.service",
         "proxy_unit": "nginx.service",
         "restarts_proxy": True,
@@ -80,7 +81,7 @@ def systemd(monkeypatch: pytest.MonkeyPatch) -> Systemd:
 @pytest.mark.parametrize(("main", "answered"), [(os.getpid(), True), (os.getppid(), False), (0, False)])
 def test_only_the_unit_s_main_process_is_answered(main: int, answered: bool) -> None:
     """Whatever else runs in the unit is not the watchdog."""
-    refusal = pytest.raises(RefusedError, match=r"only shop-watchdog\.service itself is answered")
+    refusal = pytest.raises(StabilityError, match=r"only shop-watchdog\.service itself is answered")
     ours, theirs = pair()
     with ours, theirs, contextlib.nullcontext() if answered else refusal:
         require_peer(ours, "shop-watchdog.service", main)
@@ -94,7 +95,7 @@ def test_what_an_operator_stopped_is_not_started(
     active: str, result: str, refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     systemd = Systemd(monkeypatch, ActiveState=active, Result=result)
-    with pytest.raises(RefusedError, match="was stopped by an operator") if refused else contextlib.nullcontext():
+    with pytest.raises(StabilityError, match="was stopped by an operator") if refused else contextlib.nullcontext():
         carry_out("restart-daemon", helper(tmp_path))
     assert bool(systemd.done) is not refused
 
@@ -104,7 +105,7 @@ def test_a_proxy_that_root_finds_healthy_or_full_is_not_restarted(systemd: Syste
     """Whoever asks for it: the watchdog runs as the service's user."""
     systemd.verdict = Verdict(state, "it answers")
     assert carry_out("test-proxy", helper(tmp_path)) == f"{state} it answers"
-    with pytest.raises(RefusedError, match=r"nginx\.service needs no restart: it answers"):
+    with pytest.raises(StabilityError, match=r"nginx\.service needs no restart: it answers"):
         carry_out("restart-proxy", helper(tmp_path))
     assert not systemd.done
 
@@ -127,7 +128,7 @@ def test_one_restart_of_the_proxy_is_one_for_all_services(systemd: Systemd, tmp_
 def test_a_proxy_that_could_not_be_started_is_left_alone(systemd: Systemd, tmp_path: Path) -> None:
     systemd.problem = "unknown directive"
     assert carry_out("test-proxy", helper(tmp_path)) == "broken unknown directive"
-    with pytest.raises(RefusedError, match="would not start with its configuration: unknown directive"):
+    with pytest.raises(StabilityError, match="would not start with its configuration: unknown directive"):
         carry_out("restart-proxy", helper(tmp_path))
     assert not systemd.done
 
@@ -135,7 +136,7 @@ def test_a_proxy_that_could_not_be_started_is_left_alone(systemd: Systemd, tmp_p
 def test_what_is_another_one_s_is_not_restarted(systemd: Systemd, tmp_path: Path) -> None:
     around = helper(tmp_path, pm2_unit="", restarts_proxy=False)
     for word in ("restart-proxy", "restart-daemon"):
-        with pytest.raises(RefusedError, match="not this watchdog's to restart"):
+        with pytest.raises(StabilityError, match="not this watchdog's to restart"):
             carry_out(word, around)
     assert carry_out("test-proxy", around).startswith("dead ")
     assert not systemd.done
@@ -148,9 +149,9 @@ def test_restarts_have_a_limit_of_their_own(tmp_path: Path) -> None:
     path.write_text(json.dumps([now - 901, now + 1000]))
     for _restart in range(20):
         count(path)
-    with pytest.raises(RefusedError, match="20 restarts within 15 minutes"):
+    with pytest.raises(StabilityError, match="20 restarts within 15 minutes"):
         count(path)
-    with pytest.raises(RefusedError, match="can't be written"):
+    with pytest.raises(StabilityError, match="can't be written"):
         count(tmp_path / "gone" / "restarts.json")
 
 
@@ -172,7 +173,7 @@ def test_endless_words_are_cut() -> None:
 
 @pytest.mark.parametrize("word", ["", "restart", "restart-proxy; reboot", "restart-proxy\nreboot", "RESTART-PROXY"])
 def test_only_the_fixed_words_are_done(word: str, tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="is none of test-proxy, restart-proxy, restart-daemon"):
+    with pytest.raises(StabilityError, match="is none of test-proxy, restart-proxy, restart-daemon"):
         carry_out(word, helper(tmp_path))
 
 

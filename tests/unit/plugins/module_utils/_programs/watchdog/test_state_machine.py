@@ -24,7 +24,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import (
     Phase,
-    Rules,
     backoff,
     begin,
     end,
@@ -118,7 +117,7 @@ def test_a_recovery_is_reported_from_its_condition_to_its_end() -> None:
 
 
 def test_recovery_escalates_each_step_with_its_grace_and_a_longer_back_off() -> None:
-    story = Story(Rules(budget=100))
+    story = Story(dataclasses.replace(RULES, budget=100))
     story.for_seconds(1000, HUNG)
     remedies = [step.remedy for _time, step in story.steps]
     assert remedies[:5] == [*ESCALATION, Remedy.RESTART_DAEMON]

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import OK, WARNING
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks.system import (
-    ClockReading,
     check_clock,
     check_cron,
     judge_clock,
@@ -21,7 +20,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.diagno
     judge_kills,
     judge_reboot,
     kills_in,
-    synchronised,
+    read_synchronised,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.runner import Context
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.samples import Samples
@@ -55,19 +54,19 @@ def test_the_newest_report_tells_when_cron_ran(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reading", "jumps", "expected"),
     [
-        (ClockReading(True, False, 0), 0, {"clock": OK}),
-        (ClockReading(False, False, 0), 0, {"clock": WARNING}),
-        (ClockReading(False, True, 0), 0, {"clock": OK}),
-        (ClockReading(None, False, 0), 0, {"clock": OK}),
-        (ClockReading(True, False, -3600), 1, {"clock.jump": WARNING, "clock": OK}),
+        ((True, False, 0), 0, {"clock": OK}),
+        ((False, False, 0), 0, {"clock": WARNING}),
+        ((False, True, 0), 0, {"clock": OK}),
+        ((None, False, 0), 0, {"clock": OK}),
+        ((True, False, -3600), 1, {"clock.jump": WARNING, "clock": OK}),
     ],
 )
-def test_the_clock_is_judged(reading: ClockReading, jumps: float, expected: dict[str, str]) -> None:
-    assert {finding.check: finding.status for finding in judge_clock(reading, jumps)} == expected
+def test_the_clock_is_judged(reading: tuple[bool | None, bool, float], jumps: float, expected: dict[str, str]) -> None:
+    assert {finding.check: finding.status for finding in judge_clock(*reading, jumps)} == expected
 
 
 def test_the_kernel_says_whether_the_clock_is_kept() -> None:
-    assert synchronised() in (True, False)
+    assert read_synchronised() in (True, False)
 
 
 def test_a_clock_that_was_set_is_told_for_a_day(tmp_path: Path) -> None:
