@@ -6,13 +6,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+display = Display()
 
 # Long enough that the roles of one run fetch the package lists once.
 _LISTS_ARE_CURRENT_FOR = 3600
+# Another apt on the host, one of Debian's timers for example, takes minutes. The module waits for dpkg's lock alone.
+_LONGEST_WAIT = 600
+_PAUSE = 5
+_BUSY = ("Could not get lock", "Unable to lock")
 # The packages that check mode has announced for the host so far.
 _ANNOUNCED = "workbot_stability_announced_packages"
 # What role service has registered: an answer for all roles of the play, of this very run.
@@ -57,7 +65,13 @@ class ActionModule(ActionBase):
             "update_cache": True,
             "cache_valid_time": _LISTS_ARE_CURRENT_FOR,
         }
+        deadline = time.monotonic() + _LONGEST_WAIT
         installed = self._apt(arguments, task_vars)
+        while installed.get("failed") and is_busy(str(installed.get("msg"))) and time.monotonic() < deadline:
+            host = (task_vars or {}).get("inventory_hostname")
+            display.display(f"{host}: another apt is at work there; waiting for it, {_LONGEST_WAIT} s at most")
+            time.sleep(_PAUSE)
+            installed = self._apt(arguments, task_vars)
         # On a bare host it installs python3-apt for itself, and under mitogen can't begin anew with it at once.
         if installed.get("failed") and "python3-apt" in str(installed.get("msg")):
             installed = self._apt(arguments, task_vars)
@@ -68,6 +82,11 @@ class ActionModule(ActionBase):
             module_name="ansible.builtin.apt", module_args=arguments, task_vars=task_vars
         )
         return done
+
+
+def is_busy(message: str) -> bool:
+    """Return whether apt failed because another one was at work."""
+    return any(text in message for text in _BUSY)
 
 
 def answer(names: list[str], asked: Any) -> dict[str, Any] | None:

@@ -51,18 +51,21 @@ def test_what_nobody_asked_for_has_to_be_asked() -> None:
 
 
 NO_BINDINGS = {"failed": True, "msg": "Could not import the python3-apt module using /usr/bin/python3.13"}
+BUSY = {"failed": True, "msg": "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4681 (apt-get)"}
 
 
 @pytest.mark.parametrize(
     ("answers", "asked", "failed"),
     [
         ([{"changed": True}], 1, False),
+        ([BUSY, BUSY, {"changed": True}], 3, False),
+        ([BUSY, NO_BINDINGS, {"changed": True}], 3, False),
         ([NO_BINDINGS, {"changed": True}], 2, False),
         ([NO_BINDINGS, NO_BINDINGS], 2, True),
         ([{"failed": True, "msg": "No package matching 'nope' is available"}], 1, True),
     ],
 )
-def test_apt_begins_anew_once_with_the_bindings_that_it_has_installed(
+def test_apt_begins_anew_after_another_one_and_once_with_the_bindings_that_it_has_installed(
     monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], asked: int, failed: bool
 ) -> None:
     action, calls = ActionModule.__new__(ActionModule), iter(answers)
@@ -73,5 +76,6 @@ def test_apt_begins_anew_once_with_the_bindings_that_it_has_installed(
         return next(calls)
 
     monkeypatch.setattr(action, "_execute_module", execute)
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
     assert action._install(["cron"], {}).get("failed", False) is failed
     assert seen == ["ansible.builtin.apt"] * asked
