@@ -85,11 +85,11 @@ def _ask(probe: Probe, find: Callable[[str], Path]) -> str:
 def _chain(probe: Probe, secured: ssl.SSLSocket, find: Callable[[str], Path]) -> str:
     if not probe.certificate_chain:
         return ""
-    wanted = chain_of(find(probe.certificate_chain).read_text(encoding="utf-8", errors="replace"))
+    expected = chain_of(find(probe.certificate_chain).read_text(encoding="utf-8", errors="replace"))
     # Python tells the whole chain from 3.13 on, and the first certificate before.
     whole = getattr(secured, "get_unverified_chain", None)
     served = list(whole()) if whole else [secured.getpeercert(binary_form=True) or b""]
-    if served == (wanted if whole else wanted[:1]):
+    if served == (expected if whole else expected[:1]):
         return ""
     return f"the certificates that are served are not those of {probe.certificate_chain}"
 

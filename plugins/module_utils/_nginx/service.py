@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from .staging import Layout, run
 
 # A master that cannot bind tries again every half second; silence for longer than that means that it has given up.
 LAST_WORD = 1.5
+PATIENCE = 15
+UNIT = "nginx.service"
 ERROR_LOG = re.compile(r"^\s*error_log\s+(/\S+?)(?:\s+\w+)?\s*;", re.MULTILINE)
 FATAL = re.compile(r"\[(emerg|alert|crit)\]")
 
@@ -52,14 +54,12 @@ def main_error_log(layout: Layout) -> ErrorLog:
 class Service:
     """nginx as systemd runs it."""
 
-    def __init__(self, layout: Layout, unit: str = "nginx.service", patience: float = 15) -> None:
+    def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.unit = unit
-        self.patience = patience
 
     def master(self) -> int | None:
         """The process id of the running master; None when nginx is stopped."""
-        result = run(["systemctl", "show", self.unit, "--property=ActiveState,MainPID"])
+        result = run(["systemctl", "show", UNIT, "--property=ActiveState,MainPID"])
         properties = dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
         if properties.get("ActiveState") not in ("active", "reloading"):
             return None
@@ -74,12 +74,12 @@ class Service:
 
     def start(self) -> None:
         log = main_error_log(self.layout)
-        result = run(["systemctl", "start", self.unit])
+        result = run(["systemctl", "start", UNIT])
         if result.returncode or self.master() is None:
             self._fail("nginx does not start", log, result.stderr)
 
     def stop(self) -> None:
-        result = run(["systemctl", "stop", self.unit])
+        result = run(["systemctl", "stop", UNIT])
         if result.returncode:
             raise StabilityError(f"nginx does not stop: {result.stderr.strip()}")
 
@@ -92,10 +92,10 @@ class Service:
         master = self.master()
         before = set(workers(master)) if master else set()
         log = main_error_log(self.layout)
-        result = run(["systemctl", "reload", self.unit])
+        result = run(["systemctl", "reload", UNIT])
         if result.returncode:
             self._fail("nginx does not reload", log, result.stderr)
-        limit = deadline = time.monotonic() + self.patience
+        limit = deadline = time.monotonic() + PATIENCE
         complaints: list[str] = []
         while time.monotonic() < deadline:
             serving = set(workers(master)) if master else set()
@@ -161,7 +161,7 @@ def has_ipv6() -> bool:
     return Path("/proc/net/if_inet6").exists()
 
 
-def check_ports(ports: list[int]) -> None:
+def check_ports(ports: Iterable[int]) -> None:
     """StabilityError when a port is taken by a program other than nginx."""
     for port in ports:
         others = sorted(listeners(port) - {"nginx"})

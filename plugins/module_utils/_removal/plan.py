@@ -20,10 +20,10 @@ from pathlib import Path
 from .._deploy.teardown import drain
 from .._host import trust_store
 from .._host.errors import StabilityError
-from .._nginx.apply import Request, Result
+from .._nginx.apply import Result
 from .._nginx.apply import apply as apply_site
 from .._nginx.ledger import Ledger
-from .._nginx.plan import MARK, MARK_WITHIN
+from .._nginx.plan import MARK, MARK_WITHIN, Desired
 from .._nginx.staging import Layout
 from .._nginx.transaction import read_entry
 from .._release.lock import deploy_lock, lock_path
@@ -200,9 +200,9 @@ def _plan_site(plan: Plan, service: Service, layout: Layout) -> bool:
     """The site, as the transaction that nginx_site is; whether no other site is on the host."""
     ledger = Ledger(layout.state, service.name)
     orphan = site_file(service) not in ledger.own.files and _is_marked(str(layout.config / site_file(service)))
-    request = Request(name=service.name, remove=True, absent=[site_file(service)] if orphan else [])
-    result = apply_site(request, layout, check=True)
-    plan.add(_site_words(result, layout), lambda: apply_site(request, layout, check=False))
+    site = Desired(service.name, remove=True, absent=[site_file(service)] if orphan else [])
+    result = apply_site(site, layout, check=True)
+    plan.add(_site_words(result, layout), lambda: apply_site(site, layout, check=False))
     return not ledger.others
 
 
