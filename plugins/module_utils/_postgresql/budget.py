@@ -44,24 +44,18 @@ class Consumer:
         return session.role == self.role and session.database == self.database
 
 
-@dataclasses.dataclass(frozen=True)
-class BudgetLimits:
-    """Percentages of open connections; seconds in a transaction without a statement, and waiting for a lock."""
+def limits_of(levels: Levels) -> dict[str, Thresholds]:
+    """Percentages of open connections; seconds in a transaction without a statement, and waiting for a lock.
 
-    open: Thresholds
-    idle: Thresholds
-    waiting: Thresholds
-
-
-def limits_of(levels: Levels) -> BudgetLimits:
-    """Raises ThresholdError, which names the pair."""
-    pairs = {}
+    Raises ThresholdError, which names the pair.
+    """
+    limits = {}
     for name in THRESHOLDS:
         try:
-            pairs[name] = Thresholds.of(levels, name)
+            limits[name] = Thresholds.of(levels, name)
         except ThresholdError as error:
             raise ThresholdError(f"{name}_warning and {name}_critical: {error}") from error
-    return BudgetLimits(**pairs)
+    return limits
 
 
 def consumer_of(values: Mapping[str, Any]) -> Consumer:
@@ -79,15 +73,15 @@ def consumer_of(values: Mapping[str, Any]) -> Consumer:
 
 
 def judge_connections(
-    found: Connections, consumers: Sequence[Consumer], others: Mapping[str, int], limits: BudgetLimits
+    found: Connections, consumers: Sequence[Consumer], others: Mapping[str, int], limits: Mapping[str, Thresholds]
 ) -> list[Finding]:
     """`others` are further users and what each may open: cron jobs, the monitor, migrations, a person."""
-    findings = [judge_plan(found, consumers, others), _judge_open(found, limits)]
+    findings = [judge_plan(found, consumers, others), _judge_open(found, limits["open"])]
     findings += [_judge_consumer(found, consumer) for consumer in consumers]
     idle = [session for session in found.sessions if session.state in _IDLE]
     waiting = [session for session in found.sessions if session.blockers]
-    findings.append(_judge_oldest("connections.idle_in_transaction", idle, limits.idle, _idle_text))
-    return [*findings, _judge_oldest("connections.waiting", waiting, limits.waiting, _waiting_text)]
+    findings.append(_judge_oldest("connections.idle_in_transaction", idle, limits["idle"], _idle_text))
+    return [*findings, _judge_oldest("connections.waiting", waiting, limits["waiting"], _waiting_text)]
 
 
 def judge_plan(found: Connections, consumers: Sequence[Consumer], others: Mapping[str, int]) -> Finding:
@@ -126,11 +120,11 @@ def _advice(found: Connections, consumers: Sequence[Consumer], total: int) -> st
     return ", or ".join(advice)
 
 
-def _judge_open(found: Connections, limits: BudgetLimits) -> Finding:
+def _judge_open(found: Connections, thresholds: Thresholds) -> Finding:
     used, available = len(found.sessions), found.limits.available
     what = f"{used} of {available} connections are open ({found.limits.arithmetic()})"
     advice = "At the limit new ones are refused: lower the pools or raise max_connections."
-    return judge_share("connections.open", 100 * used / max(1, available), limits.open, what, advice)
+    return judge_share("connections.open", 100 * used / max(1, available), thresholds, what, advice)
 
 
 def _judge_consumer(found: Connections, consumer: Consumer) -> Finding:

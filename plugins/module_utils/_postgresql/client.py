@@ -173,9 +173,9 @@ def load_driver() -> Any:
 
 
 @contextlib.contextmanager
-def session(login: Login, driver: Any = None) -> Iterator[PgClient]:
+def session(login: Login) -> Iterator[PgClient]:
     """A session that ends with the block. Raises MissingDriverError, and PgError where the server lets nobody in."""
-    driver = driver or load_driver()
+    driver = load_driver()
     try:
         with _authority(login.authority) as trusted:
             connection = driver.connect(**{**login.settings, **trusted}, **_rows_as_dictionaries(driver))

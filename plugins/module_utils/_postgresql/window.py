@@ -51,28 +51,27 @@ class Window:
 
 def window(reading: Reading, before: Snapshot | None) -> Window:
     """The differences to an earlier snapshot; without one, all since the last reset of the counters."""
-    source = reading.source
-    notes = list(source.notes)
+    notes = list(reading.notes)
     if before is None:
         notes.append("there is no earlier snapshot: the window begins at the last reset of the counters")
-        return Window(source.reset, source.now, reading.statements, reading.tables, tuple(notes))
-    if source.started > before.taken:
+        return Window(reading.reset, reading.now, reading.statements, reading.tables, tuple(notes))
+    if reading.started > before.taken:
         notes.append("the server was restarted in the window")
-    if abs(source.reset - before.reset) > _SAME_TIME:
+    if abs(reading.reset - before.reset) > _SAME_TIME:
         notes.append("the counters were reset in the window: it begins there")
         tables = _tables(reading.tables, before.counters)
-        return Window(source.reset, source.now, reading.statements, tables, tuple(notes))
+        return Window(reading.reset, reading.now, reading.statements, tables, tuple(notes))
     statements, back = _statements(reading.statements, before.counters)
     if back:
         notes.append(
             f"the counters of {back} statements began anew in the window: what they did before that is not in it"
         )
-    if source.dealloc > before.dealloc:
+    if reading.dealloc > before.dealloc:
         notes.append(
-            f"statements were forgotten {source.dealloc - before.dealloc} times because there were too many kinds:"
+            f"statements were forgotten {reading.dealloc - before.dealloc} times because there were too many kinds:"
             " raise pg_stat_statements.max"
         )
-    return Window(before.taken, source.now, statements, _tables(reading.tables, before.counters), tuple(notes))
+    return Window(before.taken, reading.now, statements, _tables(reading.tables, before.counters), tuple(notes))
 
 
 def _statements(now: Iterable[Statement], before: Mapping[str, Counters]) -> tuple[tuple[Statement, ...], int]:
@@ -107,8 +106,7 @@ def _table_key(table: Table) -> str:
 def snapshot_of(reading: Reading) -> Snapshot:
     counters = {statement.key: statement.counters for statement in reading.statements}
     counters |= {_table_key(table): table.counters for table in reading.tables}
-    source = reading.source
-    return Snapshot(source.now, source.reset, source.started, source.dealloc, counters)
+    return Snapshot(reading.now, reading.reset, reading.started, reading.dealloc, counters)
 
 
 def load(path: Path) -> Snapshot | None:
