@@ -157,16 +157,15 @@ def _recover(transaction: Transaction, service: Service) -> bool:
 def _change(transaction: Transaction, service: Service, desired: Desired, plan: Plan) -> bool:
     """Swaps the files in and makes them the running configuration; True when nginx was started for it."""
     active = service.master() is not None
-    conditional = [probe for probe in desired.probes if probe.if_healthy]
-    asked = [probe for probe in conditional if active and not _is_new(probe.host, plan)]
-    ill = failures(asked, service.layout.find, patient=False)
-    unasked = set(conditional) - set(asked)
+    asked = [probe for probe in desired.probes if probe.if_healthy and active and not _is_new(probe.host, plan)]
+    unhealthy = failures(asked, service.layout.find, patient=False)
     try:
         transaction.swap(plan.writes)
         refuse_missing_zones(desired.limit_zones, limit_zones(service.test()))
         with announced(service.layout.closing, desired.announce if active else 0):
             started = service.activate()
-        _probe([probe for probe in desired.probes if probe not in ill and probe not in unasked], service.layout)
+        expected = [probe for probe in desired.probes if not probe.if_healthy or probe in {*asked} - {*unhealthy}]
+        _probe(expected, service.layout)
     except BaseException as error:
         _restore(transaction, service, active, error, desired.announce)
         raise
@@ -193,9 +192,7 @@ def _probe(probes: Sequence[Probe], layout: Layout) -> None:
         raise StabilityError("\n".join(["nginx took the new configuration, but does not serve as it should:", *lines]))
 
 
-def _restore(
-    transaction: Transaction, service: Service, active: bool, error: BaseException, announce: float = 0
-) -> None:
+def _restore(transaction: Transaction, service: Service, active: bool, error: BaseException, announce: float) -> None:
     """Puts the previous files back and, if nginx was running, makes it run with them; else stops it again."""
     if not transaction.pending():
         return  # not even the journal could be written: no file was touched

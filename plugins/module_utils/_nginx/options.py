@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._host.errors import StabilityError
@@ -122,17 +123,8 @@ def _entry(file: Mapping[str, Any]) -> Entry:
 
 def _probe(given: Mapping[str, Any]) -> Probe:
     tls = given["tls"] if given["tls"] is not None else given["scheme"] == "https"
-    url = (given["address"] or "127.0.0.1", 443 if tls else 80, given["address"] or "127.0.0.1", "/", tls)
-    address, port, host, path, tls = from_url(given["url"]) if given["url"] else url
-    return Probe(
-        address=given["address"] or address,
-        port=given["port"] or port,
-        host=given["host"] or host,
-        path=given["path"] or path,
-        tls=tls if given["tls"] is None else given["tls"],
-        expect_status=tuple(given["expect_status"]),
-        websocket=given["websocket"],
-        certificate_chain=given["certificate_chain"],
-        if_healthy=given["if_healthy"],
-        timeout=given["timeout"],
-    )
+    address = given["address"] or "127.0.0.1"
+    probe = from_url(given["url"]) if given["url"] else Probe(address, 443 if tls else 80, address, tls=tls)
+    chosen = {name: value for name, value in given.items() if value not in (None, "")}
+    chosen["expect_status"] = tuple(given["expect_status"])
+    return replace(probe, **{name: value for name, value in chosen.items() if name not in ("url", "scheme")})

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._host import proc, tcp
@@ -24,15 +23,12 @@ ERROR_LOG = re.compile(r"^\s*error_log\s+(/\S+?)(?:\s+\w+)?\s*;", re.MULTILINE)
 FATAL = re.compile(r"\[(emerg|alert|crit)\]")
 
 
-@dataclass
 class ErrorLog:
     """What nginx writes to its main error log from now on."""
 
-    path: Path
-    offset: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.offset = self.path.stat().st_size if self.path.exists() else 0
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = path.stat().st_size if path.exists() else 0
 
     def fatal(self) -> list[str]:
         """The lines since then that report a failure."""
@@ -47,7 +43,7 @@ class ErrorLog:
 
 def main_error_log(layout: Layout) -> ErrorLog:
     """The error log that nginx.conf names at its top, Debian's else."""
-    match = ERROR_LOG.search((layout.config / MAIN).read_text(encoding="utf-8", errors="replace"))
+    match = ERROR_LOG.search(layout.text_of(MAIN))
     return ErrorLog(Path(match[1]) if match else layout.logs / "error.log")
 
 
@@ -149,11 +145,7 @@ def installed_version(layout: Layout) -> str:
 
 def worker_connections(layout: Layout) -> int:
     """The connections of each worker by nginx.conf; 0 where it does not say."""
-    try:
-        text = (layout.config / MAIN).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return 0
-    return connections(text)
+    return connections(layout.text_of(MAIN))
 
 
 def has_ipv6() -> bool:

@@ -61,7 +61,7 @@ class Layout:
     def text_of(self, path: str) -> str:
         """The text of such a path, empty where there is none."""
         try:
-            return self.find(path).read_text(encoding="utf-8")
+            return self.find(path).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
 

@@ -86,7 +86,9 @@ def judge_connections(
 
 def judge_plan(found: Connections, consumers: Sequence[Consumer], others: Mapping[str, int]) -> Finding:
     """Whether all may have what they are allowed to at once, beside what foreign roles and databases have open."""
-    foreign = foreign_sessions(found, consumers)
+    # A consumer's database counts as its own whoever is in it.
+    databases = {consumer.database for consumer in consumers}
+    foreign = [session for session in found.sessions if session.database not in databases]
     parts = [consumer.arithmetic() for consumer in consumers]
     parts += [f"{name} {count}" for name, count in others.items() if count]
     parts += [f"other roles and databases {len(foreign)} open now"] if foreign else []
@@ -97,12 +99,6 @@ def judge_plan(found: Connections, consumers: Sequence[Consumer], others: Mappin
         return Finding("connections.budget", OK, message, total, available, "connections")
     message = f"not enough connections: {message}. {_advice(found, consumers, total)}"
     return Finding("connections.budget", CRITICAL, message, total, available, "connections")
-
-
-def foreign_sessions(found: Connections, consumers: Sequence[Consumer]) -> list[Session]:
-    """Of roles and databases that no consumer has. A consumer's database counts as its own whoever is in it."""
-    databases = {consumer.database for consumer in consumers}
-    return [session for session in found.sessions if session.database not in databases]
 
 
 def _advice(found: Connections, consumers: Sequence[Consumer], total: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
+from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry, put
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.ledger import Ledger, Record, Shared, Trace
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import (
@@ -47,9 +47,10 @@ class Host:
 
     def run(self, name: str, *desired: Any, **more: Any) -> Plan:
         plan = self.plan(name, *desired, **more)
-        transaction = Transaction(self.root, self.state / ".journal.json")
-        transaction.make(plan.writes)
-        transaction.remove_empty(plan.emptied)
+        for change in plan.writes:
+            (self.root / change.path).parent.mkdir(parents=True, exist_ok=True)
+            put(str(self.root / change.path), change.after)
+        Transaction(self.root, self.state / ".journal.json").remove_empty(plan.emptied)
         return plan
 
     def write(self, path: str, text: str) -> None:
