@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from ..client import Login, PgClient, PgError, Row, quoted, session
+from ..client import PgClient, PgError, quoted, session
 from .catalog import LOCK_CLASS, read_named
 from .errors import DEADLOCK, LOCK_NOT_AVAILABLE, explain
 from .plan import Plan, Step
@@ -23,16 +23,6 @@ from .watch import Watcher
 # build: for so long here, and otherwise in the next run.
 _CLEANING_SECONDS = 10
 _RECONNECTS = 5
-_LOCK_PERIOD = 0.5
-
-_TRY = "SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS taken"
-_HOLDERS = """
-SELECT a.pid, a.usename AS "user", a.application_name AS application, a.state, a.backend_start AS since
-FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s::bigint::oid AND l.objsubid = 2
-  AND l.objid::bigint = (hashtext(%s)::bigint & 4294967295)
-  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
 
 _Result = TypeVar("_Result")
 
@@ -121,8 +111,8 @@ class Work:
     def _check_unchanged(self, plan: Plan) -> None:
         """A build takes its time, in which the name may have gone to another index, or the index to a constraint."""
         desired = plan.desired
-        current = read_named(self.client, desired.schema, desired.name).get(desired.name)
-        if (current.oid if current else 0) != plan.current_oid or (current and current.foreign):
+        found = read_named(self.client, desired.schema, desired.name).get(desired.name)
+        if (found and found.oid) != (plan.current and plan.current.oid) or (found and found.foreign):
             raise PgError(f"{desired.label} was changed by somebody else meanwhile; run again")
 
     def _check_built(self, plan: Plan) -> None:
@@ -165,8 +155,12 @@ class Work:
             yield self.client
             return
         # A server that restarts is back in a moment; a run that has taken our place cleans up itself.
-        with _reconnected(self.client.login) as client:
-            if not _try_lock(client, table):
+        for _attempt in range(_RECONNECTS):
+            with contextlib.suppress(PgError), session(self.client.login):
+                break
+            time.sleep(1)
+        with session(self.client.login) as client:
+            if not try_lock(client, table):
                 raise PgError("another run is at this table")
             yield client
 
@@ -179,18 +173,6 @@ def struck(kind: str, error: PgError, seconds: float, limits: Limits) -> str:
     if kind == "swap" or not limits.build or seconds < limits.build:
         return ""
     return f"build_timeout ({limits.build:g} s)"
-
-
-@contextlib.contextmanager
-def _reconnected(login: Login) -> Iterator[PgClient]:
-    for _attempt in range(_RECONNECTS):
-        with contextlib.suppress(PgError):
-            with session(login) as probe:
-                probe.query("SELECT 1 AS up")
-            break
-        time.sleep(1)
-    with session(login) as client:
-        yield client
 
 
 def retried(action: Callable[[], _Result], retries: int) -> _Result:
@@ -206,26 +188,10 @@ def retried(action: Callable[[], _Result], retries: int) -> _Result:
         attempt += 1
 
 
-def wait_for_lock(client: PgClient, table: str, seconds: float) -> Sequence[Row]:
-    """One run at a time on a table, by an advisory lock of the server, which ends with the session that holds it.
-
-    Takes the lock within so many seconds (0: as long as it takes); otherwise tells who holds it. It is asked for again
-    and again, never waited for: a session that waits inside of a statement keeps a snapshot, and a concurrent build of
-    the holder would wait for this snapshot, for ever.
-    """
-    deadline = time.monotonic() + seconds
-    while not _try_lock(client, table):
-        if seconds and time.monotonic() >= deadline:
-            holders = client.query(_HOLDERS, [LOCK_CLASS, table])
-            if not holders:
-                raise PgError("the lock of this table changed hands; run again")
-            return holders
-        time.sleep(_LOCK_PERIOD)
-    return []
-
-
-def _try_lock(client: PgClient, table: str) -> bool:
-    return bool(client.one(_TRY, [LOCK_CLASS, table])["taken"])
+def try_lock(client: PgClient, table: str) -> bool:
+    """One run at a time on a table, by an advisory lock of the server, which ends with the session that holds it."""
+    statement = "SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS taken"
+    return bool(client.one(statement, [LOCK_CLASS, table])["taken"])
 
 
 def set_limits(client: PgClient, *, lock: float, statement: float) -> None:

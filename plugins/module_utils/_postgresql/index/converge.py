@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..._host.errors import StabilityError
 from ..client import Login, PgClient, PgError, session
 from .actual import completed, read_actual
-from .build import Limits, Outcome, Work, retried, set_limits, wait_for_lock
-from .catalog import read_table
+from .build import Limits, Outcome, Work, retried, set_limits, try_lock
+from .catalog import LOCK_CLASS, read_table
 from .desired import Desired
 from .errors import LOCK_NOT_AVAILABLE, described, explain
 from .partitions import refuse_partitioned
@@ -23,6 +24,15 @@ from .watch import Watcher, watching
 _OLDEST = 130000
 _TRANSACTION_TIMEOUT_SINCE = 170000
 _CHECKS_CLIENT_SINCE = 140000
+_LOCK_PERIOD = 0.5
+
+_HOLDERS = """
+SELECT a.pid, a.usename AS "user", a.application_name AS application, a.state, a.backend_start AS since
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s::bigint::oid AND l.objsubid = 2
+  AND l.objid::bigint = (hashtext(%s)::bigint & 4294967295)
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 def converge(
@@ -35,7 +45,8 @@ def converge(
             plans = _planned(client, indexes, limits, watcher, foresee=check_mode)
             if check_mode or not any(plan.steps for plan in plans):
                 return [Outcome(plan, plan.action, plan.statements) for plan in plans]
-            _lock(client, plans, limits)
+            for table in sorted({plan.table for plan in plans if plan.steps}):
+                _lock(client, table, limits.build)
             plans = _planned(client, indexes, limits, watcher, foresee=False)
             work = Work(client, watcher, limits)
             return [work.carry_out(plan) for plan in plans]
@@ -138,8 +149,17 @@ def _plan(client: PgClient, desired: Desired, foresee: bool) -> Plan:
     return make_plan(desired, actual)
 
 
-def _lock(client: PgClient, plans: Sequence[Plan], limits: Limits) -> None:
-    for table in sorted({plan.table for plan in plans if plan.steps}):
-        holders = wait_for_lock(client, table, limits.build)
-        if holders:
+def _lock(client: PgClient, table: str, seconds: float) -> None:
+    """Takes the lock of a table within so many seconds (0: as long as it takes).
+
+    It is asked for again and again, never waited for: a session that waits inside of a statement keeps a snapshot, and
+    a concurrent build of the holder would wait for this snapshot, for ever.
+    """
+    deadline = time.monotonic() + seconds
+    while not try_lock(client, table):
+        if seconds and time.monotonic() >= deadline:
+            holders = client.query(_HOLDERS, [LOCK_CLASS, table])
+            if not holders:
+                raise PgError("the lock of this table changed hands; run again")
             raise StabilityError(f"another run is at the indexes of {table}: {described(holders)}. Nothing was changed")
+        time.sleep(_LOCK_PERIOD)

@@ -39,12 +39,15 @@ class Plan:
     # The table, as SQL names it
     table: str
     steps: tuple[Step, ...] = ()
-    reasons: tuple[str, ...] = ()
-    before: str = ""
+    # The index that is there, from which a swap takes the name
+    current: Index | None = None
     after: str = ""
+    reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    # The index that the swap takes the name from; 0 where there is none.
-    current_oid: int = 0
+
+    @property
+    def before(self) -> str:
+        return _text(self.current)
 
     @property
     def statements(self) -> list[str]:
@@ -65,8 +68,8 @@ def foreseen(desired: Desired) -> Plan:
         "create",
         table,
         (Step("build", (build,), desired.new_name), Step("swap", (_rename(desired),), desired.name)),
-        (f"the table {table} is not there yet",),
         after=desired.statement(desired.name, table, concurrently=False),
+        reasons=(f"the table {table} is not there yet",),
         warnings=(f"{desired.label}: there is no table {table} yet; the run itself would fail without it",),
     )
 
@@ -97,19 +100,16 @@ def _present(desired: Desired, actual: Actual) -> Plan:
     current, table = actual.current, _usable_table(desired, actual)
     if desired.definition is None:
         raise StabilityError(f"{desired.label}: what the server would store is not known")
-    reasons = _reasons(desired, actual)
-    before, after = _text(current), _create(desired.label, table.label, desired.definition)
-    warnings = _warnings(actual)
+    reasons, warnings = _reasons(desired, actual), _warnings(actual)
     if current and not reasons:
         steps = tuple(_drops(desired, actual.new, actual.old, *_left_over(actual)))
-        kept = "an earlier run or a REINDEX left something over"
-        action, reasons = ("clean", [kept]) if steps else ("none", [])
-        return Plan(desired, action, table.label, steps, tuple(reasons), before, before, warnings)
+        action, reasons = ("clean", ["an earlier run or a REINDEX left something over"]) if steps else ("none", [])
+        return Plan(desired, action, table.label, steps, current, _text(current), tuple(reasons), warnings)
     _check_changeable(desired, actual, table)
     steps = tuple(_making(desired, actual, table))
     action = "replace" if current else "create"
-    replaced = current.oid if current else 0
-    return Plan(desired, action, table.label, steps, tuple(reasons), before, after, warnings, replaced)
+    after = _create(desired.label, table.label, desired.definition)
+    return Plan(desired, action, table.label, steps, current, after, tuple(reasons), warnings)
 
 
 def _absent(desired: Desired, actual: Actual) -> Plan:
@@ -117,7 +117,7 @@ def _absent(desired: Desired, actual: Actual) -> Plan:
     if actual.occupied:
         raise StabilityError(f"{desired.label} is {actual.occupied}, no index")
     if current:
-        if desired.table and current.table_label != quoted_like(actual.table, desired):
+        if desired.table and current.table_label != _table_label(actual.table, desired):
             raise StabilityError(f"{desired.label} is an index of {current.table_label}, not of {desired.table}")
         if current.foreign:
             raise StabilityError(f"{desired.label} {current.foreign}; this module does not drop such an index")
@@ -125,11 +125,11 @@ def _absent(desired: Desired, actual: Actual) -> Plan:
     indexes = (current, actual.new, actual.old, *_left_over(actual))
     steps = tuple(_drops(desired, *indexes))
     action = "drop" if current else "clean" if steps else "none"
-    table = next((index.table_label for index in indexes if index), quoted_like(actual.table, desired))
-    return Plan(desired, action, table, steps, before=_text(current), warnings=_warnings(actual))
+    table = next((index.table_label for index in indexes if index), _table_label(actual.table, desired))
+    return Plan(desired, action, table, steps, current, warnings=_warnings(actual))
 
 
-def quoted_like(table: Table | None, desired: Desired) -> str:
+def _table_label(table: Table | None, desired: Desired) -> str:
     return table.label if table else quoted(desired.schema, desired.table)
 
 
