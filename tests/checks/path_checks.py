@@ -63,7 +63,7 @@ ALLOWED = {
     "_nginx/debian.py": ("open touch unlink", ETC),
     "_nginx/plan.py": ("read_bytes", ETC),
     "_nginx/probe.py": ("read_text", ETC),
-    "_nginx/service.py": ("open read_text", ETC),
+    "_nginx/service.py": ("open", ETC),
     "_nginx/staging.py": ("mkdir read_bytes read_text rmtree symlink_to walk write_bytes", SCRATCH),
     "_nginx/transaction.py": ("mkdir open read_bytes rename rmdir symlink_to unlink", ETC),
     "_nodejs/foreign_code.py": ("chmod chown read_text", SCRATCH),
