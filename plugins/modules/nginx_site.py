@@ -361,7 +361,7 @@ texts:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import apply
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, request
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, desired
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import (
     has_ipv6,
     installed_version,
@@ -375,7 +375,7 @@ def main() -> None:
     layout = Layout()
     texts = {path: layout.text_of(path) for path in module.params["read"]}
     try:
-        result = apply(request(module.params), layout, check=module.check_mode)
+        result = apply(desired(module.params), layout, check=module.check_mode)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(

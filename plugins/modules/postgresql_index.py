@@ -194,46 +194,67 @@ indexes:
       returned: always
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.argspec import MODULE_OPTIONS
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
+    CONNECTION_OPTIONS,
     Login,
-    MissingDriverError,
     PgError,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.build import Limits
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.converge import converge
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.declaration import (
-    DeclarationError,
-    parse,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.converge import converge, report
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.desired import parse
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.errors import explain
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.plan import RefusedError
+
+INDEX: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "table": {"type": "str"},
+    "schema": {"type": "str", "default": "public"},
+    "columns": {"type": "list", "elements": "raw"},
+    "method": {"type": "str", "default": "btree"},
+    "unique": {"type": "bool", "default": False},
+    "nulls_not_distinct": {"type": "bool", "default": False},
+    "include": {"type": "list", "elements": "str", "default": []},
+    "where": {"type": "str", "default": ""},
+    "with": {"type": "dict", "default": {}},
+    "tablespace": {"type": "str", "default": ""},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+}
+SPEC: dict[str, Any] = {
+    **CONNECTION_OPTIONS,
+    "indexes": {"type": "list", "elements": "dict", "required": True, "options": INDEX},
+    "lock_timeout": {"type": "float", "default": 2},
+    "retries": {"type": "int", "default": 5},
+    "build_timeout": {"type": "float", "default": 3600},
+}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=MODULE_OPTIONS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     options = module.params
     limits = Limits(options["lock_timeout"], options["build_timeout"], options["retries"])
     login = Login.of(options, "workbot.stability postgresql_index", own_path=True)
     database = options["login_db"]
     try:
-        outcome = converge(
+        outcomes = converge(
             login,
             parse(options["indexes"]),
             limits,
             lambda progress: module.log(f"building an index of {database}: {progress}"),
             check_mode=module.check_mode,
         )
-    except (DeclarationError, RefusedError, MissingDriverError) as error:
-        module.fail_json(msg=f"{database}: {error}")
     except PgError as error:
         module.fail_json(msg=f"{database}: {explain(error)}")
-    for warning in (warning for plan in outcome.plans for warning in plan.warnings):
+    except StabilityError as error:
+        module.fail_json(msg=f"{database}: {error}")
+    for warning in (warning for outcome in outcomes for warning in outcome.plan.warnings):
         module.warn(warning)
-    if outcome.problems:
-        module.fail_json(msg=f"{database}: " + "\n".join(outcome.problems), **outcome.report())
-    module.exit_json(**outcome.report())
+    problems = [outcome.problem for outcome in outcomes if outcome.problem]
+    if problems:
+        module.fail_json(msg=f"{database}: " + "\n".join(problems), **report(outcomes))
+    module.exit_json(**report(outcomes))
 
 
 if __name__ == "__main__":

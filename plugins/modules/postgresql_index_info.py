@@ -112,9 +112,11 @@ statistics:
       returned: always
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.argspec import INFO_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
+    CONNECTION_OPTIONS,
     Login,
     MissingDriverError,
     PgError,
@@ -123,9 +125,15 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql.clie
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.errors import explain
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.info import read_info
 
+SPEC: dict[str, Any] = {
+    **CONNECTION_OPTIONS,
+    "schemas": {"type": "list", "elements": "str", "default": []},
+    "min_days": {"type": "float", "default": 7},
+}
+
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=INFO_OPTIONS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     options = module.params
     try:
         with session(Login.of(options, "workbot.stability postgresql_index_info")) as client:

@@ -252,7 +252,7 @@ def measure(params: dict[str, Any], *, keep: bool) -> Window:
     if not params["state_file"]:
         return window(reading, None)
     path = Path(params["state_file"])
-    before, due = baseline(path, reading.source.now, params["window"])
+    before, due = baseline(path, reading.now, params["window"])
     if keep and due:
         replace(path, snapshot_of(reading))
     return window(reading, before)

@@ -222,17 +222,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity, effective_user
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
-    Login,
-    load_driver,
-    session,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import Login, session
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.state import (
     OWNER,
-    DeclaredDatabase,
-    DeclaredFile,
-    DeclaredRight,
-    DeclaredRole,
+    DesiredDatabase,
+    DesiredFile,
+    DesiredRight,
+    DesiredRole,
     judge_database,
     judge_files,
     judge_owner,
@@ -283,11 +279,11 @@ SPEC: dict[str, Any] = {
 }
 
 
-def database_of(options: dict[str, Any]) -> DeclaredDatabase:
+def database_of(options: dict[str, Any]) -> DesiredDatabase:
     """From the option of the module."""
     name = options["name"]
     rights = [
-        DeclaredRight(
+        DesiredRight(
             right["role"],
             right["privs"],
             right["type"],
@@ -297,7 +293,7 @@ def database_of(options: dict[str, Any]) -> DeclaredDatabase:
         for right in options["rights"]
     ]
     kept = {key: options[key] for key in ("owner", "extensions", "relation", "diagnosis_role")}
-    return DeclaredDatabase(name, rights=rights, **kept)
+    return DesiredDatabase(name, rights=rights, **kept)
 
 
 def login(port: int, database: str) -> Login:
@@ -308,18 +304,18 @@ def login(port: int, database: str) -> Login:
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
     """Read and judge; the module's result. Raises PgError, OSError."""
-    port, driver = params["port"], load_driver()
-    files = [DeclaredFile(**options) for options in params["files"]]
+    port = params["port"]
+    files = [DesiredFile(**options) for options in params["files"]]
     passwords = params["passwords"]
-    roles = [DeclaredRole(**options, password=passwords.get(options["name"], "")) for options in params["roles"]]
+    roles = [DesiredRole(**options, password=passwords.get(options["name"], "")) for options in params["roles"]]
     database = database_of(params["database"]) if params["database"] else None
-    with session(login(port, "postgres"), driver) as client:
+    with session(login(port, "postgres")) as client:
         reading = read_server(client, [file.path for file in files], [role.name for role in roles])
         missing = list(judge_roles(roles, read_roles(client, [role.name for role in roles])))
         if database:
             missing += judge_owner(database, read_owner(client, database.name))
     if database and not missing:
-        with session(login(port, database.name), driver) as client:
+        with session(login(port, database.name)) as client:
             missing += judge_database(database, read_database(client, database))
     server = [*judge_files(files, reading.others), *judge_server(reading, params["max_connections"])]
     return {"server": server, "database": missing, **dataclasses.asdict(reading)}

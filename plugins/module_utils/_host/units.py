@@ -117,15 +117,16 @@ def _since(values: Mapping[str, str], booted: float) -> float:
     return booted + microseconds / 1e6 if microseconds else math.inf
 
 
-def unit_states(units: Iterable[str]) -> dict[str, dict[str, str]]:
-    """What systemd says of each unit, by its full name; a pattern (postgresql@*) gives the loaded units it matches.
+def unit_states(units: Iterable[str], seconds: float = _ANSWER_SECONDS) -> dict[str, dict[str, str]]:
+    """What systemd says within ``seconds`` of each unit, by its full name; a pattern (postgresql@*) gives the loaded
+    units it matches.
 
     Raises UnitError.
     """
     names = list(units)
     if any(name.startswith("-") for name in names):
         raise UnitError(f"{names} holds a name that is no unit's")
-    return parse_units(_ask("show", f"--property={','.join(_OF_PROCESS)}", "--", *names))
+    return parse_units(_ask("show", f"--property={','.join(_OF_PROCESS)}", "--", *names, seconds=seconds))
 
 
 def parse_units(listing: str) -> dict[str, dict[str, str]]:
@@ -217,10 +218,10 @@ def _journal(name: str) -> str:
     return quiet_run(argv).stdout.strip()
 
 
-def _ask(*arguments: str) -> str:
+def _ask(*arguments: str, seconds: float = _ANSWER_SECONDS) -> str:
     """What systemd answers within its time, as on a host in trouble it may not."""
     try:
-        return _systemctl(*arguments, seconds=_ANSWER_SECONDS)
+        return _systemctl(*arguments, seconds=seconds)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnitError(f"systemctl can't be asked: {error}") from error
 

@@ -27,12 +27,12 @@ def connections(text: str) -> int:
     return int(found["number"]) if found else 0
 
 
-def raised(text: str, wanted: int) -> str:
+def raised(text: str, desired: int) -> str:
     """That nginx.conf with as many connections, at least those that the host had."""
 
     def line(found: re.Match[str]) -> str:
         had = int(found["had"] or found["number"])
-        number, note = (wanted, f"{_NOTE}{had}") if wanted > had else (had, "")
+        number, note = (desired, f"{_NOTE}{had}") if desired > had else (had, "")
         # what stands behind it on the line would be a part of the note
         end = "\n" if note and found["rest"].strip() else ""
         return f"{found['head']}{number}{found['tail']}{note}{end}{found['rest']}"

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .._host.errors import StabilityError
+from .._host.service_tree import fill
 from .staging import Layout, run
 from .transaction import read_entry
 
@@ -55,12 +56,8 @@ def create_logs(layout: Layout, logs: Sequence[str]) -> list[str]:
     """Makes the log files as Debian's logrotate policy does; nginx itself would make them readable for everyone."""
     missing = missing_logs(layout, logs)
     for path in missing:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, LOG_MODE)
-        try:
-            os.fchown(descriptor, pwd.getpwnam("www-data").pw_uid, grp.getgrnam("adm").gr_gid)
-            os.fchmod(descriptor, LOG_MODE)
-        finally:
-            os.close(descriptor)
+        owner = pwd.getpwnam("www-data").pw_uid, grp.getgrnam("adm").gr_gid
+        fill(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, LOG_MODE), b"", LOG_MODE, owner)
     return missing
 
 

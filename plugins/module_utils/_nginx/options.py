@@ -1,18 +1,19 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of the module nginx_site, and what they say as a request."""
+"""The options of the module nginx_site, and the site that they describe."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._host.errors import StabilityError
 from .._host.files import Entry
 from .._net.certificate import Certificate
-from .apply import Request
 from .ledger import Shared
+from .plan import Desired
 from .probe import Probe, from_url
 
 SECRET_MODE = 0o600
@@ -84,8 +85,8 @@ def _dicts(options: dict[str, Any]) -> dict[str, Any]:
     return {"type": "list", "elements": "dict", "default": [], "options": options}
 
 
-def request(given: Mapping[str, Any]) -> Request:
-    """The request; StabilityError for a mode that is none, a path that is there twice, a URL that is none."""
+def desired(given: Mapping[str, Any]) -> Desired:
+    """The site; StabilityError for a mode that is none, a path that is there twice, a URL that is none."""
     files = [*given["files"], *given["shared_files"]]
     paths = [*(file["path"] for file in files), *given["secret_files"]]
     twice = sorted({path for path in paths if paths.count(path) > 1})
@@ -94,7 +95,7 @@ def request(given: Mapping[str, Any]) -> Request:
     secrets = {
         path: Entry(str(text).encode(), SECRET_MODE, secret=True) for path, text in given["secret_files"].items()
     }
-    return Request(
+    return Desired(
         name=given["name"],
         files={**{file["path"]: _entry(file) for file in given["files"]}, **secrets},
         shared={file["path"]: Shared(_entry(file), file["version"]) for file in given["shared_files"]},
@@ -106,7 +107,7 @@ def request(given: Mapping[str, Any]) -> Request:
         ports=given["ports"],
         disable_default_site=given["disable_default_site"],
         certificates=[Certificate(**{**one, "names": tuple(one["names"])}) for one in given["certificates"]],
-        probes=_probes(given["probes"]),
+        probes=[_probe(one) for one in given["probes"]],
         limit_zones=given["limit_zones"],
         announce=given["announce"],
     )
@@ -120,23 +121,10 @@ def _entry(file: Mapping[str, Any]) -> Entry:
     return Entry(file["content"].encode(), mode)
 
 
-def _probes(given: Sequence[Mapping[str, Any]]) -> list[Probe]:
-    return [_probe(one) for one in given]
-
-
 def _probe(given: Mapping[str, Any]) -> Probe:
     tls = given["tls"] if given["tls"] is not None else given["scheme"] == "https"
-    url = (given["address"] or "127.0.0.1", 443 if tls else 80, given["address"] or "127.0.0.1", "/", tls)
-    address, port, host, path, tls = from_url(given["url"]) if given["url"] else url
-    return Probe(
-        address=given["address"] or address,
-        port=given["port"] or port,
-        host=given["host"] or host,
-        path=given["path"] or path,
-        tls=tls if given["tls"] is None else given["tls"],
-        expect_status=tuple(given["expect_status"]),
-        websocket=given["websocket"],
-        certificate_chain=given["certificate_chain"],
-        if_healthy=given["if_healthy"],
-        timeout=given["timeout"],
-    )
+    address = given["address"] or "127.0.0.1"
+    probe = from_url(given["url"]) if given["url"] else Probe(address, 443 if tls else 80, address, tls=tls)
+    chosen = {name: value for name, value in given.items() if value not in (None, "")}
+    chosen["expect_status"] = tuple(given["expect_status"])
+    return replace(probe, **{name: value for name, value in chosen.items() if name not in ("url", "scheme")})

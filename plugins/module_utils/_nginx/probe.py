@@ -42,8 +42,8 @@ class Probe:
         return f"{scheme}://{self.host}{self.path} at {self.address}:{self.port}"
 
 
-def from_url(url: str) -> tuple[str, int, str, str, bool]:
-    """Address, port, host name, path and whether it is TLS; StabilityError when it is no such URL."""
+def from_url(url: str) -> Probe:
+    """What the URL says of a probe; StabilityError when it is no such URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -53,7 +53,7 @@ def from_url(url: str) -> tuple[str, int, str, str, bool]:
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
         raise StabilityError(f"probes: {url!r} is no URL such as http://127.0.0.1/health.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return parts.hostname, port or (443 if tls else 80), parts.hostname, path, tls
+    return Probe(parts.hostname, port or (443 if tls else 80), parts.hostname, path, tls)
 
 
 def failures(probes: Sequence[Probe], find: Callable[[str], Path], patient: bool) -> dict[Probe, str]:
@@ -85,11 +85,11 @@ def _ask(probe: Probe, find: Callable[[str], Path]) -> str:
 def _chain(probe: Probe, secured: ssl.SSLSocket, find: Callable[[str], Path]) -> str:
     if not probe.certificate_chain:
         return ""
-    wanted = chain_of(find(probe.certificate_chain).read_text(encoding="utf-8", errors="replace"))
+    expected = chain_of(find(probe.certificate_chain).read_text(encoding="utf-8", errors="replace"))
     # Python tells the whole chain from 3.13 on, and the first certificate before.
     whole = getattr(secured, "get_unverified_chain", None)
     served = list(whole()) if whole else [secured.getpeercert(binary_form=True) or b""]
-    if served == (wanted if whole else wanted[:1]):
+    if served == (expected if whole else expected[:1]):
         return ""
     return f"the certificates that are served are not those of {probe.certificate_chain}"
 

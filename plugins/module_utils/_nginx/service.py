@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .._host import proc, tcp
@@ -19,19 +18,18 @@ from .staging import Layout, run
 
 # A master that cannot bind tries again every half second; silence for longer than that means that it has given up.
 LAST_WORD = 1.5
+PATIENCE = 15
+UNIT = "nginx.service"
 ERROR_LOG = re.compile(r"^\s*error_log\s+(/\S+?)(?:\s+\w+)?\s*;", re.MULTILINE)
 FATAL = re.compile(r"\[(emerg|alert|crit)\]")
 
 
-@dataclass
 class ErrorLog:
     """What nginx writes to its main error log from now on."""
 
-    path: Path
-    offset: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.offset = self.path.stat().st_size if self.path.exists() else 0
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = path.stat().st_size if path.exists() else 0
 
     def fatal(self) -> list[str]:
         """The lines since then that report a failure."""
@@ -46,21 +44,20 @@ class ErrorLog:
 
 def main_error_log(layout: Layout) -> ErrorLog:
     """The error log that nginx.conf names at its top, Debian's else."""
-    match = ERROR_LOG.search((layout.config / MAIN).read_text(encoding="utf-8", errors="replace"))
+    match = ERROR_LOG.search(layout.text_of(MAIN))
     return ErrorLog(Path(match[1]) if match else layout.logs / "error.log")
 
 
 class Service:
     """nginx as systemd runs it."""
 
-    def __init__(self, layout: Layout, unit: str = "nginx.service", patience: float = 15) -> None:
+    def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.unit = unit
-        self.patience = patience
 
     def master(self) -> int | None:
         """The process id of the running master; None when nginx is stopped."""
-        state = unit_states([self.unit]).get(self.unit, {})
+        # A busy host is no reason to give up a transaction.
+        state = unit_states([UNIT], seconds=60).get(UNIT, {})
         return int(state["MainPID"]) or None if state.get("ActiveState") in ("active", "reloading") else None
 
     def test(self) -> str:
@@ -72,12 +69,12 @@ class Service:
 
     def start(self) -> None:
         log = main_error_log(self.layout)
-        result = run(["systemctl", "start", self.unit])
+        result = run(["systemctl", "start", UNIT])
         if result.returncode or self.master() is None:
             self._fail("nginx does not start", log, result.stderr)
 
     def stop(self) -> None:
-        result = run(["systemctl", "stop", self.unit])
+        result = run(["systemctl", "stop", UNIT])
         if result.returncode:
             raise StabilityError(f"nginx does not stop: {result.stderr.strip()}")
 
@@ -90,10 +87,10 @@ class Service:
         master = self.master()
         before = set(workers(master)) if master else set()
         log = main_error_log(self.layout)
-        result = run(["systemctl", "reload", self.unit])
+        result = run(["systemctl", "reload", UNIT])
         if result.returncode:
             self._fail("nginx does not reload", log, result.stderr)
-        limit = deadline = time.monotonic() + self.patience
+        limit = deadline = time.monotonic() + PATIENCE
         complaints: list[str] = []
         while time.monotonic() < deadline:
             serving = set(workers(master)) if master else set()
@@ -147,11 +144,7 @@ def installed_version(layout: Layout) -> str:
 
 def worker_connections(layout: Layout) -> int:
     """The connections of each worker by nginx.conf; 0 where it does not say."""
-    try:
-        text = (layout.config / MAIN).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return 0
-    return connections(text)
+    return connections(layout.text_of(MAIN))
 
 
 def has_ipv6() -> bool:
@@ -159,7 +152,7 @@ def has_ipv6() -> bool:
     return Path("/proc/net/if_inet6").exists()
 
 
-def check_ports(ports: list[int]) -> None:
+def check_ports(ports: Iterable[int]) -> None:
     """StabilityError when a port is taken by a program other than nginx."""
     for port in ports:
         others = sorted(listeners(port) - {"nginx"})

@@ -22,9 +22,8 @@ from pathlib import Path
 
 from .._host.command import quiet_run
 from .._host.errors import StabilityError
-from .._host.files import Change, Entry
+from .._host.files import Change, Entry, put
 from .._net.certificate import Certificate, check_certificate
-from .transaction import write_entry
 
 # Bigger files are data (databases of addresses and the like): nginx includes none of that size.
 REWRITE_LIMIT = 1024 * 1024
@@ -32,6 +31,7 @@ CONFLICT = re.compile(r'conflicting server name "(?P<name>[^"]*)" on (?P<address
 PLACE = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)\s*$", re.MULTILINE)
 COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 ZONE = re.compile(r"^\s*limit_(?:req|conn)_zone\s[^;]*?\szone=(?P<name>[^:;\s]+):", re.MULTILINE)
+AROUND = 3
 PREFIX_END = rb"(?=[/;\s\"'{}]|$)"
 
 
@@ -61,7 +61,7 @@ class Layout:
     def text_of(self, path: str) -> str:
         """The text of such a path, empty where there is none."""
         try:
-            return self.find(path).read_text(encoding="utf-8")
+            return self.find(path).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
 
@@ -110,7 +110,7 @@ class Staging:
         for change in changes:
             path = self.config / change.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_entry(path, self._staged(change.after) if change.after else None)
+            put(str(path), self._staged(change.after) if change.after else None)
 
     def test(self) -> Verdict:
         result = run([str(self.layout.binary), "-T", "-c", str(self.config / "nginx.conf")])
@@ -197,7 +197,7 @@ def check_changes(
     changes: Sequence[Change],
     certificates: Sequence[Certificate] = (),
     zones: Sequence[str] = (),
-) -> Verdict:
+) -> None:
     """Tests the configuration as it would be; StabilityError says what is wrong with it, and whose fault that is."""
     with staging(layout, changes) as copy:
         for certificate in certificates:
@@ -209,11 +209,10 @@ def check_changes(
         _refuse_conflicts(layout, verdict)
     _refuse_ignored(layout, changes, verdict)
     refuse_missing_zones(zones, verdict.zones)
-    return verdict
 
 
-def refuse_missing_zones(wanted: Sequence[str], found: frozenset[str]) -> None:
-    missing = [name for name in wanted if name not in found]
+def refuse_missing_zones(desired: Sequence[str], found: frozenset[str]) -> None:
+    missing = [name for name in desired if name not in found]
     if missing:
         raise StabilityError(
             f"limit_zones: the configuration has no limit_req_zone or limit_conn_zone named {', '.join(missing)}. "
@@ -284,7 +283,7 @@ def _reader(layout: Layout, changes: Sequence[Change]) -> Callable[[str], str | 
     return read
 
 
-def explain(messages: str, read: Callable[[str], str | None], around: int = 3) -> str:
+def explain(messages: str, read: Callable[[str], str | None]) -> str:
     """nginx's complaints, with the lines of the file that each one is about."""
     lines = [line for line in messages.splitlines() if re.search(r"\[(emerg|alert|crit|error)\]", line)]
     # Without a level it is no nginx message (a missing library, for one): show all there is.
@@ -293,12 +292,12 @@ def explain(messages: str, read: Callable[[str], str | None], around: int = 3) -
         place = PLACE.search(line)
         text = read(place["path"]) if place else None
         if place and text is not None:
-            parts = [*parts, excerpt(text, int(place["line"]), around)]
+            parts = [*parts, excerpt(text, int(place["line"]))]
     return "\n".join(parts)
 
 
-def excerpt(text: str, number: int, around: int = 3) -> str:
+def excerpt(text: str, number: int) -> str:
     """The lines around a line, numbered, the line itself marked."""
     lines = text.splitlines()
-    first, last = max(1, number - around), min(len(lines), number + around)
+    first, last = max(1, number - AROUND), min(len(lines), number + AROUND)
     return "\n".join(f"{'>' if n == number else ' '} {n:4d} | {lines[n - 1]}" for n in range(first, last + 1))

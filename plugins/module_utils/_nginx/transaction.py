@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of an nginx configuration: what is there, what is wanted, and a change of all of them that can be undone.
+"""Files of an nginx configuration: what is there, what is desired, and a change of all of them that can be undone.
 
 A transaction first writes down what was there, then writes the new files beside the old ones, then renames them into
 place: what needs space on the disk is done before the first file in use is touched. A run that was killed in between
@@ -10,14 +10,16 @@ leaves its journal behind, and the next run restores from it.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from .._host.atomic import save
 from .._host.errors import StabilityError
 from .._host.files import Change, Entry, actual
 from .._host.service_tree import fill
@@ -38,13 +40,6 @@ def read_entry(path: Path) -> Entry | None:
     """What is at the path, whosever it is; None if nothing is."""
     found = actual(str(path))
     return found and replace(found, owner="", group="")
-
-
-def write_entry(path: Path, entry: Entry | None) -> None:
-    """Puts the entry at the path by a rename, so that a reader sees the old or the new one, never a part."""
-    if entry is not None:
-        prepare(path, entry)
-    place(path, entry)
 
 
 def prepare(path: Path, entry: Entry) -> None:
@@ -79,12 +74,12 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.nginx_site")
 
 
-def compare(root: Path, wanted: dict[str, Entry], absent: Sequence[str]) -> list[Change]:
-    """The changes that bring the directory to what is wanted, in the order of the request."""
-    both = sorted(wanted.keys() & set(absent))
+def compare(root: Path, desired: dict[str, Entry], absent: Sequence[str]) -> list[Change]:
+    """The changes that bring the directory to what is desired, in that order."""
+    both = sorted(desired.keys() & set(absent))
     if both:
         raise StabilityError(f"{', '.join(both)}: both wanted and to be absent.")
-    pairs: list[tuple[str, Entry | None]] = [*wanted.items(), *((path, None) for path in absent)]
+    pairs: list[tuple[str, Entry | None]] = [*desired.items(), *((path, None) for path in absent)]
     changes = [
         Change(path, read_entry(root / checked_path(path)), after, secret=after is not None and after.secret)
         for path, after in pairs
@@ -103,6 +98,12 @@ class Transaction:
         """Whether an earlier run was interrupted in the middle of a change."""
         return self.journal.exists()
 
+    def make(self, changes: Sequence[Change]) -> None:
+        """Changes files that nginx does not read."""
+        if changes:
+            self.swap(changes)
+            self.commit()
+
     def swap(self, changes: Sequence[Change]) -> None:
         """Writes the journal, then changes the files. Whatever happens after this, restore() undoes it.
 
@@ -113,7 +114,7 @@ class Transaction:
         record = {"files": {change.path: _pack(change.before) for change in changes}, "directories": fresh}
         # The files may hold keys: the journal is for root alone.
         with _naming(f"Nothing was changed: what is there now cannot be noted in {self.journal}"):
-            write_entry(self.journal, Entry(json.dumps(record).encode(), 0o600))
+            save(self.journal, json.dumps(record).encode(), durable=True)
         for directory in fresh:
             with _naming(f"Cannot make the directory {self.root / directory}"):
                 (self.root / directory).mkdir(mode=0o755)
@@ -140,7 +141,9 @@ class Transaction:
             _beside(path).unlink(missing_ok=True)
         if read_entry(path) != entry:
             with _naming(f"Cannot put {path} back as it was"):
-                write_entry(path, entry)
+                if entry is not None:
+                    prepare(path, entry)
+                place(path, entry)
 
     def commit(self) -> None:
         self.journal.unlink(missing_ok=True)
@@ -165,18 +168,11 @@ def _naming(what: str) -> Iterator[None]:
         raise StabilityError(f"{what}: {error.strerror or error}.") from error
 
 
-def _pack(entry: Entry | None) -> dict[str, str | int | None] | None:
+def _pack(entry: Entry | None) -> dict[str, Any] | None:
     if entry is None:
         return None
-    return {"content": base64.b64encode(entry.data).decode(), "mode": entry.mode, "target": entry.target}
+    return {"content": b64encode(entry.data).decode(), "mode": entry.mode, "target": entry.target}
 
 
-def _unpack(packed: dict[str, str | int | None] | None) -> Entry | None:
-    if packed is None:
-        return None
-    target = packed["target"]
-    return Entry(
-        content=base64.b64decode(str(packed["content"])),
-        mode=int(packed["mode"] or 0),
-        target=None if target is None else str(target),
-    )
+def _unpack(packed: dict[str, Any] | None) -> Entry | None:
+    return Entry(b64decode(packed["content"]), packed["mode"], target=packed["target"]) if packed else None

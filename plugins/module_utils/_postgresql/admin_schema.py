@@ -92,7 +92,7 @@ def plan(client: PgClient, extensions: Sequence[str], reader: str) -> list[Step]
     found = {row["name"]: row for row in client.query(_EXTENSIONS, {"names": names})}
     steps = [*_schema(client), *(step for name in extensions for step in _extension(name, found.get(name)))]
     if reader:
-        steps += _functions(client, _declared(client.version, found.get(_STATISTICS), extensions), reader)
+        steps += _functions(client, _desired(client.version, found.get(_STATISTICS), extensions), reader)
     return steps + _path(client, extensions, found)
 
 
@@ -140,7 +140,7 @@ def _extension(name: str, found: Row | None) -> list[Step]:
     ]
 
 
-def _declared(server: int, statistics: Row | None, extensions: Sequence[str]) -> list[Function]:
+def _desired(server: int, statistics: Row | None, extensions: Sequence[str]) -> list[Function]:
     """As this server can have them: what pg_stat_statements has counted is only where that is, or will be."""
     functions = [Function("sessions", *sessions_query(server))]
     if statistics and (statistics["installed"] or _STATISTICS in extensions):
@@ -150,20 +150,20 @@ def _declared(server: int, statistics: Row | None, extensions: Sequence[str]) ->
     return functions
 
 
-def _functions(client: PgClient, declared: Sequence[Function], reader: str) -> list[Step]:
+def _functions(client: PgClient, desired: Sequence[Function], reader: str) -> list[Step]:
     path = f"search_path={SAFE_PATH.replace(',', ', ')}"
-    found = {row["name"]: row for row in client.query(_FUNCTIONS, {"schema": SCHEMA, "path": path})}
+    actual = {row["name"]: row for row in client.query(_FUNCTIONS, {"schema": SCHEMA, "path": path})}
     return [
         Step(f"function {SCHEMA}.{function.name} is not as declared", function.made(reader))
-        for function in declared
-        if not _is(found.get(function.name), function, reader)
+        for function in desired
+        if not _is(actual.get(function.name), function, reader)
     ]
 
 
-def _is(found: Row | None, function: Function, reader: str) -> bool:
-    if not (found and found["guarded"]):
+def _is(actual: Row | None, function: Function, reader: str) -> bool:
+    if not (actual and actual["guarded"]):
         return False
-    return (found["returns"], found["body"], found["readers"]) == (function.returns, function.body, [reader])
+    return (actual["returns"], actual["body"], actual["readers"]) == (function.returns, function.body, [reader])
 
 
 def _path(client: PgClient, extensions: Sequence[str], found: dict[str, Row]) -> list[Step]:

@@ -44,24 +44,18 @@ class Consumer:
         return session.role == self.role and session.database == self.database
 
 
-@dataclasses.dataclass(frozen=True)
-class BudgetLimits:
-    """Percentages of open connections; seconds in a transaction without a statement, and waiting for a lock."""
+def limits_of(levels: Levels) -> dict[str, Thresholds]:
+    """Percentages of open connections; seconds in a transaction without a statement, and waiting for a lock.
 
-    open: Thresholds
-    idle: Thresholds
-    waiting: Thresholds
-
-
-def limits_of(levels: Levels) -> BudgetLimits:
-    """Raises ThresholdError, which names the pair."""
-    pairs = {}
+    Raises ThresholdError, which names the pair.
+    """
+    limits = {}
     for name in THRESHOLDS:
         try:
-            pairs[name] = Thresholds.of(levels, name)
+            limits[name] = Thresholds.of(levels, name)
         except ThresholdError as error:
             raise ThresholdError(f"{name}_warning and {name}_critical: {error}") from error
-    return BudgetLimits(**pairs)
+    return limits
 
 
 def consumer_of(values: Mapping[str, Any]) -> Consumer:
@@ -79,20 +73,22 @@ def consumer_of(values: Mapping[str, Any]) -> Consumer:
 
 
 def judge_connections(
-    found: Connections, consumers: Sequence[Consumer], others: Mapping[str, int], limits: BudgetLimits
+    found: Connections, consumers: Sequence[Consumer], others: Mapping[str, int], limits: Mapping[str, Thresholds]
 ) -> list[Finding]:
     """`others` are further users and what each may open: cron jobs, the monitor, migrations, a person."""
-    findings = [judge_plan(found, consumers, others), _judge_open(found, limits)]
+    findings = [judge_plan(found, consumers, others), _judge_open(found, limits["open"])]
     findings += [_judge_consumer(found, consumer) for consumer in consumers]
     idle = [session for session in found.sessions if session.state in _IDLE]
     waiting = [session for session in found.sessions if session.blockers]
-    findings.append(_judge_oldest("connections.idle_in_transaction", idle, limits.idle, _idle_text))
-    return [*findings, _judge_oldest("connections.waiting", waiting, limits.waiting, _waiting_text)]
+    findings.append(_judge_oldest("connections.idle_in_transaction", idle, limits["idle"], _idle_text))
+    return [*findings, _judge_oldest("connections.waiting", waiting, limits["waiting"], _waiting_text)]
 
 
 def judge_plan(found: Connections, consumers: Sequence[Consumer], others: Mapping[str, int]) -> Finding:
     """Whether all may have what they are allowed to at once, beside what foreign roles and databases have open."""
-    foreign = foreign_sessions(found, consumers)
+    # A consumer's database counts as its own whoever is in it.
+    databases = {consumer.database for consumer in consumers}
+    foreign = [session for session in found.sessions if session.database not in databases]
     parts = [consumer.arithmetic() for consumer in consumers]
     parts += [f"{name} {count}" for name, count in others.items() if count]
     parts += [f"other roles and databases {len(foreign)} open now"] if foreign else []
@@ -103,12 +99,6 @@ def judge_plan(found: Connections, consumers: Sequence[Consumer], others: Mappin
         return Finding("connections.budget", OK, message, total, available, "connections")
     message = f"not enough connections: {message}. {_advice(found, consumers, total)}"
     return Finding("connections.budget", CRITICAL, message, total, available, "connections")
-
-
-def foreign_sessions(found: Connections, consumers: Sequence[Consumer]) -> list[Session]:
-    """Of roles and databases that no consumer has. A consumer's database counts as its own whoever is in it."""
-    databases = {consumer.database for consumer in consumers}
-    return [session for session in found.sessions if session.database not in databases]
 
 
 def _advice(found: Connections, consumers: Sequence[Consumer], total: int) -> str:
@@ -126,11 +116,11 @@ def _advice(found: Connections, consumers: Sequence[Consumer], total: int) -> st
     return ", or ".join(advice)
 
 
-def _judge_open(found: Connections, limits: BudgetLimits) -> Finding:
+def _judge_open(found: Connections, thresholds: Thresholds) -> Finding:
     used, available = len(found.sessions), found.limits.available
     what = f"{used} of {available} connections are open ({found.limits.arithmetic()})"
     advice = "At the limit new ones are refused: lower the pools or raise max_connections."
-    return judge_share("connections.open", 100 * used / max(1, available), limits.open, what, advice)
+    return judge_share("connections.open", 100 * used / max(1, available), thresholds, what, advice)
 
 
 def _judge_consumer(found: Connections, consumer: Consumer) -> Finding:

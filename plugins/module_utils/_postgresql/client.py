@@ -115,10 +115,10 @@ class Login:
 class PgClient:
     """An open session. Every method raises PgError where the server refuses or is gone."""
 
-    def __init__(self, connection: Any, driver: Any, password: str = "") -> None:
+    def __init__(self, connection: Any, driver: Any, login: Login) -> None:
         self._connection = connection
         self._driver = driver
-        self._password = password
+        self.login = login
         info = connection.info
         self.version: int = info.server_version
         self.pid: int = info.backend_pid
@@ -161,7 +161,7 @@ class PgClient:
         try:
             yield
         except self._driver.Error as error:
-            raise _error_of(error, self._password, lost=bool(self._connection.closed)) from error
+            raise _error_of(error, self.login, lost=bool(self._connection.closed)) from error
 
 
 def load_driver() -> Any:
@@ -173,17 +173,16 @@ def load_driver() -> Any:
 
 
 @contextlib.contextmanager
-def session(login: Login, driver: Any = None) -> Iterator[PgClient]:
+def session(login: Login) -> Iterator[PgClient]:
     """A session that ends with the block. Raises MissingDriverError, and PgError where the server lets nobody in."""
-    driver = driver or load_driver()
-    password = str(login.parameters.get("password", ""))
+    driver = load_driver()
     try:
         with _authority(login.authority) as trusted:
             connection = driver.connect(**{**login.settings, **trusted}, **_rows_as_dictionaries(driver))
     except driver.Error as error:
-        raise _error_of(error, password, lost=True) from error
+        raise _error_of(error, login, lost=True) from error
     connection.autocommit = True
-    client = PgClient(connection, driver, password)
+    client = PgClient(connection, driver, login)
     try:
         if client.superuser:
             client.execute(f"SET search_path = {SAFE_PATH}")
@@ -223,8 +222,8 @@ def _rows_as_dictionaries(driver: Any) -> dict[str, Any]:
     return {"cursor_factory": driver.ClientCursor, "row_factory": rows.dict_row}
 
 
-def _error_of(error: Any, password: str, *, lost: bool) -> PgError:
-    diagnosis = error.diag
+def _error_of(error: Any, login: Login, *, lost: bool) -> PgError:
+    diagnosis, password = error.diag, str(login.parameters.get("password", ""))
     message = diagnosis.message_primary or " ".join(str(error).split()) or type(error).__name__
     return PgError(
         message.replace(password, "********") if password else message,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from .client import PgClient, Row
+from .client import PgClient
 from .readable import function
 
 # reserved_connections came with PostgreSQL 16; a limit of -1 is none.
@@ -95,14 +95,14 @@ class Connections:
 
 def read_connections(client: PgClient) -> Connections:
     """Raises PgError."""
-    row = client.one(_LIMITS)
-    limits = Limits(int(row["max_connections"]), int(row["superuser_reserved"]), int(row["reserved"]))
-    own = {str(each["name"]): int(each["most"]) for each in client.query(_OWN_LIMITS)}
-    readable = "" if row["reads_all"] else function(client, "sessions")
+    limits = client.one(_LIMITS)
+    readable = "" if limits.pop("reads_all") else function(client, "sessions")
+    own = {row["name"]: row["most"] for row in client.query(_OWN_LIMITS)}
     statement = (
         f"SELECT * FROM {readable} WHERE pid <> pg_backend_pid()" if readable else _query(client.version, _ACTIVITY)
     )
-    return Connections(limits, own, tuple(_session(each) for each in client.query(statement)))
+    sessions = (Session(**{**row, "blockers": tuple(row["blockers"])}) for row in client.query(statement))
+    return Connections(Limits(**limits), own, tuple(sessions))
 
 
 def sessions_query(version: int) -> tuple[str, str]:
@@ -113,18 +113,6 @@ def sessions_query(version: int) -> tuple[str, str]:
 def _query(version: int, activity: str) -> str:
     waiting_since = _WAITING_SINCE if version >= _WAITSTART_SINCE else "state_change"
     return _SESSIONS.format(waiting_since=waiting_since, activity=activity)
-
-
-def _session(row: Row) -> Session:
-    return Session(
-        int(row["pid"]),
-        str(row["role"]),
-        str(row["database"]),
-        str(row["application"]),
-        str(row["state"]),
-        tuple(int(pid) for pid in row["blockers"]),
-        float(row["seconds"]),
-    )
 
 
 def counts(sessions: Iterable[Session]) -> list[dict[str, Any]]:

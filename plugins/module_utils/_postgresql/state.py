@@ -75,7 +75,7 @@ SELECT %(relation)s = '' OR to_regclass(CASE cardinality(parse_ident(nullif(%(re
 
 
 @dataclass(frozen=True)
-class DeclaredFile:
+class DesiredFile:
     """A file of the server's configuration: mode, whole content, a block in it, a pattern that no line may match.
 
     The pattern counts only where nobody else logs in to the server.
@@ -89,7 +89,7 @@ class DeclaredFile:
 
 
 @dataclass(frozen=True)
-class DeclaredRole:
+class DesiredRole:
     """A role without powers; ``member_of`` is all that it is a member of, or None where that is not declared."""
 
     name: str
@@ -100,7 +100,7 @@ class DeclaredRole:
 
 
 @dataclass(frozen=True)
-class DeclaredRight:
+class DesiredRight:
     """Rights that a role, or PUBLIC, has to an object, or must not have."""
 
     role: str
@@ -111,19 +111,19 @@ class DeclaredRight:
 
 
 @dataclass(frozen=True)
-class DeclaredDatabase:
+class DesiredDatabase:
     """A database, who reads its statistics, and a relation that shows that its schema is there."""
 
     name: str
     owner: str
     extensions: Sequence[str] = ()
-    rights: Sequence[DeclaredRight] = ()
+    rights: Sequence[DesiredRight] = ()
     relation: str = ""
     diagnosis_role: str = ""
 
 
 @dataclass(frozen=True)
-class ServerReading:
+class ActualServer:
     """What the server says of itself, and which of the files it has not read as they are now."""
 
     trust: list[str]
@@ -136,7 +136,7 @@ class ServerReading:
 
 
 @dataclass(frozen=True)
-class DatabaseReading:
+class ActualDatabase:
     """What a database has; ``rights`` are (type, object, role, right), ``lacking`` is what a superuser must create."""
 
     rights: frozenset[tuple[str, str, str, str]]
@@ -144,12 +144,12 @@ class DatabaseReading:
     filled: bool
 
 
-def read_server(client: PgClient, files: Sequence[str], own: Sequence[str]) -> ServerReading:
+def read_server(client: PgClient, files: Sequence[str], own: Sequence[str]) -> ActualServer:
     """Read the server as a superuser; ``own`` are the roles that are not others. Raises PgError, OSError."""
     row = client.one(_SERVER, {"own": list(own)})
     loaded = float(row.pop("loaded"))
     unread = [path for path in files if Path(path).exists() and Path(path).stat().st_mtime > loaded]
-    return ServerReading(**row, **client.one(_SETTINGS, {"files": list(files)}), unread=unread)
+    return ActualServer(**row, **client.one(_SETTINGS, {"files": list(files)}), unread=unread)
 
 
 def read_roles(client: PgClient, names: Sequence[str]) -> dict[str, Row]:
@@ -162,27 +162,27 @@ def read_owner(client: PgClient, database: str) -> Row | None:
     return next(iter(client.query(_DATABASE, {"name": database})), None)
 
 
-def read_database(client: PgClient, declared: DeclaredDatabase) -> DatabaseReading:
+def read_database(client: PgClient, desired: DesiredDatabase) -> ActualDatabase:
     """Read the session's own database. Raises PgError."""
     roles = {row["oid"]: row["name"] for row in client.query("SELECT oid, rolname::text AS name FROM pg_roles")}
     rights = client.query(_RIGHTS)
-    return DatabaseReading(
+    return ActualDatabase(
         frozenset((row["type"], row["object"], roles.get(row["grantee"], "PUBLIC"), row["right"]) for row in rights),
-        _lacking(client, declared),
-        **client.one(_FILLED, {"relation": declared.relation}),
+        _lacking(client, desired),
+        **client.one(_FILLED, {"relation": desired.relation}),
     )
 
 
-def _lacking(client: PgClient, declared: DeclaredDatabase) -> list[str]:
+def _lacking(client: PgClient, desired: DesiredDatabase) -> list[str]:
     try:
-        return [step.problem for step in plan(client, declared.extensions, declared.diagnosis_role)]
+        return [step.problem for step in plan(client, desired.extensions, desired.diagnosis_role)]
     except PgError as error:
         if error.lost:
             raise
         return [str(error)]
 
 
-def judge_files(files: Sequence[DeclaredFile], others: Sequence[str]) -> Iterator[str]:
+def judge_files(files: Sequence[DesiredFile], others: Sequence[str]) -> Iterator[str]:
     """Say which files are not as declared, where ``others`` log in as well. Raises OSError."""
     for file in files:
         path = Path(file.path)
@@ -200,27 +200,27 @@ def judge_files(files: Sequence[DeclaredFile], others: Sequence[str]) -> Iterato
             yield f"{path} has lines that let everybody in"
 
 
-def judge_server(reading: ServerReading, max_connections: int) -> Iterator[str]:
+def judge_server(actual: ActualServer, max_connections: int) -> Iterator[str]:
     """Say what of the running server is not as its files and the declared number of connections have it."""
-    if reading.unread:
-        yield f"the server has not read {', '.join(reading.unread)}"
-    if reading.misread:
-        yield f"the server does not understand {'; '.join(reading.misread)}"
-    if reading.broken:
-        yield f"the server does not understand {reading.broken}"
-    if reading.waiting:
-        yield f"only a restart changes {reading.waiting}"
-    if reading.max_connections < max_connections:
-        yield f"max_connections is {reading.max_connections}, less than {max_connections}"
+    if actual.unread:
+        yield f"the server has not read {', '.join(actual.unread)}"
+    if actual.misread:
+        yield f"the server does not understand {'; '.join(actual.misread)}"
+    if actual.broken:
+        yield f"the server does not understand {actual.broken}"
+    if actual.waiting:
+        yield f"only a restart changes {actual.waiting}"
+    if actual.max_connections < max_connections:
+        yield f"max_connections is {actual.max_connections}, less than {max_connections}"
 
 
-def judge_roles(declared: Sequence[DeclaredRole], found: Mapping[str, Row]) -> Iterator[str]:
+def judge_roles(desired: Sequence[DesiredRole], actual: Mapping[str, Row]) -> Iterator[str]:
     """Say what is not as declared; of a password only that it is another one."""
-    for role in declared:
-        if role.name not in found:
+    for role in desired:
+        if role.name not in actual:
             yield f"role {role.name} is missing"
             continue
-        row = found[role.name]
+        row = actual[role.name]
         if row["powerful"] or row["login"] != role.login:
             yield f"role {role.name} has other attributes"
         if role.password and not has_password(row["verifier"], role.password):
@@ -231,25 +231,25 @@ def judge_roles(declared: Sequence[DeclaredRole], found: Mapping[str, Row]) -> I
             yield f"role {role.name} is a member of {', '.join(row['groups']) or 'nothing'}"
 
 
-def judge_owner(declared: DeclaredDatabase, found: Row | None) -> Iterator[str]:
+def judge_owner(desired: DesiredDatabase, actual: Row | None) -> Iterator[str]:
     """Say what is not as declared of the database as a whole."""
-    if found is None:
-        yield f"database {declared.name} is missing"
-    elif found["owner"] != declared.owner or found["encoding"] != "UTF8":
-        yield f"database {declared.name} has owner {found['owner']} and encoding {found['encoding']}"
+    if actual is None:
+        yield f"database {desired.name} is missing"
+    elif actual["owner"] != desired.owner or actual["encoding"] != "UTF8":
+        yield f"database {desired.name} has owner {actual['owner']} and encoding {actual['encoding']}"
 
 
-def judge_database(declared: DeclaredDatabase, found: DatabaseReading) -> Iterator[str]:
+def judge_database(desired: DesiredDatabase, actual: ActualDatabase) -> Iterator[str]:
     """Say what is not as declared in the database."""
-    for right in declared.rights:
+    for right in desired.rights:
         named = {(right.type, right.objs, right.role, name) for name in right.privs}
-        if right.present and not named <= found.rights:
+        if right.present and not named <= actual.rights:
             yield f"{right.role} lacks rights to {right.type} {right.objs}"
-        if not right.present and named & found.rights:
+        if not right.present and named & actual.rights:
             yield f"{right.role} has rights to {right.type} {right.objs}"
-    yield from found.lacking
-    if not found.filled:
-        yield f"{declared.relation} is missing"
+    yield from actual.lacking
+    if not actual.filled:
+        yield f"{desired.relation} is missing"
 
 
 def has_password(verifier: str, password: str) -> bool:

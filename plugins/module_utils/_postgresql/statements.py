@@ -74,23 +74,6 @@ class StatementsError(StabilityError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """pg_stat_statements as an account sees it. Times are seconds since the epoch, of the server's clock."""
-
-    role: str
-    database: str
-    extension: str
-    reads_all: bool
-    track: str
-    now: float
-    started: float
-    reset: float
-    dealloc: int
-    """How often statements were forgotten because there were too many kinds."""
-    notes: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
 class Counters:
     """What one statement, or the scans of one table, did. Times in ms, hit, read and temp in blocks of 8 kB."""
 
@@ -103,9 +86,8 @@ class Counters:
     wal: float = 0.0
 
     def minus(self, before: Counters) -> Counters:
-        return Counters(
-            **{name: value - getattr(before, name) for name, value in dataclasses.asdict(self).items()},
-        )
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(before), strict=True)
+        return Counters(*(now - then for now, then in pairs))
 
     def went_back(self, before: Counters) -> bool:
         return self.calls < before.calls or self.rows < before.rows or self.total_ms < before.total_ms
@@ -132,7 +114,14 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    source: Source
+    """pg_stat_statements as an account sees it. Times are seconds since the epoch, of the server's clock."""
+
+    now: float
+    started: float
+    reset: float
+    dealloc: int
+    """How often statements were forgotten because there were too many kinds."""
+    notes: tuple[str, ...]
     statements: tuple[Statement, ...]
     tables: tuple[Table, ...]
 
@@ -154,14 +143,15 @@ def read(client: PgClient, roles: Sequence[str] = ()) -> Reading:
         rows = client.query(_OF_ROLES.format(statements=statements), {"roles": list(roles)})
     except PgError as error:
         raise StatementsError(_refused(state, error)) from error
-    source = Source(
-        **{name: state[name] for name in ("role", "database", "extension", "reads_all", "track", "now", "started")},
-        reset=float(info["reset"] or 0),
-        dealloc=int(info["dealloc"]),
+    return Reading(
+        now=state["now"],
+        started=state["started"],
+        reset=info["reset"] or 0.0,
+        dealloc=info["dealloc"],
         notes=tuple(notes(state, roles)),
+        statements=tuple(_statement(row) for row in rows),
+        tables=tuple(_table(row) for row in client.query(_TABLES)),
     )
-    tables = client.query(_TABLES)
-    return Reading(source, tuple(_statement(row) for row in rows), tuple(_table(row) for row in tables))
 
 
 def statements_query(schema: str) -> tuple[str, str]:
@@ -219,16 +209,12 @@ def _refused(state: Row, error: PgError) -> str:
 
 
 def _statement(row: Row) -> Statement:
-    return Statement(row["key"], row["role"], shown(row["query"] or ""), _counters(row))
+    key, role, query = (row.pop(name) for name in ("key", "role", "query"))
+    return Statement(key, role, shown(query or ""), Counters(**row))
 
 
 def _table(row: Row) -> Table:
-    return Table(row["key"], row["name"], int(row["live"]), Counters(int(row["calls"]), int(row["rows"])))
-
-
-def _counters(row: Row) -> Counters:
-    whole = {name: int(row[name]) for name in ("calls", "rows", "hit", "read", "temp")}
-    return Counters(**whole, total_ms=float(row["total_ms"]), wal=float(row["wal"]))
+    return Table(row["key"], row["name"], row["live"], Counters(row["calls"], row["rows"]))
 
 
 def shown(query: str) -> str:

@@ -14,10 +14,12 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .._host.atomic import save_json
 from .statements import Counters, Reading, Statement, Table, counters_of
+
+_Counted = TypeVar("_Counted", Statement, Table)
 
 _FORM = 1
 _LARGEST_FILE = 64 * 1024 * 1024
@@ -51,64 +53,51 @@ class Window:
 
 def window(reading: Reading, before: Snapshot | None) -> Window:
     """The differences to an earlier snapshot; without one, all since the last reset of the counters."""
-    source = reading.source
-    notes = list(source.notes)
+    notes = list(reading.notes)
     if before is None:
         notes.append("there is no earlier snapshot: the window begins at the last reset of the counters")
-        return Window(source.reset, source.now, reading.statements, reading.tables, tuple(notes))
-    if source.started > before.taken:
+        return Window(reading.reset, reading.now, reading.statements, reading.tables, tuple(notes))
+    if reading.started > before.taken:
         notes.append("the server was restarted in the window")
-    if abs(source.reset - before.reset) > _SAME_TIME:
+    tables, _back = _since(reading.tables, before.counters)
+    if abs(reading.reset - before.reset) > _SAME_TIME:
         notes.append("the counters were reset in the window: it begins there")
-        tables = _tables(reading.tables, before.counters)
-        return Window(source.reset, source.now, reading.statements, tables, tuple(notes))
-    statements, back = _statements(reading.statements, before.counters)
+        return Window(reading.reset, reading.now, reading.statements, tables, tuple(notes))
+    statements, back = _since(reading.statements, before.counters)
     if back:
         notes.append(
             f"the counters of {back} statements began anew in the window: what they did before that is not in it"
         )
-    if source.dealloc > before.dealloc:
+    if reading.dealloc > before.dealloc:
         notes.append(
-            f"statements were forgotten {source.dealloc - before.dealloc} times because there were too many kinds:"
+            f"statements were forgotten {reading.dealloc - before.dealloc} times because there were too many kinds:"
             " raise pg_stat_statements.max"
         )
-    return Window(before.taken, source.now, statements, _tables(reading.tables, before.counters), tuple(notes))
+    return Window(before.taken, reading.now, statements, tables, tuple(notes))
 
 
-def _statements(now: Iterable[Statement], before: Mapping[str, Counters]) -> tuple[tuple[Statement, ...], int]:
-    """The statements that ran in the window, and how many counters went back."""
+def _since(now: Iterable[_Counted], before: Mapping[str, Counters]) -> tuple[tuple[_Counted, ...], int]:
+    """What ran in the window, and how many counters went back. What the snapshot does not know began in it."""
     found, back = [], 0
-    for statement in now:
-        earlier = before.get(statement.key)
-        if earlier and statement.counters.went_back(earlier):
-            back, earlier = back + 1, None
-        counters = statement.counters.minus(earlier) if earlier else statement.counters
+    for each in now:
+        earlier, counters = before.get(_key(each)), each.counters
+        if earlier and counters.went_back(earlier):
+            back += 1
+        elif earlier:
+            counters = counters.minus(earlier)
         if counters.calls:
-            found.append(dataclasses.replace(statement, counters=counters))
+            found.append(dataclasses.replace(each, counters=counters))
     return tuple(found), back
 
 
-def _tables(now: Iterable[Table], before: Mapping[str, Counters]) -> tuple[Table, ...]:
-    """The tables that were scanned in the window. One that the snapshot does not know was made in it."""
-    found = []
-    for table in now:
-        earlier = before.get(_table_key(table))
-        known = earlier is not None and not table.counters.went_back(earlier)
-        counters = table.counters.minus(earlier) if earlier and known else table.counters
-        if counters.calls:
-            found.append(dataclasses.replace(table, counters=counters))
-    return tuple(found)
-
-
-def _table_key(table: Table) -> str:
-    return f"table {table.key}"
+def _key(each: Statement | Table) -> str:
+    return f"table {each.key}" if isinstance(each, Table) else each.key
 
 
 def snapshot_of(reading: Reading) -> Snapshot:
-    counters = {statement.key: statement.counters for statement in reading.statements}
-    counters |= {_table_key(table): table.counters for table in reading.tables}
-    source = reading.source
-    return Snapshot(source.now, source.reset, source.started, source.dealloc, counters)
+    counted: tuple[Statement | Table, ...] = (*reading.statements, *reading.tables)
+    counters = {_key(each): each.counters for each in counted}
+    return Snapshot(reading.now, reading.reset, reading.started, reading.dealloc, counters)
 
 
 def load(path: Path) -> Snapshot | None:

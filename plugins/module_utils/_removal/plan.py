@@ -22,10 +22,10 @@ from .._host import trust_store
 from .._host.errors import StabilityError
 from .._host.service_tree import discard_path
 from .._host.units import reload_daemon
-from .._nginx.apply import Request, Result
+from .._nginx.apply import Result
 from .._nginx.apply import apply as apply_site
 from .._nginx.ledger import Ledger
-from .._nginx.plan import MARK, MARK_WITHIN
+from .._nginx.plan import MARK, MARK_WITHIN, Desired
 from .._nginx.staging import Layout
 from .._nginx.transaction import read_entry
 from .._release.lock import deploy_lock, lock_path
@@ -182,9 +182,9 @@ def _plan_site(plan: Plan, service: Service, layout: Layout) -> bool:
     """The site, as the transaction that nginx_site is; whether no other site is on the host."""
     ledger, file = Ledger(layout.state, service.name), f"conf.d/{service.name}.conf"
     orphan = file not in ledger.own.files and _is_managed(layout.config / file)
-    request = Request(name=service.name, remove=True, absent=[file] if orphan else [])
-    result = apply_site(request, layout, check=True)
-    plan.add(_site_words(result, layout), lambda: apply_site(request, layout, check=False))
+    site = Desired(service.name, remove=True, absent=[file] if orphan else [])
+    result = apply_site(site, layout, check=True)
+    plan.add(_site_words(result, layout), lambda: apply_site(site, layout, check=False))
     return not ledger.others
 
 

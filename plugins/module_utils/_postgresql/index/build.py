@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, TypeVar
 
-from ..._host.errors import StabilityError
-from ..client import Login, PgClient, PgError, quoted, session
-from .catalog import read_indexes
+from ..client import PgClient, PgError, quoted, session
+from .catalog import LOCK_CLASS, read_named
 from .errors import DEADLOCK, LOCK_NOT_AVAILABLE, explain
-from .lock import try_lock
 from .plan import Plan, Step
 from .watch import Watcher
 
@@ -25,13 +24,7 @@ from .watch import Watcher
 _CLEANING_SECONDS = 10
 _RECONNECTS = 5
 
-
-class IndexFailedError(StabilityError):
-    """A step failed; the message says of which index, what was in the way and how the table was left."""
-
-    def __init__(self, message: str, lost: bool = False) -> None:
-        super().__init__(message)
-        self.lost = lost
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -42,79 +35,101 @@ class Limits:
     build: float
     retries: int
 
+    @property
+    def lock_label(self) -> str:
+        return f"lock_timeout ({self.lock:g} s, {self.retries + 1} times)"
+
 
 @dataclass
-class Work:
-    """One run: its session, who looks on, and what has been done."""
+class Outcome:
+    """What was done for one index, or in check mode would be."""
 
-    client: PgClient
-    login: Login
-    watcher: Watcher
-    limits: Limits
+    plan: Plan
+    action: str
+    """The plan's; or failed, or skipped after the session was lost."""
     statements: list[str] = field(default_factory=list)
-    began: float = 0
+    seconds: float = 0
+    problem: str = ""
+    """What failed and was in the way, and how the table was left."""
 
-    def carry_out(self, plan: Plan) -> None:
-        """Raises IndexFailedError."""
+    def report(self) -> dict[str, Any]:
+        return {
+            "schema": self.plan.desired.schema,
+            "name": self.plan.desired.name,
+            "action": self.action,
+            "reasons": list(self.plan.reasons),
+            "statements": self.plan.statements,
+            "definition": self.plan.after,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class Work:
+    """One run: its session, and who looks on."""
+
+    def __init__(self, client: PgClient, watcher: Watcher, limits: Limits) -> None:
+        self.client = client
+        self.watcher = watcher
+        self.limits = limits
+        self.lost = False
+        self.began = 0.0
+
+    def carry_out(self, plan: Plan) -> Outcome:
+        outcome = Outcome(plan, plan.action)
+        if self.lost and plan.steps:
+            outcome.action = "skipped"
+            return outcome
+        began = time.monotonic()
         for step in plan.steps:
             try:
-                self._retried(partial(self._step, plan, step), build=step.kind == "build")
+                # A build that failed has left something over, which has to go first.
+                retries = 0 if step.kind == "build" else self.limits.retries
+                retried(partial(self._step, plan, step), retries)
             except PgError as error:
-                raise self._failed(plan, step, error) from error
-            self.statements += step.statements
+                outcome.action, outcome.problem = "failed", self._failed(plan, step, error)
+                self.lost = error.lost
+                break
+            outcome.statements += step.statements
+        outcome.seconds = time.monotonic() - began
+        return outcome
 
     def _step(self, plan: Plan, step: Step) -> None:
         self.watcher.forget()
         self.began = time.monotonic()
         if step.kind == "swap":
-            self._swap(plan, step)
+            set_limits(self.client, lock=self.limits.lock, statement=0)
+            with self.client.transaction():
+                self._check_unchanged(plan)
+                for statement in step.statements:
+                    self.client.execute(statement)
             return
         set_limits(self.client, lock=0, statement=self.limits.build)
         self.client.execute(step.statements[0])
         if step.kind == "build":
             self._check_built(plan)
 
-    def _swap(self, plan: Plan, step: Step) -> None:
-        set_limits(self.client, lock=self.limits.lock, statement=0)
-        with self.client.transaction():
-            self._check_unchanged(plan)
-            for statement in step.statements:
-                self.client.execute(statement)
-
     def _check_unchanged(self, plan: Plan) -> None:
         """A build takes its time, in which the name may have gone to another index, or the index to a constraint."""
-        declared = plan.declared
-        found = read_indexes(self.client, "n.nspname = %s AND c.relname = %s", [declared.schema, declared.name])
-        if [(index.oid, index.foreign) for index in found] != [(plan.current_oid, "")] * bool(plan.current_oid):
-            raise PgError(f"{declared.label} was changed by somebody else meanwhile; run again")
+        desired = plan.desired
+        found = read_named(self.client, desired.schema, desired.name).get(desired.name)
+        if (found and found.oid) != (plan.current and plan.current.oid) or (found and found.foreign):
+            raise PgError(f"{desired.label} was changed by somebody else meanwhile; run again")
 
     def _check_built(self, plan: Plan) -> None:
-        declared = plan.declared
-        found = read_indexes(self.client, "n.nspname = %s AND c.relname = %s", [declared.schema, declared.new_name])
-        if not (found and found[0].valid):
-            raise PgError(f"the server made {quoted(declared.schema, declared.new_name)}, but not as a valid index")
+        schema, name = plan.desired.schema, plan.desired.new_name
+        built = read_named(self.client, schema, name).get(name)
+        if not (built and built.valid):
+            raise PgError(f"the server made {quoted(schema, name)}, but not as a valid index")
 
-    def _retried(self, action: Callable[[], None], *, build: bool) -> None:
-        for pause in pauses(self.limits.retries):
-            try:
-                action()
-            except PgError as error:
-                # A build that failed has left something over, which has to go first.
-                if build or error.sqlstate not in (LOCK_NOT_AVAILABLE, DEADLOCK) or pause is None:
-                    raise
-                time.sleep(pause)
-            else:
-                return
-
-    def _failed(self, plan: Plan, step: Step, error: PgError) -> IndexFailedError:
+    def _failed(self, plan: Plan, step: Step, error: PgError) -> str:
         limit = struck(step.kind, error, time.monotonic() - self.began, self.limits)
         reason = explain(error, blockers=self.watcher.blockers, progress=self.watcher.progress, limit=limit)
         doing = {"build": "building it", "swap": "giving it its name", "drop": f"dropping {step.index}"}[step.kind]
         left = self._clean(plan, error) if step.kind != "drop" else self._not_dropped(plan, step)
-        return IndexFailedError(f"{plan.declared.label}: {doing} failed: {reason} {left}", error.lost)
+        return f"{plan.desired.label}: {doing} failed: {reason} {left}"
 
     def _not_dropped(self, plan: Plan, step: Step) -> str:
-        if plan.action in ("replace", "create") and step.index == plan.declared.old_name:
+        if plan.action in ("replace", "create") and step.index == plan.desired.old_name:
             return (
                 f"The index is in place and as declared; {step.index}, which it replaced, is dropped by the next run."
             )
@@ -122,7 +137,7 @@ class Work:
 
     def _clean(self, plan: Plan, error: PgError) -> str:
         """Removes what a failed build has left over, and says how the table is now."""
-        name = quoted(plan.declared.schema, plan.declared.new_name)
+        name = quoted(plan.desired.schema, plan.desired.new_name)
         try:
             with self._any_session(plan.table, lost=error.lost) as client:
                 set_limits(client, lock=0, statement=min(_CLEANING_SECONDS, self.limits.build or _CLEANING_SECONDS))
@@ -140,7 +155,11 @@ class Work:
             yield self.client
             return
         # A server that restarts is back in a moment; a run that has taken our place cleans up itself.
-        with _reconnected(self.login) as client:
+        for _attempt in range(_RECONNECTS):
+            with contextlib.suppress(PgError), session(self.client.login):
+                break
+            time.sleep(1)
+        with session(self.client.login) as client:
             if not try_lock(client, table):
                 raise PgError("another run is at this table")
             yield client
@@ -150,29 +169,29 @@ def struck(kind: str, error: PgError, seconds: float, limits: Limits) -> str:
     """The time limit that ended a step of this kind, if one did. That somebody cancelled the step instead, the server
     says in its own language only."""
     if error.sqlstate == LOCK_NOT_AVAILABLE:
-        return f"lock_timeout ({limits.lock:g} s, {limits.retries + 1} times)"
+        return limits.lock_label
     if kind == "swap" or not limits.build or seconds < limits.build:
         return ""
     return f"build_timeout ({limits.build:g} s)"
 
 
-@contextlib.contextmanager
-def _reconnected(login: Login) -> Iterator[PgClient]:
-    for _attempt in range(_RECONNECTS):
-        with contextlib.suppress(PgError):
-            with session(login) as probe:
-                probe.query("SELECT 1 AS up")
-            break
-        time.sleep(1)
-    with session(login) as client:
-        yield client
+def retried(action: Callable[[], _Result], retries: int) -> _Result:
+    """Again so many times where a lock was not to be had, after half a second, doubling up to 8. Raises PgError."""
+    attempt = 0
+    while True:
+        try:
+            return action()
+        except PgError as error:
+            if error.sqlstate not in (LOCK_NOT_AVAILABLE, DEADLOCK) or attempt == retries:
+                raise
+        time.sleep(min(0.5 * 2**attempt, 8))
+        attempt += 1
 
 
-def pauses(retries: int) -> Iterator[float | None]:
-    """How long to wait after each attempt that failed: half a second, doubling up to 8; None after the last."""
-    for attempt in range(retries):
-        yield min(0.5 * 2**attempt, 8)
-    yield None
+def try_lock(client: PgClient, table: str) -> bool:
+    """One run at a time on a table, by an advisory lock of the server, which ends with the session that holds it."""
+    statement = "SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS taken"
+    return bool(client.one(statement, [LOCK_CLASS, table])["taken"])
 
 
 def set_limits(client: PgClient, *, lock: float, statement: float) -> None:

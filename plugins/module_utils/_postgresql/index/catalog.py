@@ -2,26 +2,20 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a PostgreSQL server knows of tables and indexes, and what it would store for a declaration. Changes nothing.
-
-The normal form of a declaration comes from the server itself: the index is made on an empty temporary copy of the
-table's columns, its catalog rows are read, and the transaction is rolled back. The real table is only looked at.
-"""
+"""What a PostgreSQL server knows of tables and indexes. Changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
-from ..client import PgClient, PgError, Row, quoted
-from .declaration import Declaration, DeclarationError
-from .lock import LOCK_CLASS
+from ..client import PgClient, Row, quoted
 
+# The advisory locks of this module's runs. "workbot " in hexadecimal is too long for the key; these are its first four
+# letters.
+LOCK_CLASS = 0x776F726B
 NULLS_NOT_DISTINCT_SINCE = 150000
-COPY = "workbot_copy"
-_PROBE = "workbot_probe"
-_UNDEFINED = ("42P01", "42703")
 
 _KINDS = {
     "v": "a view: index the tables that it reads",
@@ -46,18 +40,20 @@ WHERE n.nspname = %s AND c.relname = %s
 # A column's own row comes with its options; expressions and conditions as the server prints them.
 _INDEXES = """
 SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, i.indrelid AS table_oid, am.amname AS method,
-       i.indisunique AS "unique", {nulls} AS nulls_not_distinct, i.indisvalid AS valid, i.indisready AS ready,
-       i.indislive AS live, i.indisclustered AS clustered, i.indisreplident AS replica_identity,
-       c.relispartition AS partition, coalesce(t.spcname, '') AS tablespace,
+       i.indisunique AS "unique", {nulls} AS nulls_not_distinct,
+       i.indisvalid AND i.indisready AND i.indislive AS valid,
+       i.indisclustered AS clustered, i.indisreplident AS replica_identity,
+       c.relispartition AS partition, coalesce(t.spcname::text, '') AS tablespace,
        coalesce(c.reloptions, '{{}}') AS parameters,
-       pg_get_indexdef(c.oid) AS definition, pg_get_expr(i.indpred, i.indrelid) AS condition,
-       quote_ident(c.relname) AS quoted_name, obj_description(c.oid, 'pg_class') AS comment,
+       coalesce(pg_get_indexdef(c.oid), '') AS text, coalesce(pg_get_expr(i.indpred, i.indrelid), '') AS condition,
+       quote_ident(c.relname) AS quoted_name, coalesce(obj_description(c.oid, 'pg_class'), '') AS comment,
        quote_ident(tc.relname) AS quoted_table,
        quote_ident(tn.nspname) || '.' || quote_ident(tc.relname) AS table_label,
-       (SELECT string_agg(quote_ident(k.conname) || ' of ' || quote_ident(kc.relname), ', ' ORDER BY k.conname)
+       (SELECT coalesce(string_agg(quote_ident(k.conname) || ' of ' || quote_ident(kc.relname), ', '
+                                   ORDER BY k.conname), '')
         FROM pg_constraint k JOIN pg_class kc ON kc.oid = k.conrelid WHERE k.conindid = c.oid) AS constraints,
-       (SELECT x.extname FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
-        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') AS extension,
+       coalesce((SELECT x.extname::text FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
+                 WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'), '') AS extension,
        ARRAY(SELECT pg_get_indexdef(c.oid, k, false) FROM generate_series(1, i.indnkeyatts) k ORDER BY k) AS keys,
        ARRAY(SELECT o.opcname::text || '/' || i.indclass[k] FROM generate_series(0, i.indnkeyatts - 1) k
              JOIN pg_opclass o ON o.oid = i.indclass[k] ORDER BY k) AS opclasses,
@@ -78,8 +74,7 @@ ORDER BY tn.nspname, tc.relname, c.relname
 """
 
 # Others' builds, by the lock that one holds on its table: not everybody may see the progress, nor that a session
-# without a user is autovacuum's. Runs of this module,
-# which hold an advisory lock, are waited for elsewhere.
+# without a user is autovacuum's. Runs of this module, which hold an advisory lock, are waited for elsewhere.
 _BUILDERS = """
 SELECT DISTINCT l.pid, a.usename AS "user", a.application_name AS application, a.query_start AS since
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -172,20 +167,26 @@ class Index:
         return ", ".join(reason for reason, holds in reasons.items() if holds)
 
 
+_Record = TypeVar("_Record", Table, Definition, Index)
+
+
 def read_table(client: PgClient, schema: str, name: str) -> Table | None:
     """Whatever has that name; tables, indexes and views share their names."""
     rows = client.query(_TABLES, [schema, name])
-    return Table(**{**rows[0], "columns": tuple(rows[0]["columns"])}) if rows else None
+    return _record(Table, rows[0]) if rows else None
 
 
 def read_indexes(client: PgClient, where: str, parameters: Sequence[Any]) -> list[Index]:
     """The indexes that a condition holds for; `where` is one of this collection's own."""
-    return [_index(row) for row in index_rows(client, where, parameters)]
-
-
-def index_rows(client: PgClient, where: str, parameters: Sequence[Any]) -> list[Row]:
     nulls = "i.indnullsnotdistinct" if client.version >= NULLS_NOT_DISTINCT_SINCE else "false"
-    return client.query(_INDEXES.format(nulls=nulls, where=where), parameters)
+    rows = client.query(_INDEXES.format(nulls=nulls, where=where), parameters)
+    return [_record(Index, {**row, "definition": _definition(row)}) for row in rows]
+
+
+def read_named(client: PgClient, schema: str, *names: str) -> dict[str, Index]:
+    """Those of the indexes that are there, by name."""
+    found = read_indexes(client, "n.nspname = %s AND c.relname = ANY(%s)", [schema, list(names)])
+    return {index.name: index for index in found}
 
 
 def builders(client: PgClient, table_oid: int) -> list[Row]:
@@ -193,44 +194,23 @@ def builders(client: PgClient, table_oid: int) -> list[Row]:
     return client.query(_BUILDERS, [table_oid, LOCK_CLASS])
 
 
-def _index(row: Mapping[str, Any]) -> Index:
-    return Index(
-        oid=row["oid"],
-        schema=row["schema"],
-        name=row["name"],
-        table_oid=row["table_oid"],
-        table_label=row["table_label"],
-        kind=row["kind"],
-        valid=bool(row["valid"] and row["ready"] and row["live"]),
-        definition=definition_of(row),
-        tablespace=row["tablespace"],
-        constraints=row["constraints"] or "",
-        extension=row["extension"] or "",
-        partition=row["partition"],
-        clustered=row["clustered"],
-        replica_identity=row["replica_identity"],
-        comment=row["comment"] or "",
-    )
+def _record(kind: type[_Record], row: Row) -> _Record:
+    """The columns that are the fields of a record, arrays as tuples."""
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        value = row[field.name]
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)
 
 
-def definition_of(row: Mapping[str, Any]) -> Definition:
+def _definition(row: Row) -> Definition:
     prefix = f"CREATE {'UNIQUE ' if row['unique'] else ''}INDEX {row['quoted_name']} ON "
-    text = (row["definition"] or "").removeprefix(prefix).removeprefix("ONLY ")
+    text = row["text"].removeprefix(prefix).removeprefix("ONLY ")
     # Of a temporary table the server leaves the number of its schema out.
     for table in (row["table_label"], f"pg_temp.{row['quoted_table']}"):
         text = text.removeprefix(f"{table} ")
-    return Definition(
-        method=row["method"],
-        unique=row["unique"],
-        nulls_not_distinct=row["nulls_not_distinct"],
-        condition=row["condition"] or "",
-        parameters=tuple(sorted(_parameter(text) for text in row["parameters"])),
-        text=text,
-        **{
-            key: tuple(row[key])
-            for key in ("keys", "opclasses", "opclass_parameters", "collations", "orders", "include")
-        },
-    )
+    parameters = sorted(_parameter(text) for text in row["parameters"])
+    return _record(Definition, {**row, "parameters": parameters, "text": text})
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -241,29 +221,3 @@ def _parameter(text: str) -> tuple[str, str]:
         return name, f"{float(word):g}"
     except ValueError:
         return name, word
-
-
-def normal_form(client: PgClient, declared: Declaration, table: Table) -> Definition:
-    """What the server would store. Within a transaction that is rolled back. Raises DeclarationError, PgError."""
-    try:
-        return _probed(client, declared, table, COPY)
-    except PgError as error:
-        if error.sqlstate not in _UNDEFINED:
-            raise
-    # An expression that names the table, which the copy has to be called then. Otherwise the same error comes again.
-    return _probed(client, declared, table, table.name)
-
-
-def _probed(client: PgClient, declared: Declaration, table: Table, copy: str) -> Definition:
-    client.execute("SAVEPOINT probe")
-    try:
-        target = quoted("pg_temp", copy)
-        client.execute(f"CREATE TEMPORARY TABLE {target} (LIKE {table.label} INCLUDING GENERATED) ON COMMIT DROP")
-        client.execute(declared.statement(_PROBE, target, concurrently=False, tablespace=False))
-        rows = index_rows(client, "c.oid = to_regclass(%s)", [quoted("pg_temp", _PROBE)])
-        if len(rows) != 1:
-            raise DeclarationError(f"{declared.name!r}: the declaration makes {len(rows)} indexes")
-        return definition_of(rows[0])
-    finally:
-        client.execute("ROLLBACK TO SAVEPOINT probe")
-        client.execute("RELEASE SAVEPOINT probe")

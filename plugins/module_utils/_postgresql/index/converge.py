@@ -2,124 +2,86 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Brings the declared indexes of a database about: plans, and carries the plans out unless only asked what would be."""
+"""Brings the desired indexes of a database about: plans, and carries the plans out unless only asked what would be."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from ..._host.errors import StabilityError
 from ..client import Login, PgClient, PgError, session
-from .build import IndexFailedError, Limits, Work, pauses, set_limits
-from .declaration import Declaration
-from .errors import DEADLOCK, LOCK_NOT_AVAILABLE, explain
-from .lock import wait_for_lock
-from .plan import Plan, RefusedError, described
-from .situation import plan_all
+from .actual import completed, read_actual
+from .build import Limits, Outcome, Work, retried, set_limits, try_lock
+from .catalog import LOCK_CLASS, read_table
+from .desired import Desired
+from .errors import LOCK_NOT_AVAILABLE, described, explain
+from .partitions import refuse_partitioned
+from .plan import Plan, foreseen, make_plan
 from .watch import Watcher, watching
 
 _OLDEST = 130000
 _TRANSACTION_TIMEOUT_SINCE = 170000
 _CHECKS_CLIENT_SINCE = 140000
+_LOCK_PERIOD = 0.5
 
-
-@dataclass
-class Outcome:
-    """What was done, or in check mode would be; `problems` are of the indexes that could not be brought about."""
-
-    plans: Sequence[Plan] = ()
-    statements: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    # Of the indexes that were not brought about: failed, or skipped after the session was lost
-    undone: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def changed(self) -> bool:
-        return bool(self.statements)
-
-    def report(self) -> dict[str, Any]:
-        return {
-            "changed": self.changed,
-            "statements": self.statements,
-            "indexes": [self._of(plan) for plan in self.plans],
-            "diff": {
-                "before": "".join(f"{plan.before}\n" for plan in self._changing if plan.before),
-                "after": "".join(f"{plan.after}\n" for plan in self._changing if plan.after),
-            },
-        }
-
-    @property
-    def _changing(self) -> list[Plan]:
-        return [plan for plan in self.plans if plan.steps and plan.declared.label not in self.undone]
-
-    def _of(self, plan: Plan) -> dict[str, Any]:
-        return {
-            "schema": plan.declared.schema,
-            "name": plan.declared.name,
-            "action": self.undone.get(plan.declared.label, plan.action),
-            "reasons": list(plan.reasons),
-            "statements": plan.statements,
-            "definition": plan.after,
-            "seconds": round(self.seconds.get(plan.declared.label, 0), 3),
-        }
+_HOLDERS = """
+SELECT a.pid, a.usename AS "user", a.application_name AS application, a.state, a.backend_start AS since
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s::bigint::oid AND l.objsubid = 2
+  AND l.objid::bigint = (hashtext(%s)::bigint & 4294967295)
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 def converge(
-    login: Login,
-    declarations: Sequence[Declaration],
-    limits: Limits,
-    note: Callable[[str], None],
-    *,
-    check_mode: bool,
-) -> Outcome:
-    """Raises RefusedError before anything is changed, and PgError where the server lets nobody in or is gone."""
+    login: Login, indexes: Sequence[Desired], limits: Limits, note: Callable[[str], None], *, check_mode: bool
+) -> list[Outcome]:
+    """Raises StabilityError before anything is changed, of that PgError where the server lets nobody in or is gone."""
     with session(login) as client:
         _prepare(client)
-        with watching(login, client.pid, note) as watcher:
-            plans = _planned(client, declarations, limits, watcher, foresee=check_mode)
-            if check_mode:
-                return Outcome(plans, [statement for plan in plans for statement in plan.statements])
-            if not any(plan.steps for plan in plans):
-                return Outcome(plans)
-            _lock(client, plans, limits)
-            plans = _planned(client, declarations, limits, watcher, foresee=False)
-            return _carried_out(Work(client, login, watcher, limits), plans)
+        with watching(client, note) as watcher:
+            plans = _planned(client, indexes, limits, watcher, foresee=check_mode)
+            if check_mode or not any(plan.steps for plan in plans):
+                return [Outcome(plan, plan.action, plan.statements) for plan in plans]
+            for table in sorted({plan.table for plan in plans if plan.steps}):
+                _lock(client, table, limits.build)
+            plans = _planned(client, indexes, limits, watcher, foresee=False)
+            work = Work(client, watcher, limits)
+            return [work.carry_out(plan) for plan in plans]
 
 
-def _carried_out(work: Work, plans: Sequence[Plan]) -> Outcome:
-    outcome = Outcome(plans, work.statements)
-    lost = False
-    for plan in plans:
-        if lost and plan.steps:
-            outcome.undone[plan.declared.label] = "skipped"
-            continue
-        began = time.monotonic()
-        try:
-            work.carry_out(plan)
-        except IndexFailedError as error:
-            outcome.problems.append(str(error))
-            outcome.undone[plan.declared.label] = "failed"
-            lost = error.lost
-        outcome.seconds[plan.declared.label] = time.monotonic() - began if plan.steps else 0
-    return outcome
+def report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """As the module returns them."""
+    statements = [statement for outcome in outcomes for statement in outcome.statements]
+    changing = [outcome.plan for outcome in outcomes if outcome.plan.steps and outcome.action == outcome.plan.action]
+    return {
+        "changed": bool(statements),
+        "statements": statements,
+        "indexes": [outcome.report() for outcome in outcomes],
+        "diff": {
+            "before": "".join(f"{plan.before}\n" for plan in changing if plan.before),
+            "after": "".join(f"{plan.after}\n" for plan in changing if plan.after),
+        },
+    }
 
 
 def _prepare(client: PgClient) -> None:
     if client.version < _OLDEST:
-        raise RefusedError(f"PostgreSQL {client.version // 10000} is too old for this module, which knows 13 and newer")
+        raise StabilityError(
+            f"PostgreSQL {client.version // 10000} is too old for this module, which knows 13 and newer"
+        )
     state = client.one(
         "SELECT pg_is_in_recovery() AS standby, current_user AS role, current_database() AS database,"
         " has_database_privilege(current_database(), 'TEMPORARY') AS temporary"
     )
     if state["standby"]:
-        raise RefusedError(
+        raise StabilityError(
             "this server is a read-only standby; its indexes come from the primary server: connect to that"
         )
     if not state["temporary"]:
-        raise RefusedError(
+        raise StabilityError(
             f"{state['role']} may not make temporary tables in {state['database']}, which comparing needs:"
             f" GRANT TEMPORARY ON DATABASE to it, or connect as the owner"
         )
@@ -132,25 +94,72 @@ def _prepare(client: PgClient) -> None:
 
 
 def _planned(
-    client: PgClient, declarations: Sequence[Declaration], limits: Limits, watcher: Watcher, *, foresee: bool
+    client: PgClient, indexes: Sequence[Desired], limits: Limits, watcher: Watcher, *, foresee: bool
 ) -> list[Plan]:
-    for pause in pauses(limits.retries):
+    def attempt() -> list[Plan]:
         set_limits(client, lock=limits.lock, statement=0)
         watcher.forget()
-        try:
-            return plan_all(client, declarations, foresee=foresee)
-        except PgError as error:
-            if error.sqlstate not in (LOCK_NOT_AVAILABLE, DEADLOCK) or pause is None:
-                limit = f"lock_timeout ({limits.lock:g} s, {limits.retries + 1} times)"
-                raise RefusedError(
-                    f"looking at the tables failed: {explain(error, blockers=watcher.blockers, limit=limit)}"
-                ) from error
-            time.sleep(pause)
-    raise AssertionError("pauses ends with None")
+        return _plan_all(client, indexes, foresee=foresee)
+
+    try:
+        return retried(attempt, limits.retries)
+    except PgError as error:
+        reason = explain(error, blockers=watcher.blockers, limit=limits.lock_label)
+        raise StabilityError(f"looking at the tables failed: {reason}") from error
 
 
-def _lock(client: PgClient, plans: Sequence[Plan], limits: Limits) -> None:
-    for table in sorted({plan.table for plan in plans if plan.steps}):
-        holders = wait_for_lock(client, table, limits.build)
-        if holders:
-            raise RefusedError(f"another run is at the indexes of {table}: {described(holders)}. Nothing was changed")
+def _plan_all(client: PgClient, indexes: Sequence[Desired], *, foresee: bool) -> list[Plan]:
+    """All of it in one transaction that is rolled back. Raises StabilityError with everything that is in the way.
+
+    foresee: a table that is not there may come earlier in the same run, as in check mode.
+    """
+    plans, problems = [], []
+    with client.transaction(keep=False):
+        for desired in indexes:
+            client.execute("SAVEPOINT one")
+            try:
+                plans.append(_plan(client, desired, foresee))
+            except PgError as error:
+                if error.lost or error.sqlstate == LOCK_NOT_AVAILABLE:
+                    raise
+                problems.append(f"{desired.label}: {explain(error)}")
+                client.execute("ROLLBACK TO SAVEPOINT one")
+            except StabilityError as error:
+                problems.append(str(error))
+            client.execute("RELEASE SAVEPOINT one")
+    if problems:
+        raise StabilityError("\n".join(problems))
+    return plans
+
+
+def _plan(client: PgClient, desired: Desired, foresee: bool) -> Plan:
+    table = read_table(client, desired.schema, desired.table) if desired.table else None
+    if desired.present and table is None and foresee:
+        return foreseen(desired)
+    if table and client.superuser and not table.of_superuser:
+        raise StabilityError(
+            f"{desired.label}: {table.label} and all that its columns and indexes call are {table.owner}'s own code,"
+            f" which a superuser must not run: log in as {table.owner}"
+        )
+    if desired.present and table and not table.problem:
+        desired = completed(client, desired, table)
+    actual = read_actual(client, desired, table)
+    if desired.present and table and table.partitioned:
+        refuse_partitioned(client, desired, actual, table)
+    return make_plan(desired, actual)
+
+
+def _lock(client: PgClient, table: str, seconds: float) -> None:
+    """Takes the lock of a table within so many seconds (0: as long as it takes).
+
+    It is asked for again and again, never waited for: a session that waits inside of a statement keeps a snapshot, and
+    a concurrent build of the holder would wait for this snapshot, for ever.
+    """
+    deadline = time.monotonic() + seconds
+    while not try_lock(client, table):
+        if seconds and time.monotonic() >= deadline:
+            holders = client.query(_HOLDERS, [LOCK_CLASS, table])
+            if not holders:
+                raise PgError("the lock of this table changed hands; run again")
+            raise StabilityError(f"another run is at the indexes of {table}: {described(holders)}. Nothing was changed")
+        time.sleep(_LOCK_PERIOD)

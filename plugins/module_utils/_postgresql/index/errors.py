@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..client import PgError, Row
-from .plan import described
 
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
@@ -58,3 +57,15 @@ def _held(blockers: Sequence[Row]) -> str:
     if not blockers:
         return "Whoever held it has not been seen."
     return f"It waited for {described(blockers)}, whose transaction must end first."
+
+
+def described(sessions: Sequence[Row]) -> str:
+    """Sessions, for people: process id, role, application, since when."""
+    return ", ".join(
+        f"process {row['pid']} ({row['user'] or 'unknown role'}"
+        + (f", {row['application']}" if row["application"] else "")
+        + (f", {row['state']}" if row.get("state") else "")
+        + (f", since {row['since']:%Y-%m-%d %H:%M:%S %Z}" if row["since"] else "")
+        + ")"
+        for row in sessions
+    )

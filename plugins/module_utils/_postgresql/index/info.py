@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
+from dataclasses import replace
 from typing import Any
 
 from ..client import PgClient, Row, quoted
+from .actual import is_reindex_left_over
 from .catalog import Definition, Index, builders, read_indexes
-from .plan import is_reindex_left_over
 
 _OURS = re.compile(r"workbot_(new|old)_[0-9a-f]{16}")
 _OTHERS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND {}"
@@ -61,17 +62,19 @@ def read_info(client: PgClient, schemas: Sequence[str], min_days: float) -> dict
 
 def duplicates(indexes: Sequence[Index]) -> list[dict[str, Any]]:
     """Valid indexes that are the same but for their name and storage; one that backs a constraint is to be kept."""
-    ordered = sorted((index for index in indexes if index.valid), key=_sameness)
+    groups: dict[tuple[int, Definition], list[Index]] = defaultdict(list)
+    for index in indexes:
+        if index.valid:
+            groups[index.table_oid, replace(index.definition, parameters=(), text="")].append(index)
     found = []
-    for _same, group in groupby(ordered, key=_sameness):
-        members = sorted(group, key=lambda index: (not index.foreign, index.oid))
-        if len(members) > 1:
-            droppable = [index for index in members[1:] if not index.foreign]
+    for group in groups.values():
+        kept, *others = sorted(group, key=lambda index: (not index.foreign, index.oid))
+        if others:
             found.append(
                 {
-                    "table": members[0].table_label,
-                    "indexes": [index.label for index in members],
-                    "statements": [_drop(index) for index in droppable],
+                    "table": kept.table_label,
+                    "indexes": [index.label for index in (kept, *others)],
+                    "statements": [_drop(index) for index in others if not index.foreign],
                 }
             )
     return found
@@ -107,24 +110,6 @@ def _begins(short: Definition, long: Definition) -> bool:
         return False
     return all(
         getattr(short, part) == getattr(long, part)[:count] for part in ("keys", "opclasses", "collations", "orders")
-    )
-
-
-def _sameness(index: Index) -> tuple[Any, ...]:
-    """All that makes a difference to a query or a writer. Storage parameters do not."""
-    same = index.definition
-    return (
-        index.table_oid,
-        same.method,
-        same.unique,
-        same.nulls_not_distinct,
-        same.keys,
-        same.opclasses,
-        same.opclass_parameters,
-        same.collations,
-        same.orders,
-        same.include,
-        same.condition,
     )
 
 

@@ -2,13 +2,15 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The statements that give a partitioned table an index without blocking its writes. This module does not run them."""
+"""A partitioned table's index is not built here: the statements that do it without blocking writes are for people."""
 
 from __future__ import annotations
 
+from ..._host.errors import StabilityError
 from ..client import PgClient, Row, quoted
+from .actual import Actual
 from .catalog import Table
-from .declaration import NAME_BYTES, Declaration
+from .desired import NAME_BYTES, Desired
 
 _TREE = """
 SELECT t.relid::bigint AS oid, t.parentrelid::bigint AS parent, t.isleaf AS leaf, n.nspname AS schema,
@@ -18,18 +20,27 @@ ORDER BY t.level, n.nspname, c.relname
 """
 
 
-def partition_statements(client: PgClient, declared: Declaration, table: Table) -> list[str]:
-    return statements_for(declared, client.query(_TREE, [table.oid]))
+def refuse_partitioned(client: PgClient, desired: Desired, actual: Actual, table: Table) -> None:
+    """One that has the index already, by somebody's hand, is as declared. Any other is for people: StabilityError."""
+    current = actual.current
+    if current and current.valid and current.table_oid == table.oid and current.definition == desired.definition:
+        return
+    statements = "\n".join(f"  {text};" for text in statements_for(desired, client.query(_TREE, [table.oid])))
+    raise StabilityError(
+        f"{desired.label}: {table.label} is a partitioned table, whose index PostgreSQL cannot build concurrently, and"
+        " so not without blocking writes. These statements give it the index partition by partition, without blocking"
+        f" them (an index of this name has to be dropped first):\n{statements}"
+    )
 
 
-def statements_for(declared: Declaration, tree: list[Row]) -> list[str]:
+def statements_for(desired: Desired, tree: list[Row]) -> list[str]:
     """From the rows of the partition tree, parents first: make each index, then attach them from the leaves up."""
-    names = {row["oid"]: _name(declared.name, number) for number, row in enumerate(tree)}
+    names = {row["oid"]: _name(desired.name, number) for number, row in enumerate(tree)}
     schemas = {row["oid"]: row["schema"] for row in tree}
     made = [
-        declared.statement(names[row["oid"]], row["label"], concurrently=True)
+        desired.statement(names[row["oid"]], row["label"], concurrently=True)
         if row["leaf"] and row["parent"]
-        else declared.statement(names[row["oid"]], f"ONLY {row['label']}", concurrently=False)
+        else desired.statement(names[row["oid"]], f"ONLY {row['label']}", concurrently=False)
         for row in tree
     ]
     attached = [

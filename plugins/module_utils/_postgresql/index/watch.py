@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..client import Login, PgClient, PgError, Row, session
+from ..client import PgClient, PgError, Row, session
 
 _PERIOD = 0.3
 _BETWEEN_NOTES = 30.0
@@ -35,12 +35,11 @@ FROM pg_stat_progress_create_index WHERE pid = %s
 class Watcher:
     """What was seen last. Without a connection of its own (the server may be full) it has seen nothing."""
 
-    def __init__(self, login: Login, pid: int, note: Callable[[str], None]) -> None:
-        self._login = replace(login, own_path=False)
-        self._pid = pid
+    def __init__(self, client: PgClient, note: Callable[[str], None]) -> None:
+        self._login = replace(client.login, own_path=False)
+        self._pid = client.pid
         self._note = note
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
         self.blockers: list[Row] = []
         self.progress = ""
 
@@ -48,14 +47,10 @@ class Watcher:
         """Before a new statement."""
         self.blockers, self.progress = [], ""
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
+    def end(self) -> None:
         self._end.set()
-        self._thread.join(timeout=5)
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
         with contextlib.suppress(PgError), session(self._login) as client:
             client.execute("SET statement_timeout = '5s'")
             noted = time.monotonic()
@@ -78,13 +73,16 @@ class Watcher:
 
 
 @contextlib.contextmanager
-def watching(login: Login, pid: int, note: Callable[[str], None]) -> Iterator[Watcher]:
-    watcher = Watcher(login, pid, note)
-    watcher.start()
+def watching(client: PgClient, note: Callable[[str], None]) -> Iterator[Watcher]:
+    """Looks on at what the client does; `note` is told now and then how far a build is."""
+    watcher = Watcher(client, note)
+    thread = threading.Thread(target=watcher.watch, daemon=True)
+    thread.start()
     try:
         yield watcher
     finally:
-        watcher.stop()
+        watcher.end()
+        thread.join(timeout=5)
 
 
 def _progress(row: dict[str, Any]) -> str:

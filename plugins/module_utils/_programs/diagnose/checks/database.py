@@ -192,7 +192,7 @@ def check_statements(context: Context) -> list[Finding]:
     except StatementsError as error:
         return [Finding("statements", WARNING, f"{error}.")]
     path = Path(section["statements_file"])
-    before, due = baseline(path, reading.source.now, float(section["window"]))
+    before, due = baseline(path, reading.now, float(section["window"]))
     findings = []
     if due:
         try:

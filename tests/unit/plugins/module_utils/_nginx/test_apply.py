@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stops a request before nginx is asked, and what is left alone."""
+"""What stops a change before nginx is asked, and what is left alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.files impo
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import (
-    Request,
     Result,
     _change,
     apply,
@@ -26,7 +25,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply imp
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian import (
     default_site_is_untouched,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import Plan
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import Desired, Plan
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import Service
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
@@ -47,7 +46,7 @@ def bare(tmp_path: Path) -> Layout:
 
 
 def test_check_mode_predicts_without_nginx(bare: Layout) -> None:
-    result = apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
+    result = apply(Desired("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
     assert [change.path for change in result.changes] == ["conf.d/a.conf"]
     assert result.changed()
 
@@ -61,36 +60,36 @@ def test_check_mode_predicts_with_a_certificate_that_is_not_made_yet(
         directory.mkdir()
     bare.binary.touch()
     certificate = Certificate("shop/a.crt", "shop/a.key", made_by_play=made_by_play)
-    request = Request("shop", files={"conf.d/a.conf": Entry(b"a")}, certificates=[certificate])
+    desired = Desired("shop", files={"conf.d/a.conf": Entry(b"a")}, certificates=[certificate])
     if made_by_play:
-        result = apply(request, bare, check=True)
+        result = apply(desired, bare, check=True)
         assert [change.path for change in result.changes] == ["conf.d/a.conf"]
         assert result.reloaded
         for path in (certificate.certificate, certificate.key):
             (bare.config / path).parent.mkdir(exist_ok=True)
             (bare.config / path).touch()
     with pytest.raises(StabilityError, match=r"certificates: shop/a\.crt (cannot be read|holds no certificate)"):
-        apply(request, bare, check=True)
+        apply(desired, bare, check=True)
 
 
 def test_without_nginx_nothing_can_be_applied(bare: Layout) -> None:
     with pytest.raises(StabilityError, match="not installed"):
-        apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=False)
+        apply(Desired("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=False)
 
 
 def test_ports_alone_change_nothing(bare: Layout) -> None:
-    assert not apply(Request(ports=[1]), bare, check=False).changed()
+    assert not apply(Desired(ports=[1]), bare, check=False).changed()
     assert not bare.lock.exists()
 
 
 @pytest.mark.parametrize("name", ["", "-a", ".journal", "a/b", "a b"])
 def test_a_change_needs_a_name_of_a_site(bare: Layout, name: str) -> None:
     with pytest.raises(StabilityError, match="is no name for a site"):
-        apply(Request(name, files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
+        apply(Desired(name, files={"conf.d/a.conf": Entry(b"a")}), bare, check=True)
 
 
 def test_a_name_alone_changes_nothing(bare: Layout) -> None:
-    assert not apply(Request("shop", ports=[1]), bare, check=False).changed()
+    assert not apply(Desired("shop", ports=[1]), bare, check=False).changed()
 
 
 def test_nothing_is_no_change() -> None:
@@ -159,7 +158,7 @@ def change(layout: Layout, port: int, known: bool, named: str = "shop.test") -> 
     plan = Plan([Change("shop.conf", before, after), Change("shop-more.conf", None, Entry(b"a"))], record)
     probe = Probe("127.0.0.1", port, "shop.test", if_healthy=True, timeout=0.1)
     transaction = Transaction(layout.config, layout.journal)
-    _change(transaction, Running(layout), Request("shop", probes=[probe]), plan)
+    _change(transaction, Running(layout), Desired("shop", probes=[probe]), plan)
     return layout.config / "shop.conf"
 
 
@@ -197,4 +196,4 @@ def test_a_second_run_is_told_what_it_waited_for(bare: Layout) -> None:
         StabilityError, match=rf"Another run has been changing .* 0 s \(it holds {bare.lock}\)\. Nothing"
     )
     with lock(bare.lock, RuntimeError()), busy:
-        apply(Request("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=False, wait=0)
+        apply(Desired("shop", files={"conf.d/a.conf": Entry(b"a")}), bare, check=False, wait=0)

@@ -12,11 +12,13 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply as nginx_apply
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import Request, Result, apply
+from ansible_collections.workbot.stability.plugins.module_utils._nginx import plan as nginx_plan
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import Result, apply
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian import (
     DEFAULT_SITE,
     DEFAULT_SITE_FILE,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import Desired
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.transaction import Transaction
 
@@ -29,25 +31,23 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
         (found.config / name).mkdir(parents=True)
     (found.config / DEFAULT_SITE_FILE).write_text("server {}\n")
     (found.config / DEFAULT_SITE).symlink_to(found.config / DEFAULT_SITE_FILE)
-    monkeypatch.setattr(nginx_apply, "default_site_is_untouched", lambda config: (config / DEFAULT_SITE).is_symlink())
+    monkeypatch.setattr(nginx_plan, "default_site_is_untouched", lambda config: (config / DEFAULT_SITE).is_symlink())
     return found
 
 
-def request(name: str, remove: bool = False, default_off: bool = True) -> Request:
+def desired(name: str, remove: bool = False, default_off: bool = True) -> Desired:
     files = {} if remove else {f"conf.d/{name}.conf": Entry(name.encode())}
-    return Request(name, files, remove=remove, disable_default_site=default_off and not remove)
+    return Desired(name, files, remove=remove, disable_default_site=default_off and not remove)
 
 
 def installed(layout: Layout, name: str, default_off: bool = True) -> None:
-    plan = nginx_apply._plan(request(name, default_off=default_off), layout)
-    transaction = Transaction(layout.config, layout.journal)
-    transaction.swap([*plan.changes, *([plan.record] if plan.record else [])])
-    transaction.commit()
-    assert not apply(request(name, default_off=default_off), layout, check=True).changed()
+    plan = nginx_plan.make_plan(layout, desired(name, default_off=default_off))
+    Transaction(layout.config, layout.journal).make(plan.writes)
+    assert not apply(desired(name, default_off=default_off), layout, check=True).changed()
 
 
 def removed(layout: Layout, name: str) -> Result:
-    return apply(request(name, remove=True), layout, check=False)
+    return apply(desired(name, remove=True), layout, check=False)
 
 
 def test_the_last_site_gives_the_default_site_back(layout: Layout) -> None:

@@ -20,9 +20,9 @@ def test_the_number_is_raised_and_put_back() -> None:
     assert raised(text, 0) == DEBIAN
 
 
-@pytest.mark.parametrize("wanted", [0, 500, 768])
-def test_it_is_never_lowered(wanted: int) -> None:
-    assert raised(DEBIAN, wanted) == DEBIAN
+@pytest.mark.parametrize("desired", [0, 500, 768])
+def test_it_is_never_lowered(desired: int) -> None:
+    assert raised(DEBIAN, desired) == DEBIAN
 
 
 @pytest.mark.parametrize("text", ["", "events {}\n", "# worker_connections 768;\n"])

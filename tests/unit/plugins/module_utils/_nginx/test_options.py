@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module's options as a request."""
+"""The module's options as a desired site."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import Request
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.ledger import Shared
-from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, request
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, desired
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import Desired
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
 
 
-def given(**options: Any) -> Request:
+def given(**options: Any) -> Desired:
     result = ArgumentSpecValidator(argument_spec()).validate({"name": "shop", **options})
     assert result.error_messages == []
-    return request(result.validated_parameters)
+    return desired(result.validated_parameters)
 
 
 def probe(**options: Any) -> Probe:

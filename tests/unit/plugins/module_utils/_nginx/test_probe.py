@@ -134,15 +134,15 @@ def test_tls_and_plain_text_do_not_mix(port: int, tls_port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "parts"),
+    ("url", "probe"),
     [
-        ("http://shop.test", ("shop.test", 80, "shop.test", "/", False)),
-        ("wss://shop.test/ws?a=b", ("shop.test", 443, "shop.test", "/ws?a=b", True)),
-        ("https://[::1]:8443/health", ("::1", 8443, "::1", "/health", True)),
+        ("http://shop.test", Probe("shop.test", 80, "shop.test")),
+        ("wss://shop.test/ws?a=b", Probe("shop.test", 443, "shop.test", "/ws?a=b", tls=True)),
+        ("https://[::1]:8443/health", Probe("::1", 8443, "::1", "/health", tls=True)),
     ],
 )
-def test_a_url_is_taken_apart(url: str, parts: tuple[str, int, str, str, bool]) -> None:
-    assert from_url(url) == parts
+def test_a_url_is_taken_apart(url: str, probe: Probe) -> None:
+    assert from_url(url) == probe
 
 
 @pytest.mark.parametrize("url", ["shop.test", "ftp://shop.test/", "http:///health", "http://shop.test:port/"])

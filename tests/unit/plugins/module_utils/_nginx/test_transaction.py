@@ -15,7 +15,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.transacti
     checked_path,
     compare,
     read_entry,
-    write_entry,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +63,7 @@ def test_equal_files_are_no_change(config: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "absent"),
+    ("desired", "absent"),
     [
         ({"conf.d/shop.conf": Entry(b"new\n", 0o640)}, []),
         ({"conf.d/shop.conf": Entry(b"old\n", 0o644)}, []),
@@ -73,11 +72,11 @@ def test_equal_files_are_no_change(config: Path) -> None:
         ({"snippets/deep/new.conf": Entry(b"")}, []),
     ],
 )
-def test_content_mode_kind_and_presence_are_changes(config: Path, wanted: dict[str, Entry], absent: list[str]) -> None:
-    assert len(compare(config, wanted, absent)) == 1
+def test_content_mode_kind_and_presence_are_changes(config: Path, desired: dict[str, Entry], absent: list[str]) -> None:
+    assert len(compare(config, desired, absent)) == 1
 
 
-def test_wanted_and_absent_at_once_is_refused(config: Path) -> None:
+def test_desired_and_absent_at_once_is_refused(config: Path) -> None:
     with pytest.raises(StabilityError, match="both wanted"):
         compare(config, {"a": Entry()}, ["a"])
 
@@ -88,18 +87,18 @@ def test_a_directory_in_the_way_is_left_alone(config: Path) -> None:
 
 
 def test_swap_and_commit(config: Path, transaction: Transaction) -> None:
-    wanted = {"conf.d/shop.conf": Entry(b"new\n"), "snippets/deep/x.conf": Entry(b"x", 0o600)}
-    transaction.swap(compare(config, wanted, ["sites-enabled/default"]))
+    desired = {"conf.d/shop.conf": Entry(b"new\n"), "snippets/deep/x.conf": Entry(b"x", 0o600)}
+    transaction.swap(compare(config, desired, ["sites-enabled/default"]))
     assert transaction.pending()
     transaction.commit()
     assert not transaction.pending()
-    assert snapshot(config) == wanted
+    assert snapshot(config) == desired
 
 
 def test_restoring_brings_back_content_mode_links_and_directories(config: Path, transaction: Transaction) -> None:
     before = snapshot(config)
-    wanted = {"conf.d/shop.conf": Entry(b"\xff\x00", 0o600), "snippets/deep/x.conf": Entry(b"x")}
-    transaction.swap(compare(config, wanted, ["sites-enabled/default"]))
+    desired = {"conf.d/shop.conf": Entry(b"\xff\x00", 0o600), "snippets/deep/x.conf": Entry(b"x")}
+    transaction.swap(compare(config, desired, ["sites-enabled/default"]))
     transaction.restore()
     assert snapshot(config) == before
     assert not (config / "snippets").exists()
@@ -150,9 +149,9 @@ def test_the_journal_is_for_its_owner_alone(config: Path, transaction: Transacti
     assert transaction.journal.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_no_temporary_file_is_left(config: Path) -> None:
+def test_no_temporary_file_is_left(config: Path, transaction: Transaction) -> None:
     (config / "conf.d/.shop.conf.nginx_site").write_text("of a killed run")
-    write_entry(config / "conf.d/shop.conf", Entry(b"new"))
+    transaction.make(compare(config, {"conf.d/shop.conf": Entry(b"new")}, []))
     assert [path.name for path in (config / "conf.d").iterdir()] == ["shop.conf"]
 
 

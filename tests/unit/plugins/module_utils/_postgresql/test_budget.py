@@ -17,7 +17,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     Thresholds,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.budget import (
-    BudgetLimits,
     consumer_of,
     judge_connections,
     judge_plan,
@@ -31,7 +30,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql.sess
 from hypothesis import given
 from hypothesis import strategies as st
 
-LIMITS = BudgetLimits(Thresholds(80, 95), Thresholds(60, 600), Thresholds(5, 60))
+LIMITS = {"open": Thresholds(80, 95), "idle": Thresholds(60, 600), "waiting": Thresholds(5, 60)}
 OTHERS = {"diagnosis": 3, "monitor and recovery": 1, "migrations or psql": 1}
 
 

@@ -102,7 +102,8 @@ class FakeDriver:
 def opened(superuser: str, monkeypatch: pytest.MonkeyPatch, *, own_path: bool = False, **given: Any) -> FakeDriver:
     monkeypatch.setattr(postgresql_client, "_rows_as_dictionaries", lambda _driver: {})
     driver = FakeDriver(superuser)
-    with session(Login(given, own_path=own_path), driver) as client:
+    monkeypatch.setattr(postgresql_client, "load_driver", lambda: driver)
+    with session(Login(given, own_path=own_path)) as client:
         assert client.superuser is (superuser == "on")
     return driver
 

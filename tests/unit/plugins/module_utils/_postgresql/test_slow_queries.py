@@ -27,7 +27,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql.slow
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.statements import (
     Counters,
     Reading,
-    Source,
     Statement,
     Table,
 )
@@ -52,8 +51,8 @@ def statement(query: str, calls: int = 1, rows: int = 1, ms: float = 1.0, **more
 
 
 def reading(*statements: Statement, tables: tuple[Table, ...] = (), **source: Any) -> Reading:
-    usual = {"now": 1000.0, "started": 10.0, "reset": 20.0, "dealloc": 0}
-    return Reading(Source("app", "app", "1.11", True, "top", **{**usual, **source}), statements, tables)
+    usual = {"now": 1000.0, "started": 10.0, "reset": 20.0, "dealloc": 0, "notes": ()}
+    return Reading(**{**usual, **source}, statements=statements, tables=tables)
 
 
 def seen(*statements: Statement, tables: tuple[Table, ...] = ()) -> Window:

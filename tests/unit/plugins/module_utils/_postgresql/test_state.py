@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql import state
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.state import (
-    DatabaseReading,
-    DeclaredDatabase,
-    DeclaredFile,
-    DeclaredRight,
-    DeclaredRole,
-    ServerReading,
+    ActualDatabase,
+    ActualServer,
+    DesiredDatabase,
+    DesiredFile,
+    DesiredRight,
+    DesiredRole,
     has_password,
     judge_database,
     judge_files,
@@ -28,7 +28,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql.stat
 )
 
 ROW = {"name": "shop", "login": True, "powerful": False, "verifier": "", "configuration": ["a=1", "b=2"], "groups": []}
-AS_DECLARED = ServerReading([], [], [], "", "", 100, [])
+AS_DECLARED = ActualServer([], [], [], "", "", 100, [])
 
 
 def verifier(password: str, rounds: int = 4096) -> str:
@@ -58,25 +58,25 @@ def test_another_verifier_is_no_ones(text: str) -> None:
 @pytest.mark.parametrize(
     ("declared", "told"),
     [
-        (DeclaredRole("shop"), []),
-        (DeclaredRole("shop", configuration={"a": "1"}, member_of=[]), []),
-        (DeclaredRole("other"), ["role other is missing"]),
-        (DeclaredRole("shop", login=False), ["role shop has other attributes"]),
-        (DeclaredRole("shop", password="x"), ["role shop has another password"]),
-        (DeclaredRole("shop", configuration={"a": "2"}), ["role shop has other settings"]),
-        (DeclaredRole("shop", member_of=["stats"]), ["role shop is a member of nothing"]),
+        (DesiredRole("shop"), []),
+        (DesiredRole("shop", configuration={"a": "1"}, member_of=[]), []),
+        (DesiredRole("other"), ["role other is missing"]),
+        (DesiredRole("shop", login=False), ["role shop has other attributes"]),
+        (DesiredRole("shop", password="x"), ["role shop has another password"]),
+        (DesiredRole("shop", configuration={"a": "2"}), ["role shop has other settings"]),
+        (DesiredRole("shop", member_of=["stats"]), ["role shop is a member of nothing"]),
     ],
 )
-def test_roles(declared: DeclaredRole, told: list[str]) -> None:
+def test_roles(declared: DesiredRole, told: list[str]) -> None:
     assert list(judge_roles([declared], {"shop": ROW})) == told
 
 
 def test_a_role_with_powers_has_other_attributes() -> None:
-    assert list(judge_roles([DeclaredRole("shop")], {"shop": {**ROW, "powerful": True}}))
+    assert list(judge_roles([DesiredRole("shop")], {"shop": {**ROW, "powerful": True}}))
 
 
 def test_a_password_is_in_no_representation() -> None:
-    assert "secret" not in repr(DeclaredRole("shop", password="secret"))
+    assert "secret" not in repr(DesiredRole("shop", password="secret"))
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_the_server(change: dict[str, object], told: list[str]) -> None:
 
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "pg_hba.conf"
-    whole, block = DeclaredFile(str(path), content="a\n"), DeclaredFile(str(path), block="a\n")
-    without = DeclaredFile(str(path), without="^local all")
+    whole, block = DesiredFile(str(path), content="a\n"), DesiredFile(str(path), block="a\n")
+    without = DesiredFile(str(path), without="^local all")
     assert list(judge_files([whole], [])) == [f"{path} is missing"]
     path.write_text("b\n")
     assert list(judge_files([whole, block, without], [])) == [
@@ -120,21 +120,21 @@ def test_owner_and_mode_of_a_file(
     path.touch()
     path.chmod(mode)
     monkeypatch.setattr(state, "user_name", lambda _uid: owner or "postgres")
-    found = list(judge_files([DeclaredFile(str(path), mode="0640")], []))
+    found = list(judge_files([DesiredFile(str(path), mode="0640")], []))
     assert found == ([f"{path} has another owner or mode"] if told else [])
 
 
-DATABASE = DeclaredDatabase(
+DATABASE = DesiredDatabase(
     "shop",
     "owner",
     ["stats"],
     [
-        DeclaredRight("PUBLIC", ["CONNECT", "TEMPORARY"], "database", "shop", present=False),
-        DeclaredRight("shop", ["USAGE"], "schema", "public"),
+        DesiredRight("PUBLIC", ["CONNECT", "TEMPORARY"], "database", "shop", present=False),
+        DesiredRight("shop", ["USAGE"], "schema", "public"),
     ],
     "robots",
 )
-FOUND = DatabaseReading(frozenset({("schema", "public", "shop", "USAGE")}), [], True)
+FOUND = ActualDatabase(frozenset({("schema", "public", "shop", "USAGE")}), [], True)
 
 
 def test_a_database_as_declared() -> None:
@@ -143,7 +143,7 @@ def test_a_database_as_declared() -> None:
 
 
 def test_a_database_that_differs() -> None:
-    found = DatabaseReading(
+    found = ActualDatabase(
         frozenset({("database", "shop", "PUBLIC", "TEMPORARY")}), ["extension stats is missing"], False
     )
     assert list(judge_database(DATABASE, found)) == [

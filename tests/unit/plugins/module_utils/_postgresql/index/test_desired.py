@@ -7,25 +7,25 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.argspec import INDEX_OPTIONS
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.declaration import (
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.desired import (
     Column,
-    Declaration,
-    DeclarationError,
+    Desired,
     element_problems,
     fragment_problem,
     parse,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index.partitions import statements_for
+from ansible_collections.workbot.stability.plugins.modules.postgresql_index import INDEX
 
 
-def declared(**given: Any) -> Declaration:
+def desired(**given: Any) -> Desired:
     options = {"name": "i", "table": "t", "columns": ["a"], **given}
-    return parse([{key: options.get(key, option.get("default")) for key, option in INDEX_OPTIONS.items()}])[0]
+    return parse([{key: options.get(key, option.get("default")) for key, option in INDEX.items()}])[0]
 
 
 def statement(**given: Any) -> str:
-    return declared(**given).statement("i", '"t"', concurrently=True)
+    return desired(**given).statement("i", '"t"', concurrently=True)
 
 
 def test_a_statement_has_all_parts_in_the_order_of_the_grammar() -> None:
@@ -49,10 +49,10 @@ def test_a_statement_has_all_parts_in_the_order_of_the_grammar() -> None:
 
 
 def test_an_element_that_is_the_name_of_a_column_means_that_column() -> None:
-    odd = declared(columns=["Order; Id", "a DESC"]).with_columns_of(["Order; Id", "a"])
+    odd = desired(columns=["Order; Id", "a DESC"]).with_columns_of(["Order; Id", "a"])
     assert odd.columns == (Column(name="Order; Id"), Column(sql="a DESC"))
     assert element_problems(odd) == []
-    assert element_problems(declared(columns=["Order; Id"])) == ["'i': columns 'Order; Id' holds a semicolon"]
+    assert element_problems(desired(columns=["Order; Id"])) == ["'i': columns 'Order; Id' holds a semicolon"]
 
 
 @pytest.mark.parametrize(
@@ -109,20 +109,20 @@ def test_sql_that_would_leave_its_place(text: str, problem: str) -> None:
     ],
 )
 def test_what_can_not_be_right_is_said(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(DeclarationError, match=said):
-        declared(**given)
+    with pytest.raises(StabilityError, match=said):
+        desired(**given)
 
 
 def test_an_index_is_declared_once() -> None:
-    option = {key: value.get("default") for key, value in INDEX_OPTIONS.items()}
+    option = {key: value.get("default") for key, value in INDEX.items()}
     twice = [{**option, "name": "i", "state": "absent"}] * 2
-    with pytest.raises(DeclarationError, match="declared more than once"):
+    with pytest.raises(StabilityError, match="declared more than once"):
         parse(twice)
 
 
 def test_the_names_of_ours_are_the_same_in_every_run_and_differ_for_each_index() -> None:
-    one, other = declared(name="x" * 63), declared(name="x" * 62 + "y")
-    assert one.new_name == declared(name="x" * 63).new_name
+    one, other = desired(name="x" * 63), desired(name="x" * 62 + "y")
+    assert one.new_name == desired(name="x" * 63).new_name
     assert len({one.new_name, one.old_name, other.new_name, other.old_name}) == 4
     assert len(one.new_name) <= 63
 
@@ -134,7 +134,7 @@ def test_a_partitioned_table_gets_its_indexes_from_the_leaves_up() -> None:
         {"oid": 3, "parent": 2, "leaf": True, "schema": "s", "label": "s.p11"},
     ]
     name = "é" * 31
-    made = statements_for(declared(name=name, schema="s"), tree)
+    made = statements_for(desired(name=name, schema="s"), tree)
     first, second = f"{'é' * 30}_1", f"{'é' * 30}_2"
     assert made == [
         f'CREATE INDEX "{name}" ON ONLY s.p USING btree (a)',

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a play declares of an index, and the statement that makes it. Knows no server.
+"""An index as a play declares it, and the statement that makes it. Knows no server.
 
 Names are quoted and mean exactly what was given. Expressions, conditions and operator classes are SQL; such a piece is
 refused when it could end its place in the statement (a semicolon, a comment, an unbalanced parenthesis or quote).
@@ -18,6 +18,7 @@ from typing import Any
 
 from ..._host.errors import StabilityError
 from ..client import quoted
+from .catalog import Definition
 
 # NAMEDATALEN - 1: the server cuts longer names off, and would then not find them under what was declared.
 NAME_BYTES = 63
@@ -32,13 +33,9 @@ _PARAMETER = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _METHOD = re.compile(r"[a-z_][a-z0-9_]*")
 
 
-class DeclarationError(StabilityError):
-    """The declaration can't be right; the message says which field, its value and what would be."""
-
-
 @dataclass(frozen=True)
 class Column:
-    """A column by its name, an expression, or (sql) an element as it stands in a CREATE INDEX."""
+    """A column by its name or by an expression, or an element as it stands in a CREATE INDEX. A collation is quoted."""
 
     name: str = ""
     expression: str = ""
@@ -52,14 +49,14 @@ class Column:
         if self.sql:
             return self.sql
         subject = quoted(self.name) if self.name else f"({self.expression})"
-        collation = f" COLLATE {_collation(self.collation)}" if self.collation else ""
+        collation = f" COLLATE {self.collation}" if self.collation else ""
         opclass = f" {self.opclass}" if self.opclass else ""
         return f"{subject}{collation}{opclass}{_ORDERS[self.order]}{_NULLS[self.nulls]}"
 
 
 @dataclass(frozen=True)
-class Declaration:
-    """An index as it is wanted. Without columns it is only a name, which is enough for one that is not wanted."""
+class Desired:
+    """An index as it is to be. Without columns it is only a name, which is enough for one that is to be absent."""
 
     name: str
     schema: str
@@ -72,7 +69,9 @@ class Declaration:
     where: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     tablespace: str = ""
-    wanted: bool = True
+    present: bool = True
+    # What the server would store, once it has been asked
+    definition: Definition | None = None
 
     @property
     def label(self) -> str:
@@ -110,27 +109,27 @@ class Declaration:
             parts.append(f"WHERE {self.where}")
         return " ".join(parts)
 
-    def with_columns_of(self, existing: Sequence[str]) -> Declaration:
+    def with_columns_of(self, existing: Sequence[str]) -> Desired:
         """The same, where an element that is exactly a column's name means that column, whatever is in the name."""
         return replace(
             self, columns=tuple(Column(column.sql) if column.sql in existing else column for column in self.columns)
         )
 
 
-def parse(options: Sequence[Mapping[str, Any]]) -> list[Declaration]:
-    """The declarations of a task, checked as far as that needs no server. Raises DeclarationError."""
-    declarations = [_declaration(option) for option in options]
-    problems = [problem for declaration in declarations for problem in _problems(declaration)]
-    labels = [declaration.label for declaration in declarations]
+def parse(options: Sequence[Mapping[str, Any]]) -> list[Desired]:
+    """The indexes of a task, checked as far as that needs no server. Raises StabilityError."""
+    indexes = [_desired(option) for option in options]
+    problems = [problem for desired in indexes for problem in _problems(desired)]
+    labels = [desired.label for desired in indexes]
     problems += [f"{label}: declared more than once" for label in sorted({x for x in labels if labels.count(x) > 1})]
     if problems:
-        raise DeclarationError("; ".join(problems))
-    return declarations
+        raise StabilityError("; ".join(problems))
+    return indexes
 
 
-def _declaration(option: Mapping[str, Any]) -> Declaration:
+def _desired(option: Mapping[str, Any]) -> Desired:
     name = option["name"]
-    return Declaration(
+    return Desired(
         name=name,
         schema=option["schema"],
         table=option["table"] or "",
@@ -142,7 +141,7 @@ def _declaration(option: Mapping[str, Any]) -> Declaration:
         where=(option["where"] or "").strip(),
         parameters={str(key).lower(): _parameter(value) for key, value in (option["with"] or {}).items()},
         tablespace=option["tablespace"] or "",
-        wanted=option["state"] == "present",
+        present=option["state"] == "present",
     )
 
 
@@ -153,17 +152,21 @@ def _column(index: str, given: Any) -> Column:
     if isinstance(given, str):
         return Column(sql=given.strip())
     if not isinstance(given, dict) or set(given) - _COLUMN_KEYS:
-        raise DeclarationError(
+        raise StabilityError(
             f"{index}: columns: {given!r} must be a text or have the keys column or expression, opclass, collation,"
             " order (asc, desc), nulls (first, last)"
         )
     if bool(given.get("column")) == bool(given.get("expression")):
-        raise DeclarationError(f"{index}: columns: {given!r} must have either a column or an expression")
+        raise StabilityError(f"{index}: columns: {given!r} must have either a column or an expression")
     order, nulls = (str(given[key]).lower() if given.get(key) else None for key in ("order", "nulls"))
     if order not in _ORDERS or nulls not in _NULLS:
-        raise DeclarationError(f"{index}: columns: {given!r}: order is asc or desc, nulls is first or last")
-    texts = {key: str(given.get(key) or "") for key in ("column", "expression", "opclass", "collation")}
-    return Column(name=texts.pop("column"), order=order, nulls=nulls, **texts)
+        raise StabilityError(f"{index}: columns: {given!r}: order is asc or desc, nulls is first or last")
+    name, expression, opclass, collation = (
+        str(given.get(key) or "") for key in ("column", "expression", "opclass", "collation")
+    )
+    if collation and not collation.startswith('"'):
+        collation = quoted(collation)
+    return Column(name, expression, opclass=opclass, collation=collation, order=order, nulls=nulls)
 
 
 def _parameter(value: Any) -> str:
@@ -173,50 +176,38 @@ def _parameter(value: Any) -> str:
     return str(value).strip()
 
 
-def _collation(name: str) -> str:
-    return name if name.startswith('"') else quoted(name)
-
-
-def _problems(declared: Declaration) -> Iterator[str]:
-    where = repr(declared.name)
-    names = [("name", declared.name), ("schema", declared.schema), ("tablespace", declared.tablespace)]
-    names += [("table", declared.table), *(("include", name) for name in declared.include)]
-    names += [("columns", column.name) for column in declared.columns]
+def _problems(desired: Desired) -> Iterator[str]:
+    where = repr(desired.name)
+    names = [("name", desired.name), ("schema", desired.schema), ("tablespace", desired.tablespace)]
+    names += [("table", desired.table), *(("include", name) for name in desired.include)]
+    names += [("columns", column.name) for column in desired.columns]
     for field_name, name in names:
         length = len(name.encode("utf-8", "surrogatepass"))
         if length > NAME_BYTES:
             yield f"{where}: {field_name} {name!r} has {length} bytes, and PostgreSQL cuts names off after {NAME_BYTES}"
         if "\0" in name or (field_name in ("name", "schema") and not name):
             yield f"{where}: {field_name} {name!r} is no name of anything"
-    if declared.wanted and not (declared.table and declared.columns):
+    if desired.present and not (desired.table and desired.columns):
         yield f"{where}: a state of present needs a table and columns"
-    if not _METHOD.fullmatch(declared.method):
-        yield f"{where}: method {declared.method!r} is no access method such as btree, hash, gin, gist, brin"
-    if declared.nulls_not_distinct and not declared.unique:
+    if not _METHOD.fullmatch(desired.method):
+        yield f"{where}: method {desired.method!r} is no access method such as btree, hash, gin, gist, brin"
+    if desired.nulls_not_distinct and not desired.unique:
         yield f"{where}: nulls_not_distinct needs unique"
-    for key, value in declared.parameters.items():
+    for key, value in desired.parameters.items():
         if not _PARAMETER.fullmatch(key) or not re.fullmatch(r"[A-Za-z0-9_.+-]+", value):
             yield f"{where}: with: {key}={value} is no storage parameter such as fillfactor=70"
-    for what, text, single in _fragments(declared):
-        problem = fragment_problem(text, single=single)
+    # An element of columns may also be the exact name of a column, which no server has been asked about yet.
+    fragments = [("where", desired.where)]
+    for column in desired.columns:
+        fragments += [("columns", column.expression), ("opclass", column.opclass), ("collation", column.collation)]
+    for what, text in fragments:
+        problem = fragment_problem(text, single=what != "where")
         if problem:
             yield f"{where}: {what} {text!r} {problem}"
 
 
-def _fragments(declared: Declaration) -> Iterator[tuple[str, str, bool]]:
-    """What stands in the statement as it was given: what it is, the text, and whether a comma would end it.
-
-    An element of columns may also be the exact name of a column, which no server has been asked about yet.
-    """
-    yield "where", declared.where, False
-    for column in declared.columns:
-        yield "columns", column.expression, True
-        yield "opclass", column.opclass, True
-        yield "collation", column.collation if column.collation.startswith('"') else "", True
-
-
 def fragment_problem(text: str, *, single: bool) -> str:
-    """Why a piece of SQL can't stand in its place; empty when it can."""
+    """Why a piece of SQL can't stand in its place; empty when it can. A comma ends the place of a single element."""
     depth = 0
     for match in _PIECE.finditer(text):
         if match["comment"]:
@@ -234,7 +225,7 @@ def fragment_problem(text: str, *, single: bool) -> str:
     return "leaves a parenthesis open" if depth else ""
 
 
-def element_problems(declared: Declaration) -> list[str]:
+def element_problems(desired: Desired) -> list[str]:
     """The same for elements of columns, once the names of the table's columns are known."""
-    found = [(column.sql, fragment_problem(column.sql, single=True)) for column in declared.columns if column.sql]
-    return [f"{declared.name!r}: columns {text!r} {problem}" for text, problem in found if problem]
+    found = [(column.sql, fragment_problem(column.sql, single=True)) for column in desired.columns if column.sql]
+    return [f"{desired.name!r}: columns {text!r} {problem}" for text, problem in found if problem]
