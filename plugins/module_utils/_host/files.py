@@ -211,16 +211,15 @@ def put(path: str, entry: Entry | None) -> None:
         with open_directory(Path(path).parent) as parent:
             put_link(parent, Path(path).name, entry.target)
         return
-    owner = _uid(entry.owner), _gid(entry.group)
     if entry.directory:
-        directories.make(Path(path), entry.mode, owner, entry.access)
+        directories.make(Path(path), entry.mode, _owner(entry), entry.access)
     else:
-        save(Path(path), entry.data, entry.mode, owner)
+        save(Path(path), entry.data, entry.mode, _owner(entry) if entry.owner else None)
 
 
-def _uid(name: str) -> int:
-    return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
-
-
-def _gid(name: str) -> int:
-    return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
+def _owner(entry: Entry) -> tuple[int, int]:
+    user, group = entry.owner, entry.group
+    return (
+        int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid,
+        int(group) if group.isdigit() else grp.getgrnam(group).gr_gid,
+    )
