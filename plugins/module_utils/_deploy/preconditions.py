@@ -10,14 +10,15 @@ import re
 import subprocess
 from pathlib import Path
 
+from .._host import proc
 from .._nodejs.package import addons, built_for, require_engine
 from .._pm2.client import Pm2Client
 from .._pm2.daemon import Daemon, daemon_of, with_versions
 from .._pm2.fields import count
+from .actual import Actual
 from .context import Context
 from .model import ActivationError
 from .plan import Decision
-from .state import State
 
 _NODE_SECONDS = 20.0
 _LOAD = "try { process.dlopen({ exports: {} }, process.argv[1]) } catch (error) { console.log(error.message) }"
@@ -25,14 +26,14 @@ _ANOTHER_ABI = re.compile(r"NODE_MODULE_VERSION (\d+)")
 _LEAST_MB = 100
 
 
-def check_host(context: Context, state: State, decision: Decision) -> None:
+def check_host(context: Context, actual: Actual, decision: Decision) -> None:
     """What is looked at before anything is started, in check mode too: `engines` of the release, and memory for it."""
     release = context.places.release(decision.activation.release)
     if release.is_dir():
-        require_engine(release, context.hooks.bin_directory, context.user)
-    old = context.places.app_name(state.active) if state.active else ""
-    resident = [_resident_mb(process.pid) for process in state.processes(old) if process.pid]
-    require_memory(count(context.wanted.app.get("instances")), resident, _available_mb())
+        require_engine(release, Path(context.client.node).parent, context.user)
+    old = context.places.app_name(actual.active) if actual.active else ""
+    resident = [_resident_mb(process.pid) for process in actual.processes(old) if process.pid]
+    require_memory(count(context.desired.app.get("instances")), resident, _available_mb())
 
 
 def require_memory(instances: int, resident: list[int], available: int) -> None:
@@ -51,21 +52,12 @@ def require_memory(instances: int, resident: list[int], available: int) -> None:
 
 
 def _available_mb() -> int:
-    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:") // 1024
+    lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:"))
 
 
 def _resident_mb(pid: int) -> int:
-    try:
-        return _kilobytes(Path(f"/proc/{pid}/status"), "VmRSS:") // 1024
-    except OSError:
-        return 0
-
-
-def _kilobytes(path: Path, name: str) -> int:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith(name):
-            return int(line.split()[1])
-    return 0
+    return int(proc.status(pid).get("VmRSS", "0 kB").split()[0]) // 1024
 
 
 def outdated_daemon(client: Pm2Client) -> Daemon | None:
@@ -82,7 +74,7 @@ def require_addons(client: Pm2Client, release: Path, daemon: int | None, outdate
     """
     files = addons(release)
     node = f"/proc/{daemon}/exe" if daemon else client.node
-    running = _abi(client, node) if files else ""
+    running = _said(client, [node, "--print", "process.versions.modules"]) if files else ""
     for path in files:
         built = built_for(path) or _refused(client, node, path)
         if running and built and built != running:
@@ -103,10 +95,6 @@ def _advice(running: str, daemon: int | None, outdated: Daemon | None) -> str:
         f"the processes run under ABI {running}. Deploy it from its source again, which builds it anew, or one that"
         " was built elsewhere for this Node.js"
     )
-
-
-def _abi(client: Pm2Client, node: str) -> str:
-    return _said(client, [node, "--print", "process.versions.modules"])
 
 
 def _refused(client: Pm2Client, node: str, addon: Path) -> str:
