@@ -19,9 +19,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.secret_
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
     CapacityError,
+    Desired,
     Plan,
     plan,
-    wishes_from,
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
@@ -195,11 +195,11 @@ class ActionModule(ActionBase):
     def _plan(self, variables: dict[str, t.Any]) -> tuple[Plan | None, list[Problem]]:
         """Return the core of the capacity plan, or what contradicts itself in it."""
         try:
-            wishes = wishes_from(self._templar.template(variables["__service_capacity"]))
+            desired = Desired.of(self._templar.template(variables["__service_capacity"]))
         except AnsibleUndefinedVariable as error:
             return None, [Problem("service_plan", f"needs the host's facts (gather_facts: true): {error.message}")]
         try:
-            return plan(wishes), []
+            return plan(desired), []
         except CapacityError as error:
             return None, [Problem("service_plan", text) for text in error.problems]
 

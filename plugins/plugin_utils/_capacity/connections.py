@@ -24,19 +24,19 @@ def websocket_room(workers: int, worker_connections: int, keepalive: int) -> int
     return max(0, workers * (worker_connections - keepalive - REQUEST_CONNECTIONS) // 2)
 
 
-def choose_websockets(wish: t.Any, of_processes: int, room: int) -> int:
-    """Return the proxy's limit, 0 for none: what is wished, or as many as the processes take and the workers carry.
+def choose_websockets(desired: t.Any, of_processes: int, room: int) -> int:
+    """Return the proxy's limit, 0 for none: what is desired, or as many as the processes take and the workers carry.
 
     ``of_processes`` is 0 where that is not known: on a proxy that does not run the service, whose hosts each choose."""
-    return max(1, min(of_processes or room, room)) if wish == "auto" else int(wish)
+    return max(1, min(of_processes or room, room)) if desired == "auto" else int(desired)
 
 
-def choose_rlimit(wish: t.Any, worker_connections: int) -> int:
-    """Return the workers' limit of open files, 0 for the host's own: what is wished, or two for each connection.
+def choose_rlimit(desired: t.Any, worker_connections: int) -> int:
+    """Return the workers' limit of open files, 0 for the host's own: what is desired, or two for each connection.
 
     A body or an answer that does not fit in memory is a file beside its connection.
     """
-    return max(USUAL_RLIMIT, 2 * worker_connections) if wish == "auto" else int(wish)
+    return max(USUAL_RLIMIT, 2 * worker_connections) if desired == "auto" else int(desired)
 
 
 def proxy_part(core: Plan, settings: Settings) -> Part:
@@ -55,7 +55,7 @@ class _Proxy:
 
     def __init__(self, core: Plan, settings: Settings) -> None:
         self.settings = settings
-        self.workers = core.cores
+        self.workers = core.desired.cores
         self.instances = core.instances or _instances_elsewhere(settings)
         self.connections = settings.number("nginx_worker_connections")
         self.keepalive = settings.number("nginx_upstream_keepalive")
@@ -64,8 +64,8 @@ class _Proxy:
         self.serves_websockets = bool(settings.values.get("service_websocket_paths", True))
         self.of_processes = self.instances * self.servers * self.each
         self.room = websocket_room(self.workers, self.connections, self.keepalive)
-        self.wish = settings.values["nginx_websocket_max_connections"]
-        self.total = choose_websockets(self.wish, self.of_processes, self.room)
+        self.desired = settings.values["nginx_websocket_max_connections"]
+        self.total = choose_websockets(self.desired, self.of_processes, self.room)
         self.rlimit = choose_rlimit(settings.values["nginx_worker_rlimit_nofile"], self.connections)
 
     def rows(self) -> list[Row]:
@@ -82,10 +82,12 @@ class _Proxy:
         ]
         if not self.serves_websockets:
             return rows
+        rows.append(Row("WebSockets per process", str(self.each), origin("service_websocket_max_connections")))
+        if self.instances:
+            line = f"{self.instances} instances x {self.each}"
+            rows.append(Row("WebSockets per host", str(self.instances * self.each), "sum", line))
         return [
             *rows,
-            Row("WebSockets per process", str(self.each), origin("service_websocket_max_connections")),
-            *self._per_host(),
             Row(
                 "WebSockets at the proxy",
                 str(self.total or "no limit"),
@@ -93,12 +95,6 @@ class _Proxy:
                 f"{self._processes_line()}, room for {self.room}",
             ),
         ]
-
-    def _per_host(self) -> list[Row]:
-        if not self.instances:
-            return []
-        line = f"{self.instances} instances x {self.each}"
-        return [Row("WebSockets per host", str(self.instances * self.each), "sum", line)]
 
     def _processes_line(self) -> str:
         if not self.instances:
@@ -123,21 +119,19 @@ class _Proxy:
 
     def _too_many_websockets(self) -> t.Iterator[Contradiction]:
         """More than the workers carry, where somebody asked for as many."""
-        needed = -(-2 * max(self.total, self.of_processes) // self.workers) + self.keepalive + REQUEST_CONNECTIONS
-        raised = f"nginx_worker_connections to {needed}"
+        is_set = self.settings.is_set
+        own_limit = is_set("nginx_websocket_max_connections") and self.total
         if self.total > self.room:
-            needed = -(-2 * self.total // self.workers) + self.keepalive + REQUEST_CONNECTIONS
-            raised = f"nginx_worker_connections to {needed}"
-            yield self._excess("nginx_websocket_max_connections", self.total, self.room, raised)
-        elif self.of_processes > self.room and self.settings.is_set("service_websocket_max_connections"):
-            if self.settings.is_set("nginx_websocket_max_connections") and self.total:
-                return  # the proxy's own limit was asked for as well
+            yield self._excess("nginx_websocket_max_connections", self.total, self.room)
+        elif self.of_processes > self.room and is_set("service_websocket_max_connections") and not own_limit:
             each = self.room // (self.instances * self.servers)
-            yield self._excess("service_websocket_max_connections", self.of_processes, each, raised)
+            yield self._excess("service_websocket_max_connections", self.of_processes, each)
 
-    def _excess(self, variable: str, wanted: int, works: int, raised: str) -> Contradiction:
-        message = f"not enough connections of Nginx: {wanted} WebSockets x 2 = {wanted * 2}, of {self._room_line()}"
-        return Contradiction(variable, f"{message}. {advise(f'{variable} to {works}' if works else '', raised)}")
+    def _excess(self, variable: str, desired: int, works: int) -> Contradiction:
+        needed = -(-2 * desired // self.workers) + self.keepalive + REQUEST_CONNECTIONS
+        advice = advise(f"{variable} to {works}" if works else "", f"nginx_worker_connections to {needed}")
+        sum_ = f"{desired} WebSockets x 2 = {desired * 2}, of {self._room_line()}"
+        return Contradiction(variable, f"not enough connections of Nginx: {sum_}. {advice}")
 
     def notes(self) -> t.Iterator[str]:
         if not self.serves_websockets:
@@ -147,7 +141,7 @@ class _Proxy:
                 f"nginx_websocket_max_connections {self.total} is more than the processes take, {self.of_processes}:"
                 " they refuse the rest themselves, with code 4029"
             )
-        if self.wish == "auto" and self.room < self.of_processes:
+        if self.desired == "auto" and self.room < self.of_processes:
             yield (
                 f"the processes take {self.of_processes} WebSockets, Nginx carries {self.room}: with more"
                 " nginx_worker_connections it carries more"
@@ -164,8 +158,8 @@ class _Proxy:
 
 def _instances_elsewhere(settings: Settings) -> int:
     """Return the instances of each app host as a host sees them that runs none itself: 0 where they choose."""
-    wish = settings.values.get("service_instances", "max")
-    return 0 if wish == "max" else int(wish)
+    desired = settings.values.get("service_instances", "max")
+    return 0 if desired == "max" else int(desired)
 
 
 def files_part(core: Plan, settings: Settings) -> Part:
@@ -174,7 +168,11 @@ def files_part(core: Plan, settings: Settings) -> Part:
     if not settings.has("pm2_open_files", "service_websocket_max_connections"):
         return part
     limit, each = settings.number("pm2_open_files"), settings.number("service_websocket_max_connections")
-    kept = core.cores * settings.number("nginx_upstream_keepalive") if settings.has("nginx_upstream_keepalive") else 0
+    kept = (
+        core.desired.cores * settings.number("nginx_upstream_keepalive")
+        if settings.has("nginx_upstream_keepalive")
+        else 0
+    )
     others = core.pool_max + kept + PROCESS_FILES
     line = (
         f"{each} WebSockets + {core.pool_max} database connections + {kept} that Nginx keeps"

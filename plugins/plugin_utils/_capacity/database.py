@@ -26,7 +26,7 @@ def database_part(core: Plan, settings: Settings) -> Part:
     for name, value in core.database_settings.items():
         chosen = name not in own
         part.rows.append(Row(name, str(own.get(name, value)), "chosen" if chosen else "set"))
-    if core.database_memory_mb:
+    if core.desired.database_memory_mb:
         part.contradictions.extend(_fewer_connections(own, settings))
         _weigh_memory(part, core, settings, own)
     return part
@@ -37,13 +37,13 @@ def _pool_rows(core: Plan, settings: Settings) -> list[Row]:
     return [
         Row("pool, at most", str(core.pool_max), most, "connections of each instance"),
         Row("pool, kept open", str(core.pool_min), kept),
-        Row("connections", f"{core.connections} of {core.connections_available}", "sum", _connections(core)),
+        Row("connections", f"{core.connections} of {core.desired.connections_available}", "sum", _connections(core)),
     ]
 
 
 def _sessions(core: Plan) -> int:
     """Return the sessions at most: those of the service and others, or all that a server for other hosts has."""
-    return (core.connections or core.connections_available) + OTHER_CONNECTIONS
+    return (core.connections or core.desired.connections_available) + OTHER_CONNECTIONS
 
 
 def setting_mb(name: str, value: t.Any) -> float | None:
@@ -55,8 +55,8 @@ def setting_mb(name: str, value: t.Any) -> float | None:
 
 
 def _connections(core: Plan) -> str:
-    hosts = "1 host" if core.hosts == 1 else f"{core.hosts} hosts"
-    limit = core.connections_available + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
+    hosts = "1 host" if core.desired.hosts == 1 else f"{core.desired.hosts} hosts"
+    limit = core.desired.connections_available + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
     return (
         f"{core.instances} instances x {hosts} x {core.pool_max} x {OVERLAP} during a release,"
         f" of max_connections {limit} - {SUPERUSER_CONNECTIONS} superuser - {OTHER_CONNECTIONS} other"
@@ -77,9 +77,9 @@ def _fewer_connections(own: dict[str, t.Any], settings: Settings) -> t.Iterator[
 
 def _spare(core: Plan, settings: Settings) -> int:
     """Return the memory that the service could do without: all but the least where nobody asked for it."""
-    wished = settings.is_set("service_instances", "service_heap_limit", "service_memory_restart_limit")
-    least = core.memory_needed_mb if wished else (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP
-    return core.memory_available_mb - least
+    asked = settings.is_set("service_instances", "service_heap_limit", "service_memory_restart_limit")
+    least = core.memory_needed_mb if asked else (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP
+    return core.desired.memory_available_mb - least
 
 
 def _weigh_memory(part: Part, core: Plan, settings: Settings, own: dict[str, t.Any]) -> None:
@@ -93,8 +93,8 @@ def _weigh_memory(part: Part, core: Plan, settings: Settings, own: dict[str, t.A
     )
     if buffers is None or work is None:
         return
-    sessions, its_part = _sessions(core), core.database_memory_mb
-    host = core.memory_mb - core.system_memory_mb - core.reserved_memory_mb
+    sessions, its_part = _sessions(core), core.desired.database_memory_mb
+    host = core.desired.memory_mb - core.desired.system_memory_mb - core.desired.reserved_mb
     needed = math.ceil(buffers + sessions * work)
     line = f"{buffers:g}M shared_buffers + {sessions} sessions x {work:g}M work_mem = {needed}M"
     part.rows.append(Row("all sessions sorting", f"{needed}M", "sum", f"{line}, of {its_part}M"))

@@ -23,7 +23,7 @@ TOOLCHAIN_MB = 600
 SYSTEM_MB = 2048
 RELEASE_MB = 300
 _HOURS = {"hourly": 1, "daily": 24, "weekly": 168, "monthly": 720}
-_WISHES = (
+_VARIABLES = (
     "service_log_volume",
     "service_release_size",
     "service_reserved_disk",
@@ -82,9 +82,9 @@ def disk_part(core: Plan, settings: Settings) -> Part:
     part.rows.append(Row("all", f"{needed}M", "sum", f"of {total}M{on}" if total else unknown))
     if total and needed > total:
         line = f"{' + '.join(f'{row.value} {row.name}' for row in items)} = {needed}M, of {total}M{on}"
-        if settings.is_set(*_WISHES):
+        if settings.is_set(*_VARIABLES):
             message = f"not enough disk: {line}. {_advice(settings, needed - total)}"
-            blamed = next(name for name in _WISHES if settings.is_set(name))
+            blamed = next(name for name in _VARIABLES if settings.is_set(name))
             part.contradictions.append(Contradiction(blamed, message))
         else:
             part.notes.append(

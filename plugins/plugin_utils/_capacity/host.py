@@ -66,20 +66,20 @@ def host_plan(core: Plan, settings: Settings) -> HostPlan:
 def memory_part(core: Plan, settings: Settings) -> Part:
     """What the core has shared out; it is without contradiction."""
     rows = _instance_rows(core, settings) if core.instances else []
-    if core.database_memory_mb:
+    if core.desired.database_memory_mb:
         chosen = settings.origin("service_database_memory", "chosen")
-        rows.append(Row("PostgreSQL's memory", f"{core.database_memory_mb}M", chosen))
+        rows.append(Row("PostgreSQL's memory", f"{core.desired.database_memory_mb}M", chosen))
     return Part("memory", rows)
 
 
 def _instance_rows(core: Plan, settings: Settings) -> list[Row]:
     origin = settings.origin
-    database = f" - {core.database_memory_mb} PostgreSQL" if core.database_memory_mb else ""
-    reserved = f" - {core.reserved_memory_mb} reserved" if core.reserved_memory_mb else ""
-    left = f"{core.memory_mb}M - {core.system_memory_mb} system{database}{reserved}"
+    database = f" - {core.desired.database_memory_mb} PostgreSQL" if core.desired.database_memory_mb else ""
+    reserved = f" - {core.desired.reserved_mb} reserved" if core.desired.reserved_mb else ""
+    left = f"{core.desired.memory_mb}M - {core.desired.system_memory_mb} system{database}{reserved}"
     each = f"{core.instances} instances x {core.memory_restart_mb}M x {OVERLAP} during a release"
     return [
-        Row("instances", str(core.instances), _instances_origin(settings), f"of {core.cores} cores"),
+        Row("instances", str(core.instances), _instances_origin(settings), f"of {core.desired.cores} cores"),
         Row("heap limit", f"{core.heap_limit_mb}M", origin("service_heap_limit", "chosen")),
         Row(
             "restart limit",
@@ -87,7 +87,7 @@ def _instance_rows(core: Plan, settings: Settings) -> list[Row]:
             origin("service_memory_restart_limit", "chosen"),
             f"heap limit + {core.memory_restart_mb - core.heap_limit_mb}M outside the heap, at least {OVERHEAD_MB}M",
         ),
-        Row("left for the service", f"{core.memory_available_mb}M", "sum", left),
+        Row("left for the service", f"{core.desired.memory_available_mb}M", "sum", left),
         Row("needed by it", f"{core.memory_needed_mb}M", "sum", each),
     ]
 

@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .core import reserved_mb
+from .core import size_mb
 
 # Beginnings of the names that a plan reads.
 _PLANNED = (
@@ -102,7 +102,7 @@ class Settings:
         return seconds(str(self.values[name]))
 
     def mb(self, name: str) -> int:
-        return reserved_mb(self.values[name])
+        return size_mb(self.values[name])
 
 
 def is_planned(name: str) -> bool:
