@@ -57,7 +57,7 @@ ALLOWED = {
     "_host/tcp.py": ("read_text", KERNEL),
     "_net/certificate.py": ("read_text", ETC),
     "_net/download.py": ("open unlink", CONFIG),
-    "_net/private_ca.py": ("chmod chown mkdir read_bytes read_text", ETC),
+    "_net/private_ca.py": ("chmod mkdir read_bytes", ETC),
     "_nginx/apply.py": ("read_bytes unlink", ETC),
     "_nginx/debian.py": ("open touch unlink", ETC),
     "_nginx/probe.py": ("read_text", ETC),
