@@ -77,6 +77,12 @@ class Part:
     contradictions: list[Contradiction] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def row(self, name: str, value: t.Any, origin: str, arithmetic: str = "") -> None:
+        self.rows.append(Row(name, str(value), origin, arithmetic))
+
+    def refuse(self, variable: str, message: str) -> None:
+        self.contradictions.append(Contradiction(variable, message))
+
 
 @dataclass(frozen=True)
 class Settings:
