@@ -16,7 +16,7 @@ from .._pm2.daemon import Daemon
 from .._pm2.ecosystem import shown
 from .actual import Actual
 from .model import Places
-from .plan import Decision
+from .plan import NO_RELEASE, Decision
 
 _LONGEST_REASON = 80
 
@@ -25,7 +25,7 @@ _LONGEST_REASON = 80
 class Outcome:
     """What was done, or in check mode would be."""
 
-    decision: Decision | None = None
+    decision: Decision = NO_RELEASE
     before: Actual = field(default_factory=Actual)
     changed: bool = False
     saved: bool = False
@@ -52,12 +52,12 @@ class Outcome:
         return {
             "changed": self.changed,
             "msg": self.sentence(service, check_mode),
-            "action": decision.action if decision else "none",
-            "release": decision.activation.release if decision else "",
-            "activation": decision.activation.name if decision else "",
-            "previous": decision.previous if decision else "",
-            "reasons": list(decision.reasons) if decision else [],
-            "leftovers": list(decision.leftovers) if decision else [],
+            "action": decision.action,
+            "release": decision.release,
+            "activation": decision.activation.name,
+            "previous": decision.previous,
+            "reasons": list(decision.reasons),
+            "leftovers": list(decision.leftovers),
             "timeline": self.timeline,
             "drained": self.drained,
             "proxy": self.proxy,
@@ -68,7 +68,7 @@ class Outcome:
 
     def sentence(self, service: str, check_mode: bool) -> str:
         decision = self.decision
-        if decision is None:
+        if not decision.release:
             return f"{service}: there is no release on this host yet"
         name = decision.activation.name
         because = f" ({'; '.join(map(_short, decision.reasons))})" if decision.reasons else ""
@@ -91,10 +91,10 @@ class Outcome:
     def diff(self, places: Places) -> list[dict[str, str]]:
         """The ecosystem file, the links, and what is to be done and why."""
         decision, before = self.decision, self.before
-        if decision is None:
+        if not decision.release:
             return []
         links_before = _links(before.active.name if before.active else "", before.current, before.previous)
-        links_after = _links(decision.activation.name, decision.current, decision.previous)
+        links_after = _links(decision.activation.name, decision.release, decision.previous)
         steps = []
         if self.outdated and self.restarts_daemon:
             steps.append(f"restart the PM2 daemon: {', '.join(self.outdated.difference())}\n")

@@ -32,13 +32,20 @@ class Decision:
     """Activations that are neither active nor desired: what an interrupted deployment left."""
     config: str
     """The ecosystem file in the end: the activation and the apps that are none of this service's."""
-    current: str
     previous: str
+
+    @property
+    def release(self) -> str:
+        """The id of the release that shall serve; "" where in check mode there is none yet."""
+        return self.activation.release
 
     def changes(self, actual: Actual) -> bool:
         """Whether anything of the host differs, the saved process list apart."""
-        settled = (self.config, self.current, self.previous) == (actual.config, actual.current, actual.previous)
+        settled = (self.config, self.release, self.previous) == (actual.config, actual.current, actual.previous)
         return self.action != "none" or bool(self.leftovers) or not settled
+
+
+NO_RELEASE = Decision("none", Activation(""), (), (), (), "", "")
 
 
 def desired_release(desired: Desired, actual: Actual) -> str:
@@ -62,7 +69,6 @@ def decide(desired: Desired, release: str, places: Places, actual: Actual, envir
         dead=dead,
         leftovers=leftovers(places, actual),
         config=render([*others(places, actual), app]),
-        current=release,
         previous=actual.current if replaced else actual.previous,
     )
 

@@ -28,7 +28,7 @@ _LEAST_MB = 100
 
 def check_host(context: Context, actual: Actual, decision: Decision) -> None:
     """What is looked at before anything is started, in check mode too: `engines` of the release, and memory for it."""
-    release = context.places.release(decision.activation.release)
+    release = context.places.release(decision.release)
     if release.is_dir():
         require_engine(release, Path(context.client.node).parent, context.user)
     old = context.places.app_name(actual.active) if actual.active else ""
@@ -92,7 +92,7 @@ def _advice(running: str, daemon: int | None, outdated: Daemon | None) -> str:
             " pm2_restart_outdated_daemon: true"
         )
     return (
-        f"the processes run under ABI {running}. Deploy it from its source again, which builds it anew, or one that"
+        f"the processes run under ABI {running}. Deploy it from its source again, which builds it again, or one that"
         " was built elsewhere for this Node.js"
     )
 

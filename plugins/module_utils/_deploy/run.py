@@ -27,7 +27,7 @@ from .actual import Actual, read_active, read_actual
 from .context import Context
 from .model import Activation, ActivationError, Desired
 from .outcome import Outcome
-from .plan import NEWER_PRELOAD, Decision, decide, desired_release
+from .plan import NEWER_PRELOAD, NO_RELEASE, Decision, decide, desired_release
 from .preconditions import check_host, outdated_daemon, require_addons
 from .signals import until_terminated
 from .steps import Deployment
@@ -65,7 +65,7 @@ def _run(context: Context) -> Outcome:
     running = _running(context)
     actual, decision = _look(context, running)
     outcome = Outcome(decision, actual)
-    if decision is None:
+    if not decision.release:
         return outcome
     outcome.outdated = outdated_daemon(context.client) if running else None
     outcome.restarts_daemon = outcome.outdated is not None and desired.restart_outdated_daemon
@@ -73,12 +73,12 @@ def _run(context: Context) -> Outcome:
     outcome.saved = unsaved or decision.action != "none"
     outcome.changed = outcome.saved or outcome.restarts_daemon or decision.changes(actual)
     if running and decision.action == "activate":
-        _require_addons(context, outcome, decision)
+        _require_addons(context, outcome)
         if desired.check_mode:
             check_host(context, actual, decision)
     if desired.check_mode or not outcome.changed:
         return outcome
-    what = f"activation of release {decision.activation.release}"
+    what = f"activation of release {decision.release}"
     with (
         deploy_lock(lock_path(context.places.releases), what, desired.deployer),
         context.client.lock(),
@@ -87,19 +87,17 @@ def _run(context: Context) -> Outcome:
         if outcome.outdated and outcome.restarts_daemon:
             with outcome.step("restart daemon"):
                 update(context.client, outcome.outdated, context.health.start_timeout)
-        actual, decision = _look(context, running)
-        if decision is not None:
-            outcome.decision, outcome.before = decision, actual
-            _do(context, actual, decision, outcome)
+        outcome.before, outcome.decision = _look(context, running)
+        _do(context, outcome)
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
 
 
-def _require_addons(context: Context, outcome: Outcome, decision: Decision) -> None:
+def _require_addons(context: Context, outcome: Outcome) -> None:
     """Cluster workers run under the daemon's Node.js, others and those of a daemon to come under the installed one."""
     cluster = mode(context.desired.app.get("exec_mode") or "fork") == "cluster"
     daemon = context.client.daemon_pid() if cluster and not outcome.restarts_daemon else None
-    require_addons(context.client, context.places.release(decision.activation.release), daemon, outcome.outdated)
+    require_addons(context.client, context.places.release(outcome.decision.release), daemon, outcome.outdated)
 
 
 def _running(context: Context) -> bool:
@@ -112,7 +110,7 @@ def _running(context: Context) -> bool:
     return not problem and context.client.daemon_pid() is not None
 
 
-def _look(context: Context, running: bool) -> tuple[Actual, Decision | None]:
+def _look(context: Context, running: bool) -> tuple[Actual, Decision]:
     """What is there, and what is to be done; nothing is decided when in check mode there is no release yet."""
     desired, places = context.desired, context.places
     actual = read_actual(context.client, places, desired.preloads, running)
@@ -121,7 +119,7 @@ def _look(context: Context, running: bool) -> tuple[Actual, Decision | None]:
     release = desired_release(desired, actual)
     if not release:
         if desired.check_mode:
-            return actual, None
+            return actual, NO_RELEASE
         raise ActivationError(
             f"there is no release to run: {places.active_socket} points to none, and none was asked for. Put a release"
             " on the host first"
@@ -159,31 +157,33 @@ def _require_program(context: Context, release: str, actual: Actual) -> None:
         raise ActivationError(f"release {release} can't run: {program} can't be read by the user {context.user.name}")
 
 
-def _do(context: Context, actual: Actual, decision: Decision, outcome: Outcome) -> None:
+def _do(context: Context, outcome: Outcome) -> None:
+    actual, decision = outcome.before, outcome.decision
     problems: list[str] = []
     if decision.leftovers:
         with outcome.step("sweep"):
             sweep(context, actual, decision)
         actual = read_actual(context.client, context.places, context.desired.preloads, running=True)
     if decision.action == "activate":
-        problems = _activate(context, actual, decision, outcome)
+        problems = _activate(context, actual, outcome)
     elif decision.action == "restart" or outcome.restarts_daemon:
         deadline = time.monotonic() + context.health.start_timeout
         if decision.action == "restart":
             context.client.run("restart", *map(str, decision.dead))
         restarts = {process.pm_id: process.restarts for process in actual.live}
         context.workers(decision.activation, restarts).wait_until_healthy(deadline)
-    problems += _settle(context, decision, outcome)
+    problems += _settle(context, outcome)
     if problems:
         raise ActivationError(_explain_problems(context, decision, problems))
 
 
-def _settle(context: Context, decision: Decision, outcome: Outcome) -> list[str]:
+def _settle(context: Context, outcome: Outcome) -> list[str]:
     """What lies around what serves. Each thing is tried, whatever became of the others; what went wrong."""
 
     def save() -> None:
         outcome.saved = save_list(context.client)
 
+    decision = outcome.decision
     config = decision.config.encode()
     return [
         *attempt("the ecosystem file", lambda: write(context.places.config_file, config, context.config_ownership)),
@@ -192,9 +192,9 @@ def _settle(context: Context, decision: Decision, outcome: Outcome) -> list[str]
     ]
 
 
-def _activate(context: Context, actual: Actual, decision: Decision, outcome: Outcome) -> list[str]:
+def _activate(context: Context, actual: Actual, outcome: Outcome) -> list[str]:
     """What went wrong although the release serves. Raises ActivationError when it does not."""
-    deployment = Deployment(context, actual, decision, outcome)
+    deployment = Deployment(context, actual, outcome)
     try:
         deployment.activate()
     except (StabilityError, OSError) as error:
@@ -204,10 +204,12 @@ def _activate(context: Context, actual: Actual, decision: Decision, outcome: Out
 
 def _explain(context: Context, deployment: Deployment, error: Exception) -> str:
     """All that whoever reads the CI log needs: what, where, why, what the app said, what serves now."""
-    new = deployment.decision.activation
-    lines = [f"Release {new.release} was not taken into service."]
-    if read_active(context.places) == new:
-        lines = [f"Release {new.release} failed, but it is still the active one, because it could not be put back."]
+    decision = deployment.decision
+    lines = [f"Release {decision.release} was not taken into service."]
+    if read_active(context.places) == decision.activation:
+        lines = [
+            f"Release {decision.release} failed, but it is still the active one, because it could not be put back."
+        ]
     lines.append(f"Failed step: {deployment.failure or f'put back. Cause: {error}'}")
     if deployment.log_lines:
         lines += ["The app's log ends with:", *(f"  {line}" for line in deployment.log_lines)]
@@ -218,7 +220,7 @@ def _explain(context: Context, deployment: Deployment, error: Exception) -> str:
 
 
 def _explain_problems(context: Context, decision: Decision, problems: list[str]) -> str:
-    release = decision.activation.release
+    release = decision.release
     problem = _problem(context, decision.activation)
     serves = f"is active, but does not answer well ({problem}), and" if problem else "is active and serves, but"
     return f"Release {release} {serves} not all is in order: {'; '.join(problems)}. The next run tries it again."

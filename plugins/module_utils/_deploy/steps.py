@@ -28,7 +28,7 @@ from .context import Context
 from .health_gate import GateError, ask_proxy
 from .model import ActivationError
 from .outcome import Outcome
-from .plan import Decision, others
+from .plan import others
 from .preconditions import check_host
 from .signals import ignore, then_undisturbed
 from .teardown import attempt, drain, remove_activation, require_inactive, settle_links
@@ -39,9 +39,9 @@ _PM2_LINES = 5
 class Deployment:
     """One activation beside the active one, then in its place."""
 
-    def __init__(self, context: Context, actual: Actual, decision: Decision, outcome: Outcome) -> None:
+    def __init__(self, context: Context, actual: Actual, outcome: Outcome) -> None:
         self.actual = actual
-        self.decision = decision
+        self.decision = outcome.decision
         self.failure = ""
         """Which step failed, and why."""
         self.log_lines: list[str] = []
@@ -51,7 +51,7 @@ class Deployment:
         """What went wrong once there was no way back any more: the old one was no longer needed."""
         self._context = context
         self._outcome = outcome
-        self._old, self._new = actual.active, decision.activation
+        self._old, self._new = actual.active, outcome.decision.activation
         self._kept = False
         """Whether the old one is to be left running."""
         self._app = declaration(context.desired.app_of(self._new, context.places), context.client.environment)

@@ -108,7 +108,7 @@ def settle_links(context: Context, decision: Decision) -> bool:
     places = context.places
     previous = places.release(decision.previous) if decision.previous else None
     moved = point(places.previous, previous)
-    return point(places.current, places.release(decision.current)) or moved
+    return point(places.current, places.release(decision.release)) or moved
 
 
 def sweep(context: Context, actual: Actual, decision: Decision) -> None:

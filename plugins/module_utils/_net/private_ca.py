@@ -133,7 +133,7 @@ def reasons_for_authority(authority: Pair | None, desired: Desired, now: datetim
 
 
 def reasons(pair: Pair | None, authority: Pair, desired: Desired, now: datetime.datetime) -> list[str]:
-    """Why the certificate has to be issued anew; empty while it is good."""
+    """Why the certificate has to be reissued; empty while it is good."""
     if pair is None:
         return ["there is none with its key"]
     if not _issued_by(pair.certificate, authority):

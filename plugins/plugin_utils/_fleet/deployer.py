@@ -30,7 +30,7 @@ def deployer(environment: Mapping[str, str]) -> str:
 def controller() -> str:
     """What tells this controller from others of the same name: their process numbers mean other processes."""
     with contextlib.suppress(OSError):
-        # a container has numbers of its own, and after a boot they begin anew
+        # a container has numbers of its own, and after a boot they begin again
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
     return socket.gethostname()

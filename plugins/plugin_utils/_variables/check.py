@@ -183,13 +183,13 @@ _TYPE_WORDS = {
 def _sentence(message: str, value: t.Any, option: Option) -> str:
     """Return Ansible's message in words for people; for a secret, words that can't hold its value."""
     kind = str(option.get("type", "str"))
-    wanted = f"expected {_TYPE_WORDS.get(kind, kind)}"
+    expected = f"expected {_TYPE_WORDS.get(kind, kind)}"
     if option.get("no_log"):
-        return wanted
+        return expected
     if "choices" in option and kind != "list" and "must be one of" in message:
         return "expected one of " + ", ".join(str(choice) for choice in option["choices"])
     if kind in ("int", "float", "bool", "dict") and not isinstance(value, dict):
-        return wanted
+        return expected
     return message
 
 

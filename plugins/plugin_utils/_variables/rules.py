@@ -26,6 +26,21 @@ _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _CRON_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
 _CRON_STEP = re.compile(r"(\*|\d{1,2}(?:-\d{1,2})?)(?:/(\d{1,2}))?")
 
+# Rules that are a regular expression over the whole value, and the words that tell a person what it wants.
+_PATTERNS = {
+    "size": (r"[1-9][0-9]{0,8}[KMG]", "a whole number followed by K, M or G, for example 512M"),
+    "name": (
+        r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}",
+        "1 to 64 letters, digits, _, . and -, not beginning with a dot or dash",
+    ),
+    "duration": (r"[0-9]{1,9}(ms|s|m|h|d)", "a whole number followed by ms, s, m, h or d, for example 60s"),
+    "identifier": (
+        r"[a-z_][a-z0-9_]{0,62}",
+        "1 to 63 lower-case letters, digits and _, not beginning with a digit",
+    ),
+    "url_path": (r"/[A-Za-z0-9_.~!$&'()*+,;=:@%/-]*", "a path beginning with /, for example /api/health"),
+}
+
 
 def expectation(value: t.Any, rule: Rule) -> str | None:
     """Return what ``value`` should have been, or None when it satisfies ``rule``."""
@@ -42,10 +57,11 @@ def _expectation(value: t.Any, rule: Rule) -> str | None:
     kind = rule.get("rule", "")
     if kind in _SPANS:
         return _SPANS[kind](value, rule)
-    if kind == "pattern":
-        return None if re.fullmatch(rule["regex"], str(value)) else str(rule["expected"])
+    if kind == "pattern" or kind in _PATTERNS:
+        regex, expected = _PATTERNS.get(kind) or (rule["regex"], rule["expected"])
+        return None if re.fullmatch(regex, str(value)) else expected
     if kind not in _TESTS:
-        known = sorted([*_SPANS, *_TESTS, "pattern"])
+        known = sorted([*_SPANS, *_TESTS, *_PATTERNS, "pattern"])
         raise StabilityError(f"unknown rule {kind!r}; there are {', '.join(known)}")
     test, expected = _TESTS[kind]
     return None if test(str(value)) else expected
@@ -169,32 +185,12 @@ def _thresholds(value: t.Any, rule: Rule) -> str | None:
 # Rules that words of their own explain, which depend on the rule.
 _SPANS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {"integer": _integer, "thresholds": _thresholds}
 # Rules that a test of the text decides, and the words that tell a person what it wants.
-_TESTS: dict[str, tuple[t.Callable[[str], t.Any], str]] = {
+_TESTS: dict[str, tuple[t.Callable[[str], bool], str]] = {
     "cron": (_is_cron, "five cron fields, for example '0 * * * *', or @hourly, @daily, ..."),
     "directory": (lambda text: Path(text).is_dir(), "a directory that exists on the controller"),
-    "duration": (
-        re.compile(r"[0-9]{1,9}(ms|s|m|h|d)").fullmatch,
-        "a whole number followed by ms, s, m, h or d, for example 60s",
-    ),
     "file": (lambda text: Path(text).is_file(), "a file that exists on the controller"),
-    "identifier": (
-        re.compile(r"[a-z_][a-z0-9_]{0,62}").fullmatch,
-        "1 to 63 lower-case letters, digits and _, not beginning with a digit",
-    ),
-    "name": (
-        re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}").fullmatch,
-        "1 to 64 letters, digits, _, . and -, not beginning with a dot or dash",
-    ),
     "network": (_is_network, "an IP address or a network such as 10.0.0.0/8, its host part zero"),
     "path": (_is_path, "an absolute path without .."),
     "port": (_is_port, "a port, 1 to 65535"),
-    "size": (
-        re.compile(r"[1-9][0-9]{0,8}[KMG]").fullmatch,
-        "a whole number followed by K, M or G, for example 512M",
-    ),
     "url": (_is_url, "an http:// or https:// address"),
-    "url_path": (
-        re.compile(r"/[A-Za-z0-9_.~!$&'()*+,;=:@%/-]*").fullmatch,
-        "a path beginning with /, for example /api/health",
-    ),
 }

@@ -35,7 +35,6 @@ def decision(action: Any, **changes: Any) -> Decision:
         "dead": (),
         "leftovers": (),
         "config": NEW,
-        "current": "new",
         "previous": "old",
     }
     return Decision(action, **{**values, **changes})
@@ -47,7 +46,7 @@ DRAINED = {"seconds": 5.1, "connections": 40, "left": 0}
 @pytest.mark.parametrize(
     ("outcome", "check_mode", "expected"),
     [
-        (Outcome(None), True, "shop: there is no release on this host yet"),
+        (Outcome(), True, "shop: there is no release on this host yet"),
         (Outcome(decision("none", reasons=())), False, "shop: release new is active"),
         (
             Outcome(decision("none", reasons=()), changed=True),
@@ -106,7 +105,7 @@ def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None
 def test_without_a_difference_there_is_no_diff(tmp_path: Path) -> None:
     before = Actual(active=Activation("new"), current="new", previous="old", config=NEW)
     assert Outcome(decision("none", reasons=()), before).diff(places(tmp_path)) == []
-    assert Outcome(None).diff(places(tmp_path)) == []
+    assert Outcome().diff(places(tmp_path)) == []
 
 
 def options(directory: Path, **changes: Any) -> dict[str, Any]:

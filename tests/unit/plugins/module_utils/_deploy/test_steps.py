@@ -149,7 +149,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(served: Context, killed_aft
     release(served, "new", GOOD)
     state = read_actual(served.client, served.places, [], running=True)
     decision = decide(served.desired, "new", served.places, state, served.client.environment)
-    deployment = Deployment(served, state, decision, Outcome())
+    deployment = Deployment(served, state, Outcome(decision, state))
     deployment._copy_environment()
     deployment._start(5)
     if killed_after == "switch":
