@@ -102,7 +102,8 @@ class _Source:
         self.commit = ""
         self._directory = Path(locate(given["directory"])) if "directory" in given else None
         self._archive = Path(locate(archive)) if archive and not self.address else None
-        self._repository = Repository(given["git_url"], key, self._timeout()) if "git_url" in given else None
+        timeout = int(options.get("build_timeout") or 900)
+        self._repository = Repository(given["git_url"], key, timeout) if "git_url" in given else None
         self._entries: list[Entry] = []
         self._content = ""
 
@@ -144,9 +145,6 @@ class _Source:
 
     def _flag(self, name: str, default: bool) -> bool:
         return bool(boolean(self._options.get(name, default)))
-
-    def _timeout(self) -> int:
-        return int(self._options.get("build_timeout") or 900)
 
     def _excluded(self) -> list[str]:
         patterns = list(self._options.get("exclude") or [])

@@ -85,11 +85,7 @@ def linked_name(link: Path) -> str:
 
 def release_names(releases: Path) -> tuple[str, ...]:
     """The releases on the host, whole or not."""
-    try:
-        found = sorted(path.name for path in releases.iterdir() if path.is_dir())
-    except FileNotFoundError:
-        return ()
-    return tuple(name for name in found if not name.startswith("."))
+    return tuple(name for name in _names(releases, "") if not name.startswith(".") and (releases / name).is_dir())
 
 
 def _environment(path: Path) -> dict[str, str] | None:

@@ -25,7 +25,7 @@ from .._pm2.converge import LogTail, verify
 from .._pm2.ecosystem import declaration, render
 from .actual import Actual
 from .context import Context
-from .health_gate import GateError, ask_proxy
+from .health_gate import PROXY_SECONDS, GateError, ask_proxy
 from .model import ActivationError
 from .outcome import Outcome
 from .plan import others
@@ -212,7 +212,7 @@ class Deployment:
         """Only a proxy that was well before can tell that the new activation is not."""
         if before is None:
             return
-        problem = self._ask_proxy(self._context.health.proxy_timeout if not before else 0)
+        problem = self._ask_proxy(PROXY_SECONDS if not before else 0)
         if problem and not before:
             raise GateError(f"through the proxy: {problem}")
         self._outcome.proxy = f"not healthy, and was not before: {problem}" if problem else "healthy"

@@ -43,7 +43,11 @@ def check_certificate(desired: Certificate, certificate: Path, key: Path) -> Non
     if not blocks:
         raise StabilityError(f"{desired.certificate} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).")
     server = _server(desired, certificate, key, blocks)
-    peer = _present(desired, server, blocks[0])
+    try:
+        peer = _shake_hands(server, blocks[0], None)
+    except ssl.SSLError as error:
+        reason = getattr(error, "verify_message", "") or error.reason or error
+        raise StabilityError(f"{desired.certificate} is no good for a server: {reason}.") from error
     _check_dates(desired, peer, time.time())
     _check_chain(desired, peer, blocks)
     for name in desired.names:
@@ -104,13 +108,6 @@ def _advance(end: ssl.SSLObject) -> bool:
     return True
 
 
-def _present(desired: Certificate, server: ssl.SSLContext, leaf: str) -> dict[str, Any]:
-    try:
-        return _shake_hands(server, leaf, None)
-    except ssl.SSLError as error:
-        raise StabilityError(f"{desired.certificate} is no good for a server: {_reason(error)}.") from error
-
-
 def _check_dates(desired: Certificate, peer: Mapping[str, Any], now: float) -> None:
     begins, ends = (ssl.cert_time_to_seconds(peer[field]) for field in ("notBefore", "notAfter"))
     if ends <= now:
@@ -151,10 +148,6 @@ def _check_name(desired: Certificate, server: ssl.SSLContext, leaf: str, name: s
             f"names: {name!r} is neither a host name nor an address; expected one like shop.example.org or "
             "*.example.org."
         ) from error
-
-
-def _reason(error: ssl.SSLError) -> str:
-    return getattr(error, "verify_message", "") or error.reason or str(error)
 
 
 def _written(name: Sequence[Sequence[tuple[str, str]]]) -> str:

@@ -79,11 +79,8 @@ class Releases:
 
     def all(self) -> list[Release]:
         """Whole releases, newest first."""
-        try:
-            names = [path.name for path in self.directory.iterdir()]
-        except FileNotFoundError:
-            return []
-        found = [release for name in names if not name.startswith(".") and (release := self.get(name))]
+        names = [path.name for path in self._paths() if not path.name.startswith(".")]
+        found = [release for name in names if (release := self.get(name))]
         return sorted(found, key=lambda release: release.created, reverse=True)
 
     def protected(self) -> set[str]:
@@ -99,14 +96,14 @@ class Releases:
 
     def leftovers(self) -> list[str]:
         """What no release is: interrupted downloads, builds and removals."""
-        try:
-            paths = list(self.directory.iterdir())
-        except FileNotFoundError:
-            return []
+        paths = self._paths()
         hidden = {path.name for path in paths if path.name.startswith(".")}
         # What a link names may be running, whatever became of its mark.
         unmarked = {path.name for path in paths if path.is_dir() and not self.get(path.name)} - self.protected()
         return sorted(hidden | unmarked)
+
+    def _paths(self) -> list[Path]:
+        return list(self.directory.iterdir()) if self.directory.is_dir() else []
 
     def remove(self, identifier: str) -> None:
         """Remove a release, or what was to be one."""
