@@ -6,26 +6,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
+from ..plugin_utils.actions import Action
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Options are documented in plugins/modules/canary_analysis.py."""
 
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        try:
-            watched = self._execute_module(
-                module_name="workbot.stability.canary_analysis", module_args=self._task.args, task_vars=task_vars
-            )
-        except AnsibleConnectionFailure as error:
-            # A failure and not "unreachable", which no playbook can answer: the canary has to be put back.
-            watched = {"failed": True, "msg": f"The connection to the canary was lost while it was watched: {error}"}
-        result.update(watched)
-        return result
+    lost = "The connection to the canary was lost while it was watched"

@@ -11,8 +11,6 @@ from ansible.utils.display import Display
 from ansible_collections.workbot.stability.plugins.action.validate_variables import (
     ActionModule as ValidateVariables,
 )
-from ansible_collections.workbot.stability.plugins.action.validate_variables import contradictions_of, settings_of
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import is_planned
 
 display = Display()
@@ -21,22 +19,17 @@ display = Display()
 class ActionModule(ValidateVariables):
     """The action ``capacity_plan``."""
 
-    def _judge(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+    def outcome(self) -> dict[str, t.Any]:
         """Show the plan and return it, or fail with what contradicts itself in it.
 
         A variable that no plan reads (a secret that is not there yet, the release) may be wrong.
         """
-        roles = [self._load(name) for name in self._role_names(variables)]
-        problems = self._unknown(roles, variables)
-        values: dict[str, t.Any] = {}
-        for role in roles:
-            problems += [found for found in self._check_role(role, variables, values) if is_planned(found.name)]
-        if problems:
-            return self._failure(problems, variables)
-        core, problems = self._plan(variables)
+        if problems := self._check_roles(is_planned):
+            return self._failure(problems)
+        core, problems = self._plan()
         if core is None:
-            return self._failure(problems, variables)
-        made = host_plan(core, settings_of(roles, variables, values))
-        display.display(made.table(str(variables["inventory_hostname"])))
-        problems = contradictions_of(made, roles, values)
-        return self._failure(problems, variables) if problems else {"plan": made.as_dict(), "msg": core.summary}
+            return self._failure(problems)
+        made = self._host_plan(core)
+        display.display(made.table(str(self.variables["inventory_hostname"])))
+        problems = self._contradictions(made)
+        return self._failure(problems) if problems else {"plan": made.as_dict(), "msg": core.summary}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.rollout import (
     HostState,
     batches,
@@ -20,6 +19,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.rollout i
     standing,
     state_of,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
 
 from ..module_utils._host.errors import StabilityError
 
@@ -37,26 +37,22 @@ _OPTIONS = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """The action ``deploy_fleet``."""
 
     _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def outcome(self) -> dict[str, t.Any]:
         """Return what follows from the hosts' states, or fail with the reason."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
         _spec, options = self.validate_argument_spec(_OPTIONS)
-        self._variables = task_vars or {}
         step: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = getattr(self, f"_{options['step']}")
         try:
-            return {**result, "changed": False, **step(options)}
+            return {"changed": False, **step(options)}
         except StabilityError as error:
-            return {**result, "changed": False, "failed": True, "msg": str(error)}
+            return {"changed": False, "failed": True, "msg": str(error)}
 
     def _begin(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
-        require_options(options, self._variables)
+        require_options(options, self.variables)
         states = self._states(options["registered"])
         taking_part = participants(states, options["unreachable"])
         return {
@@ -68,8 +64,8 @@ class ActionModule(ActionBase):
 
     def _turn(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
         """A host that can't be reached any more when its turn comes, or one that was lost in the middle of its own."""
-        name = self._variables["inventory_hostname"]
-        names = self._variables["ansible_play_hosts_all"]
+        name = self.variables["inventory_hostname"]
+        names = self.variables["ansible_play_hosts_all"]
         *earlier, state = (
             state_of(one, self._registered(one, options["registered"])) for one in names[: names.index(name) + 1]
         )
@@ -78,7 +74,7 @@ class ActionModule(ActionBase):
             state,
             may_be_left_out=options["unreachable"] == "skip" and not (first and options["first_alone"]),
             # Ansible goes on without a host that it has lost, where others have their turn with it.
-            lost=lost_hosts(earlier, self._variables["ansible_play_hosts"]),
+            lost=lost_hosts(earlier, self.variables["ansible_play_hosts"]),
         )
         if state.problem:
             self._display.warning(f"{name} is left out: {state.problem}")
@@ -96,17 +92,17 @@ class ActionModule(ActionBase):
     def _report(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
         """All hosts are asked from the one that failed, in one loop, so its results are in their order."""
         names = [host.name for host in self._states(options["registered_before"])]
-        found = self._registered(self._variables["inventory_hostname"], options["registered"]) or {}
+        found = self._registered(self.variables["inventory_hostname"], options["registered"]) or {}
         after = [state_of(name, one) for name, one in zip(names, found.get("results", []), strict=False)]
-        inventory = [str(source) for source in self._variables.get("ansible_inventory_sources", [])]
-        stopped = self._variables["inventory_hostname"]
+        inventory = [str(source) for source in self.variables.get("ansible_inventory_sources", [])]
+        stopped = self.variables["inventory_hostname"]
         raise StabilityError(standing(stopped, self._states(options["registered_before"]), after, inventory))
 
     def _states(self, registered: str) -> list[HostState]:
         """Of the hosts of the play, and of those that an earlier play has left out."""
-        names = [*self._variables["ansible_play_hosts_all"], *self._variables["groups"].get("deploy_left_out", [])]
+        names = [*self.variables["ansible_play_hosts_all"], *self.variables["groups"].get("deploy_left_out", [])]
         return [state_of(name, self._registered(name, registered)) for name in names]
 
     def _registered(self, name: str, variable: str) -> dict[str, t.Any] | None:
-        found: dict[str, t.Any] | None = self._variables["hostvars"][name].get(variable)
+        found: dict[str, t.Any] | None = self.variables["hostvars"][name].get(variable)
         return found

@@ -9,19 +9,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ..plugin_utils._fleet.deployer import controller, deployer, lives
+from ..plugin_utils.actions import Action
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Options are documented in plugins/modules/deploy_lease.py."""
 
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def outcome(self) -> dict[str, Any]:
         arguments = {
             **self._task.args,
             "deployer": self._task.args.get("deployer") or deployer(os.environ),
@@ -29,15 +24,8 @@ class ActionModule(ActionBase):
             # tasks run in children of the run's own process
             "process": os.getppid(),
         }
-        leased = self._lease(arguments, task_vars)
+        leased = self.module(arguments)
         other = leased.get("other") or {}
         if other.get("controller") == controller() and not lives(int(other["process"])):
-            leased = self._lease({**arguments, "take_over": True}, task_vars)
-        result.update(leased)
-        return result
-
-    def _lease(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        outcome: dict[str, Any] = self._execute_module(
-            module_name="workbot.stability.deploy_lease", module_args=arguments, task_vars=task_vars
-        )
-        return outcome
+            return self.module({**arguments, "take_over": True})
+        return leased

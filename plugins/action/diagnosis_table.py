@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
 from ansible_collections.workbot.stability.plugins.plugin_utils._diagnosis_table import (
     FAILED,
@@ -17,36 +16,32 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._diagnosis_table
     table,
     verdict_of,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
 
 _COLOURS = {OK: "green", WARNING: "yellow", CRITICAL: "red", UNREACHABLE: "bright red", FAILED: "red", "": "white"}
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """The action ``diagnosis_table``."""
 
     _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def outcome(self) -> dict[str, t.Any]:
         """Print the table, or fail when a host is bad."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
         options = {
             "registered": {"type": "list", "elements": "str", "required": True},
             "require": {"type": "bool", "default": False},
         }
         _spec, arguments = self.validate_argument_spec(options)
-        variables = task_vars or {}
-        names = variables["ansible_play_hosts_all"]
+        hostvars = self.variables["hostvars"]
         found = [
-            result_of(name, *(variables["hostvars"][name].get(registered) for registered in arguments["registered"]))
-            for name in names
+            result_of(name, *(hostvars[name].get(registered) for registered in arguments["registered"]))
+            for name in self.variables["ansible_play_hosts_all"]
         ]
         wrong = verdict_of(found)
         if not arguments["require"]:
             self._print(found)
         return {
-            **result,
             "changed": False,
             "failed": bool(wrong) and arguments["require"],
             "msg": wrong or "all are well",

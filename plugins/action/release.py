@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ..module_utils._host.errors import StabilityError
 from ..plugin_utils._fleet.deployer import deployer
@@ -31,34 +30,26 @@ from ..plugin_utils._release.source import (
     pack,
     tree_digest,
 )
+from ..plugin_utils.actions import Action
 
-_MODULE = "workbot.stability.release"
 # What only the controller needs; the key's path and the repository are not the host's business.
 _OWN_OPTIONS = ("git_url", "git_ref", "git_key")
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Runs on the controller in place of the module, which it calls once, or twice when the source must be sent."""
 
-    _supports_check_mode = True
-    _supports_async = False
+    lost = "The connection to the host was lost"
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def outcome(self) -> dict[str, Any]:
         try:
             with self._key() as key:
                 source = _Source(self._task.args, self._loader.path_dwim, key)
                 found = source.identified()
-                module = self._module(source, found, source.address, task_vars)
-                if module.get("source_needed"):
-                    module = self._send(source, found, task_vars)
+                done = self._release(source, found, source.address)
+                return self._send(source, found) if done.get("source_needed") else done
         except StabilityError as error:
             raise AnsibleActionFail(str(error)) from error
-        except AnsibleConnectionFailure as error:
-            # A failure and not "unreachable", which no playbook can answer: it has to say where the fleet stands.
-            module = {"failed": True, "msg": f"The connection to the host was lost: {error}"}
-        result.update(module)
-        return result
 
     @contextmanager
     def _key(self) -> Iterator[str]:
@@ -76,28 +67,19 @@ class ActionModule(ActionBase):
         finally:
             self._loader.cleanup_tmp_file(plain)
 
-    def _module(
-        self, source: _Source, found: Identified, archive: str, task_vars: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    def _release(self, source: _Source, found: Identified, archive: str) -> dict[str, Any]:
         arguments = {name: value for name, value in self._task.args.items() if name not in _OWN_OPTIONS}
-        arguments["deployer"] = deployer(os.environ)
-        arguments["source"] = {
-            "id": found.identifier,
-            "digest": found.digest,
-            "archive": archive,
-            "commit": source.commit,
-        }
-        outcome: dict[str, Any] = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
-        return outcome
+        sent = {"id": found.identifier, "digest": found.digest, "archive": archive, "commit": source.commit}
+        return self.module({**arguments, "deployer": deployer(os.environ), "source": sent})
 
-    def _send(self, source: _Source, found: Identified, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _send(self, source: _Source, found: Identified) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as local:
             archive = source.packed(Path(local))
             remote = self._make_tmp_path()
             try:
                 path = self._connection._shell.join_path(remote, "release.tar.gz")
                 self._transfer_file(str(archive), path)
-                return self._module(source, found, path, task_vars)
+                return self._release(source, found, path)
             finally:
                 self._remove_tmp_path(remote)
 
@@ -120,7 +102,8 @@ class _Source:
         self.commit = ""
         self._directory = Path(locate(given["directory"])) if "directory" in given else None
         self._archive = Path(locate(archive)) if archive and not self.address else None
-        self._repository = Repository(given["git_url"], key, self._timeout()) if "git_url" in given else None
+        timeout = int(options.get("build_timeout") or 900)
+        self._repository = Repository(given["git_url"], key, timeout) if "git_url" in given else None
         self._entries: list[Entry] = []
         self._content = ""
 
@@ -162,9 +145,6 @@ class _Source:
 
     def _flag(self, name: str, default: bool) -> bool:
         return bool(boolean(self._options.get(name, default)))
-
-    def _timeout(self) -> int:
-        return int(self._options.get("build_timeout") or 900)
 
     def _excluded(self) -> list[str]:
         patterns = list(self._options.get("exclude") or [])

@@ -10,7 +10,6 @@ import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
-from ansible.plugins.action import ActionBase
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import (
     environment_problems,
     hide,
@@ -19,9 +18,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.secret_
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
     CapacityError,
+    Desired,
     Plan,
     plan,
-    wishes_from,
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
@@ -36,6 +35,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check
     show,
     unknown_variables,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
 
 from ..module_utils._host.errors import StabilityError
 
@@ -57,64 +57,70 @@ _ARGUMENTS = {"roles": _LIST, "variables": _LIST}
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """The action ``validate_variables``."""
 
     _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def outcome(self) -> dict[str, t.Any]:
         """Return the plan, or fail with all problems of the host."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        self._hidden: set[str] = set()
-        return {**result, **self._judge(task_vars or {})}
-
-    def _judge(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the rest of the result."""
-        roles = [self._load(name) for name in self._role_names(variables)]
-        problems = self._unknown(roles, variables)
-        values: dict[str, t.Any] = {}
         only = self._task.args.get("variables")
-        for role in roles:
-            found = self._check_role(role, variables, values)
-            problems += [problem for problem in found if only is None or base_name(problem.name) in only]
+        problems = self._check_roles(lambda name: only is None or base_name(name) in only)
         core: Plan | None = None
-        if only is not None:
-            return self._failure(problems, variables) if problems else {"plan": {}, "msg": _ALL_RIGHT}
-        if "service" in {role.role for role in roles}:
-            problems += self._fleet_problems(variables)
-            problems += self._service_problems(variables, values)
-            if not any(problem.name.startswith("service_") for problem in problems):
-                core, contradictions = self._plan(variables)
-                problems += contradictions
-        if not problems:
-            problems = [problem for role in roles for problem in self._check_relations(role, values)]
-        if core and not problems:
-            problems = contradictions_of(host_plan(core, settings_of(roles, variables, values)), roles, values)
+        if only is None:
+            if "service" in {role.role for role in self._roles}:
+                problems += [*self._fleet_problems(), *self._service_problems()]
+                if not any(problem.name.startswith("service_") for problem in problems):
+                    core, contradictions = self._plan()
+                    problems += contradictions
+            if not problems:
+                problems = [problem for role in self._roles for problem in self._check_relations(role)]
+            if core and not problems:
+                problems = self._contradictions(self._host_plan(core))
         if problems:
-            return self._failure(problems, variables)
-        shown = {"plan": core.as_dict(), "service": values["service_name"], "msg": core.summary} if core else {}
+            return self._failure(problems)
+        shown = {"plan": core.as_dict(), "service": self._values["service_name"], "msg": core.summary} if core else {}
         return {"plan": {}, "msg": _ALL_RIGHT, **shown}
 
-    def _fleet_problems(self, variables: dict[str, t.Any]) -> list[Problem]:
+    def _check_roles(self, is_asked: t.Callable[[str], bool]) -> list[Problem]:
+        """Load what the roles declare and the good values; return what is wrong with the variables asked for."""
+        self._hidden: set[str] = set()
+        self._values: dict[str, t.Any] = {}
+        self._roles = [self._load(name) for name in self._role_names()]
+        self._options = {name: option for role in self._roles for name, option in role.options.items()}
+        roles = (path.name for path in _ROLES.iterdir())
+        unknown = unknown_variables(self.variables, self._roles, roles, self._ignored())
+        found = [problem for role in self._roles for problem in self._check_role(role)]
+        return [*unknown, *(problem for problem in found if is_asked(problem.name))]
+
+    def _fleet_problems(self) -> list[Problem]:
         """Return what is wrong with the inventory's groups and the host's address in them."""
-        groups = variables["groups"]
+        groups = self.variables["groups"]
         if not groups.get("proxy") and not groups.get("database"):
             return []  # looking up every host's address takes seconds where there are many
-        fleet = fleet_of(variables["hostvars"], groups)
-        return [Problem(name, text) for name, text in fleet_problems(fleet, variables["inventory_hostname"])]
+        fleet = fleet_of(self.variables["hostvars"], groups)
+        return [Problem(name, text) for name, text in fleet_problems(fleet, self.variables["inventory_hostname"])]
 
-    def _service_problems(self, variables: dict[str, t.Any], values: dict[str, t.Any]) -> list[Problem]:
+    def _service_problems(self) -> list[Problem]:
         """Return what is wrong with secrets: a proxy needs none, a database server the service's password."""
-        if self._templar.template(variables.get("service_runs_here", True)):
-            return _service_problems(values) + _database_problems(variables, values)
-        is_server = variables["inventory_hostname"] in variables["groups"].get("database", ())
-        return _password_problems(values) if is_server else []
+        if self._templar.template(self.variables.get("service_runs_here", True)):
+            values = self._values
+            return [*_environment_problems(values), *_password_problems(values), *self._forgotten_database()]
+        is_server = self.variables["inventory_hostname"] in self.variables["groups"].get("database", ())
+        return _password_problems(self._values) if is_server else []
 
-    def _role_names(self, variables: dict[str, t.Any]) -> list[str]:
+    def _forgotten_database(self) -> list[Problem]:
+        """A password without a database is a database that was forgotten, unless it was said that there is none."""
+        name, values = "service_database_enabled", self._values
+        chosen = name in self.variables and not _is_derived(self._options[name], self.variables[name])
+        if chosen or values.get(name) or not values.get("service_database_password"):
+            return []
+        text = "is not set, but service_database_password is; set it to true, or to false where there is no database"
+        return [Problem(name, text)]
+
+    def _role_names(self) -> list[str]:
         _result, args = self.validate_argument_spec(_ARGUMENTS)
-        names = args["roles"] or variables.get("ansible_play_role_names", [])
+        names = args["roles"] or self.variables.get("ansible_play_role_names", [])
         own = [name.removeprefix(_COLLECTION) for name in names if name.startswith(_COLLECTION)]
         unknown = [name for name in own if not (_ROLES / name).is_dir()]
         if unknown:
@@ -133,35 +139,28 @@ class ActionModule(ActionBase):
         path = _ROLES / role / name
         return (self._loader.load_from_file(str(path), trusted_as_template=True) or {}) if path.exists() else {}
 
-    def _unknown(self, roles: t.Sequence[RoleVariables], variables: dict[str, t.Any]) -> list[Problem]:
-        return unknown_variables(variables, roles, (path.name for path in _ROLES.iterdir()), self._ignored(variables))
-
-    def _ignored(self, variables: dict[str, t.Any]) -> list[str]:
+    def _ignored(self) -> list[str]:
         try:
-            ignored = self._templar.template(variables.get("service_ignored_variables", []))
+            ignored = self._templar.template(self.variables.get("service_ignored_variables", []))
         except AnsibleError:
             return []  # reported with the other values
         return ignored if isinstance(ignored, list) else []
 
-    def _check_role(self, role: RoleVariables, variables: dict[str, t.Any], values: dict[str, t.Any]) -> list[Problem]:
-        """Check the types and rules of one role, and add its good values to ``values``."""
+    def _check_role(self, role: RoleVariables) -> list[Problem]:
+        """Check the types and rules of one role, and keep its good values."""
         problems: list[Problem] = []
-        good: dict[str, t.Any] = {}
+        own: dict[str, t.Any] = {}
         for name, option in role.options.items():
-            if name not in variables:
+            if name not in self.variables:
                 if option.get("required"):
                     problems.append(Problem(name, "is required and not set"))
                 continue
-            value, found = self._check_value(name, option, variables[name])
+            value, found = self._check_value(name, option, self.variables[name])
             problems += found
             if value is not None and not found:
-                good[name] = value
-        values.update(good)
-        own = {
-            name: self._on_controller(role, name, value)
-            for name, value in good.items()
-            if not _is_derived(role.options[name], variables[name])
-        }
+                self._values[name] = value
+                if not _is_derived(option, self.variables[name]):
+                    own[name] = self._on_controller(role, name, value)
         try:
             return problems + check_rules(role, own)
         except StabilityError as error:
@@ -173,13 +172,11 @@ class ActionModule(ActionBase):
             return self._loader.path_dwim(value)
         return value
 
-    def _check_relations(self, role: RoleVariables, values: dict[str, t.Any]) -> t.Iterator[Problem]:
+    def _check_relations(self, role: RoleVariables) -> t.Iterator[Problem]:
         """Yield a problem for each condition between variables that does not hold."""
         for relation in role.relations:
-            name = relation["variable"]
             if not self._templar.evaluate_conditional(relation["that"]):
-                shown = show(values.get(name), role.options[name])
-                yield Problem(name, str(self._templar.template(relation["message"])), shown)
+                yield self._problem(relation["variable"], str(self._templar.template(relation["message"])))
 
     def _check_value(self, name: str, option: Option, raw: t.Any) -> tuple[t.Any, list[Problem]]:
         # A default made from other variables is wrong only when one of them is, which has a line of its own.
@@ -192,88 +189,63 @@ class ActionModule(ActionBase):
         value, problems = check_type(name, value, option)
         return (None, []) if derived and problems else (value, problems)
 
-    def _plan(self, variables: dict[str, t.Any]) -> tuple[Plan | None, list[Problem]]:
+    def _plan(self) -> tuple[Plan | None, list[Problem]]:
         """Return the core of the capacity plan, or what contradicts itself in it."""
         try:
-            wishes = wishes_from(self._templar.template(variables["__service_capacity"]))
+            desired = Desired.of(self._templar.template(self.variables["__service_capacity"]))
         except AnsibleUndefinedVariable as error:
             return None, [Problem("service_plan", f"needs the host's facts (gather_facts: true): {error.message}")]
         try:
-            return plan(wishes), []
+            return plan(desired), []
         except CapacityError as error:
             return None, [Problem("service_plan", text) for text in error.problems]
 
-    def _failure(self, problems: list[Problem], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        # One text alone: structured as well, Ansible would print everything twice.
-        return {"failed": True, "msg": self._report(problems, variables)}
+    def _host_plan(self, core: Plan) -> HostPlan:
+        """Return the whole plan, of the values, those among them that the user set, and the host's disks."""
+        values, facts = self._values, self.variables.get("ansible_facts", {})
+        set_by_user = {name for name in values if self.variables.get(name) != self._options[name].get("default")}
+        return host_plan(core, Settings(values, frozenset(set_by_user), facts.get("mounts") or ()))
 
-    def _report(self, problems: list[Problem], variables: dict[str, t.Any]) -> str:
-        host = str(variables.get("inventory_hostname", ""))
-        lines = [problem.line(host, _origin(variables, problem.name)) for problem in problems]
+    def _contradictions(self, made: HostPlan) -> list[Problem]:
+        """Return the plan's contradictions as problems of variables."""
+        return [self._problem(found.variable, found.message) for found in made.contradictions]
+
+    def _problem(self, name: str, message: str) -> Problem:
+        return Problem(name, message, show(self._values.get(name), self._options.get(name, {})))
+
+    def _failure(self, problems: list[Problem]) -> dict[str, t.Any]:
+        host = str(self.variables.get("inventory_hostname", ""))
+        lines = [problem.line(host, _origin(self.variables, problem.name)) for problem in problems]
         count = "One variable is" if len(lines) == 1 else f"{len(lines)} variables are"
-        return hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines), self._hidden)
+        report = hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines), self._hidden)
+        # One text alone: structured as well, Ansible would print everything twice.
+        return {"failed": True, "msg": report}
 
 
-def _service_problems(values: dict[str, t.Any]) -> list[Problem]:
-    """Return what is wrong with the environment, the secrets and the database's password."""
+def _environment_problems(values: dict[str, t.Any]) -> list[Problem]:
+    """Return what is wrong with the environment and the secrets in it."""
     environment, secrets = values.get("service_environment", {}), values.get("service_secrets", {})
     found = [(f"service_environment.{name}", text) for name, text in environment_problems(environment)]
     found += [(f"service_secrets.{name}", text) for name, text in environment_problems(secrets)]
     if {"service_secrets", "service_secret_min_length"} <= set(values):
-        required, least = _needed_secrets(values), values["service_secret_min_length"]
+        # A service that runs under something else has its own already.
+        is_own = values.get("service_supervisor", "collection") == "collection"
+        required = values.get("service_required_secrets", []) if is_own else []
+        least = values["service_secret_min_length"]
         found += [(f"service_secrets.{name}", text) for name, text in secret_problems(secrets, required, least)]
     for name in sorted(set(environment) & set(secrets)):
         found.append((f"service_environment.{name}", "is in service_secrets too; keep one of them"))
-    return [*(Problem(name, text) for name, text in found), *_password_problems(values)]
+    return [Problem(name, text) for name, text in found]
 
 
 def _password_problems(values: dict[str, t.Any]) -> list[Problem]:
-    reason = _password_weakness(values)
-    text = f"{reason}; the database is enabled and needs one"
-    return [Problem("service_database_password", text)] if reason else []
-
-
-def _database_problems(variables: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]) -> list[Problem]:
-    """A password without a database is a database that was forgotten, unless it was said that there is none."""
-    chosen = "{{" not in str(variables.get("service_database_enabled"))
-    if chosen or values.get("service_database_enabled") or not values.get("service_database_password"):
-        return []
-    text = "is not set, but service_database_password is; set it to true, or to false for a service without a database"
-    return [Problem("service_database_enabled", text)]
-
-
-def _needed_secrets(values: dict[str, t.Any]) -> list[str]:
-    """Return the secrets that must be given. A service that runs under something else has its own already."""
-    if values.get("service_supervisor", "collection") != "collection":
-        return []
-    needed: list[str] = values.get("service_required_secrets", [])
-    return needed
-
-
-def _password_weakness(values: dict[str, t.Any]) -> str | None:
     """Return what is wrong with the database's password where one is needed: over the network, not at a socket."""
     at_socket = str(values.get("service_database_host", "")).startswith("/")
     if not values.get("service_database_enabled") or at_socket or "service_database_password" not in values:
-        return None
-    return weakness(values["service_database_password"])
-
-
-def settings_of(
-    roles: t.Sequence[RoleVariables], variables: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]
-) -> Settings:
-    """Return what the plan's parts read: the values, those among them that the user set, and the host's disks."""
-    options = {name: option for role in roles for name, option in role.options.items()}
-    set_by_user = {name for name in values if variables.get(name) != options[name].get("default")}
-    return Settings(values, frozenset(set_by_user), variables.get("ansible_facts", {}).get("mounts") or ())
-
-
-def contradictions_of(made: HostPlan, roles: t.Sequence[RoleVariables], values: t.Mapping[str, t.Any]) -> list[Problem]:
-    """Return the plan's contradictions as problems of variables."""
-    options = {name: option for role in roles for name, option in role.options.items()}
-    return [
-        Problem(found.variable, found.message, show(values.get(found.variable), options.get(found.variable, {})))
-        for found in made.contradictions
-    ]
+        return []
+    reason = weakness(values["service_database_password"])
+    text = f"{reason}; the database is enabled and needs one"
+    return [Problem("service_database_password", text)] if reason else []
 
 
 def _is_derived(option: Option, raw: t.Any) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, plan, wishes_from
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, Desired, plan
 
 
 def capacity_plan(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the capacity plan for a host and its wishes."""
+    """Return the capacity plan for a host and what is desired of it."""
     try:
-        return plan(wishes_from(values)).as_dict()
+        return plan(Desired.of(values)).as_dict()
     except CapacityError as error:
         raise AnsibleFilterError(f"The capacity plan has contradictions: {error}") from error
     except (KeyError, TypeError, ValueError) as error:

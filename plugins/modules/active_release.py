@@ -283,8 +283,7 @@ msg:
 
 from pathlib import Path
 
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.options import SPEC, context_of, order_of
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.report import diff, report
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import SPEC, Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import run
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import Pm2Module
@@ -299,8 +298,8 @@ def main() -> None:
     files = [config / "environment", *(config / "environments").glob("*")]
     hidden = set().union(*(texts_to_hide(read(str(file))) for file in files))
     try:
-        context = context_of(options, module.check_mode)
-        outcome = run(context, order_of(options, module.check_mode))
+        context = Context.of(options, module.check_mode)
+        outcome = run(context)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=hide(str(error), hidden))
     if outcome.outdated and not outcome.restarts_daemon:
@@ -308,7 +307,7 @@ def main() -> None:
             f"the PM2 daemon, and so every cluster worker, is not what is installed"
             f" ({', '.join(outcome.outdated.difference())}); restart_outdated_daemon has it restarted"
         )
-    module.exit_json(diff=diff(context.places, outcome), **report(options["service"], outcome, module.check_mode))
+    module.exit_json(diff=outcome.diff(context.places), **outcome.report(options["service"], module.check_mode))
 
 
 if __name__ == "__main__":

@@ -123,10 +123,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import AccessLog, switched_at, watch
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import AccessLog, watch
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health, Workers
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import DAEMON_OPTIONS
@@ -186,19 +186,19 @@ def main() -> None:
         proxy_headers={name: str(value) for name, value in options["proxy_headers"].items()},
     )
     try:
-        log = AccessLog(Path(options["access_log"] or "/dev/null"), switched_at(places.active_socket))
+        log = AccessLog(Path(options["access_log"] or "/dev/null"), since=places.active_socket.lstat().st_mtime)
         workers = workers_of(options, places, active, health)
-        seen = watch(workers, health, log, options["seconds"], options["max_errors"])
+        seconds = watch(workers, health, log, options["seconds"], options["max_errors"])
     except (StabilityError, OSError) as error:
         module.fail_json(msg=f"Release {release} turned bad as the canary: {error}", release=release)
     module.exit_json(
         changed=False,
         watched=True,
         release=release,
-        seconds=seen.seconds,
-        requests=seen.after.requests,
-        errors=seen.after.errors,
-        msg=f"release {release} was well for {seen.seconds:g} s: {seen.after}",
+        seconds=seconds,
+        requests=log.after.requests,
+        errors=log.after.errors,
+        msg=f"release {release} was well for {seconds:g} s: {log.after}",
     )
 
 

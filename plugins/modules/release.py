@@ -253,19 +253,12 @@ swept:
 """
 
 import signal
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._release.build import BuildSettings
-from ansible_collections.workbot.stability.plugins.module_utils._release.job import (
-    Job,
-    Outcome,
-    Source,
-    SourceNeededError,
-)
-from ansible_collections.workbot.stability.plugins.module_utils._release.store import Releases, explain
+from ansible_collections.workbot.stability.plugins.module_utils._release.job import Job, Outcome, SourceNeededError
+from ansible_collections.workbot.stability.plugins.module_utils._release.store import explain
 
 
 def listing(identifiers: list[str]) -> str:
@@ -273,54 +266,18 @@ def listing(identifiers: list[str]) -> str:
     return "".join(f"release {name}\n" for name in sorted(identifiers))
 
 
-def job(options: dict[str, Any], source: dict[str, Any]) -> Job:
-    """The job that the options and the controller's half (`source`) describe."""
-    return Job(
-        releases=Releases(
-            Path(options["path"]), Path(options["active_socket"]), [Path(link) for link in options["protect"]]
-        ),
-        source=Source(source["id"], source["digest"], source["archive"], options["checksum"], source["commit"]),
-        shared=Path(options["shared"]),
-        shared_directories=options["shared_directories"],
-        shared_files=options["shared_files"],
-        user=options["user"],
-        group=options["group"],
-        writable=options["writable"],
-        keep=options["keep"],
-        build=BuildSettings(
-            bin_directory=Path(options["bin"]),
-            script=options["build_script"],
-            timeout=options["build_timeout"],
-            environment={name: str(value) for name, value in options["build_environment"].items()},
-            heap_limit_mb=options["build_heap_limit_mb"],
-            registry=options["registry"],
-            ca_file=options["ca_file"],
-            before=words(options["before_build"]),
-            after=words(options["after_build"]),
-            environment_file=options["environment_file"] or "",
-        ),
-        builds=options["build"],
-        who=options["deployer"],
-    )
-
-
-def words(commands: list[list[Any]]) -> list[list[str]]:
-    """Commands as they are run: YAML makes numbers and booleans of some words."""
-    return [[str(word) for word in command] for command in commands]
-
-
 def stop(number: int, _frame: Any) -> NoReturn:
     """End as after a failure, with nothing left behind."""
     raise SystemExit(128 + number)
 
 
-def report(options: dict[str, Any], source: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+def report(job: Job, outcome: Outcome) -> dict[str, Any]:
     """The module's result."""
     return {
         "changed": outcome.changed,
         "release_id": outcome.identifier,
-        "release_path": f"{options['path']}/{outcome.identifier}",
-        "commit": source["commit"],
+        "release_path": str(job.releases.path(outcome.identifier)),
+        "commit": job.commit,
         "node_abi": outcome.node_abi,
         "made": outcome.made,
         "linked": outcome.linked,
@@ -368,17 +325,17 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    options, source = module.params, module.params["source"]
+    options = module.params
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, stop)
-    work = job(options, source)
+    job = Job.of(options)
     try:
-        outcome = work.predict() if module.check_mode else work.do()
+        outcome = job.predict() if module.check_mode else job.do()
     except SourceNeededError:
         module.exit_json(changed=False, source_needed=True)
     except (StabilityError, OSError) as error:
-        module.fail_json(msg=f"Release {source['id']}: {explain(error, work.releases.directory)}")
-    module.exit_json(**report(options, source, outcome))
+        module.fail_json(msg=f"Release {job.id}: {explain(error, job.releases.directory)}")
+    module.exit_json(**report(job, outcome))
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._net.private_ca import (
     HAS_CRYPTOGRAPHY,
-    Wanted,
+    Desired,
     converge_given,
     converge_made,
 )
@@ -118,7 +118,7 @@ def main() -> None:
     if not options["names"] or not 1 <= options["renew_days"] < options["valid_days"]:
         module.fail_json(msg="names must not be empty, and renew_days must be from 1 to less than valid_days")
     given = options["certificate"], options["key"]
-    wanted = Wanted(
+    desired = Desired(
         Path(options["directory"]), options["owner"], options["names"], options["valid_days"], options["renew_days"]
     )
     not_after, names = "", options["names"]
@@ -126,9 +126,9 @@ def main() -> None:
         if not module.check_mode:
             pwd.getpwnam(options["owner"])
         if all(given):
-            why = converge_given(wanted, *given, dry=module.check_mode)
+            why = converge_given(desired, *given, dry=module.check_mode)
         else:
-            why, pair = converge_made(wanted, datetime.datetime.now(datetime.UTC), dry=module.check_mode)
+            why, pair = converge_made(desired, datetime.datetime.now(datetime.UTC), dry=module.check_mode)
             not_after, names = f"{pair.ends:%Y-%m-%d}", pair.names
     except StabilityError as error:
         module.fail_json(msg=str(error))
@@ -136,7 +136,7 @@ def main() -> None:
         module.fail_json(msg=f"owner: the host has no user {options['owner']}")
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    after = f"{wanted.directory}/server.pem for {', '.join(names)}: {'; '.join(why)}\n" if why else ""
+    after = f"{desired.directory}/server.pem for {', '.join(names)}: {'; '.join(why)}\n" if why else ""
     module.exit_json(changed=bool(why), reasons=why, not_after=not_after, diff={"before": "", "after": after})
 
 

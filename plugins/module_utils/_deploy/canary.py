@@ -123,47 +123,27 @@ def _parse(line: bytes) -> tuple[float, int] | None:
         return None
 
 
-@dataclass(frozen=True)
-class Watched:
-    """How long it was watched, and what its clients got before and since."""
-
-    seconds: float
-    before: Tally
-    after: Tally
-
-
-def switched_at(active_socket: Path) -> float:
-    """When the release began to serve, in seconds since the epoch. Raises OSError."""
-    return active_socket.lstat().st_mtime
-
-
-def watch(workers: Workers, health: Health, log: AccessLog, seconds: float, max_percent: float) -> Watched:
-    """Return when it was well for so long. Raises StabilityError at the first thing that is not."""
+def watch(workers: Workers, health: Health, log: AccessLog, seconds: float, max_percent: float) -> float:
+    """Return once all was well for so long; how long it took. Raises StabilityError at the first thing that is not."""
     began = time.monotonic()
     try:
-        workers.wait_until_healthy(began + health.start_timeout)
-        bad = 0
-        while (left := began + seconds - time.monotonic()) > 0:
-            time.sleep(min(_LOOK_SECONDS, left))
-            workers.require_alive()
-            bad = _ask(health, bad)
-            _judge(log, max_percent)
-        workers.require_same()
+        _watch_until(began + seconds, workers, health, log, max_percent)
     except GateError as error:
         raise StabilityError(f"{error}, {time.monotonic() - began:.0f} s after the watch began") from error
-    return Watched(round(time.monotonic() - began, 1), log.before, log.after)
+    return round(time.monotonic() - began, 1)
 
 
-def _ask(health: Health, bad: int) -> int:
-    """How many answers in a row through the proxy were bad by now. Raises GateError when it is enough."""
-    problem = ask_proxy(health, 0) if health.proxy_url else ""
-    if problem and bad + 1 >= _BAD_LOOKS:
-        raise GateError(f"{_BAD_LOOKS} answers in a row through the proxy were not healthy: {problem}")
-    return bad + 1 if problem else 0
-
-
-def _judge(log: AccessLog, max_percent: float) -> None:
-    """Raises GateError when too many clients got an error."""
-    log.read()
-    if problem := problem_of(log.before, log.after, max_percent):
-        raise GateError(problem)
+def _watch_until(end: float, workers: Workers, health: Health, log: AccessLog, max_percent: float) -> None:
+    workers.wait_until_healthy(time.monotonic() + health.start_timeout)
+    bad = 0
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(_LOOK_SECONDS, left))
+        workers.require_alive()
+        problem = ask_proxy(health, 0) if health.proxy_url else ""
+        bad = bad + 1 if problem else 0
+        if bad >= _BAD_LOOKS:
+            raise GateError(f"{_BAD_LOOKS} answers in a row through the proxy were not healthy: {problem}")
+        log.read()
+        if problem := problem_of(log.before, log.after, max_percent):
+            raise GateError(problem)
+    workers.require_same()

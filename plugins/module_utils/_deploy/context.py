@@ -2,21 +2,27 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Everything about the host and the request that the steps of a deployment need."""
+"""The options of module active_release, and everything about the host and the request that its steps need."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import grp
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .._host.atomic import Ownership
-from .._host.command import CommandError, Identity, clean_environment, run
+from .._host.command import Identity
+from .._pm2.argspec import APP_OPTIONS, CONNECTION_OPTIONS
 from .._pm2.client import Pm2Client
-from .health_gate import Health
-from .model import Places, Wanted
+from .._pm2.fields import check_app, count
+from .health_gate import Health, Workers
+from .model import Activation, ActivationError, Desired, Places
 
-HOOK_NAMES = (
+_HOOK_NAMES = (
     "before_migrate",
     "after_migrate",
     "before_start",
@@ -26,38 +32,38 @@ HOOK_NAMES = (
     "before_stop",
     "after_stop",
 )
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """Commands of the user between the steps, run as the service's user with the service's environment.
-
-    Lists of commands, each a list of words, by the point they belong to. `timeout` is in seconds, for each one.
-    """
-
-    commands: Mapping[str, Sequence[Sequence[str | int | float]]]
-    timeout: int
-    user: Identity
-    bin_directory: Path
-
-    def run(self, name: str, directory: Path, environment: Mapping[str, str]) -> None:
-        """Run the commands of that point in the directory. Raises CommandError with what the failing one wrote."""
-        for argv in self.commands.get(name) or []:
-            try:
-                self.command(argv, directory, environment)
-            except CommandError as error:
-                raise CommandError(f"hook {name}: {error}") from error
-
-    def command(self, argv: Sequence[str | int | float], directory: Path, environment: Mapping[str, str]) -> None:
-        if not argv:
-            raise CommandError("a hook is an empty list: it must hold the program and its arguments")
-        run(
-            [str(word) for word in argv],
-            cwd=directory,
-            environment={**environment, **clean_environment(self.user.home, self.bin_directory, {})},
-            timeout=self.timeout,
-            identity=self.user,
-        )
+_HOOK = {"type": "list", "elements": "list", "default": []}
+SPEC: dict[str, Any] = {
+    "service": {"type": "str", "required": True},
+    "directory": {"type": "path", "required": True},
+    "run_directory": {"type": "path", "required": True},
+    "release": {"type": "str", "default": ""},
+    "app": {"type": "dict", "required": True},
+    "loader": {"type": "str", "default": ""},
+    "socket_variable": {"type": "str", "default": "PORT"},
+    "listen_port": {"type": "int", "default": 0},
+    "preloads": {"type": "list", "elements": "path", "default": []},
+    **CONNECTION_OPTIONS,
+    "user": {"type": "str", "required": True},
+    "group": {"type": "str", "required": True},
+    "health_path": {"type": "str", "default": "/"},
+    "health_timeout": {"type": "float", "default": 5},
+    "start_timeout": {"type": "float", "default": 60},
+    "stay_up": {"type": "float", "default": 3},
+    "proxy_url": {"type": "str", "default": ""},
+    "proxy_headers": {"type": "dict", "default": {}},
+    "drain_time": {"type": "float", "default": 60},
+    "hooks": {"type": "dict", "default": {}, "options": dict.fromkeys(_HOOK_NAMES, _HOOK)},
+    "migrate": {"type": "list", "elements": "str", "default": []},
+    "hook_timeout": {"type": "int", "default": 600},
+    "discard_failed": {"type": "bool", "default": False},
+    "restart_outdated_daemon": {"type": "bool", "default": False},
+    "environment_digest": {"type": "str", "default": "", "no_log": True},
+    "preloads_pending": {"type": "bool", "default": False},
+    "deployer": {"type": "str", "default": ""},
+}
+# each activation has its own
+_OWN_FIELDS = ("name", "cwd")
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,75 @@ class Context:
 
     client: Pm2Client
     places: Places
-    wanted: Wanted
+    desired: Desired
     health: Health
-    hooks: Hooks
-    migrate: list[str]
-    drain_time: float
     user: Identity
     config_ownership: Ownership
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], check_mode: bool) -> Context:
+        """From the module's options. Raises ActivationError, Pm2Error."""
+        given = {field.name: options[field.name] for field in fields(Desired) if field.name in options}
+        return cls(
+            client=Pm2Client(
+                home=Path(options["pm2_home"]),
+                pm2=options["pm2"],
+                node=options["node"],
+                user=options["user"],
+                timeout=options["timeout"],
+            ),
+            places=Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"])),
+            desired=Desired(**{**given, "app": _app_of(options), "check_mode": check_mode}),
+            health=Health(
+                path=options["health_path"],
+                answer_timeout=options["health_timeout"],
+                start_timeout=options["start_timeout"],
+                stay_up=options["stay_up"],
+                proxy_url=options["proxy_url"],
+                proxy_headers={name: str(value) for name, value in options["proxy_headers"].items()},
+            ),
+            user=_identity(options["user"], check_mode),
+            config_ownership=Ownership(0, _group(options["group"], check_mode), 0o640),
+        )
+
+    def workers(self, activation: Activation, restarts: Mapping[int, int]) -> Workers:
+        """Those of the activation. `restarts` says by PM2's number which ones do not count."""
+        return Workers(
+            self.client,
+            app=self.places.app_name(activation),
+            instances=count(self.desired.app.get("instances")),
+            path=self.places.socket(activation),
+            health=self.health,
+            user=self.user,
+            restarts=restarts,
+        )
+
+
+def _app_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The app's fields, of the right types; the same rules as for pm2_app."""
+    known = {name: option for name, option in APP_OPTIONS.items() if name not in _OWN_FIELDS}
+    result = ArgumentSpecValidator(known).validate(dict(options["app"]))
+    if result.error_messages:
+        raise ActivationError(f"app: {'; '.join(result.error_messages)}")
+    app = {name: value for name, value in result.validated_parameters.items() if value is not None}
+    check_app({"name": options["service"], "cwd": options["directory"], **app})
+    return app
+
+
+def _identity(name: str, check_mode: bool) -> Identity:
+    """The user; in check mode on a bare host a stand-in, as it is made later in the same run."""
+    try:
+        return Identity.of(name)
+    except KeyError as error:
+        if check_mode:
+            return Identity(name, 0, 0, "/")
+        raise ActivationError(f"this host has no user {name}") from error
+
+
+def _group(name: str, check_mode: bool) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        if check_mode:
+            return 0
+        raise ActivationError(f"this host has no group {name}") from error

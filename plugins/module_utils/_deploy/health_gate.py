@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from .._pm2.process import Pm2Process
 _POLL_SECONDS = 0.3
 _GIVE_UP_RESTARTS = 3
 _BAD_ANSWERS = 3
+PROXY_SECONDS = 10.0
 _PROXY_DELAY = 0.5
 _CHECK_SECONDS = 1.0
 # stands for a process id where no worker took the connection
@@ -45,7 +46,6 @@ class Health:
     """For so long after that all must go on doing so, without a restart."""
     proxy_url: str = ""
     proxy_headers: Mapping[str, str] = field(default_factory=dict)
-    proxy_timeout: float = 10.0
 
 
 class Workers:
@@ -137,12 +137,10 @@ class Workers:
             if all(self._answers.get(pid) == "" for pid in pids):
                 return
             pid, problem = self._ask(pids)
-            if pid is not None:
-                self._answers[pid] = problem
-            elif problem:
-                self._answers[_NOBODY] = problem
+            if pid is not None or problem:
+                self._answers[pid or _NOBODY] = problem
 
-    def _ask(self, pids: list[int] | tuple[()]) -> tuple[int | None, str]:
+    def _ask(self, pids: Collection[int]) -> tuple[int | None, str]:
         """One question: the worker that took the connection, if one of these did, and what is wrong with its answer."""
         request = Request(url=self._health.path, unix_socket=str(self._socket), timeout=self._health.answer_timeout)
         try:

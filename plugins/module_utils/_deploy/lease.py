@@ -24,8 +24,8 @@ from .._host.atomic import save_json
 from .._host.errors import StabilityError
 from .._host.lock import acquire
 from .._release.lock import lock_holder, lock_path
+from .actual import linked_name, read_active, release_names
 from .model import Places
-from .state import linked_name, read_active, release_names
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -110,18 +110,36 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """How a release is to be run. `app` has fields of PM2's ecosystem file, all that do not depend on the release."""
+class Desired:
+    """What a run of module active_release is asked for. Its fields are the module's options of these names."""
 
-    release: str
     app: Mapping[str, Any]
-    loader: str
+    """Fields of PM2's ecosystem file, all that do not depend on the release."""
+    release: str = ""
+    """An id, "previous" or "" for the active one."""
+    loader: str = ""
     """Module that Node.js loads before the program, relative to the release; "" for none."""
-    socket_variable: str
-    listen_port: int
+    socket_variable: str = "PORT"
+    listen_port: int = 0
     """The TCP port that the program asks for and gets its socket instead; 0 when it can listen on a path."""
-    preloads: Sequence[Path]
+    preloads: Sequence[str] = ()
     """Files that each process reads at its start, whatever its release."""
+    migrate: Sequence[str] = ()
+    hooks: Mapping[str, Sequence[Sequence[str | int | float]]] = field(default_factory=dict)
+    """Lists of commands, each a list of words, by the point they belong to."""
+    hook_timeout: int = 600
+    """Seconds, for each command."""
+    drain_time: float = 60
+    """Seconds."""
+    deployer: str = ""
+    check_mode: bool = False
+    discard_failed: bool = False
+    """Whether this run made the release, or in check mode would have: then it need not be there yet."""
+    restart_outdated_daemon: bool = False
+    environment_digest: str = ""
+    """In check mode: SHA-256 of the environment file as it would be, without comments; "" when that is not known."""
+    preloads_pending: bool = False
+    """In check mode: whether a preloaded file would have been changed."""
 
     def app_of(self, activation: Activation, places: Places) -> dict[str, Any]:
         """The PM2 app that runs an activation. Raises ActivationError when its socket's path is too long."""

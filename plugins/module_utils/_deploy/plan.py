@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what is wanted and what is there to what is to be done. Nothing here touches a host."""
+"""From what is desired and what is there to what is to be done. Nothing here touches a host."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Literal
 
 from .._pm2.ecosystem import declaration, render
 from .._pm2.plan import plan
-from .model import Activation, ActivationError, Places, Wanted
-from .state import State
+from .actual import Actual
+from .model import Activation, ActivationError, Desired, Places
 
 Action = Literal["none", "restart", "activate"]
 NEWER_PRELOAD = "a file that is loaded before the program is newer than the process"
@@ -29,97 +29,91 @@ class Decision:
     dead: tuple[int, ...]
     """PM2's numbers of the processes to restart."""
     leftovers: tuple[str, ...]
-    """Activations that are neither active nor wanted: what an interrupted deployment left."""
+    """Activations that are neither active nor desired: what an interrupted deployment left."""
     config: str
     """The ecosystem file in the end: the activation and the apps that are none of this service's."""
-    current: str
     previous: str
 
-    def changes(self, state: State) -> bool:
+    @property
+    def release(self) -> str:
+        """The id of the release that shall serve; "" where in check mode there is none yet."""
+        return self.activation.release
+
+    def changes(self, actual: Actual) -> bool:
         """Whether anything of the host differs, the saved process list apart."""
-        settled = (self.config, self.current, self.previous) == (state.config, state.current, state.previous)
+        settled = (self.config, self.release, self.previous) == (actual.config, actual.current, actual.previous)
         return self.action != "none" or bool(self.leftovers) or not settled
 
 
-def wanted_release(asked: str, state: State) -> str:
-    """The id that was asked for by name, as "previous" or as "" for the active one. Raises ActivationError."""
-    if asked == "previous":
-        if not state.previous:
+NO_RELEASE = Decision("none", Activation(""), (), (), (), "", "")
+
+
+def desired_release(desired: Desired, actual: Actual) -> str:
+    """The id of the release; "" where none was asked for and none is active. Raises ActivationError."""
+    if desired.release == "previous":
+        if not actual.previous:
             raise ActivationError("there is no previous release on this host: nothing else was active before")
-        return state.previous
-    if asked or state.active is None:
-        return asked
-    return state.active.release
+        return actual.previous
+    return desired.release or (actual.active.release if actual.active else "")
 
 
-def decide(wanted: Wanted, places: Places, state: State, environment: Mapping[str, str]) -> Decision:
+def decide(desired: Desired, release: str, places: Places, actual: Actual, environment: Mapping[str, str]) -> Decision:
     """Nothing, a restart of dead workers, or a new activation. `environment` is what PM2 itself hands to each app."""
-    action, activation, reasons, dead = _choose(wanted, places, state, environment)
-    app = declaration(wanted.app_of(activation, places), environment)
-    replaced = state.current not in ("", activation.release)
+    action, activation, reasons, dead = _choose(desired, release, places, actual, environment)
+    app = declaration(desired.app_of(activation, places), environment)
+    replaced = actual.current not in ("", release)
     return Decision(
         action=action,
         activation=activation,
         reasons=reasons,
         dead=dead,
-        leftovers=leftovers(places, state),
-        config=render([*others(places, state), app]),
-        current=activation.release,
-        previous=state.current if replaced else state.previous,
+        leftovers=leftovers(places, actual),
+        config=render([*others(places, actual), app]),
+        previous=actual.current if replaced else actual.previous,
     )
 
 
 def _choose(
-    wanted: Wanted, places: Places, state: State, environment: Mapping[str, str]
+    desired: Desired, release: str, places: Places, actual: Actual, environment: Mapping[str, str]
 ) -> tuple[Action, Activation, tuple[str, ...], tuple[int, ...]]:
-    active = state.active
-    if active is None or active.release != wanted.release:
+    active = actual.active
+    if active is None or active.release != release:
         old = active.release if active else "none"
-        return "activate", Activation(wanted.release), (f"release {old} -> {wanted.release}",), ()
-    reasons, dead = _differences(active, wanted, places, state, environment)
+        return "activate", Activation(release), (f"release {old} -> {release}",), ()
+    app = declaration(desired.app_of(active, places), environment)
+    processes = actual.processes(app["name"])
+    steps = plan([app], processes)
+    reasons = [reason for step in steps if step.action != "restart" for reason in step.reasons]
+    reasons += _environment_reasons(actual)
+    if any(process.started_at < actual.preloaded_at and not process.dead for process in processes):
+        reasons.append(NEWER_PRELOAD)
+    reasons += actual.pending
     if reasons:
-        return "activate", active.next(), reasons, ()
-    if dead:
+        return "activate", active.next(), tuple(reasons), ()
+    if dead := tuple(number for step in steps if step.action == "restart" for number in step.ids):
         return "restart", active, tuple(f"process {number} was given up by PM2" for number in dead), dead
     return "none", active, (), ()
 
 
-def _differences(
-    active: Activation, wanted: Wanted, places: Places, state: State, environment: Mapping[str, str]
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """How what runs differs from what is wanted, and which of its processes are dead but right."""
-    app = declaration(wanted.app_of(active, places), environment)
-    processes = state.processes(app["name"])
-    steps = plan([app], processes)
-    reasons = [reason for step in steps if step.action != "restart" for reason in step.reasons]
-    reasons += _environment_reasons(state)
-    if any(process.started_at < state.preloaded_at and not process.dead for process in processes):
-        reasons.append(NEWER_PRELOAD)
-    reasons += state.pending
-    dead = tuple(number for step in steps if step.action == "restart" for number in step.ids)
-    return tuple(reasons), dead
-
-
-def _environment_reasons(state: State) -> list[str]:
+def _environment_reasons(actual: Actual) -> list[str]:
     """Names alone: the values may be secrets."""
-    before = state.active_environment
+    before, after = actual.active_environment, actual.environment
     if before is None:
         return ["the activation has no environment file of its own"]
-    after = state.environment
     names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     return [f"environment file: {', '.join(names)} changed"] if names else []
 
 
-def leftovers(places: Places, state: State) -> tuple[str, ...]:
+def leftovers(places: Places, actual: Actual) -> tuple[str, ...]:
     """Names of all activations but the active one, wherever there is a trace of them."""
-    apps = {str(app["name"]) for app in state.declared} | {process.name for process in state.live}
+    apps = {str(app["name"]) for app in actual.apps} | {process.name for process in actual.live}
     found = {activation.name for name in apps if (activation := places.activation_of(name))}
     # a program may have further sockets of its own beside the one that it was given
-    found |= {name for name in state.sockets if name.partition("+")[0] in state.releases}
-    found |= set(state.snapshots)
-    return tuple(sorted(found - {state.active.name if state.active else ""}))
+    found |= {name for name in actual.sockets if name.partition("+")[0] in actual.releases}
+    found |= set(actual.snapshots)
+    return tuple(sorted(found - {actual.active.name if actual.active else ""}))
 
 
-def others(places: Places, state: State) -> list[Mapping[str, object]]:
+def others(places: Places, actual: Actual) -> list[Mapping[str, object]]:
     """Apps of the ecosystem file that are none of this service's activations."""
-    return [app for app in state.declared if places.activation_of(str(app["name"])) is None]
+    return [app for app in actual.apps if places.activation_of(str(app["name"])) is None]

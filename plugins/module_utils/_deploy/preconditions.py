@@ -16,10 +16,10 @@ from .._nodejs.package import addons, built_for, require_engine
 from .._pm2.client import Pm2Client
 from .._pm2.daemon import Daemon, daemon_of, with_versions
 from .._pm2.fields import count
+from .actual import Actual
 from .context import Context
 from .model import ActivationError
 from .plan import Decision
-from .state import State
 
 _NODE_SECONDS = 20.0
 _LOAD = "try { process.dlopen({ exports: {} }, process.argv[1]) } catch (error) { console.log(error.message) }"
@@ -27,14 +27,14 @@ _ANOTHER_ABI = re.compile(r"NODE_MODULE_VERSION (\d+)")
 _LEAST_MB = 100
 
 
-def check_host(context: Context, state: State, decision: Decision) -> None:
+def check_host(context: Context, actual: Actual, decision: Decision) -> None:
     """What is looked at before anything is started, in check mode too: `engines` of the release, and memory for it."""
-    release = context.places.release(decision.activation.release)
+    release = context.places.release(decision.release)
     if release.is_dir():
-        require_engine(release, context.hooks.bin_directory, context.user)
-    old = context.places.app_name(state.active) if state.active else ""
-    resident = [_resident_mb(process.pid) for process in state.processes(old) if process.pid]
-    require_memory(count(context.wanted.app.get("instances")), resident, _available_mb())
+        require_engine(release, Path(context.client.node).parent, context.user)
+    old = context.places.app_name(actual.active) if actual.active else ""
+    resident = [_resident_mb(process.pid) for process in actual.processes(old) if process.pid]
+    require_memory(count(context.desired.app.get("instances")), resident, _available_mb())
 
 
 def require_memory(instances: int, resident: list[int], available: int) -> None:
@@ -78,7 +78,7 @@ def require_addons(client: Pm2Client, release: Path, daemon: int | None, outdate
     """
     files = addons(release)
     node = f"/proc/{daemon}/exe" if daemon else client.node
-    running = _abi(client, node) if files else ""
+    running = _said(client, [node, "--print", "process.versions.modules"]) if files else ""
     for path in files:
         built = built_for(path) or _refused(client, node, path)
         if running and built and built != running:
@@ -96,13 +96,9 @@ def _advice(running: str, daemon: int | None, outdated: Daemon | None) -> str:
             " pm2_restart_outdated_daemon: true"
         )
     return (
-        f"the processes run under ABI {running}. Deploy it from its source again, which builds it anew, or one that"
+        f"the processes run under ABI {running}. Deploy it from its source again, which builds it again, or one that"
         " was built elsewhere for this Node.js"
     )
-
-
-def _abi(client: Pm2Client, node: str) -> str:
-    return _said(client, [node, "--print", "process.versions.modules"])
 
 
 def _refused(client: Pm2Client, node: str, addon: Path) -> str:

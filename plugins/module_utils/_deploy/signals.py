@@ -15,17 +15,13 @@ from .model import ActivationError
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-class InterruptedRunError(ActivationError):
-    """The run was told to end."""
-
-
 @contextmanager
 def until_terminated() -> Iterator[None]:
-    """A lost connection (SIGHUP) stops nothing; the first SIGTERM or SIGINT raises InterruptedRunError."""
+    """A lost connection (SIGHUP) stops nothing; the first SIGTERM or SIGINT raises ActivationError."""
 
     def interrupt(number: int, _frame: object) -> None:
         ignore()
-        raise InterruptedRunError(f"the run was told to end ({signal.Signals(number).name})")
+        raise ActivationError(f"the run was told to end ({signal.Signals(number).name})")
 
     before = {number: signal.getsignal(number) for number in (signal.SIGHUP, *_ENDING)}
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -10,10 +10,8 @@ What the active link names is never stopped nor removed, whatever went wrong bef
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from .._host.atomic import Return, point, remove, remove_tree, write
 from .._host.errors import StabilityError
@@ -21,10 +19,10 @@ from .._host.unix_sockets import connections
 from .._pm2.client import Pm2Client
 from .._pm2.converge import save, saved_list_differs
 from .._pm2.ecosystem import render
+from .actual import Actual, linked_name, read_active, release_names
 from .context import Context
 from .model import Activation, ActivationError, Places
 from .plan import Decision
-from .state import State, linked_name, read_active, release_names
 
 _DELETE_SECONDS = 60.0
 _DELETE_PAUSE = 0.5
@@ -34,22 +32,10 @@ _CHECK_SECONDS = 1.0
 _EMPTY_LOOKS = 2
 
 
-@dataclass(frozen=True)
-class Drained:
-    """How it went. `left` are connections that were still open at the time limit: WebSockets, as a rule."""
+def drain(socket: Path, limit: float, check: Callable[[], None]) -> dict[str, float]:
+    """Wait until the socket has no connection any more, `limit` seconds at most; `check` may raise to end the wait.
 
-    seconds: float
-    at_first: int
-    left: int
-
-    def report(self) -> dict[str, float]:
-        return {"seconds": self.seconds, "connections": self.at_first, "left": self.left}
-
-
-def drain(socket: Path, limit: float, check: Callable[[], None]) -> Drained:
-    """Wait until the socket has no connection any more, `limit` seconds at most.
-
-    `check` is called every second; what it raises ends the wait.
+    Returns the `seconds` it took, the `connections` at first and those `left` at the limit: WebSockets, as a rule.
     """
     began = time.monotonic()
     at_first = count = connections(socket)
@@ -58,7 +44,7 @@ def drain(socket: Path, limit: float, check: Callable[[], None]) -> Drained:
         empty = 0 if count else empty + 1
         now = time.monotonic()
         if empty >= _EMPTY_LOOKS or now - began >= limit:
-            return Drained(round(now - began, 1), at_first, count)
+            return {"seconds": round(now - began, 1), "connections": at_first, "left": count}
         if now - checked >= _CHECK_SECONDS:
             check()
             checked = now
@@ -122,26 +108,20 @@ def settle_links(context: Context, decision: Decision) -> bool:
     places = context.places
     previous = places.release(decision.previous) if decision.previous else None
     moved = point(places.previous, previous)
-    return point(places.current, places.release(decision.current)) or moved
+    return point(places.current, places.release(decision.release)) or moved
 
 
-def sweep(context: Context, state: State, decision: Decision) -> None:
+def sweep(context: Context, actual: Actual, decision: Decision) -> None:
     """Remove what interrupted deployments left, each drained first: it may still have connections."""
-    for name in decision.leftovers:
-        activation = Activation.parse(name)
-        if activation is None:
-            continue
-        if connections(context.places.socket(activation)):
-            drain(context.places.socket(activation), context.drain_time, lambda: None)
+    places = context.places
+    left = [activation for name in decision.leftovers if (activation := Activation.parse(name))]
+    for activation in left:
+        if connections(places.socket(activation)):
+            drain(places.socket(activation), context.desired.drain_time, lambda: None)
         remove_activation(context, activation)
-    Return.sweep(context.places.active_socket)
-    kept = [app for app in state.declared if _activation_name(context, app) not in decision.leftovers]
-    write(context.places.config_file, render(kept).encode(), context.config_ownership)
-
-
-def _activation_name(context: Context, app: Mapping[str, Any]) -> str:
-    activation = context.places.activation_of(str(app["name"]))
-    return activation.name if activation else ""
+    Return.sweep(places.active_socket)
+    kept = [app for app in actual.apps if places.activation_of(str(app["name"])) not in left]
+    write(places.config_file, render(kept).encode(), context.config_ownership)
 
 
 def save_list(client: Pm2Client) -> bool:

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from .._host.errors import StabilityError
+from .tls import client_trusting
 
 BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name: the dates are judged here, to be told in the error.
-NO_CHECK_TIME = 0x200000
 DAY = 86400
 ROUNDS = 10  # of messages; a handshake takes three
 
@@ -38,17 +37,21 @@ class Certificate:
     """Whether an earlier task makes the files, which check mode only predicts."""
 
 
-def check_certificate(wanted: Certificate, certificate: Path, key: Path) -> None:
+def check_certificate(desired: Certificate, certificate: Path, key: Path) -> None:
     """Reads the two files; StabilityError says what is wrong with them."""
-    blocks = BLOCK.findall(_text(certificate, wanted.certificate))
+    blocks = BLOCK.findall(_text(certificate, desired.certificate))
     if not blocks:
-        raise StabilityError(f"{wanted.certificate} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).")
-    server = _server(wanted, certificate, key, blocks)
-    peer = _present(wanted, server, blocks[0])
-    _check_dates(wanted, peer, time.time())
-    _check_chain(wanted, peer, blocks)
-    for name in wanted.names:
-        _check_name(wanted, server, blocks[0], name, peer)
+        raise StabilityError(f"{desired.certificate} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).")
+    server = _server(desired, certificate, key, blocks)
+    try:
+        peer = _shake_hands(server, blocks[0], None)
+    except ssl.SSLError as error:
+        reason = getattr(error, "verify_message", "") or error.reason or error
+        raise StabilityError(f"{desired.certificate} is no good for a server: {reason}.") from error
+    _check_dates(desired, peer, time.time())
+    _check_chain(desired, peer, blocks)
+    for name in desired.names:
+        _check_name(desired, server, blocks[0], name, peer)
 
 
 def chain_of(text: str) -> list[bytes]:
@@ -63,33 +66,30 @@ def _text(path: Path, name: str) -> str:
         raise StabilityError(f"{name} cannot be read: {error.strerror}.") from error
 
 
-def _server(wanted: Certificate, certificate: Path, key: Path, blocks: list[str]) -> ssl.SSLContext:
-    text = _text(key, wanted.key)
+def _server(desired: Certificate, certificate: Path, key: Path, blocks: list[str]) -> ssl.SSLContext:
+    text = _text(key, desired.key)
     if "PRIVATE KEY-----" not in text:
-        raise StabilityError(f"{wanted.key} holds no private key in PEM form.")
+        raise StabilityError(f"{desired.key} holds no private key in PEM form.")
     if "ENCRYPTED" in text:
         raise StabilityError(
-            f"{wanted.key} is encrypted; no server can read it at boot. Store it without a passphrase."
+            f"{desired.key} is encrypted; no server can read it at boot. Store it without a passphrase."
         )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)
     except ssl.SSLError as error:
         if error.reason != "KEY_VALUES_MISMATCH":
-            raise StabilityError(f"OpenSSL does not take {wanted.certificate} with {wanted.key}: {error}") from error
+            raise StabilityError(f"OpenSSL does not take {desired.certificate} with {desired.key}: {error}") from error
         hint = "" if len(blocks) == 1 else " If it fits another one in the file, that must come first."
         raise StabilityError(
-            f"The key {wanted.key} does not fit the first certificate in {wanted.certificate}.{hint}"
+            f"The key {desired.key} does not fit the first certificate in {desired.certificate}.{hint}"
         ) from error
     return context
 
 
 def _shake_hands(server: ssl.SSLContext, trusted: str, name: str | None) -> dict[str, Any]:
     """What a client that trusts this certificate itself sees of the server; SSLError when it refuses."""
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = name is not None
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
-    client.load_verify_locations(cadata=trusted)
+    client = client_trusting(trusted, check_hostname=name is not None)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking = client.wrap_bio(to_client, to_server, server_hostname=name)
     answering = server.wrap_bio(to_server, to_client, server_side=True)
@@ -108,27 +108,20 @@ def _advance(end: ssl.SSLObject) -> bool:
     return True
 
 
-def _present(wanted: Certificate, server: ssl.SSLContext, leaf: str) -> dict[str, Any]:
-    try:
-        return _shake_hands(server, leaf, None)
-    except ssl.SSLError as error:
-        raise StabilityError(f"{wanted.certificate} is no good for a server: {_reason(error)}.") from error
-
-
-def _check_dates(wanted: Certificate, peer: Mapping[str, Any], now: float) -> None:
+def _check_dates(desired: Certificate, peer: Mapping[str, Any], now: float) -> None:
     begins, ends = (ssl.cert_time_to_seconds(peer[field]) for field in ("notBefore", "notAfter"))
     if ends <= now:
-        raise StabilityError(f"{wanted.certificate} expired on {peer['notAfter']}, {(now - ends) / DAY:.0f} days ago.")
+        raise StabilityError(f"{desired.certificate} expired on {peer['notAfter']}, {(now - ends) / DAY:.0f} days ago.")
     if begins > now:
-        raise StabilityError(f"{wanted.certificate} is not valid before {peer['notBefore']}. Check the host's clock.")
-    if ends < now + wanted.valid_days_left * DAY:
+        raise StabilityError(f"{desired.certificate} is not valid before {peer['notBefore']}. Check the host's clock.")
+    if ends < now + desired.valid_days_left * DAY:
         raise StabilityError(
-            f"{wanted.certificate} expires on {peer['notAfter']}, in {(ends - now) / DAY:.1f} days; at least "
-            f"{wanted.valid_days_left:g} are wanted. Renew it."
+            f"{desired.certificate} expires on {peer['notAfter']}, in {(ends - now) / DAY:.1f} days; at least "
+            f"{desired.valid_days_left:g} are wanted. Renew it."
         )
 
 
-def _check_chain(wanted: Certificate, peer: Mapping[str, Any], blocks: list[str]) -> None:
+def _check_chain(desired: Certificate, peer: Mapping[str, Any], blocks: list[str]) -> None:
     """Each certificate of the file must be the issuer of the one before it."""
     issuer = peer["issuer"]
     for number, block in enumerate(blocks[1:], start=2):
@@ -137,28 +130,24 @@ def _check_chain(wanted: Certificate, peer: Mapping[str, Any], blocks: list[str]
         authorities = store.get_ca_certs()
         if not authorities or authorities[0]["subject"] != issuer:
             raise StabilityError(
-                f"{wanted.certificate}: certificate {number} of the file is not the issuer of the one before it, "
+                f"{desired.certificate}: certificate {number} of the file is not the issuer of the one before it, "
                 f"{_written(issuer)}. Put the site's own first, then its issuer, then that one's issuer."
             )
         issuer = authorities[0]["issuer"]
 
 
-def _check_name(wanted: Certificate, server: ssl.SSLContext, leaf: str, name: str, peer: Mapping[str, Any]) -> None:
+def _check_name(desired: Certificate, server: ssl.SSLContext, leaf: str, name: str, peer: Mapping[str, Any]) -> None:
     # For *.example.org any name below it stands.
     try:
         _shake_hands(server, leaf, name.replace("*", "any", 1))
     except ssl.SSLCertVerificationError as error:
         held = ", ".join(value for _kind, value in peer.get("subjectAltName", ())) or "none"
-        raise StabilityError(f"{wanted.certificate} is not for {name}. The names in it: {held}.") from error
+        raise StabilityError(f"{desired.certificate} is not for {name}. The names in it: {held}.") from error
     except ValueError as error:
         raise StabilityError(
             f"names: {name!r} is neither a host name nor an address; expected one like shop.example.org or "
             "*.example.org."
         ) from error
-
-
-def _reason(error: ssl.SSLError) -> str:
-    return getattr(error, "verify_message", "") or error.reason or str(error)
 
 
 def _written(name: Sequence[Sequence[tuple[str, str]]]) -> str:

@@ -99,25 +99,21 @@ class _Exchange:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._connection: http.client.HTTPConnection | None = None
-        self._answer: Answer | None = None
-        self._error: Exception | None = None
+        self._result: Answer | Exception = HttpError("the exchange ended without an answer")
         self._received = 0
         self._cancelled = False
         self._open = request.connection
 
     def run(self) -> Answer:
-        started = time.monotonic()
-        thread = threading.Thread(target=self._work, args=(started,), daemon=True, name="http")
+        thread = threading.Thread(target=self._work, daemon=True, name="http")
         thread.start()
         thread.join(self._request.timeout)
         if thread.is_alive():
             self._cancel()
             raise self._too_late()
-        if self._error is not None:
-            raise self._error
-        if self._answer is None:
-            raise HttpError("the exchange ended without an answer")
-        return self._answer
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
 
     def _too_late(self) -> HttpError:
         arrived = f" ({self._received} bytes of the body arrived)" if self._received else ""
@@ -130,18 +126,19 @@ class _Exchange:
             with contextlib.suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
-    def _work(self, started: float) -> None:
+    def _work(self) -> None:
         try:
-            self._answer = self._follow(started)
+            self._result = self._follow()
         except (HttpError, RequestError) as error:
-            self._error = error
+            self._result = error
         except TimeoutError:
-            self._error = self._too_late()
+            self._result = self._too_late()
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._error = HttpError(_explain(error))
+            self._result = HttpError(_explain(error))
 
-    def _follow(self, started: float) -> Answer:
-        """Ask, and follow redirects that stay on the same host, where wanted."""
+    def _follow(self) -> Answer:
+        """Ask, and follow redirects that stay on the same host, where asked for."""
+        started = time.monotonic()
         url = self._request.target().geturl()
         for _hop in range(MAX_REDIRECTS + 1):
             status, headers, body = self._ask(urlsplit(url))

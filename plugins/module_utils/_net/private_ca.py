@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 import pwd
 import stat
 import tempfile
@@ -37,10 +36,18 @@ except ImportError:
 AUTHORITY_DAYS = 7300
 _LONGEST_COMMON_NAME = 64
 _PRIVATE = 0o600
+_OTHER_USAGES = (
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "encipher_only",
+    "decipher_only",
+)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Desired:
     """A certificate for these names in this directory; its key belongs to `owner`."""
 
     directory: Path
@@ -75,7 +82,9 @@ class Pair:
 
     @property
     def ends(self) -> datetime.datetime:
-        return ends_of(self.certificate)
+        """When it expires; before release 42 the library has no time zones."""
+        aware: datetime.datetime | None = getattr(self.certificate, "not_valid_after_utc", None)
+        return aware or self.certificate.not_valid_after.replace(tzinfo=datetime.UTC)
 
     @property
     def names(self) -> list[str]:
@@ -85,11 +94,15 @@ class Pair:
             return []
         return [str(name.value) for name in found]
 
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-def ends_of(certificate: x509.Certificate) -> datetime.datetime:
-    """When it expires; before release 42 the library has no time zones."""
-    aware: datetime.datetime | None = getattr(certificate, "not_valid_after_utc", None)
-    return aware or certificate.not_valid_after.replace(tzinfo=datetime.UTC)
+    @property
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
 
 
 def read_pair(certificate: Path, key: Path) -> Pair | None:
@@ -110,24 +123,24 @@ def _bytes(key: t.Any) -> bytes:
     return encoded
 
 
-def reasons_for_authority(authority: Pair | None, wanted: Wanted, now: datetime.datetime) -> list[str]:
+def reasons_for_authority(authority: Pair | None, desired: Desired, now: datetime.datetime) -> list[str]:
     """Why a new authority is needed: it must outlive what it issues."""
     if authority is None:
         return ["there is no authority"]
-    if authority.ends < now + datetime.timedelta(days=wanted.valid_days):
+    if authority.ends < now + datetime.timedelta(days=desired.valid_days):
         return [f"the authority expires on {authority.ends:%Y-%m-%d}"]
     return []
 
 
-def reasons(pair: Pair | None, authority: Pair, wanted: Wanted, now: datetime.datetime) -> list[str]:
-    """Why the certificate has to be issued anew; empty while it is good."""
+def reasons(pair: Pair | None, authority: Pair, desired: Desired, now: datetime.datetime) -> list[str]:
+    """Why the certificate has to be reissued; empty while it is good."""
     if pair is None:
         return ["there is none with its key"]
     if not _issued_by(pair.certificate, authority):
         return ["it is not of this host's authority"]
-    missing = [name for name in wanted.names if plain(name) not in pair.names]
+    missing = [name for name in desired.names if plain(name) not in pair.names]
     found = [f"it is not for {name}" for name in missing]
-    if pair.ends < now + datetime.timedelta(days=wanted.renew_days):
+    if pair.ends < now + datetime.timedelta(days=desired.renew_days):
         found.append(f"it expires on {pair.ends:%Y-%m-%d}")
     return found
 
@@ -188,17 +201,8 @@ def _named(name: str) -> x509.Name:
 
 
 def _usage(*, issues: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not issues,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=issues,
-        crl_sign=issues,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    unused = dict.fromkeys(_OTHER_USAGES, False)
+    return x509.KeyUsage(digital_signature=not issues, key_cert_sign=issues, crl_sign=issues, **unused)
 
 
 def plain(name: str) -> str:
@@ -216,98 +220,80 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def converge_made(wanted: Wanted, now: datetime.datetime, *, dry: bool) -> tuple[list[str], Pair]:
+def converge_made(desired: Desired, now: datetime.datetime, *, dry: bool) -> tuple[list[str], Pair]:
     """Why something changed (nothing did where there is no reason), and the certificate as it is then.
 
-    Names that the present certificate has stay in it: another service may reach the server by them. The key is written
-    before the certificate; a run that ends in between leaves a pair that does not fit, and the next one makes another.
+    Names that the present certificate has stay in it: another service may reach the server by them. A key is written
+    before its certificate; a run that ends in between leaves a pair that does not fit, and the next one makes another.
     """
-    authority = read_pair(wanted.authority, wanted.authority_key)
-    why = reasons_for_authority(authority, wanted, now)
+    files: dict[Path, tuple[bytes, str]] = {}
+    authority = read_pair(desired.authority, desired.authority_key)
+    why = reasons_for_authority(authority, desired, now)
     if why or authority is None:
-        authority = new_authority(wanted.names[0], now)
-        if not dry:
-            _store(wanted.authority_key, _key_pem(authority), _PRIVATE, "root")
-            _store(wanted.authority, _pem(authority), 0o644, "root")
-    pair = read_pair(wanted.certificate, wanted.key)
+        authority = new_authority(desired.names[0], now)
+        files |= {desired.authority_key: (authority.key_pem, "root"), desired.authority: (authority.pem, "root")}
+    pair = read_pair(desired.certificate, desired.key)
     kept = pair.names if pair and _issued_by(pair.certificate, authority) else []
-    why += reasons(pair, authority, wanted, now) if not why else []
+    why = why or reasons(pair, authority, desired, now)
     if why or pair is None:
-        names = list(dict.fromkeys([*map(plain, wanted.names), *kept]))
-        pair = new_certificate(authority, names, wanted.valid_days, now)
-        if not dry:
-            _store(wanted.key, _key_pem(pair), _PRIVATE, wanted.owner)
-            _store(wanted.certificate, _pem(pair), 0o644, "root")
+        names = list(dict.fromkeys([*map(plain, desired.names), *kept]))
+        pair = new_certificate(authority, names, desired.valid_days, now)
+        files |= {desired.key: (pair.key_pem, desired.owner), desired.certificate: (pair.pem, "root")}
     else:
-        why = _keep_private({wanted.key: wanted.owner, wanted.authority_key: "root"}, dry=dry)
-    return why, pair
+        keys = {desired.key: desired.owner, desired.authority_key: "root"}
+        files = {key: (key.read_bytes(), owner) for key, owner in keys.items()}
+    changed = _store(files, dry=dry)
+    return why or changed, pair
 
 
-def converge_given(wanted: Wanted, certificate: str, key: str, *, dry: bool) -> list[str]:
+def converge_given(desired: Desired, certificate: str, key: str, *, dry: bool) -> list[str]:
     """Why something changed. Raises StabilityError, before it does, where the two are no good for a server."""
     with tempfile.TemporaryDirectory() as directory:
         staged = Path(directory) / "server.pem", Path(directory) / "server.key"
         save(staged[0], certificate.encode())
         save(staged[1], key.encode())
-        check_certificate(Certificate("The given certificate", "the given key", wanted.names), *staged)
-    files = {wanted.key: (key, _PRIVATE, wanted.owner), wanted.certificate: (certificate, 0o644, "root")}
-    differs = [path for path, (text, _mode, _owner) in files.items() if _read(path) != text]
-    for path in differs if not dry else []:
-        text, mode, owner = files[path]
-        _store(path, text.encode(), mode, owner)
-    private = {wanted.key: wanted.owner} if wanted.key not in differs else {}
-    return [*(f"{path.name} is another one" for path in differs), *_keep_private(private, dry=dry)]
+        check_certificate(Certificate("The given certificate", "the given key", desired.names), *staged)
+    given = {desired.key: (key.encode(), desired.owner), desired.certificate: (certificate.encode(), "root")}
+    return _store(given, dry=dry)
 
 
-def _keep_private(keys: Mapping[Path, str], *, dry: bool) -> list[str]:
-    """Give keys back to those whose alone they are: PostgreSQL does not start with one that others may read."""
+def _store(files: Mapping[Path, tuple[bytes, str]], *, dry: bool) -> list[str]:
+    """Give each file its content, and a key to its owner alone, as PostgreSQL wants it; what differed."""
     why = []
-    for path, owner in keys.items():
-        found, uid = path.stat(), _uid(owner)
-        if (found.st_uid, stat.S_IMODE(found.st_mode)) == (uid, _PRIVATE):
+    for path, (content, owner) in files.items():
+        is_key = path.suffix == ".key"
+        if _read(path) != content:
+            why.append(f"{path.name} is another one")
+        elif is_key and not _is_private(path, owner):
+            why.append(f"{path.name} is not {owner}'s alone")
+        else:
             continue
-        why.append(f"{path.name} is not {owner}'s alone")
         if not dry:
-            path.chmod(_PRIVATE)
-            _own(path, owner)
+            _write(path, content, owner, _PRIVATE if is_key else 0o644)
     return why
 
 
-def _uid(owner: str) -> int | None:
-    """None for a user that check mode has only predicted."""
+def _read(path: Path) -> bytes | None:
     try:
-        return pwd.getpwnam(owner).pw_uid
-    except KeyError:
-        return None
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_bytes()
     except OSError:
         return None
 
 
-def _store(path: Path, content: bytes, mode: int, owner: str) -> None:
+def _is_private(path: Path, owner: str) -> bool:
+    found = path.stat()
+    try:
+        uid = pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        # a user that check mode has only predicted
+        return False
+    return (found.st_uid, stat.S_IMODE(found.st_mode)) == (uid, _PRIVATE)
+
+
+def _write(path: Path, content: bytes, owner: str, mode: int) -> None:
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
         # whatever the umask of root is: the server has to get at its key
         path.parent.chmod(0o755)
-    save(path, content, mode)
-    _own(path, owner)
-
-
-def _own(path: Path, owner: str) -> None:
-    entry = pwd.getpwnam(owner)
-    if path.stat().st_uid != entry.pw_uid:
-        os.chown(path, entry.pw_uid, entry.pw_gid)
-
-
-def _pem(pair: Pair) -> bytes:
-    return pair.certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _key_pem(pair: Pair) -> bytes:
-    return pair.key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    account = pwd.getpwnam(owner)
+    save(path, content, mode, (account.pw_uid, account.pw_gid))

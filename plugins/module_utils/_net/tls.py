@@ -49,6 +49,15 @@ def trusting_client() -> ssl.SSLContext:
     return context
 
 
+def client_trusting(certificate: str | bytes, *, check_hostname: bool) -> ssl.SSLContext:
+    """A client that trusts this certificate itself, in PEM form or in DER, whatever its dates are."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = check_hostname
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+    context.load_verify_locations(cadata=certificate)
+    return context
+
+
 def begin_postgresql(plain: socket.socket) -> None:
     """PostgreSQL is asked for TLS (its SSLRequest) before TLS begins. Raises OSError."""
     plain.sendall(struct.pack("!ii", 8, 80877103))
@@ -71,10 +80,7 @@ def read_dates(
         begin(plain)
         with trusting_client().wrap_socket(plain, server_hostname=name) as secured:
             served = secured.getpeercert(binary_form=True) or b""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
-    context.load_verify_locations(cadata=served)
+    context = client_trusting(served, check_hostname=False)
     with socket.create_connection((address, port), timeout) as plain:
         begin(plain)
         with context.wrap_socket(plain, server_hostname=name) as again:

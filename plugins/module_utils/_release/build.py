@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .._host.command import CommandError, Identity, clean_environment, proxies, run
 from .._host.errors import StabilityError
@@ -22,23 +23,23 @@ from .._service.secret_values import hide, texts_to_hide
 DEFAULT_SCRIPT = "build"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BuildSettings:
-    """How releases are built. timeout is in seconds and bounds all steps together, heap_limit_mb 0 is Node's own.
+    """How releases are built, by the module's options of these names."""
 
-    before and after are commands around the build; they alone find the service's own environment, that of the file.
-    """
-
-    bin_directory: Path
-    script: str = DEFAULT_SCRIPT
-    timeout: int = 900
-    environment: Mapping[str, str] = field(default_factory=dict)
-    heap_limit_mb: int = 0
+    bin: str
+    build_script: str = DEFAULT_SCRIPT
+    build_timeout: int = 900
+    """Seconds, for all steps together."""
+    build_environment: Mapping[str, Any] = field(default_factory=dict)
+    build_heap_limit_mb: int = 0
+    """0 is Node's own."""
     registry: str = ""
     ca_file: str = ""
-    before: Sequence[Sequence[str]] = ()
-    after: Sequence[Sequence[str]] = ()
-    environment_file: str = ""
+    before_build: Sequence[Sequence[Any]] = ()
+    after_build: Sequence[Sequence[Any]] = ()
+    """Commands around the build; they alone find the service's own environment, that of the file."""
+    environment_file: str | None = None
 
     def variables(self) -> dict[str, str]:
         """Environment of the build beyond HOME and PATH; a variable that the user sets wins."""
@@ -46,7 +47,7 @@ class BuildSettings:
             "CI": "true",
             "NODE_ENV": "production",
             "NODE_EXTRA_CA_CERTS": self.ca_file,
-            "NODE_OPTIONS": f"--max-old-space-size={self.heap_limit_mb}" if self.heap_limit_mb else "",
+            "NODE_OPTIONS": f"--max-old-space-size={self.build_heap_limit_mb}" if self.build_heap_limit_mb else "",
             "npm_config_audit": "false",
             "npm_config_fetch_retries": "2",
             "npm_config_fund": "false",
@@ -55,7 +56,7 @@ class BuildSettings:
             # pnpm 11 and newer read their own prefix only.
             "pnpm_config_registry": self.registry,
         }
-        return variables | proxies(os.environ) | dict(self.environment)
+        return variables | proxies(os.environ) | {name: str(value) for name, value in self.build_environment.items()}
 
 
 def package_manager(directory: Path) -> str:
@@ -92,42 +93,44 @@ def steps(manager: str, builds: bool) -> list[list[str]]:
 def build(directory: Path, identity: Identity, settings: BuildSettings, keep_open: Sequence[int] = ()) -> str:
     """Build the release in directory as that user; the name of the package manager.
 
-    Raises StabilityError, CommandError, StabilityError, and OSError where the environment file can't be read.
+    Raises StabilityError, of which CommandError is one, and OSError where the environment file can't be read.
     """
     manager = package_manager(directory)
-    builds = _has_script(directory, settings.script, identity)
-    deadline = time.monotonic() + settings.timeout
+    builds = _has_script(directory, settings.build_script, identity)
+    bin_directory = Path(settings.bin)
+    deadline = time.monotonic() + settings.build_timeout
 
     def step(argv: Sequence[str | Path], more: Mapping[str, str]) -> None:
         variables = settings.variables() | dict(more)
         run(
             argv,
             cwd=directory,
-            environment=clean_environment(identity.home, settings.bin_directory, variables),
+            environment=clean_environment(identity.home, bin_directory, variables),
             timeout=max(1, int(deadline - time.monotonic())),
             identity=identity,
             keep_open=keep_open,
         )
 
-    service = read(settings.environment_file)
-    _hooks("before_build", settings.before, step, service)
+    service = read(settings.environment_file or "")
+    _hooks("before_build", settings.before_build, step, service)
     for command in steps(manager, builds):
-        arguments = [*command[1:], settings.script] if command[1:] == ["run"] else command[1:]
-        step([settings.bin_directory / command[0], *arguments], {})
-    _hooks("after_build", settings.after, step, service)
+        arguments = [*command[1:], settings.build_script] if command[1:] == ["run"] else command[1:]
+        step([bin_directory / command[0], *arguments], {})
+    _hooks("after_build", settings.after_build, step, service)
     return manager
 
 
 def _hooks(
     title: str,
-    commands: Sequence[Sequence[str]],
+    commands: Sequence[Sequence[Any]],
     step: Callable[[Sequence[str], Mapping[str, str]], None],
     service: Mapping[str, str],
 ) -> None:
     """Run the user's commands; what they wrote is shown when one fails, but nothing of the service's environment."""
     for command in commands:
         try:
-            step(command, service)
+            # YAML makes numbers and booleans of some words
+            step([str(word) for word in command], service)
         except CommandError as error:
             raise CommandError(f"{title}: {hide(str(error), texts_to_hide(service))}") from None
 

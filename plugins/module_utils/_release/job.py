@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import grp
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from .._host.archive import unpack
 from .._host.command import Identity
@@ -50,36 +51,41 @@ class Outcome:
         return [name for name in {*self.before, self.identifier} if name not in self.pruned]
 
 
-@dataclass(frozen=True)
-class Source:
-    """What the controller knows: the name that the release is to have, the digest of content and build settings.
-
-    archive is a path on this host, an https address, or "" when it was not sent yet; commit is that of a git source.
-    """
-
-    identifier: str
-    digest: str
-    archive: str
-    checksum: str = ""
-    commit: str = ""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One release as it must be. who is the person or the CI job that deploys it."""
+@dataclass(frozen=True, kw_only=True)
+class Job(BuildSettings):
+    """One release as it must be, by the module's options of these names and what the controller knows of its source."""
 
     releases: Releases
-    source: Source
-    shared: Path
-    shared_directories: Sequence[str]
-    shared_files: Sequence[str]
+    id: str
+    """The name that it is to have."""
+    digest: str
+    """Of content and build settings."""
+    archive: str
+    """A path on this host, an https address, or "" when it was not sent yet."""
+    checksum: str = ""
+    commit: str = ""
+    """Of a git source."""
+    shared: str
+    shared_directories: Sequence[str] = ()
+    shared_files: Sequence[str] = ()
     user: str
     group: str
-    writable: bool
-    keep: int
-    build: BuildSettings
-    builds: bool
-    who: str
+    writable: bool = False
+    keep: int = 5
+    build: bool = True
+    deployer: str = ""
+    """The person or the CI job that deploys it."""
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Job:
+        """From the module's options, of which `source` is filled in by the controller."""
+        links = [Path(link) for link in options["protect"]]
+        given = {
+            **options,
+            **options["source"],
+            "releases": Releases(Path(options["path"]), Path(options["active_socket"]), links),
+        }
+        return cls(**{field.name: given[field.name] for field in fields(cls)})
 
     def predict(self) -> Outcome:
         """What do() would do."""
@@ -97,10 +103,10 @@ class Job:
         directory = self.releases.directory
         if not directory.is_dir():
             raise StabilityError(f"{directory} is not there: the role service makes it.")
-        with deploy_lock(lock_path(directory), f"release {plan.identifier}", self.who) as lock:
+        with deploy_lock(lock_path(directory), f"release {plan.identifier}", self.deployer) as lock:
             # Again: what another run did, or left behind, until it gave up the lock.
             plan = self._plan(abi)
-            if plan.made and not self.source.archive:
+            if plan.made and not self.archive:
                 raise SourceNeededError
             for name in plan.swept:
                 self.releases.remove(name)
@@ -120,12 +126,12 @@ class Job:
 
     def _abi(self, required: bool) -> str:
         """What native addons are built for. A release that is not built here is the same under any Node.js."""
-        node = self.build.bin_directory / "node"
-        if not self.builds or not (required or node.exists()):
+        node = Path(self.bin) / "node"
+        if not self.build or not (required or node.exists()):
             return ""
         if not node.exists():
             raise StabilityError(f"{node} is not there: the role nodejs installs it.")
-        return node_abi(self.build.bin_directory)
+        return node_abi(node.parent)
 
     def _plan(self, abi: str) -> Outcome:
         identifier, present = self._name(abi)
@@ -134,7 +140,7 @@ class Job:
             identifier=identifier,
             node_abi=abi,
             made=not present,
-            linked=unlinked(self.releases.path(identifier), self.shared, shared),
+            linked=unlinked(self.releases.path(identifier), Path(self.shared), shared),
             pruned=self.releases.surplus(self.keep, identifier),
             swept=self.releases.leftovers(),
             before=[release.id for release in self.releases.all()],
@@ -142,14 +148,14 @@ class Job:
 
     def _name(self, abi: str) -> tuple[str, bool]:
         """Name of the release, and whether it is there: one that was built for another Node.js ABI is another one."""
-        name = self.source.identifier
+        name = self.id
         names = [name, f"{name}-abi{abi}"] if abi else [name]
         found = {candidate: self.releases.get(candidate) for candidate in names}
         for candidate, release in found.items():
-            if release and release.digest != self.source.digest:
+            if release and release.digest != self.digest:
                 raise StabilityError(
                     f"it is on the host already, made from another source or with other build settings (digest "
-                    f"{release.digest[:12]}, now {self.source.digest[:12]}). Releases never change: choose another "
+                    f"{release.digest[:12]}, now {self.digest[:12]}). Releases never change: choose another "
                     "release_version."
                 )
             if release and release.node_abi == abi:
@@ -163,24 +169,22 @@ class Job:
         with self._fetched(identifier) as archive:
             unpack(archive, path)
         own(path, user.uid, group, user.uid)
-        require_engine(path, self.build.bin_directory, user)
+        require_engine(path, Path(self.bin), user)
         self._link(path)
-        manager = build(path, user, self.build, keep_open=[lock]) if self.builds else ""
+        manager = build(path, user, self, keep_open=[lock]) if self.build else ""
         # Again: a build that clears its output directory takes a link in it along.
         self._link(path)
         own(path, user.uid if self.writable else 0, group, user.uid)
-        source = self.source
-        self.releases.mark(Release(identifier, source.digest, time.time(), manager, abi, source.commit))
+        self.releases.mark(Release(identifier, self.digest, time.time(), manager, abi, self.commit))
 
     @contextlib.contextmanager
     def _fetched(self, identifier: str) -> Iterator[Path]:
-        source = self.source
-        if not source.archive.startswith("https://"):
-            yield Path(source.archive)
+        if not self.archive.startswith("https://"):
+            yield Path(self.archive)
             return
         path = self.releases.path(f".{identifier}.archive")
         try:
-            download(source.archive, path, source.checksum, self.build.timeout)
+            download(self.archive, path, self.checksum, self.build_timeout)
             yield path
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -188,7 +192,7 @@ class Job:
 
     def _link(self, path: Path) -> None:
         user, _group = self._identity()
-        link_shared(path, self.shared, self.shared_directories, self.shared_files, user)
+        link_shared(path, Path(self.shared), self.shared_directories, self.shared_files, user)
 
     def _identity(self) -> tuple[Identity, int]:
         try:

@@ -79,38 +79,31 @@ class Releases:
 
     def all(self) -> list[Release]:
         """Whole releases, newest first."""
-        try:
-            names = [path.name for path in self.directory.iterdir()]
-        except FileNotFoundError:
-            return []
-        found = [release for name in names if not name.startswith(".") and (release := self.get(name))]
+        names = [path.name for path in self._paths() if not path.name.startswith(".")]
+        found = [release for name in names if (release := self.get(name))]
         return sorted(found, key=lambda release: release.created, reverse=True)
-
-    def active(self) -> str:
-        """Identifier of the release whose socket the active link points to, "" when none is."""
-        return _named_by(self.active_link)
 
     def protected(self) -> set[str]:
         """Identifiers that the links name: what runs, or may have to run again at once."""
         return {name for link in (self.active_link, *self.links) if (name := _named_by(link))}
 
-    def surplus(self, keep: int, wanted: str) -> list[str]:
-        """Releases beyond the newest `keep`, never the wanted one or one that a link names."""
+    def surplus(self, keep: int, desired: str) -> list[str]:
+        """Releases beyond the newest `keep`, never the desired one or one that a link names."""
         known = [release.id for release in self.all()]
-        if wanted not in known:
-            known.insert(0, wanted)
-        return [name for name in known[keep:] if name not in {wanted, *self.protected()}]
+        if desired not in known:
+            known.insert(0, desired)
+        return [name for name in known[keep:] if name not in {desired, *self.protected()}]
 
     def leftovers(self) -> list[str]:
         """What no release is: interrupted downloads, builds and removals."""
-        try:
-            paths = list(self.directory.iterdir())
-        except FileNotFoundError:
-            return []
+        paths = self._paths()
         hidden = {path.name for path in paths if path.name.startswith(".")}
         # What a link names may be running, whatever became of its mark.
         unmarked = {path.name for path in paths if path.is_dir() and not self.get(path.name)} - self.protected()
         return sorted(hidden | unmarked)
+
+    def _paths(self) -> list[Path]:
+        return list(self.directory.iterdir()) if self.directory.is_dir() else []
 
     def remove(self, identifier: str) -> None:
         """Remove a release, or what was to be one."""

@@ -11,7 +11,7 @@ memory and connections count twice. Sizes are in MB (1024 x 1024 bytes).
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ...module_utils._host.errors import StabilityError
 
@@ -30,7 +30,7 @@ POOLS = {"production": (20, 5), "development": (10, 1)}
 
 
 class CapacityError(StabilityError):
-    """Wishes that can't be together; ``problems`` has a sentence for each."""
+    """What can't be together; ``problems`` has a sentence for each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -38,8 +38,8 @@ class CapacityError(StabilityError):
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What is there and what is wanted; None stands for "choose"."""
+class Desired:
+    """A host and what is desired of it; None stands for "choose"."""
 
     cores: int
     memory_mb: int
@@ -57,53 +57,52 @@ class Wishes:
     reserved_mb: int = 0
     database_mb: int | None = None
 
+    @classmethod
+    def of(cls, values: t.Mapping[str, t.Any]) -> Desired:
+        """Return what a role's variables say, where numbers may be text and "auto" and "max" mean to choose."""
+        return cls(
+            cores=max(1, int(values["cores"])),
+            memory_mb=int(values["memory_mb"]),
+            hosts=max(1, int(values["hosts"])),
+            runs_here=bool(values.get("runs_here", True)),
+            mode=str(values["mode"]),
+            instances=_number(values["instances"]),
+            heap_limit_mb=_size(values["heap_limit"]),
+            memory_restart_mb=_size(values["memory_restart_limit"]),
+            database=bool(values["database"]),
+            database_is_local=bool(values["database_is_local"]),
+            max_connections=int(values["max_connections"]),
+            pool_max=_number(values["pool_max"]),
+            pool_min=_number(values["pool_min"]),
+            reserved_mb=size_mb(values.get("reserved_memory", "0")),
+            database_mb=_size(values.get("database_memory", "auto")),
+        )
 
-@dataclass(frozen=True)
-class Plan:
-    """The plan of one host. ``connections`` is that of all hosts during a release; ``lines`` is the arithmetic."""
+    @property
+    def connections_available(self) -> int:
+        """The database's connections for the service on all hosts."""
+        return max(0, self.max_connections - SUPERUSER_CONNECTIONS - OTHER_CONNECTIONS)
 
-    instances: int
-    hosts: int
-    cores: int
-    heap_limit_mb: int
-    memory_restart_mb: int
-    pool_max: int
-    pool_min: int
-    connections: int
-    connections_available: int
-    memory_mb: int
-    memory_available_mb: int
-    memory_needed_mb: int
-    system_memory_mb: int
-    reserved_memory_mb: int
-    database_memory_mb: int
-    database_settings: dict[str, str]
-    summary: str
-    lines: list[str] = field(default_factory=list)
+    @property
+    def memory_available_mb(self) -> int:
+        """The memory that is left for the service."""
+        return max(0, self.memory_mb - self.system_memory_mb - self.database_memory_mb - self.reserved_mb)
 
-    def as_dict(self) -> dict[str, t.Any]:
-        return asdict(self)
+    @property
+    def system_memory_mb(self) -> int:
+        """What the system, Nginx and PM2's daemon keep: an eighth of the host, 128 MB to 1 GB."""
+        return min(1024, max(128, self.memory_mb // 8))
 
-
-def wishes_from(values: t.Mapping[str, t.Any]) -> Wishes:
-    """Return the wishes that a role's variables say, where numbers may be text and "auto" and "max" mean to choose."""
-    return Wishes(
-        cores=max(1, int(values["cores"])),
-        memory_mb=int(values["memory_mb"]),
-        hosts=max(1, int(values["hosts"])),
-        runs_here=bool(values.get("runs_here", True)),
-        mode=str(values["mode"]),
-        instances=_number(values["instances"]),
-        heap_limit_mb=_size(values["heap_limit"]),
-        memory_restart_mb=_size(values["memory_restart_limit"]),
-        database=bool(values["database"]),
-        database_is_local=bool(values["database_is_local"]),
-        max_connections=int(values["max_connections"]),
-        pool_max=_number(values["pool_max"]),
-        pool_min=_number(values["pool_min"]),
-        reserved_mb=reserved_mb(values.get("reserved_memory", "0")),
-        database_mb=_size(values.get("database_memory", "auto")),
-    )
+    @property
+    def database_memory_mb(self) -> int:
+        """What PostgreSQL keeps where it is on the same host: what is desired, or a quarter of the host, as its
+        documentation says for shared_buffers, and at least 128 MB; three quarters where the service is elsewhere."""
+        if not (self.database and self.database_is_local):
+            return 0
+        if self.runs_here:
+            return self.database_mb or max(LEAST_DATABASE_MB, self.memory_mb // 4)
+        most = min(self.memory_mb * 3 // 4, self.memory_mb - self.system_memory_mb)
+        return self.database_mb or max(LEAST_DATABASE_MB, most - self.reserved_mb)
 
 
 def _number(value: t.Any) -> int | None:
@@ -111,131 +110,214 @@ def _number(value: t.Any) -> int | None:
 
 
 def _size(value: t.Any) -> int | None:
-    return None if value == "auto" else size_mb(str(value))
+    return None if value == "auto" else size_mb(value)
 
 
-def reserved_mb(value: t.Any) -> int:
-    """Return a size like 512M, or 0 for nothing, in whole MB."""
-    return 0 if str(value) == "0" else size_mb(str(value))
-
-
-def plan(wishes: Wishes) -> Plan:
-    """Return the plan, or raise CapacityError with every contradiction."""
-    if not wishes.runs_here:
-        return _plan_without_instances(wishes)
-    system = system_memory_mb(wishes.memory_mb)
-    database = database_memory_mb(wishes)
-    available = _available(wishes)
-    free_connections = max(0, wishes.max_connections - SUPERUSER_CONNECTIONS - OTHER_CONNECTIONS)
-
-    # Eighth and quarter round at the same MB: with one more there is one less, which must not cost an instance.
-    steady = min(available, _available(replace(wishes, memory_mb=wishes.memory_mb + 1)))
-    instances = wishes.instances or _choose_instances(wishes, steady, free_connections)
-    heap, restart = _choose_memory(wishes, available // (instances * OVERLAP))
-    pool_max, pool_min = _choose_pool(wishes, free_connections // (instances * wishes.hosts * OVERLAP))
-    connections = instances * wishes.hosts * pool_max * OVERLAP if wishes.database else 0
-
-    budget = _Budget(wishes, instances, available, system, database, free_connections)
-    problems = budget.memory_problems(heap, restart) + budget.pool_problems(pool_max, pool_min)
-    if problems:
-        raise CapacityError(problems)
-    return Plan(
-        instances=instances,
-        hosts=wishes.hosts,
-        cores=wishes.cores,
-        heap_limit_mb=heap,
-        memory_restart_mb=restart,
-        pool_max=pool_max,
-        pool_min=pool_min,
-        connections=connections,
-        connections_available=free_connections,
-        memory_mb=wishes.memory_mb,
-        memory_available_mb=available,
-        memory_needed_mb=instances * restart * OVERLAP,
-        system_memory_mb=system,
-        reserved_memory_mb=wishes.reserved_mb,
-        database_memory_mb=database,
-        database_settings=database_settings(database, wishes),
-        summary=budget.summary(heap, restart, pool_max),
-        lines=budget.arithmetic(heap, restart, pool_max),
-    )
-
-
-def _plan_without_instances(wishes: Wishes) -> Plan:
-    """Return the plan of a host that is only the service's proxy or its database server."""
-    system, database = system_memory_mb(wishes.memory_mb), database_memory_mb(wishes)
-    free = wishes.memory_mb - system - wishes.reserved_mb
-    if database > free:
-        line = (
-            f"{database}M PostgreSQL, of {free}M ({wishes.memory_mb} - {system} system - {wishes.reserved_mb} reserved)"
-        )
-        raise CapacityError([f"not enough memory: {line}. Set service_database_memory to {free}M"])
-    cores = "core" if wishes.cores == 1 else "cores"
-    return Plan(
-        instances=0,
-        hosts=wishes.hosts,
-        cores=wishes.cores,
-        heap_limit_mb=0,
-        memory_restart_mb=0,
-        pool_max=0,
-        pool_min=0,
-        connections=0,
-        connections_available=max(0, wishes.max_connections - SUPERUSER_CONNECTIONS - OTHER_CONNECTIONS),
-        memory_mb=wishes.memory_mb,
-        memory_available_mb=_available(wishes),
-        memory_needed_mb=0,
-        system_memory_mb=system,
-        reserved_memory_mb=wishes.reserved_mb,
-        database_memory_mb=database,
-        database_settings=database_settings(database, wishes),
-        summary=f"no instances on {wishes.cores} {cores} and {wishes.memory_mb}M: the service runs on other hosts",
-    )
-
-
-def _available(wishes: Wishes) -> int:
-    """Return the memory that is left for the service."""
-    database = database_memory_mb(wishes)
-    return max(0, wishes.memory_mb - system_memory_mb(wishes.memory_mb) - database - wishes.reserved_mb)
-
-
-def system_memory_mb(memory_mb: int) -> int:
-    """Return what the system, Nginx and PM2's daemon keep: an eighth of the host, 128 MB to 1 GB."""
-    return min(1024, max(128, memory_mb // 8))
-
-
-def database_memory_mb(wishes: Wishes) -> int:
-    """Return what PostgreSQL keeps where it is on the same host: what is wished, or a quarter of the host, as its
-    documentation says for shared_buffers, and at least 128 MB; three quarters where the service is elsewhere."""
-    if not (wishes.database and wishes.database_is_local):
+def size_mb(value: t.Any) -> int:
+    """Return a size like 512M in whole MB, at least 1, or 0 for nothing; raise ValueError for what is no size."""
+    size = str(value)
+    if size == "0":
         return 0
-    if not wishes.runs_here:
-        most = min(wishes.memory_mb * 3 // 4, wishes.memory_mb - system_memory_mb(wishes.memory_mb))
-        return wishes.database_mb or max(LEAST_DATABASE_MB, most - wishes.reserved_mb)
-    return wishes.database_mb or max(LEAST_DATABASE_MB, wishes.memory_mb // 4)
-
-
-def database_settings(memory_mb: int, wishes: Wishes) -> dict[str, str]:
-    """Return settings of a PostgreSQL that may use ``memory_mb`` of the host; none for a server elsewhere.
-
-    Half is the server's own cache. A quarter is for sorts and hashes if all connections have one at once, a sixteenth
-    for each of the few processes that vacuum or build an index; PostgreSQL's own defaults are the least. The planner
-    may count on what the system's cache holds besides.
-    """
-    if not memory_mb:
-        return {}
-    return {
-        "shared_buffers": f"{memory_mb // 2}MB",
-        "work_mem": f"{min(64, max(4, memory_mb // 4 // wishes.max_connections))}MB",
-        "maintenance_work_mem": f"{min(1024, max(64, memory_mb // 16))}MB",
-        "effective_cache_size": f"{wishes.memory_mb // 2}MB",
-    }
-
-
-def size_mb(size: str) -> int:
-    """Return a size like 512M in whole MB, at least 1; raise ValueError for what is no size."""
     if size[-1:] not in _UNITS:
         raise ValueError(f"{size!r} is no size like 512M")
     return max(1, int(size[:-1]) * _UNITS[size[-1]] // 1024)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of one host; one that is only the service's proxy or its database server has no instances."""
+
+    desired: Desired
+    instances: int = 0
+    heap_limit_mb: int = 0
+    memory_restart_mb: int = 0
+    pool_max: int = 0
+    pool_min: int = 0
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """Return the numbers, and as ``lines`` the arithmetic."""
+        desired = self.desired
+        return {
+            "instances": self.instances,
+            "hosts": desired.hosts,
+            "cores": desired.cores,
+            "heap_limit_mb": self.heap_limit_mb,
+            "memory_restart_mb": self.memory_restart_mb,
+            "pool_max": self.pool_max,
+            "pool_min": self.pool_min,
+            "connections": self.connections,
+            "connections_available": desired.connections_available,
+            "memory_mb": desired.memory_mb,
+            "memory_available_mb": desired.memory_available_mb,
+            "memory_needed_mb": self.memory_needed_mb,
+            "system_memory_mb": desired.system_memory_mb,
+            "reserved_memory_mb": desired.reserved_mb,
+            "database_memory_mb": desired.database_memory_mb,
+            "database_settings": self.database_settings,
+            "summary": self.summary,
+            "lines": self._arithmetic(),
+        }
+
+    @property
+    def connections(self) -> int:
+        """Those of all hosts during a release."""
+        return self.instances * self.desired.hosts * self.pool_max * OVERLAP
+
+    @property
+    def memory_needed_mb(self) -> int:
+        return self.instances * self.memory_restart_mb * OVERLAP
+
+    @property
+    def database_settings(self) -> dict[str, str]:
+        """Settings of a PostgreSQL that may use its part of the host; none for a server elsewhere.
+
+        Half is the server's own cache. A quarter is for sorts and hashes if all connections have one at once, a
+        sixteenth for each of the few processes that vacuum or build an index; PostgreSQL's own defaults are the least.
+        The planner may count on what the system's cache holds besides.
+        """
+        memory = self.desired.database_memory_mb
+        if not memory:
+            return {}
+        return {
+            "shared_buffers": f"{memory // 2}MB",
+            "work_mem": f"{min(64, max(4, memory // 4 // self.desired.max_connections))}MB",
+            "maintenance_work_mem": f"{min(1024, max(64, memory // 16))}MB",
+            "effective_cache_size": f"{self.desired.memory_mb // 2}MB",
+        }
+
+    @property
+    def summary(self) -> str:
+        desired = self.desired
+        cores = "core" if desired.cores == 1 else "cores"
+        host = f"on {desired.cores} {cores} and {desired.memory_mb}M"
+        if not self.instances:
+            return f"no instances {host}: the service runs on other hosts"
+        several = "instance" if self.instances == 1 else "instances"
+        limits = f"heap limit {self.heap_limit_mb}M, restart at {self.memory_restart_mb}M"
+        text = f"{self.instances} {several} {host}, {limits}"
+        if not desired.database:
+            return text
+        released = f"{self.connections} of {desired.connections_available} during a release"
+        return f"{text}, {self.pool_max} database connections each ({released})"
+
+    def problems(self) -> list[str]:
+        """Return every contradiction, with its arithmetic and the nearest settings that work."""
+        if self.instances:
+            return [*self._memory_problems(), *self._pool_problems()]
+        desired = self.desired
+        system, database = desired.system_memory_mb, desired.database_memory_mb
+        free = desired.memory_mb - system - desired.reserved_mb
+        if database <= free:
+            return []
+        sum_ = f"{desired.memory_mb} - {system} system - {desired.reserved_mb} reserved"
+        return [
+            f"not enough memory: {database}M PostgreSQL, of {free}M ({sum_}). Set service_database_memory to {free}M"
+        ]
+
+    def _arithmetic(self) -> list[str]:
+        if not self.instances:
+            return []
+        lines = [self._heap_line(), self._memory_line()]
+        return [*lines, self._pool_line()] if self.desired.database else lines
+
+    def _heap_line(self) -> str:
+        heap, restart = self.heap_limit_mb, self.memory_restart_mb
+        return f"{heap}M heap limit + {OVERHEAD_MB}M outside it = {heap + OVERHEAD_MB}M, of {restart}M restart limit"
+
+    def _memory_line(self) -> str:
+        desired = self.desired
+        database = f" - {desired.database_memory_mb} PostgreSQL" if desired.database_memory_mb else ""
+        reserved = f" - {desired.reserved_mb} reserved" if desired.reserved_mb else ""
+        return (
+            f"{self.instances} instances x {self.memory_restart_mb}M restart limit x {OVERLAP} during a release"
+            f" = {self.memory_needed_mb}M, of {desired.memory_available_mb}M"
+            f" ({desired.memory_mb} - {desired.system_memory_mb} system{database}{reserved})"
+        )
+
+    def _pool_line(self) -> str:
+        desired = self.desired
+        return (
+            f"{self.instances} instances x {desired.hosts} hosts x {self.pool_max} connections x {OVERLAP}"
+            f" during a release = {self.connections}, of {desired.connections_available}"
+            f" (max_connections {desired.max_connections}"
+            f" - {SUPERUSER_CONNECTIONS} superuser - {OTHER_CONNECTIONS} other)"
+        )
+
+    def _memory_problems(self) -> t.Iterator[str]:
+        heap, restart = self.heap_limit_mb, self.memory_restart_mb
+        if heap < MIN_HEAP_MB:
+            yield f"service_heap_limit {heap}M is too small for Node.js. Set it to {MIN_HEAP_MB}M or more"
+        if heap + OVERHEAD_MB > restart:
+            smaller = restart - OVERHEAD_MB
+            advice = f"Set service_memory_restart_limit to {heap + OVERHEAD_MB}M or more"
+            advice += f", or service_heap_limit to {smaller}M" if smaller >= MIN_HEAP_MB else ""
+            yield f"PM2 would restart a process before its heap limit acts: {self._heap_line()}. {advice}"
+        if self.memory_needed_mb > self.desired.memory_available_mb:
+            yield f"not enough memory: {self._memory_line()}. {self._memory_advice()}"
+
+    def _memory_advice(self) -> str:
+        available, database = self.desired.memory_available_mb, self.desired.database_memory_mb
+        fewer, smaller = available // (self.memory_restart_mb * OVERLAP), available // (self.instances * OVERLAP)
+        advice = []
+        if fewer >= 1:
+            advice.append(f"service_instances to {fewer}")
+        if smaller >= MIN_HEAP_MB + OVERHEAD_MB:
+            heap = smaller - OVERHEAD_MB
+            advice.append(f"service_memory_restart_limit to {smaller}M and service_heap_limit to {heap}M")
+        advice += self._memory_held_back()
+        if advice:
+            return f"Set {', or '.join(advice)}"
+        least = (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP
+        moved = ", or put the database on another host" if database and available + database >= least else ""
+        return f"One instance needs {least}M: use a host with more memory{moved}"
+
+    def _memory_held_back(self) -> t.Iterator[str]:
+        """Return what the user keeps from the service that would do for it."""
+        desired = self.desired
+        reserved, database = desired.reserved_mb, desired.database_memory_mb
+        short = self.memory_needed_mb - (desired.memory_mb - desired.system_memory_mb - database - reserved)
+        if reserved >= short:
+            yield f"service_reserved_memory to {f'{reserved - short}M' if reserved > short else 0}"
+        if database and desired.database_mb and database - short >= LEAST_DATABASE_MB:
+            yield f"service_database_memory to {database - short}M"
+
+    def _pool_problems(self) -> t.Iterator[str]:
+        most, least = self.pool_max, self.pool_min
+        if least > most:
+            yield (
+                f"service_pool_min {least} is above service_pool_max {most}: a pool can't keep open more than it"
+                f" has. Set service_pool_min to {most} or less, or service_pool_max to {least}"
+            )
+        if self.connections > self.desired.connections_available:
+            yield f"not enough database connections: {self._pool_line()}. {self._pool_advice()}"
+
+    def _pool_advice(self) -> str:
+        free, pools = self.desired.connections_available, self.instances * self.desired.hosts * OVERLAP
+        fewer = free // (self.desired.hosts * self.pool_max * OVERLAP)
+        needed = self.connections + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
+        advice = [f"service_pool_max to {free // pools}"] if free >= pools else []
+        if fewer >= 1:
+            advice.append(f"service_instances to {fewer}")
+        advice.append(f"service_database_max_connections to {needed} (and the server's own)")
+        return f"Set {', or '.join(advice)}"
+
+
+def plan(desired: Desired) -> Plan:
+    """Return the plan, or raise CapacityError with every contradiction."""
+    made = _choose(desired) if desired.runs_here else Plan(desired)
+    if problems := made.problems():
+        raise CapacityError(problems)
+    return made
+
+
+def _choose(desired: Desired) -> Plan:
+    # Eighth and quarter round at the same MB: with one more there is one less, which must not cost an instance.
+    one_more = replace(desired, memory_mb=desired.memory_mb + 1)
+    steady = min(desired.memory_available_mb, one_more.memory_available_mb)
+    instances = desired.instances or _choose_instances(desired, steady)
+    heap, restart = _choose_memory(desired, desired.memory_available_mb // (instances * OVERLAP))
+    pool_max, pool_min = _choose_pool(desired, desired.connections_available // (instances * desired.hosts * OVERLAP))
+    return Plan(desired, instances, heap, restart, pool_max, pool_min)
 
 
 def _room(heap: int) -> int:
@@ -243,23 +325,23 @@ def _room(heap: int) -> int:
     return max(OVERHEAD_MB, heap // 4)
 
 
-def _choose_instances(wishes: Wishes, available: int, free_connections: int) -> int:
+def _choose_instances(desired: Desired, available: int) -> int:
     """As many as there are cores, fewer where memory or connections would not do for each."""
-    if wishes.memory_restart_mb:
-        each = wishes.memory_restart_mb
-    elif wishes.heap_limit_mb:
-        each = wishes.heap_limit_mb + _room(wishes.heap_limit_mb)
+    if desired.memory_restart_mb:
+        each = desired.memory_restart_mb
+    elif desired.heap_limit_mb:
+        each = desired.heap_limit_mb + _room(desired.heap_limit_mb)
     else:
         each = COMFORTABLE_HEAP_MB + OVERHEAD_MB
-    most = [wishes.cores, available // (each * OVERLAP)]
-    if wishes.database and wishes.pool_max is None:
-        most.append(free_connections // (wishes.hosts * OVERLAP * max(1, wishes.pool_min or 1)))
+    most = [desired.cores, available // (each * OVERLAP)]
+    if desired.database and desired.pool_max is None:
+        most.append(desired.connections_available // (desired.hosts * OVERLAP * max(1, desired.pool_min or 1)))
     return max(1, min(most))
 
 
-def _choose_memory(wishes: Wishes, share: int) -> tuple[int, int]:
+def _choose_memory(desired: Desired, share: int) -> tuple[int, int]:
     """Return heap limit and restart limit of an instance that may have ``share`` MB."""
-    heap, restart = wishes.heap_limit_mb, wishes.memory_restart_mb
+    heap, restart = desired.heap_limit_mb, desired.memory_restart_mb
     if heap and restart:
         return heap, restart
     if heap:
@@ -270,131 +352,10 @@ def _choose_memory(wishes: Wishes, share: int) -> tuple[int, int]:
     return heap, restart or heap + _room(heap)
 
 
-def _choose_pool(wishes: Wishes, share: int) -> tuple[int, int]:
-    if not wishes.database:
+def _choose_pool(desired: Desired, share: int) -> tuple[int, int]:
+    if not desired.database:
         return 0, 0
-    usual_max, usual_min = POOLS[wishes.mode]
-    least = max(1, wishes.pool_min or 0)
-    pool_max = wishes.pool_max or max(least, min(max(usual_max, least), share))
-    return pool_max, wishes.pool_min if wishes.pool_min is not None else min(usual_min, pool_max)
-
-
-@dataclass(frozen=True)
-class _Budget:
-    """The sums of a plan and what is wrong with them."""
-
-    wishes: Wishes
-    instances: int
-    available: int
-    system: int
-    database: int
-    free_connections: int
-
-    def memory_line(self, restart: int) -> str:
-        database = f" - {self.database} PostgreSQL" if self.database else ""
-        reserved = f" - {self.wishes.reserved_mb} reserved" if self.wishes.reserved_mb else ""
-        return (
-            f"{self.instances} instances x {restart}M restart limit x {OVERLAP} during a release"
-            f" = {self.instances * restart * OVERLAP}M, of {self.available}M"
-            f" ({self.wishes.memory_mb} - {self.system} system{database}{reserved})"
-        )
-
-    def pool_line(self, pool_max: int) -> str:
-        sum_ = self.instances * self.wishes.hosts * pool_max * OVERLAP
-        return (
-            f"{self.instances} instances x {self.wishes.hosts} hosts x {pool_max} connections x {OVERLAP}"
-            f" during a release = {sum_}, of {self.free_connections} (max_connections {self.wishes.max_connections}"
-            f" - {SUPERUSER_CONNECTIONS} superuser - {OTHER_CONNECTIONS} other)"
-        )
-
-    def heap_line(self, heap: int, restart: int) -> str:
-        return f"{heap}M heap limit + {OVERHEAD_MB}M outside it = {heap + OVERHEAD_MB}M, of {restart}M restart limit"
-
-    def arithmetic(self, heap: int, restart: int, pool_max: int) -> list[str]:
-        lines = [self.heap_line(heap, restart), self.memory_line(restart)]
-        return [*lines, self.pool_line(pool_max)] if self.wishes.database else lines
-
-    def summary(self, heap: int, restart: int, pool_max: int) -> str:
-        several = "instance" if self.instances == 1 else "instances"
-        cores = "core" if self.wishes.cores == 1 else "cores"
-        text = (
-            f"{self.instances} {several} on {self.wishes.cores} {cores} and {self.wishes.memory_mb}M,"
-            f" heap limit {heap}M, restart at {restart}M"
-        )
-        if not self.wishes.database:
-            return text
-        connections = self.instances * self.wishes.hosts * pool_max * OVERLAP
-        released = f"{connections} of {self.free_connections} during a release"
-        return f"{text}, {pool_max} database connections each ({released})"
-
-    def memory_problems(self, heap: int, restart: int) -> list[str]:
-        problems = []
-        if heap < MIN_HEAP_MB:
-            problems.append(f"service_heap_limit {heap}M is too small for Node.js. Set it to {MIN_HEAP_MB}M or more")
-        if heap + OVERHEAD_MB > restart:
-            problems.append(
-                f"PM2 would restart a process before its heap limit acts: {self.heap_line(heap, restart)}."
-                f" {self._heap_advice(heap, restart)}"
-            )
-        if self.instances * restart * OVERLAP > self.available:
-            problems.append(f"not enough memory: {self.memory_line(restart)}. {self._memory_advice(restart)}")
-        return problems
-
-    def _heap_advice(self, heap: int, restart: int) -> str:
-        smaller = restart - OVERHEAD_MB
-        raised = f"Set service_memory_restart_limit to {heap + OVERHEAD_MB}M or more"
-        return f"{raised}, or service_heap_limit to {smaller}M" if smaller >= MIN_HEAP_MB else f"{raised}"
-
-    def _memory_advice(self, restart: int) -> str:
-        fewer, smaller = self.available // (restart * OVERLAP), self.available // (self.instances * OVERLAP)
-        advice = []
-        if fewer >= 1:
-            advice.append(f"service_instances to {fewer}")
-        if smaller >= MIN_HEAP_MB + OVERHEAD_MB:
-            heap = smaller - OVERHEAD_MB
-            advice.append(f"service_memory_restart_limit to {smaller}M and service_heap_limit to {heap}M")
-        advice += self._memory_held_back(restart)
-        if advice:
-            return f"Set {', or '.join(advice)}"
-        least = (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP
-        helps = self.database and self.available + self.database >= least
-        moved = ", or put the database on another host" if helps else ""
-        return f"One instance needs {least}M: use a host with more memory{moved}"
-
-    def _memory_held_back(self, restart: int) -> list[str]:
-        """Return what the user keeps from the service that would do for it."""
-        free = self.wishes.memory_mb - self.system - self.database - self.wishes.reserved_mb
-        short = self.instances * restart * OVERLAP - free
-        advice = []
-        if self.wishes.reserved_mb >= short:
-            left = self.wishes.reserved_mb - short
-            advice.append(f"service_reserved_memory to {f'{left}M' if left else 0}")
-        if self.database and self.wishes.database_mb and self.database - short >= LEAST_DATABASE_MB:
-            advice.append(f"service_database_memory to {self.database - short}M")
-        return advice
-
-    def pool_problems(self, pool_max: int, pool_min: int) -> list[str]:
-        if not self.wishes.database:
-            return []
-        problems = []
-        if pool_min > pool_max:
-            problems.append(
-                f"service_pool_min {pool_min} is above service_pool_max {pool_max}: a pool can't keep open more than it"
-                f" has. Set service_pool_min to {pool_max} or less, or service_pool_max to {pool_min}"
-            )
-        per_pool = self.instances * self.wishes.hosts * OVERLAP
-        if per_pool * pool_max > self.free_connections:
-            line, advice = self.pool_line(pool_max), self._pool_advice(pool_max)
-            problems.append(f"not enough database connections: {line}. {advice}")
-        return problems
-
-    def _pool_advice(self, pool_max: int) -> str:
-        per_pool = self.instances * self.wishes.hosts * OVERLAP
-        fewer = self.free_connections // (self.wishes.hosts * pool_max * OVERLAP)
-        needed = per_pool * pool_max + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
-        advice = [f"service_database_max_connections to {needed} (and the server's own)"]
-        if fewer >= 1:
-            advice.insert(0, f"service_instances to {fewer}")
-        if self.free_connections >= per_pool:
-            advice.insert(0, f"service_pool_max to {self.free_connections // per_pool}")
-        return f"Set {', or '.join(advice)}"
+    usual_max, usual_min = POOLS[desired.mode]
+    least = max(1, desired.pool_min or 0)
+    pool_max = desired.pool_max or max(least, min(max(usual_max, least), share))
+    return pool_max, desired.pool_min if desired.pool_min is not None else min(usual_min, pool_max)

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .core import MIN_HEAP_MB, OTHER_CONNECTIONS, OVERHEAD_MB, OVERLAP, SUPERUSER_CONNECTIONS, Plan
-from .parts import Contradiction, Part, Row, Settings, advise
+from .parts import Part, Settings, advise
 
 _KB = {"kB": 1, "MB": 1024, "GB": 1024 * 1024, "TB": 1024 * 1024 * 1024}
 LEAST_WORK_MEM_KB = 64
@@ -21,29 +21,18 @@ _BARE = {"shared_buffers": 8, "work_mem": 1}
 def database_part(core: Plan, settings: Settings) -> Part:
     part = Part("database")
     if core.connections:
-        part.rows.extend(_pool_rows(core, settings))
+        most, kept = (settings.origin(name, "chosen") for name in ("service_pool_max", "service_pool_min"))
+        connections = f"{core.connections} of {core.desired.connections_available}"
+        part.row("pool, at most", core.pool_max, most, "connections of each instance")
+        part.row("pool, kept open", core.pool_min, kept)
+        part.row("connections", connections, "sum", _connections(core))
     own = {str(name).lower(): value for name, value in (settings.values.get("postgresql_settings") or {}).items()}
     for name, value in core.database_settings.items():
-        chosen = name not in own
-        part.rows.append(Row(name, str(own.get(name, value)), "chosen" if chosen else "set"))
-    if core.database_memory_mb:
-        part.contradictions.extend(_fewer_connections(own, settings))
+        part.row(name, own.get(name, value), "set" if name in own else "chosen")
+    if core.desired.database_memory_mb:
+        _refuse_fewer_connections(part, own, settings)
         _weigh_memory(part, core, settings, own)
     return part
-
-
-def _pool_rows(core: Plan, settings: Settings) -> list[Row]:
-    most, kept = (settings.origin(name, "chosen") for name in ("service_pool_max", "service_pool_min"))
-    return [
-        Row("pool, at most", str(core.pool_max), most, "connections of each instance"),
-        Row("pool, kept open", str(core.pool_min), kept),
-        Row("connections", f"{core.connections} of {core.connections_available}", "sum", _connections(core)),
-    ]
-
-
-def _sessions(core: Plan) -> int:
-    """Return the sessions at most: those of the service and others, or all that a server for other hosts has."""
-    return (core.connections or core.connections_available) + OTHER_CONNECTIONS
 
 
 def setting_mb(name: str, value: t.Any) -> float | None:
@@ -55,31 +44,29 @@ def setting_mb(name: str, value: t.Any) -> float | None:
 
 
 def _connections(core: Plan) -> str:
-    hosts = "1 host" if core.hosts == 1 else f"{core.hosts} hosts"
-    limit = core.connections_available + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
+    hosts = "1 host" if core.desired.hosts == 1 else f"{core.desired.hosts} hosts"
+    limit = core.desired.connections_available + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
     return (
         f"{core.instances} instances x {hosts} x {core.pool_max} x {OVERLAP} during a release,"
         f" of max_connections {limit} - {SUPERUSER_CONNECTIONS} superuser - {OTHER_CONNECTIONS} other"
     )
 
 
-def _fewer_connections(own: dict[str, t.Any], settings: Settings) -> t.Iterator[Contradiction]:
+def _refuse_fewer_connections(part: Part, own: dict[str, t.Any], settings: Settings) -> None:
     """The server's own setting wins over what the plan shares out."""
     given = str(own.get("max_connections", ""))
     planned = int(settings.values.get("service_database_max_connections", 0))
     if given.isdigit() and int(given) < planned:
-        yield Contradiction(
-            "postgresql_settings",
-            f"max_connections {given} is less than the {planned} that the plan shares out."
-            f" {advise(f'service_database_max_connections to {given}', f'max_connections to {planned}')}",
-        )
+        advice = advise(f"service_database_max_connections to {given}", f"max_connections to {planned}")
+        message = f"max_connections {given} is less than the {planned} that the plan shares out. {advice}"
+        part.refuse("postgresql_settings", message)
 
 
 def _spare(core: Plan, settings: Settings) -> int:
     """Return the memory that the service could do without: all but the least where nobody asked for it."""
-    wished = settings.is_set("service_instances", "service_heap_limit", "service_memory_restart_limit")
-    least = core.memory_needed_mb if wished else (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP
-    return core.memory_available_mb - least
+    asked = settings.is_set("service_instances", "service_heap_limit", "service_memory_restart_limit")
+    least = core.memory_needed_mb if asked else (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP
+    return core.desired.memory_available_mb - least
 
 
 def _weigh_memory(part: Part, core: Plan, settings: Settings, own: dict[str, t.Any]) -> None:
@@ -93,30 +80,27 @@ def _weigh_memory(part: Part, core: Plan, settings: Settings, own: dict[str, t.A
     )
     if buffers is None or work is None:
         return
-    sessions, its_part = _sessions(core), core.database_memory_mb
-    host = core.memory_mb - core.system_memory_mb - core.reserved_memory_mb
+    # those of the service and others, or all that a server for other hosts has
+    sessions = (core.connections or core.desired.connections_available) + OTHER_CONNECTIONS
+    its_part = core.desired.database_memory_mb
+    host = core.desired.memory_mb - core.desired.system_memory_mb - core.desired.reserved_mb
     needed = math.ceil(buffers + sessions * work)
     line = f"{buffers:g}M shared_buffers + {sessions} sessions x {work:g}M work_mem = {needed}M"
-    part.rows.append(Row("all sessions sorting", f"{needed}M", "sum", f"{line}, of {its_part}M"))
+    part.row("all sessions sorting", f"{needed}M", "sum", f"{line}, of {its_part}M")
     if buffers > its_part:
-        message = _too_large_a_cache(buffers, its_part, _spare(core, settings))
+        more = buffers - its_part <= _spare(core, settings)
+        advice = advise(
+            f"shared_buffers to {its_part}MB", f"service_database_memory to {math.ceil(buffers)}M" if more else ""
+        )
+        message = f"more than PostgreSQL's part of the host: {buffers:g}M shared_buffers, of {its_part}M. {advice}"
+        part.refuse("postgresql_settings", message)
     elif needed > host and "work_mem" in own:
         each = math.floor((host - buffers) * 1024 / sessions)
         advice = advise(f"work_mem to {each}kB") if each >= LEAST_WORK_MEM_KB else "Set service_pool_max lower"
         message = f"more than the host has when all sessions sort at once: {line}, of {host}M. {advice}"
-    else:
-        if needed > its_part:
-            part.notes.append(
-                f"PostgreSQL takes more than its part when all sessions sort at once: {line}, of {its_part}M. With a"
-                " smaller service_pool_max there are fewer of them"
-            )
-        return
-    part.contradictions.append(Contradiction("postgresql_settings", message))
-
-
-def _too_large_a_cache(buffers: float, part: int, spare: int) -> str:
-    more = f"service_database_memory to {math.ceil(buffers)}M" if buffers - part <= spare else ""
-    return (
-        f"more than PostgreSQL's part of the host: {buffers:g}M shared_buffers, of {part}M."
-        f" {advise(f'shared_buffers to {part}MB', more)}"
-    )
+        part.refuse("postgresql_settings", message)
+    elif needed > its_part:
+        part.notes.append(
+            f"PostgreSQL takes more than its part when all sessions sort at once: {line}, of {its_part}M. With a"
+            " smaller service_pool_max there are fewer of them"
+        )

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .core import Plan, size_mb
-from .parts import Contradiction, Part, Row, Settings, advise
+from .parts import Part, Settings, advise
 
 # Of what a log had, when it is compressed; JSON lines measured a twentieth to a tenth.
 COMPRESSED = 0.1
@@ -23,7 +23,7 @@ TOOLCHAIN_MB = 600
 SYSTEM_MB = 2048
 RELEASE_MB = 300
 _HOURS = {"hourly": 1, "daily": 24, "weekly": 168, "monthly": 720}
-_WISHES = (
+_VARIABLES = (
     "service_log_volume",
     "service_release_size",
     "service_reserved_disk",
@@ -72,23 +72,23 @@ def disk_part(core: Plan, settings: Settings) -> Part:
     part = Part("disk")
     if not settings.has("service_log_volume", "service_release_size", "service_reserved_disk"):
         return part
-    items = list(_items(core, settings))
-    part.rows.extend(items)
-    needed = sum(size_mb(row.value) for row in items)
+    _add_items(part, core, settings)
+    needed = sum(size_mb(row.value) for row in part.rows)
+    line = f"{' + '.join(f'{row.value} {row.name}' for row in part.rows)} = {needed}M"
     mount = _mount(settings)
-    total = int(mount.get("size_total", 0)) // (1024 * 1024) if mount else 0
-    on = f" on {mount['mount']}" if mount else ""
-    unknown = "the host's facts do not say of how much"
-    part.rows.append(Row("all", f"{needed}M", "sum", f"of {total}M{on}" if total else unknown))
-    if total and needed > total:
-        line = f"{' + '.join(f'{row.value} {row.name}' for row in items)} = {needed}M, of {total}M{on}"
-        if settings.is_set(*_WISHES):
-            message = f"not enough disk: {line}. {_advice(settings, needed - total)}"
-            blamed = next(name for name in _WISHES if settings.is_set(name))
-            part.contradictions.append(Contradiction(blamed, message))
+    if mount is None:
+        part.row("all", f"{needed}M", "sum", "the host's facts do not say of how much")
+        return part
+    total = int(mount["size_total"]) // (1024 * 1024)
+    disk = f"of {total}M on {mount['mount']}"
+    part.row("all", f"{needed}M", "sum", disk)
+    if needed > total:
+        blamed = next((name for name in _VARIABLES if settings.is_set(name)), "")
+        if blamed:
+            part.refuse(blamed, f"not enough disk: {line}, {disk}. {_advice(settings, needed - total)}")
         else:
             part.notes.append(
-                f"the disk may be too small: {line}. service_log_volume and service_release_size say more"
+                f"the disk may be too small: {line}, {disk}. service_log_volume and service_release_size say more"
             )
     return part
 
@@ -114,25 +114,26 @@ def _volume(settings: Settings) -> int:
     return 0 if settings.values["service_log_volume"] == "auto" else settings.mb("service_log_volume")
 
 
-def _items(core: Plan, settings: Settings) -> t.Iterator[Row]:
+def _add_items(part: Part, core: Plan, settings: Settings) -> None:
+    row = part.row
     policy = log_policy(settings)
     if policy:
         origin = settings.origin("service_log_volume", "chosen")
-        yield Row("logs of the service", f"{policy.disk_mb}M", origin, policy.arithmetic())
+        row("logs of the service", f"{policy.disk_mb}M", origin, policy.arithmetic())
         if settings.has("nginx_port"):
             nginx = LogPolicy(policy.volume_mb, policy.volume_mb, NGINX_FILES, hourly=False)
-            yield Row("logs of Nginx", f"{nginx.disk_mb}M", "chosen", nginx.arithmetic())
-        yield Row("other logs", f"{OTHER_LOGS_MB}M", "chosen", "PM2, monitor, recovery, diagnosis")
+            row("logs of Nginx", f"{nginx.disk_mb}M", "chosen", nginx.arithmetic())
+        row("other logs", f"{OTHER_LOGS_MB}M", "chosen", "PM2, monitor, recovery, diagnosis")
     if settings.has("release_keep"):
         keep, each = settings.number("release_keep"), _release_mb(settings)
         arithmetic = f"({keep} kept + 1 that is made) x {each}M"
-        yield Row("releases", f"{(keep + 1) * each}M", settings.origin("release_keep", "default"), arithmetic)
-        yield Row("toolchains", f"{TOOLCHAIN_MB}M", "chosen", "Node.js, npm, pnpm, PM2: the active set and the next")
+        row("releases", f"{(keep + 1) * each}M", settings.origin("release_keep"), arithmetic)
+        row("toolchains", f"{TOOLCHAIN_MB}M", "chosen", "Node.js, npm, pnpm, PM2: the active set and the next")
     if core.heap_limit_mb:
-        yield Row("a heap dump", f"{core.heap_limit_mb}M", "chosen", "one, as large as the heap limit")
-    yield Row("system", f"{SYSTEM_MB}M", "chosen", "Debian and its packages")
+        row("a heap dump", f"{core.heap_limit_mb}M", "chosen", "one, as large as the heap limit")
+    row("system", f"{SYSTEM_MB}M", "chosen", "Debian and its packages")
     if reserved := settings.mb("service_reserved_disk"):
-        yield Row("reserved", f"{reserved}M", "set", "the database, its dumps, other programs")
+        row("reserved", f"{reserved}M", "set", "the database, its dumps, other programs")
 
 
 def _release_mb(settings: Settings) -> int:

@@ -13,7 +13,7 @@ from .connections import files_part, proxy_part
 from .core import OVERHEAD_MB, OVERLAP, Plan
 from .database import database_part
 from .disk import disk_part
-from .parts import Contradiction, Part, Row, Settings
+from .parts import Contradiction, Part, Settings
 from .timeouts import times_part
 
 
@@ -65,32 +65,21 @@ def host_plan(core: Plan, settings: Settings) -> HostPlan:
 
 def memory_part(core: Plan, settings: Settings) -> Part:
     """What the core has shared out; it is without contradiction."""
-    rows = _instance_rows(core, settings) if core.instances else []
-    if core.database_memory_mb:
-        chosen = settings.origin("service_database_memory", "chosen")
-        rows.append(Row("PostgreSQL's memory", f"{core.database_memory_mb}M", chosen))
-    return Part("memory", rows)
-
-
-def _instance_rows(core: Plan, settings: Settings) -> list[Row]:
-    origin = settings.origin
-    database = f" - {core.database_memory_mb} PostgreSQL" if core.database_memory_mb else ""
-    reserved = f" - {core.reserved_memory_mb} reserved" if core.reserved_memory_mb else ""
-    left = f"{core.memory_mb}M - {core.system_memory_mb} system{database}{reserved}"
-    each = f"{core.instances} instances x {core.memory_restart_mb}M x {OVERLAP} during a release"
-    return [
-        Row("instances", str(core.instances), _instances_origin(settings), f"of {core.cores} cores"),
-        Row("heap limit", f"{core.heap_limit_mb}M", origin("service_heap_limit", "chosen")),
-        Row(
-            "restart limit",
-            f"{core.memory_restart_mb}M",
-            origin("service_memory_restart_limit", "chosen"),
-            f"heap limit + {core.memory_restart_mb - core.heap_limit_mb}M outside the heap, at least {OVERHEAD_MB}M",
-        ),
-        Row("left for the service", f"{core.memory_available_mb}M", "sum", left),
-        Row("needed by it", f"{core.memory_needed_mb}M", "sum", each),
-    ]
-
-
-def _instances_origin(settings: Settings) -> str:
-    return "set" if settings.values.get("service_instances", "max") != "max" else "chosen"
+    part, desired, origin = Part("memory"), core.desired, settings.origin
+    if core.instances:
+        database = f" - {desired.database_memory_mb} PostgreSQL" if desired.database_memory_mb else ""
+        reserved = f" - {desired.reserved_mb} reserved" if desired.reserved_mb else ""
+        left = f"{desired.memory_mb}M - {desired.system_memory_mb} system{database}{reserved}"
+        room = core.memory_restart_mb - core.heap_limit_mb
+        outside = f"heap limit + {room}M outside the heap, at least {OVERHEAD_MB}M"
+        each = f"{core.instances} instances x {core.memory_restart_mb}M x {OVERLAP} during a release"
+        chosen = "chosen" if settings.values.get("service_instances", "max") == "max" else "set"
+        part.row("instances", core.instances, chosen, f"of {desired.cores} cores")
+        part.row("heap limit", f"{core.heap_limit_mb}M", origin("service_heap_limit", "chosen"))
+        restart = origin("service_memory_restart_limit", "chosen")
+        part.row("restart limit", f"{core.memory_restart_mb}M", restart, outside)
+        part.row("left for the service", f"{desired.memory_available_mb}M", "sum", left)
+        part.row("needed by it", f"{core.memory_needed_mb}M", "sum", each)
+    if desired.database_memory_mb:
+        part.row("PostgreSQL's memory", f"{desired.database_memory_mb}M", origin("service_database_memory", "chosen"))
+    return part

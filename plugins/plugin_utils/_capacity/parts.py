@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .core import reserved_mb
+from .core import size_mb
 
 # Beginnings of the names that a plan reads.
 _PLANNED = (
@@ -77,6 +77,12 @@ class Part:
     contradictions: list[Contradiction] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def row(self, name: str, value: t.Any, origin: str, arithmetic: str = "") -> None:
+        self.rows.append(Row(name, str(value), origin, arithmetic))
+
+    def refuse(self, variable: str, message: str) -> None:
+        self.contradictions.append(Contradiction(variable, message))
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -102,7 +108,7 @@ class Settings:
         return seconds(str(self.values[name]))
 
     def mb(self, name: str) -> int:
-        return reserved_mb(self.values[name])
+        return size_mb(self.values[name])
 
 
 def is_planned(name: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from .core import Plan
-from .parts import Contradiction, Part, Row, Settings, advise
+from .parts import Part, Settings, advise
 
 # With many connections the service beats at half the pace.
 HEARTBEAT_UNDER_LOAD = 2
@@ -37,7 +37,7 @@ def _heartbeat(part: Part, settings: Settings) -> None:
     longest = beat * HEARTBEAT_UNDER_LOAD
     line = f"{beat} s heartbeat x {HEARTBEAT_UNDER_LOAD} under load = {longest} s, of {timeout:g} s"
     origin = settings.origin("nginx_websocket_timeout")
-    part.rows.append(Row("silence of a WebSocket", f"{timeout:g} s", origin, line))
+    part.row("silence of a WebSocket", f"{timeout:g} s", origin, line)
     if timeout > longest:
         return
     slower = math.ceil(timeout / HEARTBEAT_UNDER_LOAD) - 1
@@ -46,18 +46,18 @@ def _heartbeat(part: Part, settings: Settings) -> None:
         f"service_websocket_heartbeat to {slower}" if slower >= 1 else "",
     )
     message = f"must be above two heartbeats, else Nginx closes silent WebSockets: {line}. {advice}"
-    part.contradictions.append(Contradiction("nginx_websocket_timeout", message))
+    part.refuse("nginx_websocket_timeout", message)
 
 
 def _stop(part: Part, core: Plan, settings: Settings) -> None:
     """What a release that is replaced has, to finish what it began."""
     kill, drain = settings.number("pm2_kill_timeout"), settings.number("pm2_drain_time")
     left = f"{drain} s drain + {kill:g} s from SIGINT to SIGKILL = {drain + kill:g} s"
-    part.rows.append(Row("end of an old release", f"{drain + kill:g} s", settings.origin("pm2_drain_time"), left))
+    part.row("end of an old release", f"{drain + kill:g} s", settings.origin("pm2_drain_time"), left)
     turns = math.ceil(core.instances / STOPPED_AT_ONCE)
     whole = STOP_OF_PM2 + turns * int(kill)
     line = f"{STOP_OF_PM2} s + {core.instances} instances / {STOPPED_AT_ONCE} at once x {kill:g} s"
-    part.rows.append(Row("stop of the PM2 unit", f"{whole} s", "chosen", line))
+    part.row("stop of the PM2 unit", f"{whole} s", "chosen", line)
     if settings.values.get("nginx_upstream_servers") or not settings.has("nginx_read_timeout"):
         return
     read = settings.seconds("nginx_read_timeout")
@@ -78,8 +78,8 @@ def _start(part: Part, settings: Settings) -> None:
     listen, start = settings.number("pm2_listen_timeout"), settings.number("pm2_start_timeout")
     unit, waits = settings.number("pm2_unit_timeout"), bool(settings.values.get("pm2_wait_ready"))
     line = f"PM2 waits {listen:g} s for ready" if waits else "PM2 does not wait for ready"
-    part.rows.append(Row("start of a process", f"{start} s", settings.origin("pm2_start_timeout"), line))
-    part.rows.append(Row("start of the PM2 unit", f"{unit} s", settings.origin("pm2_unit_timeout")))
+    part.row("start of a process", f"{start} s", settings.origin("pm2_start_timeout"), line)
+    part.row("start of the PM2 unit", f"{unit} s", settings.origin("pm2_unit_timeout"))
     if not waits:
         return
     for variable, limit, who in (
@@ -89,15 +89,13 @@ def _start(part: Part, settings: Settings) -> None:
         if limit < listen:
             advice = advise(f"{variable} to {math.ceil(listen)} or more", f"pm2_listen_timeout to {limit}")
             message = f"{who} while PM2 still waits for a process to say ready: {listen:g} s, of {limit} s. {advice}"
-            part.contradictions.append(Contradiction(variable, message))
+            part.refuse(variable, message)
 
 
 def _pool(part: Part, settings: Settings) -> None:
     wait, read = settings.number("service_pool_connect_timeout"), settings.seconds("nginx_read_timeout")
     origin = settings.origin("service_pool_connect_timeout")
-    part.rows.append(
-        Row("wait for a database connection", f"{wait} s", origin, f"of {read:g} s until Nginx answers 504")
-    )
+    part.row("wait for a database connection", f"{wait} s", origin, f"of {read:g} s until Nginx answers 504")
     if wait >= read:
         part.notes.append(
             f"service_pool_connect_timeout {wait} s is not below nginx_read_timeout {read:g} s: clients get 504 from"

@@ -21,7 +21,7 @@ from ...module_utils._host.errors import StabilityError
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # What a server says that has no such commit, and git where it is not in what was fetched.
 _NO_COMMIT = re.compile("not our ref|Not a valid object name")
-# What git says of a server that speaks its older protocol: sshd hands the wish for a newer one on only when told to.
+# What git says of a server that speaks its older protocol: sshd passes a request for a newer one on only when told to.
 _ONLY_REFS = "unadvertised object"
 _NO_MATCH = 2  # git ls-remote --exit-code
 _LFS_POINTER = "^version https://git-lfs[.]github[.]com/spec/v1$"

@@ -44,18 +44,27 @@ _PATTERNS = {
 
 def expectation(value: t.Any, rule: Rule) -> str | None:
     """Return what ``value`` should have been, or None when it satisfies ``rule``."""
-    if value in rule.get("also", ()):
+    also = rule.get("also", ())
+    if value in also:
         return None
     if value in rule.get("refused", ()):
         return "another one: this one belongs to the system or to another program"
+    expected = _expectation(value, rule)
+    return expected and expected + "".join(f", or {word}" for word in also)
+
+
+def _expectation(value: t.Any, rule: Rule) -> str | None:
     kind = rule.get("rule", "")
-    if kind == "pattern":
-        return _match(rule["regex"], rule["expected"], value, rule)
-    if kind in _PATTERNS:
-        return _match(*_PATTERNS[kind], value, rule)
-    if kind not in _CHECKS:
-        raise StabilityError(f"unknown rule {kind!r}; there are {', '.join(sorted([*_CHECKS, *_PATTERNS, 'pattern']))}")
-    return _CHECKS[kind](value, rule)
+    if kind in _SPANS:
+        return _SPANS[kind](value, rule)
+    if kind == "pattern" or kind in _PATTERNS:
+        regex, expected = _PATTERNS.get(kind) or (rule["regex"], rule["expected"])
+        return None if re.fullmatch(regex, str(value)) else expected
+    if kind not in _TESTS:
+        known = sorted([*_SPANS, *_TESTS, *_PATTERNS, "pattern"])
+        raise StabilityError(f"unknown rule {kind!r}; there are {', '.join(known)}")
+    test, expected = _TESTS[kind]
+    return None if test(str(value)) else expected
 
 
 def select(value: t.Any, path: str) -> t.Iterator[tuple[str, t.Any]]:
@@ -84,14 +93,6 @@ def _select(value: t.Any, steps: list[str], label: str) -> t.Iterator[tuple[str,
         yield from _select(value.get(step[1:]), rest, f"{label}{step}")
 
 
-def _also(rule: Rule) -> str:
-    return "".join(f", or {word}" for word in rule.get("also", ()))
-
-
-def _match(regex: str, expected: str, value: t.Any, rule: Rule) -> str | None:
-    return None if re.fullmatch(regex, str(value)) else expected + _also(rule)
-
-
 def _whole(value: t.Any) -> int | None:
     """Return a whole number that may be written as text (as -e and environments do), or None."""
     if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,15}", str(value)):
@@ -108,55 +109,41 @@ def _integer(value: t.Any, rule: Rule) -> str | None:
     else:
         span = "a whole number" if low is None else f"a whole number, {low} or more"
         span += f", at most {high}" if high is not None else ""
-    return span + _also(rule)
+    return span
 
 
-def _port(value: t.Any, rule: Rule) -> str | None:
-    number = _whole(value)
-    return None if number is not None and 1 <= number <= _LAST_PORT else "a port, 1 to 65535" + _also(rule)
+def _is_port(text: str) -> bool:
+    number = _whole(text)
+    return number is not None and 1 <= number <= _LAST_PORT
 
 
-def _path(value: t.Any, rule: Rule) -> str | None:
-    path = str(value)
-    bad = not path.startswith("/") or ".." in path.split("/") or not path.isprintable() or path.strip("/") == ""
-    return "an absolute path without .." + _also(rule) if bad else None
+def _is_path(text: str) -> bool:
+    return text.startswith("/") and ".." not in text.split("/") and text.isprintable() and text.strip("/") != ""
 
 
-def _file(value: t.Any, rule: Rule) -> str | None:
-    return None if Path(str(value)).is_file() else "a file that exists on the controller" + _also(rule)
-
-
-def _directory(value: t.Any, rule: Rule) -> str | None:
-    return None if Path(str(value)).is_dir() else "a directory that exists on the controller" + _also(rule)
-
-
-def _network(value: t.Any, rule: Rule) -> str | None:
+def _is_network(text: str) -> bool:
     try:
-        ipaddress.ip_network(str(value))
+        ipaddress.ip_network(text)
     except ValueError:
-        return "an IP address or a network such as 10.0.0.0/8, its host part zero" + _also(rule)
-    return None
+        return False
+    return True
 
 
-def _url(value: t.Any, rule: Rule) -> str | None:
-    text = str(value)
+def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
-        good = False
-    good = good and not re.search(r"[\s\"'\\\x00-\x1f]", text)
-    return None if good else "an http:// or https:// address" + _also(rule)
+        return False
+    return good and not re.search(r"[\s\"'\\\x00-\x1f]", text)
 
 
-def _cron(value: t.Any, rule: Rule) -> str | None:
-    text = str(value)
+def _is_cron(text: str) -> bool:
     fields = text.split(" ")
-    good = text in _CRON_WORDS or (
+    return text in _CRON_WORDS or (
         len(fields) == len(_CRON_RANGES)
         and all(_cron_field(field, *span) for field, span in zip(fields, _CRON_RANGES, strict=True))
     )
-    return None if good else "five cron fields, for example '0 * * * *', or @hourly, @daily, ..." + _also(rule)
 
 
 def _cron_field(field: str, low: int, high: int) -> bool:
@@ -195,14 +182,15 @@ def _thresholds(value: t.Any, rule: Rule) -> str | None:
     return None
 
 
-_CHECKS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {
-    "cron": _cron,
-    "directory": _directory,
-    "file": _file,
-    "integer": _integer,
-    "network": _network,
-    "path": _path,
-    "port": _port,
-    "thresholds": _thresholds,
-    "url": _url,
+# Rules that words of their own explain, which depend on the rule.
+_SPANS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {"integer": _integer, "thresholds": _thresholds}
+# Rules that a test of the text decides, and the words that tell a person what it wants.
+_TESTS: dict[str, tuple[t.Callable[[str], bool], str]] = {
+    "cron": (_is_cron, "five cron fields, for example '0 * * * *', or @hourly, @daily, ..."),
+    "directory": (lambda text: Path(text).is_dir(), "a directory that exists on the controller"),
+    "file": (lambda text: Path(text).is_file(), "a file that exists on the controller"),
+    "network": (_is_network, "an IP address or a network such as 10.0.0.0/8, its host part zero"),
+    "path": (_is_path, "an absolute path without .."),
+    "port": (_is_port, "a port, 1 to 65535"),
+    "url": (_is_url, "an http:// or https:// address"),
 }

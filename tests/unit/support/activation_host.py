@@ -14,18 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context, Hooks
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
-    Places,
-    Wanted,
-)
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Desired, Places
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import run
 from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import Ownership
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
@@ -152,11 +149,8 @@ def host(tmp_path: Path) -> Iterator[Context]:
             previous=tmp_path / "previous",
             config_file=tmp_path / "config/ecosystem.config.cjs",
         ),
-        wanted=Wanted("", {"script": "server.js", "exec_mode": "cluster", "instances": 2}, "", "PORT", 0, []),
+        desired=Desired({"script": "server.js", "exec_mode": "cluster", "instances": 2}, hook_timeout=5, drain_time=1),
         health=Health("/health", answer_timeout=1, start_timeout=2, stay_up=0.2),
-        hooks=Hooks({}, 5, user, Path("/usr/bin")),
-        migrate=[],
-        drain_time=1,
         user=user,
         config_ownership=Ownership(user.uid, user.gid, 0o640),
     )
@@ -170,8 +164,12 @@ def release(host: Context, name: str, program: str) -> None:
     (host.places.release(name) / "server.js").write_text(program)
 
 
-def deploy(host: Context, name: str, **order: Any) -> Any:
-    return run(host, Order(name, False, "me", **{"discard_failed": False, "restart_outdated_daemon": False, **order}))
+def desiring(host: Context, **changes: Any) -> Context:
+    return replace(host, desired=replace(host.desired, **changes))
+
+
+def deploy(host: Context, name: str, **desired: Any) -> Any:
+    return run(desiring(host, release=name, deployer="me", **desired))
 
 
 def picture(host: Context) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names, apps and decisions: from what is wanted and what is there to what is to be done."""
+"""Names, apps and decisions: from what is desired and what is there to what is to be done."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import Actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
     Activation,
     ActivationError,
+    Desired,
     Places,
-    Wanted,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import (
     Decision,
     decide,
-    wanted_release,
+    desired_release,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import State
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import declaration, render
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from hypothesis import given
@@ -41,14 +41,14 @@ PLACES = Places(
     config_file=BASE / "config/ecosystem.config.cjs",
 )
 APP = {"script": "server.js", "exec_mode": "cluster", "instances": 2, "node_args": ["--max-old-space-size=64"]}
-WANTED = Wanted("a", {**APP, "env": {"NODE_ENV": "production"}}, "", "PORT", 0, [])
+DESIRED = Desired({**APP, "env": {"NODE_ENV": "production"}}, "a")
 CLEAN = {"HOME": "/srv/shop/home", "LANG": "C.UTF-8", "PATH": "/usr/bin"}
 STARTED = 1000.0
 
 
-def live(activation: Activation, number: int = 0, wanted: Wanted = WANTED, **changes: Any) -> Pm2Process:
+def live(activation: Activation, number: int = 0, desired: Desired = DESIRED, **changes: Any) -> Pm2Process:
     """A process as PM2 would report it for that activation."""
-    app = declaration(wanted.app_of(activation, PLACES), CLEAN)
+    app = declaration(desired.app_of(activation, PLACES), CLEAN)
     settings = {
         "pm_exec_path": f"{app['cwd']}/{app['script']}",
         "pm_cwd": app["cwd"],
@@ -61,14 +61,14 @@ def live(activation: Activation, number: int = 0, wanted: Wanted = WANTED, **cha
     return Pm2Process(app["name"], number, 100 + number, settings["status"], 0, STARTED, settings=settings)
 
 
-def running(activation: Activation, **changes: Any) -> State:
+def running(activation: Activation, **changes: Any) -> Actual:
     """A host on which that activation, and nothing else, serves."""
-    app = declaration(WANTED.app_of(activation, PLACES), CLEAN)
-    state = State(
+    app = declaration(DESIRED.app_of(activation, PLACES), CLEAN)
+    state = Actual(
         active=activation,
         current=activation.release,
         config=render([app]),
-        declared=(app,),
+        apps=(app,),
         live=(live(activation, 0), live(activation, 1)),
         releases=("a", "b"),
         sockets=(activation.name,),
@@ -79,8 +79,8 @@ def running(activation: Activation, **changes: Any) -> State:
     return replace(state, **changes)
 
 
-def decided(state: State, wanted: Wanted = WANTED) -> Decision:
-    return decide(wanted, PLACES, state, CLEAN)
+def decided(state: Actual, desired: Desired = DESIRED) -> Decision:
+    return decide(desired, desired.release, PLACES, state, CLEAN)
 
 
 A, A2, B = Activation("a"), Activation("a", 2), Activation("b")
@@ -99,7 +99,7 @@ def test_what_is_no_name_of_an_activation(name: str) -> None:
 
 
 def test_each_activation_has_an_app_a_socket_and_an_environment_of_its_own() -> None:
-    app = replace(WANTED, loader="loader.mjs").app_of(A2, PLACES)
+    app = replace(DESIRED, loader="loader.mjs").app_of(A2, PLACES)
     assert app["name"] == "shop-a+2"
     assert app["cwd"] == "/srv/shop/releases/a"
     assert app["env"] == {"NODE_ENV": "production", "PORT": "/run/shop/a+2.sock"}
@@ -112,13 +112,13 @@ def test_each_activation_has_an_app_a_socket_and_an_environment_of_its_own() -> 
 
 
 def test_a_program_that_knows_only_ports_is_told_its_port_and_the_preload_the_socket() -> None:
-    env = replace(WANTED, listen_port=3000).app_of(A, PLACES)["env"]
+    env = replace(DESIRED, listen_port=3000).app_of(A, PLACES)["env"]
     assert (env["PORT"], env["LISTEN_SOCKET"]) == ("3000", "/run/shop/a.sock")
 
 
 def test_a_socket_path_too_long_for_linux_is_refused() -> None:
     with pytest.raises(ActivationError, match="too long"):
-        WANTED.app_of(Activation("a" * 100), PLACES)
+        DESIRED.app_of(Activation("a" * 100), PLACES)
 
 
 def test_nothing_differs() -> None:
@@ -130,7 +130,7 @@ def test_nothing_differs() -> None:
 @pytest.mark.parametrize(
     ("state", "action", "activation", "reason"),
     [
-        (State(releases=("a",)), "activate", A, "release none -> a"),
+        (Actual(releases=("a",)), "activate", A, "release none -> a"),
         (running(B), "activate", A, "release b -> a"),
         (running(A, environment={"KEY": "2", "NEW": "x"}), "activate", A2, "environment file: KEY, NEW changed"),
         (running(A2, environment={}), "activate", Activation("a", 3), "environment file: KEY changed"),
@@ -142,7 +142,7 @@ def test_nothing_differs() -> None:
         (running(A, live=(live(A, 0), live(A, 1, status="errored"))), "restart", A, "process 1 was given up"),
     ],
 )
-def test_decisions(state: State, action: str, activation: Activation, reason: str) -> None:
+def test_decisions(state: Actual, action: str, activation: Activation, reason: str) -> None:
     decision = decided(state)
     assert (decision.action, decision.activation) == (action, activation)
     assert any(reason in text for text in decision.reasons)
@@ -161,8 +161,8 @@ def test_decisions(state: State, action: str, activation: Activation, reason: st
     ],
 )
 def test_the_same_release_with_other_settings_is_another_activation(change: dict[str, Any]) -> None:
-    wanted = replace(WANTED, app={**WANTED.app, **change})
-    assert decided(running(A), wanted).activation == A2
+    desired = replace(DESIRED, app={**DESIRED.app, **change})
+    assert decided(running(A), desired).activation == A2
 
 
 def test_previous_is_the_release_that_was_active_before_and_stays_when_only_settings_change() -> None:
@@ -188,14 +188,18 @@ def test_what_interrupted_runs_left_is_found_wherever_there_is_a_trace_of_it() -
 def test_apps_of_others_stay_in_the_ecosystem_file() -> None:
     mine = {"name": "cronjob", "script": "x.js", "cwd": "/srv/x"}
     state = running(A)
-    state = replace(state, declared=(*state.declared, mine), config=render([*state.declared, mine]))
+    state = replace(state, apps=(*state.apps, mine), config=render([*state.apps, mine]))
     assert not decided(state).changes(state)
-    assert '"cronjob"' in decided(state, replace(WANTED, release="b")).config
+    assert '"cronjob"' in decided(state, replace(DESIRED, release="b")).config
 
 
 def test_the_release_that_is_asked_for() -> None:
     state = running(A, previous="b")
-    assert [wanted_release(asked, state) for asked in ("", "previous", "c")] == ["a", "b", "c"]
-    assert wanted_release("", State()) == ""
+    assert [desired_release(replace(DESIRED, release=asked), state) for asked in ("", "previous", "c")] == [
+        "a",
+        "b",
+        "c",
+    ]
+    assert desired_release(replace(DESIRED, release=""), Actual()) == ""
     with pytest.raises(ActivationError, match="no previous release"):
-        wanted_release("previous", running(A))
+        desired_release(replace(DESIRED, release="previous"), running(A))

@@ -16,7 +16,6 @@ import pytest
 from activation_host import GOOD, deploy, picture, release
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2BusyError
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
@@ -61,7 +60,7 @@ FAILING = {**REFUSED, "unhealthy": (unhealthy, "answered 500")}
 
 @pytest.fixture
 def ready(served: Context, bin_directory: Path) -> Context:
-    return replace(served, hooks=replace(served.hooks, bin_directory=bin_directory))
+    return replace(served, client=replace(served.client, node=str(bin_directory / "node")))
 
 
 def message(host: Context, **order: Any) -> str:
@@ -121,7 +120,7 @@ def test_nothing_is_removed_while_another_run_changes_the_processes(served: Cont
 
 
 def predict(host: Context, *, made: bool) -> Any:
-    return run(host, Order("new", True, "me", discard_failed=made, restart_outdated_daemon=False))
+    return deploy(host, "new", check_mode=True, discard_failed=made)
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["there before", "made by this play"])

@@ -12,18 +12,17 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from activation_host import GOOD, deploy, picture, release
+from activation_host import GOOD, deploy, desiring, picture, release
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import read_health
 from ansible_collections.workbot.stability.plugins.module_utils._deploy import steps, teardown
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import problem_of
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._host import atomic
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.unix_sockets import UnixSocketError
@@ -36,7 +35,7 @@ SERVES = "Release new is active and serves, but"
 
 
 def with_hook(host: Context, point: str, *command: str) -> Context:
-    return replace(host, hooks=replace(host.hooks, commands={point: [["/bin/sh", "-c", *command]]}))
+    return desiring(host, hooks={point: [["/bin/sh", "-c", *command]]})
 
 
 def failed(host: Context, **order: Any) -> str:

@@ -9,21 +9,22 @@ import hashlib
 from collections.abc import Mapping
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import Actual
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Desired
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import NEWER_PRELOAD
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, coming
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import State
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import predicted
 from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv import dump
 
 OLD, NEW, EDITED = {"LOG_LEVEL": "info"}, {"LOG_LEVEL": "debug"}, {"LOG_LEVEL": "trace"}
 
 
-def order(wanted: Mapping[str, str], preloads: bool = False) -> Order:
-    digest = hashlib.sha256(dump(wanted).encode()).hexdigest()
-    return Order("", True, "", False, False, environment_digest=digest, preloads_pending=preloads)
+def desired(environment: Mapping[str, str], preloads: bool = False) -> Desired:
+    digest = hashlib.sha256(dump(environment).encode()).hexdigest()
+    return Desired({}, check_mode=True, environment_digest=digest, preloads_pending=preloads)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "activation", "file", "pending"),
+    ("environment", "activation", "file", "pending"),
     [
         pytest.param(OLD, OLD, OLD, (), id="nothing"),
         pytest.param(NEW, OLD, OLD, ("the environment file would change",), id="declared anew"),
@@ -33,17 +34,22 @@ def order(wanted: Mapping[str, str], preloads: bool = False) -> Order:
     ],
 )
 def test_environment(
-    wanted: Mapping[str, str], activation: Mapping[str, str] | None, file: Mapping[str, str], pending: tuple[str, ...]
+    environment: Mapping[str, str],
+    activation: Mapping[str, str] | None,
+    file: Mapping[str, str],
+    pending: tuple[str, ...],
 ) -> None:
-    found = coming(order(wanted), State(active_environment=activation, environment=file))
+    found = predicted(desired(environment), Actual(active_environment=activation, environment=file))
     assert found.pending == pending
     assert found.environment == (activation or (OLD if file == OLD else {}))
 
 
-def test_a_file_that_is_there_as_wanted_is_compared_by_name() -> None:
-    found = coming(order(NEW), State(active_environment=OLD, environment=NEW))
+def test_a_file_that_is_there_as_desired_is_compared_by_name() -> None:
+    found = predicted(desired(NEW), Actual(active_environment=OLD, environment=NEW))
     assert (found.pending, found.environment) == ((), NEW)
 
 
 def test_preloads() -> None:
-    assert coming(order(OLD, preloads=True), State(active_environment=OLD, environment=OLD)).pending == (NEWER_PRELOAD,)
+    assert predicted(desired(OLD, preloads=True), Actual(active_environment=OLD, environment=OLD)).pending == (
+        NEWER_PRELOAD,
+    )

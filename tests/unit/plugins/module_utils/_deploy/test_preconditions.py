@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from activation_host import GOOD, deploy, picture, release
+from activation_host import GOOD, deploy, desiring, picture, release
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.preconditions import (
@@ -81,7 +81,7 @@ def test_an_outdated_daemon_is_named_with_the_way_out(
 ) -> None:
     put(tmp_path, "theirs.node", of_abi("72"))
     daemon = Daemon(os.getpid(), "pm2-shop.service", "7", "7", True, "22.1.0", "26.0.0")
-    module = "ansible_collections.workbot.stability.plugins.module_utils._deploy.preconditions._abi"
+    module = "ansible_collections.workbot.stability.plugins.module_utils._deploy.preconditions._said"
     monkeypatch.setattr(module, lambda *_arguments: "127")
     with pytest.raises(ActivationError, match=r"still runs under 22\.1\.0 .*pm2_restart_outdated_daemon: true"):
         require_addons(client, tmp_path, daemon.pid, daemon)
@@ -95,7 +95,7 @@ def test_nothing_is_started_of_such_a_release(
     put(served.places.release("kept"), "node_modules/x/x.node", of_abi("72"))
     before = picture(served)
     monkeypatch.setattr(type(served.client), "as_user", lambda _self, *arguments: client.as_user(*arguments))
-    forked = replace(served, wanted=replace(served.wanted, app={**served.wanted.app, "exec_mode": "fork"}))
+    forked = desiring(served, app={**served.desired.app, "exec_mode": "fork"})
     object.__setattr__(forked.client, "node", client.node)
     with pytest.raises(
         ActivationError, match=r"native addon node_modules/x/x\.node was built for a Node\.js of ABI 72"

@@ -12,20 +12,19 @@ import signal
 import socket
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from activation_host import GOOD, deploy, picture, release
+from activation_host import GOOD, deploy, desiring, picture, release
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError, Workers
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
     Activation,
     ActivationError,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Order, run
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import read_state
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Deployment
 
 BROKEN = {
@@ -87,7 +86,7 @@ def test_a_broken_release_leaves_everything_as_it_was(served: Context, name: str
 @pytest.mark.parametrize("point", ["before_start", "after_start", "before_switch", "after_switch", "before_stop"])
 def test_a_command_that_fails_before_the_old_one_is_stopped_undoes_all(served: Context, point: str) -> None:
     release(served, "new", GOOD)
-    failing = replace(served, hooks=replace(served.hooks, commands={point: [["/bin/sh", "-c", "echo cold; exit 1"]]}))
+    failing = desiring(served, hooks={point: [["/bin/sh", "-c", "echo cold; exit 1"]]})
     before = picture(served)
     with pytest.raises(ActivationError, match=f"(?s)hook {point}.*cold"):
         deploy(failing, "new", discard_failed=True)
@@ -97,7 +96,7 @@ def test_a_command_that_fails_before_the_old_one_is_stopped_undoes_all(served: C
 
 def test_after_that_the_new_one_serves_whatever_a_command_says(served: Context) -> None:
     release(served, "new", GOOD)
-    failing = replace(served, hooks=replace(served.hooks, commands={"after_stop": [["/bin/false"]]}))
+    failing = desiring(served, hooks={"after_stop": [["/bin/false"]]})
     with pytest.raises(ActivationError, match="Release new is active and serves, but"):
         deploy(failing, "new", discard_failed=True)
     assert picture(served)["links"]["active.sock"] == "new.sock"
@@ -107,7 +106,7 @@ def test_after_that_the_new_one_serves_whatever_a_command_says(served: Context) 
 def test_a_migration_runs_for_another_release_only_and_with_the_environment(served: Context) -> None:
     trace = served.places.releases.parent / "home/trace"
     command = ["/bin/sh", "-c", f"echo $DEPLOY_RELEASE $DEPLOY_PREVIOUS_RELEASE $KEY $PWD >> {trace}"]
-    migrating = replace(served, migrate=command)
+    migrating = desiring(served, migrate=command)
     release(served, "new", GOOD)
     deploy(migrating, "new")
     served.places.environment.write_text("KEY=2\n")
@@ -119,18 +118,18 @@ def test_a_failing_migration_starts_nothing(served: Context) -> None:
     release(served, "new", GOOD)
     before = picture(served)
     with pytest.raises(ActivationError, match="Failed step: migrate"):
-        deploy(replace(served, migrate=["/bin/false"]), "new")
+        deploy(desiring(served, migrate=["/bin/false"]), "new")
     assert picture(served) == before
 
 
 def test_a_new_one_that_dies_while_the_old_one_drains_gives_the_place_back(served: Context) -> None:
     release(served, "new", GOOD)
     before = picture(served)
-    dying = replace(served, hooks=replace(served.hooks, commands={"after_switch": [["/usr/bin/touch", "die"]]}))
+    dying = desiring(served, hooks={"after_switch": [["/usr/bin/touch", "die"]]})
     with socket.socket(socket.AF_UNIX) as websocket:
         websocket.connect(str(served.places.socket(Activation("old"))))
         with pytest.raises(ActivationError, match="Failed step: drain"):
-            deploy(replace(dying, drain_time=30), "new")
+            deploy(desiring(dying, drain_time=30), "new")
     assert picture(served) == before
 
 
@@ -138,7 +137,7 @@ def test_told_to_end_the_run_puts_everything_back(served: Context) -> None:
     release(served, "new", GOOD)
     before = picture(served)
     kill = ["/bin/sh", "-c", f"kill -TERM {os.getpid()}; sleep 5"]
-    ended = replace(served, hooks=replace(served.hooks, commands={"before_switch": [kill]}))
+    ended = desiring(served, hooks={"before_switch": [kill]})
     with pytest.raises(ActivationError, match="told to end"):
         deploy(ended, "new")
     assert picture(served) == before
@@ -148,10 +147,9 @@ def test_told_to_end_the_run_puts_everything_back(served: Context) -> None:
 @pytest.mark.parametrize("killed_after", ["start", "switch"])
 def test_what_a_killed_run_left_is_swept_by_the_next(served: Context, killed_after: str) -> None:
     release(served, "new", GOOD)
-    state = read_state(served.client, served.places, [], running=True)
-    wanted = replace(served.wanted, release="new")
-    half = replace(served, wanted=wanted)
-    deployment = Deployment(half, state, decide(wanted, served.places, state, served.client.environment))
+    state = read_actual(served.client, served.places, [], running=True)
+    decision = decide(served.desired, "new", served.places, state, served.client.environment)
+    deployment = Deployment(served, state, Outcome(decision, state))
     deployment._copy_environment()
     deployment._start(5)
     if killed_after == "switch":
@@ -175,7 +173,7 @@ def test_a_release_that_is_not_there_is_named_with_those_that_are(served: Contex
 def test_check_mode_predicts_and_changes_nothing(served: Context) -> None:
     release(served, "new", GOOD)
     before = picture(served)
-    outcome = run(served, Order("new", True, "me", False, False))
+    outcome = deploy(served, "new", check_mode=True)
     assert (outcome.changed, outcome.decision and outcome.decision.action) == (True, "activate")
     assert picture(served) == before
 
@@ -198,7 +196,7 @@ def test_the_kernel_names_the_worker_that_answered_badly(served: Context) -> Non
 
 
 def ecosystem(host: Context, name: str) -> Path:
-    app = replace(host.wanted, release=name).app_of(Activation(name), host.places)
+    app = host.desired.app_of(Activation(name), host.places)
     path = host.places.releases.parent / "x.config.cjs"
     path.write_text(f"// x\nmodule.exports = {json.dumps({'apps': [{**app, 'filter_env': ['']}]})};\n")
     return path

@@ -106,13 +106,13 @@ def test_draining_ends_with_the_last_connection(listener: socket.socket) -> None
     threading.Timer(0.4, lambda: (client.close(), accepted.close())).start()
     began = time.monotonic()
     drained = drain(Path(listener.getsockname()), 10, lambda: None)
-    assert (drained.at_first, drained.left) == (1, 0)
+    assert (drained["connections"], drained["left"]) == (1, 0)
     assert 0.3 < time.monotonic() - began < 5
 
 
 def test_draining_gives_up_at_the_limit_and_says_how_many_are_left(listener: socket.socket) -> None:
     with connected(listener):
-        assert drain(Path(listener.getsockname()), 0.3, lambda: None).left == 1
+        assert drain(Path(listener.getsockname()), 0.3, lambda: None)["left"] == 1
 
 
 def test_what_the_check_raises_ends_the_draining(listener: socket.socket) -> None:

@@ -51,7 +51,7 @@ def test_development_dependencies_are_there_for_the_build_only(manager: str) -> 
 
 def test_a_script_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     root = application(tmp_path, "pnpm-lock.yaml", {"start": "node ."})
-    settings = BuildSettings(tmp_path / "bin", script="compile")
+    settings = BuildSettings(bin=str(tmp_path / "bin"), build_script="compile")
     with pytest.raises(StabilityError, match="no script 'compile'; it has: start"):
         build(root, Identity("me", 0, 0, str(tmp_path)), settings)
 
@@ -60,22 +60,22 @@ def test_a_broken_package_json_is_named(tmp_path: Path) -> None:
     root = application(tmp_path, "pnpm-lock.yaml")
     (root / "package.json").write_text("{")
     with pytest.raises(StabilityError, match="no valid JSON"):
-        build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(tmp_path / "bin"))
+        build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(bin=str(tmp_path / "bin")))
 
 
 def test_a_missing_package_manager_is_named(tmp_path: Path) -> None:
     root = application(tmp_path, "pnpm-lock.yaml")
     with pytest.raises(CommandError, match="pnpm"):
-        build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(tmp_path / "bin"))
+        build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(bin=str(tmp_path / "bin")))
 
 
 def test_the_environment_is_for_production_and_the_user_s_values_win() -> None:
-    settings = BuildSettings(Path("/bin"), environment={"NODE_ENV": "test"}, heap_limit_mb=512, ca_file="/ca")
+    settings = BuildSettings(bin="/bin", build_environment={"NODE_ENV": "test"}, build_heap_limit_mb=512, ca_file="/ca")
     variables = settings.variables()
     assert variables["NODE_ENV"] == "test"
     assert variables["NODE_OPTIONS"] == "--max-old-space-size=512"
     assert variables["NODE_EXTRA_CA_CERTS"] == "/ca"
-    assert BuildSettings(Path("/bin")).variables()["NODE_ENV"] == "production"
+    assert BuildSettings(bin="/bin").variables()["NODE_ENV"] == "production"
 
 
 def me(home: Path) -> Identity:
@@ -90,7 +90,12 @@ def hooked(tmp_path: Path, before: list[list[str]], after: list[list[str]]) -> t
     (commands / "npm").write_text('#!/bin/sh\necho "npm $* ${JWT_SECRET:-nothing}" >>log\n')
     (commands / "npm").chmod(0o755)
     (tmp_path / "environment").write_text("JWT_SECRET=do-not-show-me\nNODE_ENV=production\n")
-    return root, BuildSettings(commands, before=before, after=after, environment_file=str(tmp_path / "environment"))
+    return root, BuildSettings(
+        bin=str(commands),
+        before_build=before,
+        after_build=after,
+        environment_file=str(tmp_path / "environment"),
+    )
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becoming another user, even oneself, is root's alone")

@@ -23,8 +23,7 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nodejs.package import node_abi
 from ansible_collections.workbot.stability.plugins.module_utils._release import job as release_job
-from ansible_collections.workbot.stability.plugins.module_utils._release.build import BuildSettings
-from ansible_collections.workbot.stability.plugins.module_utils._release.job import Job, Source, SourceNeededError
+from ansible_collections.workbot.stability.plugins.module_utils._release.job import Job, SourceNeededError
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
     DeployLockError,
     deploy_lock,
@@ -40,17 +39,15 @@ def job(bin_directory: Path, tmp_path: Path) -> Job:
     (tmp_path / "releases").mkdir()
     return Job(
         releases=Releases(tmp_path / "releases", tmp_path / "active.sock", [tmp_path / "previous"]),
-        source=Source("a", "d", str(packed(tmp_path, {}))),
-        shared=tmp_path / "shared",
-        shared_directories=[],
-        shared_files=[],
+        id="a",
+        digest="d",
+        archive=str(packed(tmp_path, {})),
+        shared=str(tmp_path / "shared"),
         user=pwd.getpwuid(os.getuid()).pw_name,
         group=grp.getgrgid(os.getgid()).gr_name,
-        writable=False,
-        keep=5,
-        build=BuildSettings(bin_directory, environment={"npm_config_offline": "true"}),
-        builds=True,
-        who="alice@laptop",
+        bin=str(bin_directory),
+        build_environment={"npm_config_offline": "true"},
+        deployer="alice@laptop",
     )
 
 
@@ -70,24 +67,24 @@ def packed(directory: Path, manifest: dict[str, Any]) -> Path:
 
 def of_abi(job: Job, abi: str) -> None:
     """As if the release had been built by a Node.js of another ABI."""
-    name = job.source.identifier
-    job.releases.mark(Release(name, job.source.digest, 1.0, "npm", abi))
+    name = job.id
+    job.releases.mark(Release(name, job.digest, 1.0, "npm", abi))
 
 
 def test_a_release_is_made_once_and_knows_what_it_was_built_for(job: Job) -> None:
-    job = replace(job, source=replace(job.source, commit="c0ffee"))
+    job = replace(job, commit="c0ffee")
     predicted = job.predict()
     assert (predicted.made, predicted.identifier, predicted.after) == (True, "a", ["a"])
     assert job.do() == predicted
     found = job.releases.get("a")
     assert found
-    assert (found.package_manager, found.node_abi, found.commit) == ("npm", node_abi(job.build.bin_directory), "c0ffee")
+    assert (found.package_manager, found.node_abi, found.commit) == ("npm", node_abi(Path(job.bin)), "c0ffee")
     assert not job.do().changed
     assert not job.predict().changed
 
 
 def test_the_source_is_asked_for_only_when_it_is_needed(job: Job) -> None:
-    asking = replace(job, source=replace(job.source, archive=""))
+    asking = replace(job, archive="")
     with pytest.raises(SourceNeededError):
         asking.do()
     job.do()
@@ -98,7 +95,7 @@ def test_the_source_is_asked_for_only_when_it_is_needed(job: Job) -> None:
 def test_another_abi_makes_another_release_beside_it(job: Job, before: str) -> None:
     job.do()
     of_abi(job, before)
-    other = f"a-abi{node_abi(job.build.bin_directory)}"
+    other = f"a-abi{node_abi(Path(job.bin))}"
     assert job.predict().identifier == other
     outcome = job.do()
     assert (outcome.made, outcome.identifier, sorted(outcome.after)) == (True, other, ["a", other])
@@ -109,7 +106,7 @@ def test_another_abi_makes_another_release_beside_it(job: Job, before: str) -> N
 
 
 def test_a_prebuilt_release_is_the_same_under_any_node(job: Job) -> None:
-    job = replace(job, builds=False, build=replace(job.build, bin_directory=Path("/nonexistent")))
+    job = replace(job, build=False, bin="/nonexistent")
     assert job.do().made
     found = job.releases.get("a")
     assert found
@@ -118,7 +115,7 @@ def test_a_prebuilt_release_is_the_same_under_any_node(job: Job) -> None:
 
 
 def test_a_node_that_is_not_there_yet_is_no_trouble_for_a_prediction(job: Job) -> None:
-    job = replace(job, build=replace(job.build, bin_directory=Path("/nonexistent")))
+    job = replace(job, bin="/nonexistent")
     assert job.predict().made
     with pytest.raises(StabilityError, match="/nonexistent/node is not there: the role nodejs installs it"):
         job.do()
@@ -127,28 +124,28 @@ def test_a_node_that_is_not_there_yet_is_no_trouble_for_a_prediction(job: Job) -
 def test_a_name_with_other_content_is_refused(job: Job) -> None:
     job.do()
     with pytest.raises(StabilityError, match="made from another source"):
-        replace(job, source=replace(job.source, digest="other")).do()
+        replace(job, digest="other").do()
 
 
 @pytest.mark.parametrize("builds", [True, False])
 def test_a_release_for_another_node_is_refused_and_gone(job: Job, builds: bool, tmp_path: Path) -> None:
     packed(tmp_path, {"engines": {"node": ">=999"}})
     with pytest.raises(StabilityError, match=r"needs Node\.js >=999"):
-        replace(job, builds=builds).do()
+        replace(job, build=builds).do()
     assert list(job.releases.directory.iterdir()) == []
 
 
 def test_a_failed_build_is_gone(job: Job, tmp_path: Path) -> None:
     with pytest.raises(StabilityError, match="no script 'compile'"):
-        replace(job, build=replace(job.build, script="compile")).do()
+        replace(job, build_script="compile").do()
     assert list(job.releases.directory.iterdir()) == []
     assert (tmp_path / ".deploy.lock").read_text().strip() == ""
 
 
 def test_the_message_says_that_it_is_gone(job: Job) -> None:
     with pytest.raises(StabilityError) as error:
-        replace(job, build=replace(job.build, script="compile")).do()
-    path = job.releases.path(job.source.identifier)
+        replace(job, build_script="compile").do()
+    path = job.releases.path(job.id)
     assert explain(error.value, job.releases.directory).endswith(f"Its directory, {path}, was removed.")
 
 
@@ -162,7 +159,7 @@ def test_a_disk_that_is_full_while_it_is_made_is_named_with_what_it_took(
     monkeypatch.setattr(release_job, "unpack", fill)
     with pytest.raises(OSError, match="No space left") as error:
         job.do()
-    path = job.releases.path(job.source.identifier)
+    path = job.releases.path(job.id)
     words = rf"The disk that holds {path} is full: the unfinished release took 3 MB, and \d+ MB were left\."
     assert re.fullmatch(rf"{words} Its directory, {path}, was removed\.", explain(error.value, path.parent))
     assert list(job.releases.directory.iterdir()) == []
@@ -171,7 +168,7 @@ def test_a_disk_that_is_full_while_it_is_made_is_named_with_what_it_took(
 def test_a_release_that_was_made_is_gone_when_older_ones_can_not_be_pruned(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace(job, source=replace(job.source, identifier="older", digest="older")).do()
+    replace(job, id="older", digest="older").do()
 
     def refuse(_self: object, name: str) -> None:
         raise OSError(f"{name} is busy")
@@ -225,9 +222,9 @@ def deployment(job: Job) -> Iterator[None]:
 
 
 def test_a_second_deployment_is_told_who_is_at_work(job: Job) -> None:
-    for wanted in (job, replace(job, source=replace(job.source, archive=""))):  # before the source is sent, too
+    for asking in (job, replace(job, archive="")):  # before the source is sent, too
         with deployment(job), pytest.raises(DeployLockError, match="release b, begun by bob@desk at "):
-            wanted.do()
+            asking.do()
     job.do()
     with deployment(job):
         assert not job.do().changed, "a run that changes nothing needs no lock"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, plan, wishes_from
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, Desired, plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import is_planned
 from capacity_settings import CAPACITY_DEFAULTS, capacity_settings
@@ -179,7 +179,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, t.Any], str, list[str], list[dict[str,
 def problems(changes: dict[str, t.Any]) -> list[tuple[str, str]]:
     """What the action would say of a host with 4 cores, 16 GB and such variables."""
     values = {**CAPACITY_DEFAULTS, **changes}
-    wishes = wishes_from(
+    desired = Desired.of(
         {
             "cores": 4,
             "memory_mb": 16384,
@@ -196,7 +196,7 @@ def problems(changes: dict[str, t.Any]) -> list[tuple[str, str]]:
         }
     )
     try:
-        made = host_plan(plan(wishes), capacity_settings(**changes))
+        made = host_plan(plan(desired), capacity_settings(**changes))
     except CapacityError as error:
         return [("service_plan", text) for text in error.problems]
     return [(found.variable, found.message) for found in made.contradictions]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import Wishes, plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import Desired, plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.disk import LogPolicy, disk_part
 from capacity_settings import capacity_settings
 from hypothesis import given
@@ -59,13 +59,13 @@ def test_more_never_takes_less(policy: LogPolicy, more: int) -> None:
     ("directory", "said"), [("/srv/shop", "of 20480M on /srv"), ("/srvshop/a", "of 102400M on /"), ("/", "on /")]
 )
 def test_the_disk_is_that_of_the_services_directory(directory: str, said: str) -> None:
-    part = disk_part(plan(Wishes(2, 4096)), capacity_settings(service_directory=directory))
+    part = disk_part(plan(Desired(2, 4096)), capacity_settings(service_directory=directory))
     assert part.rows[-1].arithmetic.endswith(said)
 
 
 def test_a_host_that_tells_no_disk_is_not_judged() -> None:
     settings = dataclasses.replace(capacity_settings(service_reserved_disk="9000G"), mounts=())
-    part = disk_part(plan(Wishes(2, 4096)), settings)
+    part = disk_part(plan(Desired(2, 4096)), settings)
     assert part.contradictions == []
     assert "do not say of how much" in part.rows[-1].arithmetic
 
@@ -73,6 +73,6 @@ def test_a_host_that_tells_no_disk_is_not_judged() -> None:
 def test_estimates_of_the_plan_alone_stop_nobody() -> None:
     mounts = [{"mount": "/", "size_total": 4 * 1024**3}]
     settings = dataclasses.replace(capacity_settings(), chosen_by_user=frozenset(), mounts=mounts)
-    part = disk_part(plan(Wishes(2, 4096)), settings)
+    part = disk_part(plan(Desired(2, 4096)), settings)
     assert part.contradictions == []
     assert "the disk may be too small" in part.notes[0]

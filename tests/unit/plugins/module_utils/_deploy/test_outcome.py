@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import Actual
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import SPEC, Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError, Places
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.options import SPEC, context_of, order_of
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import Decision
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.report import diff, report, sentence
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import Outcome
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.state import State
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon import Daemon
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
@@ -36,7 +35,6 @@ def decision(action: Any, **changes: Any) -> Decision:
         "dead": (),
         "leftovers": (),
         "config": NEW,
-        "current": "new",
         "previous": "old",
     }
     return Decision(action, **{**values, **changes})
@@ -48,7 +46,7 @@ DRAINED = {"seconds": 5.1, "connections": 40, "left": 0}
 @pytest.mark.parametrize(
     ("outcome", "check_mode", "expected"),
     [
-        (Outcome(None), True, "shop: there is no release on this host yet"),
+        (Outcome(), True, "shop: there is no release on this host yet"),
         (Outcome(decision("none", reasons=())), False, "shop: release new is active"),
         (
             Outcome(decision("none", reasons=()), changed=True),
@@ -79,19 +77,19 @@ DRAINED = {"seconds": 5.1, "connections": 40, "left": 0}
     ],
 )
 def test_one_sentence(outcome: Outcome, check_mode: bool, expected: str) -> None:
-    assert sentence("shop", outcome, check_mode) == expected
-    assert report("shop", outcome, check_mode)["msg"] == expected
+    assert outcome.sentence("shop", check_mode) == expected
+    assert outcome.report("shop", check_mode)["msg"] == expected
 
 
 def places(directory: Path) -> Places:
-    return context_of(options(directory), False).places
+    return Context.of(options(directory), False).places
 
 
 def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None:
-    before = State(active=Activation("old", 2), current="old", config=OLD)
+    before = Actual(active=Activation("old", 2), current="old", config=OLD)
     daemon = Daemon(1, "", "7.0.4", "7.0.4", True, "24.1.0", "26.0.0")
     outcome = Outcome(decision("activate", leftovers=("half",)), before, outdated=daemon, restarts_daemon=True)
-    file, links, steps = diff(places(tmp_path), outcome)
+    file, links, steps = outcome.diff(places(tmp_path))
     assert '"KEY": "(hidden)"' in file["before"]
     assert '"KEY": "(hidden, another one)"' in file["after"]
     assert "secret" not in file["before"] + file["after"]
@@ -105,9 +103,9 @@ def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None
 
 
 def test_without_a_difference_there_is_no_diff(tmp_path: Path) -> None:
-    before = State(active=Activation("new"), current="new", previous="old", config=NEW)
-    assert diff(places(tmp_path), Outcome(decision("none", reasons=()), before)) == []
-    assert diff(places(tmp_path), Outcome(None)) == []
+    before = Actual(active=Activation("new"), current="new", previous="old", config=NEW)
+    assert Outcome(decision("none", reasons=()), before).diff(places(tmp_path)) == []
+    assert Outcome().diff(places(tmp_path)) == []
 
 
 def options(directory: Path, **changes: Any) -> dict[str, Any]:
@@ -127,13 +125,13 @@ def options(directory: Path, **changes: Any) -> dict[str, Any]:
 
 
 def test_everything_lies_below_the_service_directory(tmp_path: Path) -> None:
-    host = context_of(options(tmp_path, hooks={"before_stop": [["a", 1]]}), False)
+    host = Context.of(options(tmp_path, hooks={"before_stop": [["a", 1]]}), False)
     assert host.places.environment == tmp_path / "config/environment"
     assert host.places.socket(Activation("a", 2)) == Path("/run/shop/a+2.sock")
-    assert host.wanted.app["script"] == "server.js"
-    assert host.hooks.commands["before_stop"] == [["a", 1]]
-    assert host.hooks.commands["after_stop"] == []
-    assert order_of(options(tmp_path, release="previous"), True).release == "previous"
+    assert host.desired.app["script"] == "server.js"
+    assert host.desired.hooks["before_stop"] == [["a", 1]]
+    assert host.desired.hooks["after_stop"] == []
+    assert Context.of(options(tmp_path, release="previous"), True).desired.release == "previous"
 
 
 @pytest.mark.parametrize(
@@ -148,9 +146,9 @@ def test_everything_lies_below_the_service_directory(tmp_path: Path) -> None:
 )
 def test_bad_options(tmp_path: Path, changes: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        context_of(options(tmp_path, **changes), False)
+        Context.of(options(tmp_path, **changes), False)
 
 
 def test_in_check_mode_the_user_may_come_later(tmp_path: Path) -> None:
-    host = context_of(options(tmp_path, user="nobody-at-all", group="nobody-at-all"), True)
+    host = Context.of(options(tmp_path, user="nobody-at-all", group="nobody-at-all"), True)
     assert host.user.name == "nobody-at-all"

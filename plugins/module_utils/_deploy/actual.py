@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from .model import Activation, Places
 
 
 @dataclass(frozen=True)
-class State:
+class Actual:
     """The host as it is. Activations are there as PM2 apps, in the ecosystem file, as sockets and as snapshots."""
 
     active: Activation | None = None
@@ -28,7 +28,7 @@ class State:
     previous: str = ""
     config: str = ""
     """Text of the ecosystem file."""
-    declared: tuple[Mapping[str, Any], ...] = ()
+    apps: tuple[Mapping[str, Any], ...] = ()
     """Its apps."""
     live: tuple[Pm2Process, ...] = ()
     releases: tuple[str, ...] = ()
@@ -49,23 +49,23 @@ class State:
         return [process for process in self.live if process.name == name]
 
 
-def read_state(client: Pm2Client, places: Places, preloads: list[Path], running: bool) -> State:
-    """The state now; `running` tells whether there is a PM2 daemon to ask. Raises Pm2Error, OSError."""
+def read_actual(client: Pm2Client, places: Places, preloads: Iterable[str], running: bool) -> Actual:
+    """The host now; `running` tells whether there is a PM2 daemon to ask. Raises Pm2Error, OSError."""
     active = read_active(places)
-    config, declared = read_ecosystem(places.config_file)
-    return State(
+    config, apps = read_ecosystem(places.config_file)
+    return Actual(
         active=active,
         current=linked_name(places.current),
         previous=linked_name(places.previous),
         config=config,
-        declared=tuple(declared),
+        apps=tuple(apps),
         live=tuple(client.processes()) if running else (),
         releases=release_names(places.releases),
         sockets=_names(places.run, ".sock"),
         snapshots=_names(places.environments, ""),
         active_environment=_environment(places.snapshot(active)) if active else None,
         environment=_environment(places.environment) or {},
-        preloaded_at=max((path.stat().st_mtime for path in preloads if path.exists()), default=0),
+        preloaded_at=max((Path(path).stat().st_mtime for path in preloads if Path(path).exists()), default=0),
     )
 
 
@@ -85,11 +85,7 @@ def linked_name(link: Path) -> str:
 
 def release_names(releases: Path) -> tuple[str, ...]:
     """The releases on the host, whole or not."""
-    try:
-        found = sorted(path.name for path in releases.iterdir() if path.is_dir())
-    except FileNotFoundError:
-        return ()
-    return tuple(name for name in found if not name.startswith("."))
+    return tuple(name for name in _names(releases, "") if not name.startswith(".") and (releases / name).is_dir())
 
 
 def _environment(path: Path) -> dict[str, str] | None:

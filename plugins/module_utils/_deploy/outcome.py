@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run of active_release did, and what it tells people: one sentence, the details, the diff."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._pm2.daemon import Daemon
+from .._pm2.ecosystem import shown
+from .actual import Actual
+from .model import Places
+from .plan import NO_RELEASE, Decision
+
+_LONGEST_REASON = 80
+
+
+@dataclass
+class Outcome:
+    """What was done, or in check mode would be."""
+
+    decision: Decision = NO_RELEASE
+    before: Actual = field(default_factory=Actual)
+    changed: bool = False
+    saved: bool = False
+    seconds: float = 0
+    timeline: list[dict[str, Any]] = field(default_factory=list)
+    drained: dict[str, float] = field(default_factory=dict)
+    proxy: str = "not asked"
+    outdated: Daemon | None = None
+    """The PM2 daemon, when it is not what is installed."""
+    restarts_daemon: bool = False
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Put what is done here into the timeline."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timeline.append({"step": name, "seconds": round(time.monotonic() - began, 2)})
+
+    def report(self, service: str, check_mode: bool) -> dict[str, Any]:
+        """The module's result."""
+        decision = self.decision
+        return {
+            "changed": self.changed,
+            "msg": self.sentence(service, check_mode),
+            "action": decision.action,
+            "release": decision.release,
+            "activation": decision.activation.name,
+            "previous": decision.previous,
+            "reasons": list(decision.reasons),
+            "leftovers": list(decision.leftovers),
+            "timeline": self.timeline,
+            "drained": self.drained,
+            "proxy": self.proxy,
+            "saved": self.saved,
+            "outdated_daemon": list(self.outdated.difference()) if self.outdated else [],
+            "seconds": self.seconds,
+        }
+
+    def sentence(self, service: str, check_mode: bool) -> str:
+        decision = self.decision
+        if not decision.release:
+            return f"{service}: there is no release on this host yet"
+        name = decision.activation.name
+        because = f" ({'; '.join(map(_short, decision.reasons))})" if decision.reasons else ""
+        if decision.action == "none":
+            done = "would be put in order" if check_mode else "was put in order"
+            return f"{service}: release {name} is active" + (f"; what lay around it {done}" if self.changed else "")
+        if check_mode:
+            verb = "activated" if decision.action == "activate" else "have dead workers restarted"
+            return f"{service}: release {name} would be {verb}{because}"
+        if decision.action == "restart":
+            return f"{service}: dead workers of release {name} restarted after {self.seconds:g} s{because}"
+        text = f"{service}: release {name} active after {self.seconds:g} s{because}"
+        if decision.previous:
+            text += f", previous {decision.previous}"
+        if self.drained:
+            left = f", {self.drained['left']} connections cut" if self.drained["left"] else ""
+            text += f", drained in {self.drained['seconds']:g} s{left}"
+        return text
+
+    def diff(self, places: Places) -> list[dict[str, str]]:
+        """The ecosystem file, the links, and what is to be done and why."""
+        decision, before = self.decision, self.before
+        if not decision.release:
+            return []
+        links_before = _links(before.active.name if before.active else "", before.current, before.previous)
+        links_after = _links(decision.activation.name, decision.release, decision.previous)
+        steps = []
+        if self.outdated and self.restarts_daemon:
+            steps.append(f"restart the PM2 daemon: {', '.join(self.outdated.difference())}\n")
+        steps += [f"remove {name}: left by an interrupted run\n" for name in decision.leftovers]
+        if decision.action != "none":
+            steps.append(f"{decision.action} {decision.activation.name}: {', '.join(decision.reasons)}\n")
+        parts = {
+            str(places.config_file): shown(before.config, decision.config),
+            "links": (links_before, links_after),
+            "steps": ("", "".join(steps)),
+        }
+        return [
+            {"before_header": header, "after_header": header, "before": old, "after": new}
+            for header, (old, new) in parts.items()
+            if old != new
+        ]
+
+
+def _short(reason: str) -> str:
+    """Values may be long lists; the diff has them in full."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason.partition(':')[0]} changed"
+
+
+def _links(active: str, current: str, previous: str) -> str:
+    names = {"active.sock": active and f"{active}.sock", "current": current, "previous": previous}
+    return "".join(f"{link} -> {target}\n" for link, target in names.items() if target)

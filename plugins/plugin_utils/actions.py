@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the action plugins have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+
+class Action(ActionBase):
+    """An action whose `outcome` is its result."""
+
+    lost = ""
+    """What to say of a lost connection where it is a failure and not "unreachable", which no playbook can answer: it
+    has to say where the fleet stands, or to put the canary back."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.variables = task_vars or {}
+        try:
+            return {**result, **self.outcome()}
+        except AnsibleConnectionFailure as error:
+            if not self.lost:
+                raise
+            return {**result, "failed": True, "msg": f"{self.lost}: {error}"}
+
+    def outcome(self) -> dict[str, Any]:
+        """Return the result of the module of the same name."""
+        return self.module(self._task.args)
+
+    def module(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Run the module of the same name."""
+        outcome: dict[str, Any] = self._execute_module(module_args=dict(arguments), task_vars=self.variables)
+        return outcome
