@@ -14,18 +14,9 @@ description:
   - Looks once a second whether the processes of the active release are the same as before and answer healthily, on
     their socket and through the host's Nginx, and how many requests Nginx has answered with an error since the release
     serves. Fails at the first thing that is not well.
-  - All in one call on the host. Changes nothing.
-attributes:
-  action:
-    description: A connection that is lost meanwhile is a failure, which a C(rescue) can answer.
-    support: full
-  check_mode:
-    description: Watches nothing, since nothing was deployed.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
-extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.internal]
+  - All in one call on the host. Changes nothing, and watches nothing in check mode, since nothing was deployed.
+  - A connection that is lost meanwhile is a failure, which a C(rescue) can answer.
+extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.internal, workbot.stability.read_only]
 options:
   service:
     description: Name of the service.
@@ -78,19 +69,7 @@ options:
     default: {}
 """
 
-EXAMPLES = r"""
-- name: Watch the canary
-  workbot.stability.canary_analysis:
-    service: shop
-    directory: /srv/shop
-    run_directory: /run/shop
-    user: shop
-    pm2_home: /srv/shop/home/.pm2
-    health_path: /api/health
-    proxy_url: http://127.0.0.1/health
-    access_log: /var/log/nginx/shop.access.log
-    seconds: 120
-"""
+EXAMPLES = "# See playbooks/deploy.yml"
 
 RETURN = r"""
 watched:
@@ -150,9 +129,7 @@ SPEC: dict[str, Any] = {
 
 
 def workers_of(options: dict[str, Any], places: Places, active: Activation, health: Health) -> Workers:
-    client = Pm2Client(
-        home=Path(options["pm2_home"]), pm2=options["pm2"], node=options["node"], user=options["user"], timeout=60
-    )
+    client = Pm2Client.of({**options, "timeout": 60})
     app = places.app_name(active)
     mine = [process for process in client.processes() if process.name == app]
     return Workers(

@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 module: capacity_plan
 short_description: Show the capacity plan of a host
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.internal, workbot.stability.read_only]
 author: workbot.stability contributors (@workbot)
 description:
   - Makes the whole plan of the current host from its facts (cores, memory, file systems) and the variables of the
@@ -22,13 +22,6 @@ description:
   - Variables that a plan does not read need not be right, or there. M(workbot.stability.validate_variables) checks the
     same contradictions, and all variables.
   - Runs on the controller alone, without a connection, and never changes anything.
-attributes:
-  check_mode:
-    support: full
-    description: Does the same in check mode, it only reads.
-  diff_mode:
-    support: none
-    description: There is nothing that could differ.
 options:
   roles:
     description:
@@ -38,10 +31,7 @@ options:
     elements: str
 """
 
-EXAMPLES = r"""
-- name: Show the plan
-  workbot.stability.capacity_plan:
-"""
+EXAMPLES = "# See playbooks/plan.yml"
 
 RETURN = r"""
 plan:

@@ -10,19 +10,12 @@ DOCUMENTATION = r"""
 module: deploy_fleet
 short_description: Judge where a deployment over many hosts stands
 version_added: 0.2.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.internal, workbot.stability.read_only]
 author: workbot.stability contributors (@workbot)
 description:
   - Decides from what M(workbot.stability.deploy_lease) has registered on the hosts of the play which of them take part
     in a deployment and in which batches, which release all go back to, and what to say when the run has stopped.
   - Runs on the controller alone, without a connection.
-attributes:
-  check_mode:
-    description: Only judges, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
 options:
   step:
     description:
@@ -70,15 +63,7 @@ options:
     default: ""
 """
 
-EXAMPLES = r"""
-- name: Decide which hosts take part
-  workbot.stability.deploy_fleet:
-    step: begin
-    registered: lease
-    unreachable: skip
-  run_once: true
-  register: deployment
-"""
+EXAMPLES = "# See playbooks/deploy.yml"
 
 RETURN = r"""
 hosts:

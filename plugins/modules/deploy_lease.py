@@ -17,16 +17,6 @@ description:
   - Fails when another run has leased the host, or a deployment is at work on it.
   - A lease ends after O(lease) seconds, for runs that died. It does not replace the lock that each deployment on the
     host holds while it works.
-attributes:
-  action:
-    description: Names who deploys on the controller.
-    support: full
-  check_mode:
-    description: Refuses what it would refuse without, and leaves no record.
-    support: full
-  diff_mode:
-    description: The record is no part of the host's configuration, so there is no difference to show.
-    support: none
 options:
   directory:
     description: Directory of the service.
@@ -67,18 +57,7 @@ options:
     default: present
 """
 
-EXAMPLES = r"""
-- name: Lease the host
-  workbot.stability.deploy_lease:
-    directory: /srv/shop
-    run: 5b0e7c1a
-
-- name: End the lease
-  workbot.stability.deploy_lease:
-    directory: /srv/shop
-    run: 5b0e7c1a
-    state: absent
-"""
+EXAMPLES = "# See playbooks/tasks/deploy_begin.yml"
 
 RETURN = r"""
 active:

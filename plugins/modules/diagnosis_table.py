@@ -16,16 +16,8 @@ description:
     playbook's exit status tells it.
   - Runs on the controller alone, without a connection. Use it with C(run_once).
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
-author:
-  - workbot.stability contributors (@workbot)
-attributes:
-  check_mode:
-    description: Only reads, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
+extends_documentation_fragment: [workbot.stability.internal, workbot.stability.read_only]
+author: workbot.stability contributors (@workbot)
 options:
   registered:
     description:
@@ -40,19 +32,7 @@ options:
     default: false
 """
 
-EXAMPLES = r"""
-- name: Judge all hosts, and show them as one table whatever the verdict is
-  run_once: true
-  block:
-    - name: Require every host to be healthy
-      workbot.stability.diagnosis_table:
-        registered: found
-        require: true
-  always:
-    - name: Show all hosts as one table
-      workbot.stability.diagnosis_table:
-        registered: found
-"""
+EXAMPLES = "# See playbooks/check.yml"
 
 RETURN = r"""
 msg:

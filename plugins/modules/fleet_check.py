@@ -9,20 +9,13 @@ DOCUMENTATION = r"""
 module: fleet_check
 short_description: Check a host of a fleet that does not run the service itself
 version_added: 0.2.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.internal, workbot.stability.read_only]
 author: workbot.stability contributors (@workbot)
 description:
   - Of a proxy, whether it answers for the service, which app hosts behind it do, which are out of rotation, and how
     long its certificate is valid. Of a database server, whether it accepts connections.
   - Judges by the same functions as the diagnosis of an app host, and returns the same, for
     M(workbot.stability.diagnosis_table). What is found never fails the task. Changes nothing.
-attributes:
-  check_mode:
-    description: Only reads, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
 options:
   proxy_url:
     description: Address of the health endpoint through this host's Nginx. Empty when it is no proxy.
@@ -72,16 +65,7 @@ options:
     default: 5
 """
 
-EXAMPLES = r"""
-- name: Check a proxy
-  workbot.stability.fleet_check:
-    proxy_url: http://127.0.0.1/health
-    upstreams:
-      - {name: app1, host: 10.0.0.11}
-      - {name: app2, host: 10.0.0.12}
-    drained_file: /etc/nginx/services/shop/drained.json
-  register: found
-"""
+EXAMPLES = "# See playbooks/check.yml"
 
 RETURN = r"""
 status:

@@ -248,8 +248,7 @@ options:
     type: list
     elements: str
     default: []
-author:
-  - workbot.stability contributors (@workbot)
+author: workbot.stability contributors (@workbot)
 attributes:
   check_mode:
     description:

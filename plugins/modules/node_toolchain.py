@@ -17,15 +17,7 @@ description:
     that owns nothing else on the host.
 version_added: 0.1.0
 extends_documentation_fragment: [workbot.stability.internal]
-author:
-  - workbot.stability contributors (@workbot)
-attributes:
-  check_mode:
-    description: Says what would change without changing it.
-    support: full
-  diff_mode:
-    description: Shows the versions before and after.
-    support: full
+author: workbot.stability contributors (@workbot)
 options:
   path:
     description: Directory of the toolchain.
@@ -85,15 +77,7 @@ options:
     default: 300
 """
 
-EXAMPLES = r"""
-- name: Install the toolchain
-  workbot.stability.node_toolchain:
-    path: /opt/workbot
-    node_version: 26.10.0
-    npm_version: 12.2.0
-    pnpm_version: 12.4.2
-    pm2_version: 7.0.4
-"""
+EXAMPLES = "# See roles/nodejs/tasks/install.yml"
 
 RETURN = r"""
 current:

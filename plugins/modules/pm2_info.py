@@ -15,14 +15,7 @@ description:
   - Changes nothing and never starts a daemon, which C(pm2 list) would.
   - Never returns a process's environment or arguments, where secrets may be.
   - A daemon that does not run, was stopped or does not answer is no failure but part of the result, within seconds.
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout]
+extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout, workbot.stability.read_only]
 """
 
 EXAMPLES = r"""
@@ -166,7 +159,6 @@ saved_list:
 """
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -229,16 +221,8 @@ def _process(process: Pm2Process) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=CONNECTION_OPTIONS, supports_check_mode=True)
-    options = module.params
-    client = Pm2Client(
-        home=Path(options["pm2_home"]),
-        pm2=options["pm2"],
-        node=options["node"],
-        user=options["user"],
-        timeout=options["timeout"],
-    )
     try:
-        told = read_info(client)
+        told = read_info(Pm2Client.of(module.params))
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **told)

@@ -22,13 +22,6 @@ description:
 extends_documentation_fragment:
   - workbot.stability.internal
   - workbot.stability.postgresql
-attributes:
-  check_mode:
-    description: Says which statements would be carried out.
-    support: full
-  diff_mode:
-    description: The statements are the difference.
-    support: none
 options:
   extensions:
     description: Extensions that the database has.
@@ -41,15 +34,7 @@ options:
     default: ""
 """
 
-EXAMPLES = r"""
-- name: Create the shop's extensions
-  workbot.stability.postgresql_admin_schema:
-    login_db: shop
-    extensions: [pg_stat_statements, pg_trgm]
-    diagnosis_role: shop_diagnosis
-  become: true
-  become_user: postgres
-"""
+EXAMPLES = "# See roles/postgresql/tasks/database.yml"
 
 RETURN = r"""
 problems:

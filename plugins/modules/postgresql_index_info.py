@@ -14,14 +14,7 @@ description:
   - Reads the catalogs and the statistics. Changes nothing; what it proposes are statements.
   - An index counts as unused when the server has not scanned it since the statistics began, unless it is unique, backs
     a constraint or orders its table. Use on a standby is only known to the standby.
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-extends_documentation_fragment: [workbot.stability.postgresql]
+extends_documentation_fragment: [workbot.stability.postgresql, workbot.stability.read_only]
 options:
   schemas:
     description: Schemas to look at. Empty is all but the server's own.

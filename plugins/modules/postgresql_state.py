@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 module: postgresql_state
 short_description: Tell what of a PostgreSQL server on this host is not as declared
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.internal, workbot.stability.read_only]
 author: workbot.stability contributors (@workbot)
 description:
   - Reads files, settings, access rules, roles, rights, extensions and the schema in one call, compares them with what
@@ -19,13 +19,6 @@ description:
   - Asks over the server's socket as the user C(postgres). Where there is no server, or it can't be asked, that is
     said in RV(answers) and RV(problem), and is no error.
 requirements: [psycopg or psycopg2]
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing anyway.
-  diff_mode:
-    support: none
-    description: Changes nothing.
 options:
   port:
     description: The server's port, by which its socket is found in C(/run/postgresql).
@@ -143,24 +136,7 @@ options:
             default: present
 """
 
-EXAMPLES = r"""
-- name: Look at the server
-  workbot.stability.postgresql_state:
-    files:
-      - {path: /etc/postgresql/17/main/conf.d/shop.conf, content: "max_connections = '100'\n"}
-    roles:
-      - {name: shop_owner, login: false}
-      - {name: shop, configuration: {statement_timeout: 30s}}
-    passwords:
-      shop: "{{ shop_password }}"
-    database:
-      name: shop
-      owner: shop_owner
-      rights:
-        - {role: PUBLIC, privs: [CONNECT], state: absent}
-  become: true
-  register: state
-"""
+EXAMPLES = "# See roles/postgresql/tasks/ask.yml"
 
 RETURN = r"""
 answers:

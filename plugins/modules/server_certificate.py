@@ -20,13 +20,6 @@ description:
   - With O(certificate) and O(key) these are checked and stored instead.
   - The directory then holds C(server.pem), C(server.key) and, unless they were given, C(authority.pem) and
     C(authority.key). The server has to be told to read them again.
-attributes:
-  check_mode:
-    support: full
-    description: Says what would change.
-  diff_mode:
-    support: full
-    description: Says why the certificate is replaced, and for which names.
 options:
   directory:
     description: Directory of the files; made when it is missing.
@@ -61,13 +54,7 @@ requirements:
   - cryptography on the host (Debian's python3-cryptography)
 """
 
-EXAMPLES = r"""
-- name: Make the database server's certificate
-  workbot.stability.server_certificate:
-    directory: /etc/postgresql/17/main/tls
-    owner: postgres
-    names: [10.0.0.5, db1.example.org]
-"""
+EXAMPLES = "# See roles/postgresql/tasks/certificate.yml"
 
 RETURN = r"""
 reasons:

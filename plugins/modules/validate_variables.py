@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 module: validate_variables
 short_description: Check every variable of the collection's roles before anything changes
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.internal, workbot.stability.read_only]
 author: workbot.stability contributors (@workbot)
 description:
   - Finds, for the current host, variables that no role has (misspelled ones), required ones that are missing, values of
@@ -19,13 +19,6 @@ description:
   - Reports all of them in one message, each with the variable, its value, the host, where it was written and what would
     be right. The value of a secret is never shown.
   - Runs on the controller alone, without a connection, and never changes anything.
-attributes:
-  check_mode:
-    support: full
-    description: Does the same in check mode, it only reads.
-  diff_mode:
-    support: none
-    description: There is nothing that could differ.
 options:
   roles:
     description:
@@ -42,16 +35,7 @@ options:
     elements: str
 """
 
-EXAMPLES = r"""
-- name: Check every variable of the play's roles
-  workbot.stability.validate_variables:
-
-- name: Check the variables of two roles
-  workbot.stability.validate_variables:
-    roles:
-      - workbot.stability.service
-      - workbot.stability.nginx
-"""
+EXAMPLES = "# See roles/service/tasks/preflight.yml"
 
 RETURN = r"""
 plan:

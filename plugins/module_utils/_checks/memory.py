@@ -234,7 +234,7 @@ def _mb(size: float) -> int:
 
 
 def limits_of(levels: Levels, settings: Mapping[str, Any]) -> MemoryLimits:
-    """From thresholds, and the settings heap_limit_mb and memory_restart_mb. Raises ThresholdError."""
+    """From thresholds, and the settings heap_limit_mb and memory_restart_mb. Raises StabilityError."""
     return MemoryLimits(
         **{name: Thresholds.of(levels, name) for name in THRESHOLDS},
         heap_limit_mb=int(settings.get("heap_limit_mb") or 0),

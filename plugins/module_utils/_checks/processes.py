@@ -41,14 +41,7 @@ def pm2_processes(params: Mapping[str, Any]) -> list[Pm2Process]:
     """The chosen processes of PM2; none when the service is chosen otherwise. Raises Pm2Error."""
     if not (params["pm2_apps"] or params["pm2_prefix"]):
         return []
-    binaries = Path(params["pm2_bin"])
-    client = Pm2Client(
-        home=Path(params["pm2_home"]),
-        pm2=str(binaries / "pm2"),
-        node=str(binaries / "node"),
-        user=params["pm2_user"],
-        timeout=params["timeout"],
-    )
+    client = Pm2Client.below(params["pm2_bin"], params["pm2_home"], params["pm2_user"], params["timeout"])
     if client.missing:
         raise Pm2Error(client.missing)
     return select(client.processes(), params["pm2_apps"], params["pm2_prefix"])

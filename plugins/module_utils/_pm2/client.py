@@ -11,11 +11,11 @@ import pwd
 import re
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from .._host import proc
 from .._host.command import Identity, effective_user
@@ -42,6 +42,16 @@ class Pm2Client:
     node: str
     user: str | None
     timeout: float
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """From a module's options, as the documentation fragments `pm2` and `pm2.timeout` have them."""
+        return cls(Path(options["pm2_home"]), options["pm2"], options["node"], options["user"], options["timeout"])
+
+    @classmethod
+    def below(cls, directory: str, home: str, user: str | None, timeout: float) -> Self:
+        """Where one directory has both programs."""
+        return cls(Path(home), f"{directory}/pm2", f"{directory}/node", user, timeout)
 
     @property
     def environment(self) -> dict[str, str]:

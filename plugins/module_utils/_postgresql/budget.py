@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._checks.findings import CRITICAL, OK, WARNING, Finding, Levels, ThresholdError, Thresholds, judge_share
+from .._checks.findings import CRITICAL, OK, WARNING, Finding, Levels, Thresholds, judge_share
 from .sessions import Connections, Session
 
 _IDLE = ("idle in transaction", "idle in transaction (aborted)")
@@ -54,14 +54,8 @@ class BudgetLimits:
 
 
 def limits_of(levels: Levels) -> BudgetLimits:
-    """Raises ThresholdError, which names the pair."""
-    pairs = {}
-    for name in THRESHOLDS:
-        try:
-            pairs[name] = Thresholds.of(levels, name)
-        except ThresholdError as error:
-            raise ThresholdError(f"{name}_warning and {name}_critical: {error}") from error
-    return BudgetLimits(**pairs)
+    """Raises StabilityError."""
+    return BudgetLimits(**{name: Thresholds.of(levels, name) for name in THRESHOLDS})
 
 
 def consumer_of(values: Mapping[str, Any]) -> Consumer:

@@ -94,14 +94,7 @@ class Settings:
 
     @property
     def client(self) -> Pm2Client:
-        binaries = Path(self.bin_directory)
-        return Pm2Client(
-            home=Path(self.pm2_home),
-            pm2=str(binaries / "pm2"),
-            node=str(binaries / "node"),
-            user=None,
-            timeout=_COMMAND_SECONDS,
-        )
+        return Pm2Client.below(self.bin_directory, self.pm2_home, None, _COMMAND_SECONDS)
 
     def app_of(self, activation: str) -> str:
         """What PM2 calls the processes. One that runs under something else has no activations: it is its own name."""
