@@ -137,14 +137,6 @@ EXAMPLES = r"""
     pm2_home: /srv/shop/home/.pm2
     user: shop
     update_daemon: true
-
-- name: Stop the queue until further notice
-  workbot.stability.pm2_app:
-    apps: [{name: queue}]
-    state: stopped
-    config_file: /srv/shop/config/pm2.config.cjs
-    pm2_home: /srv/shop/home/.pm2
-    user: shop
 """
 
 RETURN = r"""

@@ -42,35 +42,27 @@ daemon:
     pid:
       description: Its process id.
       type: int
-      returned: when a daemon runs
     unit:
       description: The systemd service that owns it, empty when there is none.
       type: str
-      returned: when a daemon runs
     pm2:
       description: PM2's version that it runs.
       type: str
-      returned: when a daemon runs
     installed_pm2:
       description: PM2's version that is installed.
       type: str
-      returned: when a daemon runs
     node:
       description: Version of the Node.js that it runs under, and with it every cluster worker.
       type: str
-      returned: when a daemon runs
     installed_node:
       description: Version of the installed Node.js.
       type: str
-      returned: when a daemon runs
     other_node:
       description: Whether it runs another program than the installed Node.js, though perhaps of the same version.
       type: bool
-      returned: when a daemon runs
     outdated:
       description: Whether it runs another PM2 or Node.js than the installed one.
       type: bool
-      returned: when a daemon runs
 problem:
   description: Why the daemon could not be asked and what to do, empty when it could.
   type: str
@@ -88,67 +80,51 @@ processes:
     name:
       description: The app's name.
       type: str
-      returned: always
     pm_id:
       description: PM2's number of the process.
       type: int
-      returned: always
     pid:
       description: Process id, V(null) when it does not run.
       type: int
-      returned: always
     status:
       description: Such as V(online), V(stopped), V(errored), V(launching), V(waiting restart).
       type: str
-      returned: always
     restarts:
       description: How often it was restarted.
       type: int
-      returned: always
     unstable_restarts:
       description: How often in a row it ended before it was stable.
       type: int
-      returned: always
     exit_code:
       description: How it ended last.
       type: int
-      returned: always
     started_at:
       description: When it was started last, in seconds since the epoch.
       type: float
-      returned: always
     exec_mode:
       description: V(fork) or V(cluster).
       type: str
-      returned: always
     namespace:
       description: PM2's namespace.
       type: str
-      returned: always
     script:
       description: The program.
       type: str
-      returned: always
     cwd:
       description: Its working directory.
       type: str
-      returned: always
     interpreter:
       description: What runs the program.
       type: str
-      returned: always
     node_version:
       description: Version of the Node.js that it was started under.
       type: str
-      returned: always
     out_file:
       description: Log of its standard output.
       type: str
-      returned: always
     error_file:
       description: Log of its standard error output.
       type: str
-      returned: always
 saved_list:
   description:
     - How C(dump.pm2), which C(pm2 resurrect) reads, stands to what lives. V(current), V(missing), V(damaged),
@@ -180,24 +156,17 @@ def read_info(client: Pm2Client) -> dict[str, Any]:
     """Raises Pm2Error only where PM2 is not installed; a daemon that does not answer is part of what is told."""
     if client.missing:
         raise Pm2Error(client.missing)
+    told: dict[str, Any] = {"daemon": None, "processes": [], "saved_list": None, "problem": ""}
+    told["pm2"] = installed_pm2(client.pm2)
     found = daemon_of(client)
     if found is None:
-        return {"daemon": None, "processes": [], "saved_list": None, "problem": "", "pm2": installed_pm2(client.pm2)}
-    daemon = {**asdict(with_versions(client, found)), "outdated": found.outdated}
-    live: list[Pm2Process] = []
-    problem, list_state = "", None
+        return told
+    told["daemon"] = {**asdict(with_versions(client, found)), "outdated": found.outdated}
     try:
         live = client.processes()
-        list_state = saved_list(client, live)
     except Pm2Error as error:
-        problem = str(error)
-    return {
-        "daemon": daemon,
-        "processes": [_process(process) for process in live],
-        "saved_list": list_state,
-        "problem": problem,
-        "pm2": found.installed_pm2,
-    }
+        return {**told, "problem": str(error)}
+    return {**told, "processes": [_process(process) for process in live], "saved_list": saved_list(client, live)}
 
 
 def _process(process: Pm2Process) -> dict[str, Any]:

@@ -165,33 +165,26 @@ indexes:
     schema:
       description: Its schema.
       type: str
-      returned: always
     name:
       description: Its name.
       type: str
-      returned: always
     action:
       description: V(none), V(create), V(replace), V(drop), V(clean) for left-overs alone, V(failed) or V(skipped).
       type: str
-      returned: always
     reasons:
       description: Why, such as the attributes that differed, with both values.
       type: list
       elements: str
-      returned: always
     statements:
       description: The statements that this took.
       type: list
       elements: str
-      returned: always
     definition:
       description: The definition, as the server stores it.
       type: str
-      returned: always
     seconds:
       description: How long it took.
       type: float
-      returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -82,27 +82,21 @@ statistics:
     started:
       description: When the server was started.
       type: str
-      returned: always
     uptime_days:
       description: Days since then.
       type: float
-      returned: always
     reset:
       description: When the statistics of the database were reset last; V(null) when they were not.
       type: str
-      returned: always
     days:
       description: Days that the statistics certainly cover.
       type: float
-      returned: always
     enough:
       description: Whether these are O(min_days) or more.
       type: bool
-      returned: always
     standby:
       description: Whether this server is a standby, whose statistics are of its own queries alone.
       type: bool
-      returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule

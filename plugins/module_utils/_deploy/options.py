@@ -85,7 +85,13 @@ def context_of(options: Mapping[str, Any], check_mode: bool) -> Context:
     """Everything that the steps need. Raises ActivationError, Pm2Error."""
     user = _identity(options["user"], check_mode)
     return Context(
-        client=Pm2Client.of(options),
+        client=Pm2Client(
+            home=Path(options["pm2_home"]),
+            pm2=options["pm2"],
+            node=options["node"],
+            user=options["user"],
+            timeout=options["timeout"],
+        ),
         places=Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"])),
         wanted=Wanted(
             release=options["release"],

@@ -20,10 +20,8 @@ from .daemon import Daemon, daemon_of, update, with_versions
 from .ecosystem import declaration, read, render, shown
 from .errors import Pm2Error
 from .fields import check_app
-from .plan import Asked, Step, plan, stop, strongest
+from .plan import Step, plan, stop, strongest
 from .process import Pm2Process
-
-_ASKED: dict[str, Asked] = {"restarted": "restarted", "reloaded": "reloaded"}
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def _decide(request: Request, desired: list[dict[str, Any]], live: list[Pm2Proce
         return Outcome(stop(named, live), content, render(stated), live, live, _names(stated))
     gone = _gone(request, named, {process.name for process in live} | set(_names(known)))
     stated = [*(app for app in known if app["name"] not in gone | named), *desired]
-    steps = plan(desired, live, gone, _newest(request.reload_when_newer), _ASKED.get(request.state, "started"))
+    steps = plan(desired, live, gone, _newest(request.reload_when_newer), request.state)
     outcome = Outcome(steps, content, render(stated), live, live, _names(stated), gone)
     if request.state == "absent":
         outcome.log_lines = [line for app in known if app["name"] in gone for line in LogTail.whole(app, user).lines()]

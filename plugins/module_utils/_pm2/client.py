@@ -68,10 +68,8 @@ class Pm2Client:
         }
 
     def _user_home(self) -> str:
-        if self.user is None:
-            return pwd.getpwuid(os.getuid()).pw_dir
         try:
-            return pwd.getpwnam(self.user).pw_dir
+            return self.owner.home if self.owner else pwd.getpwuid(os.getuid()).pw_dir
         except KeyError:
             # a bare host in check mode: the user is made later in the same run
             return str(self.home.parent)
@@ -180,6 +178,7 @@ class Pm2Client:
         self, argv: Sequence[str], limit: float, cwd: str = "/", stdin: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
         """Any program as the daemon's user, in PM2's environment. Raises OSError and subprocess.TimeoutExpired."""
+        user = self.owner if os.getuid() == 0 else None
         # This logic does not know AnsibleModule, so it cannot use its run_command.
         return subprocess.run(  # pylint: disable=ansible-bad-function
             argv,
@@ -192,18 +191,10 @@ class Pm2Client:
             check=False,
             # what ends this run's terminal or group does not end a command in the middle
             start_new_session=True,
-            **self._identity(),
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=os.getgrouplist(user.name, user.gid) if user else None,
         )
-
-    def _identity(self) -> dict[str, Any]:
-        if self.user is None or os.getuid() != 0:
-            return {}
-        entry = pwd.getpwnam(self.user)
-        return {
-            "user": entry.pw_uid,
-            "group": entry.pw_gid,
-            "extra_groups": os.getgrouplist(self.user, entry.pw_gid),
-        }
 
     def processes(self) -> list[Pm2Process]:
         """Every process of the daemon. Raises Pm2Error."""
