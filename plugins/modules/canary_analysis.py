@@ -16,20 +16,12 @@ description:
     serves. Fails at the first thing that is not well.
   - All in one call on the host. Changes nothing, and watches nothing in check mode, since nothing was deployed.
   - A connection that is lost meanwhile is a failure, which a C(rescue) can answer.
-extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.internal, workbot.stability.read_only]
+extends_documentation_fragment:
+  - workbot.stability.activation
+  - workbot.stability.pm2
+  - workbot.stability.internal
+  - workbot.stability.read_only
 options:
-  service:
-    description: Name of the service.
-    type: str
-    required: true
-  directory:
-    description: Directory of the service.
-    type: path
-    required: true
-  run_directory:
-    description: Directory of the sockets.
-    type: path
-    required: true
   replaced:
     description: Name of the activation that served before. When it still does there is nothing to watch.
     type: str
@@ -48,25 +40,6 @@ options:
     description: Nginx's log of the service, one JSON object a line with C(time) and C(status). Empty for none.
     type: path
     default: ""
-  user:
-    description: User of the service and of its PM2 daemon.
-    required: true
-  health_path:
-    description: Path that answers whether a worker is healthy.
-    type: str
-    default: /
-  health_timeout:
-    description: Seconds that one answer may take.
-    type: float
-    default: 5
-  proxy_url:
-    description: Address of the health endpoint through Nginx. Empty for none.
-    type: str
-    default: ""
-  proxy_headers:
-    description: Headers for that.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = "# See playbooks/deploy.yml"

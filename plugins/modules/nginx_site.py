@@ -47,7 +47,7 @@ options:
     elements: dict
     default: []
     suboptions:
-      path:
+      path: &path
         description: Where the file is, relative to C(/etc/nginx). Missing directories are made.
         type: str
         required: true
@@ -61,7 +61,7 @@ options:
       variables: &variables
         description: Variables of the template besides those of the host.
         type: dict
-      mode:
+      mode: &mode
         description: The mode of the file, as octal digits in quotes.
         type: str
         default: "0644"
@@ -80,17 +80,11 @@ options:
     elements: dict
     default: []
     suboptions:
-      path:
-        description: Where the file is, relative to C(/etc/nginx). Missing directories are made.
-        type: str
-        required: true
+      path: *path
       content: *content
       template: *template
       variables: *variables
-      mode:
-        description: The mode of the file, as octal digits in quotes.
-        type: str
-        default: "0644"
+      mode: *mode
       version:
         description: Which of several contents counts, the one with the highest version.
         type: int

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._host.command import Identity
 from .client import Pm2Client
-from .converge import LogTail, SavedList, execute, save, saved_list, settle, verify
+from .converge import LogTail, SavedList, execute, last_words, save, saved_list, settle, verify
 from .daemon import Daemon, daemon_of, update, with_versions
 from .ecosystem import declaration, read, render, shown
 from .errors import Pm2Error
@@ -175,7 +175,9 @@ def _act(client: Pm2Client, request: Request, desired: list[dict[str, Any]], out
         execute(client, steps, request.config_file, outcome.before)
         outcome.after = settle(client, desired, logs, request.wait, request.stay_up)
     except Pm2Error as error:
-        raise Pm2Error(_with_logs(str(error), logs)) from error
+        if "error log" in str(error):
+            raise
+        raise Pm2Error(f"{error}{last_words(logs.values())}") from error
     verify(desired, outcome.after, outcome.gone)
     _require_stopped(request, outcome.after)
     if saved_list(client, outcome.after) != "current":
@@ -193,11 +195,3 @@ def _require_stopped(request: Request, live: Sequence[Pm2Process]) -> None:
     left = stop([str(app["name"]) for app in request.apps], live) if request.state == "stopped" else []
     if left:
         raise Pm2Error(f"still running after `pm2 stop`: {', '.join(step.name for step in left)}")
-
-
-def _with_logs(message: str, logs: Mapping[str, LogTail]) -> str:
-    if "error log" in message:
-        return message
-    said = [line for tail in logs.values() for line in tail.lines()]
-    causes = "".join(f"\n{cause}" for tail in logs.values() for cause in tail.causes())
-    return message + causes + ("\nThe app's error log ends with:\n" + "\n".join(said) if said else "")
