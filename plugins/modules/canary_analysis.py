@@ -14,13 +14,15 @@ description:
   - Looks once a second whether the processes of the active release are the same as before and answer healthily, on
     their socket and through the host's Nginx, and how many requests Nginx has answered with an error since the release
     serves. Fails at the first thing that is not well.
+  - Returns whether another release serves than before (C(watched)), which C(release) that is, for how many C(seconds)
+    it was watched, and of Nginx's log since it serves the C(requests) and the C(errors) among them.
   - All in one call on the host. Changes nothing, and watches nothing in check mode, since nothing was deployed.
   - A connection that is lost meanwhile is a failure, which a C(rescue) can answer.
 extends_documentation_fragment:
   - workbot.stability.activation
   - workbot.stability.pm2
-  - workbot.stability.internal
   - workbot.stability.read_only
+  - workbot.stability.internal
 options:
   replaced:
     description: Name of the activation that served before. When it still does there is nothing to watch.
@@ -43,33 +45,6 @@ options:
 """
 
 EXAMPLES = "# See playbooks/deploy.yml"
-
-RETURN = r"""
-watched:
-  description: Whether another release serves than before, so that it was watched.
-  type: bool
-  returned: success
-release:
-  description: Id of the release that serves, empty when there is none.
-  type: str
-  returned: always
-seconds:
-  description: How long it was watched.
-  type: float
-  returned: success
-requests:
-  description: Requests in Nginx's log since it serves.
-  type: int
-  returned: success
-errors:
-  description: Those of them that were answered with a status of 500 or above.
-  type: int
-  returned: success
-msg:
-  description: One sentence about it.
-  type: str
-  returned: always
-"""
 
 from pathlib import Path
 from typing import Any

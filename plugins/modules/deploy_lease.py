@@ -13,8 +13,10 @@ extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Leaves a record of the run on the host, so that a second run over the same hosts is told at its beginning, and not
-    when it meets the first one. Returns which releases the host has.
-  - Fails when another run has leased the host, or a deployment is at work on it.
+    when it meets the first one.
+  - Returns the ids of the host's C(releases), of the C(active) and the C(previous) one, and the active one's
+    C(activation).
+  - Fails when another run has leased the host, whose lease is C(other) then, or a deployment is at work on it.
   - A lease ends after O(lease) seconds, for runs that died. It does not replace the lock that each deployment on the
     host holds while it works.
 options:
@@ -58,32 +60,6 @@ options:
 """
 
 EXAMPLES = "# See playbooks/tasks/deploy_begin.yml"
-
-RETURN = r"""
-active:
-  description: Id of the release that serves, empty when there is none.
-  type: str
-  returned: success
-  sample: 3fa9c1d2e0b7
-activation:
-  description: Name of its activation.
-  type: str
-  returned: success
-  sample: 3fa9c1d2e0b7+2
-previous:
-  description: Id of the release that was active before it, empty when there is none.
-  type: str
-  returned: success
-releases:
-  description: Ids of all releases on the host.
-  type: list
-  elements: str
-  returned: success
-other:
-  description: The lease that is in the way.
-  type: dict
-  returned: failure
-"""
 
 import time
 from dataclasses import asdict

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: fleet_check
 short_description: Check a host of a fleet that does not run the service itself
 version_added: 0.2.0
-extends_documentation_fragment: [workbot.stability.internal, workbot.stability.read_only]
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Of a proxy, whether it answers for the service, which app hosts behind it do, which are out of rotation, and how
@@ -66,19 +66,6 @@ options:
 """
 
 EXAMPLES = "# See playbooks/check.yml"
-
-RETURN = r"""
-status:
-  description: The worst of the findings, V(ok), V(warning) or V(critical).
-  returned: always
-  type: str
-  sample: ok
-findings:
-  description: What was judged, see M(workbot.stability.health_check).
-  returned: always
-  type: list
-  elements: dict
-"""
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import worst_of

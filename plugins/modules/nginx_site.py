@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
----
 module: nginx_site
 short_description: Change an nginx configuration as one transaction
 version_added: 0.1.0

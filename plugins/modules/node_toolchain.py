@@ -15,6 +15,9 @@ description:
   - A toolchain that a process still runs from, and the previous one, are kept.
   - No install script of any package is run, and no code of theirs as root; npm, and what is started once, run as a user
     that owns nothing else on the host.
+  - Returns the toolchain's directory under C(versions) (C(toolchain_id)), whether it was the active one, and whole,
+    before (C(current)), and whether no npm is there yet to install with, so that a package of Debian is needed first
+    (C(installer_missing)).
 version_added: 0.1.0
 extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
@@ -78,22 +81,6 @@ options:
 """
 
 EXAMPLES = "# See roles/nodejs/tasks/install.yml"
-
-RETURN = r"""
-current:
-  description: Whether the desired toolchain was the active one, and whole, before the call.
-  type: bool
-  returned: always
-toolchain_id:
-  description: Name of the desired toolchain's directory under C(versions).
-  type: str
-  returned: always
-  sample: node-26.10.0-3fa9c1d2
-installer_missing:
-  description: Whether a package of Debian is needed first, because no npm is there yet to install with.
-  type: bool
-  returned: always
-"""
 
 from pathlib import Path
 

@@ -98,6 +98,12 @@ def parse_body(body: bytes) -> Any:
         return None
 
 
+def pid_of(body: Any) -> int | None:
+    """The process that a health body names as its own."""
+    pid = body.get("pid") if isinstance(body, dict) else None
+    return pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None
+
+
 def problem_of(reading: HealthReading) -> str:
     """What is wrong with an answer; "" when nothing is critical."""
     findings = judge_health(reading, Expectation())

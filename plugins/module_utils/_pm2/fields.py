@@ -325,12 +325,9 @@ def check_app(app: Mapping[str, Any]) -> None:
                 " for the setting of that name; choose another name"
             )
     count(app.get("instances"))
-    if app.get("watch") is not None:
-        watched(app["watch"])
-    if app.get("max_memory_restart") is not None:
-        size(app["max_memory_restart"])
-    if app.get("min_uptime") is not None:
-        milliseconds(app["min_uptime"])
+    for field in ("watch", "max_memory_restart", "min_uptime"):
+        if app.get(field) is not None:
+            FIELDS[field].normal(app[field])
     if mode(app.get("exec_mode") or "fork") == "fork":
         if script.endswith((".ts", ".tsx", ".mts")) and not app.get("interpreter"):
             raise Pm2Error(f"app {name}: PM2 starts {script} with bun unless `interpreter` is given: set it to node")
