@@ -42,7 +42,10 @@ class HealthReading:
     @property
     def body(self) -> Any:
         """The body as JSON; None when it is none."""
-        return parse_body(self.answer.body) if self.answer else None
+        try:
+            return json.loads(self.answer.body) if self.answer else None
+        except (ValueError, RecursionError):
+            return None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -89,13 +92,6 @@ def judge_workers(readings: Sequence[HealthReading], expectation: Expectation) -
         dataclasses.replace(finding, message=note + finding.message) if finding.status != OK else finding
         for finding in worst_findings
     ]
-
-
-def parse_body(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def pid_of(body: Any) -> int | None:

@@ -272,11 +272,6 @@ def _write_manifest(stage: Path, desired: Desired, identity: Identity | None) ->
         give(stage / name, identity)
 
 
-def _is_locked(desired: Desired) -> bool:
-    entries = desired.locked()
-    return all(f"node_modules/{name}" in entries for name in desired.packages())
-
-
 def _npm_install(
     stage: Path, desired: Desired, installer: list[str | Path], install: Install, identity: Identity | None
 ) -> None:
@@ -294,8 +289,10 @@ def _npm_install(
         "npm_config_registry": install.registry,
         "npm_config_update_notifier": "false",
     } | proxies(os.environ)
+    locked_packages = desired.locked()
+    whole = all(f"node_modules/{name}" in locked_packages for name in desired.packages())
+    command = "ci" if whole else "install"
     # No package's install script is needed: the binaries are whole packages.
-    command = "ci" if _is_locked(desired) else "install"
     options = [command, "--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
     environment = clean_environment(cache, Path(installer[0]).parent, extra)
     run([*installer, *options], cwd=stage, environment=environment, timeout=install.timeout, identity=identity)

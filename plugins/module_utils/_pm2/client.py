@@ -116,7 +116,8 @@ class Pm2Client:
                 f"no PM2 daemon runs for {self.home}: start the systemd unit that owns it. A daemon started from here"
                 " would live in this login session and be gone after a reboot"
             )
-        if _is_stopped(pid):
+        state = proc.stat(pid)
+        if state and state.state in ("T", "t"):
             raise Pm2Error(
                 f"PM2's daemon (process {pid}) was stopped by a signal and answers nothing:"
                 f" continue it (kill -CONT {pid}) or {restart_advice(pid)}"
@@ -245,12 +246,6 @@ def process_user(pid: int) -> int:
     """Number of the user that the process runs as. Raises OSError, ValueError."""
     status = Path(f"/proc/{pid}/status").read_text(errors="replace")
     return int(status.partition("\nUid:")[2].split(None, 1)[0])
-
-
-def _is_stopped(pid: int) -> bool:
-    """Whether the process was stopped by a signal (states T and t of /proc/<pid>/stat)."""
-    found = proc.stat(pid)
-    return found is not None and found.state in ("T", "t")
 
 
 def _last_lines(text: str, count: int = 5) -> str:

@@ -85,12 +85,18 @@ def watched(value: Any) -> bool | list[str]:
     return str(value).lower() == "true"
 
 
+def account(name: Any) -> pwd.struct_passwd | None:
+    """The user of that name, where the host has it."""
+    try:
+        return pwd.getpwnam(str(name))
+    except KeyError:
+        return None
+
+
 def user_number(value: Any) -> Any:
     """PM2 keeps the number of the user that was declared by name; a name that the host lacks stays one."""
-    try:
-        return pwd.getpwnam(str(value)).pw_uid
-    except KeyError:
-        return value
+    found = account(value)
+    return found.pw_uid if found else value
 
 
 def group_number(value: Any) -> Any:
@@ -230,17 +236,11 @@ def _effective(app: Mapping[str, Any]) -> dict[str, Any]:
     if app.get("disable_trace"):
         effective["trace"] = False
     if app.get("uid") is not None and app.get("gid") is None:
-        effective["gid"] = _main_group(str(app["uid"]))
+        user = account(app["uid"])
+        effective["gid"] = user.pw_gid if user else None
     if app.get("merge_logs") is None and mode(app.get("exec_mode") or "fork") == "fork" and "instances" not in app:
         effective["merge_logs"] = True
     return effective
-
-
-def _main_group(user: str) -> int | None:
-    try:
-        return pwd.getpwnam(user).pw_gid
-    except KeyError:
-        return None
 
 
 def _difference(app: Mapping[str, Any], process: Pm2Process, name: str, field: Field) -> Difference | None:
