@@ -68,12 +68,8 @@ options:
 EXAMPLES = "# See playbooks/check.yml"
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import worst_of
-from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import (
-    Upstream,
-    check_database,
-    check_proxy,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
+from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import check_database, check_proxy
 
 SPEC = {
     "proxy_url": {"type": "str", "default": ""},
@@ -99,21 +95,10 @@ SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     options = module.params
-    findings = []
-    if options["proxy_url"]:
-        findings += check_proxy(
-            url=options["proxy_url"],
-            host_name=options["host_name"],
-            certificate_url=options["certificate_url"],
-            upstreams=[Upstream(**{**one, "path": options["upstream_path"]}) for one in options["upstreams"]],
-            drained_file=options["drained_file"],
-            timeout=options["timeout"],
-        )
+    findings = check_proxy(options) if options["proxy_url"] else []
     if options["database_port"]:
         findings += check_database(options["database_port"], options["timeout"])
-    module.exit_json(
-        changed=False, status=worst_of(findings), findings=[finding.as_dict() for finding in findings], problem=""
-    )
+    module.exit_json(changed=False, **verdict(findings), problem="")
 
 
 if __name__ == "__main__":

@@ -196,8 +196,7 @@ options:
         type: str
         choices: [http, https]
       tls:
-        description:
-          - Whether to ask over TLS. Any certificate is accepted; see O(probes[].certificate_chain).
+        description: Whether to ask over TLS. Any certificate is accepted; see O(probes[].certificate_chain).
         type: bool
       expect_status:
         description: The statuses that are right. Redirects are not followed.

@@ -15,9 +15,8 @@ description:
   - A toolchain that a process still runs from, and the previous one, are kept.
   - No install script of any package is run, and no code of theirs as root; npm, and what is started once, run as a user
     that owns nothing else on the host.
-  - Returns the toolchain's directory under C(versions) (C(toolchain_id)), whether it was the active one, and whole,
-    before (C(current)), and whether no npm is there yet to install with, so that a package of Debian is needed first
-    (C(installer_missing)).
+  - Returns whether the toolchain was the active one, and whole, before (C(current)), and whether no npm is there yet to
+    install with, so that a package of Debian is needed first (C(installer_missing)).
 version_added: 0.1.0
 extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
@@ -132,7 +131,6 @@ def converge(module: AnsibleModule) -> dict[str, object]:
     return {
         "changed": changed,
         "current": not changed,
-        "toolchain_id": desired.identifier,
         "installer_missing": installer_missing,
         "diff": diff,
     }
