@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from .._host.archive import unpack
+from .._host.atomic import point
 from .._host.command import Identity, clean_environment, proxies, run
 from .._host.errors import StabilityError
 from .._host.lock import lock
@@ -189,17 +190,9 @@ class Toolchain:
         _link_tools(stage, desired)
 
     def _activate(self, identifier: str) -> None:
-        target = Path("versions", identifier, "bin")
-        if self.bin.is_symlink() and self.bin.readlink() == target:
-            return
-        fresh = self.directory / ".bin.new"
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        fresh.symlink_to(target)
         try:
-            fresh.replace(self.bin)
+            point(self.bin, Path("versions", identifier, "bin"))
         except OSError as error:
-            fresh.unlink()
             raise StabilityError(f"{self.bin} is not a link of this toolchain; move it away: {error}") from error
 
     def _prune(self, kept: set[str]) -> None:
