@@ -35,34 +35,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 daemon:
-  description: The daemon; V(null) when none runs.
+  description:
+    - The daemon; V(null) when none runs. C(unit) is the systemd service that owns it, empty when there is none.
+    - C(pm2) and C(node) are the versions that it runs, and with it every cluster worker; C(installed_pm2) and
+      C(installed_node) those that are installed. C(other_node) says whether it runs another program than the installed
+      Node.js, though perhaps of the same version, C(outdated) whether either differs.
   type: dict
   returned: always
-  contains:
-    pid:
-      description: Its process id.
-      type: int
-    unit:
-      description: The systemd service that owns it, empty when there is none.
-      type: str
-    pm2:
-      description: PM2's version that it runs.
-      type: str
-    installed_pm2:
-      description: PM2's version that is installed.
-      type: str
-    node:
-      description: Version of the Node.js that it runs under, and with it every cluster worker.
-      type: str
-    installed_node:
-      description: Version of the installed Node.js.
-      type: str
-    other_node:
-      description: Whether it runs another program than the installed Node.js, though perhaps of the same version.
-      type: bool
-    outdated:
-      description: Whether it runs another PM2 or Node.js than the installed one.
-      type: bool
+  sample:
+    pid: 811
+    unit: shop-pm2.service
+    pm2: 7.0.3
+    installed_pm2: 7.0.4
+    node: 26.10.0
+    installed_node: 26.10.0
+    other_node: false
+    outdated: true
 problem:
   description: Why the daemon could not be asked and what to do, empty when it could.
   type: str
@@ -72,59 +60,32 @@ pm2:
   type: str
   returned: always
 processes:
-  description: Every process, as PM2 knows it.
+  description:
+    - Every process, as PM2 knows it. C(pid) is V(null) when it does not run. C(status) is such as V(online),
+      V(stopped), V(errored), V(launching) or V(waiting restart).
+    - C(unstable_restarts) is how often in a row it ended before it was stable, C(exit_code) how it ended last,
+      C(started_at) when it was started last, in seconds since the epoch, C(node_version) that of the Node.js that it
+      was started under.
   type: list
   elements: dict
   returned: always
-  contains:
-    name:
-      description: The app's name.
-      type: str
-    pm_id:
-      description: PM2's number of the process.
-      type: int
-    pid:
-      description: Process id, V(null) when it does not run.
-      type: int
-    status:
-      description: Such as V(online), V(stopped), V(errored), V(launching), V(waiting restart).
-      type: str
-    restarts:
-      description: How often it was restarted.
-      type: int
-    unstable_restarts:
-      description: How often in a row it ended before it was stable.
-      type: int
-    exit_code:
-      description: How it ended last.
-      type: int
-    started_at:
-      description: When it was started last, in seconds since the epoch.
-      type: float
-    exec_mode:
-      description: V(fork) or V(cluster).
-      type: str
-    namespace:
-      description: PM2's namespace.
-      type: str
-    script:
-      description: The program.
-      type: str
-    cwd:
-      description: Its working directory.
-      type: str
-    interpreter:
-      description: What runs the program.
-      type: str
-    node_version:
-      description: Version of the Node.js that it was started under.
-      type: str
-    out_file:
-      description: Log of its standard output.
-      type: str
-    error_file:
-      description: Log of its standard error output.
-      type: str
+  sample:
+    - name: shop-4f2a
+      pm_id: 0
+      pid: 4711
+      status: online
+      restarts: 0
+      unstable_restarts: 0
+      exit_code: 0
+      started_at: 1796000000.5
+      exec_mode: cluster
+      namespace: default
+      script: /srv/shop/releases/4f2a/dist/server.js
+      cwd: /srv/shop/releases/4f2a
+      interpreter: /opt/shop/bin/node
+      node_version: 26.10.0
+      out_file: /var/log/shop/out.log
+      error_file: /var/log/shop/error.log
 saved_list:
   description:
     - How C(dump.pm2), which C(pm2 resurrect) reads, stands to what lives. V(current), V(missing), V(damaged),

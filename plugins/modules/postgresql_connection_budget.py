@@ -133,26 +133,13 @@ missing_driver:
   returned: when the driver is missing
   type: bool
 open:
-  description: The open connections.
+  description:
+    - The open connections by role, database, application and state. C(state) is what C(pg_stat_activity) has, or
+      V(hidden) where the one that asks may not see it.
   returned: success
   type: list
   elements: dict
-  contains:
-    role:
-      description: Who logged in.
-      type: str
-    database:
-      description: Where to.
-      type: str
-    application:
-      description: What the client calls itself.
-      type: str
-    state:
-      description: What it does, as C(pg_stat_activity) has it; V(hidden) where the one that asks may not see it.
-      type: str
-    count:
-      description: How many there are of them.
-      type: int
+  sample: [{role: workbot, database: workbot, application: api, state: idle, count: 12}]
 """
 
 import dataclasses

@@ -114,62 +114,33 @@ findings:
       threshold: 100
       unit: calls
 statements:
-  description: The first statements in the chosen order.
+  description:
+    - The first statements in the chosen order. C(id) is the server's C(queryid), C(query) the beginning of the
+      statement, without literals. C(total_ms) and C(rows) are of all calls together.
+    - C(cache_hit_percent) is the part of its blocks that were in the server's cache, V(null) when it read none;
+      C(temp_mb) what it wrote to and read from temporary files, C(wal_mb) what it wrote to the write-ahead log.
   returned: success
   type: list
   elements: dict
-  contains:
-    id:
-      description: The server's C(queryid).
-      type: str
-    role:
-      description: Whose statement it is.
-      type: str
-    query:
-      description: The beginning of the statement, without literals.
-      type: str
-    calls:
-      description: How often it ran.
-      type: int
-    total_ms:
-      description: Its time in ms, all calls together.
-      type: float
-    mean_ms:
-      description: Its time in ms, a call.
-      type: float
-    rows:
-      description: Rows it gave or changed, all calls together.
-      type: int
-    rows_per_call:
-      description: Rows it gave or changed, a call.
-      type: float
-    cache_hit_percent:
-      description: Part of its blocks that were in the server's cache; null when it read none.
-      type: float
-    temp_mb:
-      description: What it wrote to and read from temporary files, in MB.
-      type: float
-    wal_mb:
-      description: What it wrote to the write-ahead log, in MB.
-      type: float
+  sample:
+    - id: "5612904811387245107"
+      role: workbot
+      query: SELECT * FROM robots WHERE id = $1
+      calls: 200
+      total_ms: 84.2
+      mean_ms: 0.421
+      rows: 200
+      rows_per_call: 1.0
+      cache_hit_percent: 100.0
+      temp_mb: 0.0
+      wal_mb: 0.0
 window:
-  description: What the figures are of.
+  description:
+    - What the figures are of. C(since) is its begin, in seconds since the epoch by the server's clock, C(kinds) how
+      many kinds of statements ran in it. C(notes) must be known about the figures, such as a reset of the counters.
   returned: success
   type: dict
-  contains:
-    since:
-      description: Its begin, in seconds since the epoch by the server's clock.
-      type: float
-    seconds:
-      description: Its length.
-      type: float
-    kinds:
-      description: How many kinds of statements ran in it.
-      type: int
-    notes:
-      description: What must be known about the figures, such as a reset of the counters.
-      type: list
-      elements: str
+  sample: {since: 1796000000.125, seconds: 3600.5, kinds: 42, notes: []}
 """
 
 from pathlib import Path
