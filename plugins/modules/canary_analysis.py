@@ -44,7 +44,15 @@ options:
     default: ""
 """
 
-EXAMPLES = "# See playbooks/deploy.yml"
+EXAMPLES = r"""
+- name: Watch the canary
+  workbot.stability.canary_analysis:
+    service: shop
+    directory: /srv/shop
+    run_directory: /run/shop
+    user: shop
+    pm2_home: /srv/shop/home/.pm2
+"""
 
 from pathlib import Path
 from typing import Any

@@ -27,4 +27,7 @@ description:
   - Runs on the controller alone, without a connection.
 """
 
-EXAMPLES = "# See playbooks/plan.yml"
+EXAMPLES = r"""
+- name: Show the plan
+  workbot.stability.capacity_plan:
+"""

@@ -21,4 +21,9 @@ description:
   - Runs on the controller alone, without a connection. Its options stand in the action plugin.
 """
 
-EXAMPLES = "# See playbooks/deploy.yml"
+EXAMPLES = r"""
+- name: Decide which hosts take part
+  workbot.stability.deploy_fleet:
+    step: begin
+    registered: lease
+"""

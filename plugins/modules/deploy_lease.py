@@ -59,7 +59,12 @@ options:
     default: present
 """
 
-EXAMPLES = "# See playbooks/tasks/deploy_begin.yml"
+EXAMPLES = r"""
+- name: Lease the host
+  workbot.stability.deploy_lease:
+    directory: /srv/shop
+    run: 5b0e7c1a
+"""
 
 import time
 from dataclasses import asdict

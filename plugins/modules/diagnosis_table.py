@@ -21,4 +21,8 @@ extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.
 author: workbot.stability contributors (@workbot)
 """
 
-EXAMPLES = "# See playbooks/check.yml"
+EXAMPLES = r"""
+- name: Show all hosts as one table
+  workbot.stability.diagnosis_table:
+    registered: found
+"""

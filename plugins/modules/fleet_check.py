@@ -65,7 +65,12 @@ options:
     default: 5
 """
 
-EXAMPLES = "# See playbooks/check.yml"
+EXAMPLES = r"""
+- name: Check a proxy
+  workbot.stability.fleet_check:
+    proxy_url: http://127.0.0.1/health
+    upstreams: [{name: app1, host: 10.0.0.11}]
+"""
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict

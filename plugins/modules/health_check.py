@@ -91,64 +91,35 @@ status:
   type: str
   sample: ok
 findings:
-  description: What was judged.
+  description:
+    - What was judged. C(check) names the check, with what it is about where there are several, C(status) is V(ok),
+      V(warning) or V(critical), C(message) says what was found and what to do.
+    - C(value) is the reading, C(threshold) what it was compared with (of a warning and a critical threshold the one
+      that was reached, or the first that would be), C(unit) the unit of both, which may be empty.
   returned: always
   type: list
   elements: dict
-  contains:
-    check:
-      description: Name of the check, with what it is about where there are several.
-      type: str
-      sample: http
-    status:
-      description: V(ok), V(warning) or V(critical).
-      type: str
-      sample: ok
-    value:
-      description: The reading.
-      type: raw
-      sample: 200
-    threshold:
-      description: What it was compared with. Of a warning and a critical threshold the one reached, or the first one.
-      type: raw
-      sample: "200"
-    unit:
-      description: Unit of both; may be empty.
-      type: str
-      sample: ""
-    message:
-      description: What was found and what to do.
-      type: str
-      sample: answered 200 in 3.1 ms
+  sample:
+    - check: http
+      status: ok
+      value: 200
+      threshold: "200"
+      unit: ""
+      message: answered 200 in 3.1 ms
 readings:
-  description: The answer itself.
+  description:
+    - The answer itself. C(url) is where it came from, after redirects, C(attempts) the number of requests made,
+      C(json) the body, cut to a size for people, or V(null) when it is no JSON.
+    - Without an answer C(status_code) and C(elapsed_ms) are V(null), and C(error) says why.
   returned: always
   type: dict
-  contains:
-    status_code:
-      description: HTTP status code; none without an answer.
-      type: int
-      sample: 200
-    elapsed_ms:
-      description: Milliseconds that the answer took.
-      type: float
-      sample: 3.1
-    url:
-      description: Where the answer came from, after redirects.
-      type: str
-      sample: http://127.0.0.1/health
-    attempts:
-      description: Number of requests made.
-      type: int
-      sample: 1
-    error:
-      description: Why there is no answer; empty when there is one.
-      type: str
-      sample: ""
-    json:
-      description: The body, cut to a size for people; none when it is no JSON.
-      type: raw
-      sample: {status: ok}
+  sample:
+    status_code: 200
+    elapsed_ms: 3.1
+    url: http://127.0.0.1/health
+    attempts: 1
+    error: ""
+    json: {status: ok}
 """
 
 from typing import Any

@@ -79,7 +79,15 @@ options:
     default: 300
 """
 
-EXAMPLES = "# See roles/nodejs/tasks/install.yml"
+EXAMPLES = r"""
+- name: Install the toolchain
+  workbot.stability.node_toolchain:
+    path: /opt/workbot
+    node_version: 26.10.0
+    npm_version: 12.2.0
+    pnpm_version: 12.4.2
+    pm2_version: 7.0.4
+"""
 
 from pathlib import Path
 

@@ -35,7 +35,12 @@ options:
     default: ""
 """
 
-EXAMPLES = "# See roles/postgresql/tasks/database.yml"
+EXAMPLES = r"""
+- name: Create the shop's extensions
+  workbot.stability.postgresql_admin_schema:
+    login_db: shop
+    extensions: [pg_stat_statements, pg_trgm]
+"""
 
 from typing import Any
 

@@ -141,7 +141,11 @@ options:
             default: present
 """
 
-EXAMPLES = "# See roles/postgresql/tasks/ask.yml"
+EXAMPLES = r"""
+- name: Look at the server
+  workbot.stability.postgresql_state:
+    roles: [{name: shop, configuration: {statement_timeout: 30s}}]
+"""
 
 import dataclasses
 from pathlib import Path

@@ -55,7 +55,13 @@ requirements:
   - cryptography on the host (Debian's python3-cryptography)
 """
 
-EXAMPLES = "# See roles/postgresql/tasks/certificate.yml"
+EXAMPLES = r"""
+- name: Make the database server's certificate
+  workbot.stability.server_certificate:
+    directory: /etc/postgresql/17/main/tls
+    owner: postgres
+    names: [10.0.0.5, db1.example.org]
+"""
 
 import datetime
 import pwd

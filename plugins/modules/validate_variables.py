@@ -25,4 +25,7 @@ description:
   - Runs on the controller alone, without a connection.
 """
 
-EXAMPLES = "# See roles/service/tasks/preflight.yml"
+EXAMPLES = r"""
+- name: Check every variable of the play's roles
+  workbot.stability.validate_variables:
+"""
