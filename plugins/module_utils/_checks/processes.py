@@ -41,7 +41,7 @@ def pm2_processes(params: Mapping[str, Any]) -> list[Pm2Process]:
     """The chosen processes of PM2; none when the service is chosen otherwise. Raises Pm2Error."""
     if not (params["pm2_apps"] or params["pm2_prefix"]):
         return []
-    client = Pm2Client.below(params["pm2_bin"], params["pm2_home"], params["pm2_user"], params["timeout"])
+    client = Pm2Client.below(params["pm2_bin"], params["pm2_home"], params["timeout"], params["pm2_user"])
     if client.missing:
         raise Pm2Error(client.missing)
     return select(client.processes(), params["pm2_apps"], params["pm2_prefix"])

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from .._host import proc
 from .._host.command import Identity, effective_user
@@ -44,14 +44,14 @@ class Pm2Client:
     timeout: float
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """From a module's options, as the documentation fragments `pm2` and `pm2.timeout` have them."""
-        return cls(Path(options["pm2_home"]), options["pm2"], options["node"], options["user"], options["timeout"])
+    def below(cls, binaries: str, home: str, timeout: float, user: str | None = None) -> Pm2Client:
+        """The one whose pm2 and node are in the same directory, as the roles install them."""
+        return cls(Path(home), f"{binaries}/pm2", f"{binaries}/node", user, timeout)
 
     @classmethod
-    def below(cls, directory: str, home: str, user: str | None, timeout: float) -> Self:
-        """Where one directory has both programs."""
-        return cls(Path(home), f"{directory}/pm2", f"{directory}/node", user, timeout)
+    def of(cls, options: Mapping[str, Any]) -> Pm2Client:
+        """From a module's options, as the documentation fragments `pm2` and `pm2.timeout` have them."""
+        return cls(Path(options["pm2_home"]), options["pm2"], options["node"], options["user"], options["timeout"])
 
     @property
     def environment(self) -> dict[str, str]:

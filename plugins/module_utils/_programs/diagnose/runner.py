@@ -18,11 +18,13 @@ from ..._checks.external_service import PM2, Existing, daemon_pid_file, read_exi
 from ..._checks.findings import CRITICAL, FallingThresholds, Finding, Levels, Thresholds
 from ..._checks.health import HealthReading
 from ..._checks.workers import WorkerAnswer, ask_workers, children_of
-from ..._host.errors import StabilityError
+from ..._host.processes import MissingLibraryError, ProcessError
+from ..._host.units import UnitError
 from ..._pm2.client import Pm2Client, restart_advice
 from ..._pm2.errors import Pm2Error
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
+from ..._postgresql.client import MissingDriverError
 from .samples import Samples
 
 # Less than the check's own time, so that what did not answer is named.
@@ -95,7 +97,14 @@ class Context:
     @cached_property
     def _pm2_once(self) -> tuple[list[Pm2Process], Pm2Error | None]:
         section = self.section("pm2")
-        client = Pm2Client.below(section["bin"], section["home"], None, float(self.config["timeout"]))
+        binaries = Path(section["bin"])
+        client = Pm2Client(
+            home=Path(section["home"]),
+            pm2=str(binaries / "pm2"),
+            node=str(binaries / "node"),
+            user=None,
+            timeout=float(self.config["timeout"]),
+        )
         try:
             if existing := self.existing:
                 return list(_processes_of_existing(existing, client, _PM2_SHARE * client.timeout)), None
@@ -156,7 +165,7 @@ class _Run:
     def _work(self, check: Check, context: Context) -> None:
         try:
             self._findings = check(context)
-        except StabilityError as error:
+        except (Pm2Error, ProcessError, UnitError, MissingLibraryError, MissingDriverError) as error:
             self._findings = [Finding(self._name, CRITICAL, str(error))]
         except Exception as error:
             # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an

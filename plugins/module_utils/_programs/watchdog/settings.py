@@ -94,7 +94,14 @@ class Settings:
 
     @property
     def client(self) -> Pm2Client:
-        return Pm2Client.below(self.bin_directory, self.pm2_home, None, _COMMAND_SECONDS)
+        binaries = Path(self.bin_directory)
+        return Pm2Client(
+            home=Path(self.pm2_home),
+            pm2=str(binaries / "pm2"),
+            node=str(binaries / "node"),
+            user=None,
+            timeout=_COMMAND_SECONDS,
+        )
 
     def app_of(self, activation: str) -> str:
         """What PM2 calls the processes. One that runs under something else has no activations: it is its own name."""
