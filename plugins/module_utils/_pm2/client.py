@@ -48,11 +48,6 @@ class Pm2Client:
         """The one whose pm2 and node are in the same directory, as the roles install them."""
         return cls(Path(home), f"{binaries}/pm2", f"{binaries}/node", user, timeout)
 
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Pm2Client:
-        """From a module's options, as the documentation fragments `pm2` and `pm2.timeout` have them."""
-        return cls(Path(options["pm2_home"]), options["pm2"], options["node"], options["user"], options["timeout"])
-
     @property
     def environment(self) -> dict[str, str]:
         """All that PM2 sees: what the caller's shell holds would end up in every process and in dump.pm2."""
@@ -78,6 +73,11 @@ class Pm2Client:
     def owner(self) -> Identity | None:
         """As whom root looks at the daemon's files; None where it is whoever runs this. KeyError without that user."""
         return None if self.user is None else Identity.of(self.user)
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Pm2Client:
+        """From a module's options, as the documentation fragments `pm2` and `pm2.timeout` have them."""
+        return cls(Path(options["pm2_home"]), options["pm2"], options["node"], options["user"], options["timeout"])
 
     @property
     def missing(self) -> str:
@@ -116,8 +116,7 @@ class Pm2Client:
                 f"no PM2 daemon runs for {self.home}: start the systemd unit that owns it. A daemon started from here"
                 " would live in this login session and be gone after a reboot"
             )
-        state = proc.stat(pid)
-        if state and state.state in ("T", "t"):
+        if _is_stopped(pid):
             raise Pm2Error(
                 f"PM2's daemon (process {pid}) was stopped by a signal and answers nothing:"
                 f" continue it (kill -CONT {pid}) or {restart_advice(pid)}"
@@ -246,6 +245,12 @@ def process_user(pid: int) -> int:
     """Number of the user that the process runs as. Raises OSError, ValueError."""
     status = Path(f"/proc/{pid}/status").read_text(errors="replace")
     return int(status.partition("\nUid:")[2].split(None, 1)[0])
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether the process was stopped by a signal (states T and t of /proc/<pid>/stat)."""
+    found = proc.stat(pid)
+    return found is not None and found.state in ("T", "t")
 
 
 def _last_lines(text: str, count: int = 5) -> str:
