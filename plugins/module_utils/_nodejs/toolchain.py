@@ -14,7 +14,6 @@ owns nothing else. What a lock file has is refused where its digest differs.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -114,10 +113,7 @@ class Toolchain:
 
     def versions_of(self, identifier: str) -> dict[str, str]:
         """The registry packages that a toolchain on disk was made of; {} when there is none."""
-        path = self.versions / identifier / "package.json"
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            return dict(json.loads(path.read_text(encoding="utf-8")).get("dependencies", {}))
-        return {}
+        return dict(_manifest(self.versions / identifier).get("dependencies", {}))
 
     def current(self, desired: Desired) -> bool:
         """Whether the desired toolchain is the active one and whole."""
@@ -128,7 +124,7 @@ class Toolchain:
         root = self.versions / desired.identifier
         found = [f"{tool} is missing" for tool in _TOOLS if not os.access(root / "bin" / tool, os.X_OK)]
         for name, version in desired.packages().items():
-            installed = _package_version(root / "node_modules" / name)
+            installed = _manifest(root / "node_modules" / name).get("version", "")
             if installed != version:
                 found.append(f"{name} is {installed or 'missing'}, not {version}")
         return found
@@ -224,12 +220,13 @@ def require_new_enough(version: str, where: str) -> None:
         )
 
 
-def _package_version(path: Path) -> str:
+def _manifest(package: Path) -> dict[str, Any]:
+    """package.json of a package on disk; {} where there is none that can be read."""
     try:
-        manifest = json.loads((path / "package.json").read_text(encoding="utf-8"))
+        found = json.loads((package / "package.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ""
-    return str(manifest.get("version", "")) if isinstance(manifest, dict) else ""
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _unpack_node(stage: Path, desired: Desired, install: Install) -> list[str | Path]:

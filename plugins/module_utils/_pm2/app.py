@@ -142,7 +142,9 @@ def _decide(request: Request, desired: list[dict[str, Any]], live: list[Pm2Proce
     steps = plan(desired, live, gone, _newest(request.reload_when_newer), request.state)
     outcome = Outcome(steps, content, render(stated), live, live, _names(stated), gone)
     if request.state == "absent":
-        outcome.log_lines = [line for app in known if app["name"] in gone for line in LogTail.whole(app, user).lines()]
+        outcome.log_lines = [
+            line for app in known if app["name"] in gone for line in LogTail(app, user, whole=True).lines()
+        ]
     return outcome
 
 

@@ -64,27 +64,21 @@ def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path, live: S
 
 
 class LogTail:
-    """What an app has written to its error log since the object was made, read as the app's user."""
+    """What an app has written to its error log since the object was made, or ever (`whole`), read as the app's user."""
 
-    def __init__(self, app: Mapping[str, Any], user: Identity | None) -> None:
+    def __init__(self, app: Mapping[str, Any], user: Identity | None, *, whole: bool = False) -> None:
         named = app.get("error_file")
         self._path = Path(str(app.get("cwd") or "/"), str(named)) if named else None
         self._user = user
         self._start = 0
-        with contextlib.suppress(OSError), self._opened() as stream:
-            self._start = _size(stream)
+        if not whole:
+            with contextlib.suppress(OSError), self._opened() as stream:
+                self._start = _size(stream)
 
     def _opened(self) -> AbstractContextManager[BinaryIO]:
         if self._path is None:
             raise FileNotFoundError
         return opened(self._path, self._user)
-
-    @classmethod
-    def whole(cls, app: Mapping[str, Any], user: Identity | None) -> LogTail:
-        """The end of the log, whenever it was written."""
-        tail = cls(app, user)
-        tail._start = 0
-        return tail
 
     def causes(self) -> list[str]:
         """What can be said of why it failed; processes that die again and again bury the first words."""
