@@ -79,16 +79,11 @@ class Outcome:
         }
 
     def diff(self, config_file: Path) -> list[dict[str, str]]:
-        before, after = shown(self.config_before, self.config_after)
         lines = [f"{step.action} {step.name}: {', '.join(step.reasons)}\n" for step in self.steps]
+        parts = ((str(config_file), *shown(self.config_before, self.config_after)), ("processes", "", "".join(lines)))
         return [
-            {
-                "before_header": str(config_file),
-                "after_header": str(config_file),
-                "before": before,
-                "after": after,
-            },
-            {"before_header": "processes", "after_header": "processes", "before": "", "after": "".join(lines)},
+            {"before_header": header, "after_header": header, "before": before, "after": after}
+            for header, before, after in parts
         ]
 
 

@@ -121,21 +121,17 @@ class Pm2Client:
                 f"PM2's daemon (process {pid}) was stopped by a signal and answers nothing:"
                 f" continue it (kill -CONT {pid}) or {restart_advice(pid)}"
             )
-        self._connect(pid)
-        return pid
-
-    def _connect(self, pid: int) -> None:
         path = self.home / "rpc.sock"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_CONNECT_SECONDS)
-            try:
-                with effective_user(self.owner):
-                    connection.connect(str(path))
-            except OSError as error:
-                reason = error.strerror or "no answer"
-                raise Pm2Error(
-                    f"PM2's daemon (process {pid}) can't be reached at {path}: {reason}; {restart_advice(pid)}"
-                ) from error
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, effective_user(self.owner):
+                connection.settimeout(_CONNECT_SECONDS)
+                connection.connect(str(path))
+        except OSError as error:
+            reason = error.strerror or "no answer"
+            raise Pm2Error(
+                f"PM2's daemon (process {pid}) can't be reached at {path}: {reason}; {restart_advice(pid)}"
+            ) from error
+        return pid
 
     def outdated_node(self) -> bool:
         """Cluster workers run under the daemon's own Node.js, whatever has been installed since."""
