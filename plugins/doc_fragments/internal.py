@@ -11,5 +11,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 notes:
   - A tool of this collection's own roles and playbooks. Its options and results may change in any release.
-options: {}
+attributes:
+  check_mode:
+    description: Changes nothing then, and returns what it would.
+    support: full
 """

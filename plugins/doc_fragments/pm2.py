@@ -30,8 +30,7 @@ options:
     TIMEOUT = r"""
 options:
   timeout:
-    description:
-      - Seconds that one C(pm2) command may take, beyond the C(kill_timeout) of each process that it stops.
+    description: Seconds that one C(pm2) command may take, beyond the C(kill_timeout) of each process that it stops.
     type: float
     default: 120
 """

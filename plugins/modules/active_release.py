@@ -34,23 +34,8 @@ attributes:
   diff_mode:
     description: Shows the ecosystem file, the links and the steps. Values of an environment are never shown.
     support: full
-extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout]
+extends_documentation_fragment: [workbot.stability.activation, workbot.stability.pm2, workbot.stability.pm2.timeout]
 options:
-  service:
-    description: Name of the service. Its PM2 apps are called after it, C(<service>-<activation>).
-    type: str
-    required: true
-  directory:
-    description:
-      - Directory of the service. Below it are C(releases/<id>/), the links C(active.sock), C(current) and C(previous),
-        C(config/environment), a copy of that for each activation in C(config/environments/), and the ecosystem file
-        C(config/ecosystem.config.cjs).
-    type: path
-    required: true
-  run_directory:
-    description: Directory of the sockets.
-    type: path
-    required: true
   release:
     description: The release, a directory below C(releases), or V(previous). Empty for the active one.
     type: str
@@ -80,21 +65,10 @@ options:
     type: list
     elements: path
     default: []
-  user:
-    description: User of the service and of its PM2 daemon.
-    required: true
   group:
     description: Group that may read the ecosystem file.
     type: str
     required: true
-  health_path:
-    description: Path that answers whether a worker is healthy.
-    type: str
-    default: /
-  health_timeout:
-    description: Seconds that one answer may take.
-    type: float
-    default: 5
   start_timeout:
     description: Seconds within which every worker must have answered healthily.
     type: float
@@ -107,12 +81,6 @@ options:
     description:
       - Address of the health endpoint through the proxy, asked before and after the switch. When it was healthy before
         and is not after, the switch is undone. Empty for none.
-    type: str
-    default: ""
-  proxy_headers:
-    description: Headers for that.
-    type: dict
-    default: {}
   drain_time:
     description:
       - Seconds at most that the old processes keep the connections they have. Without any they are stopped at once.

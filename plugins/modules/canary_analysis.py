@@ -14,31 +14,16 @@ description:
   - Looks once a second whether the processes of the active release are the same as before and answer healthily, on
     their socket and through the host's Nginx, and how many requests Nginx has answered with an error since the release
     serves. Fails at the first thing that is not well.
-  - All in one call on the host. Changes nothing.
-attributes:
-  action:
-    description: A connection that is lost meanwhile is a failure, which a C(rescue) can answer.
-    support: full
-  check_mode:
-    description: Watches nothing, since nothing was deployed.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
-extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.internal]
+  - Returns whether another release serves than before (C(watched)), which C(release) that is, for how many C(seconds)
+    it was watched, and of Nginx's log since it serves the C(requests) and the C(errors) among them.
+  - All in one call on the host. Changes nothing, and watches nothing in check mode, since nothing was deployed.
+  - A connection that is lost meanwhile is a failure, which a C(rescue) can answer.
+extends_documentation_fragment:
+  - workbot.stability.activation
+  - workbot.stability.pm2
+  - workbot.stability.read_only
+  - workbot.stability.internal
 options:
-  service:
-    description: Name of the service.
-    type: str
-    required: true
-  directory:
-    description: Directory of the service.
-    type: path
-    required: true
-  run_directory:
-    description: Directory of the sockets.
-    type: path
-    required: true
   replaced:
     description: Name of the activation that served before. When it still does there is nothing to watch.
     type: str
@@ -57,25 +42,6 @@ options:
     description: Nginx's log of the service, one JSON object a line with C(time) and C(status). Empty for none.
     type: path
     default: ""
-  user:
-    description: User of the service and of its PM2 daemon.
-    required: true
-  health_path:
-    description: Path that answers whether a worker is healthy.
-    type: str
-    default: /
-  health_timeout:
-    description: Seconds that one answer may take.
-    type: float
-    default: 5
-  proxy_url:
-    description: Address of the health endpoint through Nginx. Empty for none.
-    type: str
-    default: ""
-  proxy_headers:
-    description: Headers for that.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""
@@ -86,37 +52,6 @@ EXAMPLES = r"""
     run_directory: /run/shop
     user: shop
     pm2_home: /srv/shop/home/.pm2
-    health_path: /api/health
-    proxy_url: http://127.0.0.1/health
-    access_log: /var/log/nginx/shop.access.log
-    seconds: 120
-"""
-
-RETURN = r"""
-watched:
-  description: Whether another release serves than before, so that it was watched.
-  type: bool
-  returned: success
-release:
-  description: Id of the release that serves, empty when there is none.
-  type: str
-  returned: always
-seconds:
-  description: How long it was watched.
-  type: float
-  returned: success
-requests:
-  description: Requests in Nginx's log since it serves.
-  type: int
-  returned: success
-errors:
-  description: Those of them that were answered with a status of 500 or above.
-  type: int
-  returned: success
-msg:
-  description: One sentence about it.
-  type: str
-  returned: always
 """
 
 from pathlib import Path
@@ -150,9 +85,7 @@ SPEC: dict[str, Any] = {
 
 
 def workers_of(options: dict[str, Any], places: Places, active: Activation, health: Health) -> Workers:
-    client = Pm2Client(
-        home=Path(options["pm2_home"]), pm2=options["pm2"], node=options["node"], user=options["user"], timeout=60
-    )
+    client = Pm2Client.of({**options, "timeout": 60})
     app = places.app_name(active)
     mine = [process for process in client.processes() if process.name == app]
     return Workers(

@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
----
 module: capacity_plan
 short_description: Show the capacity plan of a host
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Makes the whole plan of the current host from its facts (cores, memory, file systems) and the variables of the
@@ -21,38 +20,14 @@ description:
     the arithmetic and the nearest settings that work; the other hosts go on.
   - Variables that a plan does not read need not be right, or there. M(workbot.stability.validate_variables) checks the
     same contradictions, and all variables.
-  - Runs on the controller alone, without a connection, and never changes anything.
-attributes:
-  check_mode:
-    support: full
-    description: Does the same in check mode, it only reads.
-  diff_mode:
-    support: none
-    description: There is nothing that could differ.
-options:
-  roles:
-    description:
-      - Full names of the roles whose variables count; roles of other collections are passed over.
-      - By default the roles of the current play.
-    type: list
-    elements: str
+  - C(roles) are the full names of the roles whose variables count, by default those of the current play.
+  - Returns as C(plan) what the filter P(workbot.stability.capacity_plan#filter) gives, and in it C(parts), the rows of
+    the table by part and name, each with C(value), C(origin) (set, chosen, default or sum) and C(arithmetic), and
+    C(notes), sentences about what works, but not as its user may think.
+  - Runs on the controller alone, without a connection.
 """
 
 EXAMPLES = r"""
 - name: Show the plan
   workbot.stability.capacity_plan:
-"""
-
-RETURN = r"""
-plan:
-  description:
-    - The core of the plan as the filter P(workbot.stability.capacity_plan#filter) gives it, and C(parts) and C(notes).
-    - C(parts) has the rows of the table by part and name, each with C(value), C(origin) (set, chosen, default or sum)
-      and C(arithmetic). C(notes) are sentences about what works, but not as its user may think.
-  type: dict
-  returned: success
-msg:
-  description: A summary of the plan; on failure what is wrong, one line for each problem.
-  type: str
-  returned: always
 """

@@ -13,20 +13,12 @@ extends_documentation_fragment: [workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Leaves a record of the run on the host, so that a second run over the same hosts is told at its beginning, and not
-    when it meets the first one. Returns which releases the host has.
-  - Fails when another run has leased the host, or a deployment is at work on it.
+    when it meets the first one.
+  - Returns the ids of the host's C(releases), of the C(active) and the C(previous) one, and the active one's
+    C(activation).
+  - Fails when another run has leased the host, whose lease is C(other) then, or a deployment is at work on it.
   - A lease ends after O(lease) seconds, for runs that died. It does not replace the lock that each deployment on the
     host holds while it works.
-attributes:
-  action:
-    description: Names who deploys on the controller.
-    support: full
-  check_mode:
-    description: Refuses what it would refuse without, and leaves no record.
-    support: full
-  diff_mode:
-    description: The record is no part of the host's configuration, so there is no difference to show.
-    support: none
 options:
   directory:
     description: Directory of the service.
@@ -72,38 +64,6 @@ EXAMPLES = r"""
   workbot.stability.deploy_lease:
     directory: /srv/shop
     run: 5b0e7c1a
-
-- name: End the lease
-  workbot.stability.deploy_lease:
-    directory: /srv/shop
-    run: 5b0e7c1a
-    state: absent
-"""
-
-RETURN = r"""
-active:
-  description: Id of the release that serves, empty when there is none.
-  type: str
-  returned: success
-  sample: 3fa9c1d2e0b7
-activation:
-  description: Name of its activation.
-  type: str
-  returned: success
-  sample: 3fa9c1d2e0b7+2
-previous:
-  description: Id of the release that was active before it, empty when there is none.
-  type: str
-  returned: success
-releases:
-  description: Ids of all releases on the host.
-  type: list
-  elements: str
-  returned: success
-other:
-  description: The lease that is in the way.
-  type: dict
-  returned: failure
 """
 
 import time

@@ -13,16 +13,9 @@ description:
     returns what it found. Changes nothing, and keeps no reading on the host.
   - What is found never fails the task, and neither does a host without the command. Both are in the result, for
     M(workbot.stability.diagnosis_table).
+extends_documentation_fragment: [workbot.stability.read_only]
 version_added: 0.1.0
-author:
-  - workbot.stability contributors (@workbot)
-attributes:
-  check_mode:
-    description: Only reads, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
+author: workbot.stability contributors (@workbot)
 options:
   service:
     description: Name of the service.

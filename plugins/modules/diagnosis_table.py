@@ -11,53 +11,18 @@ module: diagnosis_table
 short_description: Show the diagnoses of all hosts as one table
 description:
   - Prints one table of all hosts of the play, from what M(workbot.stability.diagnosis) has registered on each. Hosts
-    that were not reached, and those where it failed, are in it.
-  - With O(require) it fails instead when a host is critical, was not reached or could not be asked, so that the
+    that were not reached, and those where it failed, are in it. C(registered) are names of variables; of several, that
+    of the task that ran on the host counts.
+  - With C(require) it fails instead when a host is critical, was not reached or could not be asked, so that the
     playbook's exit status tells it.
   - Runs on the controller alone, without a connection. Use it with C(run_once).
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
-author:
-  - workbot.stability contributors (@workbot)
-attributes:
-  check_mode:
-    description: Only reads, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
-options:
-  registered:
-    description:
-      - Name of the variable that the diagnosis was registered as. Of several, that of the task that ran on the host
-        counts.
-    type: list
-    elements: str
-    required: true
-  require:
-    description: Print nothing, and fail unless every host is V(ok) or V(warning).
-    type: bool
-    default: false
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
+author: workbot.stability contributors (@workbot)
 """
 
 EXAMPLES = r"""
-- name: Judge all hosts, and show them as one table whatever the verdict is
-  run_once: true
-  block:
-    - name: Require every host to be healthy
-      workbot.stability.diagnosis_table:
-        registered: found
-        require: true
-  always:
-    - name: Show all hosts as one table
-      workbot.stability.diagnosis_table:
-        registered: found
-"""
-
-RETURN = r"""
-msg:
-  description: Which hosts are bad, V(critical), V(unreachable) or V(failed).
-  returned: always
-  type: str
-  sample: "1 of 2 hosts: shop2 (unreachable)"
+- name: Show all hosts as one table
+  workbot.stability.diagnosis_table:
+    registered: found
 """

@@ -9,20 +9,13 @@ DOCUMENTATION = r"""
 module: fleet_check
 short_description: Check a host of a fleet that does not run the service itself
 version_added: 0.2.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Of a proxy, whether it answers for the service, which app hosts behind it do, which are out of rotation, and how
     long its certificate is valid. Of a database server, whether it accepts connections.
   - Judges by the same functions as the diagnosis of an app host, and returns the same, for
     M(workbot.stability.diagnosis_table). What is found never fails the task. Changes nothing.
-attributes:
-  check_mode:
-    description: Only reads, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
 options:
   proxy_url:
     description: Address of the health endpoint through this host's Nginx. Empty when it is no proxy.
@@ -76,33 +69,12 @@ EXAMPLES = r"""
 - name: Check a proxy
   workbot.stability.fleet_check:
     proxy_url: http://127.0.0.1/health
-    upstreams:
-      - {name: app1, host: 10.0.0.11}
-      - {name: app2, host: 10.0.0.12}
-    drained_file: /etc/nginx/services/shop/drained.json
-  register: found
-"""
-
-RETURN = r"""
-status:
-  description: The worst of the findings, V(ok), V(warning) or V(critical).
-  returned: always
-  type: str
-  sample: ok
-findings:
-  description: What was judged, see M(workbot.stability.health_check).
-  returned: always
-  type: list
-  elements: dict
+    upstreams: [{name: app1, host: 10.0.0.11}]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import worst_of
-from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import (
-    Upstream,
-    check_database,
-    check_proxy,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
+from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import check_database, check_proxy
 
 SPEC = {
     "proxy_url": {"type": "str", "default": ""},
@@ -128,21 +100,10 @@ SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     options = module.params
-    findings = []
-    if options["proxy_url"]:
-        findings += check_proxy(
-            url=options["proxy_url"],
-            host_name=options["host_name"],
-            certificate_url=options["certificate_url"],
-            upstreams=[Upstream(**{**one, "path": options["upstream_path"]}) for one in options["upstreams"]],
-            drained_file=options["drained_file"],
-            timeout=options["timeout"],
-        )
+    findings = check_proxy(options) if options["proxy_url"] else []
     if options["database_port"]:
         findings += check_database(options["database_port"], options["timeout"])
-    module.exit_json(
-        changed=False, status=worst_of(findings), findings=[finding.as_dict() for finding in findings], problem=""
-    )
+    module.exit_json(changed=False, **verdict(findings), problem="")
 
 
 if __name__ == "__main__":

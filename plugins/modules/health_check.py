@@ -14,16 +14,9 @@ description:
     says of itself counts as well. A C(status) such as V(warning) or V(degraded) is a warning, one such as V(error) or
     V(down) is critical. The C(database) and C(websocket) parts are reported.
   - At most three redirects are followed, and none to another host.
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.read_only.fail_on]
 version_added: 0.1.0
-author:
-  - workbot.stability contributors (@workbot)
-attributes:
-  check_mode:
-    description: Only reads, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
+author: workbot.stability contributors (@workbot)
 options:
   url:
     description:
@@ -73,11 +66,6 @@ options:
   ca_path:
     description: PEM file of the certificate authorities to accept instead of the host's own.
     type: path
-  fail_on:
-    description: The status from which on the task fails.
-    type: str
-    choices: [critical, warning, never]
-    default: critical
 """
 
 EXAMPLES = r"""
@@ -103,72 +91,45 @@ status:
   type: str
   sample: ok
 findings:
-  description: What was judged.
+  description:
+    - What was judged. C(check) names the check, with what it is about where there are several, C(status) is V(ok),
+      V(warning) or V(critical), C(message) says what was found and what to do.
+    - C(value) is the reading, C(threshold) what it was compared with (of a warning and a critical threshold the one
+      that was reached, or the first that would be), C(unit) the unit of both, which may be empty.
   returned: always
   type: list
   elements: dict
-  contains:
-    check:
-      description: Name of the check.
-      type: str
-      sample: http
-    status:
-      description: V(ok), V(warning) or V(critical).
-      type: str
-      sample: ok
-    value:
-      description: The reading.
-      type: raw
-      sample: 200
-    threshold:
-      description: What it was compared with.
-      type: raw
-      sample: "200"
-    unit:
-      description: Unit of both; may be empty.
-      type: str
-      sample: ""
-    message:
-      description: What was found and what to do.
-      type: str
-      sample: answered 200 in 3.1 ms
+  sample:
+    - check: http
+      status: ok
+      value: 200
+      threshold: "200"
+      unit: ""
+      message: answered 200 in 3.1 ms
 readings:
-  description: The answer itself.
+  description:
+    - The answer itself. C(url) is where it came from, after redirects, C(attempts) the number of requests made,
+      C(json) the body, cut to a size for people, or V(null) when it is no JSON.
+    - Without an answer C(status_code) and C(elapsed_ms) are V(null), and C(error) says why.
   returned: always
   type: dict
-  contains:
-    status_code:
-      description: HTTP status code; none without an answer.
-      type: int
-      sample: 200
-    elapsed_ms:
-      description: Milliseconds that the answer took.
-      type: float
-      sample: 3.1
-    url:
-      description: Where the answer came from, after redirects.
-      type: str
-      sample: http://127.0.0.1/health
-    attempts:
-      description: Number of requests made.
-      type: int
-      sample: 1
-    error:
-      description: Why there is no answer; empty when there is one.
-      type: str
-      sample: ""
-    json:
-      description: The body, cut to a size for people; none when it is no JSON.
-      type: raw
-      sample: {status: ok}
+  sample:
+    status_code: 200
+    elapsed_ms: 3.1
+    url: http://127.0.0.1/health
+    attempts: 1
+    error: ""
+    json: {status: ok}
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import FAIL_ON, fails, verdict
+from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import FAIL_ON_OPTION, run_check
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import Expectation, check_health
-from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request, RequestError
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
 
 SPEC = {
     "url": {"type": "str", "required": True},
@@ -182,13 +143,17 @@ SPEC = {
     "delay": {"type": "float", "default": 1},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
-    "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
+    **FAIL_ON_OPTION,
 }
 MINIMA = {"retries": 0, "delay": 0, "timeout": 0.001, "max_body": 1}
 
 
-def request_of(params: dict[str, Any]) -> Request:
-    return Request(
+def check(params: dict[str, Any]) -> dict[str, Any]:
+    """Read and judge; the module's result."""
+    for name, least in MINIMA.items():
+        if params[name] < least:
+            raise StabilityError(f"{name} is {params[name]}; it must be at least {least}")
+    request = Request(
         url=params["url"],
         unix_socket=params["unix_socket"] or "",
         headers={name: str(value) for name, value in params["headers"].items()},
@@ -197,25 +162,13 @@ def request_of(params: dict[str, Any]) -> Request:
         ca_path=params["ca_path"] or "",
         max_body=params["max_body"],
     )
+    expectation = Expectation(tuple(params["expected_status"]), params["expected_json"])
+    findings, reading = check_health(request, expectation, params["retries"], params["delay"], params["fail_on"])
+    return {**verdict(findings), "readings": reading.as_dict()}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    params = module.params
-    for name, least in MINIMA.items():
-        if params[name] < least:
-            module.fail_json(msg=f"{name} is {params[name]}; it must be at least {least}")
-    expectation = Expectation(tuple(params["expected_status"]), params["expected_json"])
-    try:
-        findings, reading = check_health(
-            request_of(params), expectation, params["retries"], params["delay"], params["fail_on"]
-        )
-    except RequestError as error:
-        module.fail_json(msg=str(error))
-    result = {**verdict(findings), "readings": reading.as_dict()}
-    if fails(result["status"], params["fail_on"]):
-        module.fail_json(msg="; ".join(finding.message for finding in findings if finding.status != "ok"), **result)
-    module.exit_json(changed=False, **result)
+    run_check(AnsibleModule(argument_spec=SPEC, supports_check_mode=True), check)
 
 
 if __name__ == "__main__":

@@ -13,19 +13,14 @@ description:
     hold, what the host has left and what their control groups allow. Changes nothing, and never starts a PM2 daemon.
   - The heap is judged against the heap limit, RSS against the limit at which PM2 restarts a process. The ratio of
     heapUsed to heapTotal is reported and not judged, because V8 keeps it near 80 % by itself.
-extends_documentation_fragment: workbot.stability.processes
+extends_documentation_fragment:
+  - workbot.stability.processes
+  - workbot.stability.read_only
+  - workbot.stability.read_only.fail_on
 requirements:
   - psutil on the host (Debian's python3-psutil)
 version_added: 0.1.0
-author:
-  - workbot.stability contributors (@workbot)
-attributes:
-  check_mode:
-    description: Only reads, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
+author: workbot.stability contributors (@workbot)
 options:
   url:
     description:
@@ -82,11 +77,6 @@ options:
     description: Percentage of a control group's limit in use that is critical.
     type: float
     default: 95
-  fail_on:
-    description: The status from which on the task fails.
-    type: str
-    choices: [critical, warning, never]
-    default: critical
 """
 
 EXAMPLES = r"""
@@ -113,35 +103,17 @@ status:
   type: str
   sample: ok
 findings:
-  description: What was judged.
+  description: What was judged, see M(workbot.stability.health_check).
   returned: always
   type: list
   elements: dict
-  contains:
-    check:
-      description: Name of the check, with the process it is about.
-      type: str
-      sample: memory.heap.4711
-    status:
-      description: V(ok), V(warning) or V(critical).
-      type: str
-      sample: ok
-    value:
-      description: The reading.
-      type: raw
-      sample: 16.4
-    threshold:
-      description: The threshold that was reached, or the first that would be.
-      type: raw
-      sample: 80
-    unit:
-      description: Unit of both.
-      type: str
-      sample: "%"
-    message:
-      description: What was found and what to do.
-      type: str
-      sample: "heap of process 4711: 334 MB used of 2144 MB (heap limit): 16.4 %"
+  sample:
+    - check: memory.heap.4711
+      status: ok
+      value: 16.4
+      threshold: 80
+      unit: "%"
+      message: "heap of process 4711: 334 MB used of 2144 MB (heap limit): 16.4 %"
 readings:
   description: The figures, in bytes.
   returned: always
@@ -168,15 +140,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
-    CRITICAL,
-    FAIL_ON,
-    Finding,
-    ThresholdError,
-    fails,
+from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import (
+    FAIL_ON_OPTION,
     levels_of,
-    verdict,
+    run_check,
+    threshold_options,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, Finding, verdict
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import read_health
 from ansible_collections.workbot.stability.plugins.module_utils._checks.memory import (
     THRESHOLDS,
@@ -192,24 +162,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.processe
     wrong_choice,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._host.processes import (
-    ProcessError,
-    read_trees,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessError, read_trees
 from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
-from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request, RequestError
+from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
-PERCENTAGES = {
-    "heap_warning": 80,
-    "heap_critical": 95,
-    "rss_warning": 85,
-    "rss_critical": 95,
-    "host_warning": 85,
-    "host_critical": 95,
-    "cgroup_warning": 85,
-    "cgroup_critical": 95,
-}
 SPEC = {
     **PROCESS_OPTIONS,
     "url": {"type": "str", "default": ""},
@@ -217,8 +174,8 @@ SPEC = {
     "timeout": {"type": "float", "default": 5},
     "heap_limit_mb": {"type": "int", "default": 0},
     "memory_restart_mb": {"type": "int", "default": 0},
-    **{name: {"type": "float", "default": default} for name, default in PERCENTAGES.items()},
-    "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
+    **threshold_options(heap=(80, 95), rss=(85, 95), host=(85, 95), cgroup=(85, 95)),
+    **FAIL_ON_OPTION,
 }
 
 
@@ -236,6 +193,10 @@ def health_bodies(params: dict[str, Any], count: int) -> Iterator[Any]:
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
     """Read and judge; the module's result."""
+    if wrong := wrong_choice(params):
+        raise StabilityError(wrong)
+    if params["unix_socket"] and not params["url"]:
+        raise StabilityError("unix_socket needs url, the path to ask for, such as /api/health")
     limits = limits_of(levels_of(params, *THRESHOLDS), params)
     try:
         processes = pm2_processes(params)
@@ -253,19 +214,7 @@ def main() -> None:
         supports_check_mode=True,
         mutually_exclusive=[("pid_file", "systemd_unit")],
     )
-    params = module.params
-    if wrong := wrong_choice(params):
-        module.fail_json(msg=wrong)
-    if params["unix_socket"] and not params["url"]:
-        module.fail_json(msg="unix_socket needs url, the path to ask for, such as /api/health")
-    try:
-        result = check(params)
-    except (StabilityError, ThresholdError, RequestError) as error:
-        module.fail_json(msg=str(error))
-    if fails(result["status"], params["fail_on"]):
-        messages = [finding["message"] for finding in result["findings"] if finding["status"] != "ok"]
-        module.fail_json(msg="; ".join(messages), **result)
-    module.exit_json(changed=False, **result)
+    run_check(module, check)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
----
 module: nginx_site
 short_description: Change an nginx configuration as one transaction
 version_added: 0.1.0
@@ -47,7 +46,7 @@ options:
     elements: dict
     default: []
     suboptions:
-      path:
+      path: &path
         description: Where the file is, relative to C(/etc/nginx). Missing directories are made.
         type: str
         required: true
@@ -61,7 +60,7 @@ options:
       variables: &variables
         description: Variables of the template besides those of the host.
         type: dict
-      mode:
+      mode: &mode
         description: The mode of the file, as octal digits in quotes.
         type: str
         default: "0644"
@@ -80,17 +79,11 @@ options:
     elements: dict
     default: []
     suboptions:
-      path:
-        description: Where the file is, relative to C(/etc/nginx). Missing directories are made.
-        type: str
-        required: true
+      path: *path
       content: *content
       template: *template
       variables: *variables
-      mode:
-        description: The mode of the file, as octal digits in quotes.
-        type: str
-        default: "0644"
+      mode: *mode
       version:
         description: Which of several contents counts, the one with the highest version.
         type: int
@@ -203,8 +196,7 @@ options:
         type: str
         choices: [http, https]
       tls:
-        description:
-          - Whether to ask over TLS. Any certificate is accepted; see O(probes[].certificate_chain).
+        description: Whether to ask over TLS. Any certificate is accepted; see O(probes[].certificate_chain).
         type: bool
       expect_status:
         description: The statuses that are right. Redirects are not followed.
@@ -248,8 +240,7 @@ options:
     type: list
     elements: str
     default: []
-author:
-  - workbot.stability contributors (@workbot)
+author: workbot.stability contributors (@workbot)
 attributes:
   check_mode:
     description:

@@ -15,17 +15,11 @@ description:
   - A toolchain that a process still runs from, and the previous one, are kept.
   - No install script of any package is run, and no code of theirs as root; npm, and what is started once, run as a user
     that owns nothing else on the host.
+  - Returns whether the toolchain was the active one, and whole, before (C(current)), and whether no npm is there yet to
+    install with, so that a package of Debian is needed first (C(installer_missing)).
 version_added: 0.1.0
 extends_documentation_fragment: [workbot.stability.internal]
-author:
-  - workbot.stability contributors (@workbot)
-attributes:
-  check_mode:
-    description: Says what would change without changing it.
-    support: full
-  diff_mode:
-    description: Shows the versions before and after.
-    support: full
+author: workbot.stability contributors (@workbot)
 options:
   path:
     description: Directory of the toolchain.
@@ -58,7 +52,7 @@ options:
   lock:
     description:
       - Content of a lock file of npm's (C(package-lock.json), C(lockfileVersion) 2 or 3). A package that it has at the
-        wanted version, with all its dependencies, is installed as it says or not at all. The others are installed at
+        desired version, with all its dependencies, is installed as it says or not at all. The others are installed at
         their exact version, and their dependencies at whatever version the registry offers.
       - The registry's addresses in it don't count.
     type: dict
@@ -95,31 +89,15 @@ EXAMPLES = r"""
     pm2_version: 7.0.4
 """
 
-RETURN = r"""
-current:
-  description: Whether the wanted toolchain was the active one, and whole, before the call.
-  type: bool
-  returned: always
-toolchain_id:
-  description: Name of the wanted toolchain's directory under C(versions).
-  type: str
-  returned: always
-  sample: node-26.10.0-3fa9c1d2
-installer_missing:
-  description: Whether a package of Debian is needed first, because no npm is there yet to install with.
-  type: bool
-  returned: always
-"""
-
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._net.download import parse_checksum
 from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import (
+    Desired,
     Install,
     Toolchain,
-    Wanted,
     debian_node_version,
     require_new_enough,
 )
@@ -135,7 +113,7 @@ def describe(identifier: str, packages: dict[str, str]) -> str:
 def converge(module: AnsibleModule) -> dict[str, object]:
     """Read, compare, act; the module's result."""
     options = module.params
-    wanted = Wanted(
+    desired = Desired(
         source=options["source"],
         node_version=options["node_version"] if options["source"] == "npm" else "",
         npm_version=options["npm_version"],
@@ -144,24 +122,23 @@ def converge(module: AnsibleModule) -> dict[str, object]:
         archive_checksum=options["archive_checksum"] if options["source"] == "archive" else "",
         lock=options["lock"],
     )
-    if wanted.source == "archive":
-        parse_checksum(wanted.archive_checksum)
-    if wanted.source == "debian" and (version := debian_node_version(Path(options["path"]))):
+    if desired.source == "archive":
+        parse_checksum(desired.archive_checksum)
+    if desired.source == "debian" and (version := debian_node_version(Path(options["path"]))):
         require_new_enough(version, "Debian's package nodejs")
     toolchain = Toolchain(Path(options["path"]))
-    active, changed = toolchain.active(), not toolchain.current(wanted)
+    active, changed = toolchain.active(), not toolchain.current(desired)
     diff = {
         "before": describe(active, toolchain.versions_of(active)),
-        "after": describe(wanted.identifier, wanted.packages()),
+        "after": describe(desired.identifier, desired.packages()),
     }
-    installer_missing = wanted.source != "archive" and not toolchain.installer()
+    installer_missing = desired.source != "archive" and not toolchain.installer()
     if changed and not module.check_mode:
         install = Install(options["registry"], options["ca_file"], options["archive"], options["timeout"])
-        toolchain.make(wanted, install)
+        toolchain.make(desired, install)
     return {
         "changed": changed,
         "current": not changed,
-        "toolchain_id": wanted.identifier,
         "installer_missing": installer_missing,
         "diff": diff,
     }

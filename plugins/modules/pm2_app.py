@@ -137,14 +137,6 @@ EXAMPLES = r"""
     pm2_home: /srv/shop/home/.pm2
     user: shop
     update_daemon: true
-
-- name: Stop the queue until further notice
-  workbot.stability.pm2_app:
-    apps: [{name: queue}]
-    state: stopped
-    config_file: /srv/shop/config/pm2.config.cjs
-    pm2_home: /srv/shop/home/.pm2
-    user: shop
 """
 
 RETURN = r"""
@@ -196,7 +188,6 @@ outdated_daemon:
 
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -227,16 +218,6 @@ def write_config(module: AnsibleModule, path: Path, content: str) -> bool:
     return bool(module.set_fs_attributes_if_different(arguments, current != content))
 
 
-def client_of(options: Mapping[str, Any]) -> Pm2Client:
-    return Pm2Client(
-        home=Path(options["pm2_home"]),
-        pm2=options["pm2"],
-        node=options["node"],
-        user=options["user"],
-        timeout=options["timeout"],
-    )
-
-
 def declared(module: AnsibleModule, client: Pm2Client) -> list[dict[str, Any]]:
     """The apps, as data or from the file. Raises Pm2Error."""
     options = module.params
@@ -255,7 +236,7 @@ def declared(module: AnsibleModule, client: Pm2Client) -> list[dict[str, Any]]:
 
 def converge(module: AnsibleModule) -> Outcome:
     options = module.params
-    client = client_of(options)
+    client = Pm2Client.of(options)
     request = Request(
         apps=declared(module, client),
         config_file=Path(options["config_file"]),

@@ -15,14 +15,7 @@ description:
   - Changes nothing and never starts a daemon, which C(pm2 list) would.
   - Never returns a process's environment or arguments, where secrets may be.
   - A daemon that does not run, was stopped or does not answer is no failure but part of the result, within seconds.
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout]
+extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout, workbot.stability.read_only]
 """
 
 EXAMPLES = r"""
@@ -42,42 +35,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 daemon:
-  description: The daemon; V(null) when none runs.
+  description:
+    - The daemon; V(null) when none runs. C(unit) is the systemd service that owns it, empty when there is none.
+    - C(pm2) and C(node) are the versions that it runs, and with it every cluster worker; C(installed_pm2) and
+      C(installed_node) those that are installed. C(other_node) says whether it runs another program than the installed
+      Node.js, though perhaps of the same version, C(outdated) whether either differs.
   type: dict
   returned: always
-  contains:
-    pid:
-      description: Its process id.
-      type: int
-      returned: when a daemon runs
-    unit:
-      description: The systemd service that owns it, empty when there is none.
-      type: str
-      returned: when a daemon runs
-    pm2:
-      description: PM2's version that it runs.
-      type: str
-      returned: when a daemon runs
-    installed_pm2:
-      description: PM2's version that is installed.
-      type: str
-      returned: when a daemon runs
-    node:
-      description: Version of the Node.js that it runs under, and with it every cluster worker.
-      type: str
-      returned: when a daemon runs
-    installed_node:
-      description: Version of the installed Node.js.
-      type: str
-      returned: when a daemon runs
-    other_node:
-      description: Whether it runs another program than the installed Node.js, though perhaps of the same version.
-      type: bool
-      returned: when a daemon runs
-    outdated:
-      description: Whether it runs another PM2 or Node.js than the installed one.
-      type: bool
-      returned: when a daemon runs
+  sample:
+    pid: 811
+    unit: shop-pm2.service
+    pm2: 7.0.3
+    installed_pm2: 7.0.4
+    node: 26.10.0
+    installed_node: 26.10.0
+    other_node: false
+    outdated: true
 problem:
   description: Why the daemon could not be asked and what to do, empty when it could.
   type: str
@@ -87,75 +60,32 @@ pm2:
   type: str
   returned: always
 processes:
-  description: Every process, as PM2 knows it.
+  description:
+    - Every process, as PM2 knows it. C(pid) is V(null) when it does not run. C(status) is such as V(online),
+      V(stopped), V(errored), V(launching) or V(waiting restart).
+    - C(unstable_restarts) is how often in a row it ended before it was stable, C(exit_code) how it ended last,
+      C(started_at) when it was started last, in seconds since the epoch, C(node_version) that of the Node.js that it
+      was started under.
   type: list
   elements: dict
   returned: always
-  contains:
-    name:
-      description: The app's name.
-      type: str
-      returned: always
-    pm_id:
-      description: PM2's number of the process.
-      type: int
-      returned: always
-    pid:
-      description: Process id, V(null) when it does not run.
-      type: int
-      returned: always
-    status:
-      description: Such as V(online), V(stopped), V(errored), V(launching), V(waiting restart).
-      type: str
-      returned: always
-    restarts:
-      description: How often it was restarted.
-      type: int
-      returned: always
-    unstable_restarts:
-      description: How often in a row it ended before it was stable.
-      type: int
-      returned: always
-    exit_code:
-      description: How it ended last.
-      type: int
-      returned: always
-    started_at:
-      description: When it was started last, in seconds since the epoch.
-      type: float
-      returned: always
-    exec_mode:
-      description: V(fork) or V(cluster).
-      type: str
-      returned: always
-    namespace:
-      description: PM2's namespace.
-      type: str
-      returned: always
-    script:
-      description: The program.
-      type: str
-      returned: always
-    cwd:
-      description: Its working directory.
-      type: str
-      returned: always
-    interpreter:
-      description: What runs the program.
-      type: str
-      returned: always
-    node_version:
-      description: Version of the Node.js that it was started under.
-      type: str
-      returned: always
-    out_file:
-      description: Log of its standard output.
-      type: str
-      returned: always
-    error_file:
-      description: Log of its standard error output.
-      type: str
-      returned: always
+  sample:
+    - name: shop-4f2a
+      pm_id: 0
+      pid: 4711
+      status: online
+      restarts: 0
+      unstable_restarts: 0
+      exit_code: 0
+      started_at: 1796000000.5
+      exec_mode: cluster
+      namespace: default
+      script: /srv/shop/releases/4f2a/dist/server.js
+      cwd: /srv/shop/releases/4f2a
+      interpreter: /opt/shop/bin/node
+      node_version: 26.10.0
+      out_file: /var/log/shop/out.log
+      error_file: /var/log/shop/error.log
 saved_list:
   description:
     - How C(dump.pm2), which C(pm2 resurrect) reads, stands to what lives. V(current), V(missing), V(damaged),
@@ -166,7 +96,6 @@ saved_list:
 """
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -188,24 +117,17 @@ def read_info(client: Pm2Client) -> dict[str, Any]:
     """Raises Pm2Error only where PM2 is not installed; a daemon that does not answer is part of what is told."""
     if client.missing:
         raise Pm2Error(client.missing)
+    told: dict[str, Any] = {"daemon": None, "processes": [], "saved_list": None, "problem": ""}
+    told["pm2"] = installed_pm2(client.pm2)
     found = daemon_of(client)
     if found is None:
-        return {"daemon": None, "processes": [], "saved_list": None, "problem": "", "pm2": installed_pm2(client.pm2)}
-    daemon = {**asdict(with_versions(client, found)), "outdated": found.outdated}
-    live: list[Pm2Process] = []
-    problem, list_state = "", None
+        return told
+    told["daemon"] = {**asdict(with_versions(client, found)), "outdated": found.outdated}
     try:
         live = client.processes()
-        list_state = saved_list(client, live)
     except Pm2Error as error:
-        problem = str(error)
-    return {
-        "daemon": daemon,
-        "processes": [_process(process) for process in live],
-        "saved_list": list_state,
-        "problem": problem,
-        "pm2": found.installed_pm2,
-    }
+        return {**told, "problem": str(error)}
+    return {**told, "processes": [_process(process) for process in live], "saved_list": saved_list(client, live)}
 
 
 def _process(process: Pm2Process) -> dict[str, Any]:
@@ -229,16 +151,8 @@ def _process(process: Pm2Process) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=CONNECTION_OPTIONS, supports_check_mode=True)
-    options = module.params
-    client = Pm2Client(
-        home=Path(options["pm2_home"]),
-        pm2=options["pm2"],
-        node=options["node"],
-        user=options["user"],
-        timeout=options["timeout"],
-    )
     try:
-        told = read_info(client)
+        told = read_info(Pm2Client.of(module.params))
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **told)

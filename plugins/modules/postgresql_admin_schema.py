@@ -18,17 +18,11 @@ description:
   - Makes the functions by which the diagnosis role reads the statistics of this database. C(sessions) shows what the
     sessions of this database do, of all others role and database alone; C(statements) what C(pg_stat_statements) has
     counted here.
+  - Returns the C(problems), and the C(statements) that were carried out, in check mode those that would be.
   - Must log in as a superuser, whose session looks names up in C(pg_catalog) alone.
 extends_documentation_fragment:
   - workbot.stability.internal
   - workbot.stability.postgresql
-attributes:
-  check_mode:
-    description: Says which statements would be carried out.
-    support: full
-  diff_mode:
-    description: The statements are the difference.
-    support: none
 options:
   extensions:
     description: Extensions that the database has.
@@ -46,24 +40,6 @@ EXAMPLES = r"""
   workbot.stability.postgresql_admin_schema:
     login_db: shop
     extensions: [pg_stat_statements, pg_trgm]
-    diagnosis_role: shop_diagnosis
-  become: true
-  become_user: postgres
-"""
-
-RETURN = r"""
-problems:
-  description: What was not as declared.
-  type: list
-  elements: str
-  returned: success
-  sample: [extension pg_trgm is missing]
-statements:
-  description: The statements that were carried out, in check mode those that would be.
-  type: list
-  elements: str
-  returned: success
-  sample: ['CREATE SCHEMA "workbot_stability"']
 """
 
 from typing import Any

@@ -13,19 +13,12 @@ description:
     old and new instances during a release), cron jobs, monitors and other databases may have open.
   - Reports what is open now by role, database, application and state, sessions that hold a transaction open without a
     statement, and sessions that wait for another's lock.
-  - Only reads.
 version_added: 0.2.0
-author:
-  - workbot.stability contributors (@workbot)
+author: workbot.stability contributors (@workbot)
 extends_documentation_fragment:
   - workbot.stability.postgresql
-attributes:
-  check_mode:
-    description: Only reads, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
+  - workbot.stability.read_only
+  - workbot.stability.read_only.fail_on
 options:
   services:
     description: The services that connect with a pool.
@@ -91,11 +84,6 @@ options:
     description: Seconds of waiting for a lock that are critical.
     type: float
     default: 60
-  fail_on:
-    description: The status from which on the task fails.
-    type: str
-    choices: [critical, warning, never]
-    default: critical
 """
 
 EXAMPLES = r"""
@@ -123,35 +111,17 @@ status:
   type: str
   sample: ok
 findings:
-  description: What was judged.
+  description: What was judged, see M(workbot.stability.health_check).
   returned: always
   type: list
   elements: dict
-  contains:
-    check:
-      description: Name of the check.
-      type: str
-      sample: connections.budget
-    status:
-      description: V(ok), V(warning) or V(critical).
-      type: str
-      sample: ok
-    value:
-      description: The reading.
-      type: raw
-      sample: 85
-    threshold:
-      description: What it must not exceed, or the threshold that was reached.
-      type: raw
-      sample: 97
-    unit:
-      description: Unit of both.
-      type: str
-      sample: connections
-    message:
-      description: What was found, with the arithmetic, and what to do.
-      type: str
-      sample: >-
+  sample:
+    - check: connections.budget
+      status: ok
+      value: 85
+      threshold: 97
+      unit: connections
+      message: >-
         workbot 4 instances x 10 connections x 2 during a release = 80, diagnosis 3, monitor and recovery 1,
         migrations or psql 1: 85 of 97 (max_connections 100 - 3 superuser)
 limits:
@@ -163,39 +133,26 @@ missing_driver:
   returned: when the driver is missing
   type: bool
 open:
-  description: The open connections.
+  description:
+    - The open connections by role, database, application and state. C(state) is what C(pg_stat_activity) has, or
+      V(hidden) where the one that asks may not see it.
   returned: success
   type: list
   elements: dict
-  contains:
-    role:
-      description: Who logged in.
-      type: str
-    database:
-      description: Where to.
-      type: str
-    application:
-      description: What the client calls itself.
-      type: str
-    state:
-      description: What it does, as C(pg_stat_activity) has it; V(hidden) where the one that asks may not see it.
-      type: str
-    count:
-      description: How many there are of them.
-      type: int
+  sample: [{role: workbot, database: workbot, application: api, state: idle, count: 12}]
 """
 
 import dataclasses
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
-    FAIL_ON,
-    ThresholdError,
-    fails,
+from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import (
+    FAIL_ON_OPTION,
     levels_of,
-    verdict,
+    run_check,
+    threshold_options,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.budget import (
     THRESHOLDS,
@@ -207,6 +164,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql.clie
     CONNECTION_OPTIONS,
     Login,
     MissingDriverError,
+    load_driver,
     session,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.sessions import counts, read_connections
@@ -225,13 +183,8 @@ SPEC = {
     "services": {"type": "list", "elements": "dict", "default": [], "options": SERVICE},
     "others": {"type": "dict", "default": {"diagnosis": 3, "monitor and recovery": 1, "migrations or psql": 1}},
     "max_connections": {"type": "int", "default": 0},
-    "open_warning": {"type": "float", "default": 80},
-    "open_critical": {"type": "float", "default": 95},
-    "idle_warning": {"type": "float", "default": 60},
-    "idle_critical": {"type": "float", "default": 600},
-    "waiting_warning": {"type": "float", "default": 5},
-    "waiting_critical": {"type": "float", "default": 60},
-    "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
+    **threshold_options(open=(80, 95), idle=(60, 600), waiting=(5, 60)),
+    **FAIL_ON_OPTION,
 }
 
 
@@ -266,15 +219,10 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        result = check(module.params)
+        load_driver()
     except MissingDriverError as error:
         module.fail_json(msg=str(error), missing_driver=True)
-    except (StabilityError, ThresholdError) as error:
-        module.fail_json(msg=str(error))
-    if fails(result["status"], module.params["fail_on"]):
-        worst = [finding["message"] for finding in result["findings"] if finding["status"] == result["status"]]
-        module.fail_json(msg="; ".join(worst), **result)
-    module.exit_json(changed=False, **result)
+    run_check(module, check)
 
 
 if __name__ == "__main__":

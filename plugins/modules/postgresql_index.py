@@ -157,41 +157,22 @@ statements:
     - CREATE INDEX CONCURRENTLY "workbot_new_0011223344556677" ON public.orders USING btree ("status")
     - ALTER INDEX "public"."workbot_new_0011223344556677" RENAME TO "orders_status"
 indexes:
-  description: Every declared index and what was done about it.
+  description:
+    - Every declared index and what was done about it. C(action) is V(none), V(create), V(replace), V(drop), V(clean)
+      for left-overs alone, V(failed) or V(skipped).
+    - C(reasons) say why, such as the attributes that differed, with both values. C(statements) are those that this
+      took, C(definition) is how the server stores it.
   type: list
   elements: dict
   returned: always
-  contains:
-    schema:
-      description: Its schema.
-      type: str
-      returned: always
-    name:
-      description: Its name.
-      type: str
-      returned: always
-    action:
-      description: V(none), V(create), V(replace), V(drop), V(clean) for left-overs alone, V(failed) or V(skipped).
-      type: str
-      returned: always
-    reasons:
-      description: Why, such as the attributes that differed, with both values.
-      type: list
-      elements: str
-      returned: always
-    statements:
-      description: The statements that this took.
-      type: list
-      elements: str
-      returned: always
-    definition:
-      description: The definition, as the server stores it.
-      type: str
-      returned: always
-    seconds:
-      description: How long it took.
-      type: float
-      returned: always
+  sample:
+    - schema: public
+      name: orders_status
+      action: none
+      reasons: []
+      statements: []
+      definition: CREATE INDEX orders_status ON public.orders USING btree (status)
+      seconds: 0.0
 """
 
 from typing import Any

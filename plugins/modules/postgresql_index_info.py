@@ -14,14 +14,7 @@ description:
   - Reads the catalogs and the statistics. Changes nothing; what it proposes are statements.
   - An index counts as unused when the server has not scanned it since the statistics began, unless it is unique, backs
     a constraint or orders its table. Use on a standby is only known to the standby.
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-extends_documentation_fragment: [workbot.stability.postgresql]
+extends_documentation_fragment: [workbot.stability.postgresql, workbot.stability.read_only]
 options:
   schemas:
     description: Schemas to look at. Empty is all but the server's own.
@@ -89,27 +82,21 @@ statistics:
     started:
       description: When the server was started.
       type: str
-      returned: always
     uptime_days:
       description: Days since then.
       type: float
-      returned: always
     reset:
       description: When the statistics of the database were reset last; V(null) when they were not.
       type: str
-      returned: always
     days:
       description: Days that the statistics certainly cover.
       type: float
-      returned: always
     enough:
       description: Whether these are O(min_days) or more.
       type: bool
-      returned: always
     standby:
       description: Whether this server is a standby, whose statistics are of its own queries alone.
       type: bool
-      returned: always
 """
 
 from typing import Any

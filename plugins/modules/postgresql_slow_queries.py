@@ -17,17 +17,14 @@ description:
   - Statements are shown without literals and comments. Only reads from the server.
   - When C(pg_stat_statements) can't be used, the module fails and says which piece is missing.
 version_added: 0.2.0
-author:
-  - workbot.stability contributors (@workbot)
+author: workbot.stability contributors (@workbot)
 extends_documentation_fragment:
   - workbot.stability.postgresql
+  - workbot.stability.read_only
+  - workbot.stability.read_only.fail_on
 attributes:
   check_mode:
     description: Reads the same in check mode, and leaves O(state_file) as it is.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
 options:
   roles:
     description:
@@ -74,9 +71,6 @@ options:
     type: int
     default: 10000
   fail_on:
-    description: The status from which on the task fails.
-    type: str
-    choices: [critical, warning, never]
     default: never
 """
 
@@ -109,105 +103,57 @@ status:
   type: str
   sample: warning
 findings:
-  description: What was judged.
+  description: What was judged, see M(workbot.stability.health_check).
   returned: always
   type: list
   elements: dict
-  contains:
-    check:
-      description: Name of the check, with the statement's id or the table it is about.
-      type: str
-      sample: statements.n_plus_one.5612904811387245107
-    status:
-      description: V(ok), V(warning) or V(critical).
-      type: str
-      sample: warning
-    value:
-      description: The reading.
-      type: raw
-      sample: 200
-    threshold:
-      description: The threshold that was reached, or the first that would be.
-      type: raw
-      sample: 100
-    unit:
-      description: Unit of both.
-      type: str
-      sample: calls
-    message:
-      description: What was found and what to do.
-      type: str
+  sample:
+    - check: statements.n_plus_one.5612904811387245107
+      status: warning
+      value: 200
+      threshold: 100
+      unit: calls
 statements:
-  description: The first statements in the chosen order.
+  description:
+    - The first statements in the chosen order. C(id) is the server's C(queryid), C(query) the beginning of the
+      statement, without literals. C(total_ms) and C(rows) are of all calls together.
+    - C(cache_hit_percent) is the part of its blocks that were in the server's cache, V(null) when it read none;
+      C(temp_mb) what it wrote to and read from temporary files, C(wal_mb) what it wrote to the write-ahead log.
   returned: success
   type: list
   elements: dict
-  contains:
-    id:
-      description: The server's C(queryid).
-      type: str
-    role:
-      description: Whose statement it is.
-      type: str
-    query:
-      description: The beginning of the statement, without literals.
-      type: str
-    calls:
-      description: How often it ran.
-      type: int
-    total_ms:
-      description: Its time in ms, all calls together.
-      type: float
-    mean_ms:
-      description: Its time in ms, a call.
-      type: float
-    rows:
-      description: Rows it gave or changed, all calls together.
-      type: int
-    rows_per_call:
-      description: Rows it gave or changed, a call.
-      type: float
-    cache_hit_percent:
-      description: Part of its blocks that were in the server's cache; null when it read none.
-      type: float
-    temp_mb:
-      description: What it wrote to and read from temporary files, in MB.
-      type: float
-    wal_mb:
-      description: What it wrote to the write-ahead log, in MB.
-      type: float
+  sample:
+    - id: "5612904811387245107"
+      role: workbot
+      query: SELECT * FROM robots WHERE id = $1
+      calls: 200
+      total_ms: 84.2
+      mean_ms: 0.421
+      rows: 200
+      rows_per_call: 1.0
+      cache_hit_percent: 100.0
+      temp_mb: 0.0
+      wal_mb: 0.0
 window:
-  description: What the figures are of.
+  description:
+    - What the figures are of. C(since) is its begin, in seconds since the epoch by the server's clock, C(kinds) how
+      many kinds of statements ran in it. C(notes) must be known about the figures, such as a reset of the counters.
   returned: success
   type: dict
-  contains:
-    since:
-      description: Its begin, in seconds since the epoch by the server's clock.
-      type: float
-    seconds:
-      description: Its length.
-      type: float
-    kinds:
-      description: How many kinds of statements ran in it.
-      type: int
-    notes:
-      description: What must be known about the figures, such as a reset of the counters.
-      type: list
-      elements: str
+  sample: {since: 1796000000.125, seconds: 3600.5, kinds: 42, notes: []}
 """
 
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
-    FAIL_ON,
-    ThresholdError,
-    Thresholds,
-    fails,
+from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import (
+    FAIL_ON_OPTION,
     levels_of,
-    verdict,
+    run_check,
+    threshold_options,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import Thresholds, verdict
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     CONNECTION_OPTIONS,
@@ -237,11 +183,10 @@ SPEC = {
     "count": {"type": "int", "default": 10},
     "state_file": {"type": "path"},
     "window": {"type": "int", "default": 600},
-    "mean_warning": {"type": "float", "default": 500},
-    "mean_critical": {"type": "float", "default": 5000},
+    **threshold_options(mean=(500, 5000)),
     "n_plus_one_calls": {"type": "int", "default": 100},
     "table_rows": {"type": "int", "default": 10000},
-    "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "never"},
+    "fail_on": {**FAIL_ON_OPTION["fail_on"], "default": "never"},
 }
 
 
@@ -254,12 +199,18 @@ def measure(params: dict[str, Any], *, keep: bool) -> Window:
     path = Path(params["state_file"])
     before, due = baseline(path, reading.now, params["window"])
     if keep and due:
-        replace(path, snapshot_of(reading))
+        try:
+            replace(path, snapshot_of(reading))
+        except OSError as error:
+            raise StabilityError(f"state_file = {path}: {error.strerror}") from error
     return window(reading, before)
 
 
 def check(params: dict[str, Any], *, keep: bool) -> dict[str, Any]:
     """Read and judge; the module's result."""
+    for name in ("count", "n_plus_one_calls", "table_rows"):
+        if params[name] < 1:
+            raise StabilityError(f"{name} = {params[name]}: must be 1 or more")
     mean = Thresholds.of(levels_of(params, "mean"), "mean")
     found = measure(params, keep=keep)
     first = top(found, params["order"], params["count"])
@@ -280,21 +231,7 @@ def check(params: dict[str, Any], *, keep: bool) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    for name in ("count", "n_plus_one_calls", "table_rows"):
-        if module.params[name] < 1:
-            module.fail_json(msg=f"{name} = {module.params[name]}: must be 1 or more")
-    try:
-        result = check(module.params, keep=not module.check_mode)
-    except ThresholdError as error:
-        module.fail_json(msg=f"mean_warning and mean_critical: {error}")
-    except StabilityError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"state_file = {module.params['state_file']}: {error.strerror}")
-    if fails(result["status"], module.params["fail_on"]):
-        worst = [finding["message"] for finding in result["findings"] if finding["status"] == result["status"]]
-        module.fail_json(msg="; ".join(worst), **result)
-    module.exit_json(changed=False, **result)
+    run_check(module, lambda params: check(params, keep=not module.check_mode))
 
 
 if __name__ == "__main__":

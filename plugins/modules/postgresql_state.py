@@ -7,25 +7,23 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
----
 module: postgresql_state
 short_description: Tell what of a PostgreSQL server on this host is not as declared
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Reads files, settings, access rules, roles, rights, extensions and the schema in one call, compares them with what
     is declared, and changes nothing.
-  - Asks over the server's socket as the user C(postgres). Where there is no server, or it can't be asked, that is
-    said in RV(answers) and RV(problem), and is no error.
+  - Asks over the server's socket as the user C(postgres). Returns whether it C(answers); where there is no server, or
+    it can't be asked, that is no error, and C(problem) says why.
+  - Where it answers, C(server) is what of the server's files, settings and access rules is not as declared, C(database)
+    what of the roles and the database. Of the access rules C(trust) are those that let somebody in without a password,
+    C(misread) those that the server does not understand. C(others) are the roles besides O(roles) and the server's
+    first superuser that log in. C(unread) are files of O(files) that were written after the server has read its
+    configuration, C(waiting) settings in them that only a restart changes, C(broken) those that the server does not
+    understand. C(max_connections) is what the server's files give it.
 requirements: [psycopg or psycopg2]
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing anyway.
-  diff_mode:
-    support: none
-    description: Changes nothing.
 options:
   port:
     description: The server's port, by which its socket is found in C(/run/postgresql).
@@ -146,73 +144,7 @@ options:
 EXAMPLES = r"""
 - name: Look at the server
   workbot.stability.postgresql_state:
-    files:
-      - {path: /etc/postgresql/17/main/conf.d/shop.conf, content: "max_connections = '100'\n"}
-    roles:
-      - {name: shop_owner, login: false}
-      - {name: shop, configuration: {statement_timeout: 30s}}
-    passwords:
-      shop: "{{ shop_password }}"
-    database:
-      name: shop
-      owner: shop_owner
-      rights:
-        - {role: PUBLIC, privs: [CONNECT], state: absent}
-  become: true
-  register: state
-"""
-
-RETURN = r"""
-answers:
-  description: Whether the server could be asked. All that follows is there only then.
-  type: bool
-  returned: success
-problem:
-  description: Why the server could not be asked.
-  type: str
-  returned: success
-server:
-  description: What of the server's files, settings and access rules is not as declared.
-  type: list
-  elements: str
-  returned: when the server answers
-database:
-  description: What of the roles and the database is not as declared.
-  type: list
-  elements: str
-  returned: when the server answers
-trust:
-  description: The access rules that let somebody in without a password.
-  type: list
-  elements: str
-  returned: when the server answers
-misread:
-  description: The access rules that the server does not understand.
-  type: list
-  elements: str
-  returned: when the server answers
-others:
-  description: The roles besides O(roles) and the server's first superuser that log in.
-  type: list
-  elements: str
-  returned: when the server answers
-unread:
-  description: Files of O(files) that were written after the server has read its configuration.
-  type: list
-  elements: str
-  returned: when the server answers
-waiting:
-  description: Settings in O(files) that only a restart changes.
-  type: str
-  returned: when the server answers
-broken:
-  description: Settings that the server does not understand.
-  type: str
-  returned: when the server answers
-max_connections:
-  description: The connections that the server's files give it.
-  type: int
-  returned: when the server answers
+    roles: [{name: shop, configuration: {statement_timeout: 30s}}]
 """
 
 import dataclasses

@@ -20,8 +20,7 @@ description:
     broken into cannot rewrite its own program; see O(writable).
   - It never decides which release is active.
 version_added: 0.1.0
-author:
-  - workbot.stability contributors (@workbot)
+author: workbot.stability contributors (@workbot)
 attributes:
   action:
     description: Runs a part of itself on the controller.

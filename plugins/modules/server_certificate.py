@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
----
 module: server_certificate
 short_description: Keep a server's certificate, issued by an authority of the host's own
 version_added: 0.2.0
@@ -20,13 +19,8 @@ description:
   - With O(certificate) and O(key) these are checked and stored instead.
   - The directory then holds C(server.pem), C(server.key) and, unless they were given, C(authority.pem) and
     C(authority.key). The server has to be told to read them again.
-attributes:
-  check_mode:
-    support: full
-    description: Says what would change.
-  diff_mode:
-    support: full
-    description: Says why the certificate is replaced, and for which names.
+  - Returns the C(reasons) for which the certificate was replaced, and, unless it was given, the day it expires on
+    (C(not_after)).
 options:
   directory:
     description: Directory of the files; made when it is missing.
@@ -67,20 +61,6 @@ EXAMPLES = r"""
     directory: /etc/postgresql/17/main/tls
     owner: postgres
     names: [10.0.0.5, db1.example.org]
-"""
-
-RETURN = r"""
-reasons:
-  description: Why the certificate was replaced.
-  type: list
-  elements: str
-  returned: success
-  sample: [it expires on 2027-03-01]
-not_after:
-  description: Day that the certificate expires on, unless it was given.
-  type: str
-  returned: success
-  sample: "2029-02-28"
 """
 
 import datetime

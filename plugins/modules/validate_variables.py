@@ -7,66 +7,25 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
----
 module: validate_variables
 short_description: Check every variable of the collection's roles before anything changes
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Finds, for the current host, variables that no role has (misspelled ones), required ones that are missing, values of
     the wrong type or against a role's rules, weak or missing secrets, and contradictions in the capacity plan.
   - Reports all of them in one message, each with the variable, its value, the host, where it was written and what would
     be right. The value of a secret is never shown.
-  - Runs on the controller alone, without a connection, and never changes anything.
-attributes:
-  check_mode:
-    support: full
-    description: Does the same in check mode, it only reads.
-  diff_mode:
-    support: none
-    description: There is nothing that could differ.
-options:
-  roles:
-    description:
-      - Full names of the roles to check; roles of other collections are passed over.
-      - By default the roles of the current play.
-    type: list
-    elements: str
-  variables:
-    description:
-      - Names of the variables to check, for a play that needs only these. Others may be wrong or missing, and there is
-        no plan. A variable that no role has is found in any case, since it may be one of these, misspelled.
-      - By default all of them.
-    type: list
-    elements: str
+  - C(roles) are the full names of the roles to check, by default those of the current play; roles of other collections
+    are passed over. With C(variables), for a play that needs only these, others may be wrong or missing, and there is
+    no plan. A variable that no role has is found in any case, since it may be one of these, misspelled.
+  - Returns the C(plan), as the filter P(workbot.stability.capacity_plan#filter) gives it, and the C(service) that it is
+    for, where the role service is among those checked.
+  - Runs on the controller alone, without a connection.
 """
 
 EXAMPLES = r"""
 - name: Check every variable of the play's roles
   workbot.stability.validate_variables:
-
-- name: Check the variables of two roles
-  workbot.stability.validate_variables:
-    roles:
-      - workbot.stability.service
-      - workbot.stability.nginx
-"""
-
-RETURN = r"""
-plan:
-  description:
-    - The capacity plan, see the filter P(workbot.stability.capacity_plan#filter).
-    - Empty when the role service is not among those checked.
-  type: dict
-  returned: success
-service:
-  description: The name of the service that the plan is for.
-  type: str
-  returned: where there is a plan
-msg:
-  description: A summary of the plan; on failure what is wrong, one line for each problem.
-  type: str
-  returned: always
-  sample: "nginx_port = 99999 (web1, group_vars/all.yml:12): expected a port, 1 to 65535"
 """

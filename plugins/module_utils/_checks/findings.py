@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
+from .._host.errors import StabilityError
+
 OK = "ok"
 WARNING = "warning"
 CRITICAL = "critical"
@@ -24,15 +26,6 @@ FAIL_ON = (CRITICAL, WARNING, "never")
 
 Levels = Mapping[str, Mapping[str, Any]]
 """Thresholds by their name: {"heap": {"warning": 80, "critical": 95}}."""
-
-
-class ThresholdError(ValueError):
-    """Thresholds that contradict each other."""
-
-
-def levels_of(options: Mapping[str, Any], *names: str) -> Levels:
-    """From a module's flat options, such as heap_warning and heap_critical."""
-    return {name: {level: options[f"{name}_{level}"] for level in (WARNING, CRITICAL)} for name in names}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +50,11 @@ class _Pair:
 
     @classmethod
     def of(cls, levels: Levels, name: str) -> Self:
-        """The thresholds of that name. Raises ThresholdError."""
-        return cls(float(levels[name][WARNING]), float(levels[name][CRITICAL]))
+        """The thresholds of that name. Raises StabilityError, which names them, where they contradict each other."""
+        try:
+            return cls(float(levels[name][WARNING]), float(levels[name][CRITICAL]))
+        except StabilityError as error:
+            raise StabilityError(f"{name}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +63,7 @@ class Thresholds(_Pair):
 
     def __post_init__(self) -> None:
         if not 0 < self.warning < self.critical:
-            raise ThresholdError(
+            raise StabilityError(
                 f"the warning threshold ({self.warning:g}) must be above 0 and below the critical one"
                 f" ({self.critical:g})"
             )
@@ -88,7 +84,7 @@ class FallingThresholds(_Pair):
 
     def __post_init__(self) -> None:
         if not 0 <= self.critical < self.warning:
-            raise ThresholdError(
+            raise StabilityError(
                 f"the critical threshold ({self.critical:g}) must be below the warning one ({self.warning:g})"
             )
 

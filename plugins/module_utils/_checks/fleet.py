@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from .._host.command import quiet_run
@@ -27,7 +28,6 @@ _AT_ONCE = 16
 # as the role diagnostics presets them
 _CERTIFICATE_DAYS = FallingThresholds(warning=21, critical=7)
 _HTTPS = 443
-_READY = {0: OK, 1: CRITICAL, 2: CRITICAL}
 _WORDS = {
     0: "accepts connections",
     1: "refuses connections: it starts, stops or recovers. See its log",
@@ -50,29 +50,24 @@ class Upstream:
         return f"http://{host}:{self.port}{self.path}"
 
 
-def check_proxy(
-    *,
-    url: str,
-    host_name: str,
-    certificate_url: str,
-    upstreams: Sequence[Upstream],
-    drained_file: str,
-    timeout: float,
-) -> list[Finding]:
-    """The proxy's own answer, the app hosts behind it, who is out of rotation, the certificate."""
-    headers = {"Host": host_name} if host_name else {}
+def check_proxy(options: Mapping[str, Any]) -> list[Finding]:
+    """The proxy's own answer, the app hosts behind it, who is out of rotation, the certificate.
+
+    `options` are those of the module fleet_check.
+    """
+    headers = {"Host": options["host_name"]} if options["host_name"] else {}
 
     def ask(address: str) -> list[Finding]:
-        return judge_health(read_health(Request(url=address, headers=headers, timeout=timeout)), Expectation())
+        request = Request(url=address, headers=headers, timeout=options["timeout"])
+        return judge_health(read_health(request), Expectation())
 
-    drained = read_drained(Path(drained_file)) if drained_file else {}
-    own = [dataclasses.replace(finding, check="proxy") for finding in ask(url)]
-    return [
-        *own,
-        *judge_upstreams(upstreams, drained, ask),
-        *judge_rotation(upstreams, drained),
-        *(_check_certificate(certificate_url, host_name, timeout) if certificate_url else []),
-    ]
+    drained = read_drained(Path(options["drained_file"])) if options["drained_file"] else {}
+    upstreams = [Upstream(**one, path=options["upstream_path"]) for one in options["upstreams"]]
+    findings = [dataclasses.replace(finding, check="proxy") for finding in ask(options["proxy_url"])]
+    findings += judge_upstreams(upstreams, drained, ask) + judge_rotation(upstreams, drained)
+    if options["certificate_url"]:
+        findings.append(_check_certificate(options["certificate_url"], options["host_name"], options["timeout"]))
+    return findings
 
 
 def read_drained(path: Path) -> dict[str, str]:
@@ -132,17 +127,15 @@ def judge_database(code: int, port: int) -> Finding:
     """From the exit status of pg_isready."""
     words = _WORDS.get(code, f"was not asked: pg_isready ended with {code}. Run it by hand")
     end = "" if code == 0 else "."
-    return Finding("database", _READY.get(code, CRITICAL), f"PostgreSQL at port {port} {words}{end}", code)
+    return Finding("database", OK if code == 0 else CRITICAL, f"PostgreSQL at port {port} {words}{end}", code)
 
 
-def _check_certificate(url: str, host_name: str, timeout: float) -> list[Finding]:
+def _check_certificate(url: str, host_name: str, timeout: float) -> Finding:
     parts = urlsplit(url)
     address = parts.hostname or ""
     name = host_name or address
     try:
         dates = read_dates(address, parts.port or _HTTPS, name, timeout)
     except OSError as error:
-        return [
-            Finding("certificates", CRITICAL, f"the certificate of {name} can't be read: {error}. Is Nginx running?")
-        ]
-    return [judge_dates(name, dates, time.time(), _CERTIFICATE_DAYS)]
+        return Finding("certificates", CRITICAL, f"the certificate of {name} can't be read: {error}. Is Nginx running?")
+    return judge_dates(name, dates, time.time(), _CERTIFICATE_DAYS)

@@ -42,7 +42,10 @@ class HealthReading:
     @property
     def body(self) -> Any:
         """The body as JSON; None when it is none."""
-        return parse_body(self.answer.body) if self.answer else None
+        try:
+            return json.loads(self.answer.body) if self.answer else None
+        except (ValueError, RecursionError):
+            return None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -91,11 +94,10 @@ def judge_workers(readings: Sequence[HealthReading], expectation: Expectation) -
     ]
 
 
-def parse_body(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+def pid_of(body: Any) -> int | None:
+    """The process that a health body names as its own."""
+    pid = body.get("pid") if isinstance(body, dict) else None
+    return pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None
 
 
 def problem_of(reading: HealthReading) -> str:

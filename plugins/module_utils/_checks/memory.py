@@ -19,6 +19,7 @@ from .._host import proc
 from .._host.processes import ProcessTree, load_library
 from .._pm2.process import Pm2Process
 from .findings import CRITICAL, OK, Finding, Levels, Thresholds, judge_share
+from .health import pid_of
 
 MB = 1024 * 1024
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -133,9 +134,7 @@ def heap_of_body(body: Any) -> HeapReading | None:
     used = _size(memory.get("heapUsed"))
     if used is None:
         return None
-    pid = body.get("pid")
-    known = pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None
-    return HeapReading(known, used, _size(memory.get("heapTotal")), _size(memory.get("heapLimit")), "health")
+    return HeapReading(pid_of(body), used, _size(memory.get("heapTotal")), _size(memory.get("heapLimit")), "health")
 
 
 def _size(value: Any) -> int | None:
@@ -231,7 +230,7 @@ def _mb(size: float) -> int:
 
 
 def limits_of(levels: Levels, settings: Mapping[str, Any]) -> MemoryLimits:
-    """From thresholds, and the settings heap_limit_mb and memory_restart_mb. Raises ThresholdError."""
+    """From thresholds, and the settings heap_limit_mb and memory_restart_mb. Raises StabilityError."""
     return MemoryLimits(
         **{name: Thresholds.of(levels, name) for name in THRESHOLDS},
         heap_limit_mb=int(settings.get("heap_limit_mb") or 0),

@@ -20,7 +20,6 @@ import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from .._host import proc
 from .._host.command import Identity, effective_user
@@ -28,7 +27,7 @@ from .._host.service_tree import read
 from .._host.tcp import holder as tcp_holder
 from .._host.unix_sockets import UnixSocketError, holder
 from .._net.http import HttpError, HttpTimeoutError, Request, RequestError, fetch
-from .health import HealthReading
+from .health import HealthReading, pid_of
 
 ANSWERED, HUNG, REFUSED = "answered", "hung", "refused"
 MAX_BODY = 256 * 1024
@@ -73,7 +72,7 @@ def ask(request: Request, pid: int | None = None) -> WorkerAnswer:
         reading, kind = HealthReading(fetch(dataclasses.replace(request, follow=False, max_body=MAX_BODY))), ANSWERED
     except (HttpError, RequestError) as error:
         reading, kind = HealthReading(None, str(error)), HUNG if isinstance(error, HttpTimeoutError) else REFUSED
-    return WorkerAnswer(reading, pid or _pid_of(reading.body), _since(started), kind)
+    return WorkerAnswer(reading, pid or pid_of(reading.body), _since(started), kind)
 
 
 def ask_as(user: Identity | None, request: Request, pids: Collection[int]) -> WorkerAnswer:
@@ -204,8 +203,3 @@ class _Question:
 
 def _since(started: float) -> float:
     return round(1000 * (time.monotonic() - started), 1)
-
-
-def _pid_of(body: Any) -> int | None:
-    pid = body.get("pid") if isinstance(body, dict) else None
-    return pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None

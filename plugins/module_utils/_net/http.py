@@ -33,7 +33,7 @@ class HttpTimeoutError(HttpError):
     """Something took the request and did not answer it completely within the time."""
 
 
-class RequestError(ValueError):
+class RequestError(StabilityError):
     """What was asked for is no request at all (a wrong URL or header)."""
 
 

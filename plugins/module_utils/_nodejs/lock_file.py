@@ -15,20 +15,18 @@ _MODULES = "node_modules/"
 _DEPENDENCIES = ("dependencies", "optionalDependencies", "peerDependencies")
 
 
-class LockError(StabilityError):
-    """It is no lock file that can be used; the message says why."""
-
-
 def locked(lock: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Any]:
     """The lock file's entries of those wanted packages that it has at the wanted version, and of all they depend on.
 
-    Raises LockError. Without the addresses: which registry is asked is the host's matter.
+    Raises StabilityError. Without the addresses: which registry is asked is the host's matter.
     """
     if not lock:
         return {}
     packages = lock.get("packages")
     if lock.get("lockfileVersion") not in (2, 3) or not isinstance(packages, dict):
-        raise LockError("it has no lockfileVersion 2 or 3 and no packages: make it with npm 7 or newer")
+        raise StabilityError(
+            "nodejs_lock_file: it has no lockfileVersion 2 or 3 and no packages: make it with npm 7 or newer."
+        )
     found: dict[str, Any] = {}
     versions = {place: entry.get("version") for place, entry in packages.items()}
     places = [_MODULES + name for name, version in wanted.items() if versions.get(_MODULES + name) == version]
@@ -38,7 +36,7 @@ def locked(lock: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Any]
             continue
         entry = packages[place]
         if not entry.get("inBundle") and not str(entry.get("integrity", "")).startswith("sha512-"):
-            raise LockError(f"{place} has no integrity with a sha512 digest")
+            raise StabilityError(f"nodejs_lock_file: {place} has no integrity with a sha512 digest.")
         found[place] = {name: value for name, value in entry.items() if name != "resolved"}
         names = (name for kind in _DEPENDENCIES for name in entry.get(kind, {}))
         places += [one for name in names if (one := _resolve(packages, place, name))]

@@ -14,24 +14,24 @@ owns nothing else. What a lock file has is refused where its digest differs.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .._host.archive import unpack
+from .._host.atomic import point
 from .._host.command import Identity, clean_environment, proxies, run
 from .._host.errors import StabilityError
-from .._host.lock import acquire
+from .._host.lock import lock
 from .._net.download import download, verify
 from .foreign_code import end_processes, give, nobody_else, take_over
-from .lock_file import LockError, locked
+from .lock_file import locked
 
 # --env-file, which keeps secrets out of process lists and PM2's dump, came with 20.6.
 OLDEST_NODE = (20, 6)
@@ -43,7 +43,7 @@ _TOOLS = ("node", "npm", "npx", "pnpm", "pm2")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Desired:
     """What the toolchain must be. node_version counts for source npm only, archive* for source archive only."""
 
     source: str
@@ -82,10 +82,7 @@ class Wanted:
 
     def locked(self) -> dict[str, Any]:
         """The lock file's entries that count. Raises StabilityError."""
-        try:
-            return locked(self.lock, self.packages())
-        except LockError as error:
-            raise StabilityError(f"nodejs_lock_file: {error}.") from error
+        return locked(self.lock, self.packages())
 
 
 @dataclass(frozen=True)
@@ -116,21 +113,18 @@ class Toolchain:
 
     def versions_of(self, identifier: str) -> dict[str, str]:
         """The registry packages that a toolchain on disk was made of; {} when there is none."""
-        path = self.versions / identifier / "package.json"
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            return dict(json.loads(path.read_text(encoding="utf-8")).get("dependencies", {}))
-        return {}
+        return dict(_manifest(self.versions / identifier).get("dependencies", {}))
 
-    def current(self, wanted: Wanted) -> bool:
-        """Whether the wanted toolchain is the active one and whole."""
-        return self.active() == wanted.identifier and not self.defects(wanted)
+    def current(self, desired: Desired) -> bool:
+        """Whether the desired toolchain is the active one and whole."""
+        return self.active() == desired.identifier and not self.defects(desired)
 
-    def defects(self, wanted: Wanted) -> list[str]:
-        """What is missing in, or differs from, the wanted toolchain on disk."""
-        root = self.versions / wanted.identifier
+    def defects(self, desired: Desired) -> list[str]:
+        """What is missing in, or differs from, the desired toolchain on disk."""
+        root = self.versions / desired.identifier
         found = [f"{tool} is missing" for tool in _TOOLS if not os.access(root / "bin" / tool, os.X_OK)]
-        for name, version in wanted.packages().items():
-            installed = _package_version(root / "node_modules" / name)
+        for name, version in desired.packages().items():
+            installed = _manifest(root / "node_modules" / name).get("version", "")
             if installed != version:
                 found.append(f"{name} is {installed or 'missing'}, not {version}")
         return found
@@ -144,71 +138,57 @@ class Toolchain:
             return ["/usr/bin/corepack", BOOTSTRAP_NPM]
         return ["/usr/bin/npm"] if os.access("/usr/bin/npm", os.X_OK) else []
 
-    def make(self, wanted: Wanted, install: Install) -> None:
-        """Install the wanted toolchain, check that it works, make it the active one, remove what nothing uses."""
+    def make(self, desired: Desired, install: Install) -> None:
+        """Install the desired toolchain, check that it works, make it the active one, remove what nothing uses."""
         self.versions.mkdir(0o755, parents=True, exist_ok=True)
-        with self._lock():
+        busy = StabilityError(f"Another run is installing Node.js in {self.directory}; wait for it.")
+        with lock(self.versions / ".lock", busy):
             previous = self.active()
-            if self.defects(wanted):
-                self._build(wanted, install)
-            self._activate(wanted.identifier)
-            self._prune({wanted.identifier, previous})
+            if self.defects(desired):
+                self._build(desired, install)
+            self._activate(desired.identifier)
+            self._prune({desired.identifier, previous})
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        with (self.versions / ".lock").open("w", encoding="utf-8") as file:
-            if not acquire(file.fileno()):
-                raise StabilityError(f"Another run is installing Node.js in {self.directory}; wait for it.")
-            yield
-
-    def _build(self, wanted: Wanted, install: Install) -> None:
-        final = self.versions / wanted.identifier
-        stage = self.versions / f".{wanted.identifier}.partial"
+    def _build(self, desired: Desired, install: Install) -> None:
+        final = self.versions / desired.identifier
+        stage = self.versions / f".{desired.identifier}.partial"
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(0o755)
         try:
             with nobody_else(stage) as identity:
-                self._fill(stage, wanted, install, identity)
-                _check(stage, wanted, identity)
+                self._fill(stage, desired, install, identity)
+                _check(stage, desired, identity)
             if final.is_dir():
                 # A damaged toolchain: moved aside, so that what runs from it keeps its files open.
-                final.rename(_free_name(self.versions, f"{wanted.identifier}.damaged"))
+                final.rename(_free_name(self.versions, f"{desired.identifier}.damaged"))
             stage.rename(final)
         except StabilityError as error:
             raise StabilityError(_advice(str(error), install)) from error
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
-    def _fill(self, stage: Path, wanted: Wanted, install: Install, identity: Identity | None) -> None:
+    def _fill(self, stage: Path, desired: Desired, install: Install, identity: Identity | None) -> None:
         installer = self.installer()
-        if wanted.source == "archive":
-            installer = _unpack_node(stage, wanted, install)
+        if desired.source == "archive":
+            installer = _unpack_node(stage, desired, install)
         if not installer:
             raise StabilityError("The host has no npm to install Node.js with: install Debian's node-corepack or npm.")
-        _write_manifest(stage, wanted, identity)
+        _write_manifest(stage, desired, identity)
         try:
             give(stage, identity)
-            _npm_install(stage, wanted, installer, install, identity)
+            _npm_install(stage, desired, installer, install, identity)
         finally:
             if identity:
                 # from here on nobody has a file open that root takes for its own
                 end_processes(identity)
         shutil.rmtree(stage / ".cache")
         take_over(stage)
-        _link_tools(stage, wanted)
+        _link_tools(stage, desired)
 
     def _activate(self, identifier: str) -> None:
-        target = Path("versions", identifier, "bin")
-        if self.bin.is_symlink() and self.bin.readlink() == target:
-            return
-        fresh = self.directory / ".bin.new"
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        fresh.symlink_to(target)
         try:
-            fresh.replace(self.bin)
+            point(self.bin, Path("versions", identifier, "bin"))
         except OSError as error:
-            fresh.unlink()
             raise StabilityError(f"{self.bin} is not a link of this toolchain; move it away: {error}") from error
 
     def _prune(self, kept: set[str]) -> None:
@@ -240,23 +220,24 @@ def require_new_enough(version: str, where: str) -> None:
         )
 
 
-def _package_version(path: Path) -> str:
+def _manifest(package: Path) -> dict[str, Any]:
+    """package.json of a package on disk; {} where there is none that can be read."""
     try:
-        manifest = json.loads((path / "package.json").read_text(encoding="utf-8"))
+        found = json.loads((package / "package.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ""
-    return str(manifest.get("version", "")) if isinstance(manifest, dict) else ""
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def _unpack_node(stage: Path, wanted: Wanted, install: Install) -> list[str | Path]:
+def _unpack_node(stage: Path, desired: Desired, install: Install) -> list[str | Path]:
     """Put the archive's Node.js into stage/node; it brings the npm that installs the rest."""
     archive = Path(install.archive)
     fetched = install.archive.startswith("https://")
     if fetched:
         archive = stage / "archive"
-        download(install.archive, archive, wanted.archive_checksum, install.timeout)
+        download(install.archive, archive, desired.archive_checksum, install.timeout)
     else:
-        verify(archive, wanted.archive_checksum, "nodejs_archive_url")
+        verify(archive, desired.archive_checksum, "nodejs_archive_url")
     target = stage / "node"
     target.mkdir(0o755)
     unpack(archive, target)
@@ -268,9 +249,9 @@ def _unpack_node(stage: Path, wanted: Wanted, install: Install) -> list[str | Pa
     return [target / "bin/npm"]
 
 
-def _write_manifest(stage: Path, wanted: Wanted, identity: Identity | None) -> None:
+def _write_manifest(stage: Path, desired: Desired, identity: Identity | None) -> None:
     """package.json, and as much of a lock file as there is: what that has npm takes by its digest or not at all."""
-    dependencies, entries = wanted.packages(), wanted.locked()
+    dependencies, entries = desired.packages(), desired.locked()
     files = {"package.json": {"private": True, "dependencies": dependencies}}
     if entries:
         packages = {"": {"dependencies": dependencies}, **entries}
@@ -281,13 +262,8 @@ def _write_manifest(stage: Path, wanted: Wanted, identity: Identity | None) -> N
         give(stage / name, identity)
 
 
-def _is_locked(wanted: Wanted) -> bool:
-    entries = wanted.locked()
-    return all(f"node_modules/{name}" in entries for name in wanted.packages())
-
-
 def _npm_install(
-    stage: Path, wanted: Wanted, installer: list[str | Path], install: Install, identity: Identity | None
+    stage: Path, desired: Desired, installer: list[str | Path], install: Install, identity: Identity | None
 ) -> None:
     cache = stage / ".cache"
     cache.mkdir(0o700)
@@ -303,20 +279,22 @@ def _npm_install(
         "npm_config_registry": install.registry,
         "npm_config_update_notifier": "false",
     } | proxies(os.environ)
+    locked_packages = desired.locked()
+    whole = all(f"node_modules/{name}" in locked_packages for name in desired.packages())
+    command = "ci" if whole else "install"
     # No package's install script is needed: the binaries are whole packages.
-    command = "ci" if _is_locked(wanted) else "install"
     options = [command, "--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
     environment = clean_environment(cache, Path(installer[0]).parent, extra)
     run([*installer, *options], cwd=stage, environment=environment, timeout=install.timeout, identity=identity)
 
 
-def _link_tools(stage: Path, wanted: Wanted) -> None:
+def _link_tools(stage: Path, desired: Desired) -> None:
     native_pnpm = f"../node_modules/@pnpm/exe.{_ARCHITECTURES.get(platform.machine(), 'none')}/pnpm"
     directory = stage / "bin"
     directory.mkdir(0o755)
-    node = {"debian": str(DEBIAN_NODE), "archive": "../node/bin/node"}.get(wanted.source)
+    node = {"debian": str(DEBIAN_NODE), "archive": "../node/bin/node"}.get(desired.source)
     links = {
-        "node": node or f"../node_modules/{wanted.node_package}/bin/node",
+        "node": node or f"../node_modules/{desired.node_package}/bin/node",
         "npm": "../node_modules/npm/bin/npm-cli.js",
         "npx": "../node_modules/npm/bin/npx-cli.js",
         # pnpm 12 is a native program in a package of its own; an older one is a script.
@@ -334,7 +312,7 @@ def _link_tools(stage: Path, wanted: Wanted) -> None:
             program.chmod(0o755)
 
 
-def _check(stage: Path, wanted: Wanted, identity: Identity | None) -> None:
+def _check(stage: Path, desired: Desired, identity: Identity | None) -> None:
     """Start each tool once: a toolchain that can't run on this host never becomes the active one."""
     directory = stage / "bin"
     home = stage / ".home"
@@ -353,7 +331,7 @@ def _check(stage: Path, wanted: Wanted, identity: Identity | None) -> None:
     shutil.rmtree(home)
     require_new_enough(versions["node"].strip().lstrip("v"), "What was installed")
     for tool in ("npm", "pnpm", "pm2"):
-        expected = wanted.packages()[tool]
+        expected = desired.packages()[tool]
         if expected not in versions[tool]:
             raise StabilityError(f"{tool} {expected} was installed, but says it is {versions[tool].strip()!r}.")
 

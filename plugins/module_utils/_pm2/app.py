@@ -15,15 +15,13 @@ from typing import Any
 
 from .._host.command import Identity
 from .client import Pm2Client
-from .converge import LogTail, SavedList, execute, save, saved_list, settle, verify
+from .converge import LogTail, SavedList, execute, last_words, save, saved_list, settle, verify
 from .daemon import Daemon, daemon_of, update, with_versions
 from .ecosystem import declaration, read, render, shown
 from .errors import Pm2Error
 from .fields import check_app
-from .plan import Asked, Step, plan, stop, strongest
+from .plan import Step, plan, stop, strongest
 from .process import Pm2Process
-
-_ASKED: dict[str, Asked] = {"restarted": "restarted", "reloaded": "reloaded"}
 
 
 @dataclass(frozen=True)
@@ -81,16 +79,11 @@ class Outcome:
         }
 
     def diff(self, config_file: Path) -> list[dict[str, str]]:
-        before, after = shown(self.config_before, self.config_after)
         lines = [f"{step.action} {step.name}: {', '.join(step.reasons)}\n" for step in self.steps]
+        parts = ((str(config_file), *shown(self.config_before, self.config_after)), ("processes", "", "".join(lines)))
         return [
-            {
-                "before_header": str(config_file),
-                "after_header": str(config_file),
-                "before": before,
-                "after": after,
-            },
-            {"before_header": "processes", "after_header": "processes", "before": "", "after": "".join(lines)},
+            {"before_header": header, "after_header": header, "before": before, "after": after}
+            for header, before, after in parts
         ]
 
 
@@ -141,10 +134,12 @@ def _decide(request: Request, desired: list[dict[str, Any]], live: list[Pm2Proce
         return Outcome(stop(named, live), content, render(stated), live, live, _names(stated))
     gone = _gone(request, named, {process.name for process in live} | set(_names(known)))
     stated = [*(app for app in known if app["name"] not in gone | named), *desired]
-    steps = plan(desired, live, gone, _newest(request.reload_when_newer), _ASKED.get(request.state, "started"))
+    steps = plan(desired, live, gone, _newest(request.reload_when_newer), request.state)
     outcome = Outcome(steps, content, render(stated), live, live, _names(stated), gone)
     if request.state == "absent":
-        outcome.log_lines = [line for app in known if app["name"] in gone for line in LogTail.whole(app, user).lines()]
+        outcome.log_lines = [
+            line for app in known if app["name"] in gone for line in LogTail(app, user, whole=True).lines()
+        ]
     return outcome
 
 
@@ -177,7 +172,9 @@ def _act(client: Pm2Client, request: Request, desired: list[dict[str, Any]], out
         execute(client, steps, request.config_file, outcome.before)
         outcome.after = settle(client, desired, logs, request.wait, request.stay_up)
     except Pm2Error as error:
-        raise Pm2Error(_with_logs(str(error), logs)) from error
+        if "error log" in str(error):
+            raise
+        raise Pm2Error(f"{error}{last_words(logs.values())}") from error
     verify(desired, outcome.after, outcome.gone)
     _require_stopped(request, outcome.after)
     if saved_list(client, outcome.after) != "current":
@@ -195,11 +192,3 @@ def _require_stopped(request: Request, live: Sequence[Pm2Process]) -> None:
     left = stop([str(app["name"]) for app in request.apps], live) if request.state == "stopped" else []
     if left:
         raise Pm2Error(f"still running after `pm2 stop`: {', '.join(step.name for step in left)}")
-
-
-def _with_logs(message: str, logs: Mapping[str, LogTail]) -> str:
-    if "error log" in message:
-        return message
-    said = [line for tail in logs.values() for line in tail.lines()]
-    causes = "".join(f"\n{cause}" for tail in logs.values() for cause in tail.causes())
-    return message + causes + ("\nThe app's error log ends with:\n" + "\n".join(said) if said else "")

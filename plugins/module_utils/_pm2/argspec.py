@@ -11,64 +11,26 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-_STRINGS = (
-    "interpreter",
-    "namespace",
-    "max_memory_restart",
-    "min_uptime",
-    "cron_restart",
-    "log_date_format",
-    "instance_var",
-    "increment_var",
-    "uid",
-    "gid",
-)
-_NUMBERS = (
-    "max_restarts",
-    "restart_delay",
-    "exp_backoff_restart_delay",
-    "kill_timeout",
-    "kill_retry_time",
-    "listen_timeout",
-    "watch_delay",
-    "port",
-)
-_SWITCHES = (
-    "autorestart",
-    "autostart",
-    "wait_ready",
-    "shutdown_with_message",
-    "treekill",
-    "merge_logs",
-    "time",
-    "disable_logs",
-    "source_map_support",
-    "disable_source_map_support",
-    "vizion",
-    "pmx",
-    "automation",
-    "trace",
-    "disable_trace",
-)
+from .fields import FIELDS
+
+
+def _option(kind: str) -> dict[str, Any]:
+    """The option of a field of that type."""
+    name, _of, elements = kind.partition(" of ")
+    return {"type": name, "elements": elements} if elements else {"type": name}
+
 
 APP_OPTIONS: dict[str, dict[str, Any]] = {
+    **{name: _option(field.type) for name, field in FIELDS.items()},
     "name": {"type": "str", "required": True},
-    "script": {"type": "str"},
-    "cwd": {"type": "path"},
-    "args": {"type": "list", "elements": "str"},
     "node_args": {"type": "list", "elements": "str", "aliases": ["interpreter_args"]},
     "exec_mode": {"type": "str", "choices": ["fork", "cluster"], "default": "fork"},
     "instances": {"type": "raw", "default": 1},
+    "port": {"type": "int"},
     "env": {"type": "dict", "default": {}},
-    "stop_exit_codes": {"type": "list", "elements": "int"},
-    "watch": {"type": "raw"},
-    "watch_options": {"type": "dict"},
+    "filter_env": {"type": "list", "elements": "str"},
     "log_type": {"type": "str", "choices": ["json"]},
-    **{name: {"type": "list", "elements": "str"} for name in ("ignore_watch", "filter_env", "post_update")},
-    **{name: {"type": "path"} for name in ("out_file", "error_file", "log_file", "pid_file")},
-    **{name: {"type": "str"} for name in _STRINGS},
-    **{name: {"type": "int"} for name in _NUMBERS},
-    **{name: {"type": "bool"} for name in _SWITCHES},
+    "disable_trace": {"type": "bool"},
 }
 
 DAEMON_OPTIONS: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ import pwd
 import re
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,8 @@ class Pm2Client:
         }
 
     def _user_home(self) -> str:
-        if self.user is None:
-            return pwd.getpwuid(os.getuid()).pw_dir
         try:
-            return pwd.getpwnam(self.user).pw_dir
+            return self.owner.home if self.owner else pwd.getpwuid(os.getuid()).pw_dir
         except KeyError:
             # a bare host in check mode: the user is made later in the same run
             return str(self.home.parent)
@@ -75,6 +73,11 @@ class Pm2Client:
     def owner(self) -> Identity | None:
         """As whom root looks at the daemon's files; None where it is whoever runs this. KeyError without that user."""
         return None if self.user is None else Identity.of(self.user)
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Pm2Client:
+        """From a module's options, as the documentation fragments `pm2` and `pm2.timeout` have them."""
+        return cls(Path(options["pm2_home"]), options["pm2"], options["node"], options["user"], options["timeout"])
 
     @property
     def missing(self) -> str:
@@ -116,21 +119,17 @@ class Pm2Client:
                 f"PM2's daemon (process {pid}) was stopped by a signal and answers nothing:"
                 f" continue it (kill -CONT {pid}) or {restart_advice(pid)}"
             )
-        self._connect(pid)
-        return pid
-
-    def _connect(self, pid: int) -> None:
         path = self.home / "rpc.sock"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_CONNECT_SECONDS)
-            try:
-                with effective_user(self.owner):
-                    connection.connect(str(path))
-            except OSError as error:
-                reason = error.strerror or "no answer"
-                raise Pm2Error(
-                    f"PM2's daemon (process {pid}) can't be reached at {path}: {reason}; {restart_advice(pid)}"
-                ) from error
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, effective_user(self.owner):
+                connection.settimeout(_CONNECT_SECONDS)
+                connection.connect(str(path))
+        except OSError as error:
+            reason = error.strerror or "no answer"
+            raise Pm2Error(
+                f"PM2's daemon (process {pid}) can't be reached at {path}: {reason}; {restart_advice(pid)}"
+            ) from error
+        return pid
 
     def outdated_node(self) -> bool:
         """Cluster workers run under the daemon's own Node.js, whatever has been installed since."""
@@ -173,6 +172,7 @@ class Pm2Client:
         self, argv: Sequence[str], limit: float, cwd: str = "/", stdin: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
         """Any program as the daemon's user, in PM2's environment. Raises OSError and subprocess.TimeoutExpired."""
+        user = self.owner if os.getuid() == 0 else None
         # This logic does not know AnsibleModule, so it cannot use its run_command.
         return subprocess.run(  # pylint: disable=ansible-bad-function
             argv,
@@ -185,18 +185,10 @@ class Pm2Client:
             check=False,
             # what ends this run's terminal or group does not end a command in the middle
             start_new_session=True,
-            **self._identity(),
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=os.getgrouplist(user.name, user.gid) if user else None,
         )
-
-    def _identity(self) -> dict[str, Any]:
-        if self.user is None or os.getuid() != 0:
-            return {}
-        entry = pwd.getpwnam(self.user)
-        return {
-            "user": entry.pw_uid,
-            "group": entry.pw_gid,
-            "extra_groups": os.getgrouplist(self.user, entry.pw_gid),
-        }
 
     def processes(self) -> list[Pm2Process]:
         """Every process of the daemon. Raises Pm2Error."""

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
 from operator import attrgetter
@@ -64,27 +64,21 @@ def execute(client: Pm2Client, steps: Iterable[Step], config_file: Path, live: S
 
 
 class LogTail:
-    """What an app has written to its error log since the object was made, read as the app's user."""
+    """What an app has written to its error log since the object was made, or ever (`whole`), read as the app's user."""
 
-    def __init__(self, app: Mapping[str, Any], user: Identity | None) -> None:
+    def __init__(self, app: Mapping[str, Any], user: Identity | None, *, whole: bool = False) -> None:
         named = app.get("error_file")
         self._path = Path(str(app.get("cwd") or "/"), str(named)) if named else None
         self._user = user
         self._start = 0
-        with contextlib.suppress(OSError), self._opened() as stream:
-            self._start = _size(stream)
+        if not whole:
+            with contextlib.suppress(OSError), self._opened() as stream:
+                self._start = _size(stream)
 
     def _opened(self) -> AbstractContextManager[BinaryIO]:
         if self._path is None:
             raise FileNotFoundError
         return opened(self._path, self._user)
-
-    @classmethod
-    def whole(cls, app: Mapping[str, Any], user: Identity | None) -> LogTail:
-        """The end of the log, whenever it was written."""
-        tail = cls(app, user)
-        tail._start = 0
-        return tail
 
     def causes(self) -> list[str]:
         """What can be said of why it failed; processes that die again and again bury the first words."""
@@ -160,11 +154,15 @@ def _explain(processes: Sequence[Pm2Process], logs: Mapping[str, LogTail], limit
     states = ", ".join(
         f"{item.name} ({item.pm_id}) is {item.status} after {item.restarts} restarts" for item in processes
     )
-    names = sorted({item.name for item in processes})
-    said = [line for name in names for line in logs[name].lines()]
-    causes = "".join(f"\n{cause}" for name in names for cause in logs[name].causes())
-    tail = "\nIts error log ends with:\n" + "\n".join(said) if said else "\nIts error log has no new lines."
-    return f"not every process stayed up{limit}: {states}{causes}{tail}"
+    said = last_words([logs[name] for name in sorted({item.name for item in processes})])
+    return f"not every process stayed up{limit}: {states}" + (said or "\nThe error log has no new lines.")
+
+
+def last_words(logs: Collection[LogTail]) -> str:
+    """What can be said of why apps failed, and the end of their error logs, to be put behind a message."""
+    said = [line for tail in logs for line in tail.lines()]
+    causes = "".join(f"\n{cause}" for tail in logs for cause in tail.causes())
+    return causes + ("\nThe error log ends with:\n" + "\n".join(said) if said else "")
 
 
 def verify(apps: Sequence[Mapping[str, Any]], live: Sequence[Pm2Process], gone: Iterable[str]) -> None:

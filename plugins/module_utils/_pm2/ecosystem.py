@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import json
-import pwd
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import Pm2Error
-from .fields import count, milliseconds, text, watched
+from .fields import account, count, milliseconds, text, watched
 
 _HEADER = "// Ansible managed: written by the module workbot.stability.pm2_app; changes made here are lost.\n"
 _EXPORT = "module.exports = "
@@ -24,9 +23,12 @@ def declaration(app: Mapping[str, Any], environment: Mapping[str, str]) -> dict[
     """One app as the ecosystem file states it: complete, so that the same comes of it from any caller and at boot."""
     stated = {key: value for key, value in app.items() if value is not None}
     port = {"PORT": app["port"]} if app.get("port") is not None else {}
+    # PM2 gives a process that runs as another user that user's home, whatever is declared
+    user = account(app["uid"]) if app.get("uid") is not None else None
+    home = {"HOME": user.pw_dir} if user else {}
     stated["env"] = {
         **{key: environment[key] for key in ("HOME", "LANG", "PATH")},
-        **{key: text(value) for key, value in {**(app.get("env") or {}), **port, **_home(app)}.items()},
+        **{key: text(value) for key, value in {**(app.get("env") or {}), **port, **home}.items()},
     }
     # PM2 sets it at the start, but does not change it at a reload
     stated.pop("port", None)
@@ -40,14 +42,6 @@ def declaration(app: Mapping[str, Any], environment: Mapping[str, str]) -> dict[
         # PM2 reads its own unit letters here, but a number leaves no doubt
         stated["min_uptime"] = milliseconds(stated["min_uptime"])
     return stated
-
-
-def _home(app: Mapping[str, Any]) -> dict[str, str]:
-    """PM2 gives a process that runs as another user that user's home, whatever is declared."""
-    try:
-        return {"HOME": pwd.getpwnam(str(app["uid"])).pw_dir} if app.get("uid") is not None else {}
-    except KeyError:
-        return {}
 
 
 def render(apps: Iterable[Mapping[str, Any]]) -> str:

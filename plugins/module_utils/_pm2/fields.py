@@ -85,12 +85,18 @@ def watched(value: Any) -> bool | list[str]:
     return str(value).lower() == "true"
 
 
+def account(name: Any) -> pwd.struct_passwd | None:
+    """The user of that name, where the host has it."""
+    try:
+        return pwd.getpwnam(str(name))
+    except KeyError:
+        return None
+
+
 def user_number(value: Any) -> Any:
     """PM2 keeps the number of the user that was declared by name; a name that the host lacks stays one."""
-    try:
-        return pwd.getpwnam(str(value)).pw_uid
-    except KeyError:
-        return value
+    found = account(value)
+    return found.pw_uid if found else value
 
 
 def group_number(value: Any) -> Any:
@@ -116,8 +122,10 @@ def _without_number(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Field:
-    """One declared field: its key in a live process, PM2's default, its normal form, what a change of it takes."""
+    """One declared field: its type as an option, its key in a live process, PM2's default, its normal form, what a
+    change of it takes."""
 
+    type: str
     live: str
     default: Any = None
     normal: Callable[[Any], Any] = _same
@@ -127,52 +135,52 @@ class Field:
 
 # filter_env is not here: it chooses what `pm2 start` copies into the environment, and that is compared.
 FIELDS: dict[str, Field] = {
-    "script": Field("pm_exec_path", remedy="recreate", path=True),
-    "cwd": Field("pm_cwd", remedy="recreate"),
-    "interpreter": Field("exec_interpreter", remedy="recreate"),
-    "exec_mode": Field("exec_mode", "fork", mode, remedy="recreate"),
-    "namespace": Field("namespace", "default", remedy="recreate"),
-    "uid": Field("uid", normal=user_number, remedy="recreate"),
-    "gid": Field("gid", normal=group_number, remedy="recreate"),
-    "out_file": Field("pm_out_log_path", remedy="recreate", path=True),
-    "error_file": Field("pm_err_log_path", remedy="recreate", path=True),
-    "log_file": Field("pm_log_path", remedy="recreate", path=True),
-    "pid_file": Field("pm_pid_path", normal=_without_number, remedy="recreate", path=True),
-    "merge_logs": Field("merge_logs", False, bool, remedy="recreate"),
-    "instance_var": Field("instance_var", "NODE_APP_INSTANCE", remedy="recreate"),
-    "increment_var": Field("increment_var", remedy="recreate"),
-    "autostart": Field("autostart", True, remedy="recreate"),
-    "watch": Field("watch", False, watched, remedy="recreate"),
-    "ignore_watch": Field("ignore_watch", remedy="recreate"),
-    "watch_delay": Field("watch_delay", remedy="recreate"),
-    "watch_options": Field("watch_options", remedy="recreate"),
-    "cron_restart": Field("cron_restart", remedy="recreate"),
-    "node_args": Field("node_args", [], words),
-    "args": Field("args", [], words),
-    "max_memory_restart": Field("max_memory_restart", None, size),
-    "autorestart": Field("autorestart", True),
-    "max_restarts": Field("max_restarts"),
-    "min_uptime": Field("min_uptime", None, milliseconds),
-    "restart_delay": Field("restart_delay"),
-    "exp_backoff_restart_delay": Field("exp_backoff_restart_delay"),
-    "stop_exit_codes": Field("stop_exit_codes", None, numbers),
-    "kill_timeout": Field("kill_timeout"),
-    "kill_retry_time": Field("kill_retry_time", 100),
-    "listen_timeout": Field("listen_timeout"),
-    "post_update": Field("post_update"),
-    "wait_ready": Field("wait_ready", False),
-    "shutdown_with_message": Field("shutdown_with_message", False),
-    "treekill": Field("treekill", True),
-    "log_date_format": Field("log_date_format"),
-    "log_type": Field("log_type"),
-    "time": Field("time", False),
-    "disable_logs": Field("disable_logs", False),
-    "source_map_support": Field("source_map_support"),
-    "disable_source_map_support": Field("disable_source_map_support", False),
-    "vizion": Field("vizion", True),
-    "pmx": Field("pmx", True),
-    "automation": Field("automation", True),
-    "trace": Field("trace", False),
+    "script": Field("str", "pm_exec_path", remedy="recreate", path=True),
+    "cwd": Field("path", "pm_cwd", remedy="recreate"),
+    "interpreter": Field("str", "exec_interpreter", remedy="recreate"),
+    "exec_mode": Field("str", "exec_mode", "fork", mode, remedy="recreate"),
+    "namespace": Field("str", "namespace", "default", remedy="recreate"),
+    "uid": Field("str", "uid", normal=user_number, remedy="recreate"),
+    "gid": Field("str", "gid", normal=group_number, remedy="recreate"),
+    "out_file": Field("path", "pm_out_log_path", remedy="recreate", path=True),
+    "error_file": Field("path", "pm_err_log_path", remedy="recreate", path=True),
+    "log_file": Field("path", "pm_log_path", remedy="recreate", path=True),
+    "pid_file": Field("path", "pm_pid_path", normal=_without_number, remedy="recreate", path=True),
+    "merge_logs": Field("bool", "merge_logs", False, bool, remedy="recreate"),
+    "instance_var": Field("str", "instance_var", "NODE_APP_INSTANCE", remedy="recreate"),
+    "increment_var": Field("str", "increment_var", remedy="recreate"),
+    "autostart": Field("bool", "autostart", True, remedy="recreate"),
+    "watch": Field("raw", "watch", False, watched, remedy="recreate"),
+    "ignore_watch": Field("list of str", "ignore_watch", remedy="recreate"),
+    "watch_delay": Field("int", "watch_delay", remedy="recreate"),
+    "watch_options": Field("dict", "watch_options", remedy="recreate"),
+    "cron_restart": Field("str", "cron_restart", remedy="recreate"),
+    "node_args": Field("list of str", "node_args", [], words),
+    "args": Field("list of str", "args", [], words),
+    "max_memory_restart": Field("str", "max_memory_restart", None, size),
+    "autorestart": Field("bool", "autorestart", True),
+    "max_restarts": Field("int", "max_restarts"),
+    "min_uptime": Field("str", "min_uptime", None, milliseconds),
+    "restart_delay": Field("int", "restart_delay"),
+    "exp_backoff_restart_delay": Field("int", "exp_backoff_restart_delay"),
+    "stop_exit_codes": Field("list of int", "stop_exit_codes", None, numbers),
+    "kill_timeout": Field("int", "kill_timeout"),
+    "kill_retry_time": Field("int", "kill_retry_time", 100),
+    "listen_timeout": Field("int", "listen_timeout"),
+    "post_update": Field("list of str", "post_update"),
+    "wait_ready": Field("bool", "wait_ready", False),
+    "shutdown_with_message": Field("bool", "shutdown_with_message", False),
+    "treekill": Field("bool", "treekill", True),
+    "log_date_format": Field("str", "log_date_format"),
+    "log_type": Field("str", "log_type"),
+    "time": Field("bool", "time", False),
+    "disable_logs": Field("bool", "disable_logs", False),
+    "source_map_support": Field("bool", "source_map_support"),
+    "disable_source_map_support": Field("bool", "disable_source_map_support", False),
+    "vizion": Field("bool", "vizion", True),
+    "pmx": Field("bool", "pmx", True),
+    "automation": Field("bool", "automation", True),
+    "trace": Field("bool", "trace", False),
 }
 
 _SETTINGS = frozenset(
@@ -228,17 +236,11 @@ def _effective(app: Mapping[str, Any]) -> dict[str, Any]:
     if app.get("disable_trace"):
         effective["trace"] = False
     if app.get("uid") is not None and app.get("gid") is None:
-        effective["gid"] = _main_group(str(app["uid"]))
+        user = account(app["uid"])
+        effective["gid"] = user.pw_gid if user else None
     if app.get("merge_logs") is None and mode(app.get("exec_mode") or "fork") == "fork" and "instances" not in app:
         effective["merge_logs"] = True
     return effective
-
-
-def _main_group(user: str) -> int | None:
-    try:
-        return pwd.getpwnam(user).pw_gid
-    except KeyError:
-        return None
 
 
 def _difference(app: Mapping[str, Any], process: Pm2Process, name: str, field: Field) -> Difference | None:
@@ -323,12 +325,9 @@ def check_app(app: Mapping[str, Any]) -> None:
                 " for the setting of that name; choose another name"
             )
     count(app.get("instances"))
-    if app.get("watch") is not None:
-        watched(app["watch"])
-    if app.get("max_memory_restart") is not None:
-        size(app["max_memory_restart"])
-    if app.get("min_uptime") is not None:
-        milliseconds(app["min_uptime"])
+    for field in ("watch", "max_memory_restart", "min_uptime"):
+        if app.get(field) is not None:
+            FIELDS[field].normal(app[field])
     if mode(app.get("exec_mode") or "fork") == "fork":
         if script.endswith((".ts", ".tsx", ".mts")) and not app.get("interpreter"):
             raise Pm2Error(f"app {name}: PM2 starts {script} with bun unless `interpreter` is given: set it to node")

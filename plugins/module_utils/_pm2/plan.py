@@ -8,27 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from .fields import Difference, count, differences, mode, numbers
+from .fields import count, differences, mode, numbers
 from .process import Pm2Process
 
-Action = Literal["none", "scale", "restart", "reload", "start", "stop", "recreate", "delete", "update"]
-# What the task asks for beyond the declared state.
-Asked = Literal["started", "restarted", "reloaded"]
-
 # from the mildest to the hardest
-SEVERITY: tuple[Action, ...] = (
-    "none",
-    "scale",
-    "reload",
-    "restart",
-    "start",
-    "stop",
-    "delete",
-    "recreate",
-    "update",
-)
+Action = Literal["none", "scale", "reload", "restart", "start", "stop", "delete", "recreate", "update"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +38,12 @@ def plan(
     live: Iterable[Pm2Process],
     gone: Collection[str] = (),
     newest_input: float = 0,
-    asked: Asked = "started",
+    asked: str = "started",
 ) -> list[Step]:
     """The steps, in order. What is to be gone goes last: its successor is up by then.
 
-    newest_input is the time (seconds since the epoch) before which no process may have been started.
+    newest_input is the time (seconds since the epoch) before which no process may have been started; asked, whether
+    the processes are to be `restarted` or `reloaded` beyond what is declared.
     """
     by_name: dict[str, list[Pm2Process]] = {}
     for process in live:
@@ -70,7 +57,7 @@ def plan(
 
 
 def strongest(steps: Iterable[Step]) -> Action:
-    return max((step.action for step in steps), key=SEVERITY.index, default="none")
+    return max((step.action for step in steps), key=get_args(Action).index, default="none")
 
 
 def _ids(processes: Iterable[Pm2Process]) -> tuple[int, ...]:
@@ -97,22 +84,23 @@ def ended(app: Mapping[str, Any], code: Any) -> bool:
     return app.get("autostart") is False or (app.get("autorestart") is False and code == 0) or code in codes
 
 
-def _steps(app: Mapping[str, Any], processes: list[Pm2Process], newest_input: float, asked: Asked) -> list[Step]:
+def _steps(app: Mapping[str, Any], processes: list[Pm2Process], newest_input: float, asked: str) -> list[Step]:
     name, wanted = app["name"], count(app.get("instances"))
     if not processes:
         return [Step("start", name, instances=wanted, reasons=("not running",))]
-    found = _unique(item for process in processes for item in differences(app, process))
-    reasons = tuple(str(item) for item in found)
+    found = {item.field: item for process in processes for item in differences(app, process)}
+    reasons = tuple(str(item) for item in found.values())
+    number = (f"instances: {len(processes)} -> {wanted}",) if len(processes) != wanted else ()
     scalable = mode(app.get("exec_mode") or "fork") == "cluster"
-    hard = any(item.remedy == "recreate" for item in found) or (len(processes) != wanted and not scalable)
+    hard = any(item.remedy == "recreate" for item in found.values()) or (number and not scalable)
     if hard or (asked == "restarted" and found):
-        number = (f"instances: {len(processes)} -> {wanted}",) if len(processes) != wanted else ()
         return [Step("recreate", name, _ids(processes), wanted, reasons + number)]
-    return [*_refresh(app, processes, reasons, newest_input, asked), *_scale(name, processes, wanted)]
+    scale = [Step("scale", name, _ids(processes), wanted, number)] if number else []
+    return [*_refresh(app, processes, reasons, newest_input, asked), *scale]
 
 
 def _refresh(
-    app: Mapping[str, Any], processes: list[Pm2Process], reasons: tuple[str, ...], newest_input: float, asked: Asked
+    app: Mapping[str, Any], processes: list[Pm2Process], reasons: tuple[str, ...], newest_input: float, asked: str
 ) -> list[Step]:
     """What makes the processes take new settings, or run again; at most one step."""
     if asked == "restarted":
@@ -132,15 +120,3 @@ def _refresh(
     # `pm2 restart` of single processes takes these two back to PM2's defaults
     milder = whole or not any(app.get(name) for name in ("instance_var", "kill_retry_time"))
     return [Step("restart" if milder else "reload", app["name"], _ids(dead), reasons=said, whole=whole)]
-
-
-def _unique(items: Iterable[Difference]) -> list[Difference]:
-    return list({item.field: item for item in items}.values())
-
-
-def _scale(name: str, processes: list[Pm2Process], wanted: int) -> list[Step]:
-    if len(processes) == wanted:
-        return []
-    return [
-        Step("scale", name, _ids(processes), wanted, reasons=(f"instances: {len(processes)} -> {wanted}",)),
-    ]

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._checks.findings import CRITICAL, OK, WARNING, Finding, Levels, ThresholdError, Thresholds, judge_share
+from .._checks.findings import CRITICAL, OK, WARNING, Finding, Levels, Thresholds, judge_share
 from .sessions import Connections, Session
 
 _IDLE = ("idle in transaction", "idle in transaction (aborted)")
@@ -47,15 +47,9 @@ class Consumer:
 def limits_of(levels: Levels) -> dict[str, Thresholds]:
     """Percentages of open connections; seconds in a transaction without a statement, and waiting for a lock.
 
-    Raises ThresholdError, which names the pair.
+    Raises StabilityError.
     """
-    limits = {}
-    for name in THRESHOLDS:
-        try:
-            limits[name] = Thresholds.of(levels, name)
-        except ThresholdError as error:
-            raise ThresholdError(f"{name}_warning and {name}_critical: {error}") from error
-    return limits
+    return {name: Thresholds.of(levels, name) for name in THRESHOLDS}
 
 
 def consumer_of(values: Mapping[str, Any]) -> Consumer:

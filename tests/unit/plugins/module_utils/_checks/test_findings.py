@@ -10,12 +10,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     OK,
     WARNING,
     Finding,
-    ThresholdError,
     Thresholds,
     fails,
     judge_share,
     worst_of,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 
 
 def finding(status: str) -> Finding:
@@ -46,7 +46,7 @@ def test_fail_on(status: str, fail_on: str, expected: bool) -> None:
 
 @pytest.mark.parametrize(("warning", "critical"), [(95, 80), (80, 80), (0, 80), (-1, 80), (float("nan"), 80)])
 def test_thresholds_that_contradict_are_refused(warning: float, critical: float) -> None:
-    with pytest.raises(ThresholdError, match="below the critical"):
+    with pytest.raises(StabilityError, match="below the critical"):
         Thresholds(warning, critical)
 
 

@@ -95,9 +95,16 @@ def server() -> Iterator[int]:
 
 
 def test_a_proxy_and_its_app_hosts_are_asked_by_the_service_s_name(server: int) -> None:
-    upstreams = [Upstream("one", "127.0.0.1", server, "/health"), Upstream("two", "127.0.0.1", 1, "/health")]
-    url = f"http://127.0.0.1:{server}/health"
+    upstreams = [{"name": name, "host": "127.0.0.1", "port": port} for name, port in (("one", server), ("two", 1))]
     found = check_proxy(
-        url=url, host_name="shop.test", certificate_url="", upstreams=upstreams, drained_file="", timeout=2
+        {
+            "proxy_url": f"http://127.0.0.1:{server}/health",
+            "host_name": "shop.test",
+            "certificate_url": "",
+            "upstreams": upstreams,
+            "upstream_path": "/health",
+            "drained_file": "",
+            "timeout": 2,
+        }
     )
     assert [(finding.check, finding.status) for finding in found] == [("proxy", OK), ("upstreams", WARNING)]

@@ -14,7 +14,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     OK,
     WARNING,
     Finding,
-    ThresholdError,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.memory import (
     MB,
@@ -29,6 +28,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.memory i
     read_cgroup,
     read_memory,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.processes import (
     ProcessReading,
     ProcessTree,
@@ -101,7 +101,7 @@ def test_a_service_without_processes_is_critical() -> None:
 
 
 def test_contradicting_thresholds_are_refused() -> None:
-    with pytest.raises(ThresholdError):
+    with pytest.raises(StabilityError):
         limits_of(LEVELS | {"heap": {"warning": 99, "critical": 95}}, {})
 
 

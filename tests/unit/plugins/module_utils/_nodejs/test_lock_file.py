@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.workbot.stability.plugins.module_utils._nodejs.lock_file import LockError, locked
-from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import Wanted
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._nodejs.lock_file import locked
+from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import Desired
 from places import ROOT
 
 ROLE = ROOT / "roles" / "nodejs"
@@ -66,7 +67,7 @@ def test_a_package_of_another_version_does_not_count() -> None:
     ],
 )
 def test_a_lock_file_without_digests_is_refused(content: dict[str, Any], message: str) -> None:
-    with pytest.raises(LockError, match=message):
+    with pytest.raises(StabilityError, match=message):
         locked(content, {"pm2": "1.0.0"})
 
 
@@ -74,9 +75,9 @@ def test_a_lock_file_without_digests_is_refused(content: dict[str, Any], message
 def test_the_collection_s_own_has_all_of_the_default_versions(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
     versions = [DEFAULTS[f"nodejs_{name}"] for name in ("version", "npm_version", "pnpm_version", "pm2_version")]
-    wanted = Wanted("npm", *versions, lock=OWN)
-    found = wanted.locked()
-    assert {f"node_modules/{name}" for name in wanted.packages()} <= set(found)
+    desired = Desired("npm", *versions, lock=OWN)
+    found = desired.locked()
+    assert {f"node_modules/{name}" for name in desired.packages()} <= set(found)
     # PM2's tree is in it, not PM2 alone
     assert len([place for place in found if not place.startswith("node_modules/npm/")]) > 70
 

@@ -16,55 +16,55 @@ from pathlib import Path
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import (
+    Desired,
     Install,
     Toolchain,
-    Wanted,
     require_new_enough,
 )
 
-WANTED = Wanted("npm", "26.10.0", "12.2.0", "12.4.2", "7.0.4")
+DESIRED = Desired("npm", "26.10.0", "12.2.0", "12.4.2", "7.0.4")
 INSTALL = Install(registry="", ca_file="", archive="", timeout=20)
 
 
-def installed(toolchain: Toolchain, wanted: Wanted) -> Path:
+def installed(toolchain: Toolchain, desired: Desired) -> Path:
     """A whole toolchain on disk, with programs that say the right version, as the active one."""
-    root = toolchain.versions / wanted.identifier
+    root = toolchain.versions / desired.identifier
     (root / "bin").mkdir(parents=True)
     for tool in ("node", "npm", "npx", "pnpm", "pm2"):
         (root / "bin" / tool).touch(0o755)
-    for name, version in wanted.packages().items():
+    for name, version in desired.packages().items():
         (root / "node_modules" / name).mkdir(parents=True)
         (root / "node_modules" / name / "package.json").write_text(json.dumps({"version": version}))
     toolchain.bin.unlink(missing_ok=True)
-    toolchain.bin.symlink_to(f"versions/{wanted.identifier}/bin")
+    toolchain.bin.symlink_to(f"versions/{desired.identifier}/bin")
     return root
 
 
 def test_a_whole_toolchain_is_current(tmp_path: Path) -> None:
     toolchain = Toolchain(tmp_path)
-    assert not toolchain.current(WANTED)
-    installed(toolchain, WANTED)
-    assert toolchain.active() == WANTED.identifier
-    assert toolchain.current(WANTED)
+    assert not toolchain.current(DESIRED)
+    installed(toolchain, DESIRED)
+    assert toolchain.active() == DESIRED.identifier
+    assert toolchain.current(DESIRED)
 
 
 @pytest.mark.parametrize("damage", ["bin/pm2", "node_modules/pnpm/package.json"])
 def test_a_damaged_toolchain_is_not(tmp_path: Path, damage: str) -> None:
     toolchain = Toolchain(tmp_path)
-    (installed(toolchain, WANTED) / damage).unlink()
-    assert not toolchain.current(WANTED)
-    assert len(toolchain.defects(WANTED)) == 1
+    (installed(toolchain, DESIRED) / damage).unlink()
+    assert not toolchain.current(DESIRED)
+    assert len(toolchain.defects(DESIRED)) == 1
 
 
 def test_each_version_makes_another_toolchain() -> None:
     others = [
-        Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"),
-        Wanted("npm", "26.10.0", "12.2.1", "12.4.2", "7.0.4"),
-        Wanted("npm", "26.10.0", "12.2.0", "12.4.3", "7.0.4"),
-        Wanted("npm", "26.10.0", "12.2.0", "12.4.2", "7.0.5"),
-        Wanted("debian", "", "12.2.0", "12.4.2", "7.0.4"),
+        Desired("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"),
+        Desired("npm", "26.10.0", "12.2.1", "12.4.2", "7.0.4"),
+        Desired("npm", "26.10.0", "12.2.0", "12.4.3", "7.0.4"),
+        Desired("npm", "26.10.0", "12.2.0", "12.4.2", "7.0.5"),
+        Desired("debian", "", "12.2.0", "12.4.2", "7.0.4"),
     ]
-    assert len({WANTED.identifier, *(other.identifier for other in others)}) == 6
+    assert len({DESIRED.identifier, *(other.identifier for other in others)}) == 6
 
 
 @pytest.fixture
@@ -78,13 +78,13 @@ def open_path(tmp_path: Path) -> Path:
 def test_a_failed_install_leaves_the_old_toolchain(open_path: Path) -> None:
     tmp_path = open_path
     toolchain = Toolchain(tmp_path)
-    root = installed(toolchain, WANTED)
+    root = installed(toolchain, DESIRED)
     (root / "bin/npm").write_text("#!/bin/sh\necho no such version; exit 1\n")
-    newer = Wanted("npm", "26.10.0", "12.2.0", "12.4.2", "9.9.9")
+    newer = Desired("npm", "26.10.0", "12.2.0", "12.4.2", "9.9.9")
     with pytest.raises(StabilityError, match="no such version"):
         toolchain.make(newer, INSTALL)
-    assert toolchain.current(WANTED)
-    assert sorted(path.name for path in toolchain.versions.iterdir()) == [".lock", WANTED.identifier]
+    assert toolchain.current(DESIRED)
+    assert sorted(path.name for path in toolchain.versions.iterdir()) == [".lock", DESIRED.identifier]
 
 
 # npm and what it brings, as far as a toolchain looks at it: each says who runs it.
@@ -125,11 +125,11 @@ def test_what_a_registry_brings_is_run_by_nobody_in_particular_and_becomes_root_
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     passwd = Path("/etc/passwd").stat()
     toolchain = Toolchain(open_path)
-    older = installed(toolchain, Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"))
+    older = installed(toolchain, Desired("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"))
     (older / "bin/npm").write_text(NPM)
-    toolchain.make(WANTED, INSTALL)
-    root = toolchain.versions / WANTED.identifier
-    assert toolchain.current(WANTED)
+    toolchain.make(DESIRED, INSTALL)
+    root = toolchain.versions / DESIRED.identifier
+    assert toolchain.current(DESIRED)
     assert 60_706 <= int((root / "seen").read_text()) < 61_184
     # npm runs while the files are that user's, all else when they are root's
     assert not (root / "changed").exists()
@@ -146,21 +146,21 @@ def test_npm_is_told_to_keep_to_a_lock_file_that_has_everything(
     open_path: Path, monkeypatch: pytest.MonkeyPatch, locked_version: str, command: str
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    versions = {**WANTED.packages(), "pm2": locked_version}
+    versions = {**DESIRED.packages(), "pm2": locked_version}
     packages = {
         f"node_modules/{name}": {"version": version, "integrity": "sha512-x"} for name, version in versions.items()
     }
-    wanted = dataclasses.replace(WANTED, lock={"lockfileVersion": 3, "packages": packages})
+    desired = dataclasses.replace(DESIRED, lock={"lockfileVersion": 3, "packages": packages})
     toolchain = Toolchain(open_path)
-    older = installed(toolchain, Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"))
+    older = installed(toolchain, Desired("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4"))
     (older / "bin/npm").write_text(NPM)
-    toolchain.make(wanted, INSTALL)
-    root = toolchain.versions / wanted.identifier
+    toolchain.make(desired, INSTALL)
+    root = toolchain.versions / desired.identifier
     assert (root / "command").read_text().strip() == command
     lock = json.loads((root / "package-lock.json").read_text())
     assert ("node_modules/pm2" in lock["packages"]) == (command == "ci")
-    assert lock["packages"][""] == {"dependencies": wanted.packages()}
-    assert wanted.identifier != WANTED.identifier
+    assert lock["packages"][""] == {"dependencies": desired.packages()}
+    assert desired.identifier != DESIRED.identifier
 
 
 def test_the_previous_toolchain_and_one_that_runs_are_kept(tmp_path: Path) -> None:
@@ -169,31 +169,31 @@ def test_the_previous_toolchain_and_one_that_runs_are_kept(tmp_path: Path) -> No
         (toolchain.versions / name).mkdir(parents=True)
         if program:
             shutil.copy(program, toolchain.versions / name / "program")
-    older = Wanted("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4")
-    installed(toolchain, WANTED)
+    older = Desired("npm", "24.1.0", "12.2.0", "12.4.2", "7.0.4")
+    installed(toolchain, DESIRED)
     installed(toolchain, older)
     with subprocess.Popen([toolchain.versions / "running/program", "60"]) as process:
-        toolchain.make(WANTED, INSTALL)
+        toolchain.make(DESIRED, INSTALL)
         process.kill()
     kept = {path.name for path in toolchain.versions.iterdir()}
-    assert {"running", WANTED.identifier, older.identifier} <= kept
-    assert toolchain.active() == WANTED.identifier
+    assert {"running", DESIRED.identifier, older.identifier} <= kept
+    assert toolchain.active() == DESIRED.identifier
 
 
 def test_a_directory_in_place_of_the_link_is_left_alone(tmp_path: Path) -> None:
     toolchain = Toolchain(tmp_path)
-    installed(toolchain, WANTED)
+    installed(toolchain, DESIRED)
     toolchain.bin.unlink()
     (toolchain.bin / "mine").mkdir(parents=True)
     with pytest.raises(StabilityError, match="is not a link"):
-        toolchain.make(WANTED, INSTALL)
+        toolchain.make(DESIRED, INSTALL)
     assert (toolchain.bin / "mine").is_dir()
 
 
 def test_an_unknown_machine_is_told_what_else_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(StabilityError, match="riscv64; use nodejs_source archive"):
-        WANTED.packages()
+        DESIRED.packages()
 
 
 @pytest.mark.parametrize("version", ["18.20.4", "20.5.9", "8.0.0"])

@@ -171,7 +171,7 @@ def test_nobody_waits_for_a_fifo(client: Pm2Client) -> None:
     assert client.daemon_pid() is None
     assert saved_list(client, []) == "damaged"
     app = {"cwd": str(client.home), "error_file": "error.log"}
-    assert LogTail.whole(app, None).lines() == []
+    assert LogTail(app, None, whole=True).lines() == []
 
 
 def test_a_log_is_read_with_the_rights_of_its_user(tmp_path: Path) -> None:
@@ -182,8 +182,8 @@ def test_a_log_is_read_with_the_rights_of_its_user(tmp_path: Path) -> None:
     (tmp_path / "error.log").symlink_to("secret")
     app = {"cwd": str(tmp_path), "error_file": "error.log"}
     nobody = Identity("nobody", 65534, 65534, "/nonexistent")
-    assert LogTail.whole(app, None).lines() == (["neighbour"] if os.geteuid() else [])
-    assert LogTail.whole(app, nobody).lines() == (["neighbour"] if os.geteuid() else [])
+    assert LogTail(app, None, whole=True).lines() == (["neighbour"] if os.geteuid() else [])
+    assert LogTail(app, nobody, whole=True).lines() == (["neighbour"] if os.geteuid() else [])
 
 
 def test_what_pm2_saved_is_made_private_as_its_user(client: Pm2Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     WARNING,
     FallingThresholds,
     Finding,
-    ThresholdError,
     Thresholds,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import HealthReading
 from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED, HUNG, WorkerAnswer
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessReading, ProcessTree
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Answer
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
@@ -156,7 +156,7 @@ def test_without_a_limit_growth_leads_nowhere(context_at: Callable[[float], Cont
 
 
 def test_thresholds_of_what_runs_out_must_not_be_the_wrong_way_round() -> None:
-    with pytest.raises(ThresholdError, match=r"critical threshold \(24\) must be below the warning one \(2\)"):
+    with pytest.raises(StabilityError, match=r"critical threshold \(24\) must be below the warning one \(2\)"):
         FallingThresholds(2, 24)
 
 
