@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import document_checks as documents
+import jinja_checks as jinja
 import layout_checks as layout
 import path_samples as paths
 import pytest
@@ -129,6 +130,7 @@ ansible-playbook -i inventory workbot.stability.site --tags long_term
 ```
 """
 META = "galaxy_info: {description: A, platforms: [], license: GPL-3.0-or-later, author: us}\n"
+TEMPLATE = "roles/web/templates/web.conf.j2"
 HOUSE = {
     "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\n"
     "dependencies: {community.general: '*', community.postgresql: '*'}\n",
@@ -157,7 +159,7 @@ HOUSE = {
     "roles/web/tasks/main.yml": "- name: Configure\n  ansible.builtin.import_tasks: configure.yml\n",
     "roles/web/tasks/configure.yml": "# cache_size is not ours.\n- name: Set\n  community.general.ini_file:\n"
     "    value: '{{ service_name }}'\n  when: not web_quiet | bool\n",
-    "roles/web/templates/web.conf.j2": "{{ ansible_managed | comment }}\nlisten {{ web_port }}\n",
+    TEMPLATE: "{{ ansible_managed | comment }}\nlisten {{ web_port }}\n",
     "roles/web/templates/run.sh.j2": "#!/bin/sh\n{{ ansible_managed | comment }}\n",
     "roles/web/README.md": f"# web\n{VARIABLES}",
     "roles/cache/defaults/main.yml": "---\n# Megabytes.\ncache_size: 1\n",
@@ -243,13 +245,7 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (roles.secrets_stay_silent, "roles/web/meta/argument_specs.yml", "        no_log: true\n", "", "say no_log"),
     (roles.secrets_stay_silent, "roles/web/meta/argument_specs.yml", "no_log: true", "no_log: false", "must be true"),
     (roles.booleans_may_be_text, "roles/web/tasks/configure.yml", "quiet | bool", "quiet", "web_quiet needs | bool"),
-    (
-        roles.booleans_may_be_text,
-        "roles/web/templates/web.conf.j2",
-        "{{ web_port",
-        "{{ 1 if web_quiet",
-        "web_quiet needs",
-    ),
+    (roles.booleans_may_be_text, TEMPLATE, "{{ web_port", "{{ 1 if web_quiet", "web_quiet needs"),
     (roles.rules_name_variables, "roles/web/vars/main.yml", "web_port", "web_prt", "no variable web_prt"),
     (roles.rules_name_variables, "roles/web/vars/main.yml", "[].name", "[].title", "no key title"),
     (
@@ -275,7 +271,9 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     ),
     (roles.roles_have_no_tags, "roles/web/tasks/configure.yml", "- name: Set", "- name: Set\n  tags: [x]", "has tags"),
     (roles.roles_keep_apart, "roles/web/tasks/configure.yml", "service_name", "cache_size", "reads cache_size"),
-    (roles.roles_keep_apart, "roles/web/templates/web.conf.j2", "web_port", "__cache_file", "reads __cache_file"),
+    (roles.roles_keep_apart, TEMPLATE, "web_port", "__cache_file", "reads __cache_file"),
+    (jinja.expressions_are_small, TEMPLATE, "web_port", "web_port\n " + " | int" * 30, "j2:2: an expression of 194"),
+    (jinja.expressions_are_small, TEMPLATE, "web_port", "'[1]' | from_yaml", "j2:2: reads a printed"),
     (roles.templates_say_who_writes, "roles/web/templates/run.sh.j2", "| comment", "", "does not start"),
     (
         layout.playbooks_apply_every_role,

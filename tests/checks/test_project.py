@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import document_checks as documents
+import jinja_checks as jinja
 import layout_checks as layout
 import path_checks as paths
 import pytest
@@ -27,6 +28,7 @@ CHECKS = [
     roles.roles_have_no_tags,
     roles.roles_keep_apart,
     roles.templates_say_who_writes,
+    jinja.expressions_are_small,
     layout.playbooks_apply_every_role,
     layout.scenarios_converge_and_verify,
     layout.files_are_short,

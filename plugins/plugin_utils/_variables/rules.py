@@ -38,6 +38,20 @@ _PATTERNS = {
         r"[a-z_][a-z0-9_]{0,62}",
         "1 to 63 lower-case letters, digits and _, not beginning with a digit",
     ),
+    "host_name": (r"[A-Za-z0-9.-]*", "a host name"),
+    "archive": (r"(https://|[/~.\w])[^\s]*", "an https address or a path on the controller"),
+    "checksum": (
+        r"sha256:[0-9a-fA-F]{64}|sha384:[0-9a-fA-F]{96}|sha512:[0-9a-fA-F]{128}",
+        "sha256: (or sha384:, sha512:) and the hex digits",
+    ),
+    "certificate": (
+        r"\s*-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----\s*",
+        "PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----",
+    ),
+    "private_key": (
+        r"\s*-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+-----END [A-Z ]*PRIVATE KEY-----\s*",
+        "PEM, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----",
+    ),
     "url_path": (r"/[A-Za-z0-9_.~!$&'()*+,;=:@%/-]*", "a path beginning with /, for example /api/health"),
 }
 

@@ -23,6 +23,8 @@ NAMES = (
     "nginx_connect_timeout",
     "nginx_drained",
     "nginx_reload_announce",
+    "__nginx_retry_after",
+    "__nginx_websocket_probes",
     "__service_capacity.database_is_local",
 )
 NOTES = {"services/shop/drained.json": '{"app2": "a new kernel", "gone": "the same"}'}
@@ -111,6 +113,10 @@ def test_an_app_host_serves_itself_believes_the_proxies_and_lets_them_count(
         "nginx_connect_timeout": "60s",
         "nginx_drained": {},
         "nginx_reload_announce": 0,
+        "__nginx_retry_after": {"429": 1, "error": 5},
+        "__nginx_websocket_probes": [
+            {"port": 80, "tls": False, "host": "shop.invalid", "path": "/ws", "websocket": True, "if_healthy": True}
+        ],
         "__service_capacity.database_is_local": False,
     }
 

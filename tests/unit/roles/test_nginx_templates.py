@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.plugins.filter.core import comment, regex_escape, to_bool
+from ansible_collections.workbot.stability.plugins.filter.rate_limits import rate_limits
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from places import ROOT
 
@@ -88,7 +89,8 @@ def mapped(text: str, variable: str, value: str) -> str:
 
 def limited(request: str, sent: str = "", **limit: Any) -> bool:
     """Whether such a request, `METHOD /path`, counts for the limit; `sent` is its path as it was sent, if not that."""
-    text = render("limits.conf", nginx_rate_limits=[{"name": "some", "requests": 10, "window": 10, **limit}])
+    limits = rate_limits([{"name": "some", "requests": 10, "window": 10, **limit}])
+    text = render("limits.conf", __nginx_limits=limits)
     exempt = mapped(text, "shop_exempt", sent or request.partition(" ")[2])
     return mapped(text, "shop_limit_some", f"{exempt} {request}") == "$shop_limited_client"
 
@@ -152,7 +154,7 @@ def test_what_services_may_read_otherwise(sent: str, ambiguous: str) -> None:
 
 @pytest.mark.parametrize("websocket", [False, True])
 def test_an_open_websocket_is_no_request_of_its_client(websocket: bool) -> None:
-    text = render("limits.conf", nginx_rate_limits=[])
+    text = render("limits.conf", __nginx_limits=[])
     key = "" if not websocket else "websocket"
     assert mapped(text, "shop_asking_client", f"{key} /ws") == ('""' if websocket else "$shop_limited_client")
     assert mapped(text, "shop_asking_client", f"{key} /ws/x") == "$shop_limited_client"

@@ -200,6 +200,47 @@ def test_check_mode_goes_on_where_a_server_is_to_serve_others_as_well(
     assert value(host, "__postgresql_is_bare") is False
 
 
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        ({"__postgresql_asked": {"answers": False, "problem": "no server"}}, ["no server"]),
+        ({"__postgresql_asked": {"answers": True, "broken": "", "waiting": "", "max_connections": 100}}, []),
+        (
+            {
+                "__postgresql_asked": {"answers": True, "broken": "x: y", "waiting": "z", "max_connections": 50},
+                "postgresql_restart_allowed": "no",
+            },
+            [
+                "the server does not understand x: y",
+                (
+                    "max_connections will be 50, less than service_database_max_connections (100): a file that counts"
+                    " after /etc/postgresql/17/main/conf.d/shop.conf sets it"
+                ),
+                "only a restart changes z, and postgresql_restart_allowed is false",
+            ],
+        ),
+        (
+            {
+                "ansible_check_mode": True,
+                "__postgresql_asked": {"answers": True, "broken": "", "waiting": "", "max_connections": 50},
+                "__postgresql_coming": {"query_result": [{"broken": "x", "waiting": "z"}]},
+            },
+            ["the server does not understand x"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_settings_as_they_will_be(given: dict[str, Any], problems: list[str]) -> None:
+    facts = {"ansible_check_mode": False, "ansible_facts": {"distribution_major_version": "13"}}
+    assert value(fleet("app1", groups={"app": ["app1"]}, **{**facts, **given}), "__postgresql_problems") == problems
+
+
+def test_an_index_that_is_to_be_there_needs_a_table_and_columns() -> None:
+    known = {"table": "t", "columns": ["c"]}
+    indexes = [{"name": "a", **known}, {"name": "b", "table": "t"}, {"name": "c", "state": "present"}]
+    host = fleet("app1", postgresql_indexes=[*indexes, {"name": "d", "state": "absent"}])
+    assert value(host, "__postgresql_incomplete_indexes") == ["b", "c"]
+
+
 @pytest.mark.parametrize(("given", "names"), [("", ["10.0.0.31", "db"]), ("-----BEGIN", ["10.0.0.31"])])
 def test_a_given_certificate_need_not_be_for_the_inventorys_name(given: str, names: list[str]) -> None:
     assert value(fleet("db", postgresql_tls_certificate=given), "__postgresql_tls_names") == names

@@ -19,7 +19,7 @@ CAPACITY_DEFAULTS: dict[str, t.Any] = {
     for role in ("service", "postgresql", "release", "pm2", "nginx", "logrotate")
     for name, value in yaml.safe_load((_ROLES / role / "defaults/main.yml").read_text(encoding="utf-8")).items()
     if "{{" not in str(value)
-} | {"service_directory": "/srv/shop"}
+} | {"service_directory": "/srv/shop", "service_websocket_paths": ["/ws"]}
 
 
 def capacity_settings(**changes: t.Any) -> Settings:

@@ -13,10 +13,12 @@ from ansible_collections.workbot.stability.plugins.filter.capacity_plan import F
 from ansible_collections.workbot.stability.plugins.filter.dotenv import FilterModule as DotenvFilters
 from ansible_collections.workbot.stability.plugins.filter.fleet import FilterModule as FleetFilters
 from ansible_collections.workbot.stability.plugins.filter.proxy_capacity import FilterModule as ProxyFilters
+from ansible_collections.workbot.stability.plugins.filter.rate_limits import FilterModule as RateFilters
 
 capacity_plan = CapacityFilters().filters()["capacity_plan"]
 proxy_capacity = ProxyFilters().filters()["proxy_capacity"]
 dotenv = DotenvFilters().filters()["dotenv"]
+rate_limits = RateFilters().filters()["rate_limits"]
 
 # As role variables come: numbers are text when they were given with -e.
 HOST = {
@@ -69,6 +71,23 @@ def test_a_proxys_limits_fit_its_connections(change: dict[str, t.Any], websocket
 def test_a_proxy_that_is_not_described_is_a_filter_error() -> None:
     with pytest.raises(AnsibleFilterError, match="can't use"):
         proxy_capacity({**PROXY, "workers": "many"})
+
+
+@pytest.mark.parametrize(
+    ("requests", "window", "rate", "pause"),
+    [(10, 10, 60, 1), ("3", "100", 1, 34), (1, 61, 0, 61), (100, 7, 857, 1), (60, 60, 60, 1)],
+)
+def test_a_limit_has_its_rate_and_the_pause_until_the_next_request(
+    requests: t.Any, window: t.Any, rate: int, pause: int
+) -> None:
+    [limit] = rate_limits([{"name": "api", "requests": requests, "window": window}])
+    assert limit == {"name": "api", "requests": requests, "window": window, "rate": rate, "pause": pause}
+
+
+@pytest.mark.parametrize("change", [{"requests": 0}, {"window": "x"}, {"window": None}])
+def test_a_limit_that_is_none_is_a_filter_error(change: dict[str, t.Any]) -> None:
+    with pytest.raises(AnsibleFilterError, match="can't use"):
+        rate_limits([{"requests": 1, "window": 1, **change}])
 
 
 def test_an_environment_is_written_sorted() -> None:

@@ -25,6 +25,14 @@ GOOD: dict[str, list[t.Any]] = {
     "url": ["http://127.0.0.1:8080/x", "https://example.org", "http://[::1]:80/"],
     "url_path": ["/", "/api/health", "/a?b".replace("?", "%3F")],
     "cron": ["0 * * * *", "*/5 0-6 1,15 * 7", "@daily"],
+    "host_name": ["", "a.test", "10.0.0.1"],
+    "archive": ["https://a.test/b.tar.gz", "/a", "~/a", "./a", "a"],
+    "checksum": ["sha256:" + "0f" * 32, "sha384:" + "0f" * 48, "sha512:" + "0F" * 64],
+    "certificate": ["-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"],
+    "private_key": [
+        "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----",
+        "\n-----BEGIN EC PRIVATE KEY-----\nx\n-----END EC PRIVATE KEY-----",
+    ],
 }
 BAD: dict[str, list[t.Any]] = {
     "port": [0, 65536, -1, "http", True, 1.5, ""],
@@ -47,6 +55,16 @@ BAD: dict[str, list[t.Any]] = {
         "@never",
         "a * * * *",
     ],
+    "host_name": ["a b", "a_b", "a/b", "a:80"],
+    "archive": ["", "-a", "https://a.test/b c", "a\n"],
+    "checksum": ["", "0f" * 32, "sha256:" + "0f" * 31, "md5:" + "0f" * 16, "sha256:" + "0f" * 48],
+    "certificate": [
+        "",
+        "x",
+        "-----BEGIN CERTIFICATE-----",
+        "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----",
+    ],
+    "private_key": ["", "x", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"],
 }
 
 
