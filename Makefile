@@ -39,7 +39,7 @@ STATIC := lint unit check-project example
 test: $(READY) ## What a change needs before it lands, in two lanes: what CI runs
 	@tools/lanes trixie scenario-site trixie '$(STATIC)'
 
-LANE_2 := fleet attacks
+LANE_2 := fleet attacks apps
 LANE_3 := recovery nginx neighbours
 .PHONY: test-all
 test-all: $(READY) ## All tests, in three lanes: every scenario, on Debian 13 or 12

@@ -134,12 +134,14 @@ class _Source:
     def _shaping(self) -> dict[str, object]:
         """The options that shape what is on disk in the end: another value is another release."""
         environment = self._options.get("build_environment") or {}
+        writable = self._options.get("writable_directories") or []
         hooks = {name: self._options.get(name) for name in ("before_build", "after_build")}
         return {
             "build": self._flag("build", True),
             "build_script": self._options.get("build_script", "build"),
             "build_environment": {str(name): str(value) for name, value in environment.items()},
             "writable": self._flag("writable", False),
+            **({"writable_directories": sorted(writable)} if writable else {}),
             **{name: commands for name, commands in hooks.items() if commands},
         }
 

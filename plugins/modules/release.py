@@ -158,6 +158,11 @@ options:
     description: Whether the service's user owns the release's files and may change them.
     type: bool
     default: false
+  writable_directories:
+    description: Directories, relative to the release, that belong to the service's user all the same. Made if missing.
+    type: list
+    elements: str
+    default: []
   keep:
     description: How many releases stay; those that O(active_socket) and O(protect) name always do.
     type: int
@@ -316,6 +321,7 @@ def main() -> None:
             "shared_directories": {"type": "list", "elements": "str", "default": []},
             "shared_files": {"type": "list", "elements": "str", "default": []},
             "writable": {"type": "bool", "default": False},
+            "writable_directories": {"type": "list", "elements": "str", "default": []},
             "keep": {"type": "int", "default": 5},
             "active_socket": {"type": "path", "required": True},
             "protect": {"type": "list", "elements": "path", "default": []},

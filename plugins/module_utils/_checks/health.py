@@ -18,6 +18,8 @@ from .findings import CRITICAL, OK, WARNING, Finding, fails, rank, worst_of
 # The words that services and health libraries use for their own state. A word that is in neither set is reported only.
 _WARNING_WORDS = frozenset({"warning", "warn", "degraded", "exhausted"})
 _CRITICAL_WORDS = frozenset({"error", "critical", "fail", "failed", "down", "unhealthy", "disconnected", "unavailable"})
+# From here to there an answer says that something else is at that path, or that one has to log in.
+_REDIRECTION, _SERVER_ERROR = 300, 500
 _PARTS = ("database", "websocket")
 _SHOWN_DEPTH = 4
 _SHOWN_ITEMS = 50
@@ -124,7 +126,9 @@ def _judge_status_code(answer: Answer, allowed: tuple[int, ...], body: Any) -> F
     if answer.status in allowed:
         return Finding("http", OK, f"answered {answer.status} in {answer.elapsed_ms:g} ms", answer.status, expected)
     said = _said(body)
-    message = f"{answer.url} answered {answer.status} instead of {expected}{said}. See the service's error log."
+    elsewhere = _REDIRECTION <= answer.status < _SERVER_ERROR
+    advice = "Is service_health_path the right path?" if elsewhere else "See the service's error log."
+    message = f"{answer.url} answered {answer.status} instead of {expected}{said}. {advice}"
     return Finding("http", CRITICAL, message, answer.status, expected)
 
 

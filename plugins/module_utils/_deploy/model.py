@@ -162,8 +162,10 @@ class Desired:
     def listening_advice(self) -> str:
         """What a program must do to be reached."""
         if self.listen_port:
-            return f"the program must listen on port {self.listen_port}, which {self.socket_variable} tells it"
-        return f"the program must listen on the path that {self.socket_variable} tells it"
+            must = f"port {self.listen_port} (pm2_listen_port), as {self.socket_variable} says"
+        else:
+            must = f"the path that {self.socket_variable} tells it; one that knows only a port needs pm2_listen_port"
+        return f"the program must listen on {must}"
 
     def _address(self, socket: str) -> dict[str, str]:
         if not self.listen_port:

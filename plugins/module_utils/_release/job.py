@@ -71,6 +71,7 @@ class Job(BuildSettings):
     user: str
     group: str
     writable: bool = False
+    writable_directories: Sequence[str] = ()
     keep: int = 5
     build: bool = True
     deployer: str = ""
@@ -174,7 +175,7 @@ class Job(BuildSettings):
         manager = build(path, user, self, keep_open=[lock]) if self.build else ""
         # Again: a build that clears its output directory takes a link in it along.
         self._link(path)
-        own(path, user.uid if self.writable else 0, group, user.uid)
+        own(path, user.uid if self.writable else 0, group, user.uid, self.writable_directories)
         self.releases.mark(Release(identifier, self.digest, time.time(), manager, abi, self.commit))
 
     @contextlib.contextmanager

@@ -116,21 +116,27 @@ class Releases:
             write_file(directory, MARK, json.dumps(asdict(release)).encode(), 0o644)
 
 
-def own(directory: Path, uid: int, gid: int, builder: int) -> None:
+def own(directory: Path, uid: int, gid: int, builder: int, kept: Sequence[str] = ()) -> None:
     """Give the whole tree to uid and gid: owner may write, group may read, others nothing; set-id bits go.
 
+    What is in the directories `kept`, relative to it, is the builder's, and they are made where they are missing.
     The tree may come from a build that still runs somewhere, as the user `builder`. Raises StabilityError for a file
     that has another name elsewhere, unless it is that user's already: it may be anybody's.
     """
+    inside = tuple(f"{directory}/{name}/" for name in kept)
     with open_directory(directory) as top:
+        for name in kept:
+            with directories_below(top, name.split("/"), 0o750, (builder, gid)):
+                pass
         set_owner(top, 0o750, (uid, gid))
         for entry in entries(top, str(directory)):
+            owner = builder if f"{entry.path}/".startswith(inside) else uid
             if not entry.is_file:
-                entry.give(uid, gid, 0o750 if entry.is_directory else None)
+                entry.give(owner, gid, 0o750 if entry.is_directory else None)
             elif entry.found.st_nlink > 1 and entry.found.st_uid != builder:
                 raise StabilityError(f"{entry.path} is a hard link to a file of another user ({entry.found.st_uid}).")
             else:
-                entry.give(uid, gid, 0o750 if entry.found.st_mode & stat.S_IXUSR else 0o640)
+                entry.give(owner, gid, 0o750 if entry.found.st_mode & stat.S_IXUSR else 0o640)
 
 
 def link_shared(

@@ -152,6 +152,29 @@ def test_own_drops_set_id_bits_and_never_follows_links(tmp_path: Path) -> None:
     assert outside.stat().st_mode & 0o777 == 0o604
 
 
+@needs_root
+def test_what_the_service_may_write_in_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / ".next/server").mkdir(parents=True)
+    (tmp_path / ".next/server/page.html").write_text("x")
+    (tmp_path / ".nextra").mkdir()
+    own(tmp_path, 0, 0, 1234, [".next", "var/cache"])
+    owners = {str(path.relative_to(tmp_path)): path.stat().st_uid for path in tmp_path.rglob("*")}
+    theirs = {".next", ".next/server", ".next/server/page.html", "var/cache"}
+    assert {name for name, uid in owners.items() if uid == 1234} == theirs
+    assert {name for name, uid in owners.items() if uid == 0} == {".nextra", "var"}
+
+
+@needs_root
+def test_a_link_is_no_directory_that_the_service_may_write_in(tmp_path: Path) -> None:
+    release, outside = tmp_path / "release", tmp_path / "outside"
+    release.mkdir()
+    outside.mkdir()
+    (release / "cache").symlink_to(outside)
+    with pytest.raises(OSError, match="cache"):
+        own(release, 0, 0, 1234, ["cache"])
+    assert outside.stat().st_uid == 0
+
+
 def test_shared_paths_replace_what_the_release_brings(tmp_path: Path) -> None:
     release, shared = tmp_path / "release", tmp_path / "shared"
     (release / "public/uploads").mkdir(parents=True)

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each application is well after its first run, unchanged by a second one, and deployed under load without a failed
+request; a release that can't work is refused, with the variable to look at."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from deployments import AT_ONCE, Run, Service, assert_unnoticed, load, wait
+from hosts import ROOT, playbook
+from testinfra.host import Host
+
+SCENARIO = ROOT / "molecule/apps"
+INVENTORY = str(SCENARIO / "inventory")
+# Each with a page that a client asks for.
+APPS = {"registry": "/-/ping", "flows": "/", "accounts": "/", "pages": "/"}
+METHODS = ("GET",)
+IMPATIENT = {"pm2_start_timeout": 10}
+
+
+def play(name: str, *options: str, **variables: Any) -> Run:
+    running: subprocess.Popen[str] = playbook(f"workbot.stability.{name}", variables, *options, inventory=INVENTORY)
+    return wait(running, 600)
+
+
+def recaps(run: Run) -> dict[str, dict[str, int]]:
+    """The numbers of the recap, for each host."""
+    lines = re.findall(r"(\w+) : (ok=\d+ changed=\d+ unreachable=\d+ failed=\d+)", run.output)
+    return {name: {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)} for name, text in lines}
+
+
+def ask(
+    address: str, app: str, path: str, body: Any = None, method: str | None = None, **headers: str
+) -> tuple[int, str]:
+    """Status and text of an answer through Nginx."""
+    place = urlsplit(address)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=20)
+    sent = None if body is None else json.dumps(body)
+    given = {"Host": f"{app}.test", "Content-Type": "application/json", **headers}
+    connection.request(method or ("GET" if body is None else "POST"), path, sent, given)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+@contextmanager
+def loaded(address: str) -> Iterator[dict[str, dict[str, Any]]]:
+    """Clients of all applications from here on; what they noticed is there when the load is over."""
+    with ExitStack() as stack:
+        options = ("--connections=4", f"--methods={','.join(METHODS)}")
+        yield {
+            app: stack.enter_context(load(address, f"--host={app}.test", f"--path={path}", *options))
+            for app, path in APPS.items()
+        }
+
+
+def release(directory: Path, version: str) -> Path:
+    """A copy of all fixtures, of that version."""
+    copy = directory / version
+    shutil.copytree(SCENARIO / "fixtures", copy)
+    for manifest in copy.glob("*/package.json"):
+        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": version}), encoding="utf-8")
+    return copy
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_it_is_well_after_its_first_run(host: Host, address: str, app: str) -> None:
+    assert ask(address, app, APPS[app])[0] == 200
+    diagnosis = host.run(f"{app}-diagnose")
+    assert diagnosis.rc == 0, diagnosis.stdout
+    assert ": OK (0 critical, 0 warning" in diagnosis.stdout
+    assert host.file(f"/var/log/{app}/error.log").content_string == ""
+
+
+def test_a_second_run_changes_nothing(host: Host) -> None:
+    before = {app: Service(app, host).look() for app in APPS}
+    run = play("site")
+    assert run.code == 0, run.output
+    assert {app: numbers["changed"] for app, numbers in recaps(run).items()} == dict.fromkeys(APPS, 0), run.output
+    assert {app: Service(app, host).look() for app in APPS} == before
+
+
+def test_express_sees_its_client_behind_the_socket(address: str) -> None:
+    status, text = ask(address, "accounts", "/", **{"X-Forwarded-For": "203.0.113.9"})
+    seen = json.loads(text)
+    assert (status, seen["protocol"]) == (200, "http")
+    assert re.fullmatch(r"[0-9.]+|[0-9a-f:]+", seen["ip"])
+    # what a client claims to be
+    assert seen["ip"] != "203.0.113.9"
+
+
+def test_a_release_of_all_is_deployed_under_load_and_their_data_stay(host: Host, address: str, tmp_path: Path) -> None:
+    user = {"name": "ann", "password": "a-word-of-ann"}
+    assert ask(address, "registry", "/-/user/org.couchdb.user:ann", user, "PUT")[0] == 201
+    flow = [{"id": "f1", "type": "tab", "label": "kept", "disabled": False, "info": ""}]
+    assert ask(address, "flows", "/flows", flow)[0] in (200, 204)
+    before = {app: Service(app, host).settled() for app in APPS}
+    with loaded(address) as tallies:
+        run = play("deploy", test_fixtures=str(release(tmp_path, "1.0.1")), deploy_serial=len(APPS), pm2_drain_time=2)
+    assert run.code == 0, run.output
+    for tally in tallies.values():
+        assert_unnoticed(tally, (), METHODS)
+    for app in APPS:
+        after = Service(app, host).settled()
+        assert after["current"] != before[app]["current"]
+        assert after["previous"] == before[app]["current"]
+    login = {"Authorization": "Basic " + base64.b64encode(b"ann:a-word-of-ann").decode()}
+    assert json.loads(ask(address, "registry", "/-/whoami", **login)[1]) == {"username": "ann"}
+    assert "kept" in ask(address, "flows", "/flows")[1]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What is wrong with a release: a file, or variables that do not fit it; and what is said."""
+
+    app: str
+    said: str
+    file: str = ""
+    content: str = ""
+    variables: dict[str, Any] = field(default_factory=dict)
+
+
+BROKEN = (
+    Broken("registry", "CONFIG: it does not look like a valid config file", "verdaccio/config.yaml", "storage: ["),
+    Broken(
+        "flows",
+        "Nothing listens: the program must listen on port 1880 (pm2_listen_port), as PORT says",
+        variables={"pm2_args": ["--userDir", "data", "--port", "1881"]},
+    ),
+    Broken(
+        "accounts",
+        "Error: the list of accounts can not be read",
+        "express/server.js",
+        "throw new Error('the list of accounts can not be read');\n",
+    ),
+    Broken("accounts", "Is service_health_path the right path?", variables={"service_health_path": "/nowhere"}),
+    Broken("pages", "npm run build", "next/app/page.js", "export default function ("),
+)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.app)
+def test_a_release_that_can_not_work_is_refused(host: Host, address: str, tmp_path: Path, broken: Broken) -> None:
+    service = Service(broken.app, host)
+    before = service.settled()
+    fixtures = release(tmp_path, "1.0.2")
+    if broken.file:
+        (fixtures / broken.file).write_text(broken.content, encoding="utf-8")
+    variables = {"test_fixtures": str(fixtures), **IMPATIENT, **AT_ONCE, **broken.variables}
+    with loaded(address) as tallies:
+        run = play("deploy", f"--limit={broken.app}", **variables)
+    assert run.code == 2, run.output
+    assert broken.said in run.output
+    for tally in tallies.values():
+        assert_unnoticed(tally, (), METHODS)
+    after = service.settled()
+    assert [after[key] for key in ("active", "current", "previous")] == [
+        before[key] for key in ("active", "current", "previous")
+    ]
