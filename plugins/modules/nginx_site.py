@@ -11,7 +11,7 @@ module: nginx_site
 short_description: Change an nginx configuration as one transaction
 version_added: 0.1.0
 description:
-  - Brings a site's files below C(/etc/nginx) to the wanted state, all of them or none.
+  - Brings a site's files below C(/etc/nginx) to the desired state, all of them or none.
   - When something differs, the host's whole configuration is copied, the new files are put into the copy, the
     certificates are checked there, and nginx tests that. Only a configuration that nginx accepts is swapped in, by
     renaming each file, and reloaded. The module then waits until workers with the new configuration serve and the old
@@ -39,9 +39,9 @@ options:
     default: present
   files:
     description:
-      - The files that are wanted, for this site alone.
+      - The files that this site alone has.
       - A file that is there already, holds something else, and is in no record, is somebody else's and refused. One
-        that is as wanted becomes the site's. One of the site's that was edited by hand is put right.
+        that is as desired becomes the site's. One of the site's that was edited by hand is put right.
     type: list
     elements: dict
     default: []
@@ -105,7 +105,7 @@ options:
         type: int
   absent:
     description:
-      - Files and links that are not wanted, relative to C(/etc/nginx), unless another site has them in its record.
+      - Files and links that are to be absent, relative to C(/etc/nginx), unless another site has them in its record.
     type: list
     elements: str
     default: []
@@ -299,7 +299,7 @@ changed_files:
   elements: str
   sample: [/etc/nginx/conf.d/shop.conf]
 adopted_files:
-  description: The paths that were there as wanted, and became the site's.
+  description: The paths that were there as desired, and became the site's.
   returned: success
   type: list
   elements: str

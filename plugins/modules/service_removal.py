@@ -121,7 +121,7 @@ import re
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
-from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import Order, apply, summary
+from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import Removal, apply, summary
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import OPTIONS, Service
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -155,9 +155,9 @@ def main() -> None:
         if not rule.fullmatch(given[option]):
             module.fail_json(msg=f"{option}: {given[option]!r} can't be a service's. Nothing was changed.")
     data, drain_time, roles = given.pop("data"), given.pop("drain_time"), tuple(given.pop("database_roles"))
-    order = Order(Service(**given, database_roles=roles), data, drain_time)
+    removal = Removal(Service(**given, database_roles=roles), data, drain_time)
     try:
-        plan = apply(order, Layout(), check=module.check_mode)
+        plan = apply(removal, Layout(), check=module.check_mode)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
     removed = plan.words()
@@ -168,7 +168,7 @@ def main() -> None:
         kept=plan.kept,
         left=plan.left,
         diff={"before": "".join(f"{line}\n" for line in removed), "after": ""},
-        msg=summary(order, plan, module.check_mode),
+        msg=summary(removal, plan, module.check_mode),
     )
 
 

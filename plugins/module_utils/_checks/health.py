@@ -134,18 +134,18 @@ def _judge_status_code(answer: Answer, allowed: tuple[int, ...], body: Any) -> F
 
 def _judge_json(body: Any, path: str, expected: Any) -> Finding:
     allowed = expected if isinstance(expected, list) else [expected]
-    wanted = " or ".join(_short(value) for value in allowed)
+    words = " or ".join(_short(value) for value in allowed)
     check = f"json.{path}"
     try:
         value = look_up(body, path)
     except LookupError:
         reason = f"the answer has no {path}" if isinstance(body, dict | list) else "the answer is not JSON"
-        message = f"{reason}, which must be {wanted}. Correct the service or the expectation."
-        return Finding(check, CRITICAL, message, None, wanted)
+        message = f"{reason}, which must be {words}. Correct the service or the expectation."
+        return Finding(check, CRITICAL, message, None, words)
     if any(_same(value, candidate) for candidate in allowed):
-        return Finding(check, OK, f"{path} is {_short(value)}", _short(value), wanted)
-    message = f"{path} is {_short(value)}, not {wanted}{_said(body)}. See what the service reports about it."
-    return Finding(check, CRITICAL, message, _short(value), wanted)
+        return Finding(check, OK, f"{path} is {_short(value)}", _short(value), words)
+    message = f"{path} is {_short(value)}, not {words}{_said(body)}. See what the service reports about it."
+    return Finding(check, CRITICAL, message, _short(value), words)
 
 
 def _judge_body(body: Mapping[str, Any], expected: Mapping[str, Any]) -> list[Finding]:

@@ -236,16 +236,16 @@ def judge_secrets(
 def judge_privacy(files: Sequence[FileTraits], owner: str) -> Finding:
     """One finding for all files that hold secrets; the worst decides. An empty owner stands for anybody."""
     wrong = [traits for traits in files if traits.mode != _PRIVATE or (owner and traits.owner != owner)]
-    wanted = f"{owner or files[0].owner} {_PRIVATE:04o}"
+    expected = f"{owner or files[0].owner} {_PRIVATE:04o}"
     if not wrong:
         message = f"{len(files)} files with secrets are private to {owner or files[0].owner}"
-        return Finding("secrets.file", OK, message, wanted, wanted)
+        return Finding("secrets.file", OK, message, expected, expected)
     worst = max(wrong, key=lambda traits: bool(traits.mode & _OTHERS))
     status = CRITICAL if worst.mode & _OTHERS else WARNING
     value = f"{worst.owner} {worst.mode:04o}"
     advice = "Apply the playbook to correct it; if others could read it, renew secrets."
     more = f" and {len(wrong) - 1} more are" if len(wrong) > 1 else " is"
-    return Finding("secrets.file", status, f"{worst.path}{more} {value}, not {wanted}. {advice}", value, wanted)
+    return Finding("secrets.file", status, f"{worst.path}{more} {value}, not {expected}. {advice}", value, expected)
 
 
 def _judge_value(rules: SecretRules, name: str, holders: Sequence[Holder], running: bool) -> Finding:

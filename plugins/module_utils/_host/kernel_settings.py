@@ -22,31 +22,31 @@ class Setting:
 
     name: str
     now: str
-    wanted: str
+    desired: str
     path: Path
 
     def lines(self) -> tuple[str, str]:
         """What it is and what it will be."""
-        return f"{self.name} = {self.now}\n", f"{self.name} = {self.wanted}\n"
+        return f"{self.name} = {self.now}\n", f"{self.name} = {self.desired}\n"
 
     def make(self) -> None:
         """Raises StabilityError."""
         try:
-            self.path.write_text(f"{self.wanted}\n", encoding="utf-8")
+            self.path.write_text(f"{self.desired}\n", encoding="utf-8")
         except OSError as error:
             raise StabilityError(self.refusal()) from error
 
     def refusal(self) -> str:
         return (
-            f"{self.name} is {self.now}; expected {self.wanted}. It can't be set from here (a container has the"
-            f" kernel of its machine). On that machine: sysctl -w {self.name}={self.wanted}. Nothing was changed."
+            f"{self.name} is {self.now}; expected {self.desired}. It can't be set from here (a container has the"
+            f" kernel of its machine). On that machine: sysctl -w {self.name}={self.desired}. Nothing was changed."
         )
 
 
-def differing(wanted: Mapping[str, str], root: Path = _ROOT) -> list[Setting]:
+def differing(desired: Mapping[str, str], root: Path = _ROOT) -> list[Setting]:
     """The settings that have another value. Raises StabilityError for those that can't be set from here."""
     found = []
-    for name, value in wanted.items():
+    for name, value in desired.items():
         path = root / name.replace(".", "/")
         try:
             now = path.read_text(encoding="utf-8").strip()

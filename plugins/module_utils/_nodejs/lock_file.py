@@ -15,8 +15,8 @@ _MODULES = "node_modules/"
 _DEPENDENCIES = ("dependencies", "optionalDependencies", "peerDependencies")
 
 
-def locked(lock: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Any]:
-    """The lock file's entries of those wanted packages that it has at the wanted version, and of all they depend on.
+def locked(lock: Mapping[str, Any], desired: Mapping[str, str]) -> dict[str, Any]:
+    """The lock file's entries of those desired packages that it has at the desired version, and of all they depend on.
 
     Raises StabilityError. Without the addresses: which registry is asked is the host's matter.
     """
@@ -29,7 +29,7 @@ def locked(lock: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Any]
         )
     found: dict[str, Any] = {}
     versions = {place: entry.get("version") for place, entry in packages.items()}
-    places = [_MODULES + name for name, version in wanted.items() if versions.get(_MODULES + name) == version]
+    places = [_MODULES + name for name, version in desired.items() if versions.get(_MODULES + name) == version]
     while places:
         place = places.pop()
         if place in found:

@@ -59,15 +59,15 @@ def manifest(release: Path, user: Identity) -> dict[str, Any] | None:
 def require_engine(release: Path, bin_directory: Path, user: Identity) -> None:
     """Raise StabilityError when package.json has an engines.node that the installed Node.js does not satisfy."""
     engines = (manifest(release, user) or {}).get("engines")
-    wanted = engines.get("node") if isinstance(engines, dict) else None
-    if not wanted:
+    desired = engines.get("node") if isinstance(engines, dict) else None
+    if not desired:
         return
-    found = json.loads(_node(bin_directory, "--eval", _ENGINE, str(bin_directory / "npm"), str(wanted)))
+    found = json.loads(_node(bin_directory, "--eval", _ENGINE, str(bin_directory / "npm"), str(desired)))
     if not found["valid"]:
-        raise StabilityError(f"The engines.node of package.json, {wanted!r}, is no range of versions, such as '>=22'.")
+        raise StabilityError(f"The engines.node of package.json, {desired!r}, is no range of versions, such as '>=22'.")
     if not found["satisfied"]:
         raise StabilityError(
-            f"The release needs Node.js {wanted} (engines.node of package.json), but {bin_directory}/node is "
+            f"The release needs Node.js {desired} (engines.node of package.json), but {bin_directory}/node is "
             f"{found['version']}: set nodejs_version, or deploy a release for {found['version']}."
         )
 

@@ -85,17 +85,17 @@ def ended(app: Mapping[str, Any], code: Any) -> bool:
 
 
 def _steps(app: Mapping[str, Any], processes: list[Pm2Process], newest_input: float, asked: str) -> list[Step]:
-    name, wanted = app["name"], count(app.get("instances"))
+    name, desired = app["name"], count(app.get("instances"))
     if not processes:
-        return [Step("start", name, instances=wanted, reasons=("not running",))]
+        return [Step("start", name, instances=desired, reasons=("not running",))]
     found = {item.field: item for process in processes for item in differences(app, process)}
     reasons = tuple(str(item) for item in found.values())
-    number = (f"instances: {len(processes)} -> {wanted}",) if len(processes) != wanted else ()
+    number = (f"instances: {len(processes)} -> {desired}",) if len(processes) != desired else ()
     scalable = mode(app.get("exec_mode") or "fork") == "cluster"
     hard = any(item.remedy == "recreate" for item in found.values()) or (number and not scalable)
     if hard or (asked == "restarted" and found):
-        return [Step("recreate", name, _ids(processes), wanted, reasons + number)]
-    scale = [Step("scale", name, _ids(processes), wanted, number)] if number else []
+        return [Step("recreate", name, _ids(processes), desired, reasons + number)]
+    scale = [Step("scale", name, _ids(processes), desired, number)] if number else []
     return [*_refresh(app, processes, reasons, newest_input, asked), *scale]
 
 

@@ -59,7 +59,7 @@ SHARED_PROGRAMS = {"Nginx": "/usr/sbin/nginx", "PostgreSQL": "/usr/bin/psql"}
 
 
 @dataclass(frozen=True)
-class Order:
+class Removal:
     """What is to be done. Times in seconds: for connections to end, and for processes that nobody supervises."""
 
     service: Service
@@ -112,9 +112,9 @@ class Plan:
             self.actions.append(Action(lines, act))
 
 
-def make_plan(order: Order, layout: Layout) -> Plan:
+def make_plan(removal: Removal, layout: Layout) -> Plan:
     """Reads the host and changes nothing. Raises StabilityError for what forbids the removal."""
-    service = order.service
+    service = removal.service
     refuse_foreign_homes(service, [service.directory, service.log_directory, service.run_directory])
     refuse_deployment(Path(service.directory) / "releases")
     plan = Plan(service.directory, mount_points())
@@ -129,20 +129,20 @@ def make_plan(order: Order, layout: Layout) -> Plan:
             _plan_places(plan, [thing])
     last = not service.tools_only and _plan_site(plan, service, layout)
     for thing in belongings(service, Step.PM2):
-        _plan_unit(plan, thing, units[thing.unit], before=partial(_drain, service, order.drain_time))
+        _plan_unit(plan, thing, units[thing.unit], before=partial(_drain, service, removal.drain_time))
     if plan.words():
         plan.actions.append(Action((), reload_daemon))
     if own and own.uid is not None and processes_of(own.uid):
-        plan.add([f"what runs as the user {service.user}"], partial(end_processes, own.uid, order.patience))
+        plan.add([f"what runs as the user {service.user}"], partial(end_processes, own.uid, removal.patience))
     plan.add(
         (f"{path} (the block of {service.name})" for path in access_files(service)), partial(close_access, service)
     )
     _plan_places(plan, belongings(service, Step.SETTINGS), afterwards=reload)
-    _plan_own(plan, order, has_user=own is not None and not own.foreign)
+    _plan_own(plan, removal, has_user=own is not None and not own.foreign)
     hardening = [thing for thing in belongings(service, Step.LAST_SITE) if last and _is_managed(thing.path)]
     _plan_places(plan, hardening, afterwards=reload_daemon)
     if belongings(service, Step.DATABASE):
-        _plan_database(plan, read_database(service), order.data)
+        _plan_database(plan, read_database(service), removal.data)
     _plan_emptied(plan, belongings(service, Step.EMPTIED))
     for account in accounts:
         _plan_account(plan, account, keeps=account is own and _owns_more(plan))
@@ -227,17 +227,17 @@ def _remove_parts(parts: Sequence[str], afterwards: Callable[[], object] | None)
         afterwards()
 
 
-def _plan_own(plan: Plan, order: Order, has_user: bool = True) -> None:
+def _plan_own(plan: Plan, removal: Removal, has_user: bool = True) -> None:
     """What goes by its path. Where data goes as well, the service's directory goes as a whole."""
-    service = order.service
+    service = removal.service
     things = belongings(service, Step.FILES, *([Step.USER] if has_user else []))
     wholes = tuple(f"{thing.path}/" for thing in things if thing.data)
     others = [thing for thing in things if not thing.data]
     inside = [thing for thing in others if thing.path.startswith(wholes)]
-    _plan_places(plan, [thing for thing in others if not order.data or thing not in inside])
+    _plan_places(plan, [thing for thing in others if not removal.data or thing not in inside])
     gone = {*plan.words(), *(path for thing in inside for path in found(thing.path))}
     plan.data += [path for path in _data(service, things) if holds_more(path, gone)]
-    if order.data:
+    if removal.data:
         tops = [thing for thing in things if thing.data and not thing.path.startswith(wholes)]
         _plan_places(plan, tops)
     else:
@@ -247,12 +247,12 @@ def _plan_own(plan: Plan, order: Order, has_user: bool = True) -> None:
 def _data(service: Service, things: Sequence[Thing]) -> list[str]:
     """Every path of data, and what somebody else has put into the service's directory."""
     known = {thing.path for thing in things}
-    wanted = [path for thing in things if thing.data and thing.path != service.directory for path in found(thing.path)]
+    data = [path for thing in things if thing.data and thing.path != service.directory for path in found(thing.path)]
     if service.tools_only:
-        return wanted
+        return data
     if Path(service.directory).is_symlink():
-        return [*wanted, service.directory]
-    return wanted + [path for path in found(f"{service.directory}/*") if path not in known]
+        return [*data, service.directory]
+    return data + [path for path in found(f"{service.directory}/*") if path not in known]
 
 
 def _plan_database(plan: Plan, database: Database, data: bool) -> None:
@@ -305,13 +305,13 @@ def _plan_account(plan: Plan, account: Account, keeps: bool) -> None:
         plan.add([account.words()], partial(remove_account, account))
 
 
-def apply(order: Order, layout: Layout, check: bool) -> Plan:
+def apply(removal: Removal, layout: Layout, check: bool) -> Plan:
     """Takes the service off the host. Raises StabilityError and DeployLockError."""
-    plan = make_plan(order, layout)
+    plan = make_plan(removal, layout)
     if check or not plan.words():
         return plan
     done = 0
-    with _no_deployment(order.service):
+    with _no_deployment(removal.service):
         for action in plan.actions:
             try:
                 action.act()
@@ -339,9 +339,9 @@ def _no_deployment(service: Service) -> Iterator[None]:
     _remove_empty(directory)
 
 
-def summary(order: Order, plan: Plan, check: bool) -> list[str]:
+def summary(removal: Removal, plan: Plan, check: bool) -> list[str]:
     """What was done, and what stays and why, in lines for people."""
-    name, count = order.service.name, len(plan.words())
+    name, count = removal.service.name, len(plan.words())
     verb = "would be" if check else "was" if count == 1 else "were"
     things = f"{count} thing{'' if count == 1 else 's'}"
     lines = [f"{name}: {things} {verb} removed." if count else f"{name}: there is nothing to remove."]

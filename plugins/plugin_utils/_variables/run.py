@@ -18,26 +18,26 @@ _MISSPELLED = 0.85
 
 
 def host_problem(
-    wanted: t.Sequence[str],
+    needed: t.Sequence[str],
     groups: t.Mapping[str, t.Sequence[str]],
     reached: t.Container[str],
     sources: t.Sequence[str],
 ) -> Problem | None:
-    """Return why the run would reach no host of the groups that are wanted, if it would not.
+    """Return why the run would reach no host of the groups that are needed, if it would not.
 
     The first of them is the one that must have a host. ``groups`` are the inventory's with their hosts, ``reached``
     what --limit leaves of them, and ``sources`` the files that the inventory was read from.
     """
     if not groups.get("all"):
         return Problem("inventory", f"no host in it ({', '.join(sources) or 'none was given'}); name another with -i")
-    if not groups.get(wanted[0]):
+    if not groups.get(needed[0]):
         own = sorted(set(groups) - {"all", "ungrouped"})
-        near = difflib.get_close_matches(wanted[0], own, 1)
+        near = difflib.get_close_matches(needed[0], own, 1)
         meant = f"; is the group {near[0]} meant?" if near else f", only in {', '.join(own) or 'none'}"
-        return Problem("inventory", f"has no host in the group {wanted[0]}{meant}")
-    hosts = [host for name in wanted for host in groups.get(name, ())]
+        return Problem("inventory", f"has no host in the group {needed[0]}{meant}")
+    hosts = [host for name in needed for host in groups.get(name, ())]
     if not any(host in reached for host in hosts):
-        return Problem("--limit", f"leaves out every host of the group {' or '.join(wanted)}: {', '.join(hosts)}")
+        return Problem("--limit", f"leaves out every host of the group {' or '.join(needed)}: {', '.join(hosts)}")
     return None
 
 

@@ -16,8 +16,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._release.lock im
 from ansible_collections.workbot.stability.plugins.module_utils._removal import plan as removal_plan
 from ansible_collections.workbot.stability.plugins.module_utils._removal.database import Database
 from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import (
-    Order,
     Plan,
+    Removal,
     _plan_account,
     _plan_database,
     _plan_emptied,
@@ -52,7 +52,7 @@ class Host:
 
     def plan(self, data: bool = False, mounts: frozenset[str] = frozenset()) -> Plan:
         plan = Plan(self.service.directory, mounts)
-        _plan_own(plan, Order(self.service, data))
+        _plan_own(plan, Removal(self.service, data))
         _plan_emptied(plan, belongings(self.service, Step.EMPTIED))
         return plan
 
@@ -198,7 +198,7 @@ def test_a_deployment_at_work_is_not_disturbed(host: Host, monkeypatch: pytest.M
         deploy_lock(host.directory / ".deploy.lock", "release one", "alice"),
         pytest.raises(DeployLockError, match="release one, begun by alice"),
     ):
-        apply(Order(host.service), Layout(), check=False)
+        apply(Removal(host.service), Layout(), check=False)
     assert len(host.left()) == len(FILES) + 1
 
 
@@ -232,9 +232,9 @@ def test_a_step_that_fails_says_how_far_it_came(host: Host, monkeypatch: pytest.
     plan.add(["/one", "/two"], lambda: None)
     plan.add(["user shop"], fail)
     monkeypatch.setattr(removal_plan, "make_plan", lambda _order, _layout: plan)
-    assert apply(Order(host.service), Layout(), check=True) is plan
+    assert apply(Removal(host.service), Layout(), check=True) is plan
     with pytest.raises(StabilityError, match=r"user shop: no luck\n2 of 3 things are gone; the next run goes on"):
-        apply(Order(host.service), Layout(), check=False)
+        apply(Removal(host.service), Layout(), check=False)
 
 
 def test_the_lock_goes_with_the_last_of_the_directory(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,15 +242,15 @@ def test_the_lock_goes_with_the_last_of_the_directory(host: Host, monkeypatch: p
     for name in ("config/environment", "config/environments/one", ".deploy.lock"):
         (host.directory / name).unlink()
     monkeypatch.setattr(removal_plan, "make_plan", lambda _order, _layout: host.plan())
-    apply(Order(host.service), Layout(), check=False)
+    apply(Removal(host.service), Layout(), check=False)
     assert not host.directory.exists()
 
 
 def test_the_summary_says_how_data_goes(host: Host) -> None:
     plan = Plan(kept=["/srv/shop/config"], left=["/mnt: is a mount point"])
-    lines = summary(Order(host.service), plan, check=False)
+    lines = summary(Removal(host.service), plan, check=False)
     assert lines[0] == f"{NAME}: there is nothing to remove."
     assert f"The data goes with -e remove_data=true -e remove_confirm={NAME}" in lines
     assert "Left alone: /mnt: is a mount point" in lines
     plan.add(["/one"], lambda: None)
-    assert summary(Order(host.service), plan, check=True)[0] == f"{NAME}: 1 thing would be removed."
+    assert summary(Removal(host.service), plan, check=True)[0] == f"{NAME}: 1 thing would be removed."

@@ -14,8 +14,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._removal import 
 from ansible_collections.workbot.stability.plugins.module_utils._removal.database import Database
 from ansible_collections.workbot.stability.plugins.module_utils._removal.files import is_foreign
 from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import (
-    Order,
     Plan,
+    Removal,
     _plan_own,
     _plan_unit,
     make_plan,
@@ -100,9 +100,9 @@ def test_sockets_and_crontab_stay_where_the_user_is_somebody_elses(tmp_path: Pat
     socket.write_text("")
     assert f"/var/spool/cron/crontabs/{NAME}" in paths(service, Step.USER)
     plan = Plan()
-    _plan_own(plan, Order(service, data=True), has_user=False)
+    _plan_own(plan, Removal(service, data=True), has_user=False)
     assert plan.words() == []
-    _plan_own(plan, Order(service, data=True))
+    _plan_own(plan, Removal(service, data=True))
     assert plan.words() == [service.run_directory]
 
 
@@ -148,13 +148,13 @@ def test_of_a_service_that_runs_under_something_else_only_the_tools_go(
         Path(directory).mkdir(parents=True)
         (Path(directory) / "file").write_text("")
     layout = Layout(config=tmp_path / "nginx", state=tmp_path / "state")
-    assert make_plan(Order(service), layout).words() == []
+    assert make_plan(Removal(service), layout).words() == []
     config = f"{service.directory}/config"
     gone = [f"{config}/watchdog.json", service.log_directory]
-    plan = make_plan(Order(service, data=True), layout)
+    plan = make_plan(Removal(service, data=True), layout)
     assert (plan.words(), plan.data) == ([*gone, config], gone)
     (Path(config) / "database.yml").write_text("")
-    assert make_plan(Order(service, data=True), layout).words() == gone
+    assert make_plan(Removal(service, data=True), layout).words() == gone
     assert not {f"/opt/{NAME}", service.run_directory} & set(paths(service))
 
 
@@ -165,5 +165,5 @@ def test_a_host_that_has_nothing_of_the_service_is_left_unchanged(
     service = service_at(tmp_path, alert_user=f"{NAME}-alert", database=NAME, database_roles=(NAME,))
     layout = Layout(config=tmp_path / "nginx", state=tmp_path / "state")
     for data in (False, True):
-        plan = make_plan(Order(service, data), layout)
+        plan = make_plan(Removal(service, data), layout)
         assert (plan.words(), plan.data, plan.left) == ([], [], [])
