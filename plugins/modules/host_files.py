@@ -72,6 +72,10 @@ options:
         description: Mode in octal digits, for example V(0750).
         type: str
         default: "0755"
+      keep:
+        description: Whether one that is there stays as it is, since it may be somebody else's as well.
+        type: bool
+        default: false
       contents:
         description:
           - Whether what is in it is the owner's as well. What belongs to somebody else, such as the user that the
@@ -221,6 +225,7 @@ _DIRECTORY = {
     "path": _PATH,
     **_OWNER,
     "mode": {"type": "str", "default": "0755"},
+    "keep": {"type": "bool", "default": False},
     "contents": {"type": "bool", "default": False},
     "users": {"type": "dict", "default": {}},
 }

@@ -9,17 +9,23 @@ Each finding is a sentence that names the variable to change. Nobody's user, dir
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from .._host.accounts import actual, has_group
+from .._host.accounts import Account, actual, has_group
 from .._host.units import UnitError, unit_states
 from .._service.footprint import Service, Step, Thing, belongings
 from .external_service import PM2, SYSTEMD, Existing
 
 POLICIES = Path("/etc/logrotate.d")
+# Debian's own groups have the numbers below.
+_FIRST_DYNAMIC = 100
+_RUN_BITS = stat.S_ISVTX | stat.S_ISGID
 # What a file system has at its root
 _NOBODYS = frozenset({"lost+found"})
 
@@ -43,6 +49,37 @@ def _holds_a_file(path: Path) -> bool:
     if not path.is_dir() or path.is_symlink():
         return True
     return any(files for _root, _folders, files in os.walk(path))
+
+
+def _has_of(path: Path, uid: int) -> bool:
+    """Whether the directory is that user's, or has something of his in it. Where all may write, that says nothing."""
+    if not path.is_dir():
+        return False
+    found = path.stat()
+    if found.st_mode & (stat.S_ISVTX | stat.S_IWOTH):
+        return False
+    return found.st_uid == uid or any(entry.stat(follow_symlinks=False).st_uid == uid for entry in os.scandir(path))
+
+
+def run_directory_conflict(path: Path) -> str:
+    """The roles' own has the sticky bit and hands its group down: nobody else's in /run looks like that."""
+    if not path.is_dir() or path.stat().st_mode & _RUN_BITS == _RUN_BITS or not any(os.scandir(path)):
+        return ""
+    return f"service_run_directory: {path} is somebody else's. Choose another one."
+
+
+def group_conflict(name: str, user: Account | None) -> str:
+    """Empty also for a group without anybody in it, which is what a run leaves that was ended early."""
+    try:
+        group = grp.getgrnam(name)
+    except KeyError:
+        return ""
+    members = {*group.gr_mem, *(entry.pw_name for entry in pwd.getpwall() if entry.pw_gid == group.gr_gid)}
+    others = sorted(members - ({user.name} if user else set()))
+    if group.gr_gid >= _FIRST_DYNAMIC and not others:
+        return ""
+    whose = f"of {', '.join(others)}" if others else "of the system"
+    return f"service_group: {name} is a group {whose}, and gives its rights to the service. Choose another one."
 
 
 def user_conflict(name: str, home: str) -> str:
@@ -115,8 +152,9 @@ def _matches(pattern: str) -> set[str]:
 def conflicts(service: Service, existing: Existing | None, logs: Sequence[str]) -> list[str]:
     """All of them; `logs` are what the roles would rotate of an existing service.
 
-    On a host that has the user as the roles make it, before anything else, the places were free or are the service's:
-    what of them has drifted is put right and not refused. The user and group of an existing service must be there.
+    On a host that has the user as the roles make it, before anything else, what is named after the service was free or
+    is its own: what of it has drifted is put right and not refused. A directory that a variable names may be another
+    one by now. The user and group of an existing service must be there.
     """
     home = "" if service.tools_only else service.home
     found = [user_conflict(service.user, home)]
@@ -125,9 +163,13 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str]) 
             f"service_group: there is no group {service.group}. Name the one of the user that the service runs as."
         )
     user = actual(service.user)
-    if not (home and user and user.home == home):
-        places = belongings(service, Step.WATCHING, Step.PM2, Step.FILES, Step.EMPTIED)
-        found += [conflict(place) for place in places if place.marks]
+    uid = pwd.getpwnam(service.user).pw_uid if home and user and user.home == home else None
+    for place in belongings(service, Step.WATCHING, Step.PM2, Step.FILES, Step.EMPTIED):
+        own = uid is not None and (place.variable == "service_name" or _has_of(Path(place.path), uid))
+        found += [conflict(place)] if place.marks and not own else []
+    if not service.tools_only:
+        found.append(run_directory_conflict(Path(service.run_directory)))
+        found.append(group_conflict(service.group, user if uid is not None else None))
     if existing:
         found += existing_conflicts(existing)
     return [text for text in found if text] + rotated_elsewhere(logs, service.name)

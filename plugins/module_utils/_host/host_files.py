@@ -18,7 +18,7 @@ from typing import Any
 
 from . import accounts, acl, kernel_settings, trust_store, units
 from .errors import StabilityError
-from .files import Change, Entry, Transaction, change_of, change_of_directory, check
+from .files import Change, Entry, Transaction, actual_directory, change_of, change_of_directory, check
 from .service_tree import discard_path
 
 _UNIT_DIRECTORY = "/etc/systemd/system/"
@@ -67,7 +67,9 @@ class Plan:
 def plan(options: Mapping[str, Any]) -> Plan:
     """Read the host and compare it with the module's options. Raises StabilityError and OSError."""
     directories = [
-        change_of_directory(item["path"], _directory(item), item["contents"]) for item in options["directories"]
+        change_of_directory(item["path"], _directory(item), item["contents"])
+        for item in options["directories"]
+        if not (item["keep"] and actual_directory(item["path"]))
     ]
     files = [change_of(item["path"], _file(item), item["check"]) for item in options["files"]]
     changes = [change for change in [*directories, *files] if change]

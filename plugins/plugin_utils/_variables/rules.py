@@ -52,6 +52,15 @@ _PATTERNS = {
         r"\s*-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+-----END [A-Z ]*PRIVATE KEY-----\s*",
         "PEM, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----",
     ),
+    "database_role": (
+        r"(?!(pg_.*|postgres|public|none)$)[a-z_][a-z0-9_]{0,62}",
+        "1 to 63 lower-case letters, digits and _, and none of PostgreSQL's own roles (postgres, pg_...)",
+    ),
+    "own_path": (
+        # below a directory of the system nothing is made, and nobody's owner or mode changed
+        r"(?!/(bin|boot|dev|etc|lib|lib64|proc|root|sbin|sys|usr)/)(?!.*/\.\.?(/|$))/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+",
+        "a path of at least two letters-digits-dots-dashes parts, not below a directory of the system",
+    ),
     "url_path": (r"/[A-Za-z0-9_.~!$&'()*+,;=:@%/-]*", "a path beginning with /, for example /api/health"),
 }
 
@@ -64,7 +73,7 @@ def expectation(value: t.Any, rule: Rule) -> str | None:
     if value in rule.get("refused", ()):
         return "another one: this one belongs to the system or to another program"
     expected = _expectation(value, rule)
-    return expected and expected + "".join(f", or {word}" for word in also)
+    return expected and expected + "".join(f", or {word if word != '' else 'empty'}" for word in also)
 
 
 def _expectation(value: t.Any, rule: Rule) -> str | None:

@@ -38,6 +38,25 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "mine": {"service_ignored_variables": ["service_mine*"], "service_mine_too": 1},
     "trial": {"nginx_server_names": ["_", "192.0.2.7"], **TRIAL},
     "unnamed": {"service_name": None},
+    "theirs": {
+        "service_directory": "/etc/shop",
+        "service_group": "ssl-cert",
+        "service_database_user": "postgres",
+        "service_database_name": "template1",
+        "nginx_acme_webroot": "/tmp",
+        "pm2_out_file": "/etc/passwd",
+    },
+    "others logs": {
+        "service_log_directory": "/srv/workbot/shared",
+        "pm2_out_file": "/var/log/workbot-out.log",
+        "pm2_error_file": "/var/log/error logs/x.log",
+    },
+    "letters": {
+        "nginx_server_names": "shop",
+        "service_required_secrets": "JWT_SECRET",
+        "service_environment": "A=1",
+        "nginx_rate_limits": [{"name": "api", "paths": "/api/", "requests": 1, "window": 1}],
+    },
     "forgotten": {"service_database_enabled": "{{ groups.database | default([]) | length > 0 }}"},
     "misspelled": {"service_databse_name": "x", "serivce_mode": "production"},
     "types": {"service_websocket_heartbeat": "abc", "service_mode": "prod", "service_name": ["x"]},
@@ -168,6 +187,23 @@ def test_right_variables_give_the_plan(run: tuple[dict[str, dict[str, t.Any]], s
 
 
 LINES = {
+    "theirs": [
+        "service_directory = /etc/shop (theirs, inventory.json): expected a path of at least two",
+        "service_group = ssl-cert (theirs, inventory.json): expected another one: this one belongs to the system",
+        "service_database_user = postgres (theirs, inventory.json): expected 1 to 63 lower-case letters, digits and",
+        "service_database_name = template1 (theirs, inventory.json): expected another one",
+        "nginx_acme_webroot = /tmp (theirs, inventory.json): expected a path of at least two",
+        "pm2_out_file = /etc/passwd (theirs, inventory.json): expected a path of at least two",
+    ],
+    "others logs": [
+        "pm2_error_file = /var/log/error logs/x.log (others logs, inventory.json): expected a path of at least"
+    ],
+    "letters": [
+        'nginx_server_names = shop (letters, inventory.json): expected a list, such as ["shop"]; after -e as JSON',
+        "service_required_secrets = JWT_SECRET (letters, inventory.json): expected a list",
+        "service_environment = A=1 (letters, inventory.json): expected a dictionary, such as {NAME: value}",
+        "nginx_rate_limits[0].paths = /api/ (letters, inventory.json): expected a list",
+    ],
     "forgotten": ["(forgotten, inventory.json): is not set, but service_database_password is; set it to true"],
     "unnamed": ["service_name (unnamed): is required and has no value"],
     "misspelled": ["did you mean service_mode?", "did you mean service_database_name?"],

@@ -19,8 +19,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.host_con
     conflict,
     conflicts,
     existing_conflicts,
+    group_conflict,
     named_logs,
     rotated_elsewhere,
+    run_directory_conflict,
     user_conflict,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.accounts import Account
@@ -87,6 +89,42 @@ def test_on_a_host_that_has_the_service_nothing_that_has_drifted_is_refused(
     group = grp.getgrgid(os.getgid()).gr_name
     (text,) = conflicts(service(HERE, str(tmp_path), group, tools_only=True), None, [])
     assert text.startswith("service_directory: ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of another user")
+def test_a_directory_that_a_variable_names_by_now_must_be_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a host that has the service: another value of service_log_directory, say, and somebody's logs are there."""
+    nobody = pwd.getpwnam("nobody")
+    here = Account("nobody", "nogroup", f"{tmp_path}/home")
+    monkeypatch.setattr(host_conflicts, "actual", lambda name: here if name == "nobody" else None)
+    monkeypatch.setattr(host_conflicts, "group_conflict", lambda _name, _user: "")
+    (tmp_path / "access.log").touch()
+    (text,) = conflicts(service("nobody", str(tmp_path)), None, [])
+    assert text.startswith(f"service_directory: {tmp_path} is somebody else's: it has access.log")
+    os.chown(tmp_path / "access.log", nobody.pw_uid, -1)
+    assert conflicts(service("nobody", str(tmp_path)), None, []) == []
+    # /tmp has something of everybody
+    tmp_path.chmod(0o1777)
+    assert len(conflicts(service("nobody", str(tmp_path)), None, [])) == 1
+
+
+def test_a_directory_of_run_is_the_services_or_free(tmp_path: Path) -> None:
+    assert run_directory_conflict(tmp_path / "missing") == ""
+    assert run_directory_conflict(tmp_path) == ""
+    (tmp_path / "private").touch()
+    assert run_directory_conflict(tmp_path).startswith(f"service_run_directory: {tmp_path} is somebody else's")
+    tmp_path.chmod(0o3752)
+    assert run_directory_conflict(tmp_path) == ""
+
+
+def test_a_group_of_others_gives_no_rights_to_the_service() -> None:
+    root = Account("root", "root", "/root")
+    assert "group of the system" in group_conflict("shadow", None)
+    assert "group of root" in group_conflict("root", None)
+    assert "group of the system" in group_conflict("root", root)
+    assert group_conflict("nobody-has-this-name", None) == ""
 
 
 def test_a_file_is_free_when_it_says_whose_it_is(tmp_path: Path) -> None:
