@@ -33,7 +33,7 @@ from ..plugin_utils._release.source import (
 from ..plugin_utils.actions import Action
 
 # What only the controller needs; the key's path and the repository are not the host's business.
-_OWN_OPTIONS = ("git_url", "git_ref", "git_key")
+_OWN_OPTIONS = ("archive", "git_url", "git_ref", "git_key")
 
 
 class ActionModule(Action):

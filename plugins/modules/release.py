@@ -178,11 +178,22 @@ options:
     default: []
     version_added: 0.2.0
   source:
-    description:
-      - Filled in on the controller, not to be given. C(id) and C(digest) of the source, C(archive), its path on the
-        host or its address, and C(commit) of a git source.
+    description: Filled in on the controller, not to be given.
     type: dict
     default: {}
+    suboptions:
+      id:
+        description: The name that the release is to have.
+        type: str
+      digest:
+        description: Of content and build settings.
+        type: str
+      archive:
+        description: Its path on the host, or its address, which may have a token in it.
+        type: str
+      commit:
+        description: Of a git source.
+        type: str
   deployer:
     description: Filled in on the controller, not to be given. Who deploys, for a second run that must wait.
     type: str
@@ -325,7 +336,16 @@ def main() -> None:
             "keep": {"type": "int", "default": 5},
             "active_socket": {"type": "path", "required": True},
             "protect": {"type": "list", "elements": "path", "default": []},
-            "source": {"type": "dict", "default": {}},
+            "source": {
+                "type": "dict",
+                "default": {},
+                "options": {
+                    "id": {"type": "str"},
+                    "digest": {"type": "str"},
+                    "archive": {"type": "str", "no_log": True},
+                    "commit": {"type": "str"},
+                },
+            },
             "deployer": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

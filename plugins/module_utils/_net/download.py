@@ -19,6 +19,13 @@ from .._host.errors import StabilityError
 
 _CHECKSUM = re.compile(r"(sha256|sha384|sha512):([0-9a-fA-F]+)\Z")
 _BLOCK = 1 << 20
+_LOGIN = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/?#@]+@", re.IGNORECASE)
+_QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?]*)\?[^\s]+", re.IGNORECASE)
+
+
+def without_secrets(text: str) -> str:
+    """The text, and of each address in it neither the login nor the query, where a token may be."""
+    return _QUERY.sub(r"\1?***", _LOGIN.sub(r"\1***@", text))
 
 
 class DownloadError(StabilityError):
@@ -52,19 +59,20 @@ def verify(path: Path, checksum: str, name: str) -> None:
 
 def download(url: str, path: Path, checksum: str, timeout: int) -> None:
     """Fetch url into path and verify it. timeout (seconds) bounds the whole transfer, a slow drip included."""
+    shown = without_secrets(url)
     if not url.startswith("https://"):
-        raise DownloadError(f"{url!r} can't be fetched: only https:// addresses are.")
+        raise DownloadError(f"{shown!r} can't be fetched: only https:// addresses are.")
     deadline = time.monotonic() + timeout
     try:
         with open_url(url, timeout=min(30, timeout)) as answer, path.open("wb") as out:
             while block := answer.read(_BLOCK):
                 out.write(block)
                 if time.monotonic() > deadline:
-                    raise DownloadError(f"{url} was not fetched within {timeout} s.")
+                    raise DownloadError(f"{shown} was not fetched within {timeout} s.")
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise DownloadError(f"{url} can't be fetched: {error}") from error
+        raise DownloadError(f"{shown} can't be fetched: {error}") from error
     try:
-        verify(path, checksum, url)
+        verify(path, checksum, shown)
     except DownloadError:
         path.unlink()
         raise

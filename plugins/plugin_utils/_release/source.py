@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...module_utils._host.errors import StabilityError
-from ...module_utils._net.download import file_digest, parse_checksum, verify
+from ...module_utils._net.download import file_digest, parse_checksum, verify, without_secrets
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ def tree_digest(found: Sequence[Entry]) -> str:
 def address_digest(address: str, checksum: str) -> str:
     """Digest that stands for an archive on the network: its declared checksum. Raises StabilityError, DownloadError."""
     if not checksum:
-        raise StabilityError(f"release_archive {address} is fetched from the network: set release_checksum as well.")
+        raise StabilityError(
+            f"release_archive {without_secrets(address)} is fetched from the network: set release_checksum as well."
+        )
     return parse_checksum(checksum)[1]
 
 

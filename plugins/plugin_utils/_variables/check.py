@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ...module_utils._net.download import without_secrets
 from .rules import Rule, expectation, select
 
 Option = t.Mapping[str, t.Any]
@@ -131,7 +132,7 @@ def show(value: t.Any, option: Option) -> str:
         shown = f"a list of {len(value)}"
     else:
         shown = value if isinstance(value, str) and value.strip() == value != "" else json.dumps(value, default=str)
-    shown = shown.replace("\n", "\\n")
+    shown = without_secrets(shown.replace("\n", "\\n"))
     return shown if len(shown) <= _SHOWN_LENGTH else shown[:_SHOWN_LENGTH] + "..."
 
 

@@ -13,6 +13,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._net.download im
     download,
     parse_checksum,
     verify,
+    without_secrets,
 )
 
 
@@ -35,6 +36,26 @@ def test_another_file_is_named_with_both_checksums(tmp_path: Path) -> None:
 def test_only_https_is_fetched(tmp_path: Path, address: str) -> None:
     with pytest.raises(DownloadError, match="only https"):
         download(address, tmp_path / "a", "sha256:" + "0" * 64, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://127.0.0.1:1/a.tgz", "https://127.0.0.1:1/a.tgz"),
+        ("https://ann:t0ken@h/a.tgz can't", "https://***@h/a.tgz can't"),
+        ("https://h/a.tgz?token=t0ken&x=1 can't", "https://h/a.tgz?*** can't"),
+        ("is it? https://t0ken@h/a?t0ken", "is it? https://***@h/a?***"),
+    ],
+)
+def test_no_token_of_an_address_is_shown(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
+def test_a_fetch_that_fails_shows_no_token(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError) as failed:
+        download("https://ann:t0ken@127.0.0.1:1/a?key=t0ken", tmp_path / "a", "sha256:" + "0" * 64, 5)
+    assert "t0ken" not in str(failed.value)
+    assert "https://***@127.0.0.1:1/a?***" in str(failed.value)
 
 
 def test_an_address_that_nobody_answers_is_named(tmp_path: Path) -> None:
