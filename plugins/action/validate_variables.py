@@ -227,6 +227,9 @@ def _environment_problems(values: dict[str, t.Any]) -> list[Problem]:
     environment, secrets = values.get("service_environment", {}), values.get("service_secrets", {})
     found = [(f"service_environment.{name}", text) for name, text in environment_problems(environment)]
     found += [(f"service_secrets.{name}", text) for name, text in environment_problems(secrets)]
+    found += [
+        (f"pm2_environment.{name}", text) for name, text in environment_problems(values.get("pm2_environment", {}))
+    ]
     if {"service_secrets", "service_secret_min_length"} <= set(values):
         # A service that runs under something else has its own already.
         is_own = values.get("service_supervisor", "collection") == "collection"
@@ -243,7 +246,8 @@ def _password_problems(values: dict[str, t.Any]) -> list[Problem]:
     at_socket = str(values.get("service_database_host", "")).startswith("/")
     if not values.get("service_database_enabled") or at_socket or "service_database_password" not in values:
         return []
-    reason = weakness(values["service_database_password"])
+    password = values["service_database_password"]
+    reason = "has a NUL byte, which no environment can hold" if "\0" in password else weakness(password)
     text = f"{reason}; the database is enabled and needs one"
     return [Problem("service_database_password", text)] if reason else []
 

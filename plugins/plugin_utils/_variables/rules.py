@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 import typing as t
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,7 +62,7 @@ _PATTERNS = {
         r"(?!/(bin|boot|dev|etc|lib|lib64|proc|root|sbin|sys|usr)/)(?!.*/\.\.?(/|$))/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+",
         "a path of at least two letters-digits-dots-dashes parts, not below a directory of the system",
     ),
-    "url_path": (r"/[A-Za-z0-9_.~!$&'()*+,;=:@%/-]*", "a path beginning with /, for example /api/health"),
+    "url_path": (r"/[A-Za-z0-9_.~!&()*+,=:@%/-]*", "a path beginning with /, for example /api/health"),
 }
 
 
@@ -207,9 +208,24 @@ def _thresholds(value: t.Any, rule: Rule) -> str | None:
 
 # Rules that words of their own explain, which depend on the rule.
 _SPANS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {"integer": _integer, "thresholds": _thresholds}
+
+
 # Rules that a test of the text decides, and the words that tell a person what it wants.
+def _is_certificate_file(text: str) -> bool:
+    try:
+        return bool(ssl.create_default_context(cafile=text).cert_store_stats()["x509"])
+    except (OSError, ssl.SSLError):
+        return False
+
+
 _TESTS: dict[str, tuple[t.Callable[[str], bool], str]] = {
+    "certificate_file": (_is_certificate_file, "a file on the controller with certificates as PEM"),
     "cron": (_is_cron, "five cron fields, for example '0 * * * *', or @hourly, @daily, ..."),
+    "cron_of_pm2": (
+        # PM2's have seconds before them, if wanted
+        lambda text: _is_cron(text) or (text[:2].rstrip().isdigit() and _is_cron(text.partition(" ")[2])),
+        "five or six cron fields, for example '0 3 * * *'",
+    ),
     "directory": (lambda text: Path(text).is_dir(), "a directory that exists on the controller"),
     "file": (lambda text: Path(text).is_file(), "a file that exists on the controller"),
     "network": (_is_network, "an IP address or a network such as 10.0.0.0/8, its host part zero"),
