@@ -64,6 +64,7 @@ HOSTS: dict[str, dict[str, t.Any]] = {
         "pm2_environment": {"PORT": 80, "a b": 1},
         "pm2_options": {"cron_restart": "61 * * * *"},
     },
+    "elsewhere": {"postgresql_settings": {"data_directory": "/nope", "Port": 5433, "work_mem": "8MB"}},
     "limitless": {
         "nginx_rate_limits": [{"name": "api", "paths": [], "requests": 1, "window": 1}],
         "nginx_security_headers": {"X Frame": "DENY"},
@@ -223,6 +224,7 @@ LINES = {
         "pm2_environment.a b (late, inventory.json): is no environment name",
         "pm2_options.cron_restart = 61 * * * * (late, inventory.json): expected five or six cron fields",
     ],
+    "elsewhere": ["postgresql_settings = a dictionary with data_directory, Port, work_mem (elsewhere,"],
     "limitless": ["a limit has no paths; [/] stands for all of them", "has X Frame, which is no name of a header"],
     "forgotten": ["(forgotten, inventory.json): is not set, but service_database_password is; set it to true"],
     "unnamed": ["service_name (unnamed): is required and has no value"],
