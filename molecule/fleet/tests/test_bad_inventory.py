@@ -42,4 +42,4 @@ def test_the_address_of_another_host() -> None:
 
 def test_proxies_of_nobody() -> None:
     with inventory_of() as inventory:
-        assert f"groups.app ({PROXIES[0]}): has no host, but" in refused(PROXIES[0], inventory)
+        assert "inventory: has no host in the group app" in refused(PROXIES[0], inventory)
