@@ -16,19 +16,14 @@ description:
     changed is told.
   - No value leaves the process that reads it. Results, errors, logs and C(-vvv) have lengths and names alone, and equal
     values are told by digests under a key that is made for one run.
-extends_documentation_fragment: workbot.stability.processes
+extends_documentation_fragment:
+  - workbot.stability.processes
+  - workbot.stability.read_only
+  - workbot.stability.read_only.fail_on
 requirements:
   - psutil on the host (Debian's python3-psutil)
 version_added: 0.1.0
-author:
-  - workbot.stability contributors (@workbot)
-attributes:
-  check_mode:
-    description: Only reads, so it does the same in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
+author: workbot.stability contributors (@workbot)
 options:
   names:
     description: Names of the variables that are secrets.
@@ -57,11 +52,6 @@ options:
     description: Seconds for C(pm2).
     type: float
     default: 5
-  fail_on:
-    description: The status from which on the task fails.
-    type: str
-    choices: [critical, warning, never]
-    default: critical
 """
 
 EXAMPLES = r"""
@@ -118,13 +108,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
-    CRITICAL,
-    FAIL_ON,
-    Finding,
-    fails,
-    verdict,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import FAIL_ON_OPTION, run_check
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, Finding, verdict
 from ansible_collections.workbot.stability.plugins.module_utils._checks.processes import (
     CHOICES,
     PROCESS_OPTIONS,
@@ -151,7 +136,7 @@ SPEC = {
     "min_length": {"type": "int", "default": 32},
     "min_bits": {"type": "int", "default": 64},
     "timeout": {"type": "float", "default": 5},
-    "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
+    **FAIL_ON_OPTION,
 }
 
 
@@ -163,6 +148,8 @@ def other_files(patterns: list[str], own: str | None) -> list[Path]:
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
     """Read and judge; the module's result."""
+    if wrong := wrong_choice(params, also=["env_file"]):
+        raise StabilityError(wrong)
     reader = SecretReader(params["names"], params["min_length"])
     chosen = any(params[name] for name in CHOICES)
     try:
@@ -186,17 +173,7 @@ def main() -> None:
         supports_check_mode=True,
         mutually_exclusive=[("pid_file", "systemd_unit")],
     )
-    params = module.params
-    if wrong := wrong_choice(params, also=["env_file"]):
-        module.fail_json(msg=wrong)
-    try:
-        result = check(params)
-    except StabilityError as error:
-        module.fail_json(msg=str(error))
-    if fails(result["status"], params["fail_on"]):
-        messages = [finding["message"] for finding in result["findings"] if finding["status"] != "ok"]
-        module.fail_json(msg="; ".join(messages), **result)
-    module.exit_json(changed=False, **result)
+    run_check(module, check)
 
 
 if __name__ == "__main__":

@@ -82,13 +82,7 @@ class Context:
         """From the module's options. Raises ActivationError, Pm2Error."""
         given = {field.name: options[field.name] for field in fields(Desired) if field.name in options}
         return cls(
-            client=Pm2Client(
-                home=Path(options["pm2_home"]),
-                pm2=options["pm2"],
-                node=options["node"],
-                user=options["user"],
-                timeout=options["timeout"],
-            ),
+            client=Pm2Client.of(options),
             places=Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"])),
             desired=Desired(**{**given, "app": _app_of(options), "check_mode": check_mode}),
             health=Health(
