@@ -106,6 +106,19 @@ def test_the_server_is_sized_to_its_host(host: Host) -> None:
     assert effective == pytest.approx(host_mb / 2, abs=1)
 
 
+def test_settings_that_the_server_does_not_start_with_are_put_back(host: Host) -> None:
+    """The value is understood; that the host has no huge pages is seen only at the start."""
+    before = host.check_output(f"cat {SETTINGS}")
+    run = wait(playbook("molecule/database/database_alone.yml", {"postgresql_settings": {"huge_pages": "on"}}))
+    assert run.code != 0
+    assert "does not start with the new settings (huge_pages)" in run.output
+    assert "The former ones are back, and it runs" in run.output
+    assert host.check_output(f"cat {SETTINGS}") == before
+    assert host.check_output(f"ls $(dirname {SETTINGS})") == "workbot.conf"
+    assert sql(host, "SHOW huge_pages") == "try"
+    assert sql(host, "SELECT count(*) FROM pg_settings WHERE pending_restart") == "0"
+
+
 def test_a_restart_that_is_not_allowed_stops_the_run(host: Host) -> None:
     postmaster, before = host.check_output(POSTMASTER), host.check_output(f"cat {SETTINGS}")
     variables = {"postgresql_restart_allowed": False, "postgresql_settings": {"max_wal_senders": 11, "work_mem": "9MB"}}
