@@ -121,7 +121,8 @@ class ActionModule(Action):
     def _role_names(self) -> list[str]:
         _result, args = self.validate_argument_spec(_ARGUMENTS)
         names = args["roles"] or self.variables.get("ansible_play_role_names", [])
-        own = [name.removeprefix(_COLLECTION) for name in names if name.startswith(_COLLECTION)]
+        # A role that a task imports as well is named twice.
+        own = list(dict.fromkeys(name.removeprefix(_COLLECTION) for name in names if name.startswith(_COLLECTION)))
         unknown = [name for name in own if not (_ROLES / name).is_dir()]
         if unknown:
             raise AnsibleActionFail(f"There is no role {_COLLECTION}{unknown[0]}")
