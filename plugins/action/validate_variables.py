@@ -249,7 +249,7 @@ def _password_problems(values: dict[str, t.Any]) -> list[Problem]:
         return []
     password = values["service_database_password"]
     reason = "has a NUL byte, which no environment can hold" if "\0" in password else weakness(password)
-    text = f"{reason}; the database is enabled and needs one"
+    text = f"{reason}; the database needs one, or set service_database_enabled to false"
     return [Problem("service_database_password", text)] if reason else []
 
 
