@@ -47,7 +47,7 @@ def file_state(path: pathlib.Path) -> str:
     elif stat.S_ISREG(found.st_mode) and "node_modules" not in path.parts:  # ten thousands; their times will do
         content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     # a directory's times also tell of files that were there for a moment
-    times = f"{found.st_mtime_ns} {found.st_ctime_ns}"
+    times = "" if RESTLESS.search(f"{path}/") else f"{found.st_mtime_ns} {found.st_ctime_ns}"
     return f"{stat.filemode(found.st_mode)} {found.st_uid}:{found.st_gid} {times} {content}"
 
 
