@@ -31,9 +31,9 @@ def host_problem(
     if not groups.get("all"):
         return Problem("inventory", f"no host in it ({', '.join(sources) or 'none was given'}); name another with -i")
     if not groups.get(needed[0]):
-        own = sorted(set(groups) - {"all", "ungrouped"})
-        near = difflib.get_close_matches(needed[0], own, 1)
-        meant = f"; is the group {near[0]} meant?" if near else f", only in {', '.join(own) or 'none'}"
+        others = sorted(name for name in groups if groups[name] and name not in ("all", "ungrouped"))
+        near = difflib.get_close_matches(needed[0], others, 1)
+        meant = f"; is the group {near[0]} meant?" if near else f", only in {', '.join(others) or 'none'}"
         return Problem("inventory", f"has no host in the group {needed[0]}{meant}")
     hosts = [host for name in needed for host in groups.get(name, ())]
     if not any(host in reached for host in hosts):

@@ -49,6 +49,7 @@ def test_every_playbook_begins_with_it(tmp_path: Path, playbook: str) -> None:
     ("inventory", "playbook", "options", "said"),
     [
         (None, "site", (), ["inventory: no host in it ("]),
+        ({"app": {"hosts": {}}, **PROXY}, "site", (), ["inventory: has no host in the group app, only in proxy"]),
         ({"web": {"hosts": {"one": HOST}}}, "site", (), ["inventory: has no host in the group app, only in web"]),
         ({**APP, **PROXY}, "deploy", ("--limit=two",), ["--limit: leaves out every host of the group app: one"]),
         (
