@@ -17,8 +17,8 @@ description:
   - Fails with every user, directory, unit and log rotation policy that a service of the roles would take and that is
     somebody else's. Changes nothing.
   - The directories and files are those of the table in docs/removing.md that have something they are known by. A
-    directory without any file is free. Where the user is there with O(directory)C(/home), the host has the service:
-    then only directories are looked at that a variable names, and that the user has nothing in.
+    directory without any file is free. Where the user is there with O(directory)C(/home), the host has the service, and
+    only those directories are looked at that a variable names and the user has nothing in.
 attributes:
   check_mode:
     support: full
