@@ -35,9 +35,10 @@ class ActionModule(ActionBase):
         programs: dict[str, bytes] = {}
         files = [self._prepared(dict(item), programs, task_vars) for item in self._task.args.get("files") or []]
         outcome = self._call(files, task_vars)
-        if wanted := set(outcome.get("unsent") or ()):
+        # Again where another program has changed on the host meanwhile; what was sent is not asked for a second time.
+        while unsent := set(outcome.get("unsent") or ()):
             for item in files:
-                if item["path"] in wanted:
+                if item["path"] in unsent:
                     item["sent"] = _encoded(programs[item["path"]])
             outcome = self._call(files, task_vars)
         result.update(outcome)
