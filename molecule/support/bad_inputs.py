@@ -15,7 +15,7 @@ TEXT, WHOLE, NUMBER, YES_NO = (
     "expected true or false",
 )
 LIST, DICTIONARY = "expected a list", "expected a dictionary"
-SYSTEMS, PATH = "expected another one: this one belongs to the system", "not below a directory of the system"
+SYSTEMS, PATH = "expected another one: this one belongs to the system", "in a directory that is not the system's"
 SIZE, PORT, URL_PATH = "followed by K, M or G", "expected a port, 1 to 65535", "expected a path beginning with /"
 INSIDE, DURATION = "expected a path inside the release", "followed by ms, s, m, h or d"
 

@@ -60,7 +60,7 @@ _PATTERNS = {
     "own_path": (
         # below a directory of the system nothing is made, and nobody's owner or mode changed
         r"(?!/(bin|boot|dev|etc|lib|lib64|proc|root|sbin|sys|usr)/)(?!.*/\.\.?(/|$))/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+",
-        "a path of at least two letters-digits-dots-dashes parts, not below a directory of the system",
+        "an absolute path without .., of letters, digits, dots and dashes, in a directory that is not the system's",
     ),
     "url_path": (r"/[A-Za-z0-9_.~!&()*+,=:@%/-]*", "a path beginning with /, for example /api/health"),
 }

@@ -202,15 +202,15 @@ def test_right_variables_give_the_plan(run: tuple[dict[str, dict[str, t.Any]], s
 
 LINES = {
     "theirs": [
-        "service_directory = /etc/shop (theirs, inventory.json): expected a path of at least two",
+        "service_directory = /etc/shop (theirs, inventory.json): expected an absolute path without",
         "service_group = ssl-cert (theirs, inventory.json): expected another one: this one belongs to the system",
         "service_database_user = postgres (theirs, inventory.json): expected 1 to 63 lower-case letters, digits and",
         "service_database_name = template1 (theirs, inventory.json): expected another one",
-        "nginx_acme_webroot = /tmp (theirs, inventory.json): expected a path of at least two",
-        "pm2_out_file = /etc/passwd (theirs, inventory.json): expected a path of at least two",
+        "nginx_acme_webroot = /tmp (theirs, inventory.json): expected an absolute path without",
+        "pm2_out_file = /etc/passwd (theirs, inventory.json): expected an absolute path without",
     ],
     "others logs": [
-        "pm2_error_file = /var/log/error logs/x.log (others logs, inventory.json): expected a path of at least"
+        "pm2_error_file = /var/log/error logs/x.log (others logs, inventory.json): expected an absolute path"
     ],
     "letters": [
         'nginx_server_names = shop (letters, inventory.json): expected a list, such as ["shop"]; after -e as JSON',
