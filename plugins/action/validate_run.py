@@ -9,7 +9,6 @@ import typing as t
 from pathlib import Path
 
 from ansible import context
-from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check import (
     Option,
@@ -23,23 +22,21 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._variables.run i
     tag_problems,
     unknown_playbook_variables,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
 
 _COLLECTION = "workbot.stability."
 _PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """The action ``validate_run``."""
 
     _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def outcome(self) -> dict[str, t.Any]:
         """Return nothing but success, or fail with all that is wrong."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
         _spec, args = self.validate_argument_spec({"groups": {"type": "list", "elements": "str", "required": True}})
-        variables = task_vars or {}
+        variables = self.variables
         groups, reached = variables["groups"], variables["ansible_play_hosts_all"]
         sources = [str(source) for source in variables.get("ansible_inventory_sources") or ()]
         if problem := host_problem(args["groups"], groups, reached, sources):
@@ -48,11 +45,11 @@ class ActionModule(ActionBase):
             host = next(host for name in args["groups"] for host in groups.get(name, ()) if host in reached)
             problems = self._tags(variables) + self._own_variables(variables["hostvars"][host])
         if not problems:
-            return result
+            return {}
         lines = [
             f"{found.name}{'' if found.shown is None else f' = {found.shown}'}: {found.message}" for found in problems
         ]
-        return {**result, "failed": True, "msg": "\n".join(["Nothing was changed.", *lines])}
+        return {"failed": True, "msg": "\n".join(["Nothing was changed.", *lines])}
 
     def _tags(self, variables: t.Mapping[str, t.Any]) -> list[Problem]:
         # A playbook of the user's own that imports this one may have tags of its own.
