@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.deployer import controller
-from places import ROOT
+
+from playbooks import run_playbook
 
 OTHER = {"run": "other", "what": "a deployment", "who": "bob@ci", "controller": "ci", "process": 1}
 LOST = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
@@ -58,15 +58,7 @@ class Fleet:
         }
         inventory = self.directory / "inventory.json"
         inventory.write_text(json.dumps({"app": {"vars": shared, "hosts": self.hosts}}))
-        done = subprocess.run(
-            ["ansible-playbook", f"-i{inventory}", f"-e{json.dumps(variables)}", f"workbot.stability.{playbook}"],
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, " ".join((done.stdout + done.stderr).split())
+        return run_playbook(f"workbot.stability.{playbook}", inventory, f"-e{json.dumps(variables)}")
 
 
 @pytest.fixture

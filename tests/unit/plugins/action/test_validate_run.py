@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from places import ROOT
+
+from playbooks import run_playbook
 
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 # Nobody answers there: what is not refused ends as unreachable.
@@ -26,15 +26,7 @@ def run(directory: Path, inventory: Any, playbook: str, *options: str) -> tuple[
     file = directory / "hosts.json"
     if inventory is not None:
         file.write_text(json.dumps(inventory))
-    done = subprocess.run(
-        ["ansible-playbook", f"--inventory={file}", *options, playbook],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    return run_playbook(playbook, file, *options)
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
