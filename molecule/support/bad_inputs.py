@@ -124,6 +124,7 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     "around": ({"service_log_directory": "/srv/probe"}, "must be a directory of its own"),
     "unrotated": ({"pm2_out_file": "/var/log/probe.log"}, "must be a file in service_log_directory (/var/log/probe)"),
     "starter": ({"pm2_script": "node_modules/.bin/tsx"}, "only starts another process"),
+    "copies": ({"service_overlap": False, "service_instances": 2}, "never two may run where service_overlap is false"),
     "forks": ({"pm2_exec_mode": "fork", "service_instances": 2}, "only cluster workers can share"),
     "sources": ({"release_archive": "/tmp/a.tgz"}, "release_directory, release_archive"),
     "pathless": (

@@ -87,6 +87,15 @@ options:
         Until then the new ones are watched, and when they turn bad, the old ones get their place back.
     type: float
     default: 60
+  overlap:
+    description:
+      - Whether the old and the new processes may run at the same time. V(false) is for a program of which never two may
+        run; its C(instances) must be 1. The old process is stopped first, and started again when the new one does not
+        come up.
+      - Meanwhile requests wait on the socket C(hold.sock) in O(directory), if the proxy has it as its backup, and are
+        handed on to the new process when it is healthy.
+    type: bool
+    default: true
   hooks:
     description:
       - Commands between the steps, each a list of words without a shell. They run as O(user) in the release's
@@ -222,6 +231,12 @@ timeline:
   sample: [{step: start, seconds: 1.2}]
 drained:
   description: How the old processes were drained. C(seconds), C(connections) at first and those C(left) at the end.
+  type: dict
+  returned: success
+held:
+  description:
+    - How many C(requests) waited while no process ran, and for how many C(seconds) the first of them. Without
+      O(overlap) only.
   type: dict
   returned: success
 proxy:

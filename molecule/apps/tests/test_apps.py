@@ -60,11 +60,28 @@ def ask(
 def loaded(address: str) -> Iterator[dict[str, dict[str, Any]]]:
     """Clients of all applications from here on; what they noticed is there when the load is over."""
     with ExitStack() as stack:
-        options = ("--connections=4", f"--methods={','.join(METHODS)}")
+        # requests of `flows` wait while none of it runs
+        options = ("--connections=4", f"--methods={','.join(METHODS)}", "--timeout=40")
         yield {
             app: stack.enter_context(load(address, f"--host={app}.test", f"--path={path}", *options))
             for app, path in APPS.items()
         }
+
+
+COPIES = "/run/copies-of-flows"
+
+
+@contextmanager
+def counted_copies(host: Host) -> Iterator[list[int]]:
+    """How many processes of `flows` ran, as often as the host could look; there when the block is left."""
+    count = f"while sleep 0.1; do pgrep -u flows -fc '^node .*node-red/red.js' >>{COPIES}; done"
+    host.check_output("rm -f %s && systemd-run --unit=count-copies sh -c %s", COPIES, count)
+    counts: list[int] = []
+    try:
+        yield counts
+    finally:
+        host.check_output("systemctl stop count-copies")
+    counts += map(int, host.check_output("cat %s", COPIES).split())
 
 
 def release(directory: Path, version: str) -> Path:
@@ -108,9 +125,12 @@ def test_a_release_of_all_is_deployed_under_load_and_their_data_stay(host: Host,
     flow = [{"id": "f1", "type": "tab", "label": "kept", "disabled": False, "info": ""}]
     assert ask(address, "flows", "/flows", flow)[0] in (200, 204)
     before = {app: Service(app, host).settled() for app in APPS}
-    with loaded(address) as tallies:
+    with loaded(address) as tallies, counted_copies(host) as copies:
         run = play("deploy", test_fixtures=str(release(tmp_path, "1.0.1")), deploy_serial=len(APPS), pm2_drain_time=2)
     assert run.code == 0, run.output
+    # service_overlap is false
+    assert set(copies) == {0, 1}, copies
+    assert re.search(r"flows: release \S+ active after .*, \d+ requests held for", run.output), run.output
     for tally in tallies.values():
         assert_unnoticed(tally, (), METHODS)
     for app in APPS:
@@ -159,9 +179,10 @@ def test_a_release_that_can_not_work_is_refused(host: Host, address: str, tmp_pa
     if broken.file:
         (fixtures / broken.file).write_text(broken.content, encoding="utf-8")
     variables = {"test_fixtures": str(fixtures), **IMPATIENT, **AT_ONCE, **broken.variables}
-    with loaded(address) as tallies:
+    with loaded(address) as tallies, counted_copies(host) as copies:
         run = play("deploy", f"--limit={broken.app}", **variables)
     assert run.code == 2, run.output
+    assert max(copies) == 1
     assert broken.said in run.output
     for tally in tallies.values():
         assert_unnoticed(tally, (), METHODS)

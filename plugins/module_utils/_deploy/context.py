@@ -53,6 +53,7 @@ SPEC: dict[str, Any] = {
     "proxy_url": {"type": "str", "default": ""},
     "proxy_headers": {"type": "dict", "default": {}},
     "drain_time": {"type": "float", "default": 60},
+    "overlap": {"type": "bool", "default": True},
     "hooks": {"type": "dict", "default": {}, "options": dict.fromkeys(_HOOK_NAMES, _HOOK)},
     "migrate": {"type": "list", "elements": "str", "default": []},
     "hook_timeout": {"type": "int", "default": 600},
@@ -81,10 +82,13 @@ class Context:
     def of(cls, options: Mapping[str, Any], check_mode: bool) -> Context:
         """From the module's options. Raises ActivationError, Pm2Error."""
         given = {field.name: options[field.name] for field in fields(Desired) if field.name in options}
+        app = _app_of(options)
+        if not options["overlap"] and count(app.get("instances")) != 1:
+            raise ActivationError("overlap is false, so that never two copies run: instances must be 1")
         return cls(
             client=Pm2Client.of(options),
             places=Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"])),
-            desired=Desired(**{**given, "app": _app_of(options), "check_mode": check_mode}),
+            desired=Desired(**{**given, "app": app, "check_mode": check_mode}),
             health=Health(
                 path=options["health_path"],
                 answer_timeout=options["health_timeout"],
@@ -97,12 +101,17 @@ class Context:
             config_ownership=Ownership(0, _group(options["group"], check_mode), 0o640),
         )
 
-    def workers(self, activation: Activation, restarts: Mapping[int, int]) -> Workers:
-        """Those of the activation. `restarts` says by PM2's number which ones do not count."""
+    def workers(
+        self, activation: Activation, restarts: Mapping[int, int], app: Mapping[str, Any] | None = None
+    ) -> Workers:
+        """Those of the activation. `restarts` says by PM2's number which ones do not count.
+
+        `app` has the fields it runs with, when these are not the desired ones.
+        """
         return Workers(
             self.client,
             app=self.places.app_name(activation),
-            instances=count(self.desired.app.get("instances")),
+            instances=count((app or self.desired.app).get("instances")),
             path=self.places.socket(activation),
             health=self.health,
             user=self.user,

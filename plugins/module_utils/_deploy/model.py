@@ -65,6 +65,8 @@ class Places:
     """The environment file that the next activation gets a copy of."""
     active_socket: Path
     """The link that Nginx follows: the one truth about what is active."""
+    hold_socket: Path
+    """Where the proxy has requests wait while no copy of a service runs that has no second one."""
     current: Path
     previous: Path
     config_file: Path
@@ -81,6 +83,7 @@ class Places:
             environments=config / "environments",
             environment=config / "environment",
             active_socket=directory / "active.sock",
+            hold_socket=directory / "hold.sock",
             current=directory / "current",
             previous=directory / "previous",
             config_file=config / "ecosystem.config.cjs",
@@ -131,6 +134,8 @@ class Desired:
     """Seconds, for each command."""
     drain_time: float = 60
     """Seconds."""
+    overlap: bool = True
+    """Whether the old and the new activation may run at the same time."""
     deployer: str = ""
     check_mode: bool = False
     discard_failed: bool = False

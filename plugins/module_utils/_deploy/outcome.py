@@ -32,6 +32,7 @@ class Outcome:
     seconds: float = 0
     timeline: list[dict[str, Any]] = field(default_factory=list)
     drained: dict[str, float] = field(default_factory=dict)
+    held: dict[str, float] = field(default_factory=dict)
     proxy: str = "not asked"
     outdated: Daemon | None = None
     """The PM2 daemon, when it is not what is installed."""
@@ -60,6 +61,7 @@ class Outcome:
             "leftovers": list(decision.leftovers),
             "timeline": self.timeline,
             "drained": self.drained,
+            "held": self.held,
             "proxy": self.proxy,
             "saved": self.saved,
             "outdated_daemon": list(self.outdated.difference()) if self.outdated else [],
@@ -86,6 +88,8 @@ class Outcome:
         if self.drained:
             left = f", {self.drained['left']} connections cut" if self.drained["left"] else ""
             text += f", drained in {self.drained['seconds']:g} s{left}"
+        if self.held:
+            text += f", {self.held['requests']} requests held for {self.held['seconds']:g} s"
         return text
 
     def diff(self, places: Places) -> list[dict[str, str]]:

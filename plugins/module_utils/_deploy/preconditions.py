@@ -34,11 +34,13 @@ def check_host(context: Context, actual: Actual, decision: Decision) -> None:
         require_engine(release, Path(context.client.node).parent, context.user)
     old = context.places.app_name(actual.active) if actual.active else ""
     resident = [_resident_mb(process.pid) for process in actual.processes(old) if process.pid]
-    require_memory(count(context.desired.app.get("instances")), resident, _available_mb())
+    # what is stopped first makes room
+    available = _available_mb() + (0 if context.desired.overlap else sum(resident))
+    require_memory(count(context.desired.app.get("instances")), resident, available)
 
 
 def require_memory(instances: int, resident: list[int], available: int) -> None:
-    """Raise ActivationError when so many new processes, each as large as the running ones, would not fit beside these.
+    """Raise ActivationError when so many new processes, each as large as the running ones, would not fit.
 
     Sizes are in MB, as they are now, whatever the plan says.
     """
@@ -47,7 +49,7 @@ def require_memory(instances: int, resident: list[int], available: int) -> None:
     if needed > available:
         measured = "as large as the largest that runs now" if each > _LEAST_MB else "the least that Node.js needs"
         raise ActivationError(
-            f"not enough memory to start the new processes beside the old ones: {instances} x {each} MB ({measured})"
+            f"not enough memory to start the new processes: {instances} x {each} MB ({measured})"
             f" = {needed} MB, and {available} MB are available. Free memory, or set service_instances lower"
         )
 

@@ -6,6 +6,8 @@
 
 `Deployment.activate` is the whole story. Each step that changes something first says how to undo it. Whatever goes
 wrong until the old activation is stopped, all that is undone, last one first, and the old one has served all the time.
+A service of which never two may run has its old one stopped before the new one starts: requests are held meanwhile, and
+the way back starts the old one again.
 """
 
 from __future__ import annotations
@@ -26,14 +28,17 @@ from .._pm2.ecosystem import declaration, render
 from .actual import Actual
 from .context import Context
 from .health_gate import PROXY_SECONDS, GateError, ask_proxy
-from .model import ActivationError
+from .hold import Hold, hold
+from .model import Activation, ActivationError
 from .outcome import Outcome
 from .plan import others
 from .preconditions import check_host
 from .signals import ignore, then_undisturbed
-from .teardown import attempt, drain, remove_activation, require_inactive, settle_links
+from .teardown import attempt, delete_processes, drain, remove_activation, require_inactive, settle_links
 
 _PM2_LINES = 5
+# What the old one gets to finish its requests while new ones wait; WebSockets are not worth a longer wait.
+_DRAIN_SECONDS = 5.0
 
 
 class Deployment:
@@ -54,6 +59,8 @@ class Deployment:
         self._old, self._new = actual.active, outcome.decision.activation
         self._kept = False
         """Whether the old one is to be left running."""
+        self._hold: Hold | None = None
+        """Where requests wait, once the old one had to be stopped first."""
         self._app = declaration(context.desired.app_of(self._new, context.places), context.client.environment)
         self._directory = context.places.release(self._new.release)
         self._socket = context.places.socket(self._new)
@@ -63,9 +70,10 @@ class Deployment:
 
     def activate(self) -> None:
         """Raises StabilityError or OSError; then all is as before, but for `not_undone`, and `failure` tells more."""
-        with ExitStack() as back, then_undisturbed():
+        with ExitStack() as held, ExitStack() as back, then_undisturbed():
             with self._step("check the host"):
                 check_host(self._context, self.actual, self.decision)
+                before = self._ask_proxy(0)
             with self._step("copy environment"):
                 back.callback(self._undo, "the environment's copy", remove, self._context.places.snapshot(self._new))
                 self._copy_environment()
@@ -74,11 +82,15 @@ class Deployment:
                     self._hook("before_migrate")
                     self._command(self._context.desired.migrate)
                     self._hook("after_migrate")
+            if self._old is not None and not self._context.desired.overlap:
+                with self._step("hold requests and stop old"):
+                    self._hook("before_stop")
+                    self._stop_first(self._old, held, back)
             with self._step("start"):
                 self._hook("before_start")
                 back.callback(self._undo, "the new processes", self._remove_new)
                 deadline = time.monotonic() + self._context.health.start_timeout
-                self._start(self._context.health.start_timeout)
+                self._start(self._app, self._socket)
             with self._step("wait until healthy"):
                 self._wait_until_healthy(deadline)
                 self._hook("after_start")
@@ -86,16 +98,20 @@ class Deployment:
                 self._workers.stay_healthy()
             with self._step("switch"):
                 self._hook("before_switch")
-                before = self._ask_proxy(0)
                 self._switch(back)
+            if self._hold is not None:
+                with self._step("hand on requests"):
+                    self._outcome.held = self._hold.hand_on(self._socket)
             with self._step("check through the proxy"):
                 self._check_proxy(before)
                 self._hook("after_switch")
-            with self._step("drain"):
-                self._drain_old()
-                self._check_proxy(before)
+            if self._hold is None:
+                with self._step("drain"):
+                    self._drain_old()
+                    self._check_proxy(before)
             with self._step("stop old"):
-                self._hook("before_stop")
+                if self._hold is None:
+                    self._hook("before_stop")
                 ignore()
                 back.pop_all()
         with self._step("stop old"):
@@ -139,16 +155,45 @@ class Deployment:
             identity=context.user,
         )
 
-    # Beside the old one
+    # Before a new one that may not run beside it
 
-    def _start(self, limit: float) -> None:
+    def _stop_first(self, old: Activation, held: ExitStack, back: ExitStack) -> None:
+        """Without its socket's name the old one gets no new connection from the proxy; those it has may end.
+
+        The ecosystem file and PM2's saved list go on naming it: a boot in between starts it, and nothing else.
+        """
+        context, places, socket = self._context, self._context.places, self._context.places.socket(old)
+        waiting = hold(places.hold_socket, places.run.stat().st_gid, context.user, context.desired.drain_time)
+        self._hold = held.enter_context(waiting)
+        back.callback(self._undo, "the old processes", self._start_again, old, self._hold)
+        remove(socket)
+        drain(socket, min(_DRAIN_SECONDS, context.desired.drain_time), lambda: None)
+        delete_processes(context.client, places.app_name(old))
+
+    def _start_again(self, old: Activation, waiting: Hold) -> None:
+        context, socket = self._context, self._context.places.socket(old)
+        desired = declaration(context.desired.app_of(old, context.places), context.client.environment)
+        app = next((app for app in self.actual.apps if app["name"] == desired["name"]), desired)
+        # it may still run, without its name on the disk
+        delete_processes(context.client, app["name"])
+        try:
+            deadline = time.monotonic() + context.health.start_timeout
+            self._start(app, socket)
+            context.workers(old, {}, app).wait_until_healthy(deadline)
+        finally:
+            waiting.hand_on(socket)
+
+    # Beside the old one, or after it
+
+    def _start(self, app: Mapping[str, Any], socket: Path) -> None:
         """PM2 itself waits for processes that never say ready; what is wrong with them the next step finds out."""
-        remove(self._socket)
+        remove(socket)
         file = self._context.places.next_config_file
         client = self._context.client
         try:
-            write(file, render([self._app]).encode(), self._context.config_ownership)
-            done = client.as_user([client.pm2, "start", str(file), "--only", self._app["name"]], limit)
+            write(file, render([app]).encode(), self._context.config_ownership)
+            limit = self._context.health.start_timeout
+            done = client.as_user([client.pm2, "start", str(file), "--only", app["name"]], limit)
         except subprocess.TimeoutExpired:
             return
         finally:
@@ -175,11 +220,13 @@ class Deployment:
     def _switch(self, back: ExitStack) -> None:
         """From here to the end the ecosystem file holds both: whichever the link names, a boot starts it.
 
-        The link is what is put back first, and by a rename alone: that works on a full disk, too.
+        Of a service of which never two may run it holds the new one alone. The link is what is put back first, and by a
+        rename alone: that works on a full disk, too.
         """
         places = self._context.places
         back.callback(self._undo, "the ecosystem file", self._declare, list(self.actual.apps))
-        self._declare([*self.actual.apps, self._app])
+        beside = self.actual.apps if self._context.desired.overlap else others(places, self.actual)
+        self._declare([*beside, self._app])
         for link, name in ((places.previous, self.actual.previous), (places.current, self.actual.current)):
             back.callback(self._undo, f"the link {link}", point, link, places.release(name) if name else None)
         self._way_back = Return.prepare(places.active_socket)

@@ -72,12 +72,12 @@ def require_inactive(places: Places, activation: Activation) -> None:
 def remove_activation(context: Context, activation: Activation) -> None:
     """Stop its processes for good, and remove its socket and its copy of the environment."""
     require_inactive(context.places, activation)
-    _delete(context.client, context.places.app_name(activation))
+    delete_processes(context.client, context.places.app_name(activation))
     remove(context.places.socket(activation))
     remove(context.places.snapshot(activation))
 
 
-def _delete(client: Pm2Client, app: str) -> None:
+def delete_processes(client: Pm2Client, app: str) -> None:
     """Delete the app's processes until none comes back.
 
     One that is deleted between PM2's fork and its first word is "online" once more when PM2 sees it end: PM2 7.0.4 then

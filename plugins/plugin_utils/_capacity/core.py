@@ -5,7 +5,8 @@
 
 What is not set is chosen so that it fits, what is set is honoured, and what can't be together is refused with the
 arithmetic and the nearest setting that works. During a release the old and the new instances run side by side, so
-memory and connections count twice. Sizes are in MB (1024 x 1024 bytes).
+memory and connections count twice; a service of which never two may run has one instance. Sizes are in MB (1024 x 1024
+bytes).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from dataclasses import dataclass, replace
 
 from ...module_utils._host.errors import StabilityError
 
-OVERLAP = 2  # old and new instances during a release
 DEFAULT_HEAP_MB = 2048
 MIN_HEAP_MB = 64
 # Under this, one more instance is worth less than more heap for the others.
@@ -56,6 +56,8 @@ class Desired:
     pool_min: int | None = None
     reserved_mb: int = 0
     database_mb: int | None = None
+    overlap: bool = True
+    """Whether the old and the new instances run side by side during a release; there is only one instance otherwise."""
 
     @classmethod
     def of(cls, values: t.Mapping[str, t.Any]) -> Desired:
@@ -76,7 +78,18 @@ class Desired:
             pool_min=_number(values["pool_min"]),
             reserved_mb=size_mb(values.get("reserved_memory", "0")),
             database_mb=_size(values.get("database_memory", "auto")),
+            overlap=bool(values.get("overlap", True)),
         )
+
+    @property
+    def generations(self) -> int:
+        """How many generations of instances there are at the same time."""
+        return 2 if self.overlap else 1
+
+    @property
+    def released(self) -> str:
+        """That factor in an arithmetic."""
+        return f" x {self.generations} during a release" if self.overlap else ""
 
     @property
     def connections_available(self) -> int:
@@ -139,6 +152,7 @@ class Plan:
         desired = self.desired
         return {
             "instances": self.instances,
+            "generations": desired.generations,
             "hosts": desired.hosts,
             "cores": desired.cores,
             "heap_limit_mb": self.heap_limit_mb,
@@ -161,11 +175,11 @@ class Plan:
     @property
     def connections(self) -> int:
         """Those of all hosts during a release."""
-        return self.instances * self.desired.hosts * self.pool_max * OVERLAP
+        return self.instances * self.desired.hosts * self.pool_max * self.desired.generations
 
     @property
     def memory_needed_mb(self) -> int:
-        return self.instances * self.memory_restart_mb * OVERLAP
+        return self.instances * self.memory_restart_mb * self.desired.generations
 
     @property
     def database_settings(self) -> dict[str, str]:
@@ -229,7 +243,7 @@ class Plan:
         database = f" - {desired.database_memory_mb} PostgreSQL" if desired.database_memory_mb else ""
         reserved = f" - {desired.reserved_mb} reserved" if desired.reserved_mb else ""
         return (
-            f"{self.instances} instances x {self.memory_restart_mb}M restart limit x {OVERLAP} during a release"
+            f"{self.instances} instances x {self.memory_restart_mb}M restart limit{desired.released}"
             f" = {self.memory_needed_mb}M, of {desired.memory_available_mb}M"
             f" ({desired.memory_mb} - {desired.system_memory_mb} system{database}{reserved})"
         )
@@ -237,8 +251,8 @@ class Plan:
     def _pool_line(self) -> str:
         desired = self.desired
         return (
-            f"{self.instances} instances x {desired.hosts} hosts x {self.pool_max} connections x {OVERLAP}"
-            f" during a release = {self.connections}, of {desired.connections_available}"
+            f"{self.instances} instances x {desired.hosts} hosts x {self.pool_max} connections{desired.released}"
+            f" = {self.connections}, of {desired.connections_available}"
             f" (max_connections {desired.max_connections}"
             f" - {SUPERUSER_CONNECTIONS} superuser - {OTHER_CONNECTIONS} other)"
         )
@@ -257,7 +271,9 @@ class Plan:
 
     def _memory_advice(self) -> str:
         available, database = self.desired.memory_available_mb, self.desired.database_memory_mb
-        fewer, smaller = available // (self.memory_restart_mb * OVERLAP), available // (self.instances * OVERLAP)
+        generations = self.desired.generations
+        fewer = available // (self.memory_restart_mb * generations)
+        smaller = available // (self.instances * generations)
         advice = []
         if fewer >= 1:
             advice.append(f"service_instances to {fewer}")
@@ -267,7 +283,7 @@ class Plan:
         advice += self._memory_held_back()
         if advice:
             return f"Set {', or '.join(advice)}"
-        least = (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP
+        least = (MIN_HEAP_MB + OVERHEAD_MB) * generations
         moved = ", or put the database on another host" if database and available + database >= least else ""
         return f"One instance needs {least}M: use a host with more memory{moved}"
 
@@ -292,8 +308,9 @@ class Plan:
             yield f"not enough database connections: {self._pool_line()}. {self._pool_advice()}"
 
     def _pool_advice(self) -> str:
-        free, pools = self.desired.connections_available, self.instances * self.desired.hosts * OVERLAP
-        fewer = free // (self.desired.hosts * self.pool_max * OVERLAP)
+        free = self.desired.connections_available
+        processes = self.desired.hosts * self.desired.generations
+        pools, fewer = self.instances * processes, free // (processes * self.pool_max)
         needed = self.connections + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
         advice = [f"service_pool_max to {free // pools}"] if free >= pools else []
         if fewer >= 1:
@@ -315,8 +332,9 @@ def _choose(desired: Desired) -> Plan:
     one_more = replace(desired, memory_mb=desired.memory_mb + 1)
     steady = min(desired.memory_available_mb, one_more.memory_available_mb)
     instances = desired.instances or _choose_instances(desired, steady)
-    heap, restart = _choose_memory(desired, desired.memory_available_mb // (instances * OVERLAP))
-    pool_max, pool_min = _choose_pool(desired, desired.connections_available // (instances * desired.hosts * OVERLAP))
+    processes = instances * desired.generations
+    heap, restart = _choose_memory(desired, desired.memory_available_mb // processes)
+    pool_max, pool_min = _choose_pool(desired, desired.connections_available // (processes * desired.hosts))
     return Plan(desired, instances, heap, restart, pool_max, pool_min)
 
 
@@ -326,16 +344,19 @@ def _room(heap: int) -> int:
 
 
 def _choose_instances(desired: Desired, available: int) -> int:
-    """As many as there are cores, fewer where memory or connections would not do for each."""
+    """One where never two may run, else one for each core, fewer where memory or connections would not do for each."""
+    if not desired.overlap:
+        return 1
     if desired.memory_restart_mb:
         each = desired.memory_restart_mb
     elif desired.heap_limit_mb:
         each = desired.heap_limit_mb + _room(desired.heap_limit_mb)
     else:
         each = COMFORTABLE_HEAP_MB + OVERHEAD_MB
-    most = [desired.cores, available // (each * OVERLAP)]
+    most = [desired.cores, available // (each * desired.generations)]
     if desired.database and desired.pool_max is None:
-        most.append(desired.connections_available // (desired.hosts * OVERLAP * max(1, desired.pool_min or 1)))
+        processes = desired.hosts * desired.generations
+        most.append(desired.connections_available // (processes * max(1, desired.pool_min or 1)))
     return max(1, min(most))
 
 

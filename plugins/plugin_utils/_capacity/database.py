@@ -9,7 +9,7 @@ import math
 import re
 import typing as t
 
-from .core import MIN_HEAP_MB, OTHER_CONNECTIONS, OVERHEAD_MB, OVERLAP, SUPERUSER_CONNECTIONS, Plan
+from .core import MIN_HEAP_MB, OTHER_CONNECTIONS, OVERHEAD_MB, SUPERUSER_CONNECTIONS, Plan
 from .parts import Part, Settings, advise
 
 _KB = {"kB": 1, "MB": 1024, "GB": 1024 * 1024, "TB": 1024 * 1024 * 1024}
@@ -47,7 +47,7 @@ def _connections(core: Plan) -> str:
     hosts = "1 host" if core.desired.hosts == 1 else f"{core.desired.hosts} hosts"
     limit = core.desired.connections_available + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
     return (
-        f"{core.instances} instances x {hosts} x {core.pool_max} x {OVERLAP} during a release,"
+        f"{core.instances} instances x {hosts} x {core.pool_max}{core.desired.released},"
         f" of max_connections {limit} - {SUPERUSER_CONNECTIONS} superuser - {OTHER_CONNECTIONS} other"
     )
 
@@ -65,7 +65,7 @@ def _refuse_fewer_connections(part: Part, own: dict[str, t.Any], settings: Setti
 def _spare(core: Plan, settings: Settings) -> int:
     """Return the memory that the service could do without: all but the least where nobody asked for it."""
     asked = settings.is_set("service_instances", "service_heap_limit", "service_memory_restart_limit")
-    least = core.memory_needed_mb if asked else (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP
+    least = core.memory_needed_mb if asked else (MIN_HEAP_MB + OVERHEAD_MB) * core.desired.generations
     return core.desired.memory_available_mb - least
 
 

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .connections import files_part, proxy_part
-from .core import OVERHEAD_MB, OVERLAP, Plan
+from .core import OVERHEAD_MB, Plan
 from .database import database_part
 from .disk import disk_part
 from .parts import Contradiction, Part, Settings
@@ -72,7 +72,7 @@ def memory_part(core: Plan, settings: Settings) -> Part:
         left = f"{desired.memory_mb}M - {desired.system_memory_mb} system{database}{reserved}"
         room = core.memory_restart_mb - core.heap_limit_mb
         outside = f"heap limit + {room}M outside the heap, at least {OVERHEAD_MB}M"
-        each = f"{core.instances} instances x {core.memory_restart_mb}M x {OVERLAP} during a release"
+        each = f"{core.instances} instances x {core.memory_restart_mb}M{desired.released}"
         chosen = "chosen" if settings.values.get("service_instances", "max") == "max" else "set"
         part.row("instances", core.instances, chosen, f"of {desired.cores} cores")
         part.row("heap limit", f"{core.heap_limit_mb}M", origin("service_heap_limit", "chosen"))

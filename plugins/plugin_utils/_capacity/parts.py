@@ -18,6 +18,7 @@ from .core import size_mb
 # Beginnings of the names that a plan reads.
 _PLANNED = (
     "service_instances",
+    "service_overlap",
     "service_mode",
     "service_heap_",
     "service_memory_",

@@ -138,17 +138,7 @@ def host(tmp_path: Path) -> Iterator[Context]:
     client = FakePm2(home=tmp_path / "home", pm2="/usr/bin/pm2", node="/usr/bin/node", user=None, timeout=5)
     yield Context(
         client=client,
-        places=Places(
-            service="shop",
-            releases=tmp_path / "releases",
-            run=tmp_path / "run",
-            environments=tmp_path / "config/environments",
-            environment=tmp_path / "config/environment",
-            active_socket=tmp_path / "active.sock",
-            current=tmp_path / "current",
-            previous=tmp_path / "previous",
-            config_file=tmp_path / "config/ecosystem.config.cjs",
-        ),
+        places=Places.below(tmp_path, "shop", tmp_path / "run"),
         desired=Desired({"script": "server.js", "exec_mode": "cluster", "instances": 2}, hook_timeout=5, drain_time=1),
         health=Health("/health", answer_timeout=1, start_timeout=2, stay_up=0.2),
         user=user,

@@ -29,17 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 BASE = Path("/srv/shop")
-PLACES = Places(
-    service="shop",
-    releases=BASE / "releases",
-    run=Path("/run/shop"),
-    environments=BASE / "config/environments",
-    environment=BASE / "config/environment",
-    active_socket=BASE / "active.sock",
-    current=BASE / "current",
-    previous=BASE / "previous",
-    config_file=BASE / "config/ecosystem.config.cjs",
-)
+PLACES = Places.below(BASE)
 APP = {"script": "server.js", "exec_mode": "cluster", "instances": 2, "node_args": ["--max-old-space-size=64"]}
 DESIRED = Desired({**APP, "env": {"NODE_ENV": "production"}}, "a")
 CLEAN = {"HOME": "/srv/shop/home", "LANG": "C.UTF-8", "PATH": "/usr/bin"}

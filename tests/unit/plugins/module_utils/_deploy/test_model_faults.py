@@ -143,7 +143,7 @@ def second_declaration_fails(patch: pytest.MonkeyPatch) -> None:
 UNDONE_IN_PART: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "previous": lambda patch: patch.setattr(steps, "point", refuse_for("previous", steps.point)),
     "ecosystem file": second_declaration_fails,
-    "new processes": lambda patch: patch.setattr(teardown, "_delete", refuse),
+    "new processes": lambda patch: patch.setattr(teardown, "delete_processes", refuse),
     "environment": lambda patch: patch.setattr(steps, "remove", refuse_for("new", steps.remove)),
 }
 LEFT = {"previous": "links", "ecosystem file": "config", "new processes": "processes", "environment": "files"}
@@ -225,14 +225,14 @@ def test_a_signal_does_not_interrupt_the_way_back(
 ) -> None:
     release(served, "new", GOOD)
     before = picture(served)
-    delete, seen = teardown._delete, []
+    delete, seen = teardown.delete_processes, []
 
     def disturbed(*arguments: Any) -> None:
         seen.append(number)
         os.kill(os.getpid(), number)
         delete(*arguments)
 
-    monkeypatch.setattr(teardown, "_delete", disturbed)
+    monkeypatch.setattr(teardown, "delete_processes", disturbed)
     command = "exit 1" if cause == "a command fails" else f"kill -TERM {os.getpid()}; sleep 5"
     assert "Not undone" not in failed(with_hook(served, "before_stop", command))
     assert seen
@@ -258,7 +258,7 @@ def refuse_counting(*_arguments: Any) -> int:
 
 AFTERWARDS: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "drain": (teardown, "connections", refuse_counting, "the kernel says no"),
-    "stop": (teardown, "_delete", refuse_pm2, "PM2 says no"),
+    "stop": (teardown, "delete_processes", refuse_pm2, "PM2 says no"),
     "save": (teardown, "save", refuse_pm2, "PM2's saved list: PM2 says no"),
 }
 
@@ -283,7 +283,7 @@ def test_what_fails_when_the_new_one_serves_is_said_and_not_undone(
 
 def test_all_that_failed_afterwards_is_said_at_once(served: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     release(served, "new", GOOD)
-    monkeypatch.setattr(teardown, "_delete", refuse_pm2)
+    monkeypatch.setattr(teardown, "delete_processes", refuse_pm2)
     monkeypatch.setattr(teardown, "save", refuse_pm2)
     message = failed(with_hook(served, "after_stop", "echo cold; exit 1"))
     for says in ("the old one was not stopped", "hook after_stop", "PM2's saved list"):

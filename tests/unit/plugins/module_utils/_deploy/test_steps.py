@@ -151,7 +151,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(served: Context, killed_aft
     decision = decide(served.desired, "new", served.places, state, served.client.environment)
     deployment = Deployment(served, state, Outcome(decision, state))
     deployment._copy_environment()
-    deployment._start(5)
+    deployment._start(deployment._app, deployment._socket)
     if killed_after == "switch":
         deployment._switch(ExitStack())
     outcome = deploy(served, "old" if killed_after == "start" else "new")

@@ -55,7 +55,7 @@ class Story:
 def deletes(monkeypatch: pytest.MonkeyPatch, *parts: tuple[float, list[Pm2Process], set[int]]) -> Story:
     story = Story(*parts)
     monkeypatch.setattr(teardown, "time", story)
-    teardown._delete(story, "shop-new")  # type: ignore[arg-type]
+    teardown.delete_processes(story, "shop-new")  # type: ignore[arg-type]
     return story
 
 

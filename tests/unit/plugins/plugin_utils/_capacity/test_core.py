@@ -45,6 +45,12 @@ DESIRED = st.builds(
 )
 
 
+def test_where_never_two_may_run_there_is_one_and_nothing_counts_twice() -> None:
+    made = plan(dataclasses.replace(Desired(cores=4, memory_mb=4096), overlap=False))
+    assert (made.instances, made.memory_needed_mb, made.connections) == (1, made.memory_restart_mb, made.pool_max)
+    assert "during a release" not in "".join(made.as_dict()["lines"])
+
+
 def assert_holds(made: Plan) -> None:
     assert made.instances >= 1
     assert made.heap_limit_mb + OVERHEAD_MB <= made.memory_restart_mb

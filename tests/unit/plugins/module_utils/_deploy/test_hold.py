@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A service of which never two may run: the old one is stopped first, requests wait, and a failure brings it back."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from activation_host import FakePm2, deploy, desiring, picture, release
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.hold import hold
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
+
+ONE = "200"
+BROKEN = {
+    "never answers": ("deaf", "never answered"),
+    "unhealthy": ("500", "answered 500 instead of 200"),
+    "dies after its first answers": ("200#1", "ended after it had been healthy"),
+    "gives up": ("exit", "does not stay up: errored"),
+    "PM2 refuses": ("refuses", "no such script"),
+}
+
+
+@pytest.fixture
+def alone(host: Context) -> Context:
+    """A host on which release `old` serves, of which never two may run."""
+    single = desiring(host, overlap=False, app={**host.desired.app, "instances": 1})
+    release(single, "old", ONE)
+    deploy(single, "old")
+    return single
+
+
+class Proxy(threading.Thread):
+    """Asks one question after the other: at the link that names the active socket, else at its backup, like Nginx."""
+
+    def __init__(self, host: Context) -> None:
+        super().__init__(daemon=True)
+        self.statuses: list[str] = []
+        self.slowest = 0.0
+        self._places = host.places
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            began = time.monotonic()
+            self.statuses.append(self._ask())
+            self.slowest = max(self.slowest, time.monotonic() - began)
+
+    def _ask(self) -> str:
+        for path in (self._places.active_socket, self._places.hold_socket):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(10)
+                try:
+                    connection.connect(str(path))
+                except OSError:
+                    continue
+                connection.sendall(b"POST /orders HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody")
+                return connection.recv(4096).split(b" ")[1].decode()
+        return "refused"
+
+    def end(self) -> None:
+        self._over.set()
+        self.join(15)
+
+
+@contextmanager
+def asked(host: Context) -> Iterator[Proxy]:
+    proxy = Proxy(host)
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.end()
+
+
+@contextmanager
+def starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, list[str]]]]:
+    """What was started, and what ran at that moment."""
+    seen: list[tuple[str, list[str]]] = []
+    as_user = FakePm2.as_user
+
+    def watched(self: FakePm2, argv: Any, *rest: Any, **named: Any) -> Any:
+        if "start" in argv:
+            seen.append((argv[-1], [process.name for process in self.processes() if process.pid]))
+        return as_user(self, argv, *rest, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakePm2, "as_user", watched)
+        yield seen
+
+
+def without_ids(host: Context) -> dict[str, Any]:
+    """All that a deployment may change, but which process it is."""
+    seen = picture(host)
+    return {**seen, "processes": [name for name, _pid in seen["processes"]]}
+
+
+def test_it_is_stopped_before_the_next_one_starts_and_no_request_is_refused(
+    alone: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(alone, "new", ONE)
+    with starts(monkeypatch) as started, asked(alone) as proxy:
+        outcome = deploy(alone, "new")
+    assert started == [("shop-new", [])]
+    assert set(proxy.statuses) == {"200"}
+    assert proxy.slowest > alone.health.stay_up
+    assert outcome.held["requests"] == 1
+    assert picture(alone)["links"] == {"active.sock": "new.sock", "current": "new", "previous": "old"}
+    assert [step["step"] for step in outcome.timeline] == [
+        "check the host",
+        "copy environment",
+        "hold requests and stop old",
+        "start",
+        "wait until healthy",
+        "stay healthy",
+        "switch",
+        "hand on requests",
+        "check through the proxy",
+        "stop old",
+        "stop old",
+    ]
+    assert not deploy(alone, "").changed
+    assert "config/environments/old" not in picture(alone)["files"]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_one_gives_the_place_back(alone: Context, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    program, says = BROKEN[name]
+    release(alone, "bad", program)
+    before = without_ids(alone)
+    with starts(monkeypatch) as started, asked(alone) as proxy, pytest.raises(ActivationError, match=says) as error:
+        deploy(alone, "bad")
+    assert "Release old is active as before and answers healthily" in str(error.value)
+    assert started == [("shop-bad", []), ("shop-old", [])]
+    assert set(proxy.statuses) == {"200"}
+    assert without_ids(alone) == before
+    assert not deploy(alone, "").changed
+
+
+@pytest.mark.parametrize("point", ["before_stop", "before_start", "after_start", "before_switch", "after_switch"])
+def test_a_command_that_fails_brings_it_back(alone: Context, point: str) -> None:
+    release(alone, "new", ONE)
+    before = without_ids(alone)
+    failing = desiring(alone, hooks={point: [["/bin/sh", "-c", "echo cold; exit 1"]]})
+    with asked(alone) as proxy, pytest.raises(ActivationError, match=f"(?s)hook {point}.*cold"):
+        deploy(failing, "new")
+    assert set(proxy.statuses) == {"200"}
+    assert without_ids(alone) == before
+
+
+def test_told_to_end_the_run_brings_it_back(alone: Context) -> None:
+    release(alone, "new", ONE)
+    before = without_ids(alone)
+    kill = ["/bin/sh", "-c", f"kill -TERM {os.getpid()}; sleep 5"]
+    with pytest.raises(ActivationError, match="told to end"):
+        deploy(desiring(alone, hooks={"before_start": [kill]}), "new")
+    assert without_ids(alone) == before
+
+
+def test_a_boot_starts_one_of_them_whenever_it_comes(alone: Context) -> None:
+    release(alone, "new", ONE)
+    trace = alone.places.releases.parent / "home"
+    points = ("before_stop", "before_start", "before_switch", "after_switch", "after_stop")
+    note = {point: [["/bin/cp", str(alone.places.config_file), str(trace / point)]] for point in points}
+    deploy(desiring(alone, hooks=note), "new")
+    declared = {
+        point: [name for name in ("shop-old", "shop-new") if name in (trace / point).read_text()] for point in points
+    }
+    old, new = ["shop-old"], ["shop-new"]
+    assert declared == dict(zip(points, (old, old, old, new, new), strict=True))
+
+
+def test_the_first_one_holds_nothing(host: Context) -> None:
+    release(host, "old", ONE)
+    outcome = deploy(host, "old", overlap=False, app={**host.desired.app, "instances": 1})
+    assert outcome.held == {}
+
+
+def test_what_a_killed_run_left_is_replaced_and_the_old_one_starts_if_nothing_else_is_asked_for(alone: Context) -> None:
+    alone.client.run("delete", *(str(process.pm_id) for process in alone.client.processes()))
+    alone.places.socket(Activation("old")).unlink()
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(alone.places.hold_socket))
+    outcome = deploy(alone, "")
+    assert outcome.changed
+    assert not alone.places.hold_socket.exists()
+    assert [name for name, _pid in picture(alone)["processes"]] == ["shop-old+2"]
+
+
+def test_a_websocket_is_cut_at_the_limit(tmp_path: Path, alone: Context) -> None:
+    service, waiting = tmp_path / "service.sock", tmp_path / "waiting.sock"
+    with socket.socket(socket.AF_UNIX) as listener, hold(waiting, os.getgid(), alone.user, 0.5) as held:
+        assert waiting.stat().st_mode & 0o777 == 0o660
+        listener.bind(str(service))
+        listener.listen()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(waiting))
+            client.sendall(b"hello")
+            assert held.hand_on(service)["requests"] == 1
+            there, _address = listener.accept()
+            with there:
+                assert there.recv(5) == b"hello"
+                assert there.recv(5) == b""
+            assert client.recv(5) == b""
+
+
+def test_who_waits_for_nothing_is_hung_up_on(tmp_path: Path, alone: Context) -> None:
+    waiting = tmp_path / "waiting.sock"
+    with hold(waiting, os.getgid(), alone.user, 5) as held, socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(waiting))
+        assert held.hand_on(tmp_path / "nobody.sock")["requests"] == 1
+        assert client.recv(5) == b""
+    assert not waiting.exists()
