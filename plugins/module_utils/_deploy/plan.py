@@ -61,7 +61,7 @@ def decide(desired: Desired, release: str, places: Places, actual: Actual, envir
     """Nothing, a restart of dead workers, or a new activation. `environment` is what PM2 itself hands to each app."""
     action, activation, reasons, dead = _choose(desired, release, places, actual, environment)
     app = declaration(desired.app_of(activation, places), environment)
-    replaced = actual.current not in ("", release)
+    previous = actual.current if actual.current not in ("", release) else actual.previous
     return Decision(
         action=action,
         activation=activation,
@@ -69,7 +69,8 @@ def decide(desired: Desired, release: str, places: Places, actual: Actual, envir
         dead=dead,
         leftovers=leftovers(places, actual),
         config=render([*others(places, actual), app]),
-        previous=actual.current if replaced else actual.previous,
+        # a link to what is gone would have the next rollback fail
+        previous=previous if previous in actual.releases else "",
     )
 
 

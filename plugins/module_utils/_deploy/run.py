@@ -72,7 +72,8 @@ def _run(context: Context) -> Outcome:
     unsaved = running and saved_list_differs(context.client, actual.live)
     outcome.saved = unsaved or decision.action != "none"
     outcome.changed = outcome.saved or outcome.restarts_daemon or decision.changes(actual)
-    if running and decision.action == "activate":
+    # in check mode Node.js may be repaired earlier in the same run
+    if running and not context.client.missing and decision.action == "activate":
         _require_addons(context, outcome)
         if desired.check_mode:
             check_host(context, actual, decision)
@@ -102,12 +103,11 @@ def _require_addons(context: Context, outcome: Outcome) -> None:
 
 def _running(context: Context) -> bool:
     """Whether there is a PM2 daemon to ask. In check mode it may come earlier in the same run."""
-    problem = context.client.missing
     if not context.desired.check_mode:
-        if problem:
+        if problem := context.client.missing:
             raise Pm2Error(problem)
         context.client.require_daemon()
-    return not problem and context.client.daemon_pid() is not None
+    return context.client.daemon_pid() is not None
 
 
 def _look(context: Context, running: bool) -> tuple[Actual, Decision]:

@@ -26,7 +26,7 @@ from typing import Any
 
 from .._host.archive import unpack
 from .._host.atomic import point
-from .._host.command import Identity, clean_environment, proxies, run
+from .._host.command import Identity, clean_environment, is_program, proxies, run
 from .._host.errors import StabilityError
 from .._host.lock import lock
 from .._net.download import download, verify
@@ -122,7 +122,7 @@ class Toolchain:
     def defects(self, desired: Desired) -> list[str]:
         """What is missing in, or differs from, the desired toolchain on disk."""
         root = self.versions / desired.identifier
-        found = [f"{tool} is missing" for tool in _TOOLS if not os.access(root / "bin" / tool, os.X_OK)]
+        found = [f"bin/{tool} is no program" for tool in _TOOLS if not is_program(root / "bin" / tool)]
         for name, version in desired.packages().items():
             installed = _manifest(root / "node_modules" / name).get("version", "")
             if installed != version:
@@ -132,11 +132,11 @@ class Toolchain:
     def installer(self) -> list[str | Path]:
         """Command that runs an npm on this host; [] when there is none yet."""
         own = self.bin / "npm"
-        if os.access(own, os.X_OK) and os.access(self.bin / "node", os.X_OK):
+        if is_program(own) and is_program(self.bin / "node"):
             return [own]
-        if os.access("/usr/bin/corepack", os.X_OK):
+        if is_program("/usr/bin/corepack"):
             return ["/usr/bin/corepack", BOOTSTRAP_NPM]
-        return ["/usr/bin/npm"] if os.access("/usr/bin/npm", os.X_OK) else []
+        return ["/usr/bin/npm"] if is_program("/usr/bin/npm") else []
 
     def make(self, desired: Desired, install: Install) -> None:
         """Install the desired toolchain, check that it works, make it the active one, remove what nothing uses."""
@@ -244,7 +244,7 @@ def _unpack_node(stage: Path, desired: Desired, install: Install) -> list[str | 
     if fetched:
         archive.unlink()
     for needed in ("bin/node", "bin/npm"):
-        if not os.access(target / needed, os.X_OK):
+        if not is_program(target / needed):
             raise StabilityError(f"The archive {install.archive} holds no {needed}: it is no Node.js for this machine.")
     return [target / "bin/npm"]
 
