@@ -192,8 +192,8 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str]) 
     """All of them; `logs` are what the roles would rotate of an existing service.
 
     On a host that has the user as the roles make it, before anything else, what is named after the service was free or
-    is its own: what of it has drifted is put right and not refused, unless it is of another kind. A directory that a variable names may be another
-    one by now. The user and group of an existing service must be there.
+    is its own: what of it has drifted is put right and not refused, unless it is of another kind. A directory that a
+    variable names may be another one by now. The user and group of an existing service must be there.
     """
     home = "" if service.tools_only else service.home
     found = [user_conflict(service.user, home)]

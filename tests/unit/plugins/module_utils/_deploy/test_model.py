@@ -177,6 +177,8 @@ def test_a_previous_that_is_gone_is_no_way_back() -> None:
     assert (decided(state).previous, decided(state).action, decided(state).changes(state)) == ("", "none", True)
     # its directory was removed under it
     assert decided(running(B, releases=("a",))).previous == ""
+    # somebody has pointed the link elsewhere
+    assert decided(running(A, current="gone", previous="b")).previous == "b"
 
 
 def test_what_interrupted_runs_left_is_found_wherever_there_is_a_trace_of_it() -> None:

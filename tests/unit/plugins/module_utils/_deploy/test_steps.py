@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,17 @@ def test_check_mode_asks_the_daemon_itself_where_a_run_would_repair_its_command(
     )
     with pytest.raises(Pm2Error, match="it does not answer"):
         deploy(served, "", check_mode=True)
+
+
+def test_check_mode_expects_the_users_group_to_be_put_right(served: Context) -> None:
+    """Without it he can't read the release."""
+    (served.places.release("old") / "server.js").chmod(0o600)
+    with pytest.raises(ActivationError, match="can't be read by the user"):
+        deploy(served, "", check_mode=True)
+    other = replace(served, user=replace(served.user, gid=served.user.gid + 1))
+    assert not deploy(other, "", check_mode=True).changed
+    with pytest.raises(ActivationError, match="can't be read by the user"):
+        deploy(other, "")
 
 
 def test_the_kernel_names_the_worker_that_answered_badly(served: Context) -> None:
