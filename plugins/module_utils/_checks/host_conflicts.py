@@ -116,8 +116,8 @@ def group_in_use_conflict(service: Service) -> str:
     running, held = " ".join(others), group_name(next(group for group in others.values() if group is not None))
     back = f" If it was renamed: groupmod --new-name {service.group} {held}." if desired is None else ""
     return (
-        f"service_group: what runs as {service.user} has the group {held}, and could read nothing that {service.group}"
-        f" is given.{back} Otherwise: systemctl stop {running}; the run starts that again, with its new group."
+        f"service_group: what runs as {service.user} has the group {held}, and could not read what a run gives to"
+        f" {service.group}.{back} Otherwise: systemctl stop {running}; the run starts that again, with its new group."
     )
 
 

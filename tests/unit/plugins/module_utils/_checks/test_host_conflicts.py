@@ -197,7 +197,7 @@ def test_what_runs_with_another_group_is_named_with_that(
     assert says in found
     assert bool(found) == bool(says)
     if found:
-        assert f"what runs as {HERE} has the group {MINE}, and could read nothing that {group} is given" in found
+        assert f"what runs as {HERE} has the group {MINE}, and could not read what a run gives to {group}" in found
     # systemd knows no state of a template, and of a timer no process
     assert all(unit.endswith(".service") and "@" not in unit for unit in asked)
 
