@@ -104,11 +104,13 @@ class Toolchain:
         self.versions = directory / "versions"
 
     def active(self) -> str:
-        """Identifier that bin points to, "" when there is none."""
+        """Identifier that bin points to, "" when there is none. Raises StabilityError where bin is no link."""
         try:
             target = self.bin.readlink()
-        except OSError:
+        except FileNotFoundError:
             return ""
+        except OSError as error:
+            raise StabilityError(f"{self.bin} is not a link of this toolchain; move it away") from error
         return target.parent.name if target.parts[:1] == ("versions",) and target.name == "bin" else ""
 
     def versions_of(self, identifier: str) -> dict[str, str]:
@@ -146,7 +148,7 @@ class Toolchain:
             previous = self.active()
             if self.defects(desired):
                 self._build(desired, install)
-            self._activate(desired.identifier)
+            point(self.bin, Path("versions", desired.identifier, "bin"))
             self._prune({desired.identifier, previous})
 
     def _build(self, desired: Desired, install: Install) -> None:
@@ -184,12 +186,6 @@ class Toolchain:
         shutil.rmtree(stage / ".cache")
         take_over(stage)
         _link_tools(stage, desired)
-
-    def _activate(self, identifier: str) -> None:
-        try:
-            point(self.bin, Path("versions", identifier, "bin"))
-        except OSError as error:
-            raise StabilityError(f"{self.bin} is not a link of this toolchain; move it away: {error}") from error
 
     def _prune(self, kept: set[str]) -> None:
         """Remove toolchains that are neither kept nor run from by any process."""

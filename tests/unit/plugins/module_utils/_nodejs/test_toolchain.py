@@ -213,8 +213,10 @@ def test_a_directory_in_place_of_the_link_is_left_alone(tmp_path: Path) -> None:
     installed(toolchain, DESIRED)
     toolchain.bin.unlink()
     (toolchain.bin / "mine").mkdir(parents=True)
-    with pytest.raises(StabilityError, match="is not a link"):
-        toolchain.make(DESIRED, INSTALL)
+    # before anything is installed, in check mode too
+    for look in (toolchain.active, lambda: toolchain.current(DESIRED), lambda: toolchain.make(DESIRED, INSTALL)):
+        with pytest.raises(StabilityError, match="is not a link"):
+            look()
     assert (toolchain.bin / "mine").is_dir()
 
 
