@@ -5,48 +5,390 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from prediction import Record
+from testinfra.host import Host
+
 PSQL = "runuser -u postgres -- psql -XqAtd workbot -v ON_ERROR_STOP=1 -c"
 SETTINGS = "/etc/postgresql/*/main/conf.d/workbot.conf"
 HBA = "/etc/postgresql/*/main/pg_hba.conf"
+UNITS = "/etc/systemd/system"
+WORKERS = "pgrep --count --uid workbot --full server.ts"
+DECLARED = "sed -n 's/.*\"instances\": \\([0-9]*\\).*/\\1/p' /srv/workbot/config/ecosystem.config.cjs"
+ACTIVE = 'basename "$(readlink /srv/workbot/active.sock)" .sock | cut -d + -f 1'
 
-# In this order: what would repair the rest goes first.
+# The tasks that repair most of them, by their beginnings.
+USER = "Create the user, the directories"
+WATCHDOG = "Install the watchdog"
+DIAGNOSIS = "Install the diagnosis command"
+POLICY = "Install the policy and what runs it"
+TOOLCHAIN = "Install Node.js"
+ACTIVATION = "Activate the release"
+SITE = "Install the site"
+RIGHTS = "Grant and revoke privileges in the database"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What a run repairs."""
+
+    made: str
+    task: str
+    """Beginning of the name of the task that check mode must announce,"""
+    shows: str
+    """and a text of its item or its diff as JSON: the path, where there is one."""
+    well: str
+    """A command that succeeds on a host on which all is as declared, and there alone."""
+
+    def is_announced(self, record: Record) -> bool:
+        return any(
+            f": {self.task}" in entry["task"] and self.shows in json.dumps([entry["item"], entry["diff"]])
+            for entry in record.changed
+        )
+
+
+def is_mode(path: str, mode: str) -> str:
+    return f'[ "$(stat --format=%U:%a {path})" = {mode} ]'
+
+
+def says(query: str, answer: str) -> str:
+    return f'[ "$({PSQL} "{query}")" = {answer} ]'
+
+
+def is_index(name: str) -> str:
+    return says(f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{name}')", "t")
+
+
+# In this order: what would repair the rest goes first, what others need last.
 DRIFTS = {
-    "the watchdog stopped": "systemctl disable --now workbot-watchdog.service",
-    "a unit edited": "sed -i s/^RestartSec=.*/RestartSec=50/ /etc/systemd/system/workbot-watchdog.service",
-    "a unit written and not restarted": "touch /etc/systemd/system/workbot-watchdog-act.socket",
-    "the watchdog's helper replaced": "printf '#!/bin/sh\\n' >/usr/local/lib/workbot-watchdog-act",
-    "a timer stopped": "systemctl stop logrotate-workbot.timer",
-    "a boot unit disabled": "systemctl disable pm2-workbot.service",
-    "Nginx not started at boot": "systemctl disable nginx.service",
-    "packages removed": "dpkg --remove --force-depends acl logrotate",
-    "the user's shell changed": "usermod --shell /bin/bash workbot",
-    "a directory opened to everybody": "chmod 0777 /srv/workbot/shared",
-    "a directory removed": "rm -r /var/lib/workbot-diagnose",
-    "another log level and another secret": (
-        "sed -i -e s/^LOG_LEVEL=.*/LOG_LEVEL=debug/ -e s/^JWT_SECRET=.*/JWT_SECRET=another-secret-of-32-characters-x/"
-        " /srv/workbot/config/environment /srv/workbot/config/environments/*"
+    "the watchdog stopped": Drift(
+        "systemctl disable --now workbot-watchdog.service",
+        WATCHDOG,
+        "workbot-watchdog.service stopped, disabled",
+        "systemctl is-active workbot-watchdog.service && systemctl is-enabled workbot-watchdog.service",
     ),
-    "a heap limit edited": "sed -i s/space-size=[0-9]*/space-size=300/ /srv/workbot/config/ecosystem.config.cjs",
-    "a process deleted": "workbot-pm2 delete $(workbot-pm2 jlist | tail -n 1 | grep -o '\"pm_id\":[0-9]*' | tail -n 1"
-    " | cut -d : -f 2)",
-    "a boot unit edited": "sed -i s/^RestartSec=.*/RestartSec=50/ /etc/systemd/system/pm2-workbot.service",
-    "the release's directory removed": "rm -r $(readlink -f /srv/workbot/current)",
-    "another version of pnpm": 'sed -i \'s/"version": .*/"version": "9.0.0",/\''
-    " /opt/workbot/versions/*/node_modules/pnpm/package.json",
-    "a command edited": "echo '# tried something' >>/usr/local/bin/workbot-pm2",
-    "the site edited": "sed -i 's/keepalive 64;/keepalive 8;/' /etc/nginx/services/workbot/upstream.conf",
-    "the policy of the logs edited": "sed -i 's/rotate .*/rotate 99/' /etc/logrotate-workbot.conf",
-    "a line of cron deleted": "sed -i '$d' /etc/cron.d/workbot-diagnose",
-    "a configuration's mode": "chmod 0644 /srv/workbot/config/diagnose.json",
-    "settings of the server edited": f"sed -i -e \"s/^shared_buffers.*/shared_buffers = '64MB'/\""
-    f" -e \"s/^work_mem.*/work_mem = '1MB'/\" {SETTINGS} && systemctl restart 'postgresql@*-main.service'",
-    "access rules edited": f"sed -i '/^host workbot workbot ::1/d' {HBA}",
-    "a role with more rights": f"{PSQL} 'ALTER ROLE workbot CREATEDB'",
-    "settings of a role gone": f"{PSQL} 'ALTER ROLE workbot_diagnosis RESET ALL'",
-    "a membership given": f"{PSQL} 'GRANT pg_monitor TO workbot_diagnosis'",
-    "a right gone": f"{PSQL} 'REVOKE CREATE ON SCHEMA public FROM workbot'",
-    "an extension dropped": f"{PSQL} 'DROP EXTENSION pg_stat_statements'",
-    "an index dropped": f"{PSQL} 'DROP INDEX idx_conversations_robot_id'",
-    "an index invalid": f'{PSQL} "UPDATE pg_index SET indisvalid = false'
-    " WHERE indexrelid = 'idx_activation_codes_status'::regclass\"",
+    "a unit edited": Drift(
+        f"sed -i s/^RestartSec=.*/RestartSec=50/ {UNITS}/workbot-watchdog.service",
+        WATCHDOG,
+        "RestartSec=50",
+        f"! grep RestartSec=50 {UNITS}/workbot-watchdog.service",
+    ),
+    "a unit written and not restarted": Drift(
+        f"touch {UNITS}/workbot-watchdog-act.socket",
+        WATCHDOG,
+        "workbot-watchdog-act.socket restarted",
+        '[ "$(date +%s -d "$(systemctl show --property=ActiveEnterTimestamp --value workbot-watchdog-act.socket)")"'
+        f' -ge "$(stat --format=%Y {UNITS}/workbot-watchdog-act.socket)" ]',
+    ),
+    "the watchdog's helper replaced": Drift(
+        "printf '#!/bin/sh\\n' >/usr/local/lib/workbot-watchdog-act",
+        WATCHDOG,
+        '"/usr/local/lib/workbot-watchdog-act"',
+        "grep --text stability/_programs/ /usr/local/lib/workbot-watchdog-act",
+    ),
+    "a program handed to the service": Drift(
+        "chown workbot /usr/local/bin/workbot-watchdog",
+        WATCHDOG,
+        '"/usr/local/bin/workbot-watchdog"',
+        is_mode("/usr/local/bin/workbot-watchdog", "root:755"),
+    ),
+    "a configuration removed": Drift(
+        "rm /srv/workbot/config/watchdog.json",
+        WATCHDOG,
+        "/srv/workbot/config/watchdog.json (absent)",
+        is_mode("/srv/workbot/config/watchdog.json", "root:640"),
+    ),
+    "a directory's owner": Drift(
+        "chown root /var/lib/workbot-watchdog",
+        WATCHDOG,
+        '"/var/lib/workbot-watchdog"',
+        is_mode("/var/lib/workbot-watchdog", "workbot:750"),
+    ),
+    "a timer masked": Drift(
+        f"systemctl stop logrotate-workbot.timer && ln -sf /dev/null {UNITS}/logrotate-workbot.timer"
+        " && systemctl daemon-reload",
+        POLICY,
+        "logrotate-workbot.timer stopped",
+        "systemctl is-active logrotate-workbot.timer && systemctl is-enabled logrotate-workbot.timer",
+    ),
+    "a boot unit disabled": Drift(
+        "systemctl disable pm2-workbot.service",
+        "Install the boot unit",
+        "pm2-workbot.service started, disabled",
+        "systemctl is-enabled pm2-workbot.service",
+    ),
+    "Nginx not started at boot": Drift(
+        "systemctl disable nginx.service",
+        "Start Nginx at boot",
+        "nginx.service started, disabled",
+        "systemctl is-enabled nginx.service",
+    ),
+    "the hardening of Nginx removed": Drift(
+        f"rm {UNITS}/nginx.service.d/hardening.conf",
+        "Start Nginx at boot",
+        "hardening.conf (absent)",
+        f"grep NoNewPrivileges {UNITS}/nginx.service.d/hardening.conf",
+    ),
+    "an access list removed": Drift(
+        "setfacl --remove-all /run/workbot",
+        USER,
+        '"/run/workbot"',
+        "getfacl --absolute-names /run/workbot | grep ^user:workbot:rwx",
+    ),
+    "packages removed": Drift(
+        "dpkg --remove --force-depends acl logrotate",
+        "Install the packages of the play's roles at once",
+        "logrotate",
+        "command -v getfacl && test -x /usr/sbin/logrotate",
+    ),
+    "the user's shell changed": Drift(
+        "usermod --shell /bin/bash workbot",
+        USER,
+        "/bin/bash",
+        "getent passwd workbot | grep :/usr/sbin/nologin$",
+    ),
+    "a directory opened to everybody": Drift(
+        "chmod 0777 /srv/workbot/shared",
+        USER,
+        '"/srv/workbot/shared"',
+        is_mode("/srv/workbot/shared", "workbot:750"),
+    ),
+    "a file for the next boot opened to everybody": Drift(
+        "chmod 0666 /etc/tmpfiles.d/workbot.conf",
+        USER,
+        '"/etc/tmpfiles.d/workbot.conf"',
+        is_mode("/etc/tmpfiles.d/workbot.conf", "root:644"),
+    ),
+    "a directory removed": Drift(
+        "rm -r /var/lib/workbot-diagnose",
+        DIAGNOSIS,
+        "/var/lib/workbot-diagnose (absent)",
+        is_mode("/var/lib/workbot-diagnose", "workbot:750"),
+    ),
+    "another log level and another secret": Drift(
+        "sed -i -e s/^LOG_LEVEL=.*/LOG_LEVEL=debug/ -e s/^JWT_SECRET=.*/JWT_SECRET=another-secret-of-32-characters-x/"
+        " /srv/workbot/config/environment /srv/workbot/config/environments/*",
+        USER,
+        '"/srv/workbot/config/environment"',
+        "! grep -r -e LOG_LEVEL=debug -e another-secret /srv/workbot/config/environment*",
+    ),
+    "a heap limit edited": Drift(
+        "sed -i s/space-size=[0-9]*/space-size=300/ /srv/workbot/config/ecosystem.config.cjs",
+        ACTIVATION,
+        "space-size=300",
+        "! grep space-size=300 /srv/workbot/config/ecosystem.config.cjs",
+    ),
+    "a process deleted": Drift(
+        "workbot-pm2 delete $(workbot-pm2 jlist | tail -n 1 | grep -o '\"pm_id\":[0-9]*' | tail -n 1 | cut -d : -f 2)",
+        ACTIVATION,
+        "instances: ",
+        f'[ "$({WORKERS})" = "$({DECLARED})" ]',
+    ),
+    "an activation that is none": Drift(
+        "workbot-pm2 start /bin/sleep --name workbot-left --interpreter none -- 3600",
+        ACTIVATION,
+        "remove left: ",
+        "! pgrep --uid workbot --full 'sleep 3600'",
+    ),
+    "PM2's saved list lost": Drift(
+        "echo '[]' >/srv/workbot/home/.pm2/dump.pm2",
+        ACTIVATION,
+        "",
+        "grep pm_exec_path /srv/workbot/home/.pm2/dump.pm2",
+    ),
+    "a boot unit edited": Drift(
+        f"sed -i s/^RestartSec=.*/RestartSec=50/ {UNITS}/pm2-workbot.service",
+        "Install the boot unit",
+        "RestartSec=50",
+        f"! grep RestartSec=50 {UNITS}/pm2-workbot.service",
+    ),
+    "the release's directory removed": Drift(
+        "rm -r $(readlink -f /srv/workbot/current)",
+        "Put the release on the host",
+        "release ",
+        f'test -f "/srv/workbot/releases/$({ACTIVE})/package.json"',
+    ),
+    "a link to another release": Drift(
+        "ln -sfn /srv/workbot/releases/elsewhere /srv/workbot/current",
+        ACTIVATION,
+        "current -> elsewhere",
+        f'[ "$(basename "$(readlink /srv/workbot/current)")" = "$({ACTIVE})" ]',
+    ),
+    "a way back to a release that is gone": Drift(
+        "ln -sfn /srv/workbot/releases/gone /srv/workbot/previous",
+        ACTIVATION,
+        "previous -> gone",
+        "test -e /srv/workbot/previous || ! test -L /srv/workbot/previous",
+    ),
+    "another version of pnpm": Drift(
+        'sed -i \'s/"version": .*/"version": "9.0.0",/\' /opt/workbot/versions/*/node_modules/pnpm/package.json',
+        TOOLCHAIN,
+        "pnpm is 9.0.0",
+        '! grep \'"version": "9.0.0"\' /opt/workbot/bin/../node_modules/pnpm/package.json',
+    ),
+    "a command edited": Drift(
+        "echo '# tried something' >>/usr/local/bin/workbot-pm2",
+        "Install the command that runs PM2",
+        '"/usr/local/bin/workbot-pm2"',
+        "! grep '# tried something' /usr/local/bin/workbot-pm2",
+    ),
+    "the site edited": Drift(
+        "sed -i 's/keepalive 64;/keepalive 8;/' /etc/nginx/services/workbot/upstream.conf",
+        SITE,
+        "keepalive 8;",
+        "! grep 'keepalive 8;' /etc/nginx/services/workbot/upstream.conf",
+    ),
+    "the site removed": Drift(
+        "rm /etc/nginx/conf.d/workbot.conf",
+        SITE,
+        "/etc/nginx/conf.d/workbot.conf (absent)",
+        is_mode("/etc/nginx/conf.d/workbot.conf", "root:644"),
+    ),
+    "the policy of the logs edited": Drift(
+        "sed -i 's/rotate .*/rotate 99/' /etc/logrotate-workbot.conf",
+        POLICY,
+        "rotate 99",
+        "! grep 'rotate 99' /etc/logrotate-workbot.conf",
+    ),
+    "a line of cron deleted": Drift(
+        "sed -i '$d' /etc/cron.d/workbot-diagnose",
+        DIAGNOSIS,
+        '"/etc/cron.d/workbot-diagnose"',
+        "grep -e --daily /etc/cron.d/workbot-diagnose",
+    ),
+    "a configuration's mode": Drift(
+        "chmod 0644 /srv/workbot/config/diagnose.json",
+        DIAGNOSIS,
+        '"/srv/workbot/config/diagnose.json"',
+        is_mode("/srv/workbot/config/diagnose.json", "root:640"),
+    ),
+    "a link in the place of a program": Drift(
+        "ln -sf /dev/null /usr/local/bin/workbot-diagnose",
+        DIAGNOSIS,
+        "symbolic link to /dev/null",
+        is_mode("/usr/local/bin/workbot-diagnose", "root:755"),
+    ),
+    "settings of the server edited": Drift(
+        f"sed -i -e \"s/^shared_buffers.*/shared_buffers = '64MB'/\""
+        f" -e \"s/^work_mem.*/work_mem = '1MB'/\" {SETTINGS} && systemctl restart 'postgresql@*-main.service'",
+        "Write the server's settings",
+        "64MB",
+        f"{PSQL} 'SHOW shared_buffers' | grep -vx 64MB",
+    ),
+    "access rules edited": Drift(
+        f"sed -i '/^host workbot workbot ::1/d' {HBA}",
+        "Let the service's roles into its database",
+        "pg_hba.conf",
+        f"grep '^host workbot workbot ::1' {HBA}",
+    ),
+    "a role with more rights": Drift(
+        f"{PSQL} 'ALTER ROLE workbot CREATEDB'",
+        "Create the service's role",
+        "",
+        says("SELECT rolcreatedb FROM pg_roles WHERE rolname = 'workbot'", "f"),
+    ),
+    "settings of a role gone": Drift(
+        f"{PSQL} 'ALTER ROLE workbot_diagnosis RESET ALL'",
+        "Create the diagnosis role",
+        "",
+        says("SELECT rolconfig IS NOT NULL FROM pg_roles WHERE rolname = 'workbot_diagnosis'", "t"),
+    ),
+    "a membership given": Drift(
+        f"{PSQL} 'GRANT pg_monitor TO workbot_diagnosis'",
+        "Revoke the diagnosis role's memberships",
+        "",
+        says("SELECT count(*) FROM pg_auth_members WHERE member = 'workbot_diagnosis'::regrole", "0"),
+    ),
+    "a right gone": Drift(
+        f"{PSQL} 'REVOKE CREATE ON SCHEMA public FROM workbot'",
+        RIGHTS,
+        "workbot present CREATE",
+        says("SELECT has_schema_privilege('workbot', 'public', 'CREATE')", "t"),
+    ),
+    "an extension dropped": Drift(
+        f"{PSQL} 'DROP EXTENSION pg_stat_statements'",
+        "Create the extensions",
+        "",
+        says("SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'", "1"),
+    ),
+    "an index dropped": Drift(
+        f"{PSQL} 'DROP INDEX idx_conversations_robot_id'",
+        "Create the indexes",
+        "idx_conversations_robot_id",
+        is_index("idx_conversations_robot_id"),
+    ),
+    "an index invalid": Drift(
+        f"{PSQL} \"UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_activation_codes_status'::regclass\"",
+        "Create the indexes",
+        "idx_activation_codes_status",
+        is_index("idx_activation_codes_status"),
+    ),
+    "another primary group": Drift(
+        "usermod --gid nogroup workbot",
+        USER,
+        "group nogroup",
+        '[ "$(id --group --name workbot)" = workbot ]',
+    ),
+    "a directory in the place of node": Drift(
+        "rm /opt/workbot/bin/node && mkdir /opt/workbot/bin/node",
+        TOOLCHAIN,
+        "bin/node is no program",
+        "/opt/workbot/bin/node --version",
+    ),
 }
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a run does not take out of the way: it says so before it changes anything."""
+
+    made: str
+    says: str
+    undone: str
+
+
+def misplaced(path: str, made: str = "mkdir", kind: str = "a directory") -> Refused:
+    """Something else in the place of the path."""
+    return Refused(
+        f"mv {path} {path}.kept && {made} {path}", f"{path} is {kind}", f"rm -d {path} && mv {path}.kept {path}"
+    )
+
+
+REFUSED = {
+    "a policy is a directory": misplaced("/etc/logrotate-workbot.conf"),
+    "a file of cron is a directory": misplaced("/etc/cron.d/workbot-diagnose"),
+    "a unit is a directory": misplaced(f"{UNITS}/workbot-watchdog-act.socket"),
+    "a program is a directory": misplaced("/usr/local/bin/workbot-diagnose"),
+    "a configuration is a directory": misplaced("/srv/workbot/config/watchdog.json"),
+    "the site is a directory": misplaced("/etc/nginx/conf.d/workbot.conf"),
+    "a link is a directory": misplaced("/srv/workbot/current"),
+    "a directory is a link": misplaced("/var/lib/workbot-diagnose", "ln -s /tmp", "a symbolic link"),
+    "a directory is a file": misplaced("/srv/workbot/shared", "touch", "a file"),
+    "the group renamed": Refused(
+        "groupmod --new-name renamed workbot",
+        "service_group: what runs as workbot has the group renamed",
+        "groupmod --new-name workbot renamed",
+    ),
+    "the user's home changed": Refused(
+        "sed -i '/^workbot:/s,:/srv/workbot/home:,:/home/workbot:,' /etc/passwd",
+        "service_user: the host has a user workbot with the home /home/workbot",
+        "sed -i '/^workbot:/s,:/home/workbot:,:/srv/workbot/home:,' /etc/passwd",
+    ),
+}
+
+
+def do(host: Host, commands: Mapping[str, str]) -> None:
+    """Runs each as root; one that fails is named by its key."""
+    for what, command in commands.items():
+        done = host.run(command)
+        assert done.rc == 0, f"{what}: {done.stdout}{done.stderr}"
+
+
+def unwell(host: Host) -> list[str]:
+    """Which drifts the host shows, by its own word, asked in one call."""
+    names = list(DRIFTS)
+    script = [f"if ! {{ {DRIFTS[name].well}; }} >/dev/null 2>&1; then echo {names.index(name)}; fi" for name in names]
+    return [names[int(line)] for line in host.check_output("\n".join(script)).split()]

@@ -19,6 +19,8 @@ description:
   - The directories and files are those of the table in docs/removing.md that have something they are known by. A
     directory without any file is free. Where the user is there with O(directory)C(/home), the host has the service, and
     only those directories are looked at that a variable names and the user has nothing in.
+  - A directory in the place of a file, or a file or a link in that of a directory, is refused on every host. So is a
+    group that is not the one which the running service was started with, as after C(groupmod --new-name).
 attributes:
   check_mode:
     support: full

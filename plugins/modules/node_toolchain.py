@@ -89,6 +89,7 @@ EXAMPLES = r"""
     pm2_version: 7.0.4
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -103,10 +104,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchai
 )
 
 
-def describe(identifier: str, packages: dict[str, str]) -> str:
+def describe(identifier: str, packages: dict[str, str], defects: Sequence[str] = ()) -> str:
     """One side of the diff."""
     lines = [f"toolchain: {identifier or 'none'}"]
     lines += [f"{name}: {version}" for name, version in sorted(packages.items())]
+    lines += [f"damaged: {defect}" for defect in defects]
     return "\n".join(lines) + "\n"
 
 
@@ -128,8 +130,9 @@ def converge(module: AnsibleModule) -> dict[str, object]:
         require_new_enough(version, "Debian's package nodejs")
     toolchain = Toolchain(Path(options["path"]))
     active, changed = toolchain.active(), not toolchain.current(desired)
+    defects = toolchain.defects(desired) if active == desired.identifier else []
     diff = {
-        "before": describe(active, toolchain.versions_of(active)),
+        "before": describe(active, toolchain.versions_of(active), defects),
         "after": describe(desired.identifier, desired.packages()),
     }
     installer_missing = desired.source != "archive" and not toolchain.installer()

@@ -23,13 +23,18 @@ LIST = "plugins/module_utils/_service/footprint.py"
 MARKED = re.compile(r"(<!-- table: what goes -->\n)(?:\|.*\n)*")
 
 
-def documented(text: str) -> list[str]:
-    """The paths in the first columns of the tables; a name without a directory is in that of the path before it."""
-    found: list[str] = []
+def documented(text: str) -> dict[str, bool]:
+    """The paths in the first columns of the tables, and whether each is a directory, which a slash at its end says.
+
+    A name without a directory is in that of the path before it.
+    """
+    found: dict[str, bool] = {}
+    before = ""
     for row in re.findall(r"^\|(.*?)\|", text, re.MULTILINE):
         for name in re.findall(r"`([^`]+)`", row):
-            path = name if name.startswith("/") else f"{found[-1].rpartition('/')[0]}/{name}"
-            found.append(path.rstrip("/*"))
+            path = name if name.startswith("/") else f"{before.rpartition('/')[0]}/{name}"
+            before = path.rstrip("/*")
+            found[before] = path.endswith("/")
     return found
 
 
@@ -61,16 +66,24 @@ def shown(path: str) -> str:
 def removal_knows_the_layout(root: Path) -> list[str]:
     """What lands on a host is in the list by which a service is removed (or is shared), and the other way round."""
     paths = documented(read(root, LAYOUT))
-    listed = [shown(thing.path).rstrip("*") for thing in things(root) if thing.path.startswith("/")]
+    listed = {shown(thing.path).rstrip("*"): thing.directory for thing in things(root) if thing.path.startswith("/")}
 
     def covers(place: str, path: str) -> bool:
         return path == place or path.startswith(f"{place}/")
 
-    return [
+    problems = [
         f"{LAYOUT}: {path} is not in {LIST}, so a removal would leave it"
         for path in paths
         if not any(covers(place, path) for place in listed)
-    ] + [f"{LIST}: {place} is not in {LAYOUT}" for place in listed if not any(covers(place, path) for path in paths)]
+    ]
+    problems += [
+        f"{LIST}: {place} is not in {LAYOUT}" for place in listed if not any(covers(place, path) for path in paths)
+    ]
+    return problems + [
+        f"{LIST}: {place} is {'a' if is_directory else 'no'} directory, other than in {LAYOUT}"
+        for place, is_directory in listed.items()
+        if paths.get(place, is_directory) != is_directory
+    ]
 
 
 def removal_table_is_current(root: Path) -> list[str]:

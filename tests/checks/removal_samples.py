@@ -19,8 +19,10 @@ def Service(**given):
 
 def belongings(service):
     return [
-        SimpleNamespace(path=path.format(**service), step=Step.WATCHING, marks=("shop",), data=False, unless="")
-        for path in ("/srv/{name}", "/etc/{name}.path", "/etc/{name}.timer")
+        SimpleNamespace(
+            path=path.format(**service), step=Step.WATCHING, marks=("shop",), data=False, unless="", directory=directory
+        )
+        for path, directory in {"/srv/{name}": True, "/etc/{name}.path": False, "/etc/{name}.timer": False}.items()
     ]
 """,
     LAYOUT: "| Path |\n| --- |\n| `/srv/<name>/`, `/etc/<name>.path`, `<name>.timer` |\n",
@@ -34,6 +36,7 @@ def belongings(service):
 BROKEN = [
     (removal_knows_the_layout, LAYOUT, "<name>.timer", "<name>.time", "/etc/<name>.time is not in plugins"),
     (removal_knows_the_layout, LAYOUT, ", `<name>.timer`", "", "/etc/<name>.timer is not in docs"),
+    (removal_knows_the_layout, LAYOUT, "`/srv/<name>/`", "`/srv/<name>`", "/srv/<name> is a directory, other than in"),
     (removal_table_is_current, TABLE, "| first", "| last", "run `make docs`"),
     (removal_table_is_current, TABLE, "<!-- table", "<!-- tab", "run `make docs`"),
 ]

@@ -17,15 +17,18 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from .._host.accounts import Account, actual, has_group
+from .._host import proc
+from .._host.accounts import Account, actual, group_name, has_group
 from .._host.units import UnitError, unit_states
-from .._service.footprint import Service, Step, Thing, belongings
+from .._service.footprint import Service, Step, Thing, belongings, config_files
 from .external_service import PM2, SYSTEMD, Existing
 
 POLICIES = Path("/etc/logrotate.d")
 # Debian's own groups have the numbers below.
 _FIRST_DYNAMIC = 100
 _RUN_BITS = stat.S_ISVTX | stat.S_ISGID
+# Paths of its own, in directories that are root's
+_LOOKED_AT = (Step.WATCHING, Step.SITE, Step.PM2, Step.FILES, Step.EMPTIED, Step.LAST_SITE, Step.TRUST)
 # What a file system has at its root
 _NOBODYS = frozenset({"lost+found"})
 
@@ -42,6 +45,17 @@ def conflict(thing: Thing) -> str:
         return ""
     shown, wanted = ", ".join(sorted(names)[:3]), " or ".join(thing.marks)
     return f"{thing.variable}: {path} is somebody else's: it has {shown}, no {wanted}. Choose another one."
+
+
+def misplaced(thing: Thing) -> str:
+    """Why it can't be made where something of another kind is; a link in the place of a file is replaced."""
+    path = Path(thing.path)
+    is_directory = path.is_dir() and not path.is_symlink()
+    if not os.path.lexists(path) or is_directory == thing.directory:
+        return ""
+    kind = "a symbolic link" if path.is_symlink() else "a directory" if is_directory else "a file"
+    expected = "a directory" if thing.directory else "a file"
+    return f"{path} is {kind}, and {expected} of the service's belongs there. Move it away, or change {thing.variable}."
 
 
 def _holds_a_file(path: Path) -> bool:
@@ -80,6 +94,31 @@ def group_conflict(name: str, user: Account | None) -> str:
         return ""
     whose = f"of {', '.join(others)}" if others else "of the system"
     return f"service_group: {name} is a group {whose}, and gives its rights to the service. Choose another one."
+
+
+def group_in_use_conflict(service: Service) -> str:
+    """A process keeps the group it was started with, whatever has become of that: it was renamed, or is another now.
+
+    It could not read what the group of the name is given, and nor could what it starts.
+    """
+    names = [thing.unit for thing in belongings(service, Step.WATCHING, Step.PM2)]
+    try:
+        uid = pwd.getpwnam(service.user).pw_uid
+        units = unit_states([name for name in names if name.endswith(".service") and "@" not in name])
+    except (KeyError, UnitError):
+        return ""
+    pids = {name: int(state.get("MainPID") or 0) for name, state in units.items()}
+    groups = {name: proc.group(pid) for name, pid in pids.items() if pid and proc.user(pid) == uid}
+    desired = grp.getgrnam(service.group).gr_gid if has_group(service.group) else None
+    others = {name: group for name, group in groups.items() if group not in (None, desired)}
+    if not others:
+        return ""
+    running, held = " ".join(others), group_name(next(group for group in others.values() if group is not None))
+    back = f" If it was renamed: groupmod --new-name {service.group} {held}." if desired is None else ""
+    return (
+        f"service_group: what runs as {service.user} has the group {held}, and could not read what a run gives to"
+        f" {service.group}.{back} Otherwise: systemctl stop {running}; the run starts that again, with its new group."
+    )
 
 
 def user_conflict(name: str, home: str) -> str:
@@ -153,8 +192,8 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str]) 
     """All of them; `logs` are what the roles would rotate of an existing service.
 
     On a host that has the user as the roles make it, before anything else, what is named after the service was free or
-    is its own: what of it has drifted is put right and not refused. A directory that a variable names may be another
-    one by now. The user and group of an existing service must be there.
+    is its own: what of it has drifted is put right and not refused, unless it is of another kind. A directory that a
+    variable names may be another one by now. The user and group of an existing service must be there.
     """
     home = "" if service.tools_only else service.home
     found = [user_conflict(service.user, home)]
@@ -164,12 +203,13 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str]) 
         )
     user = actual(service.user)
     uid = pwd.getpwnam(service.user).pw_uid if home and user and user.home == home else None
-    for place in belongings(service, Step.WATCHING, Step.PM2, Step.FILES, Step.EMPTIED):
+    for place in [*belongings(service, *_LOOKED_AT), *config_files(service)]:
         own = uid is not None and (place.variable == "service_name" or _has_of(Path(place.path), uid))
-        found += [conflict(place)] if place.marks and not own else []
+        found.append(misplaced(place) or (conflict(place) if place.marks and not own else ""))
     if not service.tools_only:
         found.append(run_directory_conflict(Path(service.run_directory)))
         found.append(group_conflict(service.group, user if uid is not None else None))
+        found.append(group_in_use_conflict(service))
     if existing:
         found += existing_conflicts(existing)
-    return [text for text in found if text] + rotated_elsewhere(logs, service.name)
+    return [text for text in dict.fromkeys(found) if text] + rotated_elsewhere(logs, service.name)

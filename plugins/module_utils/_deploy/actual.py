@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .._host.command import effective_user
 from .._pm2.client import Pm2Client
 from .._pm2.ecosystem import read as read_ecosystem
+from .._pm2.errors import Pm2Error
 from .._pm2.process import Pm2Process
+from .._pm2.rpc import WELL, read_daemon
 from .._service.dotenv import parse
 from .model import Activation, Places
+
+_ANSWER_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def read_actual(client: Pm2Client, places: Places, preloads: Iterable[str], runn
         previous=linked_name(places.previous),
         config=config,
         apps=tuple(apps),
-        live=tuple(client.processes()) if running else (),
+        live=_processes(client) if running else (),
         releases=release_names(places.releases),
         sockets=_names(places.run, ".sock"),
         snapshots=_names(places.environments, ""),
@@ -67,6 +72,17 @@ def read_actual(client: Pm2Client, places: Places, preloads: Iterable[str], runn
         environment=_environment(places.environment) or {},
         preloaded_at=max((Path(path).stat().st_mtime for path in preloads if Path(path).exists()), default=0),
     )
+
+
+def _processes(client: Pm2Client) -> tuple[Pm2Process, ...]:
+    if not client.missing:
+        return tuple(client.processes())
+    # In check mode PM2's command may be repaired earlier in the same run; the daemon itself runs on.
+    with effective_user(client.owner):
+        reading = read_daemon(client, _ANSWER_SECONDS)
+    if reading.state != WELL:
+        raise Pm2Error(reading.message)
+    return reading.processes
 
 
 def read_active(places: Places) -> Activation | None:

@@ -61,7 +61,8 @@ def decide(desired: Desired, release: str, places: Places, actual: Actual, envir
     """Nothing, a restart of dead workers, or a new activation. `environment` is what PM2 itself hands to each app."""
     action, activation, reasons, dead = _choose(desired, release, places, actual, environment)
     app = declaration(desired.app_of(activation, places), environment)
-    replaced = actual.current not in ("", release)
+    # a link to what is gone would have the next rollback fail
+    before = (name for name in (actual.current, actual.previous) if name in actual.releases and name != release)
     return Decision(
         action=action,
         activation=activation,
@@ -69,7 +70,7 @@ def decide(desired: Desired, release: str, places: Places, actual: Actual, envir
         dead=dead,
         leftovers=leftovers(places, actual),
         config=render([*others(places, actual), app]),
-        previous=actual.current if replaced else actual.previous,
+        previous=next(before, ""),
     )
 
 

@@ -72,7 +72,7 @@ def _run(context: Context) -> Outcome:
     unsaved = running and saved_list_differs(context.client, actual.live)
     outcome.saved = unsaved or decision.action != "none"
     outcome.changed = outcome.saved or outcome.restarts_daemon or decision.changes(actual)
-    if running and decision.action == "activate":
+    if running and not _is_coming(context) and decision.action == "activate":
         _require_addons(context, outcome)
         if desired.check_mode:
             check_host(context, actual, decision)
@@ -93,6 +93,12 @@ def _run(context: Context) -> Outcome:
     return outcome
 
 
+def _is_coming(context: Context) -> bool:
+    """Whether in check mode PM2, or the group that lets its user read a release, comes earlier in the same run."""
+    other_group = context.user.gid != context.config_ownership.gid
+    return context.desired.check_mode and (other_group or bool(context.client.missing))
+
+
 def _require_addons(context: Context, outcome: Outcome) -> None:
     """Cluster workers run under the daemon's Node.js, others and those of a daemon to come under the installed one."""
     cluster = mode(context.desired.app.get("exec_mode") or "fork") == "cluster"
@@ -102,12 +108,11 @@ def _require_addons(context: Context, outcome: Outcome) -> None:
 
 def _running(context: Context) -> bool:
     """Whether there is a PM2 daemon to ask. In check mode it may come earlier in the same run."""
-    problem = context.client.missing
     if not context.desired.check_mode:
-        if problem:
+        if problem := context.client.missing:
             raise Pm2Error(problem)
         context.client.require_daemon()
-    return not problem and context.client.daemon_pid() is not None
+    return context.client.daemon_pid() is not None
 
 
 def _look(context: Context, running: bool) -> tuple[Actual, Decision]:
@@ -153,7 +158,7 @@ def _require_program(context: Context, release: str, actual: Actual) -> None:
     program = Path(context.places.release(release), script)
     if not program.is_file():
         raise ActivationError(f"release {release} has no program {script}: {program} is not there")
-    if not context.client.missing and context.client.as_user(["/usr/bin/test", "-r", str(program)], 5).returncode:
+    if not _is_coming(context) and context.client.as_user(["/usr/bin/test", "-r", str(program)], 5).returncode:
         raise ActivationError(f"release {release} can't run: {program} can't be read by the user {context.user.name}")
 
 

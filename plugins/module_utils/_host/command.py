@@ -49,6 +49,11 @@ class Identity:
         return cls(name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 
+def is_program(path: str | Path) -> bool:
+    """Whether a file is there that can be run: what has the bit for it may be a directory as well."""
+    return Path(path).is_file() and os.access(path, os.X_OK)
+
+
 @contextlib.contextmanager
 def effective_user(user: Identity | None) -> Iterator[None]:
     """Look at the host, and connect, as that user for a moment; only root can, for all others this does nothing.

@@ -62,8 +62,17 @@ def fields(table: str) -> dict[str, str]:
 
 def user(pid: int) -> int | None:
     """Number of the user that the process runs as; None when it is gone."""
-    uids = status(pid).get("Uid")
-    return int(uids.split()[0]) if uids else None
+    return _real_id(pid, "Uid")
+
+
+def group(pid: int) -> int | None:
+    """Number of the group that the process runs with; None when it is gone."""
+    return _real_id(pid, "Gid")
+
+
+def _real_id(pid: int, name: str) -> int | None:
+    ids = status(pid).get(name)
+    return int(ids.split()[0]) if ids else None
 
 
 def text(pid: int, name: str, table: Path = _PROC) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 
 from .._host.archive import unpack
 from .._host.atomic import point
-from .._host.command import Identity, clean_environment, proxies, run
+from .._host.command import Identity, clean_environment, is_program, proxies, run
 from .._host.errors import StabilityError
 from .._host.lock import lock
 from .._net.download import download, verify
@@ -104,11 +104,13 @@ class Toolchain:
         self.versions = directory / "versions"
 
     def active(self) -> str:
-        """Identifier that bin points to, "" when there is none."""
+        """Identifier that bin points to, "" when there is none. Raises StabilityError where bin is no link."""
         try:
             target = self.bin.readlink()
-        except OSError:
+        except FileNotFoundError:
             return ""
+        except OSError as error:
+            raise StabilityError(f"{self.bin} is not a link of this toolchain; move it away") from error
         return target.parent.name if target.parts[:1] == ("versions",) and target.name == "bin" else ""
 
     def versions_of(self, identifier: str) -> dict[str, str]:
@@ -122,7 +124,7 @@ class Toolchain:
     def defects(self, desired: Desired) -> list[str]:
         """What is missing in, or differs from, the desired toolchain on disk."""
         root = self.versions / desired.identifier
-        found = [f"{tool} is missing" for tool in _TOOLS if not os.access(root / "bin" / tool, os.X_OK)]
+        found = [f"bin/{tool} is no program" for tool in _TOOLS if not is_program(root / "bin" / tool)]
         for name, version in desired.packages().items():
             installed = _manifest(root / "node_modules" / name).get("version", "")
             if installed != version:
@@ -132,11 +134,11 @@ class Toolchain:
     def installer(self) -> list[str | Path]:
         """Command that runs an npm on this host; [] when there is none yet."""
         own = self.bin / "npm"
-        if os.access(own, os.X_OK) and os.access(self.bin / "node", os.X_OK):
+        if is_program(own) and is_program(self.bin / "node"):
             return [own]
-        if os.access("/usr/bin/corepack", os.X_OK):
+        if is_program("/usr/bin/corepack"):
             return ["/usr/bin/corepack", BOOTSTRAP_NPM]
-        return ["/usr/bin/npm"] if os.access("/usr/bin/npm", os.X_OK) else []
+        return ["/usr/bin/npm"] if is_program("/usr/bin/npm") else []
 
     def make(self, desired: Desired, install: Install) -> None:
         """Install the desired toolchain, check that it works, make it the active one, remove what nothing uses."""
@@ -146,7 +148,7 @@ class Toolchain:
             previous = self.active()
             if self.defects(desired):
                 self._build(desired, install)
-            self._activate(desired.identifier)
+            point(self.bin, Path("versions", desired.identifier, "bin"))
             self._prune({desired.identifier, previous})
 
     def _build(self, desired: Desired, install: Install) -> None:
@@ -184,12 +186,6 @@ class Toolchain:
         shutil.rmtree(stage / ".cache")
         take_over(stage)
         _link_tools(stage, desired)
-
-    def _activate(self, identifier: str) -> None:
-        try:
-            point(self.bin, Path("versions", identifier, "bin"))
-        except OSError as error:
-            raise StabilityError(f"{self.bin} is not a link of this toolchain; move it away: {error}") from error
 
     def _prune(self, kept: set[str]) -> None:
         """Remove toolchains that are neither kept nor run from by any process."""
@@ -244,7 +240,7 @@ def _unpack_node(stage: Path, desired: Desired, install: Install) -> list[str | 
     if fetched:
         archive.unlink()
     for needed in ("bin/node", "bin/npm"):
-        if not os.access(target / needed, os.X_OK):
+        if not is_program(target / needed):
             raise StabilityError(f"The archive {install.archive} holds no {needed}: it is no Node.js for this machine.")
     return [target / "bin/npm"]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .._host import proc
-from .._host.command import Identity, effective_user
+from .._host.command import Identity, effective_user, is_program
 from .._host.lock import acquire
 from .._host.service_tree import read
 from .._host.units import UnitError, unit_states
@@ -83,7 +83,7 @@ class Pm2Client:
     def missing(self) -> str:
         """Why PM2 cannot be called at all; empty when it can."""
         for label, path in (("PM2", self.pm2), ("Node.js", self.node)):
-            if not os.access(path, os.X_OK):
+            if not is_program(path):
                 return f"{label} is not installed: {path} is not there or not executable"
         if self.user is not None:
             try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .._host.archive import unpack
-from .._host.command import Identity
+from .._host.command import Identity, is_program
 from .._host.errors import StabilityError
 from .._net.download import download
 from .._nodejs.package import node_abi, require_engine
@@ -128,11 +128,14 @@ class Job(BuildSettings):
     def _abi(self, required: bool) -> str:
         """What native addons are built for. A release that is not built here is the same under any Node.js."""
         node = Path(self.bin) / "node"
-        if not self.build or not (required or node.exists()):
+        if not self.build:
             return ""
-        if not node.exists():
+        if is_program(node):
+            return node_abi(node.parent)
+        if required:
             raise StabilityError(f"{node} is not there: the role nodejs installs it.")
-        return node_abi(node.parent)
+        # it comes, or is repaired, earlier in the same run: most likely as it was when the newest release was built
+        return next((release.node_abi for release in self.releases.all()), "")
 
     def _plan(self, abi: str) -> Outcome:
         identifier, present = self._name(abi)

@@ -19,6 +19,11 @@ HBA = "/etc/postgresql/*/main/pg_hba.conf"
 # What every program of this collection has in it: the names of its modules, see plugins/plugin_utils/_program.py.
 _PROGRAM = "stability/_programs/"
 
+_CONFIG_FILES = (
+    *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem", "watchdog.json"),
+    *("alert.json", "alert-secrets.json", "reopen-logs.cjs", "claim-socket.cjs", "listen-on-socket.cjs"),
+)
+
 OPTIONS = {
     option: {"type": "str", "required": True}
     for option in ("name", "user", "group", "directory", "log_directory", "run_directory")
@@ -89,6 +94,8 @@ class Thing:
     Of a user the home, of a database the roles of which one owns it."""
     data: bool = False
     """It goes only if its owner has confirmed that by the service's name, and then without a question for the mark."""
+    directory: bool = False
+    """Else a file, a link or a socket."""
     unless: str = ""
     """A file that is there if the path is another service's: "shop-alert" may be one, and the alerts of "shop"."""
     variable: str = "service_name"
@@ -114,6 +121,11 @@ def belongings(service: Service, *steps: Step) -> list[Thing]:
     return [thing for thing in things if thing.path and (not steps or thing.step in steps)]
 
 
+def config_files(service: Service) -> list[Thing]:
+    """What the roles write into config/."""
+    return [Thing(f"{service.directory}/config/{file}", Step.FILES, data=True) for file in _CONFIG_FILES]
+
+
 def _own(service: Service) -> list[Thing]:
     """Of a service that these roles run."""
     name, directory, user, ours = service.name, service.directory, service.user, (service.mark,)
@@ -126,46 +138,46 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{UNITS}/pm2-{name}.service", Step.PM2, (f"PM2_HOME={service.home}/.pm2",)),
         Thing(f"/etc/postgresql/*/main/conf.d/{name}.conf", Step.SETTINGS),
         # what of the site is in no record of nginx_site: self-signed certificates, and the logs
-        Thing(f"/etc/nginx/services/{name}", Step.FILES),
-        Thing(webroot, Step.FILES),
+        Thing(f"/etc/nginx/services/{name}", Step.FILES, directory=True),
+        Thing(webroot, Step.FILES, directory=True),
         Thing(f"/var/log/nginx/{name}.access.log*", Step.FILES, data=True),
         Thing(f"/var/log/nginx/{name}.error.log*", Step.FILES, data=True),
         Thing(f"/etc/tmpfiles.d/{name}.conf", Step.FILES, ours),
         Thing(f"/usr/local/bin/{name}-pm2", Step.FILES, ours),
-        Thing(f"/opt/{name}", Step.FILES, ("versions",)),
+        Thing(f"/opt/{name}", Step.FILES, ("versions",), directory=True),
         Thing(f"/opt/{name}-nodejs.tar", Step.FILES),
         Thing(f"{directory}/current", Step.FILES),
         Thing(f"{directory}/previous", Step.FILES),
         Thing(f"{directory}/active.sock", Step.FILES),
         Thing(f"{directory}/.active.sock.back", Step.FILES),
-        Thing(f"{directory}/releases", Step.FILES),
+        Thing(f"{directory}/releases", Step.FILES, directory=True),
         Thing(f"{directory}/.deploy.lease", Step.FILES),
         Thing(f"{directory}/.deploy.lock", Step.FILES),
         # of activations that are gone; the environment that they were made of is data, and stays
-        Thing(f"{directory}/config/environments", Step.FILES),
+        Thing(f"{directory}/config/environments", Step.FILES, directory=True),
         Thing(f"{directory}/config/ecosystem.config.cjs", Step.FILES),
         # PM2's files and the caches of builds; what has another name there the service itself has written
         Thing(f"{service.home}/.*", Step.FILES),
-        Thing(f"{directory}/config", Step.FILES, data=True),
-        Thing(f"{directory}/shared", Step.FILES, data=True),
-        Thing(service.home, Step.FILES, data=True),
-        Thing(directory, Step.FILES, data=True),
-        Thing(service.run_directory, Step.USER),
+        Thing(f"{directory}/config", Step.FILES, data=True, directory=True),
+        Thing(f"{directory}/shared", Step.FILES, data=True, directory=True),
+        Thing(service.home, Step.FILES, data=True, directory=True),
+        Thing(directory, Step.FILES, data=True, directory=True),
+        Thing(service.run_directory, Step.USER, directory=True),
         Thing(f"/var/spool/cron/crontabs/{user}", Step.USER),
         Thing(f"/var/mail/{user}", Step.USER, data=True),
         Thing(f"{UNITS}/nginx.service.d/hardening.conf", Step.LAST_SITE),
         Thing(service.database, Step.DATABASE, service.database_roles, data=True),
-        Thing(f"{directory}/shared", Step.EMPTIED),
-        Thing(service.home, Step.EMPTIED),
-        Thing("/etc/nginx/services", Step.EMPTIED),
-        Thing(f"{UNITS}/nginx.service.d", Step.EMPTIED),
+        Thing(f"{directory}/shared", Step.EMPTIED, directory=True),
+        Thing(service.home, Step.EMPTIED, directory=True),
+        Thing("/etc/nginx/services", Step.EMPTIED, directory=True),
+        Thing(f"{UNITS}/nginx.service.d", Step.EMPTIED, directory=True),
         Thing(user, Step.ACCOUNT, (service.home,)),
         Thing("/etc/nginx/conf.d/00-unknown-hosts-<port>.conf", Step.SHARED),
         Thing("/etc/nginx/conf.d/00-variables.conf", Step.SHARED),
         Thing("/etc/nginx/modules-enabled/90-worker-limits.conf", Step.SHARED),
         Thing("/run/nginx_closing", Step.STAYS),
-        Thing("/run/nginx-restarts", Step.STAYS),
-        Thing("/etc/postgresql-common/tls", Step.STAYS),
+        Thing("/run/nginx-restarts", Step.STAYS, directory=True),
+        Thing("/etc/postgresql-common/tls", Step.STAYS, directory=True),
         Thing(f"{UNITS}/postgresql@<version>-main.service.d/network.conf", Step.STAYS),
     ]
 
@@ -174,10 +186,6 @@ def _tools(service: Service) -> list[Thing]:
     """Around every service, also one that runs under something else."""
     name, directory, logs, ours = service.name, service.directory, service.log_directory, (service.mark,)
     config, block = f"{directory}/config", (service.marker.format(mark="BEGIN"),)
-    files = (
-        *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem"),
-        *("watchdog.json", "alert.json", "alert-secrets.json"),
-    )
     textfile = f"{service.textfile_directory}/{name}.prom" if service.textfile_directory else ""
     return [
         Thing(f"/etc/cron.d/{name}-diagnose", Step.WATCHING, ours),
@@ -204,25 +212,31 @@ def _tools(service: Service) -> list[Thing]:
         Thing(f"/usr/local/lib/{name}-watchdog-act", Step.FILES, (_PROGRAM,)),
         Thing(f"/usr/local/lib/{name}-alert-metrics", Step.FILES, (_PROGRAM,)),
         Thing(textfile, Step.FILES),
-        Thing(f"/var/lib/{name}-diagnose", Step.FILES),
-        Thing(f"/var/lib/{name}-watchdog", Step.FILES),
-        Thing(f"/var/lib/{name}-alert", Step.FILES),
+        Thing(f"/var/lib/{name}-diagnose", Step.FILES, directory=True),
+        Thing(f"/var/lib/{name}-watchdog", Step.FILES, directory=True),
+        Thing(f"/var/lib/{name}-alert", Step.FILES, directory=True),
         *(
-            Thing(f"/run/{name}-{part}", Step.FILES, unless=f"/etc/tmpfiles.d/{name}-{part}.conf")
+            Thing(
+                f"/run/{name}-{part}",
+                Step.FILES,
+                directory=not part.endswith(".sock"),
+                unless=f"/etc/tmpfiles.d/{name}-{part}.conf",
+            )
             for part in ("watchdog", "watchdog-act", "watchdog-act.sock", "alert")
         ),
         # otherwise config/ is the service's as a whole
-        *(Thing(f"{config}/{file}", Step.FILES, data=True) for file in files if service.tools_only),
+        *(config_files(service) if service.tools_only else []),
         Thing(
             logs,
             Step.FILES,
             ("monitor.log", "recovery.log", "diagnose_hourly.log"),
             data=True,
+            directory=True,
             variable="service_log_directory",
         ),
-        Thing(config, Step.EMPTIED),
+        Thing(config, Step.EMPTIED, directory=True),
         # releases, config or bin are in anybody's directory
-        Thing(directory, Step.EMPTIED, ("config/environment",), variable="service_directory"),
+        Thing(directory, Step.EMPTIED, ("config/environment",), variable="service_directory", directory=True),
         Thing(service.alert_user, Step.ACCOUNT, ("/nonexistent",)),
         # extra authorities, and the link to them, which the making of the trust store does not remove itself
         Thing(f"/usr/local/share/ca-certificates/{name}-extra.crt", Step.TRUST),

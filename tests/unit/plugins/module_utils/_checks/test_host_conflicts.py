@@ -20,16 +20,21 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.host_con
     conflicts,
     existing_conflicts,
     group_conflict,
+    group_in_use_conflict,
+    misplaced,
     named_logs,
     rotated_elsewhere,
     run_directory_conflict,
     user_conflict,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.accounts import Account
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service, Step, Thing
 
 HERE = getpass.getuser()
 HOME = pwd.getpwuid(os.getuid()).pw_dir
+MINE = grp.getgrgid(os.getgid()).gr_name
+OTHER = next(group.gr_name for group in grp.getgrall() if group.gr_gid != os.getgid())
 POLICY = """\
 # of /var/log/never.log
 "/srv/app one/x.log" /home/app/logs/*.log
@@ -57,6 +62,47 @@ def test_a_directory_is_free_when_it_is_empty_or_marked(tmp_path: Path) -> None:
     assert "package.json" in conflict(place)
     (directory / "config" / "environment").touch()
     assert conflict(place) == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        ("nothing", {"a directory": "", "a file": ""}),
+        ("a file", {"a directory": "is a file, and a directory of the service's belongs there", "a file": ""}),
+        ("a directory", {"a directory": "", "a file": "is a directory, and a file of the service's belongs there"}),
+        # a file is put in its place, and nobody writes through it
+        ("a symbolic link", {"a directory": "is a symbolic link, and a directory of the service's", "a file": ""}),
+    ],
+)
+def test_what_is_of_another_kind_is_in_the_way(tmp_path: Path, made: str, expected: dict[str, str]) -> None:
+    path = tmp_path / "thing"
+    if made == "a file":
+        path.touch()
+    elif made == "a directory":
+        path.mkdir()
+    elif made == "a symbolic link":
+        path.symlink_to(tmp_path)
+    for kind, text in expected.items():
+        found = misplaced(Thing(str(path), Step.FILES, directory=kind == "a directory"))
+        assert found.startswith(f"{path} {text}" if text else "")
+        assert bool(found) == bool(text)
+
+
+def test_a_directory_in_the_place_of_a_file_is_refused_on_a_host_that_has_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside what has drifted and can be repaired, and each once."""
+    here = Account(HERE, HERE, f"{tmp_path}/home")
+    monkeypatch.setattr(host_conflicts, "actual", lambda _name: here)
+    (tmp_path / "config/watchdog.json").mkdir(parents=True)
+    (tmp_path / "current").mkdir()
+    (tmp_path / "shared").symlink_to("/nowhere")
+    found = conflicts(service(HERE, str(tmp_path)), None, [])
+    assert [text.partition(" ")[0].removeprefix(f"{tmp_path}/") for text in found] == [
+        "current",
+        "shared",
+        "config/watchdog.json",
+    ]
 
 
 def test_names_that_others_use_as_well_are_no_mark(tmp_path: Path) -> None:
@@ -125,6 +171,44 @@ def test_a_group_of_others_gives_no_rights_to_the_service() -> None:
     assert "group of root" in group_conflict("root", None)
     assert "group of the system" in group_conflict("root", root)
     assert group_conflict("nobody-has-this-name", None) == ""
+
+
+@pytest.mark.parametrize(
+    ("group", "running", "says"),
+    [
+        pytest.param(MINE, "trial-of-conflicts-watchdog.service", "", id="the same group"),
+        pytest.param("missing", "", "", id="nothing runs"),
+        pytest.param("missing", "trial-of-conflicts-watchdog.service", "If it was renamed: groupmod", id="renamed"),
+        pytest.param(OTHER, "pm2-trial-of-conflicts.service", "stop pm2-trial-of-conflicts.service; the", id="another"),
+    ],
+)
+def test_what_runs_with_another_group_is_named_with_that(
+    monkeypatch: pytest.MonkeyPatch, group: str, running: str, says: str
+) -> None:
+    """It could not read what it is given, and a deployment would say that nothing listens."""
+    asked: list[str] = []
+
+    def states(names: list[str]) -> dict[str, dict[str, str]]:
+        asked.extend(names)
+        return {name: {"MainPID": str(os.getpid() if name == running else 0)} for name in names}
+
+    monkeypatch.setattr(host_conflicts, "unit_states", states)
+    found = group_in_use_conflict(service(HERE, "/srv/missing", group))
+    assert says in found
+    assert bool(found) == bool(says)
+    if found:
+        assert f"what runs as {HERE} has the group {MINE}, and could not read what a run gives to {group}" in found
+    # systemd knows no state of a template, and of a timer no process
+    assert all(unit.endswith(".service") and "@" not in unit for unit in asked)
+
+
+def test_an_unknown_user_or_a_silent_systemd_is_no_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(_names: list[str]) -> dict[str, dict[str, str]]:
+        raise UnitError("no answer")
+
+    monkeypatch.setattr(host_conflicts, "unit_states", silent)
+    assert group_in_use_conflict(service(HERE, "/srv/missing", "nobody-has-this-name")) == ""
+    assert group_in_use_conflict(service("nobody-has-this-name", "/srv/missing", HERE)) == ""
 
 
 def test_a_file_is_free_when_it_says_whose_it_is(tmp_path: Path) -> None:

@@ -162,6 +162,15 @@ def test_previous_is_the_release_that_was_active_before_and_stays_when_only_sett
     assert decided(running(A, current="b", previous="c")).previous == "b"
 
 
+def test_a_previous_that_is_gone_is_no_way_back() -> None:
+    state = running(A, previous="gone")
+    assert (decided(state).previous, decided(state).action, decided(state).changes(state)) == ("", "none", True)
+    # its directory was removed under it
+    assert decided(running(B, releases=("a",))).previous == ""
+    # somebody has pointed the link elsewhere
+    assert decided(running(A, current="gone", previous="b")).previous == "b"
+
+
 def test_what_interrupted_runs_left_is_found_wherever_there_is_a_trace_of_it() -> None:
     state = running(
         A,

@@ -12,10 +12,12 @@ import signal
 import socket
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from activation_host import GOOD, deploy, desiring, picture, release
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import actual as deploy_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError, Workers
@@ -26,6 +28,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.model im
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Deployment
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import HUNG, WELL, DaemonReading
 
 BROKEN = {
     "never answers": ("deaf deaf", "never answered"),
@@ -176,6 +180,45 @@ def test_check_mode_predicts_and_changes_nothing(served: Context) -> None:
     outcome = deploy(served, "new", check_mode=True)
     assert (outcome.changed, outcome.decision and outcome.decision.action) == (True, "activate")
     assert picture(served) == before
+
+
+def test_a_link_to_a_release_that_is_gone_is_told_and_removed(served: Context) -> None:
+    served.places.previous.symlink_to(served.places.release("gone"))
+    (links,) = deploy(served, "", check_mode=True).diff(served.places)
+    assert "previous -> gone" in links["before"]
+    assert "previous" not in links["after"]
+    assert served.places.previous.is_symlink()
+    assert deploy(served, "").changed
+    assert not served.places.previous.is_symlink()
+    assert not deploy(served, "").changed
+
+
+def test_check_mode_asks_the_daemon_itself_where_a_run_would_repair_its_command(
+    served: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = DaemonReading(WELL, processes=tuple(served.client.processes()))
+    monkeypatch.setattr(type(served.client), "missing", "Node.js is not installed")
+    monkeypatch.setattr(type(served.client), "processes", lambda _client: pytest.fail("there is no command to run"))
+    monkeypatch.setattr(deploy_actual, "read_daemon", lambda _client, _seconds: reading)
+    assert not deploy(served, "", check_mode=True).changed
+    served.places.environment.write_text("KEY=2\n")
+    assert deploy(served, "", check_mode=True).decision.action == "activate"
+    monkeypatch.setattr(
+        deploy_actual, "read_daemon", lambda _client, _seconds: DaemonReading(HUNG, "it does not answer")
+    )
+    with pytest.raises(Pm2Error, match="it does not answer"):
+        deploy(served, "", check_mode=True)
+
+
+def test_check_mode_expects_the_users_group_to_be_put_right(served: Context) -> None:
+    """Without it he can't read the release."""
+    (served.places.release("old") / "server.js").chmod(0o600)
+    with pytest.raises(ActivationError, match="can't be read by the user"):
+        deploy(served, "", check_mode=True)
+    other = replace(served, user=replace(served.user, gid=served.user.gid + 1))
+    assert not deploy(other, "", check_mode=True).changed
+    with pytest.raises(ActivationError, match="can't be read by the user"):
+        deploy(other, "")
 
 
 def test_the_kernel_names_the_worker_that_answered_badly(served: Context) -> None:

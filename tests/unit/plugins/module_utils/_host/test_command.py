@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import (
     CommandError,
     clean_environment,
+    is_program,
     run,
 )
 
@@ -53,6 +54,17 @@ def test_what_runs_on_in_the_background_is_ended(tmp_path: Path) -> None:
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="/none"):
         run(["/none"], cwd=tmp_path, environment={}, timeout=5)
+
+
+def test_only_a_file_that_can_be_run_is_a_program(tmp_path: Path) -> None:
+    assert is_program("/bin/sh")
+    # a directory has the bit as well
+    assert not is_program(tmp_path)
+    assert not is_program(tmp_path / "missing")
+    (tmp_path / "text").touch(0o644)
+    assert not is_program(tmp_path / "text")
+    (tmp_path / "link").symlink_to("/bin/sh")
+    assert is_program(tmp_path / "link")
 
 
 def alive(pid: int) -> bool:

@@ -15,6 +15,7 @@ import time
 import psutil
 from ansible_collections.workbot.stability.plugins.module_utils._host.proc import (
     children,
+    group,
     pids,
     socket_inodes,
     stat,
@@ -31,7 +32,7 @@ def test_a_process_is_seen_as_psutil_sees_it() -> None:
     assert found is not None
     assert (found.state, found.parent) == ("R", process.ppid())
     assert abs(found.started - (process.create_time() - psutil.boot_time())) < 0.1
-    assert user(os.getpid()) == process.uids().real
+    assert (user(os.getpid()), group(os.getpid())) == (process.uids().real, process.gids().real)
     assert abs(int(status(os.getpid())["VmRSS"].split()[0]) * 1024 - process.memory_info().rss) < 1 << 24
     assert text(os.getpid(), "cmdline").startswith(process.cmdline()[0])
     assert os.getpid() in pids()
@@ -61,6 +62,7 @@ def test_a_process_that_is_gone_has_nothing() -> None:
     assert stat(GONE) is None
     assert status(GONE) == {}
     assert user(GONE) is None
+    assert group(GONE) is None
     assert text(GONE, "comm") == ""
     assert list(socket_inodes(GONE)) == []
 

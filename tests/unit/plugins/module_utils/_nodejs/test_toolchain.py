@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import (
     Desired,
@@ -21,6 +22,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchai
     Toolchain,
     require_new_enough,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from ansible_collections.workbot.stability.plugins.modules import node_toolchain
 
 DESIRED = Desired("npm", "26.10.0", "12.2.0", "12.4.2", "7.0.4")
 INSTALL = Install(registry="", ca_file="", archive="", timeout=20)
@@ -54,6 +57,31 @@ def test_a_damaged_toolchain_is_not(tmp_path: Path, damage: str) -> None:
     (installed(toolchain, DESIRED) / damage).unlink()
     assert not toolchain.current(DESIRED)
     assert len(toolchain.defects(DESIRED)) == 1
+
+
+def test_a_directory_is_no_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It can be "executed" as far as its mode says."""
+    toolchain = Toolchain(tmp_path)
+    root = installed(toolchain, DESIRED)
+    assert toolchain.installer() == [toolchain.bin / "npm"]
+    (root / "bin/node").unlink()
+    (root / "bin/node").mkdir()
+    assert toolchain.defects(DESIRED) == ["bin/node is no program"]
+    assert toolchain.bin / "npm" not in toolchain.installer()
+    assert Pm2Client.below(str(toolchain.bin), str(tmp_path), 5).missing.startswith("Node.js is not installed")
+    # what the run would change is shown
+    arguments = {
+        "path": str(tmp_path),
+        "node_version": DESIRED.node_version,
+        "npm_version": DESIRED.npm_version,
+        "pnpm_version": DESIRED.pnpm_version,
+        "pm2_version": DESIRED.pm2_version,
+    }
+    with patch_module_args({**arguments, "_ansible_check_mode": True}), pytest.raises(SystemExit):
+        node_toolchain.main()
+    found = json.loads(capsys.readouterr().out)
+    assert found["changed"]
+    assert "damaged: bin/node is no program" in found["diff"]["before"]
 
 
 def test_each_version_makes_another_toolchain() -> None:
@@ -185,8 +213,10 @@ def test_a_directory_in_place_of_the_link_is_left_alone(tmp_path: Path) -> None:
     installed(toolchain, DESIRED)
     toolchain.bin.unlink()
     (toolchain.bin / "mine").mkdir(parents=True)
-    with pytest.raises(StabilityError, match="is not a link"):
-        toolchain.make(DESIRED, INSTALL)
+    # before anything is installed, in check mode too
+    for look in (toolchain.active, lambda: toolchain.current(DESIRED), lambda: toolchain.make(DESIRED, INSTALL)):
+        with pytest.raises(StabilityError, match="is not a link"):
+            look()
     assert (toolchain.bin / "mine").is_dir()
 
 

@@ -121,6 +121,16 @@ def test_a_node_that_is_not_there_yet_is_no_trouble_for_a_prediction(job: Job) -
         job.do()
 
 
+@pytest.mark.parametrize("damage", ["missing", "a directory"])
+def test_a_node_that_the_run_repairs_first_is_taken_to_be_the_one_that_built_the_newest_release(
+    job: Job, tmp_path: Path, damage: str
+) -> None:
+    job.do()
+    if damage == "a directory":
+        (tmp_path / "bin/node").mkdir(parents=True)
+    assert not replace(job, bin=str(tmp_path / "bin")).predict().changed
+
+
 def test_a_name_with_other_content_is_refused(job: Job) -> None:
     job.do()
     with pytest.raises(StabilityError, match="made from another source"):
