@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ..plugin_utils._release.source import (
     pack,
     tree_digest,
 )
+from ..plugin_utils._variables.places import controller_path
 from ..plugin_utils.actions import Action
 
 # What only the controller needs; the key's path and the repository are not the host's business.
@@ -44,12 +45,15 @@ class ActionModule(Action):
     def outcome(self) -> dict[str, Any]:
         try:
             with self._key() as key:
-                source = _Source(self._task.args, self._loader.path_dwim, key)
+                source = _Source(self._task.args, self._locate, key)
                 found = source.identified()
                 done = self._release(source, found, source.address)
                 return self._send(source, found) if done.get("source_needed") else done
         except StabilityError as error:
             raise AnsibleActionFail(str(error)) from error
+
+    def _locate(self, path: str) -> str:
+        return controller_path(path, self.variables.get("inventory_dir"))
 
     @contextmanager
     def _key(self) -> Iterator[str]:
@@ -58,7 +62,7 @@ class ActionModule(Action):
         if not key:
             yield ""
             return
-        path = self._loader.path_dwim(key)
+        path = self._locate(key)
         if not Path(path).is_file():
             raise StabilityError(f"release_git_key {path} is no file on the controller.")
         plain = self._loader.get_real_file(path)
@@ -87,7 +91,7 @@ class ActionModule(Action):
 class _Source:
     """The source that the task's options name. key is the file of the deploy key, "" for none."""
 
-    def __init__(self, options: dict[str, Any], locate: Any, key: str = "") -> None:
+    def __init__(self, options: dict[str, Any], locate: Callable[[str], str], key: str = "") -> None:
         self._options = options
         given = {name: value for name in ("directory", "archive", "git_url") if (value := options.get(name))}
         if len(given) != 1:

@@ -161,17 +161,11 @@ class ActionModule(Action):
             if value is not None and not found:
                 self._values[name] = value
                 if not _is_derived(option, self.variables[name]):
-                    own[name] = self._on_controller(role, name, value)
+                    own[name] = value
         try:
-            return problems + check_rules(role, own)
+            return problems + check_rules(role, own, self.variables.get("inventory_dir") or "")
         except StabilityError as error:
             raise AnsibleActionFail(f"Role {role.role}: {error}") from error
-
-    def _on_controller(self, role: RoleVariables, name: str, value: t.Any) -> t.Any:
-        """A path on the controller, from where Ansible itself looks for a relative one; other values as they are."""
-        if value and role.rules.get(name, {}).get("rule") in ("file", "directory"):
-            return self._loader.path_dwim(value)
-        return value
 
     def _check_relations(self, role: RoleVariables) -> t.Iterator[Problem]:
         """Yield a problem for each condition between variables that does not hold."""

@@ -39,6 +39,8 @@ options:
   directory:
     description:
       - The source, a directory on the controller. Exactly one of O(directory), O(archive) and O(git_url) is needed.
+      - A relative path on the controller is taken from the inventory's directory, or from the working directory where
+        only that has it.
     type: str
     default: ""
   exclude:

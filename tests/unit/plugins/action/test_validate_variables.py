@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from certificates import issue
 from places import ROOT
 
 SECRET = "k3J9xQ2mV7pL0sT5wZ8yB1nD4fG6hR0a"
@@ -86,14 +87,17 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "forked": {"pm2_exec_mode": "fork", "service_instances": 3},
     "sourceless": {"release_directory": ""},
     "nowhere": {"release_directory": "/nowhere"},
+    "beside": {"release_directory": "app", "service_ca_file": "ca.pem"},
+    "unbeside": {"release_directory": "gone/app"},
+    "lockless": {"release_directory": "bare"},
     "two_sources": {"release_archive": "https://example.org/app.tar.gz", "release_checksum": "sha256:" + "0" * 64},
     "unchecked": {"release_directory": "", "release_archive": "https://example.org/app.tar.gz"},
     "keyless": {
         "release_directory": "",
         "release_git_url": "git@host.example:app.git",
         "release_git_key": "/nowhere",
-        "release_checksum": "sha256:" + "0" * 64,
     },
+    "other source": {"release_checksum": "sha256:" + "0" * 64},
     "login": {"release_directory": "", "release_git_url": f"https://me:{SECRET}@host.example/app.git"},
     "unbuilt": {"release_build": False, "release_before_build": [["make"]], "release_after_build": [["make"]]},
     "levels": {"diagnostics_thresholds": {"heap_percent": {"warning": 95}}},
@@ -102,7 +106,8 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "flat levels": {"diagnostics_thresholds": {"heap_percent": 70}},
     "high levels": {"diagnostics_thresholds": {"disk_percent": {"critical": 101}}},
     "slow levels": {"diagnostics_thresholds": {"answer_ms": {"critical": 1000}}},
-    "schema": {"postgresql_schema": {"src": "/nowhere.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
+    "schema": {"postgresql_schema": {"src": "nowhere.sql"}},
+    "tables": {"postgresql_schema": {"src": "db.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
     "ambiguous": {"nginx_upstream_servers": [{"host": "localhost"}, {"host": "localhost.test"}]},
     "nameless": {"nginx_server_names": ["shop.test", "192.0.2.7"], **TRIAL},
     "layers": {
@@ -139,7 +144,7 @@ PLAYBOOK = [
             {
                 "ansible.builtin.copy": {
                     "content": "{{ checked | combine({'named': named}) | to_json }}",
-                    "dest": "{{ playbook_dir }}/{{ inventory_hostname }}.json",
+                    "dest": "{{ inventory_dir }}/{{ inventory_hostname }}.json",
                     "mode": "0600",
                 },
                 "delegate_to": "localhost",
@@ -163,8 +168,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, t
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     inventory = {"all": {"vars": {"ansible_host": "192.0.2.1"}, "hosts": {**hosts, "localhost": local}}}
     (directory / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
-    (directory / "play.json").write_text(json.dumps(PLAYBOOK), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventory.json", "play.json", "--check"]
+    for name in ("app/package.json", "app/package-lock.json", "bare/package.json", "db.sql"):
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text("{}", encoding="utf-8")
+    (directory / "ca.pem").write_text(issue("An authority").pem, encoding="utf-8")
+    playbooks = tmp_path_factory.mktemp("collection")
+    (playbooks / "play.json").write_text(json.dumps(PLAYBOOK), encoding="utf-8")
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "-i", "inventory.json", str(playbooks / "play.json"), "--check"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     done = subprocess.run(command, cwd=directory, env=clean, capture_output=True, text=True, check=False, timeout=300)
     results = {}
@@ -191,7 +202,7 @@ def test_those_that_it_needs_may_not(run: tuple[dict[str, dict[str, t.Any]], str
     assert all(line.startswith("ser") for line in named["msg"].splitlines()[1:])
 
 
-@pytest.mark.parametrize("host", ["good", "texts", "socket", "mine", "trial"])
+@pytest.mark.parametrize("host", ["good", "texts", "socket", "mine", "trial", "beside"])
 def test_right_variables_give_the_plan(run: tuple[dict[str, dict[str, t.Any]], str], host: str) -> None:
     result = run[0][host]
     assert not result["failed"], result["msg"]
@@ -261,14 +272,14 @@ LINES = {
     "forked": ["only cluster workers can share the service's socket, and the plan has 3 instances"],
     "sourceless": ["none of release_directory, release_archive and release_git_url names the source"],
     "nowhere": ["release_directory = /nowhere (nowhere, inventory.json): expected a directory that exists"],
+    "unbeside": ["= gone/app (unbeside, inventory.json): expected a directory that exists on the controller, but at /"],
+    "lockless": ["release_directory = bare (lockless, inventory.json): there is no package.json or no lock file"],
     "two_sources": ["one source, but these are set: release_directory, release_archive"],
     "unchecked": [
         'release_checksum = "" (unchecked): release_archive is fetched from the network and needs a checksum'
     ],
-    "keyless": [
-        "release_git_key = /nowhere (keyless, inventory.json): is no file on the controller",
-        "(keyless, inventory.json): belongs to release_archive, which is not set",
-    ],
+    "keyless": ["release_git_key = /nowhere (keyless, inventory.json): expected a file that exists on the controller"],
+    "other source": ["(other source, inventory.json): belongs to release_archive, which is not set"],
     "login": ["(login, inventory.json): expected https://host/path.git without a login in it"],
     "unbuilt": ["release_before_build = ", "release_after_build = "],
     "levels": [
@@ -281,7 +292,8 @@ LINES = {
     "slow levels": [
         "diagnostics_http_timeout_ms = 900 (slow levels): must not be below diagnostics_thresholds.answer_ms.critical"
     ],
-    "schema": ["src must be an SQL file on the controller, it is /nowhere.sql", "are missing in idx"],
+    "schema": ["postgresql_schema.src = nowhere.sql (schema, inventory.json): expected a file that exists"],
+    "tables": ["needs src, an SQL file on the controller, and creates", "are missing in idx"],
     "ambiguous": [
         "nginx_upstream_servers[0].host = localhost (ambiguous, inventory.json): expected a host name or an IP"
     ],

@@ -26,7 +26,7 @@ GOOD: dict[str, list[t.Any]] = {
     "url_path": ["/", "/api/health", "/a?b".replace("?", "%3F")],
     "cron": ["0 * * * *", "*/5 0-6 1,15 * 7", "@daily"],
     "host_name": ["", "a.test", "10.0.0.1"],
-    "archive": ["https://a.test/b.tar.gz", "/a", "~/a", "./a", "a"],
+    "archive": ["https://a.test/b.tar.gz", __file__],
     "checksum": ["sha256:" + "0f" * 32, "sha384:" + "0f" * 48, "sha512:" + "0F" * 64],
     "certificate": ["-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"],
     "private_key": [
@@ -56,7 +56,7 @@ BAD: dict[str, list[t.Any]] = {
         "a * * * *",
     ],
     "host_name": ["a b", "a_b", "a/b", "a:80"],
-    "archive": ["", "-a", "https://a.test/b c", "a\n"],
+    "archive": ["", "-a", "https://a.test/b c", "http://a.test/b.tar.gz", "a\n"],
     "checksum": ["", "0f" * 32, "sha256:" + "0f" * 31, "md5:" + "0f" * 16, "sha256:" + "0f" * 48],
     "certificate": [
         "",
@@ -125,6 +125,18 @@ def test_files_of_the_controller(tmp_path: Path) -> None:
     assert expectation(str(tmp_path), {"rule": "file"}) == "a file that exists on the controller"
     assert expectation(str(tmp_path), {"rule": "directory"}) is None
     assert expectation(str(file), {"rule": "directory"}) == "a directory that exists on the controller"
+
+
+def test_a_relative_path_on_the_controller_is_looked_for_beside_the_inventory(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_text("x", encoding="utf-8")
+    for kind in ("file", "archive"):
+        assert expectation("a.tar", {"rule": kind}, str(tmp_path)) is None
+        assert f"but at {tmp_path}/b.tar there is none" in str(expectation("b.tar", {"rule": kind}, str(tmp_path)))
+
+
+def test_an_address_is_no_path(tmp_path: Path) -> None:
+    expected = "an https address or a file that exists on the controller"
+    assert expectation("http://me:TOKEN@a.test/b.tar", {"rule": "archive"}, str(tmp_path)) == expected
 
 
 def test_an_unknown_rule_is_the_roles_mistake() -> None:
