@@ -18,6 +18,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._host.errors import StabilityError
+from ..module_utils._net.download import without_secrets
 from ..plugin_utils._fleet.deployer import deployer
 from ..plugin_utils._release.git import Repository
 from ..plugin_utils._release.source import (
@@ -47,7 +48,7 @@ class ActionModule(Action):
             with self._key() as key:
                 source = _Source(self._task.args, self._locate, key)
                 found = source.identified()
-                done = self._release(source, found, source.address)
+                done = self._release(source, found, without_secrets(source.address))
                 return self._send(source, found) if done.get("source_needed") else done
         except StabilityError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -74,6 +75,8 @@ class ActionModule(Action):
     def _release(self, source: _Source, found: Identified, archive: str) -> dict[str, Any]:
         arguments = {name: value for name, value in self._task.args.items() if name not in _OWN_OPTIONS}
         sent = {"id": found.identifier, "digest": found.digest, "archive": archive, "commit": source.commit}
+        address = source.address if without_secrets(source.address) != source.address else ""
+        sent |= {"address": address, "origin": source.origin}
         return self.module({**arguments, "deployer": deployer(os.environ), "source": sent})
 
     def _send(self, source: _Source, found: Identified) -> dict[str, Any]:
@@ -104,6 +107,8 @@ class _Source:
             raise StabilityError("release_checksum belongs to release_archive; another source has none.")
         self.address = archive if archive.startswith("https://") else ""
         self.commit = ""
+        [(name, value)] = given.items()
+        self.origin = f"release_{name} {without_secrets(value)}"
         self._directory = Path(locate(given["directory"])) if "directory" in given else None
         self._archive = Path(locate(archive)) if archive and not self.address else None
         timeout = int(options.get("build_timeout") or 900)

@@ -81,7 +81,7 @@ def archive_digest(archive: Path, checksum: str) -> str:
     if not archive.is_file():
         raise StabilityError(f"release_archive {archive} is no file on the controller, and no https:// address.")
     if checksum:
-        verify(archive, checksum, str(archive))
+        verify(archive, checksum, f"release_archive {archive}", "release_checksum")
     return file_digest(archive)
 
 
