@@ -130,15 +130,22 @@ def _whole(value: t.Any) -> int | None:
 
 
 def _integer(value: t.Any, rule: Rule) -> str | None:
-    number, low, high = _whole(value), rule.get("min"), rule.get("max")
+    return _within(_whole(value), rule, "a whole number")
+
+
+def _number(value: t.Any, rule: Rule) -> str | None:
+    """As _integer, of numbers that the type has made sure of."""
+    return _within(float(value), rule, "a number")
+
+
+def _within(number: float | None, rule: Rule, words: str) -> str | None:
+    low, high = rule.get("min"), rule.get("max")
     if number is not None and (low is None or number >= low) and (high is None or number <= high):
         return None
     if low is not None and high is not None:
-        span = f"a whole number, {low} to {high}"
-    else:
-        span = "a whole number" if low is None else f"a whole number, {low} or more"
-        span += f", at most {high}" if high is not None else ""
-    return span
+        return f"{words}, {low} to {high}"
+    span = words if low is None else f"{words}, {low} or more"
+    return f"{span}, at most {high}" if high is not None else span
 
 
 def _is_port(text: str) -> bool:
@@ -212,7 +219,11 @@ def _thresholds(value: t.Any, rule: Rule) -> str | None:
 
 
 # Rules that words of their own explain, which depend on the rule.
-_SPANS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {"integer": _integer, "thresholds": _thresholds}
+_SPANS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {
+    "integer": _integer,
+    "number": _number,
+    "thresholds": _thresholds,
+}
 
 
 def _missing(text: str, kind: str, inventory_directory: str) -> str | None:
