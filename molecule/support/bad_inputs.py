@@ -139,10 +139,10 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     "elsewhere": ({"postgresql_settings": {"data_directory": "/nope"}}, "data_directory can't be set here"),
     "narrow": ({"service_memory_restart_limit": "64M", "service_heap_limit": "2048M"}, "service_memory_restart_limit"),
     "greedy": ({"service_instances": 400}, "service_instances"),
-    "logs of Nginx": ({"service_log_directory": "/var/log/nginx"}, "service_log_directory: /var/log/nginx is somebody"),
+    "logs of Nginx": ({"service_log_directory": "/var/log/nginx"}, "service_log_directory: /var/log/nginx is foreign"),
     "sockets of systemd": (
         {"service_run_directory": "/run/systemd"},
-        "service_run_directory: /run/systemd is somebody",
+        "service_run_directory: /run/systemd is foreign",
     ),
     "group of others": ({"service_group": "pages"}, "service_group: pages is a group of pages"),
     "user of others": ({"service_user": "_apt"}, "service_user: the host has a user _apt"),
