@@ -18,6 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.secret_
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
     CapacityError,
+    Contradiction,
     Desired,
     Plan,
     plan,
@@ -76,7 +77,7 @@ class ActionModule(Action):
             if not problems:
                 problems = [problem for role in self._roles for problem in self._check_relations(role)]
             if core and not problems:
-                problems = self._contradictions(self._host_plan(core))
+                problems = self._contradictions(self._host_plan(core).contradictions)
         if problems:
             return self._failure(problems)
         shown = {"plan": core.as_dict(), "service": self._values["service_name"], "msg": core.summary} if core else {}
@@ -189,11 +190,11 @@ class ActionModule(Action):
         try:
             desired = Desired.of(self._templar.template(self.variables["__service_capacity"]))
         except AnsibleUndefinedVariable as error:
-            return None, [Problem("service_plan", f"needs the host's facts (gather_facts: true): {error.message}")]
+            return None, [Problem("gather_facts", f"the plan needs the host's cores and memory: {error.message}")]
         try:
             return plan(desired), []
         except CapacityError as error:
-            return None, [Problem("service_plan", text) for text in error.problems]
+            return None, self._contradictions(error.contradictions)
 
     def _host_plan(self, core: Plan) -> HostPlan:
         """Return the whole plan, of the values, those among them that the user set, and the host's disks."""
@@ -201,9 +202,9 @@ class ActionModule(Action):
         set_by_user = {name for name in values if self.variables.get(name) != self._options[name].get("default")}
         return host_plan(core, Settings(values, frozenset(set_by_user), facts.get("mounts") or ()))
 
-    def _contradictions(self, made: HostPlan) -> list[Problem]:
+    def _contradictions(self, found: t.Sequence[Contradiction]) -> list[Problem]:
         """Return the plan's contradictions as problems of variables."""
-        return [self._problem(found.variable, found.message) for found in made.contradictions]
+        return [self._problem(one.variable, one.message) for one in found]
 
     def _problem(self, name: str, message: str) -> Problem:
         return Problem(name, message, show(self._values.get(name), self._options.get(name, {})))

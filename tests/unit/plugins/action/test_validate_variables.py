@@ -306,11 +306,11 @@ LINES = {
         "postgresql_settings = a dictionary with max_connections (layers, inventory.json): max_connections 50 is less",
     ],
     "contrary": [
-        "2176M, of 1024M restart limit. Set service_memory_restart_limit to 2176M",
-        "not enough memory: 400",
-        "connections: 400",
+        "service_memory_restart_limit = 1G (contrary, inventory.json): PM2 would restart a process before",
+        "service_instances = 400 (contrary, inventory.json): not enough memory: 400",
+        "service_instances = 400 (contrary, inventory.json): not enough database connections: 400",
     ],
-    "factless": ["service_plan (factless): needs the host's facts (gather_facts: true)"],
+    "factless": ["gather_facts (factless): the plan needs the host's cores and memory"],
 }
 
 
