@@ -212,8 +212,11 @@ class ActionModule(Action):
     def _failure(self, problems: list[Problem]) -> dict[str, t.Any]:
         host = str(self.variables.get("inventory_hostname", ""))
         lines = [problem.line(host, _origin(self.variables, problem.name)) for problem in problems]
-        count = "One variable is" if len(lines) == 1 else f"{len(lines)} variables are"
-        report = hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines), self._hidden)
+        wrong = len({base_name(problem.name) for problem in problems})
+        count = "One variable is" if wrong == 1 else f"{wrong} variables are"
+        # A password such as "instance" is in names that the message needs, which hiding would garble and not protect.
+        hidden = {text for text in self._hidden if not any(text in name for name in self._options)}
+        report = hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines), hidden)
         # One text alone: structured as well, Ansible would print everything twice.
         return {"failed": True, "msg": report}
 

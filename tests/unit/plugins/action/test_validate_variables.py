@@ -71,6 +71,8 @@ HOSTS: dict[str, dict[str, t.Any]] = {
         "nginx_security_headers": {"X Frame": "DENY"},
     },
     "forgotten": {"service_database_enabled": "{{ groups.database | default([]) | length > 0 }}"},
+    "plain word": {"service_database_password": "instance", "service_instances": 0},
+    "same word": {"service_database_password": "horsebattery", "service_log_directory": "/srv/horsebattery staple"},
     "misspelled": {"service_databse_name": "x", "serivce_mode": "production"},
     "types": {"service_websocket_heartbeat": "abc", "service_mode": "prod", "service_name": ["x"]},
     "sizes": {"service_heap_limit": "1.5G", "service_memory_restart_limit": "-1"},
@@ -240,6 +242,10 @@ LINES = {
     "elsewhere": ["postgresql_settings = a dictionary with data_directory, Port, work_mem (elsewhere,"],
     "limitless": ["a limit has no paths; [/] stands for all of them", "has X Frame, which is no name of a header"],
     "forgotten": ["(forgotten, inventory.json): is not set, but service_database_password is; set it to true"],
+    "plain word": ["service_instances = 0 (plain word, inventory.json): expected a whole number, 1 to 512"],
+    "same word": [
+        "service_log_directory = /srv/******** staple (same word, inventory.json): expected an absolute path"
+    ],
     "unnamed": ["service_name (unnamed): is required and has no value"],
     "misspelled": ["did you mean service_mode?", "did you mean service_database_name?"],
     "types": [
@@ -322,6 +328,20 @@ def test_every_problem_has_one_line(run: tuple[dict[str, dict[str, t.Any]], str]
     assert len(lines) == len(LINES[host]), result["msg"]
     for part in LINES[host]:
         assert sum(part in line for line in lines) == 1, result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("host", "count"),
+    [
+        ("plain word", "One variable is"),
+        ("late", "5 variables are"),
+        ("contrary", "2 variables are"),
+    ],
+)
+def test_a_variable_counts_once_however_much_is_wrong_with_it(
+    run: tuple[dict[str, dict[str, t.Any]], str], host: str, count: str
+) -> None:
+    assert run[0][host]["msg"].startswith(f"{count} wrong; nothing was changed.\n")
 
 
 def test_no_secret_is_in_the_output(run: tuple[dict[str, dict[str, t.Any]], str]) -> None:
