@@ -154,7 +154,9 @@ def _is_port(text: str) -> bool:
 
 
 def _is_path(text: str) -> bool:
-    return text.startswith("/") and ".." not in text.split("/") and text.isprintable() and text.strip("/") != ""
+    """What logrotate, systemd and shells take for one path and nothing else."""
+    plain = text.isprintable() and not re.search(r"[\s\"'\\{}#%$;]", text)
+    return text.startswith("/") and ".." not in text.split("/") and plain and text.strip("/") != ""
 
 
 def _is_network(text: str) -> bool:
@@ -262,7 +264,7 @@ _TESTS: dict[str, tuple[t.Callable[[str], bool], str]] = {
         "five or six cron fields, for example '0 3 * * *'",
     ),
     "network": (_is_network, "an IP address or a network such as 10.0.0.0/8, its host part zero"),
-    "path": (_is_path, "an absolute path without .."),
+    "path": (_is_path, "an absolute path without .., spaces, quotes and the like"),
     "port": (_is_port, "a port, 1 to 65535"),
     "url": (_is_url, "an http:// or https:// address"),
 }

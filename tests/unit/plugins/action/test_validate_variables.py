@@ -61,6 +61,10 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "late": {
         "service_ca_file": str(ROOT / "README.md"),
         "service_health_path": "/health;x",
+        "nginx_server_names": ["shop.test", "a..b"],
+        "nginx_rate_limits": [{"name": "api", "paths": ["/api;"], "requests": 1, "window": 1}],
+        "service_websocket_paths": ["/ws;"],
+        "logrotate_extra_paths": ["/var/log/my logs/*.log"],
         "service_database_password": "p4ss-W0rd\0of:the@db",
         "pm2_environment": {"PORT": 80, "a b": 1},
         "pm2_options": {"cron_restart": "61 * * * *"},
@@ -234,6 +238,10 @@ LINES = {
     "late": [
         "service_ca_file = ",
         "service_health_path = /health;x (late, inventory.json): expected a path beginning with /",
+        "nginx_server_names[1] = a..b (late, inventory.json): expected a host name",
+        "nginx_rate_limits[0].paths[0] = /api; (late, inventory.json): expected a path beginning with /",
+        "service_websocket_paths[0] = /ws; (late, inventory.json): expected a path beginning with /",
+        "logrotate_extra_paths[0] = /var/log/my logs/*.log (late, inventory.json): expected an absolute path",
         "service_database_password (late, inventory.json): has a NUL byte, which no environment can hold",
         "pm2_environment.PORT (late, inventory.json): is not to be set here",
         "pm2_environment.a b (late, inventory.json): is no environment name",
@@ -334,7 +342,7 @@ def test_every_problem_has_one_line(run: tuple[dict[str, dict[str, t.Any]], str]
     ("host", "count"),
     [
         ("plain word", "One variable is"),
-        ("late", "5 variables are"),
+        ("late", "9 variables are"),
         ("contrary", "2 variables are"),
     ],
 )
