@@ -31,5 +31,5 @@ class ActionModule(ValidateVariables):
             return self._failure(problems)
         made = self._host_plan(core)
         display.display(made.table(str(self.variables["inventory_hostname"])))
-        problems = self._contradictions(made)
+        problems = self._contradictions(made.contradictions)
         return self._failure(problems) if problems else {"plan": made.as_dict(), "msg": core.summary}

@@ -13,7 +13,6 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.rollout i
     left_out,
     lost_hosts,
     participants,
-    require_options,
     require_turn,
     rollback_target,
     standing,
@@ -29,8 +28,6 @@ _OPTIONS = {
     "registered_before": {"type": "str", "default": ""},
     "serial": {"type": "raw", "default": 1},
     "first_alone": {"type": "bool", "default": False},
-    "canary_wait": {"type": "raw", "default": 0},
-    "canary_max_errors": {"type": "raw", "default": 0},
     "unreachable": {"type": "str", "default": "fail"},
     "rollback": {"type": "bool", "default": False},
     "release": {"type": "str", "default": ""},
@@ -52,12 +49,12 @@ class ActionModule(Action):
             return {"changed": False, "failed": True, "msg": str(error)}
 
     def _begin(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
-        require_options(options, self.variables)
+        turns = batches(options["serial"], options["first_alone"])
         states = self._states(options["registered"])
         taking_part = participants(states, options["unreachable"])
         return {
             "hosts": [host.name for host in taking_part],
-            "serial": batches(options["serial"], options["first_alone"]),
+            "serial": turns,
             "first_alone": options["first_alone"],
             "release": rollback_target(taking_part, options["release"]) if options["rollback"] else "",
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._host.errors import StabilityError
+from ..module_utils._net.download import without_secrets
 from ..plugin_utils._fleet.deployer import deployer
 from ..plugin_utils._release.git import Repository
 from ..plugin_utils._release.source import (
@@ -30,6 +31,7 @@ from ..plugin_utils._release.source import (
     pack,
     tree_digest,
 )
+from ..plugin_utils._variables.places import controller_path
 from ..plugin_utils.actions import Action
 
 # What only the controller needs; the key's path and the repository are not the host's business.
@@ -44,12 +46,15 @@ class ActionModule(Action):
     def outcome(self) -> dict[str, Any]:
         try:
             with self._key() as key:
-                source = _Source(self._task.args, self._loader.path_dwim, key)
+                source = _Source(self._task.args, self._locate, key)
                 found = source.identified()
-                done = self._release(source, found, source.address)
+                done = self._release(source, found, without_secrets(source.address))
                 return self._send(source, found) if done.get("source_needed") else done
         except StabilityError as error:
             raise AnsibleActionFail(str(error)) from error
+
+    def _locate(self, path: str) -> str:
+        return controller_path(path, self.variables.get("inventory_dir"))
 
     @contextmanager
     def _key(self) -> Iterator[str]:
@@ -58,7 +63,7 @@ class ActionModule(Action):
         if not key:
             yield ""
             return
-        path = self._loader.path_dwim(key)
+        path = self._locate(key)
         if not Path(path).is_file():
             raise StabilityError(f"release_git_key {path} is no file on the controller.")
         plain = self._loader.get_real_file(path)
@@ -70,6 +75,8 @@ class ActionModule(Action):
     def _release(self, source: _Source, found: Identified, archive: str) -> dict[str, Any]:
         arguments = {name: value for name, value in self._task.args.items() if name not in _OWN_OPTIONS}
         sent = {"id": found.identifier, "digest": found.digest, "archive": archive, "commit": source.commit}
+        address = source.address if without_secrets(source.address) != source.address else ""
+        sent |= {"address": address, "origin": source.origin}
         return self.module({**arguments, "deployer": deployer(os.environ), "source": sent})
 
     def _send(self, source: _Source, found: Identified) -> dict[str, Any]:
@@ -87,7 +94,7 @@ class ActionModule(Action):
 class _Source:
     """The source that the task's options name. key is the file of the deploy key, "" for none."""
 
-    def __init__(self, options: dict[str, Any], locate: Any, key: str = "") -> None:
+    def __init__(self, options: dict[str, Any], locate: Callable[[str], str], key: str = "") -> None:
         self._options = options
         given = {name: value for name in ("directory", "archive", "git_url") if (value := options.get(name))}
         if len(given) != 1:
@@ -100,6 +107,8 @@ class _Source:
             raise StabilityError("release_checksum belongs to release_archive; another source has none.")
         self.address = archive if archive.startswith("https://") else ""
         self.commit = ""
+        [(name, value)] = given.items()
+        self.origin = f"release_{name} {without_secrets(value)}"
         self._directory = Path(locate(given["directory"])) if "directory" in given else None
         self._archive = Path(locate(archive)) if archive and not self.address else None
         timeout = int(options.get("build_timeout") or 900)

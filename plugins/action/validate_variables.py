@@ -18,6 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.secret_
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
     CapacityError,
+    Contradiction,
     Desired,
     Plan,
     plan,
@@ -76,7 +77,7 @@ class ActionModule(Action):
             if not problems:
                 problems = [problem for role in self._roles for problem in self._check_relations(role)]
             if core and not problems:
-                problems = self._contradictions(self._host_plan(core))
+                problems = self._contradictions(self._host_plan(core).contradictions)
         if problems:
             return self._failure(problems)
         shown = {"plan": core.as_dict(), "service": self._values["service_name"], "msg": core.summary} if core else {}
@@ -161,17 +162,11 @@ class ActionModule(Action):
             if value is not None and not found:
                 self._values[name] = value
                 if not _is_derived(option, self.variables[name]):
-                    own[name] = self._on_controller(role, name, value)
+                    own[name] = value
         try:
-            return problems + check_rules(role, own)
+            return problems + check_rules(role, own, self.variables.get("inventory_dir") or "")
         except StabilityError as error:
             raise AnsibleActionFail(f"Role {role.role}: {error}") from error
-
-    def _on_controller(self, role: RoleVariables, name: str, value: t.Any) -> t.Any:
-        """A path on the controller, from where Ansible itself looks for a relative one; other values as they are."""
-        if value and role.rules.get(name, {}).get("rule") in ("file", "directory"):
-            return self._loader.path_dwim(value)
-        return value
 
     def _check_relations(self, role: RoleVariables) -> t.Iterator[Problem]:
         """Yield a problem for each condition between variables that does not hold."""
@@ -195,11 +190,11 @@ class ActionModule(Action):
         try:
             desired = Desired.of(self._templar.template(self.variables["__service_capacity"]))
         except AnsibleUndefinedVariable as error:
-            return None, [Problem("service_plan", f"needs the host's facts (gather_facts: true): {error.message}")]
+            return None, [Problem("gather_facts", f"the plan needs the host's cores and memory: {error.message}")]
         try:
             return plan(desired), []
         except CapacityError as error:
-            return None, [Problem("service_plan", text) for text in error.problems]
+            return None, self._contradictions(error.contradictions)
 
     def _host_plan(self, core: Plan) -> HostPlan:
         """Return the whole plan, of the values, those among them that the user set, and the host's disks."""
@@ -207,9 +202,9 @@ class ActionModule(Action):
         set_by_user = {name for name in values if self.variables.get(name) != self._options[name].get("default")}
         return host_plan(core, Settings(values, frozenset(set_by_user), facts.get("mounts") or ()))
 
-    def _contradictions(self, made: HostPlan) -> list[Problem]:
+    def _contradictions(self, found: t.Sequence[Contradiction]) -> list[Problem]:
         """Return the plan's contradictions as problems of variables."""
-        return [self._problem(found.variable, found.message) for found in made.contradictions]
+        return [self._problem(one.variable, one.message) for one in found]
 
     def _problem(self, name: str, message: str) -> Problem:
         return Problem(name, message, show(self._values.get(name), self._options.get(name, {})))
@@ -217,8 +212,11 @@ class ActionModule(Action):
     def _failure(self, problems: list[Problem]) -> dict[str, t.Any]:
         host = str(self.variables.get("inventory_hostname", ""))
         lines = [problem.line(host, _origin(self.variables, problem.name)) for problem in problems]
-        count = "One variable is" if len(lines) == 1 else f"{len(lines)} variables are"
-        report = hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines), self._hidden)
+        wrong = len({base_name(problem.name) for problem in problems})
+        count = "One variable is" if wrong == 1 else f"{wrong} variables are"
+        # A password such as "instance" is in names that the message needs, which hiding would garble and not protect.
+        hidden = {text for text in self._hidden if not any(text in name for name in self._options)}
+        report = hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines), hidden)
         # One text alone: structured as well, Ansible would print everything twice.
         return {"failed": True, "msg": report}
 

@@ -15,7 +15,7 @@ extends_documentation_fragment: [workbot.stability.internal, workbot.stability.s
 author: workbot.stability contributors (@workbot)
 description:
   - Fails with every user, directory, unit and log rotation policy that a service of the roles would take and that is
-    somebody else's. Changes nothing.
+    foreign. Changes nothing.
   - The directories and files are those of the table in docs/removing.md that have something they are known by. A
     directory without any file is free. Where the user is there with O(directory)C(/home), the host has the service, and
     only those directories are looked at that a variable names and the user has nothing in.
@@ -54,7 +54,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 conflicts:
-  description: What is somebody else's, each with what to do.
+  description: What is foreign, each with what to do.
   type: list
   elements: str
   returned: always

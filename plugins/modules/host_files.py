@@ -73,7 +73,7 @@ options:
         type: str
         default: "0755"
       keep:
-        description: Whether one that is there stays as it is, since it may be somebody else's as well.
+        description: Whether one that is there stays as it is, since others may use it as well.
         type: bool
         default: false
       contents:

@@ -40,7 +40,7 @@ options:
   files:
     description:
       - The files that this site alone has.
-      - A file that is there already, holds something else, and is in no record, is somebody else's and refused. One
+      - A file that is there already, holds something else, and is in no record, is foreign and refused. One
         that is as desired becomes the site's. One of the site's that was edited by hand is put right.
     type: list
     elements: dict
@@ -140,7 +140,7 @@ options:
     description:
       - Certificates that are checked before nginx gets them, in the copy. Each must be readable, fit its key, be valid
         now, and be followed by its issuers in order.
-      - When the files are somebody else's, such as certbot's, and have changed since the last run, nginx is reloaded.
+      - When the files are foreign, such as certbot's, and have changed since the last run, nginx is reloaded.
     type: list
     elements: dict
     default: []

@@ -39,6 +39,8 @@ options:
   directory:
     description:
       - The source, a directory on the controller. Exactly one of O(directory), O(archive) and O(git_url) is needed.
+      - A relative path on the controller is taken from the inventory's directory, or from the working directory where
+        only that has it.
     type: str
     default: ""
   exclude:
@@ -189,7 +191,13 @@ options:
         description: Of content and build settings.
         type: str
       archive:
-        description: Its path on the host, or its address, which may have a token in it.
+        description: Its path on the host, or its address without what is secret in it.
+        type: str
+      address:
+        description: The whole address, where there is a login or a token in it.
+        type: str
+      origin:
+        description: Where messages say that it is from.
         type: str
       commit:
         description: Of a git source.
@@ -342,7 +350,10 @@ def main() -> None:
                 "options": {
                     "id": {"type": "str"},
                     "digest": {"type": "str"},
-                    "archive": {"type": "str", "no_log": True},
+                    "archive": {"type": "str"},
+                    # Ansible hides it wherever it occurs in the result: in one without a secret, the archive's name
+                    "address": {"type": "str", "default": "", "no_log": True},
+                    "origin": {"type": "str", "default": ""},
                     "commit": {"type": "str"},
                 },
             },

@@ -21,7 +21,7 @@ description:
   - Data stays unless O(data) is true. Data is the service's configuration with its secrets, its shared directory, what
     it has written into its user's home (not what is hidden there), what somebody else has put into its directory, the
     logs, and in PostgreSQL the database and its roles.
-  - A user whose home is not O(directory)C(/home) is somebody else's and stays, and so does a group that others are in.
+  - A user whose home is not O(directory)C(/home) is foreign and stays, and so does a group that others are in.
   - Nothing is removed behind a symbolic link or a mount point.
   - A run that was killed is completed by the next one. A host that has nothing of the service is left unchanged.
 attributes:
@@ -48,7 +48,7 @@ options:
     type: str
     default: ""
   database:
-    description: Its database. One that none of O(database_roles) owns is somebody else's and stays.
+    description: Its database. One that none of O(database_roles) owns is foreign and stays.
     type: str
     default: ""
   database_roles:

@@ -106,6 +106,17 @@ def test_the_server_is_sized_to_its_host(host: Host) -> None:
     assert effective == pytest.approx(host_mb / 2, abs=1)
 
 
+def test_settings_that_the_server_does_not_understand_are_refused(host: Host) -> None:
+    before = host.check_output(f"cat {SETTINGS}")
+    run = wait(playbook("molecule/database/database_alone.yml", {"postgresql_settings": {"work_mem": "lots"}}))
+    assert run.code != 0
+    assert "Write the server's settings (postgresql_settings)" in run.output
+    assert "nothing was changed: " in run.output
+    assert "invalid value for parameter" in run.output
+    assert host.check_output(f"cat {SETTINGS}") == before
+    assert host.check_output(f"ls $(dirname {SETTINGS})") == "workbot.conf"
+
+
 def test_settings_that_the_server_does_not_start_with_are_put_back(host: Host) -> None:
     """The value is understood; that the host has no huge pages is seen only at the start."""
     before = host.check_output(f"cat {SETTINGS}")

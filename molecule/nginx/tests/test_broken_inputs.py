@@ -114,7 +114,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "a file of another site": (site(absent=["conf.d/shop.conf"]), "conf.d/shop.conf belongs to shop"),
     "a file of nobody": (
         site(files=[{"path": "nginx.conf", "content": "events {}\n"}]),
-        f"{CONFIG}/nginx.conf is there already, .* somebody else's",
+        f"{CONFIG}/nginx.conf is there already, .* it is foreign",
     ),
     "a limit that is no duration": (
         site(worker_limits={"worker_shutdown_timeout": "soon"}),

@@ -44,7 +44,7 @@ def conflict(thing: Thing) -> str:
     if not any(_holds_a_file(path / name) for name in names):
         return ""
     shown, wanted = ", ".join(sorted(names)[:3]), " or ".join(thing.marks)
-    return f"{thing.variable}: {path} is somebody else's: it has {shown}, no {wanted}. Choose another one."
+    return f"{thing.variable}: {path} is foreign: it has {shown}, no {wanted}. Choose another one."
 
 
 def misplaced(thing: Thing) -> str:
@@ -79,7 +79,7 @@ def run_directory_conflict(path: Path) -> str:
     """The roles' own has the sticky bit and hands its group down: nobody else's in /run looks like that."""
     if not path.is_dir() or path.stat().st_mode & _RUN_BITS == _RUN_BITS or not any(os.scandir(path)):
         return ""
-    return f"service_run_directory: {path} is somebody else's. Choose another one."
+    return f"service_run_directory: {path} is foreign. Choose another one."
 
 
 def group_conflict(name: str, user: Account | None) -> str:

@@ -40,12 +40,12 @@ class _Member:
         return self.content.size if self.content.isreg() else 0
 
 
-def unpack(archive: Path, target: Path) -> None:
+def unpack(archive: Path, target: Path, name: str = "") -> None:
     """Unpack archive (tar, plain or gzip, bzip2, xz) into the directory target, which is empty.
 
     An archive whose only top entry is a directory (as `git archive --prefix` and official tarballs are made) is
-    unpacked without it. Owners, set-id bits and write permissions of others are dropped. Raises StabilityError, and
-    OSError (disk full).
+    unpacked without it. Owners, set-id bits and write permissions of others are dropped. Raises StabilityError, whose
+    message begins with name, which says where the archive is from, and OSError (disk full).
     """
     try:
         with tarfile.open(archive) as tar:
@@ -59,7 +59,9 @@ def unpack(archive: Path, target: Path) -> None:
             for member in links:
                 _link(member, target)
     except _UNREADABLE as error:
-        raise StabilityError(f"The archive is no tar archive that can be read: {error}") from error
+        raise StabilityError(f"{name or archive} is no tar archive that can be read: {error}") from error
+    except StabilityError as error:
+        raise StabilityError(f"{name or archive}: {error}") from error
 
 
 def _require_room(members: Sequence[_Member], target: Path) -> None:

@@ -30,7 +30,11 @@ _GRACE = 10
 
 
 class CommandError(StabilityError):
-    """The program failed; the message says which one, how, and the last lines it wrote."""
+    """The program failed; the message says which one, how, and the last lines it wrote. output is all that it wrote."""
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def run(
         text = output.read().decode("utf-8", "replace")
     if status == 0:
         return text
-    raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}")
+    raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}", text)
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: int) -> int:

@@ -49,19 +49,23 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
     return digest.hexdigest()
 
 
-def verify(path: Path, checksum: str, name: str) -> None:
-    """Raise DownloadError unless the file has that checksum. name is what the message calls it."""
+def verify(path: Path, checksum: str, name: str, declared: str) -> None:
+    """Raise DownloadError unless the file has that checksum, which the variable declared has. name is the file's."""
     algorithm, expected = parse_checksum(checksum)
     found = file_digest(path, algorithm)
     if not hmac.compare_digest(found, expected):
-        raise DownloadError(f"{name} has the checksum {algorithm}:{found}, not {algorithm}:{expected} as declared.")
+        expects = f"{algorithm}:{expected} of {declared}"
+        raise DownloadError(f"{name} has the checksum {algorithm}:{found}, not {expects}.")
 
 
-def download(url: str, path: Path, checksum: str, timeout: int) -> None:
-    """Fetch url into path and verify it. timeout (seconds) bounds the whole transfer, a slow drip included."""
-    shown = without_secrets(url)
+def download(url: str, path: Path, checksum: str, timeout: int, *, option: str, declared: str) -> None:
+    """Fetch url into path and verify it. timeout (seconds) bounds the whole transfer, a slow drip included.
+
+    option and declared are the variables that have the address and the checksum, for messages.
+    """
+    shown = f"{option} {without_secrets(url)}"
     if not url.startswith("https://"):
-        raise DownloadError(f"{shown!r} can't be fetched: only https:// addresses are.")
+        raise DownloadError(f"{shown} can't be fetched: only https:// addresses are.")
     deadline = time.monotonic() + timeout
     try:
         with open_url(url, timeout=min(30, timeout)) as answer, path.open("wb") as out:
@@ -72,7 +76,7 @@ def download(url: str, path: Path, checksum: str, timeout: int) -> None:
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise DownloadError(f"{shown} can't be fetched: {error}") from error
     try:
-        verify(path, checksum, shown)
+        verify(path, checksum, shown, declared)
     except DownloadError:
         path.unlink()
         raise

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose the files of an nginx configuration are: a record for each site, so that a site removes what it no longer has
-and never touches what is somebody else's.
+and never touches what is foreign.
 """
 
 from __future__ import annotations

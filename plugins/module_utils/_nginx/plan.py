@@ -78,7 +78,7 @@ class Plan:
 
 
 def make_plan(layout: Layout, desired: Desired) -> Plan:
-    """Raises StabilityError when what is desired collides with what is somebody else's."""
+    """Raises StabilityError when what is desired collides with what is foreign."""
     root, ledger = layout.config, Ledger(layout.state, desired.name)
     default_site, absent = _default_site(root, ledger, desired)
     if desired.remove:
@@ -174,8 +174,8 @@ def _refuse_stranger(root: Path, ledger: Ledger, desired: Desired, change: Chang
     if (path in desired.adopt or path == LIMITS) and MARK in before.data[:MARK_WITHIN]:
         return
     raise StabilityError(
-        f"{root / path} is there already, holds something else, and no site has it in its record: it is somebody "
-        "else's. Move it away, or give the new file another name. Nothing was changed."
+        f"{root / path} is there already, holds something else, and no site has it in its record: it is foreign. "
+        "Move it away, or give the new file another name. Nothing was changed."
     )
 
 

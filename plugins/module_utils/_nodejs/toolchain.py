@@ -29,7 +29,7 @@ from .._host.atomic import point
 from .._host.command import Identity, clean_environment, is_program, proxies, run
 from .._host.errors import StabilityError
 from .._host.lock import lock
-from .._net.download import download, verify
+from .._net.download import download, verify, without_secrets
 from .foreign_code import end_processes, give, nobody_else, take_over
 from .lock_file import locked
 
@@ -229,19 +229,22 @@ def _unpack_node(stage: Path, desired: Desired, install: Install) -> list[str | 
     """Put the archive's Node.js into stage/node; it brings the npm that installs the rest."""
     archive = Path(install.archive)
     fetched = install.archive.startswith("https://")
+    option, declared = "nodejs_archive_url", "nodejs_archive_checksum"
+    name = f"{option} {without_secrets(install.archive)}" if fetched else option
     if fetched:
         archive = stage / "archive"
-        download(install.archive, archive, desired.archive_checksum, install.timeout)
+        checksum = desired.archive_checksum
+        download(install.archive, archive, checksum, install.timeout, option=option, declared=declared)
     else:
-        verify(archive, desired.archive_checksum, "nodejs_archive_url")
+        verify(archive, desired.archive_checksum, name, declared)
     target = stage / "node"
     target.mkdir(0o755)
-    unpack(archive, target)
+    unpack(archive, target, name)
     if fetched:
         archive.unlink()
     for needed in ("bin/node", "bin/npm"):
         if not is_program(target / needed):
-            raise StabilityError(f"The archive {install.archive} holds no {needed}: it is no Node.js for this machine.")
+            raise StabilityError(f"{name} holds no {needed}: it is no Node.js for this machine.")
     return [target / "bin/npm"]
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,10 @@ from .._service.secret_values import hide, texts_to_hide
 
 # A release that lacks this script needs no building; any other script must be there when it is asked for.
 DEFAULT_SCRIPT = "build"
+# npm, from 7 on, on a lock file that it can't install by: the reason, and then two pages about itself.
+_NPM_PREFIX = re.compile(r"^npm (?:error|ERR!) ?", re.MULTILINE)
+_NPM_REFUSAL = re.compile(r"code EUSAGE\s+(.+?)\s+Clean install a project", re.DOTALL)
+_REFUSAL_LINES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +120,25 @@ def build(directory: Path, identity: Identity, settings: BuildSettings, keep_ope
     _hooks("before_build", settings.before_build, step, service)
     for command in steps(manager, builds):
         arguments = [*command[1:], settings.build_script] if command[1:] == ["run"] else command[1:]
-        step([bin_directory / command[0], *arguments], {})
+        try:
+            step([bin_directory / command[0], *arguments], {})
+        except CommandError as error:
+            if reason := refused_lock_file(error.output):
+                raise StabilityError(reason) from error
+            raise
     _hooks("after_build", settings.after_build, step, service)
     return manager
+
+
+def refused_lock_file(output: str) -> str:
+    """What to say where npm wrote that it can't install by the lock file; "" where it wrote anything else."""
+    found = _NPM_REFUSAL.search(_NPM_PREFIX.sub("", output))
+    if not found:
+        return ""
+    lines = [line for line in found[1].splitlines() if line]
+    more = [f"... and {len(lines) - _REFUSAL_LINES} more"] if len(lines) > _REFUSAL_LINES else []
+    advice = "Run npm install where the source is, and commit package-lock.json."
+    return "\n".join(["npm ci refuses package-lock.json:", *lines[:_REFUSAL_LINES], *more, advice])
 
 
 def _hooks(

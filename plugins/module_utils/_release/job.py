@@ -61,7 +61,11 @@ class Job(BuildSettings):
     digest: str
     """Of content and build settings."""
     archive: str
-    """A path on this host, an https address, or "" when it was not sent yet."""
+    """A path on this host, an https address as it may be shown, or "" when it was not sent yet."""
+    address: str = ""
+    """The whole address where there is a login or a token in it."""
+    origin: str = ""
+    """Where messages say that the archive is from, such as `release_archive /home/me/shop.tar.gz`."""
     checksum: str = ""
     commit: str = ""
     """Of a git source."""
@@ -171,7 +175,7 @@ class Job(BuildSettings):
         user, group = self._identity()
         path.mkdir(0o750)
         with self._fetched(identifier) as archive:
-            unpack(archive, path)
+            unpack(archive, path, self.origin)
         own(path, user.uid, group, user.uid)
         require_engine(path, Path(self.bin), user)
         self._link(path)
@@ -188,7 +192,14 @@ class Job(BuildSettings):
             return
         path = self.releases.path(f".{identifier}.archive")
         try:
-            download(self.archive, path, self.checksum, self.build_timeout)
+            download(
+                self.address or self.archive,
+                path,
+                self.checksum,
+                self.build_timeout,
+                option="release_archive",
+                declared="release_checksum",
+            )
             yield path
         finally:
             with contextlib.suppress(FileNotFoundError):

@@ -37,7 +37,7 @@ class Database:
     roles: tuple[str, ...] = ()
     problem: str = ""
     kept: str = ""
-    """Why they stay whatever is wanted: they are somebody else's as well."""
+    """Why they stay whatever is wanted: others use them as well."""
 
     @property
     def there(self) -> bool:

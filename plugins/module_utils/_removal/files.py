@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What may be removed for good: nothing through a link or a mount point, where it would be somebody else's."""
+"""What may be removed for good: nothing through a link or a mount point, where it would be foreign."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ from .system import (
     remove_unit,
 )
 
-FOREIGN = "is somebody else's"
+FOREIGN = "is foreign"
 SHARED_PROGRAMS = {"Nginx": "/usr/sbin/nginx", "PostgreSQL": "/usr/bin/psql"}
 
 

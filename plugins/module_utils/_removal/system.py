@@ -108,7 +108,7 @@ class Account:
 
 
 def read_account(user: str, group: str, home: str) -> Account:
-    """A user of that name with another home is somebody else's, and so is a group that others are in."""
+    """A user of that name with another home is foreign, and so is a group that others are in."""
     try:
         entry = pwd.getpwnam(user)
     except KeyError:

@@ -26,15 +26,32 @@ LEAST_DATABASE_MB = 128
 SUPERUSER_CONNECTIONS = 3  # PostgreSQL's superuser_reserved_connections
 OTHER_CONNECTIONS = 5  # diagnosis, monitor, migrations and a person with psql
 _UNITS = {"K": 1, "M": 1024, "G": 1024 * 1024}
+# Variables that the plan chooses unless they are set, each with its field of Desired.
+_FIELDS = {
+    "service_instances": "instances",
+    "service_memory_restart_limit": "memory_restart_mb",
+    "service_heap_limit": "heap_limit_mb",
+    "service_database_memory": "database_mb",
+    "service_reserved_memory": "reserved_mb",
+    "service_pool_max": "pool_max",
+}
 POOLS = {"production": (20, 5), "development": (10, 1)}
 
 
-class CapacityError(StabilityError):
-    """What can't be together; ``problems`` has a sentence for each."""
+@dataclass(frozen=True)
+class Contradiction:
+    """Settings that can't be together: the variable to blame, the arithmetic and the nearest settings that work."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    variable: str
+    message: str
+
+
+class CapacityError(StabilityError):
+    """What can't be together."""
+
+    def __init__(self, contradictions: list[Contradiction]) -> None:
+        super().__init__("\n".join(f"{found.variable}: {found.message}" for found in contradictions))
+        self.contradictions = contradictions
 
 
 @dataclass(frozen=True)
@@ -214,19 +231,24 @@ class Plan:
         released = f"{self.connections} of {desired.connections_available} during a release"
         return f"{text}, {self.pool_max} database connections each ({released})"
 
-    def problems(self) -> list[str]:
-        """Return every contradiction, with its arithmetic and the nearest settings that work."""
+    def contradictions(self) -> list[Contradiction]:
+        """Return everything that can't be together."""
         if self.instances:
-            return [*self._memory_problems(), *self._pool_problems()]
+            return [*self._memory_contradictions(), *self._pool_contradictions()]
         desired = self.desired
         system, database = desired.system_memory_mb, desired.database_memory_mb
         free = desired.memory_mb - system - desired.reserved_mb
         if database <= free:
             return []
         sum_ = f"{desired.memory_mb} - {system} system - {desired.reserved_mb} reserved"
-        return [
+        message = (
             f"not enough memory: {database}M PostgreSQL, of {free}M ({sum_}). Set service_database_memory to {free}M"
-        ]
+        )
+        return [Contradiction(self._blamed("service_database_memory", "service_reserved_memory"), message)]
+
+    def _blamed(self, *variables: str) -> str:
+        """Return the first of the variables that was set, or else the last one."""
+        return next((name for name in variables if getattr(self.desired, _FIELDS.get(name, ""), None)), variables[-1])
 
     def _arithmetic(self) -> list[str]:
         if not self.instances:
@@ -257,17 +279,21 @@ class Plan:
             f" - {SUPERUSER_CONNECTIONS} superuser - {OTHER_CONNECTIONS} other)"
         )
 
-    def _memory_problems(self) -> t.Iterator[str]:
+    def _memory_contradictions(self) -> t.Iterator[Contradiction]:
         heap, restart = self.heap_limit_mb, self.memory_restart_mb
         if heap < MIN_HEAP_MB:
-            yield f"service_heap_limit {heap}M is too small for Node.js. Set it to {MIN_HEAP_MB}M or more"
+            message = f"{heap}M is too small for Node.js. Set it to {MIN_HEAP_MB}M or more"
+            yield Contradiction("service_heap_limit", message)
         if heap + OVERHEAD_MB > restart:
             smaller = restart - OVERHEAD_MB
             advice = f"Set service_memory_restart_limit to {heap + OVERHEAD_MB}M or more"
             advice += f", or service_heap_limit to {smaller}M" if smaller >= MIN_HEAP_MB else ""
-            yield f"PM2 would restart a process before its heap limit acts: {self._heap_line()}. {advice}"
+            message = f"PM2 would restart a process before its heap limit acts: {self._heap_line()}. {advice}"
+            yield Contradiction(self._blamed("service_memory_restart_limit", "service_heap_limit"), message)
         if self.memory_needed_mb > self.desired.memory_available_mb:
-            yield f"not enough memory: {self._memory_line()}. {self._memory_advice()}"
+            message = f"not enough memory: {self._memory_line()}. {self._memory_advice()}"
+            memory = [name for name in _FIELDS if name != "service_pool_max"]
+            yield Contradiction(self._blamed(*memory, "service_instances"), message)
 
     def _memory_advice(self) -> str:
         available, database = self.desired.memory_available_mb, self.desired.database_memory_mb
@@ -297,15 +323,18 @@ class Plan:
         if database and desired.database_mb and database - short >= LEAST_DATABASE_MB:
             yield f"service_database_memory to {database - short}M"
 
-    def _pool_problems(self) -> t.Iterator[str]:
+    def _pool_contradictions(self) -> t.Iterator[Contradiction]:
         most, least = self.pool_max, self.pool_min
         if least > most:
-            yield (
+            message = (
                 f"service_pool_min {least} is above service_pool_max {most}: a pool can't keep open more than it"
                 f" has. Set service_pool_min to {most} or less, or service_pool_max to {least}"
             )
+            yield Contradiction("service_pool_min", message)
         if self.connections > self.desired.connections_available:
-            yield f"not enough database connections: {self._pool_line()}. {self._pool_advice()}"
+            message = f"not enough database connections: {self._pool_line()}. {self._pool_advice()}"
+            blamed = self._blamed("service_pool_max", "service_instances", "service_database_max_connections")
+            yield Contradiction(blamed, message)
 
     def _pool_advice(self) -> str:
         free = self.desired.connections_available
@@ -322,8 +351,8 @@ class Plan:
 def plan(desired: Desired) -> Plan:
     """Return the plan, or raise CapacityError with every contradiction."""
     made = _choose(desired) if desired.runs_here else Plan(desired)
-    if problems := made.problems():
-        raise CapacityError(problems)
+    if found := made.contradictions():
+        raise CapacityError(found)
     return made
 
 

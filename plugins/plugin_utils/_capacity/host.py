@@ -10,10 +10,10 @@ import typing as t
 from dataclasses import dataclass
 
 from .connections import files_part, proxy_part
-from .core import OVERHEAD_MB, Plan
+from .core import OVERHEAD_MB, Contradiction, Plan
 from .database import database_part
 from .disk import disk_part
-from .parts import Contradiction, Part, Settings
+from .parts import Part, Settings
 from .timeouts import times_part
 
 

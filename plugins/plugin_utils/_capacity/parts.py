@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .core import size_mb
+from .core import Contradiction, size_mb
 
 # Beginnings of the names that a plan reads.
 _PLANNED = (
@@ -59,14 +59,6 @@ class Row:
     value: str
     origin: str
     arithmetic: str = ""
-
-
-@dataclass(frozen=True)
-class Contradiction:
-    """Settings that can't be together: the variable to blame, the arithmetic and the nearest settings that work."""
-
-    variable: str
-    message: str
 
 
 @dataclass(frozen=True)

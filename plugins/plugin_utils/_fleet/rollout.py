@@ -9,7 +9,6 @@ Nothing here reaches a host: it judges what module deploy_lease has read there.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,17 +16,7 @@ from typing import Any
 
 from ...module_utils._host.errors import StabilityError
 
-KNOWN = (
-    "deploy_serial",
-    "deploy_canary",
-    "deploy_canary_wait",
-    "deploy_canary_max_errors",
-    "deploy_unreachable",
-    "deploy_take_over",
-)
-_ON_UNREACHABLE = ("fail", "skip")
 _BATCH = re.compile(r"[1-9][0-9]*|(100|[1-9][0-9]?)%")
-_LONGEST_WAIT = 86400
 _CLIPPED = 300
 
 
@@ -57,37 +46,17 @@ def state_of(name: str, registered: Mapping[str, Any] | None) -> HostState:
     return HostState(name, found["active"], found["previous"], tuple(found["releases"]))
 
 
-def require_options(options: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Raise StabilityError unless the variables `deploy_*` are right. `names` are all variables that are set."""
-    problems = [
-        f"{name}: there is no such variable; {close[0]} is meant?"
-        for name in sorted(names)
-        if name.startswith("deploy_")
-        and name not in KNOWN
-        and (close := difflib.get_close_matches(name, KNOWN, 1, 0.85))
-    ]
-    if not batches(options["serial"]):
-        problems.append(
-            f"deploy_serial: {options['serial']!r} is no number of hosts: expected 1 or more, a percentage like 25%, or"
-            " a list of them"
-        )
-    if options["unreachable"] not in _ON_UNREACHABLE:
-        problems.append(f"deploy_unreachable: {options['unreachable']!r} is none of {', '.join(_ON_UNREACHABLE)}")
-    for name, most, unit in (("canary_wait", _LONGEST_WAIT, "seconds"), ("canary_max_errors", 100, "percent")):
-        if not _is_number(options[name], most):
-            problems.append(f"deploy_{name}: {options[name]!r} is no number of {unit} from 0 to {most}")
-    if problems:
-        raise StabilityError("\n".join(["Nothing was changed:", *problems]))
-
-
 def batches(serial: Any, first_alone: bool = False) -> list[str]:
-    """Ansible's `serial`; empty when it is none."""
+    """Ansible's `serial`, from `deploy_serial`. Raises StabilityError where that is none."""
     asked = [
         str(one).strip()
         for one in (serial if isinstance(serial, Sequence) and not isinstance(serial, str) else [serial])
     ]
     if not asked or not all(_BATCH.fullmatch(one) for one in asked):
-        return []
+        raise StabilityError(
+            f"Nothing was changed. deploy_serial = {serial}: expected a number of hosts, 1 or more, a percentage"
+            " such as 25%, or a list of them"
+        )
     return ["1", *asked] if first_alone and asked[0] != "1" else asked
 
 
@@ -189,13 +158,6 @@ def _unreachable_advice(names: Sequence[str]) -> list[str]:
         " deploy_unreachable=skip"
     )
     return [ways]
-
-
-def _is_number(value: Any, most: float) -> bool:
-    try:
-        return 0 <= float(value) <= most
-    except (TypeError, ValueError):
-        return False
 
 
 def _line(text: str) -> str:

@@ -50,7 +50,7 @@ def entries(directory: Path, exclude: Sequence[str]) -> list[Entry]:
     directory is left out whole. Empty directories, sockets and the like are no content. Raises StabilityError.
     """
     if not directory.is_dir():
-        raise StabilityError(f"{directory} is no directory on the controller.")
+        raise StabilityError(f"release_directory {directory} is no directory on the controller.")
     found = sorted(_walk(directory, "", exclude), key=lambda entry: entry.name)
     if not found:
         raise StabilityError(f"{directory} holds no file (release_exclude is left out).")
@@ -79,9 +79,9 @@ def address_digest(address: str, checksum: str) -> str:
 def archive_digest(archive: Path, checksum: str) -> str:
     """Digest of an archive on the controller, verified where declared. Raises StabilityError, DownloadError."""
     if not archive.is_file():
-        raise StabilityError(f"{archive} is no file on the controller, and no https:// address.")
+        raise StabilityError(f"release_archive {archive} is no file on the controller, and no https:// address.")
     if checksum:
-        verify(archive, checksum, str(archive))
+        verify(archive, checksum, f"release_archive {archive}", "release_checksum")
     return file_digest(archive)
 
 

@@ -105,7 +105,7 @@ def check_type(name: str, value: t.Any, option: Option) -> tuple[t.Any, list[Pro
     return result.validated_parameters.get(name), problems
 
 
-def check_rules(role: RoleVariables, values: t.Mapping[str, t.Any]) -> list[Problem]:
+def check_rules(role: RoleVariables, values: t.Mapping[str, t.Any], inventory_directory: str = "") -> list[Problem]:
     """Return what is against the role's rules. An empty text passes where the default is the empty text."""
     problems = []
     for path, rule in role.rules.items():
@@ -116,7 +116,7 @@ def check_rules(role: RoleVariables, values: t.Mapping[str, t.Any]) -> list[Prob
         for label, value in select(values[name], path):
             if value == "" and option.get("default") == "":
                 continue
-            expected = expectation(value, rule)
+            expected = expectation(value, rule, inventory_directory)
             if expected:
                 problems.append(Problem(label, f"expected {expected}", show(value, option)))
     return problems

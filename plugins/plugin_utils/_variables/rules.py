@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...module_utils._host.errors import StabilityError
+from .places import controller_path
 
 Rule = t.Mapping[str, t.Any]
 
@@ -40,7 +41,6 @@ _PATTERNS = {
         "1 to 63 lower-case letters, digits and _, not beginning with a digit",
     ),
     "host_name": (r"[A-Za-z0-9.-]*", "a host name"),
-    "archive": (r"(https://|[/~.\w])[^\s]*", "an https address or a path on the controller"),
     "checksum": (
         r"sha256:[0-9a-fA-F]{64}|sha384:[0-9a-fA-F]{96}|sha512:[0-9a-fA-F]{128}",
         "sha256: (or sha384:, sha512:) and the hex digits",
@@ -66,26 +66,31 @@ _PATTERNS = {
 }
 
 
-def expectation(value: t.Any, rule: Rule) -> str | None:
-    """Return what ``value`` should have been, or None when it satisfies ``rule``."""
+def expectation(value: t.Any, rule: Rule, inventory_directory: str = "") -> str | None:
+    """Return what ``value`` should have been, or None when it satisfies ``rule``.
+
+    ``inventory_directory`` is where a relative path on the controller is looked for; see ``controller_path``.
+    """
     also = rule.get("also", ())
     if value in also:
         return None
     if value in rule.get("refused", ()):
         return "another one: this one belongs to the system or to another program"
-    expected = _expectation(value, rule)
+    expected = _expectation(value, rule, inventory_directory)
     return expected and expected + "".join(f", or {word if word != '' else 'empty'}" for word in also)
 
 
-def _expectation(value: t.Any, rule: Rule) -> str | None:
+def _expectation(value: t.Any, rule: Rule, inventory_directory: str) -> str | None:
     kind = rule.get("rule", "")
     if kind in _SPANS:
         return _SPANS[kind](value, rule)
     if kind == "pattern" or kind in _PATTERNS:
         regex, expected = _PATTERNS.get(kind) or (rule["regex"], rule["expected"])
         return None if re.fullmatch(regex, str(value)) else expected
+    if kind in _ON_CONTROLLER:
+        return _missing(str(value), kind, inventory_directory)
     if kind not in _TESTS:
-        known = sorted([*_SPANS, *_TESTS, *_PATTERNS, "pattern"])
+        known = sorted([*_SPANS, *_TESTS, *_PATTERNS, *_ON_CONTROLLER, "pattern"])
         raise StabilityError(f"unknown rule {kind!r}; there are {', '.join(known)}")
     test, expected = _TESTS[kind]
     return None if test(str(value)) else expected
@@ -125,15 +130,22 @@ def _whole(value: t.Any) -> int | None:
 
 
 def _integer(value: t.Any, rule: Rule) -> str | None:
-    number, low, high = _whole(value), rule.get("min"), rule.get("max")
+    return _within(_whole(value), rule, "a whole number")
+
+
+def _number(value: t.Any, rule: Rule) -> str | None:
+    """As _integer, of numbers that the type has made sure of."""
+    return _within(float(value), rule, "a number")
+
+
+def _within(number: float | None, rule: Rule, words: str) -> str | None:
+    low, high = rule.get("min"), rule.get("max")
     if number is not None and (low is None or number >= low) and (high is None or number <= high):
         return None
     if low is not None and high is not None:
-        span = f"a whole number, {low} to {high}"
-    else:
-        span = "a whole number" if low is None else f"a whole number, {low} or more"
-        span += f", at most {high}" if high is not None else ""
-    return span
+        return f"{words}, {low} to {high}"
+    span = words if low is None else f"{words}, {low} or more"
+    return f"{span}, at most {high}" if high is not None else span
 
 
 def _is_port(text: str) -> bool:
@@ -142,7 +154,9 @@ def _is_port(text: str) -> bool:
 
 
 def _is_path(text: str) -> bool:
-    return text.startswith("/") and ".." not in text.split("/") and text.isprintable() and text.strip("/") != ""
+    """What logrotate, systemd and shells take for one path and nothing else."""
+    plain = text.isprintable() and not re.search(r"[\s\"'\\{}#%$;]", text)
+    return text.startswith("/") and ".." not in text.split("/") and plain and text.strip("/") != ""
 
 
 def _is_network(text: str) -> bool:
@@ -207,29 +221,50 @@ def _thresholds(value: t.Any, rule: Rule) -> str | None:
 
 
 # Rules that words of their own explain, which depend on the rule.
-_SPANS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {"integer": _integer, "thresholds": _thresholds}
+_SPANS: dict[str, t.Callable[[t.Any, Rule], str | None]] = {
+    "integer": _integer,
+    "number": _number,
+    "thresholds": _thresholds,
+}
 
 
-# Rules that a test of the text decides, and the words that tell a person what it wants.
+def _missing(text: str, kind: str, inventory_directory: str) -> str | None:
+    """What is expected on the controller where it is not there, and for a path that was not absolute where that is."""
+    test, expected = _ON_CONTROLLER[kind]
+    if kind == "archive" and "://" in text:
+        return None if re.fullmatch(r"https://\S+", text) else expected
+    place = controller_path(text, inventory_directory)
+    if test(place):
+        return None
+    return expected if place == text else f"{expected}, but at {place} there is none"
+
+
 def _is_certificate_file(text: str) -> bool:
     try:
         return bool(ssl.create_default_context(cafile=text).cert_store_stats()["x509"])
-    except (OSError, ssl.SSLError):
+    except (OSError, ValueError, ssl.SSLError):
         return False
 
 
-_TESTS: dict[str, tuple[t.Callable[[str], bool], str]] = {
+# Rules that are about what is at a path on the controller, and the words that tell a person what they want there.
+_ON_CONTROLLER: dict[str, tuple[t.Callable[[str], bool], str]] = {
+    "archive": (lambda path: Path(path).is_file(), "an https address or a file that exists on the controller"),
     "certificate_file": (_is_certificate_file, "a file on the controller with certificates as PEM"),
+    "directory": (lambda path: Path(path).is_dir(), "a directory that exists on the controller"),
+    "file": (lambda path: Path(path).is_file(), "a file that exists on the controller"),
+}
+
+
+# Rules that a test of the text decides, and the words that tell a person what it wants.
+_TESTS: dict[str, tuple[t.Callable[[str], bool], str]] = {
     "cron": (_is_cron, "five cron fields, for example '0 * * * *', or @hourly, @daily, ..."),
     "cron_of_pm2": (
         # PM2's have seconds before them, if wanted
         lambda text: _is_cron(text) or (text[:2].rstrip().isdigit() and _is_cron(text.partition(" ")[2])),
         "five or six cron fields, for example '0 3 * * *'",
     ),
-    "directory": (lambda text: Path(text).is_dir(), "a directory that exists on the controller"),
-    "file": (lambda text: Path(text).is_file(), "a file that exists on the controller"),
     "network": (_is_network, "an IP address or a network such as 10.0.0.0/8, its host part zero"),
-    "path": (_is_path, "an absolute path without .."),
+    "path": (_is_path, "an absolute path without .., spaces, quotes and the like"),
     "port": (_is_port, "a port, 1 to 65535"),
     "url": (_is_url, "an http:// or https:// address"),
 }

@@ -100,7 +100,7 @@ def test_a_wrong_variable_of_one_host_ends_the_run_of_all(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("playbook", "variables", "said"),
     [
-        ("deploy", {"deploy_serial": "few"}, "deploy_serial: 'few' is no number of hosts"),
+        ("deploy", {"deploy_serial": "few"}, "deploy_serial = few: expected a number of hosts, 1 or more"),
         ("deploy", {"deploy_cannary": True}, "did you mean deploy_canary?"),
         ("rollback", {"rollback_release": "c"}, "release c is not on every host. one has a, b two has a, b"),
     ],

@@ -64,6 +64,19 @@ def test_an_address_is_not_sent(application: Path) -> None:
     assert source(archive=str(application / "package.json")).address == ""
 
 
+@pytest.mark.parametrize(
+    ("options", "origin"),
+    [
+        ({"archive": "https://me:t0ken@h.example/a.tgz?key=t0ken"}, "release_archive https://***@h.example/a.tgz?***"),
+        ({"archive": "/a.tgz"}, "release_archive /a.tgz"),
+        ({"directory": "/a"}, "release_directory /a"),
+        ({"git_url": "https://h.example/a.git"}, "release_git_url https://h.example/a.git"),
+    ],
+)
+def test_messages_say_where_the_release_is_from_without_a_secret(options: dict[str, str], origin: str) -> None:
+    assert source(**options).origin == origin
+
+
 def test_a_commit_is_the_content_and_needs_no_question() -> None:
     commit = "0123456789" * 4
     found = source(git_url="ssh://git@nowhere.invalid/a.git", git_ref=commit)

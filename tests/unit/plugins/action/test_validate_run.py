@@ -72,16 +72,17 @@ def test_every_playbook_begins_with_it(tmp_path: Path, playbook: str) -> None:
                 "deploy_foo: no playbook has this variable; there are deploy_serial, deploy_canary,",
                 "deploy_canary = maybe: expected true or false",
                 "deploy_unreachable = ignore: expected one of fail, skip",
-                "deploy_canary_wait = -1: expected a whole number, 0 to 86400",
-                "deploy_canary_max_errors = 101: expected a whole number, 0 to 100",
+                "deploy_canary_wait = -1.0: expected a number, 0 to 86400",
+                "deploy_canary_max_errors = 101.0: expected a number, 0 to 100",
             ],
         ),
         (
             APP,
             "drain",
             ("-edrain_wait=long", "-edrain_announce=-1"),
-            ["drain_wait = long: expected a number", "drain_announce = -1.0: expected a number of seconds"],
+            ["drain_wait = long: expected a number", "drain_announce = -1.0: expected a number, 0 or more"],
         ),
+        (APP, "deploy", ("-edeploy_canary_wait=nan",), ["deploy_canary_wait = nan: expected a number"]),
         # `bool` takes y for no where argument specifications take it for yes
         (APP, "remove", ("-eremove_data=y",), ["remove_data = y: expected true or false"]),
     ],
@@ -93,6 +94,13 @@ def test_what_ansible_passes_over_is_refused(
     assert code == 2
     assert [text for text in said if text not in output] == []
     assert output.count("TASK [") == 1
+
+
+def test_a_part_of_a_second_or_of_a_percent_is_right(tmp_path: Path) -> None:
+    options = ("-edeploy_canary_wait=0.5", '-e{"deploy_canary_max_errors": 0.5}')
+    _code, output = run(tmp_path, APP, "workbot.stability.deploy", *options)
+    assert "Nothing was changed. deploy_" not in output
+    assert output.count("TASK [") > 1
 
 
 def test_a_misspelled_variable_of_the_inventory_is_refused_and_one_of_the_users_own_is_not(tmp_path: Path) -> None:

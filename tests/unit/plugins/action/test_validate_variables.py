@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from certificates import issue
 from places import ROOT
 
 SECRET = "k3J9xQ2mV7pL0sT5wZ8yB1nD4fG6hR0a"
@@ -60,6 +61,10 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "late": {
         "service_ca_file": str(ROOT / "README.md"),
         "service_health_path": "/health;x",
+        "nginx_server_names": ["shop.test", "a..b"],
+        "nginx_rate_limits": [{"name": "api", "paths": ["/api;"], "requests": 1, "window": 1}],
+        "service_websocket_paths": ["/ws;"],
+        "logrotate_extra_paths": ["/var/log/my logs/*.log"],
         "service_database_password": "p4ss-W0rd\0of:the@db",
         "pm2_environment": {"PORT": 80, "a b": 1},
         "pm2_options": {"cron_restart": "61 * * * *"},
@@ -70,6 +75,8 @@ HOSTS: dict[str, dict[str, t.Any]] = {
         "nginx_security_headers": {"X Frame": "DENY"},
     },
     "forgotten": {"service_database_enabled": "{{ groups.database | default([]) | length > 0 }}"},
+    "plain word": {"service_database_password": "instance", "service_instances": 0},
+    "same word": {"service_database_password": "horsebattery", "service_log_directory": "/srv/horsebattery staple"},
     "misspelled": {"service_databse_name": "x", "serivce_mode": "production"},
     "types": {"service_websocket_heartbeat": "abc", "service_mode": "prod", "service_name": ["x"]},
     "sizes": {"service_heap_limit": "1.5G", "service_memory_restart_limit": "-1"},
@@ -86,14 +93,17 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "forked": {"pm2_exec_mode": "fork", "service_instances": 3},
     "sourceless": {"release_directory": ""},
     "nowhere": {"release_directory": "/nowhere"},
+    "beside": {"release_directory": "app", "service_ca_file": "ca.pem"},
+    "unbeside": {"release_directory": "gone/app"},
+    "lockless": {"release_directory": "bare"},
     "two_sources": {"release_archive": "https://example.org/app.tar.gz", "release_checksum": "sha256:" + "0" * 64},
     "unchecked": {"release_directory": "", "release_archive": "https://example.org/app.tar.gz"},
     "keyless": {
         "release_directory": "",
         "release_git_url": "git@host.example:app.git",
         "release_git_key": "/nowhere",
-        "release_checksum": "sha256:" + "0" * 64,
     },
+    "other source": {"release_checksum": "sha256:" + "0" * 64},
     "login": {"release_directory": "", "release_git_url": f"https://me:{SECRET}@host.example/app.git"},
     "unbuilt": {"release_build": False, "release_before_build": [["make"]], "release_after_build": [["make"]]},
     "levels": {"diagnostics_thresholds": {"heap_percent": {"warning": 95}}},
@@ -102,7 +112,8 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "flat levels": {"diagnostics_thresholds": {"heap_percent": 70}},
     "high levels": {"diagnostics_thresholds": {"disk_percent": {"critical": 101}}},
     "slow levels": {"diagnostics_thresholds": {"answer_ms": {"critical": 1000}}},
-    "schema": {"postgresql_schema": {"src": "/nowhere.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
+    "schema": {"postgresql_schema": {"src": "nowhere.sql"}},
+    "tables": {"postgresql_schema": {"src": "db.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
     "ambiguous": {"nginx_upstream_servers": [{"host": "localhost"}, {"host": "localhost.test"}]},
     "nameless": {"nginx_server_names": ["shop.test", "192.0.2.7"], **TRIAL},
     "layers": {
@@ -139,7 +150,7 @@ PLAYBOOK = [
             {
                 "ansible.builtin.copy": {
                     "content": "{{ checked | combine({'named': named}) | to_json }}",
-                    "dest": "{{ playbook_dir }}/{{ inventory_hostname }}.json",
+                    "dest": "{{ inventory_dir }}/{{ inventory_hostname }}.json",
                     "mode": "0600",
                 },
                 "delegate_to": "localhost",
@@ -163,8 +174,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, t
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     inventory = {"all": {"vars": {"ansible_host": "192.0.2.1"}, "hosts": {**hosts, "localhost": local}}}
     (directory / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
-    (directory / "play.json").write_text(json.dumps(PLAYBOOK), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventory.json", "play.json", "--check"]
+    for name in ("app/package.json", "app/package-lock.json", "bare/package.json", "db.sql"):
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text("{}", encoding="utf-8")
+    (directory / "ca.pem").write_text(issue("An authority").pem, encoding="utf-8")
+    playbooks = tmp_path_factory.mktemp("collection")
+    (playbooks / "play.json").write_text(json.dumps(PLAYBOOK), encoding="utf-8")
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "-i", "inventory.json", str(playbooks / "play.json"), "--check"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     done = subprocess.run(command, cwd=directory, env=clean, capture_output=True, text=True, check=False, timeout=300)
     results = {}
@@ -191,7 +208,7 @@ def test_those_that_it_needs_may_not(run: tuple[dict[str, dict[str, t.Any]], str
     assert all(line.startswith("ser") for line in named["msg"].splitlines()[1:])
 
 
-@pytest.mark.parametrize("host", ["good", "texts", "socket", "mine", "trial"])
+@pytest.mark.parametrize("host", ["good", "texts", "socket", "mine", "trial", "beside"])
 def test_right_variables_give_the_plan(run: tuple[dict[str, dict[str, t.Any]], str], host: str) -> None:
     result = run[0][host]
     assert not result["failed"], result["msg"]
@@ -221,6 +238,10 @@ LINES = {
     "late": [
         "service_ca_file = ",
         "service_health_path = /health;x (late, inventory.json): expected a path beginning with /",
+        "nginx_server_names[1] = a..b (late, inventory.json): expected a host name",
+        "nginx_rate_limits[0].paths[0] = /api; (late, inventory.json): expected a path beginning with /",
+        "service_websocket_paths[0] = /ws; (late, inventory.json): expected a path beginning with /",
+        "logrotate_extra_paths[0] = /var/log/my logs/*.log (late, inventory.json): expected an absolute path",
         "service_database_password (late, inventory.json): has a NUL byte, which no environment can hold",
         "pm2_environment.PORT (late, inventory.json): is not to be set here",
         "pm2_environment.a b (late, inventory.json): is no environment name",
@@ -229,6 +250,10 @@ LINES = {
     "elsewhere": ["postgresql_settings = a dictionary with data_directory, Port, work_mem (elsewhere,"],
     "limitless": ["a limit has no paths; [/] stands for all of them", "has X Frame, which is no name of a header"],
     "forgotten": ["(forgotten, inventory.json): is not set, but service_database_password is; set it to true"],
+    "plain word": ["service_instances = 0 (plain word, inventory.json): expected a whole number, 1 to 512"],
+    "same word": [
+        "service_log_directory = /srv/******** staple (same word, inventory.json): expected an absolute path"
+    ],
     "unnamed": ["service_name (unnamed): is required and has no value"],
     "misspelled": ["did you mean service_mode?", "did you mean service_database_name?"],
     "types": [
@@ -261,14 +286,14 @@ LINES = {
     "forked": ["only cluster workers can share the service's socket, and the plan has 3 instances"],
     "sourceless": ["none of release_directory, release_archive and release_git_url names the source"],
     "nowhere": ["release_directory = /nowhere (nowhere, inventory.json): expected a directory that exists"],
+    "unbeside": ["= gone/app (unbeside, inventory.json): expected a directory that exists on the controller, but at /"],
+    "lockless": ["release_directory = bare (lockless, inventory.json): there is no package.json or no lock file"],
     "two_sources": ["one source, but these are set: release_directory, release_archive"],
     "unchecked": [
         'release_checksum = "" (unchecked): release_archive is fetched from the network and needs a checksum'
     ],
-    "keyless": [
-        "release_git_key = /nowhere (keyless, inventory.json): is no file on the controller",
-        "(keyless, inventory.json): belongs to release_archive, which is not set",
-    ],
+    "keyless": ["release_git_key = /nowhere (keyless, inventory.json): expected a file that exists on the controller"],
+    "other source": ["(other source, inventory.json): belongs to release_archive, which is not set"],
     "login": ["(login, inventory.json): expected https://host/path.git without a login in it"],
     "unbuilt": ["release_before_build = ", "release_after_build = "],
     "levels": [
@@ -281,7 +306,8 @@ LINES = {
     "slow levels": [
         "diagnostics_http_timeout_ms = 900 (slow levels): must not be below diagnostics_thresholds.answer_ms.critical"
     ],
-    "schema": ["src must be an SQL file on the controller, it is /nowhere.sql", "are missing in idx"],
+    "schema": ["postgresql_schema.src = nowhere.sql (schema, inventory.json): expected a file that exists"],
+    "tables": ["needs src, an SQL file on the controller, and creates", "are missing in idx"],
     "ambiguous": [
         "nginx_upstream_servers[0].host = localhost (ambiguous, inventory.json): expected a host name or an IP"
     ],
@@ -294,11 +320,11 @@ LINES = {
         "postgresql_settings = a dictionary with max_connections (layers, inventory.json): max_connections 50 is less",
     ],
     "contrary": [
-        "2176M, of 1024M restart limit. Set service_memory_restart_limit to 2176M",
-        "not enough memory: 400",
-        "connections: 400",
+        "service_memory_restart_limit = 1G (contrary, inventory.json): PM2 would restart a process before",
+        "service_instances = 400 (contrary, inventory.json): not enough memory: 400",
+        "service_instances = 400 (contrary, inventory.json): not enough database connections: 400",
     ],
-    "factless": ["service_plan (factless): needs the host's facts (gather_facts: true)"],
+    "factless": ["gather_facts (factless): the plan needs the host's cores and memory"],
 }
 
 
@@ -310,6 +336,20 @@ def test_every_problem_has_one_line(run: tuple[dict[str, dict[str, t.Any]], str]
     assert len(lines) == len(LINES[host]), result["msg"]
     for part in LINES[host]:
         assert sum(part in line for line in lines) == 1, result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("host", "count"),
+    [
+        ("plain word", "One variable is"),
+        ("late", "9 variables are"),
+        ("contrary", "2 variables are"),
+    ],
+)
+def test_a_variable_counts_once_however_much_is_wrong_with_it(
+    run: tuple[dict[str, dict[str, t.Any]], str], host: str, count: str
+) -> None:
+    assert run[0][host]["msg"].startswith(f"{count} wrong; nothing was changed.\n")
 
 
 def test_no_secret_is_in_the_output(run: tuple[dict[str, dict[str, t.Any]], str]) -> None:

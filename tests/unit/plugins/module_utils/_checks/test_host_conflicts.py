@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is somebody else's on a host is named, with the variable to change; what is the roles' own is not."""
+"""What is foreign on a host is named, with the variable to change; what is the roles' own is not."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_on_a_host_that_has_the_service_nothing_that_has_drifted_is_refused(
     assert conflicts(service(HERE, str(tmp_path)), None, []) == []
     (text,) = conflicts(service("nobody-has-this-name", str(tmp_path)), None, [])
     assert text.startswith("service_directory: ")
-    # around an existing service the user is somebody else's, and says nothing of the places
+    # around an existing service the user is foreign, and says nothing of the places
     group = grp.getgrgid(os.getgid()).gr_name
     (text,) = conflicts(service(HERE, str(tmp_path), group, tools_only=True), None, [])
     assert text.startswith("service_directory: ")
@@ -148,7 +148,7 @@ def test_a_directory_that_a_variable_names_by_now_must_be_the_services(
     monkeypatch.setattr(host_conflicts, "group_conflict", lambda _name, _user: "")
     (tmp_path / "access.log").touch()
     (text,) = conflicts(service("nobody", str(tmp_path)), None, [])
-    assert text.startswith(f"service_directory: {tmp_path} is somebody else's: it has access.log")
+    assert text.startswith(f"service_directory: {tmp_path} is foreign: it has access.log")
     os.chown(tmp_path / "access.log", nobody.pw_uid, -1)
     assert conflicts(service("nobody", str(tmp_path)), None, []) == []
     # /tmp has something of everybody
@@ -160,7 +160,7 @@ def test_a_directory_of_run_is_the_services_or_free(tmp_path: Path) -> None:
     assert run_directory_conflict(tmp_path / "missing") == ""
     assert run_directory_conflict(tmp_path) == ""
     (tmp_path / "private").touch()
-    assert run_directory_conflict(tmp_path).startswith(f"service_run_directory: {tmp_path} is somebody else's")
+    assert run_directory_conflict(tmp_path).startswith(f"service_run_directory: {tmp_path} is foreign")
     tmp_path.chmod(0o3752)
     assert run_directory_conflict(tmp_path) == ""
 

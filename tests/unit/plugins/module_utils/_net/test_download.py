@@ -16,6 +16,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._net.download im
     without_secrets,
 )
 
+NAMES = {"option": "release_archive", "declared": "release_checksum"}
+
 
 @pytest.mark.parametrize("text", ["", "md5:" + "0" * 32, "sha256:abc", "sha256:" + "g" * 64, "sha512:" + "0" * 64])
 def test_a_wrong_checksum_is_refused(text: str) -> None:
@@ -27,15 +29,15 @@ def test_another_file_is_named_with_both_checksums(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"x")
     found, declared = hashlib.sha256(b"x").hexdigest(), "0" * 64
-    verify(path, f"sha256:{found.upper()}", "a")
-    with pytest.raises(DownloadError, match=f"{found}.*{declared}"):
-        verify(path, f"sha256:{declared}", "a")
+    verify(path, f"sha256:{found.upper()}", "a", "c")
+    with pytest.raises(DownloadError, match=f"^a has the checksum sha256:{found}, not sha256:{declared} of c"):
+        verify(path, f"sha256:{declared}", "a", "c")
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1/a", "file:///etc/passwd", "ftp://127.0.0.1/a"])
 def test_only_https_is_fetched(tmp_path: Path, address: str) -> None:
     with pytest.raises(DownloadError, match="only https"):
-        download(address, tmp_path / "a", "sha256:" + "0" * 64, 5)
+        download(address, tmp_path / "a", "sha256:" + "0" * 64, 5, **NAMES)
 
 
 @pytest.mark.parametrize(
@@ -53,11 +55,11 @@ def test_no_token_of_an_address_is_shown(text: str, shown: str) -> None:
 
 def test_a_fetch_that_fails_shows_no_token(tmp_path: Path) -> None:
     with pytest.raises(DownloadError) as failed:
-        download("https://ann:t0ken@127.0.0.1:1/a?key=t0ken", tmp_path / "a", "sha256:" + "0" * 64, 5)
+        download("https://ann:t0ken@127.0.0.1:1/a?key=t0ken", tmp_path / "a", "sha256:" + "0" * 64, 5, **NAMES)
     assert "t0ken" not in str(failed.value)
     assert "https://***@127.0.0.1:1/a?***" in str(failed.value)
 
 
 def test_an_address_that_nobody_answers_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"127\.0\.0\.1:9/a can't be fetched"):
-        download("https://127.0.0.1:9/a", tmp_path / "a", "sha256:" + "0" * 64, 5)
+    with pytest.raises(DownloadError, match=r"release_archive https://127\.0\.0\.1:9/a can't be fetched"):
+        download("https://127.0.0.1:9/a", tmp_path / "a", "sha256:" + "0" * 64, 5, **NAMES)

@@ -119,7 +119,7 @@ def test_a_file_of_another_site_is_refused_by_name(host: Host) -> None:
 
 def test_a_file_of_nobody_is_refused_unless_it_is_as_wanted(host: Host) -> None:
     host.write(SITE, "by hand\n")
-    with pytest.raises(StabilityError, match=r"conf\.d/shop\.conf is there already.*somebody else's"):
+    with pytest.raises(StabilityError, match=r"conf\.d/shop\.conf is there already.*it is foreign"):
         host.plan("shop", SITE_FILES)
     host.write(SITE, "shop\n")
     plan = host.run("shop", SITE_FILES)
@@ -130,17 +130,17 @@ def test_a_file_of_nobody_is_refused_unless_it_is_as_wanted(host: Host) -> None:
 
 def test_a_link_in_the_way_is_refused(host: Host) -> None:
     (host.root / SITE).symlink_to("/etc/passwd")
-    with pytest.raises(StabilityError, match="somebody else's"):
+    with pytest.raises(StabilityError, match="it is foreign"):
         host.plan("shop", SITE_FILES)
 
 
 def test_a_file_of_an_earlier_version_is_taken_over_where_the_caller_says_so(host: Host) -> None:
     host.write(SITE, "#\n# Ansible managed\n#\nold\n")
-    with pytest.raises(StabilityError, match="somebody else's"):
+    with pytest.raises(StabilityError, match="it is foreign"):
         host.plan("shop", SITE_FILES)
     assert changed(host.plan("shop", SITE_FILES, adopt=[SITE]))[SITE]
     host.write(SITE, "by hand\n")
-    with pytest.raises(StabilityError, match="somebody else's"):
+    with pytest.raises(StabilityError, match="it is foreign"):
         host.plan("shop", SITE_FILES, adopt=[SITE])
 
 
@@ -209,7 +209,7 @@ def test_the_largest_worker_limit_counts(host: Host) -> None:
 
 def test_worker_limits_of_somebody_else_stay(host: Host) -> None:
     host.write(LIMITS, "worker_rlimit_nofile 1;\n")
-    with pytest.raises(StabilityError, match="somebody else's"):
+    with pytest.raises(StabilityError, match="it is foreign"):
         host.plan("shop", worker_limits={"worker_rlimit_nofile": "10"})
 
 

@@ -15,6 +15,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._release.build i
     BuildSettings,
     build,
     package_manager,
+    refused_lock_file,
     steps,
 )
 
@@ -96,6 +97,36 @@ def hooked(tmp_path: Path, before: list[list[str]], after: list[list[str]]) -> t
         after_build=after,
         environment_file=str(tmp_path / "environment"),
     )
+
+
+FIXTURES = Path(__file__).parents[3] / "fixtures/npm"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user, even oneself, is root's alone")
+def test_a_lock_file_that_does_not_fit_is_told_in_npm_s_words_without_its_usage(tmp_path: Path) -> None:
+    root, settings = hooked(tmp_path, [], [])
+    (tmp_path / "bin/npm").write_text(f"#!/bin/sh\ncat {FIXTURES}/out_of_sync.txt; exit 1\n")
+    with pytest.raises(StabilityError) as caught:
+        build(root, me(tmp_path), settings)
+    _what, sentence, *reasons, advice = str(caught.value).splitlines()
+    assert sentence.startswith("`npm ci` can only install packages when")
+    assert reasons == [
+        "Missing: is-number@7.0.0 from lock file",
+        "Invalid: lock file's ms@2.0.0 does not satisfy ms@2.1.3",
+    ]
+    assert advice == "Run npm install where the source is, and commit package-lock.json."
+
+
+def test_of_a_lock_file_that_lacks_much_the_first_packages_are_told() -> None:
+    missing = "".join(f"npm ERR! Missing: p{number}@1.0.0 from lock file\n" for number in range(100))
+    said = refused_lock_file(f"npm ERR! code EUSAGE\nnpm ERR! \n{missing}npm ERR! \nnpm ERR! Clean install a project\n")
+    assert len(said.splitlines()) == 23
+    assert "p19@" in said
+    assert "... and 80 more" in said
+
+
+def test_what_else_npm_says_is_left_as_it_is() -> None:
+    assert refused_lock_file("npm error code E404\nnpm error 404 Not Found - GET https://registry.example/gone\n") == ""
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becoming another user, even oneself, is root's alone")

@@ -152,6 +152,25 @@ def test_a_failed_build_is_gone(job: Job, tmp_path: Path) -> None:
     assert (tmp_path / ".deploy.lock").read_text().strip() == ""
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<html>404 Not Found</html>", " is no tar archive that can be read: "),
+        (b"", " is no tar archive that can be read: "),
+        ("absolute", ": The archive holds '/etc/passwd': absolute paths and '..' are refused"),
+    ],
+)
+def test_a_broken_archive_is_named_with_its_variable(job: Job, content: bytes | str, words: str) -> None:
+    if isinstance(content, bytes):
+        Path(job.archive).write_bytes(content)
+    else:
+        with tarfile.open(job.archive, "w:gz") as tar:
+            tar.addfile(tarfile.TarInfo("/etc/passwd"))
+    with pytest.raises(StabilityError) as error:
+        replace(job, origin="release_archive https://h.example/a.tgz").do()
+    assert str(error.value).startswith(f"release_archive https://h.example/a.tgz{words}")
+
+
 def test_the_message_says_that_it_is_gone(job: Job) -> None:
     with pytest.raises(StabilityError) as error:
         replace(job, build_script="compile").do()
@@ -162,7 +181,7 @@ def test_the_message_says_that_it_is_gone(job: Job) -> None:
 def test_a_disk_that_is_full_while_it_is_made_is_named_with_what_it_took(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill(_archive: Path, target: Path) -> None:
+    def fill(_archive: Path, target: Path, _name: str) -> None:
         (target / "large").write_bytes(b"x" * (3 << 20))
         Path("/dev/full").write_bytes(b"x")
 

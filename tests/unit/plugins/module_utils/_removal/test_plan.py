@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a service's directories goes and what stays: as data, as somebody else's, behind a link or a mount point."""
+"""What of a service's directories goes and what stays: as data, as foreign, behind a link or a mount point."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has a service's name and is somebody else's: it stays, whatever was said how often."""
+"""What has a service's name and is foreign: it stays, whatever was said how often."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_another_service_has_of_that_name_stays(tmp_path: Path) -> None:
     ]
     removal_plan._plan_places(plan, things)
     assert plan.words() == [str(own)]
-    assert plan.left == [f"{other}: is somebody else's", f"{own}: is somebody else's"]
+    assert plan.left == [f"{other}: is foreign", f"{own}: is foreign"]
     assert "/etc/tmpfiles.d/shop-alert.conf" in [
         thing.unless for thing in belongings(dataclasses.replace(service_at(tmp_path), name="shop"))
     ]
@@ -130,7 +130,7 @@ def test_a_unit_and_a_job_that_somebody_has_set_up_stay(tmp_path: Path) -> None:
         _plan_unit(plan, unit, here)
         removal_plan._plan_places(plan, [job])
         assert plan.words() == ([f"unit {file.name}", str(file)] if goes else [])
-        assert plan.left == ([] if goes else [f"{file}: is somebody else's"])
+        assert plan.left == ([] if goes else [f"{file}: is foreign"])
 
 
 def test_of_a_service_that_runs_under_something_else_only_the_tools_go(

@@ -14,14 +14,12 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.rollout i
     left_out,
     lost_hosts,
     participants,
-    require_options,
     require_turn,
     rollback_target,
     standing,
     state_of,
 )
 
-GOOD = {"serial": 1, "unreachable": "fail", "canary_wait": 60, "canary_max_errors": 1}
 LOST = HostState("two", problem="no route to host", unreachable=True)
 
 
@@ -46,39 +44,21 @@ def test_a_state_is_what_the_host_said_or_why_it_said_nothing() -> None:
         ("2", ["2"]),
         ("25%", ["25%"]),
         ([1, "50%"], ["1", "50%"]),
-        (0, []),
-        ("half", []),
-        ("101%", []),
-        ([], []),
     ],
 )
 def test_batches_are_numbers_percentages_and_lists_of_them(serial: Any, expected: list[str]) -> None:
     assert batches(serial) == expected
 
 
+@pytest.mark.parametrize("serial", [0, "half", "101%", [], ["1", "x"], None])
+def test_what_is_no_batch_is_refused(serial: Any) -> None:
+    with pytest.raises(StabilityError, match=r"deploy_serial = .*: expected a number of hosts"):
+        batches(serial)
+
+
 def test_the_first_host_goes_alone_once() -> None:
     assert batches("50%", first_alone=True) == ["1", "50%"]
     assert batches([1, 5], first_alone=True) == ["1", "5"]
-
-
-@pytest.mark.parametrize(
-    ("options", "names", "said"),
-    [
-        ({"serial": "many"}, [], "deploy_serial: 'many'"),
-        ({"unreachable": "ignore"}, [], "deploy_unreachable: 'ignore' is none of fail, skip"),
-        ({"canary_wait": -1}, [], "deploy_canary_wait: -1"),
-        ({"canary_wait": "nan"}, [], "deploy_canary_wait"),
-        ({"canary_max_errors": 101}, [], "deploy_canary_max_errors: 101"),
-        ({}, ["deploy_serail"], "deploy_serial is meant"),
-    ],
-)
-def test_a_wrong_option_is_named(options: dict[str, Any], names: list[str], said: str) -> None:
-    with pytest.raises(StabilityError, match=said):
-        require_options({**GOOD, **options}, names)
-
-
-def test_right_options_and_other_peoples_variables_pass() -> None:
-    require_options(GOOD, ["deploy_serial", "deploy_user", "deploy_key", "service_name"])
 
 
 def test_an_unreachable_host_stops_the_run_or_is_left_out() -> None:

@@ -18,7 +18,7 @@ GOOD: dict[str, list[t.Any]] = {
     "port": [1, "5432", 65535],
     "size": ["512M", "1G", "64K"],
     "name": ["workbot", "a.b-c_d", "0"],
-    "path": ["/srv/a", "/a..b", "/with space"],
+    "path": ["/srv/a", "/a..b", "/srv/*.log", "/home/ä@b/c-d_e"],
     "duration": ["10s", "5m", "1h", "500ms", "0s"],
     "identifier": ["a", "_x1", "a" * 63],
     "network": ["10.0.0.0/8", "127.0.0.1", "fd00::/8", "::1"],
@@ -26,7 +26,7 @@ GOOD: dict[str, list[t.Any]] = {
     "url_path": ["/", "/api/health", "/a?b".replace("?", "%3F")],
     "cron": ["0 * * * *", "*/5 0-6 1,15 * 7", "@daily"],
     "host_name": ["", "a.test", "10.0.0.1"],
-    "archive": ["https://a.test/b.tar.gz", "/a", "~/a", "./a", "a"],
+    "archive": ["https://a.test/b.tar.gz", __file__],
     "checksum": ["sha256:" + "0f" * 32, "sha384:" + "0f" * 48, "sha512:" + "0F" * 64],
     "certificate": ["-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"],
     "private_key": [
@@ -38,7 +38,7 @@ BAD: dict[str, list[t.Any]] = {
     "port": [0, 65536, -1, "http", True, 1.5, ""],
     "size": ["1.5G", "0", "0M", "-1", "-1M", "1024", "1T", "1 G", "1g", "", "\n1G", "1G\n"],
     "name": ["", "a/b", "..", ".a", "-a", "a b", "a" * 65, "a\n"],
-    "path": ["a/b", "/a/../b", "/", "", "/a\nb", "//"],
+    "path": ["a/b", "/a/../b", "/", "", "/a\nb", "//", "/a b", "/a'b", "/{a,b}", "/a;b", "/a%h", "/a#b"],
     "duration": ["10", "s", "1.5s", "-1s", "10 s", ""],
     "identifier": ["", "a-b", "A", "1a", "a" * 64, 'a"b'],
     "network": ["999.1.1.1", "10.0.0.1/8", "10.0.0.0/33", "localhost", "", "1.2.3"],
@@ -56,7 +56,7 @@ BAD: dict[str, list[t.Any]] = {
         "a * * * *",
     ],
     "host_name": ["a b", "a_b", "a/b", "a:80"],
-    "archive": ["", "-a", "https://a.test/b c", "a\n"],
+    "archive": ["", "-a", "https://a.test/b c", "http://a.test/b.tar.gz", "a\n"],
     "checksum": ["", "0f" * 32, "sha256:" + "0f" * 31, "md5:" + "0f" * 16, "sha256:" + "0f" * 48],
     "certificate": [
         "",
@@ -125,6 +125,18 @@ def test_files_of_the_controller(tmp_path: Path) -> None:
     assert expectation(str(tmp_path), {"rule": "file"}) == "a file that exists on the controller"
     assert expectation(str(tmp_path), {"rule": "directory"}) is None
     assert expectation(str(file), {"rule": "directory"}) == "a directory that exists on the controller"
+
+
+def test_a_relative_path_on_the_controller_is_looked_for_beside_the_inventory(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_text("x", encoding="utf-8")
+    for kind in ("file", "archive"):
+        assert expectation("a.tar", {"rule": kind}, str(tmp_path)) is None
+        assert f"but at {tmp_path}/b.tar there is none" in str(expectation("b.tar", {"rule": kind}, str(tmp_path)))
+
+
+def test_an_address_is_no_path(tmp_path: Path) -> None:
+    expected = "an https address or a file that exists on the controller"
+    assert expectation("http://me:TOKEN@a.test/b.tar", {"rule": "archive"}, str(tmp_path)) == expected
 
 
 def test_an_unknown_rule_is_the_roles_mistake() -> None:
