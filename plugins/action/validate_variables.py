@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import typing as t
 from pathlib import Path
@@ -54,6 +55,8 @@ _COLLECTION = "workbot.stability."
 _ALL_RIGHT = "Every variable is right"
 _LIST = {"type": "list", "elements": "str"}
 _ARGUMENTS = {"roles": _LIST, "variables": _LIST}
+# Of the service; only one of them can have a name.
+_ENVIRONMENTS = ("pm2_environment", "service_environment", "service_secrets")
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -225,20 +228,20 @@ class ActionModule(Action):
 
 def _environment_problems(values: dict[str, t.Any]) -> list[Problem]:
     """Return what is wrong with the environment and the secrets in it."""
-    environment, secrets = values.get("service_environment", {}), values.get("service_secrets", {})
-    found = [(f"service_environment.{name}", text) for name, text in environment_problems(environment)]
-    found += [(f"service_secrets.{name}", text) for name, text in environment_problems(secrets)]
-    found += [
-        (f"pm2_environment.{name}", text) for name, text in environment_problems(values.get("pm2_environment", {}))
-    ]
+    given = {variable: values.get(variable, {}) for variable in _ENVIRONMENTS}
+    found = [(f"{variable}.{name}", text) for variable in given for name, text in environment_problems(given[variable])]
     if {"service_secrets", "service_secret_min_length"} <= set(values):
         # A service that runs under something else has its own already.
         is_own = values.get("service_supervisor", "collection") == "collection"
         required = values.get("service_required_secrets", []) if is_own else []
         least = values["service_secret_min_length"]
-        found += [(f"service_secrets.{name}", text) for name, text in secret_problems(secrets, required, least)]
-    for name in sorted(set(environment) & set(secrets)):
-        found.append((f"service_environment.{name}", "is in service_secrets too; keep one of them"))
+        found += [
+            (f"service_secrets.{name}", text)
+            for name, text in secret_problems(given["service_secrets"], required, least)
+        ]
+    for one, other in itertools.combinations(given, 2):
+        both = sorted(set(given[one]) & set(given[other]))
+        found += [(f"{one}.{name}", f"is in {other} too; keep one of them") for name in both]
     return [Problem(name, text) for name, text in found]
 
 
