@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.urls import url_problems
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import (
     environment_problems,
     hide,
@@ -94,7 +95,14 @@ class ActionModule(Action):
         roles = (path.name for path in _ROLES.iterdir())
         unknown = unknown_variables(self.variables, self._roles, roles, self._ignored())
         found = [problem for role in self._roles for problem in self._check_role(role)]
-        return [*unknown, *(problem for problem in found if is_asked(problem.name))]
+        return [*unknown, *(problem for problem in [*found, *self._channel_problems()] if is_asked(problem.name))]
+
+    def _channel_problems(self) -> list[Problem]:
+        """Return what is wrong with the URLs of alerting's channels, as far as a look at them shows."""
+        facts = self.variables.get("ansible_facts", {})
+        debian = str(facts.get("distribution_major_version", "")) if facts.get("distribution") == "Debian" else ""
+        found = url_problems(self._values.get("alerting_urls", ()), debian)
+        return [Problem(f"alerting_urls[{place}]", text) for place, text in found]
 
     def _fleet_problems(self) -> list[Problem]:
         """Return what is wrong with the inventory's groups and the host's address in them."""
