@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.urls import url_problems
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import (
     environment_problems,
     hide,
@@ -55,6 +57,8 @@ _COLLECTION = "workbot.stability."
 _ALL_RIGHT = "Every variable is right"
 _LIST = {"type": "list", "elements": "str"}
 _ARGUMENTS = {"roles": _LIST, "variables": _LIST}
+# Of the service; only one of them can have a name.
+_ENVIRONMENTS = ("pm2_environment", "service_environment", "service_secrets")
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -92,7 +96,14 @@ class ActionModule(Action):
         roles = (path.name for path in _ROLES.iterdir())
         unknown = unknown_variables(self.variables, self._roles, roles, self._ignored())
         found = [problem for role in self._roles for problem in self._check_role(role)]
-        return [*unknown, *(problem for problem in found if is_asked(problem.name))]
+        return [*unknown, *(problem for problem in [*found, *self._channel_problems()] if is_asked(problem.name))]
+
+    def _channel_problems(self) -> list[Problem]:
+        """Return what is wrong with the URLs of alerting's channels, as far as a look at them shows."""
+        facts = self.variables.get("ansible_facts", {})
+        debian = str(facts.get("distribution_major_version", "")) if facts.get("distribution") == "Debian" else ""
+        found = url_problems(self._values.get("alerting_urls", ()), debian)
+        return [Problem(f"alerting_urls[{place}]", text) for place, text in found]
 
     def _fleet_problems(self) -> list[Problem]:
         """Return what is wrong with the inventory's groups and the host's address in them."""
@@ -223,20 +234,20 @@ class ActionModule(Action):
 
 def _environment_problems(values: dict[str, t.Any]) -> list[Problem]:
     """Return what is wrong with the environment and the secrets in it."""
-    environment, secrets = values.get("service_environment", {}), values.get("service_secrets", {})
-    found = [(f"service_environment.{name}", text) for name, text in environment_problems(environment)]
-    found += [(f"service_secrets.{name}", text) for name, text in environment_problems(secrets)]
-    found += [
-        (f"pm2_environment.{name}", text) for name, text in environment_problems(values.get("pm2_environment", {}))
-    ]
+    given = {variable: values.get(variable, {}) for variable in _ENVIRONMENTS}
+    found = [(f"{variable}.{name}", text) for variable in given for name, text in environment_problems(given[variable])]
     if {"service_secrets", "service_secret_min_length"} <= set(values):
         # A service that runs under something else has its own already.
         is_own = values.get("service_supervisor", "collection") == "collection"
         required = values.get("service_required_secrets", []) if is_own else []
         least = values["service_secret_min_length"]
-        found += [(f"service_secrets.{name}", text) for name, text in secret_problems(secrets, required, least)]
-    for name in sorted(set(environment) & set(secrets)):
-        found.append((f"service_environment.{name}", "is in service_secrets too; keep one of them"))
+        found += [
+            (f"service_secrets.{name}", text)
+            for name, text in secret_problems(given["service_secrets"], required, least)
+        ]
+    for one, other in itertools.combinations(given, 2):
+        both = sorted(set(given[one]) & set(given[other]))
+        found += [(f"{one}.{name}", f"is in {other} too; keep one of them") for name in both]
     return [Problem(name, text) for name, text in found]
 
 

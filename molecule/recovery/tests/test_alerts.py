@@ -15,6 +15,7 @@ from alerts import EVENTS, FIRST, RUN, SECOND, SECRET, UNIT, VARIABLES, Alarm, p
 from testinfra.host import Host
 
 BOTH = (FIRST, SECOND)
+NO_CHANNEL = "alarm: no channel is set, so nothing is reported: set alerting_urls and apply the playbook\n"
 HUNG = ["alarm on {host}: CRITICAL: a worker hangs", "alarm on {host}: RESOLVED: a worker hangs"]
 
 
@@ -68,7 +69,7 @@ def test_a_channel_that_was_away_gets_all_in_order_and_the_other_nothing_twice(a
     alarm.happens(resolved("no_answer"))
     alarm.until(lambda: len(alarm.titles(FIRST)) == 4)
     (well, away) = alarm.status()["channels"]
-    assert (well["waiting"], away["waiting"], away["error"]) == (0, 4, "no answer, or a refusal")
+    assert (well["waiting"], away["waiting"], away["error"]) == (0, 4, "no answer: connection refused")
     alarm.receive(SECOND)
     # does not wait for the next try, which test_from_fault_to_message.py does
     alarm.host.check_output("alarm-alert test")
@@ -84,14 +85,17 @@ def test_a_channel_that_was_away_gets_all_in_order_and_the_other_nothing_twice(a
 
 
 def test_a_refusal_is_tried_again_and_a_test_message_tries_at_once(alarm: Alarm) -> None:
-    alarm.set(SECOND, "status", "500")
+    alarm.set(SECOND, "status", "403")
     alarm.happens(problem())
     alarm.until(lambda: len(alarm.titles(FIRST)) == 1)
     shown = alarm.host.run("alarm-alert test")
     assert (shown.rc, shown.stdout.splitlines()) == (
         1,
-        ["json (1): delivered", "json (2): failed: HTTP status 500; it is tried again"],
+        ["json (1): delivered", "json (2): refused: 403 Forbidden; it is tried again"],
     )
+    shown = alarm.host.run("alarm-alert status")
+    assert (shown.rc, SECRET in shown.stdout) == (1, False)
+    assert "\nchannel json (2): refused: 403 Forbidden (tries: " in shown.stdout
     alarm.unset(SECOND, "status")
     shown = alarm.host.run("alarm-alert test")
     assert (shown.rc, shown.stdout.splitlines()) == (0, ["json (1): delivered", "json (2): delivered"])
@@ -192,21 +196,38 @@ def test_in_chinese_and_then_nothing_changes_any_more(alarm: Alarm) -> None:
     assert alarm.received(FIRST)[0]["message"].startswith("详情：Worker 3 has not answered.\n")
 
 
-def test_a_url_that_apprise_does_not_know_is_refused_before_anything_changes(alarm: Alarm) -> None:
-    before = alarm.host.check_output("sha256sum /srv/alarm/config/alert* /etc/systemd/system/alarm-alert.*")
-    code, output = alarm.apply(alerting_urls=[*VARIABLES["alerting_urls"], f"nosuch://{SECRET}"])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (f"nosuch://{SECRET}", "Apprise knows no nosuch://"),
+        # what only Apprise can tell
+        (f"tgram://1/{SECRET}", "tgram (3): Apprise 1."),
+    ],
+)
+def test_a_url_that_apprise_does_not_know_is_refused_before_anything_changes(alarm: Alarm, url: str, said: str) -> None:
+    files = "sha256sum /srv/alarm/config/* /etc/systemd/system/alarm-alert.*"
+    before = alarm.host.check_output(files)
+    code, output = alarm.apply(alerting_urls=[*VARIABLES["alerting_urls"], url], service_log_level="debug")
     assert (code, SECRET in output) == (2, False), output
-    assert "nosuch (3): Apprise" in output
-    assert alarm.host.check_output("sha256sum /srv/alarm/config/alert* /etc/systemd/system/alarm-alert.*") == before
+    assert (said in output, "changed=0 " in output) == (True, True), output
+    assert alarm.host.check_output(files) == before
 
 
-def test_without_urls_nothing_runs(alarm: Alarm) -> None:
+def test_without_urls_the_command_says_so_and_nothing_runs(alarm: Alarm) -> None:
+    code, output = alarm.apply("--check", alerting_urls=[], alerting_heartbeat_url="")
+    assert (code, "changed=3 " in output) == (0, True), output
     code, output = alarm.apply(alerting_urls=[], alerting_heartbeat_url="")
     assert code == 0, output
     assert alarm.host.run("systemctl list-units --all --no-legend 'alarm-alert.*'").stdout == ""
     for gone in ("/srv/alarm/config/alert-secrets.json", "/var/lib/alarm-alert", "/run/alarm-alert"):
         assert not alarm.host.file(gone).exists, gone
+    assert not alarm.host.user("alarm-alert").exists
     assert alarm.host.service("alarm-alert-metrics").is_running
+    shown = alarm.host.run("alarm-alert status")
+    assert (shown.rc, shown.stdout) == (0, NO_CHANNEL)
+    for command in ("test", "send"):
+        shown = alarm.host.run("alarm-alert %s", command)
+        assert (shown.rc, shown.stderr) == (1, NO_CHANNEL)
     code, output = alarm.apply(alerting_urls=[], alerting_heartbeat_url="")
     assert (code, "changed=0 " in output) == (0, True), output
     alarm.set_up()

@@ -16,6 +16,7 @@ import pytest
 UNIT = "workbot-watchdog.service"
 COMMAND = "workbot-watchdog"
 STATUS = "/run/workbot-watchdog/status.json"
+DIAGNOSE = "/srv/workbot/config/diagnose.json"
 HELPER = "/run/workbot-watchdog-act.sock"
 # A worker that has not answered yet may take this long before it counts as hung.
 START_GRACE = 30
@@ -97,6 +98,24 @@ def test_people_see_the_state(host: Any, count: int) -> None:
     told = json.loads(host.check_output(f"{COMMAND} status --json"))
     assert set(told["targets"]) == {"service", "proxy"}
     assert host.file(STATUS).mode == 0o644
+
+
+@pytest.mark.usefixtures("count")
+def test_people_see_the_check_of_a_problem_until_it_is_mended(host: Any) -> None:
+    """Sooner than the diagnosis is due again: its settings are others."""
+    line = "problem  units.nosuch.service: critical, no unit nosuch.service is loaded."
+    content = json.loads(host.file(DIAGNOSE).content_string)
+    content["units"].append("nosuch.service")
+    host.check_output("cp -p %s %s.kept", DIAGNOSE, DIAGNOSE)
+    try:
+        host.check_output("printf %%s %s > %s", json.dumps(content), DIAGNOSE)
+        wait_for(lambda: line in host.run(f"{COMMAND} status").stdout, 90, lambda: str(status(host)))
+        shown = host.run(f"{COMMAND} status").stdout
+        assert shown.count("nosuch.service") == 2  # the name of the check and its words
+        assert "; workbot-diagnose looks again\n" in shown
+    finally:
+        host.check_output("mv %s.kept %s", DIAGNOSE, DIAGNOSE)
+    wait_for(lambda: "nosuch" not in host.run(f"{COMMAND} status").stdout, 90, lambda: str(status(host)))
 
 
 def test_the_service_user_may_ask_too_and_others_may_not(host: Any) -> None:

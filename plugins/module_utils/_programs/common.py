@@ -46,6 +46,15 @@ def read_settings(path: Path, readers: str = _READERS) -> dict[str, Any]:
     return content
 
 
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Identifies one version of a file; None while there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
 def end(status: int) -> NoReturn:
     """End the program at once, whatever a thread still waits for."""
     with contextlib.suppress(OSError, ValueError):

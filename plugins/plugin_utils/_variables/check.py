@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ...module_utils._host.console import visible
 from ...module_utils._net.download import without_secrets
 from .rules import Rule, expectation, select
 
@@ -39,7 +40,7 @@ class Problem:
     def line(self, host: str, origin: str = "") -> str:
         value = "" if self.shown is None else f" = {self.shown}"
         where = f", {origin}" if origin else ""
-        return f"{self.name}{value} ({host}{where}): {self.message}"
+        return visible(f"{self.name}{value} ({host}{where}): {self.message}")
 
 
 @dataclass

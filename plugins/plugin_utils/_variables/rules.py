@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...module_utils._host.errors import StabilityError
+from ...module_utils._net.http import Request, RequestError
 from .places import controller_path
 
 Rule = t.Mapping[str, t.Any]
@@ -25,6 +26,7 @@ Rule = t.Mapping[str, t.Any]
 _MOST, _MOST_PERCENT = 10**9, 100
 _LAST_PORT = 65535
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_CRON_SECONDS = (0, 59)
 _CRON_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
 _CRON_STEP = re.compile(r"(\*|\d{1,2}(?:-\d{1,2})?)(?:/(\d{1,2}))?")
 
@@ -176,12 +178,27 @@ def _is_url(text: str) -> bool:
     return good and not re.search(r"[\s\"'\\\x00-\x1f]", text)
 
 
+def _is_asked_url(text: str) -> bool:
+    """Whether what asks on the host would take it, which sends no login and shows the address in logs."""
+    try:
+        Request(text).target()
+    except RequestError:
+        return False
+    return _is_url(text)
+
+
 def _is_cron(text: str) -> bool:
+    return text in _CRON_WORDS or _has_cron_fields(text, _CRON_RANGES)
+
+
+def _is_cron_of_pm2(text: str) -> bool:
+    """PM2's have seconds before the other fields, if wanted, and no words."""
+    return _has_cron_fields(text, _CRON_RANGES) or _has_cron_fields(text, (_CRON_SECONDS, *_CRON_RANGES))
+
+
+def _has_cron_fields(text: str, spans: t.Sequence[tuple[int, int]]) -> bool:
     fields = text.split(" ")
-    return text in _CRON_WORDS or (
-        len(fields) == len(_CRON_RANGES)
-        and all(_cron_field(field, *span) for field, span in zip(fields, _CRON_RANGES, strict=True))
-    )
+    return len(fields) == len(spans) and all(map(_cron_field, fields, *zip(*spans, strict=True)))
 
 
 def _cron_field(field: str, low: int, high: int) -> bool:
@@ -258,13 +275,10 @@ _ON_CONTROLLER: dict[str, tuple[t.Callable[[str], bool], str]] = {
 # Rules that a test of the text decides, and the words that tell a person what it wants.
 _TESTS: dict[str, tuple[t.Callable[[str], bool], str]] = {
     "cron": (_is_cron, "five cron fields, for example '0 * * * *', or @hourly, @daily, ..."),
-    "cron_of_pm2": (
-        # PM2's have seconds before them, if wanted
-        lambda text: _is_cron(text) or (text[:2].rstrip().isdigit() and _is_cron(text.partition(" ")[2])),
-        "five or six cron fields, for example '0 3 * * *'",
-    ),
+    "cron_of_pm2": (_is_cron_of_pm2, "five or six cron fields, for example '0 3 * * *'"),
     "network": (_is_network, "an IP address or a network such as 10.0.0.0/8, its host part zero"),
     "path": (_is_path, "an absolute path without .., spaces, quotes and the like"),
     "port": (_is_port, "a port, 1 to 65535"),
-    "url": (_is_url, "an http:// or https:// address"),
+    "registry": (_is_url, "an http:// or https:// address"),
+    "url": (_is_asked_url, "an http:// or https:// address without a login in it"),
 }

@@ -7,19 +7,26 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
+import importlib.util
 import logging
 import re
+import smtplib
+import ssl
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from ..._host.errors import StabilityError
 from ..._net.http import HttpError, Request, RequestError, fetch
 from .outbox import Message
+from .urls import url_problems
 
 _TYPES = {"critical": "failure", "warning": "warning", "info": "success"}
 _STATUS = re.compile(r"error=(\d{3})\b")
 _HEARTBEAT_SECONDS = 10.0
 _GOOD = range(200, 300)
+_SERVER_ERROR = 500
 
 
 class AppriseChannel:
@@ -45,21 +52,25 @@ class AppriseChannel:
                     title=message.title, body=message.body, notify_type=_TYPES[message.severity], body_format="text"
                 )
             except Exception as error:
-                return type(error).__name__
+                return _failed(error)
         return "" if done else said.reason
 
 
 class _Listener(logging.Handler):
-    """Of what Apprise says no more than the HTTP status: the rest may hold parts of the URL."""
+    """Of what Apprise says no more than the status of an answer, or why there was none: the rest may hold the URL."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.reason = "no answer, or a refusal"
+        self.reason = "it was not delivered, and Apprise does not say why"
 
     def emit(self, record: logging.LogRecord) -> None:
         found = _STATUS.search(record.getMessage())
+        # it writes the record where it has caught the error
+        error = sys.exc_info()[1]
         if found:
-            self.reason = f"HTTP status {found[1]}"
+            self.reason = _answered(int(found[1]))
+        elif error:
+            self.reason = _failed(error)
 
     def __enter__(self) -> _Listener:
         logger = logging.getLogger("apprise")
@@ -69,6 +80,38 @@ class _Listener(logging.Handler):
 
     def __exit__(self, *_exception: object) -> None:
         logging.getLogger("apprise").removeHandler(self)
+
+
+def _answered(status: int) -> str:
+    """Why an answer with that HTTP status means that the message was not taken."""
+    if status in _GOOD:
+        return "refused, for a reason in the answer"
+    known = http.client.responses.get(status, "")
+    return f"{'server error' if status >= _SERVER_ERROR else 'refused'}: {status} {known}".rstrip()
+
+
+def _failed(error: BaseException) -> str:
+    """What an exception out of Apprise comes from; of its own text nothing, which may quote the URL."""
+    chain = [error]
+    while cause := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(cause)
+    meanings = (_meaning(one) for one in reversed(chain))
+    return next(filter(None, meanings), f"it was not delivered: {type(error).__name__}")
+
+
+def _meaning(error: BaseException) -> str:
+    """Empty where it has none."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"refused: SMTP status {error.smtp_code}"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return "refused: a recipient of the mail"
+    if isinstance(error, TimeoutError):
+        return "no answer: connection timed out"
+    if isinstance(error, ssl.SSLError):
+        return f"no answer: TLS failed, {(error.reason or 'without a reason').replace('_', ' ').lower()}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"no answer: {error.strerror.lower()}"
+    return ""
 
 
 def channels(urls: Sequence[str]) -> list[AppriseChannel]:
@@ -84,18 +127,19 @@ def label(url: str, number: int) -> str:
     return f"{kind[1] if kind else 'URL'} ({number})"
 
 
-def check(urls: Sequence[str]) -> None:
-    """Raises StabilityError where Apprise would not take one of the URLs."""
-    wrong = []
-    for number, url in enumerate(urls, 1):
-        try:
-            _open(url)
-        except StabilityError as error:
-            wrong.append(f"{label(url, number)}: {error}")
-    if len({identity(url) for url in urls}) < len(urls):
-        wrong.append("a URL is there twice: each message would come twice")
-    if wrong:
-        raise StabilityError("; ".join(wrong))
+def check(urls: Sequence[str]) -> bool:
+    """Whether there is an Apprise to ask. Raises StabilityError where it would not take one of the URLs."""
+    asked = importlib.util.find_spec("apprise") is not None
+    found = dict(url_problems(urls))
+    for place, url in enumerate(urls):
+        if asked and place not in found:
+            try:
+                _open(url)
+            except StabilityError as error:
+                found[place] = str(error)
+    if found:
+        raise StabilityError("; ".join(f"{label(urls[place], place + 1)}: {found[place]}" for place in sorted(found)))
+    return asked
 
 
 def _open(url: str) -> Any:
@@ -126,4 +170,4 @@ def beat(url: str) -> str:
         answer = fetch(Request(url, timeout=_HEARTBEAT_SECONDS, headers={"User-Agent": "workbot.stability"}))
     except (HttpError, RequestError):
         return "no answer"
-    return "" if answer.status in _GOOD else f"HTTP status {answer.status}"
+    return "" if answer.status in _GOOD else _answered(answer.status)

@@ -29,6 +29,9 @@ from .store import State, Store
 from .texts import moment
 
 _TEST_SECONDS = 240.0
+_NO_CHANNEL = "no channel is set, so nothing is reported: set alerting_urls and apply the playbook"
+# Of check: other than 1, which is a refusal.
+_NOBODY_TO_ASK = 3
 
 
 def run(config: str) -> None:
@@ -52,28 +55,31 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
 def _act(options: argparse.Namespace, config: Config) -> int:
     if options.command == "collect":
         return collect_all(config)
-    if options.command == "send":
-        return send(config, load_secrets(Path(options.secrets) if options.secrets else config.secrets))
-    secrets = load_secrets(config.secrets)
-    if options.command == "test":
-        return _send_test(config, secrets)
-    return _show(config, secrets, as_json=options.json)
+    secrets = load_secrets(Path(options.secrets) if options.command == "send" and options.secrets else config.secrets)
+    if options.command == "status":
+        return _show(config, secrets, as_json=options.json)
+    if not secrets.urls and not (options.command == "send" and secrets.heartbeat_url):
+        raise StabilityError(f"{config.service}: {_NO_CHANNEL}")
+    return send(config, secrets) if options.command == "send" else _send_test(config, secrets)
 
 
 def _check() -> int:
-    """Whether this host's Apprise takes the URLs that come as a JSON list; not by a file, which would be one more."""
+    """Whether this host's Apprise takes the URLs that come as a JSON list; not by a file, which would be one more.
+
+    1 where it does not, 3 where there is none.
+    """
     try:
         urls = json.load(sys.stdin)
     except ValueError:
         raise StabilityError("standard input is no JSON list of URLs") from None
-    check([str(url) for url in urls])
-    return 0
+    if check([str(url) for url in urls]):
+        return 0
+    complain("Debian's package apprise is not installed")
+    return _NOBODY_TO_ASK
 
 
 def _send_test(config: Config, secrets: Secrets) -> int:
     """As root: a test message through the unit itself, by all channels, with what waits for them. Raises OSError."""
-    if not secrets.urls:
-        raise StabilityError("there are no channels: set alerting_urls and apply the playbook")
     began = time.time()
     name = f"{time.time_ns():020d}-{os.getpid()}{TEST}"
     path = config.inbox / name
@@ -98,16 +104,17 @@ def _report_test(state: State, secrets: Secrets) -> int:
         known = state.outbox.channels.get(channel.name)
         error = "it was not tried" if known is None else known.error
         failures += bool(error)
-        answer(f"{channel.label}: {f'failed: {error}; it is tried again' if error else 'delivered'}")
+        answer(f"{channel.label}: {f'{error}; it is tried again' if error else 'delivered'}")
     return 1 if failures else 0
 
 
 def _show(config: Config, secrets: Secrets, as_json: bool) -> int:
     """Channels, what waits, open problems. Exit status 1 while a channel fails."""
-    state = _state(config)
-    report = _report(config, secrets, state)
+    report = _report(config, secrets, _state(config))
     if as_json:
         answer(json.dumps(report, ensure_ascii=True))
+    elif not secrets.urls and not secrets.heartbeat_url:
+        answer(f"{config.service}: {_NO_CHANNEL}")
     else:
         answer(*_table(report))
     return 1 if any(channel["error"] for channel in report["channels"]) else 0
@@ -130,7 +137,8 @@ def _report(config: Config, secrets: Secrets, state: State) -> dict[str, Any]:
     ]
     return {
         "service": config.service,
-        "watchdog_installed": read_unit(config).installed,
+        # a run records it
+        "watchdog_installed": read_unit(config).installed if state.ran else None,
         "ran": state.ran,
         "channels": listed,
         "held": state.outbox.held_count,
@@ -142,9 +150,12 @@ def _report(config: Config, secrets: Secrets, state: State) -> dict[str, Any]:
 
 def _table(report: dict[str, Any]) -> list[str]:
     lines = [f"{report['service']}: last run {moment(report['ran']) if report['ran'] else 'never'}"]
-    lines += [] if report["watchdog_installed"] else ["the watchdog is not installed here: nothing is watched"]
+    lines += (
+        [] if report["watchdog_installed"] is not False else ["the watchdog is not installed here: nothing is watched"]
+    )
+    lines += [] if report["channels"] else [_NO_CHANNEL]
     for channel in report["channels"]:
-        state = f"failing: {channel['error']} ({channel['tries']} tries)" if channel["error"] else "ok"
+        state = f"{channel['error']} (tries: {channel['tries']})" if channel["error"] else "ok"
         last = f", last delivery {moment(channel['delivered'])}" if channel["delivered"] else ""
         lines.append(f"channel {channel['channel']}: {state}, {channel['waiting']} waiting{last}")
     lines += [f"{report['held']} held back by the limit of messages in an hour"] if report["held"] else []

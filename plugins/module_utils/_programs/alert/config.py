@@ -66,8 +66,10 @@ def load_config(path: Path) -> Config:
 
 
 def load_secrets(path: Path) -> Secrets:
-    """Raises StabilityError, which shows nothing of the content."""
-    content = read_settings(path, "root")
+    """None where there is no such file: neither a channel nor a heartbeat is set then. Raises StabilityError, which
+    shows nothing of the content.
+    """
+    content = read_settings(path, "root") if path.exists() else {}
     return Secrets([str(url) for url in content.get("urls", [])], str(content.get("heartbeat_url", "")))
 
 

@@ -24,6 +24,7 @@ from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small
 from ..common import become, end
+from .diagnosis import DIAGNOSE
 from .events import tail
 from .loop import Notifier, Watch
 from .readings import MB
@@ -136,8 +137,29 @@ def _described(status: Mapping[str, Any]) -> list[str]:
     budget = status["budget"]
     used = ", ".join(f"{name} {count}" for name, count in budget["used"].items())
     lines.append(f"budget   {used} of {budget['limit']} steps each used within {budget['window'] / 60:g} minutes")
-    lines += [f"problem  {item['severity']}: {item['message']}" for item in status["problems"]]
+    return lines + _problems(status)
+
+
+def _problems(status: Mapping[str, Any]) -> list[str]:
+    """Each with the name of its check, but for what the lines of the targets say already."""
+    lines, by_diagnosis = [], False
+    for item in status["problems"]:
+        check, severity = item["key"].removeprefix(DIAGNOSE), item["severity"]
+        if not item["seen"]:
+            lines.append(f"open     {check}: {severity} since {_when(item['since'])}, not seen by the last probe")
+        elif not _is_said(item["key"], status["targets"]):
+            lines.append(f"problem  {check}: {severity}, {item['message']}")
+            by_diagnosis = by_diagnosis or check != item["key"]
+    if by_diagnosis:
+        lines.append(f"{'':<8} diagnosed at {_when(status['diagnosed'])}; {status['service']}-diagnose looks again")
     return lines
+
+
+def _is_said(key: str, targets: Mapping[str, Any]) -> bool:
+    target, _dot, code = key.partition(".")
+    found = targets.get(target, {})
+    reason = found.get("inhibition" if code else "condition")
+    return bool(reason) and code in ("", reason["code"])
 
 
 def _worker(worker: Mapping[str, Any]) -> str:

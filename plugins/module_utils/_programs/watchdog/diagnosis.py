@@ -11,15 +11,20 @@ import json
 import subprocess
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from ..._checks.findings import CRITICAL, DATABASE_FULL, WARNING
+from ..._host import proc
 from ..._host.command import quiet_run
 from ..._host.later import later
 from ..codes import Code
+from ..common import stamp
 from .model import Problem
 from .settings import Settings
 
+DIAGNOSE = "diagnose."
+"""What the key of a problem begins with that the diagnosis has found; its check follows."""
 _SECONDS = 60.0
 _DATABASE_SECONDS = 6.0
 _MAX_REPORT = 4 * 1024 * 1024
@@ -36,10 +41,16 @@ class Diagnosis:
         self._begun_at: float | None = None
         self._run: Future[None] | None = None
         self._healthy = True
+        self._config = Path(settings.diagnose_config)
+        self._stamp = stamp(self._config)
         self.problems: tuple[Problem, ...] = ()
+        self.ended: float | None = None
+        """When they were found, in seconds since boot."""
 
     def tick(self, now: float, healthy: bool) -> None:
-        """Begin a run when one is due. The first one waits an interval: a host that boots is not judged by it.
+        """Begin a run when one is due, or its settings are others than at the last run.
+
+        The first one waits an interval: a host that boots is not judged by it.
 
         It waits while the service is not `healthy`, and what it found is dropped when that changed meanwhile: the
         symptoms of a condition that is reported and acted on would be reported once more.
@@ -50,19 +61,25 @@ class Diagnosis:
         if self._begun_at is None:
             self._begun_at = now
         running = self._run is not None and not self._run.done()
-        if running or not healthy or now - self._begun_at < self._settings.diagnosis_interval:
+        due = now - self._begun_at >= self._settings.diagnosis_interval or self._has_other_settings()
+        if running or not healthy or not due:
             return
         self._begun_at = now
+        self._stamp = stamp(self._config)
         self._healthy = True
         self._run = later("diagnosis", self._diagnose)
+
+    def _has_other_settings(self) -> bool:
+        return stamp(self._config) not in (self._stamp, None)
 
     def _diagnose(self) -> None:
         findings = diagnose(self._argv, _SECONDS)
         if not self._healthy:
             return
+        self.ended = proc.uptime()
         if findings is None:
             message = f"{self._settings.diagnose_command} gave no findings within {_SECONDS:g} s: run it by hand"
-            self.problems = (Problem("diagnose.failed", Code.FINDING, WARNING, message),)
+            self.problems = (Problem(f"{DIAGNOSE}failed", Code.FINDING, WARNING, message),)
             return
         self.problems = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
 
@@ -81,7 +98,7 @@ def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> 
             continue
         values = {name: finding.get(name) for name in ("check", "value", "threshold", "unit")}
         message = str(finding.get("message", ""))
-        problems.append(Problem(f"diagnose.{check}", Code.FINDING, str(status), message, values))
+        problems.append(Problem(f"{DIAGNOSE}{check}", Code.FINDING, str(status), message, values))
     return tuple(problems)
 
 

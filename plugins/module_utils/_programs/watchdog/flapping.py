@@ -62,7 +62,8 @@ class Steady:
             **{key: _Seen(seen.problem, 0, seen.bucket.healthy()) for key, seen in gone.items()},
             **{key: self._again(problem) for key, problem in found.items()},
         }
-        return [seen.problem for seen in self._seen.values() if self._counts(seen)]
+        counting = (seen for seen in self._seen.values() if self._counts(seen))
+        return [dataclasses.replace(seen.problem, seen=seen.in_a_row > 0) for seen in counting]
 
     def _again(self, problem: Problem) -> _Seen:
         before = self._seen.get(problem.key, _Seen(problem, 0, EMPTY))

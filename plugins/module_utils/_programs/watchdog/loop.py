@@ -20,9 +20,10 @@ from ..._host import proc
 from ..._host.errors import StabilityError
 from ..._host.processes import load_library
 from ..codes import Code
+from ..common import stamp
 from . import state_files as keeper
 from . import state_machine as machine
-from .diagnosis import Diagnosis
+from .diagnosis import DIAGNOSE, Diagnosis
 from .events import Outbox, append_line, as_record, tail
 from .flapping import Steady
 from .judge import judge
@@ -73,20 +74,11 @@ class Notifier:
             done.set()
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Identifies one version of a file; None while there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
-
-
 class Watch:
     def __init__(self, settings: Settings, notifier: Notifier, made_of: Sequence[Path] = ()) -> None:
         """`made_of`: the files of program and settings; when one is replaced, systemd is to start the new ones."""
         self._settings = settings
-        self._made_of = {path: _stamp(path) for path in made_of}
+        self._made_of = {path: stamp(path) for path in made_of}
         self._notifier = notifier
         self._reader = Reader(settings)
         self._diagnosis = Diagnosis(settings)
@@ -119,7 +111,7 @@ class Watch:
         self._notifier.send("STOPPING=1")
 
     def _is_outdated(self) -> bool:
-        return any(_stamp(path) not in (stamp, None) for path, stamp in self._made_of.items())
+        return any(stamp(path) not in (before, None) for path, before in self._made_of.items())
 
     def _try_round(self) -> tuple[bool, bool]:
         """A probe that fails in a way that nobody foresaw must not take what the watchdog knows with it.
@@ -188,12 +180,12 @@ class Watch:
             problem
             for problem in self._diagnosis.problems
             # reported as the reason why nothing is done
-            if not (known and problem.key.startswith("diagnose.database"))
+            if not (known and problem.key.startswith(f"{DIAGNOSE}database"))
         ]
         if readings.now >= self._corrupt_until:
             self._own.pop(_CORRUPT, None)
         problems = (*self._steady.of(seen.problems), *found, *self._own.values())
-        return dataclasses.replace(seen, problems=problems)
+        return dataclasses.replace(seen, problems=problems, diagnosed=self._diagnosis.ended)
 
     def _act(self, step: Step, readings: Readings) -> None:
         self._state = machine.begin(self._state, step, proc.uptime(), self._settings)

@@ -72,6 +72,8 @@ class Problem:
     severity: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seen: bool = True
+    """False where it comes and goes, and is not there at the moment."""
 
     @classmethod
     def of(cls, target: str, code: Code, severity: str, message: str, **values: Any) -> Problem:
@@ -87,6 +89,8 @@ class Assessment:
     """By target."""
     inhibitions: Mapping[str, Inhibition | None] = dataclasses.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    diagnosed: float | None = None
+    """When the last run of the diagnosis ended, in seconds since boot; its problems are of that time."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,6 +55,8 @@ class Settings(Rules):
     disk_min_mb: int
     crash_loop_restarts: int
     crash_loop_window: float
+    diagnose_config: str = ""
+    """The settings of that command: when they change, what it found may be wrong."""
     existing: Existing | None = None
     """The service, where it runs under something else than these roles."""
     recovers: bool = True

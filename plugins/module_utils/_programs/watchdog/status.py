@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._host.atomic import save
+from ..codes import Code
 from .model import TARGETS, Assessment
 from .readings import Readings
 from .settings import Settings
@@ -45,16 +46,8 @@ def describe(
         "paused_until": pause.until if pause else None,
         "paused_by": pause.by if pause else None,
         "targets": {target: _target(target, state, seen, moment) for target in TARGETS},
-        "problems": [
-            {
-                "key": key,
-                "code": item.problem.code,
-                "severity": item.problem.severity,
-                "since": moment.to_wall(item.since),
-                "message": item.problem.message,
-            }
-            for key, item in sorted(state.problems.items())
-        ],
+        "problems": _problems(state, seen, moment),
+        "diagnosed": None if seen.diagnosed is None else moment.to_wall(seen.diagnosed),
         "budget": _budget(settings, state, moment),
         "actions_total": state.actions_total,
         "readings": _readings(readings),
@@ -69,6 +62,29 @@ def _target(target: str, state: State, seen: Assessment, moment: Moment) -> dict
         "condition": {"code": condition.code, "message": condition.message} if condition else None,
         "inhibition": {"code": inhibition.code, "message": inhibition.message} if inhibition else None,
     }
+
+
+def _problems(state: State, seen: Assessment, moment: Moment) -> list[dict[str, Any]]:
+    """Those that were reported and are not over, in the words of the last probe where it has seen them."""
+    now = {problem.key: problem.message for problem in seen.problems if problem.seen}
+    for target, condition in seen.conditions.items():
+        if condition:
+            now[target] = condition.message
+    for target, inhibition in seen.inhibitions.items():
+        if inhibition:
+            now[f"{target}.{inhibition.code}"] = inhibition.message
+    return [
+        {
+            "key": key,
+            "code": item.problem.code,
+            "severity": item.problem.severity,
+            "since": moment.to_wall(item.since),
+            "message": now.get(key, item.problem.message),
+            # a spent budget is the watchdog's own, which no probe sees
+            "seen": key in now or item.problem.code == Code.BUDGET_SPENT,
+        }
+        for key, item in sorted(state.problems.items())
+    ]
 
 
 def _budget(settings: Settings, state: State, moment: Moment) -> dict[str, Any]:

@@ -69,6 +69,29 @@ HOSTS: dict[str, dict[str, t.Any]] = {
         "pm2_environment": {"PORT": 80, "a b": 1},
         "pm2_options": {"cron_restart": "61 * * * *"},
     },
+    "overridden": {
+        "pm2_environment": {"MODE": "x\0", "JWT_SECRET": "x", "SHARED": 1},
+        "service_environment": {"SHARED": 2},
+    },
+    "socketless": {"pm2_environment": {"SOCKET": "x"}, "pm2_socket_variable": "SOCKET"},
+    "seconds": {"pm2_options": {"cron_restart": "99 0 3 * * *"}},
+    "daily": {"pm2_options": {"cron_restart": "@daily"}},
+    "channels": {
+        "alerting_urls": [
+            f"json://user:[{SECRET}]@host/",
+            f"slack://{SECRET}/B",
+            f"nosuch://{SECRET}",
+            "jsons://host/path",
+            f"https://host.example/{SECRET}",
+            "jsons://host/path",
+            f"json://host/\0{SECRET}",
+            f"json://host:70000/{SECRET}",
+        ],
+        "alerting_heartbeat_url": f"https://user:{SECRET}@host.example/",
+    },
+    "nul passwords": {"postgresql_diagnosis_password": f"{SECRET}\0", "postgresql_admin_password": f"{SECRET}\0"},
+    "header line": {"nginx_security_headers": {"X-Frame-Options\n": "DENY"}},
+    "header value": {"nginx_security_headers": {"X-Frame-Options": "DENY\0"}},
     "elsewhere": {"postgresql_settings": {"data_directory": "/nope", "Port": 5433, "work_mem": "8MB"}},
     "limitless": {
         "nginx_rate_limits": [{"name": "api", "paths": [], "requests": 1, "window": 1}],
@@ -123,7 +146,7 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     },
     "contrary": {"service_heap_limit": "2048M", "service_memory_restart_limit": "1G", "service_instances": 400},
 }
-ROLES = ["service", "nodejs", "postgresql", "release", "pm2", "nginx", "logrotate", "diagnostics"]
+ROLES = ["service", "nodejs", "postgresql", "release", "pm2", "nginx", "logrotate", "diagnostics", "alerting"]
 PLAYBOOK = [
     {
         "hosts": "all:!localhost:!factless",
@@ -247,6 +270,27 @@ LINES = {
         "pm2_environment.a b (late, inventory.json): is no environment name",
         "pm2_options.cron_restart = 61 * * * * (late, inventory.json): expected five or six cron fields",
     ],
+    "overridden": [
+        "pm2_environment.MODE (overridden, inventory.json): holds a NUL or a carriage return",
+        "pm2_environment.JWT_SECRET (overridden, inventory.json): is in service_secrets too; keep one of them",
+        "pm2_environment.SHARED (overridden, inventory.json): is in service_environment too; keep one of them",
+    ],
+    "socketless": ["or pm2_environment sets it too"],
+    "seconds": ["pm2_options.cron_restart = 99 0 3 * * * (seconds, inventory.json): expected five or six cron fields"],
+    "daily": ["pm2_options.cron_restart = @daily (daily, inventory.json): expected five or six cron fields"],
+    "channels": [
+        "alerting_urls[0] (channels, inventory.json): json:// has brackets that are no IPv6 address",
+        "alerting_urls[1] (channels, inventory.json): expected slack://A/B/C",
+        "alerting_urls[2] (channels, inventory.json): Apprise knows no nosuch://",
+        "alerting_urls[4] (channels, inventory.json): Apprise knows no such address; a webhook is jsons://HOST/PATH",
+        "alerting_urls[5] (channels, inventory.json): is there twice: each message would come twice",
+        "alerting_urls[6] (channels, inventory.json): expected an Apprise URL of the form kind://",
+        "alerting_urls[7] (channels, inventory.json): expected json:// with a port of 1 to 65535",
+        "alerting_heartbeat_url = (hidden) (channels, inventory.json): expected an http:// or https:// address without",
+    ],
+    "nul passwords": ["postgresql_diagnosis_password = (hidden) (nul", "postgresql_admin_password = (hidden) (nul"],
+    "header line": ["which is no name of a header"],
+    "header value": ["nginx_security_headers.X-Frame-Options = DENY"],
     "elsewhere": ["postgresql_settings = a dictionary with data_directory, Port, work_mem (elsewhere,"],
     "limitless": ["a limit has no paths; [/] stands for all of them", "has X Frame, which is no name of a header"],
     "forgotten": ["(forgotten, inventory.json): is not set, but service_database_password is; set it to true"],

@@ -22,9 +22,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.config import (
     collect_all,
     load_config,
+    load_secrets,
     read_unit,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.outbox import Message
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.outbox import Channel, Message
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.store import State, Store
 
 SECRET = "hunter2hunter2"
 
@@ -62,8 +64,46 @@ def test_the_status_shows_the_channels_without_their_urls(config: Path, capsys: 
     assert main(str(config), ["status", "--json"]) == 0
     shown = capsys.readouterr().out
     assert "channel json (1): ok, 0 waiting" in shown
-    assert "the watchdog is not installed here" in shown
+    assert "the watchdog is not installed here" not in shown  # no run has looked
     assert SECRET not in shown
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_without_a_channel_each_command_says_so(config: Path, capsys: pytest.CaptureFixture[str], there: bool) -> None:
+    """Whether the file of the URLs is there or not, as on a host that never had one."""
+    secrets = config.parent / "secrets.json"
+    secrets.unlink()
+    if there:
+        secrets.write_text('{"urls": [], "heartbeat_url": ""}', encoding="utf-8")
+    sentence = "shop: no channel is set, so nothing is reported: set alerting_urls and apply the playbook\n"
+    assert (main(str(config), ["status"]), capsys.readouterr().out) == (0, sentence)
+    for command in ("test", "send"):
+        assert (main(str(config), [command]), capsys.readouterr().err) == (1, sentence)
+    assert main(str(config), ["status", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["channels"], report["watchdog_installed"]) == ([], None)
+
+
+def test_with_a_heartbeat_alone_the_status_says_that_nothing_is_reported(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secrets = {"urls": [], "heartbeat_url": f"https://h.example/{SECRET}"}
+    (config.parent / "secrets.json").write_text(json.dumps(secrets), encoding="utf-8")
+    assert main(str(config), ["test"]) == 1
+    assert main(str(config), ["send"]) == 0
+    assert main(str(config), ["status"]) == 0
+    shown = capsys.readouterr().out
+    assert "no channel is set, so nothing is reported" in shown
+    assert SECRET not in shown
+
+
+def test_the_status_says_what_became_of_each_channel(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = State(ran=1.0)
+    [url] = load_secrets(load_config(config).secrets).urls
+    state.outbox.channels[identity(url)] = Channel(tries=3, error="refused: 403 Forbidden")
+    Store([load_config(config).state_directory]).save(state)
+    assert main(str(config), ["status"]) == 1
+    assert "channel json (1): refused: 403 Forbidden (tries: 3), 0 waiting" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"service": "shop"}'])
@@ -119,12 +159,15 @@ def test_a_url_that_apprise_breaks_on_is_not_shown(
         def add(self, url: str) -> bool:
             raise ValueError(f"{url!r} does not appear to be an IPv4 or IPv6 address")
 
-    module = SimpleNamespace(Apprise=Apprise, AppriseAsset=dict, __version__="1.9.2")
+    module = SimpleNamespace(Apprise=Apprise, AppriseAsset=dict, __version__="1.9.2", __spec__="")
     monkeypatch.setitem(sys.modules, "apprise", module)
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([f"json://user:[{SECRET}]@host/"])))
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([f"discord://{SECRET}/2", f"slack://{SECRET}/B"])))
     assert main("", ["check"]) == 1
     error = capsys.readouterr().err
-    assert "json (1): Apprise can't take such a URL apart" in error
+    assert error.startswith(
+        "discord (1): Apprise can't take such a URL apart: percent-encode the special characters in it;"
+    )
+    assert error.endswith("; slack (2): expected slack://A/B/C\n")
     assert SECRET not in error
     error = AppriseChannel(f"json://[{SECRET}]/", 1).send(Message(1.0, "info", "title", "body", []))
     assert error.startswith("Apprise can't")

@@ -22,7 +22,7 @@ WRONG = Problem("proxy.proxy_wrong", Code.PROXY_WRONG, "critical", "answered 502
 def course(pattern: str, times: int = 1, steady: Steady | None = None) -> list[bool]:
     """For each probe whether the problem counts; x: it was found."""
     steady = steady or Steady(3)
-    return [steady.of([WRONG] if probe == "x" else []) == [WRONG] for probe in pattern * times]
+    return [bool(steady.of([WRONG] if probe == "x" else [])) for probe in pattern * times]
 
 
 def test_three_in_a_row_count_as_long_as_they_last() -> None:
@@ -75,3 +75,9 @@ def test_one_bad_probe_in_three_is_not_flapping_nor_is_a_warning() -> None:
     flap(story, HUNG, None, None, times=2400)
     flap(story, slow(0), slow(0), None, times=2400)
     assert (story.steps, story.events) == ([], [])
+
+
+def test_a_problem_that_comes_and_goes_says_when_it_is_not_there() -> None:
+    steady = Steady(failures=3)
+    found = [steady.of([WRONG] if number % 2 else []) for number in range(44)]
+    assert [[problem.seen for problem in problems] for problems in found[-2:]] == [[False], [True]]

@@ -22,22 +22,17 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import cli, loop
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier, Watch
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     SERVICE,
-    Assessment,
     Condition,
     Remedy,
     Step,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import State
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.status import (
-    Moment,
-    describe,
     publish,
 )
-from watch_samples import readings, settings, settings_content, worker
+from watch_samples import readings, settings, settings_content
 
 
 class Listener(Notifier):
@@ -329,45 +324,6 @@ def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.Cap
     os.utime(directory / "status.json", (1, 1))
     assert command(config, "status") == 3
     assert "hangs or was stopped" in capsys.readouterr().err
-
-
-def test_what_is_over_was_reported_in_full_before(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = directory / "watchdog.json"
-    config.write_text(json.dumps(settings_content(directory)))
-    event = {"kind": "resolved", "key": "service", "code": "worker_hung", "message": "over after 11 s: worker 0: late"}
-    (directory / "monitor.log").write_text(json.dumps({"time": 1764100000.0, **event}) + "\n")
-    command(config, "history")
-    assert capsys.readouterr().out.endswith("  resolved  service: worker_hung is over after 11 s\n")
-
-
-def test_the_command_shows_each_worker(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = directory / "watchdog.json"
-    config.write_text(json.dumps(settings_content(directory)))
-    silent, waiting = worker(1), worker(2, "waiting restart")
-    seen = readings(
-        workers=(worker(0), silent, waiting), answers=WorkersReading({100: "calls itself ill"}, answer_ms={100: 12.5})
-    )
-    moment = Moment(5000.0, time.time())
-    status = describe(settings(), State(), Assessment({}), seen, pause=None, moment=moment)
-    (directory / "status.json").write_text(json.dumps(status))
-    assert command(config, "status") == 0
-    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("worker")] == [
-        "worker 0 process 100, online, 100 MB, calls itself ill",
-        "worker 1 process 101, online, 100 MB, no answer",
-        "worker 2 no process, waiting restart",
-    ]
-    status["readings"]["workers"][0]["problem"] = ""
-    (directory / "status.json").write_text(json.dumps(status))
-    command(config, "status")
-    assert "worker 0 process 100, online, 100 MB, answers in 12 ms" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("duration", ["", "0m", "5", "5 m", "-5m", "1w", "99999999m"])
-def test_a_pause_of_no_time_is_refused(directory: Path, duration: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        command(directory / "watchdog.json", "pause", "--for", duration)
-    assert end.value.code == 2
-    assert "such as 90s, 30m, 2h or 1d" in capsys.readouterr().err or duration.startswith("-")
 
 
 def test_the_second_watchdog_of_a_service_is_refused(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

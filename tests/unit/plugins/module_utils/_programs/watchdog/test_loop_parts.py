@@ -21,6 +21,7 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import (
     DatabaseAnswer,
+    Diagnosis,
     ask_database,
     problems_of,
 )
@@ -32,7 +33,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.remedies import kill
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
-from watch_samples import settings_content
+from watch_samples import settings, settings_content
 
 
 @pytest.fixture
@@ -170,3 +171,32 @@ def test_the_diagnosis_reports_what_the_watchdog_does_not_judge_itself() -> None
         ("diagnose.websocket", "critical"),
     ]
     assert problems[0].values == {"check": "disk./", "value": 91, "threshold": 85, "unit": "%"}
+
+
+def test_the_diagnosis_runs_again_when_its_settings_have_changed(tmp_path: Path) -> None:
+    """What it found by the former ones would be shown for five minutes more."""
+    config, command = tmp_path / "diagnose.json", tmp_path / "diagnose"
+    config.write_text("websocket")
+    report = json.dumps({"findings": [finding("CHECK", "critical")]}).replace("CHECK", "$(cat " + str(config) + ")")
+    command.write_text(f"#!/bin/sh\ncat <<end\n{report}\nend\n")
+    command.chmod(0o755)
+    diagnosis = Diagnosis(
+        settings(tmp_path, diagnosis_interval=300, diagnose_command=str(command), diagnose_config=str(config))
+    )
+
+    def found(now: float) -> list[str]:
+        diagnosis.tick(now, healthy=True)
+        if diagnosis._run:
+            diagnosis._run.result(timeout=30)
+        return [problem.key for problem in diagnosis.problems]
+
+    assert (found(1000.0), diagnosis.ended) == ([], None)
+    assert found(1299.0) == []
+    assert found(1300.0) == ["diagnose.websocket"]
+    assert diagnosis.ended is not None
+    config.write_text("disk")
+    assert found(1301.0) == ["diagnose.disk"]
+    ended = diagnosis.ended
+    assert found(1302.0) == ["diagnose.disk"]
+    config.unlink()
+    assert (found(1303.0), diagnosis.ended) == (["diagnose.disk"], ended)

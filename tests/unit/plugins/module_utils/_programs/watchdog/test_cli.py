@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the command shows of the files that the watchdog writes, and takes from people."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import cli
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
+    PROXY,
+    SERVICE,
+    Assessment,
+    Condition,
+    Inhibition,
+    Problem,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import Open, State
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.status import Moment, describe
+from watch_samples import readings, settings, settings_content, worker
+
+
+def command(config: Path, *arguments: str) -> int:
+    """As the present user: becoming the service's is for the host's tests."""
+    return cli.main(str(config), arguments)
+
+
+@pytest.fixture(autouse=True)
+def stay_the_same_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "become", lambda _user: None)
+
+
+def test_what_is_over_was_reported_in_full_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "watchdog.json"
+    config.write_text(json.dumps(settings_content(tmp_path)))
+    event = {"kind": "resolved", "key": "service", "code": "worker_hung", "message": "over after 11 s: worker 0: late"}
+    (tmp_path / "monitor.log").write_text(json.dumps({"time": 1764100000.0, **event}) + "\n")
+    command(config, "history")
+    assert capsys.readouterr().out.endswith("  resolved  service: worker_hung is over after 11 s\n")
+
+
+def test_the_command_shows_each_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "watchdog.json"
+    config.write_text(json.dumps(settings_content(tmp_path)))
+    silent, waiting = worker(1), worker(2, "waiting restart")
+    seen = readings(
+        workers=(worker(0), silent, waiting), answers=WorkersReading({100: "calls itself ill"}, answer_ms={100: 12.5})
+    )
+    moment = Moment(5000.0, time.time())
+    status = describe(settings(), State(), Assessment({}), seen, pause=None, moment=moment)
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    assert command(config, "status") == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("worker")] == [
+        "worker 0 process 100, online, 100 MB, calls itself ill",
+        "worker 1 process 101, online, 100 MB, no answer",
+        "worker 2 no process, waiting restart",
+    ]
+    status["readings"]["workers"][0]["problem"] = ""
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    command(config, "status")
+    assert "worker 0 process 100, online, 100 MB, answers in 12 ms" in capsys.readouterr().out
+
+
+def test_the_command_names_the_check_of_each_problem_once_and_in_the_words_of_the_last_probe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "watchdog.json"
+    config.write_text(json.dumps(settings_content(tmp_path)))
+    reported = [
+        Problem("diagnose.disk", Code.FINDING, "warning", "91 % is used"),
+        Problem("service", Code.WORKER_HUNG, "critical", "worker 3 did not answer"),
+        Problem("service.database_down", Code.DATABASE_DOWN, "critical", "the database is down"),
+        Problem("service.budget", Code.BUDGET_SPENT, "critical", "5 recovery steps did not help"),
+        Problem("proxy", Code.PROXY_HUNG, "critical", "Nginx hangs (it comes and goes)"),
+        Problem("proxy.proxy_wrong", Code.PROXY_WRONG, "critical", "Nginx answers 404"),
+    ]
+    flapping = Problem("proxy.proxy_wrong", Code.PROXY_WRONG, "critical", "Nginx answers 404", seen=False)
+    seen = Assessment(
+        {SERVICE: Condition(Code.NO_ANSWER, "no worker answers", ()), PROXY: None},
+        {SERVICE: Inhibition(Code.DATABASE_DOWN, "the database is the cause", "critical")},
+        (Problem("diagnose.disk", Code.FINDING, "warning", "93 % is used"), flapping),
+        diagnosed=4990.0,
+    )
+    state = State(problems={problem.key: Open(problem, 4000.0) for problem in reported})
+    found = describe(settings(), state, seen, readings(), pause=None, moment=Moment(5000.0, time.time()))
+    (tmp_path / "status.json").write_text(json.dumps(found))
+    command(config, "status")
+    shown = capsys.readouterr().out
+    assert [shown.count(text) for text in ("worker 3", "no worker answers", "the database is")] == [0, 1, 1]
+    listed = shown[shown.index("\nproblem") + 1 :].splitlines()
+    assert [line.partition(" 20")[0] for line in listed] == [
+        "problem  disk: warning, 93 % is used",
+        "open     proxy: critical since",
+        "open     proxy.proxy_wrong: critical since",
+        "problem  service.budget: critical, 5 recovery steps did not help",
+        "         diagnosed at",
+    ]
+    assert listed[1].endswith(", not seen by the last probe")
+    assert listed[-1].endswith("; shop-diagnose looks again")
+
+
+@pytest.mark.parametrize("duration", ["", "0m", "5", "5 m", "-5m", "1w", "99999999m"])
+def test_a_pause_of_no_time_is_refused(tmp_path: Path, duration: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        command(tmp_path / "watchdog.json", "pause", "--for", duration)
+    assert end.value.code == 2
+    assert "such as 90s, 30m, 2h or 1d" in capsys.readouterr().err or duration.startswith("-")
