@@ -16,12 +16,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.secret_
     secret_problems,
     weakness,
 )
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
-    CapacityError,
-    Desired,
-    Plan,
-    plan,
-)
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, Plan, plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of, fleet_problems

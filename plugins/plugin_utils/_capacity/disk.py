@@ -9,7 +9,8 @@ import math
 import typing as t
 from dataclasses import dataclass
 
-from .core import Plan, size_mb
+from .core import Plan
+from .desired import size_mb
 from .parts import Part, Settings, advise
 
 # Of what a log had, when it is compressed; JSON lines measured a twentieth to a tenth.

@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .core import size_mb
+from .desired import size_mb
 
 # Beginnings of the names that a plan reads.
 _PLANNED = (

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import Desired, plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.disk import LogPolicy, disk_part
 from capacity_settings import capacity_settings
 from hypothesis import given
