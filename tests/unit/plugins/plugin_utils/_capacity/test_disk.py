@@ -64,6 +64,14 @@ def test_the_disk_is_that_of_the_services_directory(directory: str, said: str) -
     assert part.rows[-1].arithmetic.endswith(said)
 
 
+def test_a_reserve_that_the_whole_disk_does_not_have_is_to_blame_itself() -> None:
+    reserved = capacity_settings(service_reserved_disk="900G", service_log_volume="1M")
+    (problem,) = disk_part(plan(Desired(2, 4096)), reserved).contradictions
+    assert problem.variable == "service_reserved_disk"
+    assert "921600M reserved" in problem.message
+    assert "of 20480M on /srv. Set service_reserved_disk to " in problem.message
+
+
 def test_a_host_that_tells_no_disk_is_not_judged() -> None:
     settings = dataclasses.replace(capacity_settings(service_reserved_disk="9000G"), mounts=())
     part = disk_part(plan(Desired(2, 4096)), settings)
