@@ -104,8 +104,8 @@ def disk_conflict(directory: Path, reserved: int) -> str:
     if reserved <= size:
         return ""
     return (
-        f"service_reserved_disk: {reserved // _MB}M is more than the whole disk of {directory} has, {size // _MB}M."
-        " Reserve less, or take a larger disk."
+        f"service_reserved_disk: not enough disk: {reserved // _MB}M reserved, of {size // _MB}M that the whole disk of"
+        f" {directory} has. Reserve less, or take a larger disk."
     )
 
 

@@ -36,12 +36,14 @@ class Desired:
     reserved_mb: int = 0
     database_mb: int | None = None
     service: str = ""
+    """Its name, where it takes part of the host; a plan that is advice alone counts nobody."""
     others: tuple[Claim, ...] = ()
     """What the other services of the host have planned."""
 
     @classmethod
     def of(cls, values: t.Mapping[str, t.Any]) -> Desired:
         """Return what a role's variables say, where numbers may be text and "auto" and "max" mean to choose."""
+        service = str(values.get("service") or "")
         return cls(
             cores=max(1, int(values["cores"])),
             memory_mb=int(values["memory_mb"]),
@@ -58,8 +60,8 @@ class Desired:
             pool_min=_number(values["pool_min"]),
             reserved_mb=size_mb(values.get("reserved_memory", "0")),
             database_mb=_size(values.get("database_memory", "auto")),
-            service=str(values.get("service", "")),
-            others=claims_of(values.get("local_facts") or {}, str(values.get("service", ""))),
+            service=service,
+            others=claims_of(values.get("local_facts") or {}, service) if service else (),
         )
 
     @property

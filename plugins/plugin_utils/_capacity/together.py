@@ -21,7 +21,7 @@ def planned_together(hostvars: t.Mapping[str, Variables], hosts: t.Sequence[str]
     machines: dict[tuple[str, str], dict[str, str]] = {}
     for host in hosts:
         plan, facts = (hostvars[host].get(registered) or {}).get("plan"), hostvars[host].get("ansible_facts") or {}
-        if plan and facts.get("machine_id"):
+        if plan and plan["claim"]["service"] and facts.get("machine_id"):
             services = machines.setdefault((facts["machine_id"], facts.get("nodename", "")), {})
             services.setdefault(str(plan["claim"]["service"]), host)
     several = [services.values() for services in machines.values() if len(services) > 1]

@@ -49,6 +49,7 @@ def test_other_machines_the_same_service_and_hosts_without_a_plan_are_left_out()
     assert problems(**{name: host("registry") for name in "abc"}) == []
     failed = {"ansible_facts": {"machine_id": "4d2", "nodename": "m1"}, "checked": {"failed": True}}
     assert problems(a=host("registry"), b=failed, c={}) == []
+    assert problems(a=host("registry"), b=host(""), c=host("")) == []
 
 
 def test_records_of_services_that_are_not_in_the_run_count_once() -> None:
