@@ -192,6 +192,8 @@ class ActionModule(Action):
             desired = Desired.of(self._templar.template(self.variables["__service_capacity"]))
         except AnsibleUndefinedVariable as error:
             return None, [Problem("service_plan", f"needs the host's facts (gather_facts: true): {error.message}")]
+        except StabilityError as error:
+            return None, [Problem("service_plan", str(error))]
         try:
             return plan(desired), []
         except CapacityError as error:

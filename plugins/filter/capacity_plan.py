@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.together import planned_together
@@ -19,7 +20,7 @@ def capacity_plan(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         return plan(Desired.of(values)).as_dict()
     except CapacityError as error:
         raise AnsibleFilterError(f"The capacity plan has contradictions: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, StabilityError) as error:
         raise AnsibleFilterError(f"capacity_plan can't use what it was given: {error!r}") from error
 
 

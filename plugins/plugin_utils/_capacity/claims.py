@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass
 
+from ...module_utils._host.errors import StabilityError
 from ...module_utils._service.footprint import mark_of
 
 
@@ -26,19 +27,26 @@ class Claim:
 
 
 def claims_of(local_facts: t.Mapping[str, t.Any], own: str) -> tuple[Claim, ...]:
-    """Return the others' records among a host's local facts. Those that say nothing of this collection are foreign."""
+    """Return the others' records among a host's local facts; raise StabilityError for one that was damaged.
+
+    Facts that do not say whose they are, as the records do, are somebody else's.
+    """
     records = [fact for fact in local_facts.values() if isinstance(fact, dict) and "about" in fact]
-    claims = [
-        Claim(
-            str(record["service"]),
-            int(record["memory_mb"]),
-            int(record["database_memory_mb"]),
-            int(record["connections"]),
-        )
-        for record in records
-        if record["about"] == mark_of(str(record.get("service"))) and record["service"] != own
-    ]
+    ours = [record for record in records if record["about"] == mark_of(str(record.get("service")))]
+    claims = [_claim(record) for record in ours if record["service"] != own]
     return tuple(sorted(claims, key=lambda claim: claim.service))
+
+
+def _claim(record: t.Mapping[str, t.Any]) -> Claim:
+    name = str(record["service"])
+    try:
+        numbers = {size: int(record[size]) for size in ("memory_mb", "database_memory_mb", "connections")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise StabilityError(
+            f"/etc/ansible/facts.d/{name}-plan.fact is no record of what {name} has planned of the host"
+            f" ({type(error).__name__}: {error}). Run site.yml for {name}, or remove the file if the service is gone"
+        ) from error
+    return Claim(name, **numbers)
 
 
 def shown(parts: t.Mapping[str, int], unit: str = "") -> str:

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.claims import Claim, claims_of
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, Plan, plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
@@ -51,6 +52,14 @@ def test_records_of_others_are_told_from_the_own_one_and_from_foreign_facts() ->
         "broken": "error loading fact - please check content",
     }
     assert claims_of(facts, "own") == (Claim("kiosk", 512), Claim("shop", 2560, 1024, 80))
+
+
+@pytest.mark.parametrize("damage", [{"memory_mb": "much"}, {"connections": None}])
+def test_a_damaged_record_is_told_with_its_file(damage: dict[str, t.Any]) -> None:
+    facts = {"shop-plan": {**record("shop"), **damage}}
+    with pytest.raises(StabilityError, match=r"^/etc/ansible/facts\.d/shop-plan\.fact is no record of what shop"):
+        claims_of(facts, "kiosk")
+    assert claims_of(facts, "shop") == ()
 
 
 def planned(desired: Desired, memory_mb: int, name: str, others: tuple[Claim, ...] = ()) -> Plan:
