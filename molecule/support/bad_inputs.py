@@ -188,6 +188,7 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     "elsewhere": ({"postgresql_settings": {"data_directory": "/nope"}}, "data_directory can't be set here"),
     "narrow": ({"service_memory_restart_limit": "64M", "service_heap_limit": "2048M"}, "service_memory_restart_limit"),
     "greedy": ({"service_instances": 400}, "service_instances"),
+    "vast": ({"service_reserved_disk": "900000G"}, "921600000M reserved"),
     "logs of Nginx": ({"service_log_directory": "/var/log/nginx"}, "service_log_directory: /var/log/nginx is foreign"),
     "sockets of systemd": (
         {"service_run_directory": "/run/systemd"},

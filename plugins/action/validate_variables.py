@@ -21,10 +21,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.secret_
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
     CapacityError,
     Contradiction,
-    Desired,
     Plan,
     plan,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of, fleet_problems
@@ -202,6 +202,8 @@ class ActionModule(Action):
             desired = Desired.of(self._templar.template(self.variables["__service_capacity"]))
         except AnsibleUndefinedVariable as error:
             return None, [Problem("gather_facts", f"the plan needs the host's cores and memory: {error.message}")]
+        except StabilityError as error:
+            return None, [Problem("service_plan", str(error))]
         try:
             return plan(desired), []
         except CapacityError as error:

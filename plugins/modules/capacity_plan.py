@@ -13,9 +13,11 @@ version_added: 0.1.0
 extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
-  - Makes the whole plan of the current host from its facts (cores, memory, file systems) and the variables of the
-    roles, and prints it as a table of parts, which are memory, database, Nginx and WebSockets, open files, time limits
-    and disk.
+  - Makes the whole plan of the current host from its facts (cores, memory, file systems, local facts) and the variables
+    of the roles, and prints it as a table of parts, which are memory, database, Nginx and WebSockets, open files, time
+    limits and disk.
+  - Counts what the host's other services of this collection have planned, memory and connections of the host's own
+    PostgreSQL, as their records among the local facts say (C(<name>-plan.fact) in C(/etc/ansible/facts.d)).
   - What is not set is chosen, what is set is honoured. Contradictions fail the task, each with the variable, the host,
     the arithmetic and the nearest settings that work; the other hosts go on.
   - Variables that a plan does not read need not be right, or there. M(workbot.stability.validate_variables) checks the

@@ -15,7 +15,7 @@ extends_documentation_fragment: [workbot.stability.internal, workbot.stability.s
 author: workbot.stability contributors (@workbot)
 description:
   - Fails with every user, directory, unit and log rotation policy that a service of the roles would take and that is
-    foreign. Changes nothing.
+    foreign, and with a reserve that the disk does not have. Changes nothing.
   - The directories and files are those of the table in docs/removing.md that have something they are known by. A
     directory without any file is free. Where the user is there with O(directory)C(/home), the host has the service, and
     only those directories are looked at that a variable names and the user has nothing in.
@@ -39,6 +39,10 @@ options:
     type: list
     elements: str
     default: []
+  reserved_disk:
+    description: What is to be kept of the disk that has O(directory), for example V(20G).
+    type: bytes
+    default: "0"
 """
 
 EXAMPLES = r"""
@@ -54,7 +58,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 conflicts:
-  description: What is foreign, each with what to do.
+  description: What is foreign or too small, each with what to do.
   type: list
   elements: str
   returned: always
@@ -73,6 +77,7 @@ def main() -> None:
             **OPTIONS,
             "existing": {"type": "dict"},
             "logs": {"type": "list", "elements": "str", "default": []},
+            "reserved_disk": {"type": "bytes", "default": "0"},
         },
         supports_check_mode=True,
     )
@@ -80,7 +85,7 @@ def main() -> None:
     existing = Existing.of(given["existing"])
     service = Service(**{option: given[option] for option in OPTIONS}, tools_only=existing is not None)
     try:
-        found = conflicts(service, existing, given["logs"])
+        found = conflicts(service, existing, given["logs"], given["reserved_disk"])
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}", conflicts=[])
     if found:

@@ -131,6 +131,15 @@ options:
     type: list
     elements: int
     default: []
+  server_names:
+    description:
+      - Names that the site is to have on each of O(ports); V(_) stands for every other name.
+      - The module fails when another file has one of them there. It changes nothing in any case, so that a play can ask
+        before its first change. Files of O(adopt) and O(absent) do not count, nor does Debian's untouched default site.
+      - Read are C(nginx.conf) and the files of C(conf.d) and C(sites-enabled), not what these include.
+    type: list
+    elements: str
+    default: []
   disable_default_site:
     description:
       - Remove C(sites-enabled/default) if it still is the link that Debian made, to a file that nobody changed.

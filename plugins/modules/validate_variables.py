@@ -14,7 +14,8 @@ extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.
 author: workbot.stability contributors (@workbot)
 description:
   - Finds, for the current host, variables that no role has (misspelled ones), required ones that are missing, values of
-    the wrong type or against a role's rules, weak or missing secrets, and contradictions in the capacity plan.
+    the wrong type or against a role's rules, weak or missing secrets, and contradictions in the capacity plan, which
+    M(workbot.stability.capacity_plan) describes.
   - Reports all of them in one message, each with the variable, its value, the host, where it was written and what would
     be right. The value of a secret is never shown.
   - C(roles) are the full names of the roles to check, by default those of the current play; roles of other collections

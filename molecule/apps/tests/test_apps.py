@@ -110,6 +110,16 @@ def test_a_second_run_changes_nothing(host: Host) -> None:
     assert {app: Service(app, host).look() for app in APPS} == before
 
 
+def test_more_than_the_host_has_for_all_together_is_refused(host: Host) -> None:
+    memory = int(host.check_output("awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo"))
+    # each would have room beside what the others have planned so far
+    run = play("site", "--limit=registry,flows,pages", service_memory_restart_limit=f"{memory * 3 // 10}M")
+    assert run.code == 2, run.output
+    assert "registry, flows, pages are one machine, with too little memory for what they plan together" in run.output
+    assert "accounts 15" in run.output
+    assert {numbers["changed"] for numbers in recaps(run).values()} == {0}
+
+
 def test_express_sees_its_client_behind_the_socket(address: str) -> None:
     status, text = ask(address, "accounts", "/", **{"X-Forwarded-For": "203.0.113.9"})
     seen = json.loads(text)

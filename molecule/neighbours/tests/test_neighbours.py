@@ -8,15 +8,17 @@ The tests are one story: each goes on where the one before it has ended.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 from deployments import FROM_ENVIRONMENT, Service, wait
 from hosts import playbook
-from neighbours import LIMIT, SECOND, TWICE, VARIABLES, made_ill, run, traces, unnoticed
+from neighbours import FIRST, LIMIT, SECOND, TWICE, VARIABLES, made_ill, run, traces, unnoticed
 from testinfra.host import Host
 
 MARK = "CREATE TABLE IF NOT EXISTS receipts (number int); INSERT INTO receipts VALUES (1)"
+NAMES = (FIRST, SECOND)
 COUNT = "SELECT count(*) FROM receipts"
 
 
@@ -37,6 +39,25 @@ def test_it_is_installed_beside_the_first_one(host: Host, first: Service, second
             # root in a container may not look into another user's process
             program = host.check_output("runuser -u %s -- readlink /proc/%s/exe", service.name, str(process["pid"]))
             assert host.check_output("%s --version", program) == version
+
+
+def test_the_plan_of_each_counts_what_the_other_has(host: Host, second: Service) -> None:
+    records = {name: json.loads(host.check_output(f"cat /etc/ansible/facts.d/{name}-plan.fact")) for name in NAMES}
+    assert all(record["memory_mb"] and record["connections"] for record in records.values())
+    planned = records[FIRST]["memory_mb"]
+    assert f"other services {planned}M sum {FIRST} {planned}M" in run(second, "plan")
+    all_of_it = host.check_output("awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo")
+    refused = wait(second.start("site", service_memory_restart_limit=f"{all_of_it}M"), LIMIT)
+    assert refused.code == 2
+    assert f"of other services ({FIRST} {planned})" in refused.output
+    assert not refused.changed
+
+
+def test_a_name_of_the_other_is_refused_before_anything_changes(second: Service) -> None:
+    refused = wait(second.start("site", nginx_server_names=[f"{SECOND}.test", "_"]), LIMIT)
+    assert refused.code == 2
+    assert f"nginx_server_names: every other name (_) on port 80 is served by the service {FIRST}" in refused.output
+    assert not refused.changed
 
 
 def test_each_is_deployed_alone(first: Service, second: Service, address: str) -> None:

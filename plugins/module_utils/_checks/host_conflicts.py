@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What on a host already has a name or a place that a service of the roles would take. Reads only.
+"""What on a host already has a name or a place that a service of the roles would take, or does not fit. Reads only.
 
 Each finding is a sentence that names the variable to change. Nobody's user, directory, unit or policy is taken over.
 """
@@ -13,6 +13,7 @@ import grp
 import os
 import pwd
 import re
+import shutil
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ _FIRST_DYNAMIC = 100
 _RUN_BITS = stat.S_ISVTX | stat.S_ISGID
 # Paths of its own, in directories that are root's
 _LOOKED_AT = (Step.WATCHING, Step.SITE, Step.PM2, Step.FILES, Step.EMPTIED, Step.LAST_SITE, Step.TRUST)
+_MB = 1024 * 1024
 # What a file system has at its root
 _NOBODYS = frozenset({"lost+found"})
 
@@ -134,6 +136,18 @@ def user_conflict(name: str, home: str) -> str:
     )
 
 
+def disk_conflict(directory: Path, reserved: int) -> str:
+    """Whether its disk is smaller than these bytes. The plan judges the disks that facts tell of: no container's."""
+    there = next(path for path in (directory, *directory.parents) if path.is_dir())
+    size = shutil.disk_usage(there).total
+    if reserved <= size:
+        return ""
+    return (
+        f"service_reserved_disk: not enough disk: {reserved // _MB}M reserved, of {size // _MB}M that the whole disk of"
+        f" {directory} has. Reserve less, or take a larger disk."
+    )
+
+
 def existing_conflicts(existing: Existing) -> list[str]:
     """Where the declared service is not what was said of it. One that is down at this moment is no conflict."""
     found = []
@@ -188,8 +202,8 @@ def _matches(pattern: str) -> set[str]:
     return {pattern, *map(str, Path("/").glob(pattern.lstrip("/")))}
 
 
-def conflicts(service: Service, existing: Existing | None, logs: Sequence[str]) -> list[str]:
-    """All of them; `logs` are what the roles would rotate of an existing service.
+def conflicts(service: Service, existing: Existing | None, logs: Sequence[str], reserved_disk: int = 0) -> list[str]:
+    """All of them; `logs` are what the roles would rotate of an existing service, `reserved_disk` is in bytes.
 
     On a host that has the user as the roles make it, before anything else, what is named after the service was free or
     is its own: what of it has drifted is put right and not refused, unless it is of another kind. A directory that a
@@ -210,6 +224,7 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str]) 
         found.append(run_directory_conflict(Path(service.run_directory)))
         found.append(group_conflict(service.group, user if uid is not None else None))
         found.append(group_in_use_conflict(service))
+    found.append(disk_conflict(Path(service.directory), reserved_disk))
     if existing:
         found += existing_conflicts(existing)
     return [text for text in dict.fromkeys(found) if text] + rotated_elsewhere(logs, service.name)

@@ -15,6 +15,7 @@ from .._host.lock import lock
 from .debian import announced, create_logs, missing_logs
 from .plan import Desired, Plan, make_plan
 from .probe import Probe, failures
+from .server_names import refuse_taken_names
 from .service import Service, check_ports
 from .staging import Layout, check_changes, limit_zones, refuse_missing_zones
 from .transaction import Transaction
@@ -49,6 +50,9 @@ class Result:
 def apply(desired: Desired, layout: Layout, check: bool, wait: float = 120) -> Result:
     """Brings the configuration to what is desired. Raises StabilityError, and then nothing has changed."""
     check_ports(desired.ports)
+    if desired.server_names:
+        refuse_taken_names(layout, desired)
+        return Result()
     if not desired.changes_something():
         return Result()
     if not NAME.fullmatch(desired.name):

@@ -48,6 +48,7 @@ def argument_spec() -> dict[str, Any]:
         "adopt": _STRINGS,
         "logs": _STRINGS,
         "ports": {"type": "list", "elements": "int", "default": []},
+        "server_names": _STRINGS,
         "disable_default_site": {"type": "bool", "default": False},
         "certificates": _dicts(
             {
@@ -105,6 +106,7 @@ def desired(given: Mapping[str, Any]) -> Desired:
         adopt=given["adopt"],
         logs=given["logs"],
         ports=given["ports"],
+        server_names=given["server_names"],
         disable_default_site=given["disable_default_site"],
         certificates=[Certificate(**{**one, "names": tuple(one["names"])}) for one in given["certificates"]],
         probes=[_probe(one) for one in given["probes"]],

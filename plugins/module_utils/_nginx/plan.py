@@ -44,6 +44,8 @@ class Desired:
     adopt: Sequence[str] = ()
     logs: Sequence[str] = ()
     ports: Sequence[int] = ()
+    server_names: Sequence[str] = ()
+    """Not to be changed, but to be free on the ports."""
     disable_default_site: bool = False
     certificates: Sequence[Certificate] = ()
     probes: Sequence[Probe] = ()

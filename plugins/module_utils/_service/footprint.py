@@ -31,6 +31,11 @@ OPTIONS = {
 """A module's options that say whose things these are; documented in the doc fragment `service`."""
 
 
+def mark_of(name: str) -> str:
+    """What stands in the files of these roles that anybody could have by that name: `service_mark` of the roles."""
+    return f"Part of service {name} (workbot.stability)."
+
+
 @dataclass(frozen=True)
 class Service:
     """Whose things these are. All but the name has the value that the variable of the role has."""
@@ -55,8 +60,7 @@ class Service:
 
     @property
     def mark(self) -> str:
-        """What stands in the files of these roles that anybody could have by that name: `service_mark` of the roles."""
-        return f"Part of service {self.name} (workbot.stability)."
+        return mark_of(self.name)
 
     @property
     def marker(self) -> str:
@@ -202,6 +206,8 @@ def _tools(service: Service) -> list[Thing]:
         # also those of a service that was given back to what it ran under before
         Thing(HBA, Step.ACCESS, block),
         Thing("/etc/postgresql/*/main/pg_ident.conf", Step.ACCESS, block),
+        # what it has planned of the host, for the plans of others
+        Thing(f"/etc/ansible/facts.d/{name}-plan.fact", Step.FILES, ours),
         Thing(f"/etc/logrotate-{name}.conf", Step.FILES, ours),
         # where it was in 0.1.0, with a sentence of its template; the path of a log is in anybody's policy as well
         Thing(f"/etc/logrotate.d/{name}", Step.FILES, ("diagnostics, monitor and recovery",)),
@@ -234,6 +240,8 @@ def _tools(service: Service) -> list[Thing]:
             directory=True,
             variable="service_log_directory",
         ),
+        Thing("/etc/ansible/facts.d", Step.EMPTIED, directory=True),
+        Thing("/etc/ansible", Step.EMPTIED, directory=True),
         Thing(config, Step.EMPTIED, directory=True),
         # releases, config or bin are in anybody's directory
         Thing(directory, Step.EMPTIED, ("config/environment",), variable="service_directory", directory=True),

@@ -15,17 +15,17 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ...module_utils._host.errors import StabilityError
+from .claims import Claim
+from .desired import LEAST_DATABASE_MB, OVERLAP, Desired
 
 DEFAULT_HEAP_MB = 2048
 MIN_HEAP_MB = 64
+# What a service claims of an instance beyond its limit: with exactly that, rounding could plan the next run smaller.
+ROUNDING_MB = 2
 # Under this, one more instance is worth less than more heap for the others.
 COMFORTABLE_HEAP_MB = 256
 # Outside V8's old space: code, young generation, buffers. An idle server under Node measured 60 to 90 MB of RSS.
 OVERHEAD_MB = 128
-LEAST_DATABASE_MB = 128
-SUPERUSER_CONNECTIONS = 3  # PostgreSQL's superuser_reserved_connections
-OTHER_CONNECTIONS = 5  # diagnosis, monitor, migrations and a person with psql
-_UNITS = {"K": 1, "M": 1024, "G": 1024 * 1024}
 # Variables that the plan chooses unless they are set, each with its field of Desired.
 _FIELDS = {
     "service_instances": "instances",
@@ -52,105 +52,6 @@ class CapacityError(StabilityError):
     def __init__(self, contradictions: list[Contradiction]) -> None:
         super().__init__("\n".join(f"{found.variable}: {found.message}" for found in contradictions))
         self.contradictions = contradictions
-
-
-@dataclass(frozen=True)
-class Desired:
-    """A host and what is desired of it; None stands for "choose"."""
-
-    cores: int
-    memory_mb: int
-    hosts: int = 1
-    runs_here: bool = True
-    mode: str = "production"
-    instances: int | None = None
-    heap_limit_mb: int | None = None
-    memory_restart_mb: int | None = None
-    database: bool = True
-    database_is_local: bool = True
-    max_connections: int = 100
-    pool_max: int | None = None
-    pool_min: int | None = None
-    reserved_mb: int = 0
-    database_mb: int | None = None
-    overlap: bool = True
-    """Whether the old and the new instances run side by side during a release; there is only one instance otherwise."""
-
-    @classmethod
-    def of(cls, values: t.Mapping[str, t.Any]) -> Desired:
-        """Return what a role's variables say, where numbers may be text and "auto" and "max" mean to choose."""
-        return cls(
-            cores=max(1, int(values["cores"])),
-            memory_mb=int(values["memory_mb"]),
-            hosts=max(1, int(values["hosts"])),
-            runs_here=bool(values.get("runs_here", True)),
-            mode=str(values["mode"]),
-            instances=_number(values["instances"]),
-            heap_limit_mb=_size(values["heap_limit"]),
-            memory_restart_mb=_size(values["memory_restart_limit"]),
-            database=bool(values["database"]),
-            database_is_local=bool(values["database_is_local"]),
-            max_connections=int(values["max_connections"]),
-            pool_max=_number(values["pool_max"]),
-            pool_min=_number(values["pool_min"]),
-            reserved_mb=size_mb(values.get("reserved_memory", "0")),
-            database_mb=_size(values.get("database_memory", "auto")),
-            overlap=bool(values.get("overlap", True)),
-        )
-
-    @property
-    def generations(self) -> int:
-        """How many generations of instances there are at the same time."""
-        return 2 if self.overlap else 1
-
-    @property
-    def released(self) -> str:
-        """That factor in an arithmetic."""
-        return f" x {self.generations} during a release" if self.overlap else ""
-
-    @property
-    def connections_available(self) -> int:
-        """The database's connections for the service on all hosts."""
-        return max(0, self.max_connections - SUPERUSER_CONNECTIONS - OTHER_CONNECTIONS)
-
-    @property
-    def memory_available_mb(self) -> int:
-        """The memory that is left for the service."""
-        return max(0, self.memory_mb - self.system_memory_mb - self.database_memory_mb - self.reserved_mb)
-
-    @property
-    def system_memory_mb(self) -> int:
-        """What the system, Nginx and PM2's daemon keep: an eighth of the host, 128 MB to 1 GB."""
-        return min(1024, max(128, self.memory_mb // 8))
-
-    @property
-    def database_memory_mb(self) -> int:
-        """What PostgreSQL keeps where it is on the same host: what is desired, or a quarter of the host, as its
-        documentation says for shared_buffers, and at least 128 MB; three quarters where the service is elsewhere."""
-        if not (self.database and self.database_is_local):
-            return 0
-        if self.runs_here:
-            return self.database_mb or max(LEAST_DATABASE_MB, self.memory_mb // 4)
-        most = min(self.memory_mb * 3 // 4, self.memory_mb - self.system_memory_mb)
-        return self.database_mb or max(LEAST_DATABASE_MB, most - self.reserved_mb)
-
-
-def _number(value: t.Any) -> int | None:
-    return None if value in ("auto", "max") else int(value)
-
-
-def _size(value: t.Any) -> int | None:
-    return None if value == "auto" else size_mb(value)
-
-
-def size_mb(value: t.Any) -> int:
-    """Return a size like 512M in whole MB, at least 1, or 0 for nothing; raise ValueError for what is no size."""
-    size = str(value)
-    if size == "0":
-        return 0
-    if size[-1:] not in _UNITS:
-        raise ValueError(f"{size!r} is no size like 512M")
-    return max(1, int(size[:-1]) * _UNITS[size[-1]] // 1024)
 
 
 @dataclass(frozen=True)
@@ -185,6 +86,8 @@ class Plan:
             "reserved_memory_mb": desired.reserved_mb,
             "database_memory_mb": desired.database_memory_mb,
             "database_settings": self.database_settings,
+            "max_connections": desired.max_connections,
+            "claim": self.claim.as_dict(),
             "summary": self.summary,
             "lines": self._arithmetic(),
         }
@@ -197,6 +100,15 @@ class Plan:
     @property
     def memory_needed_mb(self) -> int:
         return self.instances * self.memory_restart_mb * self.desired.generations
+
+    @property
+    def claim(self) -> Claim:
+        """What the other services of the host are to count."""
+        desired = self.desired
+        rounding = self.instances * self.desired.generations * ROUNDING_MB
+        memory = min(desired.memory_available_mb, self.memory_needed_mb + rounding)
+        connections = self.connections if desired.database_is_local else 0
+        return Claim(desired.service, memory if self.instances else 0, desired.database_memory_mb, connections)
 
     @property
     def database_settings(self) -> dict[str, str]:
@@ -237,10 +149,10 @@ class Plan:
             return [*self._memory_contradictions(), *self._pool_contradictions()]
         desired = self.desired
         system, database = desired.system_memory_mb, desired.database_memory_mb
-        free = desired.memory_mb - system - desired.reserved_mb
+        free = desired.memory_mb - system - desired.kept_mb
         if database <= free:
             return []
-        sum_ = f"{desired.memory_mb} - {system} system - {desired.reserved_mb} reserved"
+        sum_ = f"{desired.memory_mb} - {system} system - {desired.kept_mb} reserved"
         message = (
             f"not enough memory: {database}M PostgreSQL, of {free}M ({sum_}). Set service_database_memory to {free}M"
         )
@@ -262,12 +174,10 @@ class Plan:
 
     def _memory_line(self) -> str:
         desired = self.desired
-        database = f" - {desired.database_memory_mb} PostgreSQL" if desired.database_memory_mb else ""
-        reserved = f" - {desired.reserved_mb} reserved" if desired.reserved_mb else ""
         return (
             f"{self.instances} instances x {self.memory_restart_mb}M restart limit{desired.released}"
             f" = {self.memory_needed_mb}M, of {desired.memory_available_mb}M"
-            f" ({desired.memory_mb} - {desired.system_memory_mb} system{database}{reserved})"
+            f" ({desired.memory_mb}{desired.memory_arithmetic})"
         )
 
     def _pool_line(self) -> str:
@@ -275,8 +185,7 @@ class Plan:
         return (
             f"{self.instances} instances x {desired.hosts} hosts x {self.pool_max} connections{desired.released}"
             f" = {self.connections}, of {desired.connections_available}"
-            f" (max_connections {desired.max_connections}"
-            f" - {SUPERUSER_CONNECTIONS} superuser - {OTHER_CONNECTIONS} other)"
+            f" ({desired.connections_arithmetic})"
         )
 
     def _memory_contradictions(self) -> t.Iterator[Contradiction]:
@@ -314,14 +223,19 @@ class Plan:
         return f"One instance needs {least}M: use a host with more memory{moved}"
 
     def _memory_held_back(self) -> t.Iterator[str]:
-        """Return what the user keeps from the service that would do for it."""
+        """Return what the user keeps from the service, or has given to another one, that would do for it."""
         desired = self.desired
-        reserved, database = desired.reserved_mb, desired.database_memory_mb
-        short = self.memory_needed_mb - (desired.memory_mb - desired.system_memory_mb - database - reserved)
-        if reserved >= short:
+        reserved, database, others = desired.reserved_mb, desired.database_memory_mb, desired.others_mb
+        short = self.memory_needed_mb - (desired.memory_mb - desired.system_memory_mb - database - desired.kept_mb)
+        if reserved - short >= others:
             yield f"service_reserved_memory to {f'{reserved - short}M' if reserved > short else 0}"
         if database and desired.database_mb and database - short >= LEAST_DATABASE_MB:
             yield f"service_database_memory to {database - short}M"
+        largest = max(desired.others, key=lambda claim: claim.memory_mb, default=Claim("", 0))
+        if others - short >= reserved and largest.memory_mb - short >= (MIN_HEAP_MB + OVERHEAD_MB) * OVERLAP:
+            its_own = largest.memory_mb + largest.database_memory_mb
+            kept = desired.memory_mb - desired.system_memory_mb - its_own + short
+            yield f"service_reserved_memory of {largest.service} to {kept}M, and run site.yml for it first"
 
     def _pool_contradictions(self) -> t.Iterator[Contradiction]:
         most, least = self.pool_max, self.pool_min
@@ -340,11 +254,14 @@ class Plan:
         free = self.desired.connections_available
         processes = self.desired.hosts * self.desired.generations
         pools, fewer = self.instances * processes, free // (processes * self.pool_max)
-        needed = self.connections + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
+        needed = self.connections + self.desired.max_connections - free
         advice = [f"service_pool_max to {free // pools}"] if free >= pools else []
         if fewer >= 1:
             advice.append(f"service_instances to {fewer}")
         advice.append(f"service_database_max_connections to {needed} (and the server's own)")
+        if self.desired.others_connections:
+            most = max(self.desired.others, key=lambda claim: claim.connections)
+            advice.append(f"service_pool_max of {most.service} lower, and run site.yml for it first")
         return f"Set {', or '.join(advice)}"
 
 

@@ -9,7 +9,8 @@ import math
 import re
 import typing as t
 
-from .core import MIN_HEAP_MB, OTHER_CONNECTIONS, OVERHEAD_MB, SUPERUSER_CONNECTIONS, Plan
+from .core import MIN_HEAP_MB, OVERHEAD_MB, Plan
+from .desired import OTHER_CONNECTIONS
 from .parts import Part, Settings, advise
 
 _KB = {"kB": 1, "MB": 1024, "GB": 1024 * 1024, "TB": 1024 * 1024 * 1024}
@@ -45,11 +46,8 @@ def setting_mb(name: str, value: t.Any) -> float | None:
 
 def _connections(core: Plan) -> str:
     hosts = "1 host" if core.desired.hosts == 1 else f"{core.desired.hosts} hosts"
-    limit = core.desired.connections_available + SUPERUSER_CONNECTIONS + OTHER_CONNECTIONS
-    return (
-        f"{core.instances} instances x {hosts} x {core.pool_max}{core.desired.released},"
-        f" of max_connections {limit} - {SUPERUSER_CONNECTIONS} superuser - {OTHER_CONNECTIONS} other"
-    )
+    used = f"{core.instances} instances x {hosts} x {core.pool_max}{core.desired.released}"
+    return f"{used}, of {core.desired.connections_arithmetic}"
 
 
 def _refuse_fewer_connections(part: Part, own: dict[str, t.Any], settings: Settings) -> None:
@@ -80,10 +78,11 @@ def _weigh_memory(part: Part, core: Plan, settings: Settings, own: dict[str, t.A
     )
     if buffers is None or work is None:
         return
-    # those of the service and others, or all that a server for other hosts has
-    sessions = (core.connections or core.desired.connections_available) + OTHER_CONNECTIONS
+    # those of the services and others, or all that a server for other hosts has
+    planned = core.connections or core.desired.connections_available
+    sessions = planned + core.desired.others_connections + OTHER_CONNECTIONS
     its_part = core.desired.database_memory_mb
-    host = core.desired.memory_mb - core.desired.system_memory_mb - core.desired.reserved_mb
+    host = core.desired.memory_mb - core.desired.system_memory_mb - core.desired.kept_mb
     needed = math.ceil(buffers + sessions * work)
     line = f"{buffers:g}M shared_buffers + {sessions} sessions x {work:g}M work_mem = {needed}M"
     part.row("all sessions sorting", f"{needed}M", "sum", f"{line}, of {its_part}M")

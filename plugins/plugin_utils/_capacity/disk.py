@@ -9,7 +9,8 @@ import math
 import typing as t
 from dataclasses import dataclass
 
-from .core import Plan, size_mb
+from .core import Plan
+from .desired import size_mb
 from .parts import Part, Settings, advise
 
 # Of what a log had, when it is compressed; JSON lines measured a twentieth to a tenth.
@@ -83,7 +84,9 @@ def disk_part(core: Plan, settings: Settings) -> Part:
     disk = f"of {total}M on {mount['mount']}"
     part.row("all", f"{needed}M", "sum", disk)
     if needed > total:
+        alone = settings.mb("service_reserved_disk") > total
         blamed = next((name for name in _VARIABLES if settings.is_set(name)), "")
+        blamed = "service_reserved_disk" if alone else blamed
         if blamed:
             part.refuse(blamed, f"not enough disk: {line}, {disk}. {_advice(settings, needed - total)}")
         else:

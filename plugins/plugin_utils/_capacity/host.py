@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .claims import shown
 from .connections import files_part, proxy_part
 from .core import OVERHEAD_MB, Contradiction, Plan
 from .database import database_part
@@ -67,9 +68,7 @@ def memory_part(core: Plan, settings: Settings) -> Part:
     """What the core has shared out; it is without contradiction."""
     part, desired, origin = Part("memory"), core.desired, settings.origin
     if core.instances:
-        database = f" - {desired.database_memory_mb} PostgreSQL" if desired.database_memory_mb else ""
-        reserved = f" - {desired.reserved_mb} reserved" if desired.reserved_mb else ""
-        left = f"{desired.memory_mb}M - {desired.system_memory_mb} system{database}{reserved}"
+        left = f"{desired.memory_mb}M{desired.memory_arithmetic}"
         room = core.memory_restart_mb - core.heap_limit_mb
         outside = f"heap limit + {room}M outside the heap, at least {OVERHEAD_MB}M"
         each = f"{core.instances} instances x {core.memory_restart_mb}M{desired.released}"
@@ -78,8 +77,15 @@ def memory_part(core: Plan, settings: Settings) -> Part:
         part.row("heap limit", f"{core.heap_limit_mb}M", origin("service_heap_limit", "chosen"))
         restart = origin("service_memory_restart_limit", "chosen")
         part.row("restart limit", f"{core.memory_restart_mb}M", restart, outside)
+        if desired.others_mb:
+            part.row("other services", f"{desired.others_mb}M", "sum", shown(desired.others_memory, "M"))
         part.row("left for the service", f"{desired.memory_available_mb}M", "sum", left)
         part.row("needed by it", f"{core.memory_needed_mb}M", "sum", each)
+    if 0 < desired.reserved_mb < desired.others_mb:
+        part.notes.append(
+            f"service_reserved_memory {desired.reserved_mb}M is less than the host's other services have planned,"
+            f" {desired.others_mb}M, which counts in its place: for programs besides these, set it above that"
+        )
     if desired.database_memory_mb:
         part.row("PostgreSQL's memory", f"{desired.database_memory_mb}M", origin("service_database_memory", "chosen"))
     return part

@@ -13,7 +13,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .core import Contradiction, size_mb
+from .core import Contradiction
+from .desired import size_mb
 
 # Beginnings of the names that a plan reads.
 _PLANNED = (

@@ -49,6 +49,13 @@ def test_refusals_are_filter_errors(change: dict[str, t.Any], words: str) -> Non
         capacity_plan({**HOST, **change})
 
 
+def test_other_services_count_in_the_plan_of_a_service_and_not_in_one_that_is_advice_alone() -> None:
+    shop = {"about": "Part of service shop (workbot.stability).", **capacity_plan({**HOST, "service": "shop"})["claim"]}
+    values = {**HOST, "pool_max": 1, "instances": 1, "local_facts": {"shop-plan": {**shop, "memory_mb": 1000}}}
+    left = [capacity_plan({**values, "service": name})["memory_available_mb"] for name in ("kiosk", "shop", "")]
+    assert left == [4120, 5120, 5120]
+
+
 PROXY = {
     "workers": "2", "worker_connections": "768", "keepalive": 64, "websockets_of_processes": 200, "websockets": "auto",
     "worker_rlimit_nofile": "auto",

@@ -18,6 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.external
 from ansible_collections.workbot.stability.plugins.module_utils._checks.host_conflicts import (
     conflict,
     conflicts,
+    disk_conflict,
     existing_conflicts,
     group_conflict,
     group_in_use_conflict,
@@ -232,6 +233,16 @@ def test_a_user_must_be_the_services_or_there_already() -> None:
     assert text.startswith("service_group: ")
     group = grp.getgrgid(os.getgid()).gr_name
     assert conflicts(service(HERE, "/srv/missing", group, tools_only=True), None, []) == []
+
+
+def test_the_disk_has_what_is_reserved_of_it(tmp_path: Path) -> None:
+    size = os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
+    missing = tmp_path / "srv" / "shop"
+    assert disk_conflict(missing, size) == ""
+    text = disk_conflict(missing, 10 * size)
+    sum_ = f"{10 * size // 1024**2}M reserved, of {size // 1024**2}M that the whole disk of {missing} has"
+    assert text.startswith(f"service_reserved_disk: not enough disk: {sum_}")
+    assert text in conflicts(service(HERE, str(missing), tools_only=True), None, [], 10 * size)
 
 
 def test_what_was_declared_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

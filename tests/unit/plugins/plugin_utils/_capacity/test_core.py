@@ -11,11 +11,10 @@ import pytest
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
     OVERHEAD_MB,
     CapacityError,
-    Desired,
     Plan,
     plan,
-    size_mb,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired, size_mb
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, Desired, plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import is_planned
 from capacity_settings import CAPACITY_DEFAULTS, capacity_settings

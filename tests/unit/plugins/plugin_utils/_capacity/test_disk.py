@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import Desired, plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import plan
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.disk import LogPolicy, disk_part
 from capacity_settings import capacity_settings
 from hypothesis import given
@@ -61,6 +62,14 @@ def test_more_never_takes_less(policy: LogPolicy, more: int) -> None:
 def test_the_disk_is_that_of_the_services_directory(directory: str, said: str) -> None:
     part = disk_part(plan(Desired(2, 4096)), capacity_settings(service_directory=directory))
     assert part.rows[-1].arithmetic.endswith(said)
+
+
+def test_a_reserve_that_the_whole_disk_does_not_have_is_to_blame_itself() -> None:
+    reserved = capacity_settings(service_reserved_disk="900G", service_log_volume="1M")
+    (problem,) = disk_part(plan(Desired(2, 4096)), reserved).contradictions
+    assert problem.variable == "service_reserved_disk"
+    assert "921600M reserved" in problem.message
+    assert "of 20480M on /srv. Set service_reserved_disk to " in problem.message
 
 
 def test_a_host_that_tells_no_disk_is_not_judged() -> None:

@@ -10,14 +10,16 @@ import typing as t
 
 import pytest
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
-    OTHER_CONNECTIONS,
     OVERHEAD_MB,
-    SUPERUSER_CONNECTIONS,
     CapacityError,
-    Desired,
     plan,
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.database import setting_mb
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import (
+    OTHER_CONNECTIONS,
+    SUPERUSER_CONNECTIONS,
+    Desired,
+)
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
 from capacity_settings import CAPACITY_DEFAULTS, capacity_settings
