@@ -94,7 +94,8 @@ KIOSK = Desired(cores=2, memory_mb=4096, service="kiosk", others=(plan(SHOP).cla
 def test_a_host_without_room_names_who_has_it_and_what_makes_some() -> None:
     with pytest.raises(CapacityError) as refused:
         plan(KIOSK)
-    (problem,) = refused.value.problems
+    (found,) = refused.value.contradictions
+    problem = found.message
     assert "= 384M, of 0M (4096 - 512 system - 1024 PostgreSQL - 2560 of other services (shop 2560))" in problem
     advised = re.search(r"Set service_reserved_memory of shop to (\d+)M, and run site.yml for it first$", problem)
     assert advised
