@@ -205,7 +205,7 @@ def test_in_chinese_and_then_nothing_changes_any_more(alarm: Alarm) -> None:
     ],
 )
 def test_a_url_that_apprise_does_not_know_is_refused_before_anything_changes(alarm: Alarm, url: str, said: str) -> None:
-    files = "sha256sum /srv/alarm/config/* /etc/systemd/system/alarm-alert.*"
+    files = "find /srv/alarm/config /etc/systemd/system/alarm-alert.* -type f -exec sha256sum {} +"
     before = alarm.host.check_output(files)
     code, output = alarm.apply(alerting_urls=[*VARIABLES["alerting_urls"], url], service_log_level="debug")
     assert (code, SECRET in output) == (2, False), output

@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import importlib.util
+import json
 import logging
 import re
+import signal
 import smtplib
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..._host.errors import StabilityError
 from ..._net.http import HttpError, Request, RequestError, fetch
@@ -27,6 +31,9 @@ _STATUS = re.compile(r"error=(\d{3})\b")
 _HEARTBEAT_SECONDS = 10.0
 _GOOD = range(200, 300)
 _SERVER_ERROR = 500
+# By host, where an answer with status 200 has the code of an error, which is else 0.
+_REFUSED_BY = {"oapi.dingtalk.com": "errcode", "open.feishu.cn": "code", "qyapi.weixin.qq.com": "errcode"}
+_LONGEST_DELIVERY = 30.0
 
 
 class AppriseChannel:
@@ -46,13 +53,15 @@ class AppriseChannel:
                 self._apprise = _open(self._url)
         except StabilityError as error:
             return str(error)
-        with _Listener() as said:
-            try:
+        try:
+            with _Listener() as said, _listening_to_answers() as refusals, _time_limit(_LONGEST_DELIVERY):
                 done = self._apprise.notify(
                     title=message.title, body=message.body, notify_type=_TYPES[message.severity], body_format="text"
                 )
-            except Exception as error:
-                return _failed(error)
+        except Exception as error:
+            return _failed(error)
+        if refusals:
+            return refusals[0]
         return "" if done else said.reason
 
 
@@ -80,6 +89,50 @@ class _Listener(logging.Handler):
 
     def __exit__(self, *_exception: object) -> None:
         logging.getLogger("apprise").removeHandler(self)
+
+
+@contextlib.contextmanager
+def _listening_to_answers() -> Iterator[list[str]]:
+    """The refusals in answers that Apprise takes for success, since their status is 200."""
+    found: list[str] = []
+    session = sys.modules["requests"].Session  # Apprise has loaded it
+    send = session.send
+
+    def listen(*arguments: Any, **options: Any) -> Any:
+        response = send(*arguments, **options)
+        found.extend(filter(None, [_refusal(response.url, response.content)]))
+        return response
+
+    session.send = listen
+    try:
+        yield found
+    finally:
+        session.send = send
+
+
+def _refusal(url: str, body: bytes) -> str:
+    field = _REFUSED_BY.get(urlsplit(url).hostname or "")
+    try:
+        code = json.loads(body)[field] if field else 0
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f"refused: {field} {code}" if code and isinstance(code, int) else ""
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Not every plugin of Apprise has one, and one channel must not hold up the others."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _answered(status: int) -> str:

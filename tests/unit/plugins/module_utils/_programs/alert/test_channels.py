@@ -14,16 +14,25 @@ import smtplib
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert import channels
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.channels import AppriseChannel
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.cli import main
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.outbox import Message
 
 SECRET = "hunter2hunter2"
 Notify = Callable[[], bool]
+
+
+class Session:
+    """As that of requests."""
+
+    def send(self, url: str, content: bytes) -> SimpleNamespace:
+        return SimpleNamespace(url=url, content=content)
 
 
 def outcome(monkeypatch: pytest.MonkeyPatch, notify: Notify) -> str:
@@ -40,6 +49,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch, notify: Notify) -> str:
 
     module = SimpleNamespace(Apprise=Apprise, AppriseAsset=dict, __version__="1.9.3")
     monkeypatch.setitem(sys.modules, "apprise", module)
+    monkeypatch.setitem(sys.modules, "requests", SimpleNamespace(Session=Session))
     return AppriseChannel(f"json://{SECRET}@h/", 1).send(Message(1.0, "info", "title", "body", []))
 
 
@@ -117,6 +127,34 @@ def test_a_certificate_that_is_not_accepted_is_told_without_the_host_s_name(monk
 def test_where_nothing_is_known_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome(monkeypatch, lambda: False) == "it was not delivered, and Apprise does not say why"
     assert outcome(monkeypatch, lambda: True) == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "body", "said"),
+    [
+        ("oapi.dingtalk.com", {"errcode": 310000, "errmsg": SECRET}, "refused: errcode 310000"),
+        ("qyapi.weixin.qq.com", {"errcode": 93000}, "refused: errcode 93000"),
+        ("open.feishu.cn", {"code": 19024, "msg": "Key Words Not Found"}, "refused: code 19024"),
+        ("oapi.dingtalk.com", {"errcode": 0, "errmsg": "ok"}, ""),
+        ("open.feishu.cn", {"StatusCode": 0}, ""),
+        ("open.feishu.cn", {"code": SECRET}, ""),
+        ("open.feishu.cn", [1], ""),
+        # with others a code may mean success
+        ("h.example", {"code": 200}, ""),
+    ],
+)
+def test_a_refusal_with_status_200_is_told(monkeypatch: pytest.MonkeyPatch, host: str, body: object, said: str) -> None:
+    def notify() -> bool:
+        Session().send(f"https://{host}/{SECRET}", json.dumps(body).encode())
+        return True
+
+    assert outcome(monkeypatch, notify) == said
+    assert Session.send.__name__ == "send"
+
+
+def test_a_receiver_that_never_answers_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "_LONGEST_DELIVERY", 0.05)
+    assert outcome(monkeypatch, lambda: bool(time.sleep(30))) == "no answer: connection timed out"
 
 
 def test_a_host_without_apprise_is_told_from_a_refusal(
