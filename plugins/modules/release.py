@@ -196,9 +196,11 @@ options:
       address:
         description: The whole address, where there is a login or a token in it.
         type: str
+        default: ""
       origin:
         description: Where messages say that it is from.
         type: str
+        default: ""
       commit:
         description: Of a git source.
         type: str

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.action.release import _Source
+from ansible_collections.workbot.stability.plugins.action.release import ActionModule, _Source
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 
 
@@ -75,6 +76,24 @@ def test_an_address_is_not_sent(application: Path) -> None:
 )
 def test_messages_say_where_the_release_is_from_without_a_secret(options: dict[str, str], origin: str) -> None:
     assert source(**options).origin == origin
+
+
+@pytest.mark.parametrize(
+    ("address", "secret"),
+    [("https://me:t0ken@h.example/a.tgz?key=t0ken", True), ("https://h.example/a.tgz", False)],
+)
+def test_what_is_secret_of_an_address_is_sent_in_the_option_that_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, address: str, secret: bool
+) -> None:
+    sent: dict[str, Any] = {}
+    action = ActionModule.__new__(ActionModule)
+    action.variables = {}
+    action._task = SimpleNamespace(args={"archive": address, "checksum": "sha256:" + "ab" * 32})
+    monkeypatch.setattr(action, "module", lambda arguments: sent.update(arguments) or {})
+    action.outcome()
+    assert sent["source"].pop("address") == (address if secret else "")
+    assert sent["source"]["archive"].endswith("h.example/a.tgz" + "?***" * secret)
+    assert "t0ken" not in str(sent)
 
 
 def test_a_commit_is_the_content_and_needs_no_question() -> None:
