@@ -136,6 +136,8 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"/var/log/nginx/{name}.error.log*", Step.FILES, data=True),
         Thing(f"/etc/tmpfiles.d/{name}.conf", Step.FILES, ours),
         Thing(f"/usr/local/bin/{name}-pm2", Step.FILES, ours),
+        # what it has planned of the host, for the plans of others
+        Thing(f"/etc/ansible/facts.d/{name}-plan.fact", Step.FILES, ours),
         Thing(f"/opt/{name}", Step.FILES, ("versions",)),
         Thing(f"/opt/{name}-nodejs.tar", Step.FILES),
         Thing(f"{directory}/current", Step.FILES),
@@ -162,6 +164,8 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{directory}/shared", Step.EMPTIED),
         Thing(service.home, Step.EMPTIED),
         Thing("/etc/nginx/services", Step.EMPTIED),
+        Thing("/etc/ansible/facts.d", Step.EMPTIED),
+        Thing("/etc/ansible", Step.EMPTIED),
         Thing(f"{UNITS}/nginx.service.d", Step.EMPTIED),
         Thing(user, Step.ACCOUNT, (service.home,)),
         Thing("/etc/nginx/conf.d/00-unknown-hosts-<port>.conf", Step.SHARED),
@@ -198,8 +202,6 @@ def _tools(service: Service) -> list[Thing]:
         # also those of a service that was given back to what it ran under before
         Thing(HBA, Step.ACCESS, block),
         Thing("/etc/postgresql/*/main/pg_ident.conf", Step.ACCESS, block),
-        # what it has planned of the host, for the plans of others
-        Thing(f"/etc/ansible/facts.d/{name}-plan.fact", Step.FILES, ours),
         Thing(f"/etc/logrotate-{name}.conf", Step.FILES, ours),
         # where it was in 0.1.0, with a sentence of its template; the path of a log is in anybody's policy as well
         Thing(f"/etc/logrotate.d/{name}", Step.FILES, ("diagnostics, monitor and recovery",)),
@@ -226,8 +228,6 @@ def _tools(service: Service) -> list[Thing]:
             data=True,
             variable="service_log_directory",
         ),
-        Thing("/etc/ansible/facts.d", Step.EMPTIED),
-        Thing("/etc/ansible", Step.EMPTIED),
         Thing(config, Step.EMPTIED),
         # releases, config or bin are in anybody's directory
         Thing(directory, Step.EMPTIED, ("config/environment",), variable="service_directory"),
