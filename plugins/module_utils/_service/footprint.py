@@ -148,12 +148,15 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"/var/log/nginx/{name}.error.log*", Step.FILES, data=True),
         Thing(f"/etc/tmpfiles.d/{name}.conf", Step.FILES, ours),
         Thing(f"/usr/local/bin/{name}-pm2", Step.FILES, ours),
+        # what it has planned of the host, for the plans of others
+        Thing(f"/etc/ansible/facts.d/{name}-plan.fact", Step.FILES, ours),
         Thing(f"/opt/{name}", Step.FILES, ("versions",), directory=True),
         Thing(f"/opt/{name}-nodejs.tar", Step.FILES),
         Thing(f"{directory}/current", Step.FILES),
         Thing(f"{directory}/previous", Step.FILES),
         Thing(f"{directory}/active.sock", Step.FILES),
         Thing(f"{directory}/.active.sock.back", Step.FILES),
+        Thing(f"{directory}/hold.sock", Step.FILES),
         Thing(f"{directory}/releases", Step.FILES, directory=True),
         Thing(f"{directory}/.deploy.lease", Step.FILES),
         Thing(f"{directory}/.deploy.lock", Step.FILES),
@@ -174,6 +177,8 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{directory}/shared", Step.EMPTIED, directory=True),
         Thing(service.home, Step.EMPTIED, directory=True),
         Thing("/etc/nginx/services", Step.EMPTIED, directory=True),
+        Thing("/etc/ansible/facts.d", Step.EMPTIED, directory=True),
+        Thing("/etc/ansible", Step.EMPTIED, directory=True),
         Thing(f"{UNITS}/nginx.service.d", Step.EMPTIED, directory=True),
         Thing(user, Step.ACCOUNT, (service.home,)),
         Thing("/etc/nginx/conf.d/00-unknown-hosts-<port>.conf", Step.SHARED),
@@ -206,8 +211,6 @@ def _tools(service: Service) -> list[Thing]:
         # also those of a service that was given back to what it ran under before
         Thing(HBA, Step.ACCESS, block),
         Thing("/etc/postgresql/*/main/pg_ident.conf", Step.ACCESS, block),
-        # what it has planned of the host, for the plans of others
-        Thing(f"/etc/ansible/facts.d/{name}-plan.fact", Step.FILES, ours),
         Thing(f"/etc/logrotate-{name}.conf", Step.FILES, ours),
         # where it was in 0.1.0, with a sentence of its template; the path of a log is in anybody's policy as well
         Thing(f"/etc/logrotate.d/{name}", Step.FILES, ("diagnostics, monitor and recovery",)),
@@ -240,8 +243,6 @@ def _tools(service: Service) -> list[Thing]:
             directory=True,
             variable="service_log_directory",
         ),
-        Thing("/etc/ansible/facts.d", Step.EMPTIED, directory=True),
-        Thing("/etc/ansible", Step.EMPTIED, directory=True),
         Thing(config, Step.EMPTIED, directory=True),
         # releases, config or bin are in anybody's directory
         Thing(directory, Step.EMPTIED, ("config/environment",), variable="service_directory", directory=True),
