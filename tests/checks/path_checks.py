@@ -67,7 +67,7 @@ ALLOWED = {
     "_nginx/service.py": ("open", ETC),
     "_nginx/staging.py": ("mkdir read_bytes read_text rmtree symlink_to walk write_bytes", SCRATCH),
     "_nginx/transaction.py": ("mkdir open read_bytes rename rmdir symlink_to unlink", ETC),
-    "_nodejs/foreign_code.py": ("chmod chown", SCRATCH),
+    "_nodejs/foreign_code.py": ("chmod chown open", f"{SCRATCH}; {ETC}"),
     "_nodejs/toolchain.py": ("chmod mkdir read_text rename rmtree symlink_to unlink write_text", ETC),
     "_pm2/client.py": ("open", AS_USER),
     "_pm2/converge.py": ("chmod unlink", AS_USER),

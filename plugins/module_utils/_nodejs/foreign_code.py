@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import os
 import pwd
@@ -24,6 +25,7 @@ from .._host.service_tree import entries, open_directory, set_owner
 
 # Numbers that neither Debian nor systemd gives to anybody (systemd.io/UIDS-GIDS).
 _FREE = range(60_706, 61_184)
+_LOCK = Path("/run/build-users.lock")
 _KILL_SECONDS = 10
 _POLL_SECONDS = 0.02
 
@@ -37,19 +39,29 @@ def nobody_else(home: Path) -> Iterator[Identity | None]:
     if os.geteuid() != 0:
         yield None
         return
-    number = _free_number()
-    identity = Identity(str(number), number, number, str(home))
+    # Two runs on one host, each for a service of its own, must not choose alike: the first to end would kill what the
+    # other runs. The kernel keeps one lock for each byte of a file, and drops it with the process.
+    descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        yield identity
+        number = next(found for found in random.sample(_FREE, len(_FREE)) if _take(descriptor, found))
+        identity = Identity(str(number), number, number, str(home))
+        try:
+            yield identity
+        finally:
+            end_processes(identity)
     finally:
-        end_processes(identity)
+        os.close(descriptor)
 
 
-def _free_number() -> int:
-    return next(number for number in random.sample(_FREE, len(_FREE)) if not _is_taken(number))
+def _take(descriptor: int, number: int) -> bool:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+    except BlockingIOError:
+        return False
+    return not _is_known(number)
 
 
-def _is_taken(number: int) -> bool:
+def _is_known(number: int) -> bool:
     for look_up in (pwd.getpwuid, grp.getgrgid):
         with contextlib.suppress(KeyError):
             look_up(number)

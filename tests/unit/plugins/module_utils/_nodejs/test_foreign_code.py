@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,26 @@ def test_what_belongs_to_another_user_becomes_root_s_and_what_a_link_leads_to_do
         os.chown(path, 60_706, 60_706, follow_symlinks=False)
     take_over(root)
     assert [path.lstat().st_uid for path in (root, root / "file", root / "link", outside)] == [0, 0, 0, 60_706]
+
+
+HOLDS = """
+import pathlib, sys
+from ansible_collections.workbot.stability.plugins.module_utils._nodejs import foreign_code
+foreign_code._FREE = range(60_706, 60_708)
+with foreign_code.nobody_else(pathlib.Path("/")) as identity:
+    print(identity.uid, flush=True)
+    sys.stdin.read()
+"""
+
+
+@needs_root
+def test_two_runs_at_once_never_have_the_same_user_before_either_has_started_anything() -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    runs = [subprocess.Popen([sys.executable, "-c", HOLDS], **pipes) for _run in range(2)]
+    numbers = {run.stdout.readline().strip() for run in runs if run.stdout}
+    for run in runs:
+        run.communicate()
+    assert numbers == {"60706", "60707"}
 
 
 @needs_root
