@@ -42,10 +42,11 @@ def _problems(hosts: t.Mapping[str, Variables], registered: str) -> t.Iterator[s
 def _shortages(hosts: t.Mapping[str, Variables], registered: str) -> t.Iterator[str]:
     plans = [variables[registered]["plan"] for variables in hosts.values()]
     claims = {plan["claim"]["service"]: Claim(**plan["claim"]) for plan in plans}
-    facts = next(iter(hosts.values()))["ansible_facts"]
+    first = min(hosts)
+    facts = hosts[first]["ansible_facts"]
     for claim in claims_of(facts.get("ansible_local") or {}, ""):
         claims.setdefault(claim.service, claim)
-    advice = f"or let one after the other take what is left (--limit {next(iter(hosts))} first)"
+    advice = f"or let one after the other take what is left (--limit {first} to begin with)"
     memory = {claim.service: claim.memory_mb for claim in claims.values()}
     memory["PostgreSQL"] = max(claim.database_memory_mb for claim in claims.values())
     system = plans[0]["system_memory_mb"]
