@@ -85,7 +85,7 @@ class ActionModule(Action):
         if problems:
             return self._failure(problems)
         shown = {"plan": core.as_dict(), "service": self._values["service_name"], "msg": core.summary} if core else {}
-        return {"plan": {}, "msg": _ALL_RIGHT, **shown}
+        return {"plan": {}, "serves": _serves(self._values), "msg": _ALL_RIGHT, **shown}
 
     def _check_roles(self, is_asked: t.Callable[[str], bool]) -> list[Problem]:
         """Load what the roles declare and the good values; return what is wrong with the variables asked for."""
@@ -232,6 +232,14 @@ class ActionModule(Action):
         report = hide(f"{count} wrong; nothing was changed.\n" + "\n".join(lines), hidden)
         # One text alone: structured as well, Ansible would print everything twice.
         return {"failed": True, "msg": report}
+
+
+def _serves(values: dict[str, t.Any]) -> list[str]:
+    """Return each name on each port that the host's Nginx is to answer to for the service."""
+    if "nginx_server_names" not in values or values.get("service_supervisor") != "collection":
+        return []
+    ports = [values["nginx_port"], *([values["nginx_tls_port"]] if values["nginx_tls_enabled"] else [])]
+    return [f"{name.lower()} on port {port}" for port in ports for name in values["nginx_server_names"]]
 
 
 def _environment_problems(values: dict[str, t.Any]) -> list[Problem]:

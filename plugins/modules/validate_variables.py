@@ -22,7 +22,7 @@ description:
     are passed over. With C(variables), for a play that needs only these, others may be wrong or missing, and there is
     no plan. A variable that no role has is found in any case, since it may be one of these, misspelled.
   - Returns the C(plan), as the filter P(workbot.stability.capacity_plan#filter) gives it, and the C(service) that it is
-    for, where the role service is among those checked.
+    for, where the role service is among those checked; and what the host's Nginx C(serves), each name on each port.
   - Runs on the controller alone, without a connection.
 """
 

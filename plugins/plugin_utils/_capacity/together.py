@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Services of one machine that are planned in one run: none of them sees in its own plan what the others take."""
+"""Services of one machine that are planned in one run: none of them sees on the machine what the others will take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Variables = t.Mapping[str, t.Any]
 
 
 def planned_together(hostvars: t.Mapping[str, Variables], hosts: t.Sequence[str], registered: str) -> list[str]:
-    """Return what a machine has too little of for all that it has several of these hosts for, each with its service.
+    """Return what the services of one machine, each a host of its own here, can't have together.
 
     ``registered`` is the variable with the result that has a host's plan. A copied machine has another host name.
     """
@@ -29,12 +29,24 @@ def planned_together(hostvars: t.Mapping[str, Variables], hosts: t.Sequence[str]
 
 
 def _problems(hosts: t.Mapping[str, Variables], registered: str) -> t.Iterator[str]:
+    places: dict[str, list[str]] = {}
+    for host, variables in hosts.items():
+        for place in variables[registered].get("serves", ()):
+            places.setdefault(place, []).append(host)
+    for place, same in places.items():
+        if len(same) > 1:
+            yield f"{', '.join(same)} are one machine, and each is to serve {place}. Set nginx_server_names of each."
+    yield from _shortages(hosts, registered)
+
+
+def _shortages(hosts: t.Mapping[str, Variables], registered: str) -> t.Iterator[str]:
     plans = [variables[registered]["plan"] for variables in hosts.values()]
     claims = {plan["claim"]["service"]: Claim(**plan["claim"]) for plan in plans}
-    facts = next(iter(hosts.values()))["ansible_facts"]
+    first = min(hosts)
+    facts = hosts[first]["ansible_facts"]
     for claim in claims_of(facts.get("ansible_local") or {}, ""):
         claims.setdefault(claim.service, claim)
-    advice = f"or let one after the other take what is left (--limit {next(iter(hosts))} first)"
+    advice = f"or let one after the other take what is left (--limit {first} to begin with)"
     memory = {claim.service: claim.memory_mb for claim in claims.values()}
     memory["PostgreSQL"] = max(claim.database_memory_mb for claim in claims.values())
     system = plans[0]["system_memory_mb"]

@@ -69,6 +69,14 @@ def test_right_variables_give_the_plan(run: tuple[dict[str, dict[str, t.Any]], s
     assert result["msg"] == result["plan"]["summary"]
 
 
+def test_what_nginx_serves_is_told_for_the_services_of_one_machine(
+    run: tuple[dict[str, dict[str, t.Any]], str],
+) -> None:
+    assert run[0]["good"]["serves"] == ["_ on port 80"]
+    places = [f"{name} on port {port}" for port in (80, 443) for name in ("_", "192.0.2.7")]
+    assert run[0]["trial"]["serves"] == places
+
+
 LINES = {
     "theirs": [
         "service_directory = /etc/shop (theirs, inventory.json): expected an absolute path without",

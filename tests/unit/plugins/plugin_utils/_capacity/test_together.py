@@ -59,6 +59,17 @@ def test_records_of_services_that_are_not_in_the_run_count_once() -> None:
     assert "mill 1000M" in problem
 
 
+def test_a_name_on_a_port_is_one_services() -> None:
+    small = {"instances": 1, "memory_restart_mb": 384, "heap_limit_mb": 256}
+    hosts = {name: host(name, **small) for name in ("registry", "flows", "pages")}
+    for name, serves in {"registry": ["_ on port 80"], "flows": ["_ on port 80", "_ on port 443"]}.items():
+        hosts[name]["checked"]["serves"] = serves
+    (problem,) = problems(**hosts)
+    assert problem.startswith(
+        "registry, flows are one machine, and each is to serve _ on port 80. Set nginx_server_names of each."
+    )
+
+
 def test_connections_of_one_server_are_added_up() -> None:
     small = {"instances": 1, "memory_restart_mb": 384, "heap_limit_mb": 256, "database": True, "pool_max": 25}
     (problem,) = problems(a=host("registry", **small), b=host("flows", **small))
