@@ -8,9 +8,11 @@ from __future__ import annotations
 import itertools
 import os
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.urls import url_problems
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import (
     environment_problems,
@@ -56,7 +58,7 @@ except ImportError:
 _COLLECTION = "workbot.stability."
 _ALL_RIGHT = "Every variable is right"
 _LIST = {"type": "list", "elements": "str"}
-_ARGUMENTS = {"roles": _LIST, "variables": _LIST}
+_ARGUMENTS = {"roles": _LIST, "variables": _LIST, "overcommit": {"type": "bool", "default": False}}
 # Of the service; only one of them can have a name.
 _ENVIRONMENTS = ("pm2_environment", "service_environment", "service_secrets")
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -85,7 +87,8 @@ class ActionModule(Action):
         if problems:
             return self._failure(problems)
         shown = {"plan": core.as_dict(), "service": self._values["service_name"], "msg": core.summary} if core else {}
-        return {"plan": {}, "serves": _serves(self._values), "msg": _ALL_RIGHT, **shown}
+        overcommit = boolean(self._task.args.get("overcommit", False))
+        return {"plan": {}, "serves": _serves(self._values), "overcommit": overcommit, "msg": _ALL_RIGHT, **shown}
 
     def _check_roles(self, is_asked: t.Callable[[str], bool]) -> list[Problem]:
         """Load what the roles declare and the good values; return what is wrong with the variables asked for."""
@@ -205,9 +208,24 @@ class ActionModule(Action):
         except StabilityError as error:
             return None, [Problem("service_plan", str(error))]
         try:
-            return plan(desired), []
+            return self._plan_of(desired), []
         except CapacityError as error:
             return None, self._contradictions(error.contradictions)
+
+    def _plan_of(self, desired: Desired) -> Plan:
+        """Return the plan; one that counts nobody else where that is better than none. Raises CapacityError."""
+        try:
+            return plan(desired)
+        except CapacityError as error:
+            if not (desired.others and boolean(self._task.args.get("overcommit", False))):
+                raise
+            alone = plan(replace(desired, others=()))
+            host = self.variables["inventory_hostname"]
+            told = "; ".join(found.message for found in error.contradictions)
+            self._display.warning(
+                f"{host}: {told}. Until then its plan counts no other service, and site.yml refuses it."
+            )
+            return alone
 
     def _host_plan(self, core: Plan) -> HostPlan:
         """Return the whole plan, of the values, those among them that the user set, and the host's disks."""

@@ -43,6 +43,11 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     facts = {"gather_subset": ["!all", "min", "hardware"], "fact_path": str(directory)}
     tasks = [
         {"ansible.builtin.setup": facts},
+        {
+            "workbot.stability.validate_variables": {"overcommit": True},
+            "register": "deployed",
+        },
+        {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} deploys with {{ deployed.plan.pool_max }}"}},
         {"workbot.stability.validate_variables": {}, "register": "checked"},
         {
             "ansible.builtin.debug": {
@@ -80,6 +85,13 @@ def test_another_one_counts_it(output: str) -> None:
     assert "next writes /etc/ansible/facts.d/kiosk-plan.fact" in output
     assert "greedy writes" not in output
     assert "= 60, of 52 (max_connections 100 - 3 superuser - 5 other - 40 of other services (shop 40))" in output
+
+
+def test_a_deployment_is_warned_and_goes_on(output: str) -> None:
+    assert "greedy deploys with 30" in output
+    said = " ".join(output.split())
+    assert "Until then its plan counts no other service, and site.yml refuses it." in said
+    assert said.count("Until then") == 1
 
 
 def test_those_of_one_run_fit_together(output: str) -> None:
