@@ -362,7 +362,8 @@ REFUSED = {
     "a file of cron is a directory": misplaced("/etc/cron.d/workbot-diagnose"),
     "a unit is a directory": misplaced(f"{UNITS}/workbot-watchdog-act.socket"),
     "a program is a directory": misplaced("/usr/local/bin/workbot-diagnose"),
-    "a configuration is a directory": misplaced("/srv/workbot/config/watchdog.json"),
+    # not the watchdog's, which would begin anew
+    "a configuration is a directory": misplaced("/srv/workbot/config/diagnose.json"),
     "the site is a directory": misplaced("/etc/nginx/conf.d/workbot.conf"),
     "a link is a directory": misplaced("/srv/workbot/current"),
     "a directory is a link": misplaced("/var/lib/workbot-diagnose", "ln -s /tmp", "a symbolic link"),

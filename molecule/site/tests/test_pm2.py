@@ -134,3 +134,4 @@ def test_a_killed_daemon_comes_back_with_everything(host: Any, pm2_processes: Pr
     assert not {item["pid"] for item in before} & {item["pid"] for item in after}
     assert host.check_output(f"readlink {SOCKET}") == active
     assert health(host)["status"] in ("ok", "warning")
+    host.check_output("workbot-pm2 save")

@@ -145,7 +145,8 @@ def judge_units(names: Iterable[str], states: Mapping[str, Mapping[str, str]]) -
     findings = []
     for name in names:
         full = name if "." in name else f"{name}.service"
-        matched = {unit: state for unit, state in states.items() if unit == full or fnmatch.fnmatchcase(unit, full)}
+        loaded = {unit: state for unit, state in states.items() if state.get("LoadState") != "not-found"}
+        matched = {unit: state for unit, state in loaded.items() if unit == full or fnmatch.fnmatchcase(unit, full)}
         if not matched:
             message = f"no unit {full} is loaded. Install or start it, or take it off the list of units."
             findings.append(Finding(f"units.{full}", CRITICAL, message, "missing", "active"))
@@ -154,15 +155,14 @@ def judge_units(names: Iterable[str], states: Mapping[str, Mapping[str, str]]) -
 
 
 def _judge_unit(unit: str, state: Mapping[str, Any]) -> Finding:
-    active, load = state.get("ActiveState", "unknown"), state.get("LoadState", "")
+    active = state.get("ActiveState", "unknown")
     if active in ("active", "reloading"):
         restarts = int(state.get("NRestarts") or 0)
         suffix = f", restarted {restarts} times by systemd" if restarts else ""
         return Finding(f"units.{unit}", OK, f"{active} ({state.get('SubState', '')}){suffix}", active, "active")
     status = WARNING if active in ("activating", "deactivating") else CRITICAL
-    shown = "not installed" if load == "not-found" else active
-    message = f"{shown}. See `systemctl status {unit}` and `journalctl -u {unit}`."
-    return Finding(f"units.{unit}", status, message, shown, "active")
+    message = f"{active}. See `systemctl status {unit}` and `journalctl -u {unit}`."
+    return Finding(f"units.{unit}", status, message, active, "active")
 
 
 def check_secrets(context: Context) -> list[Finding]:

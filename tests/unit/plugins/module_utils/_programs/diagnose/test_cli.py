@@ -367,6 +367,8 @@ def test_units() -> None:
         "units.postgresql@17-main.service": WARNING,
         "units.redis@*.service": CRITICAL,
     }
+    gone = next(finding for finding in findings if finding.check == "units.gone.service")
+    assert gone.message.startswith("no unit gone.service is loaded. Install or start it")
 
 
 def test_disk_space_is_judged_as_df_shows_it() -> None:
