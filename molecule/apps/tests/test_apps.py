@@ -74,7 +74,8 @@ COPIES = "/run/copies-of-flows"
 @contextmanager
 def counted_copies(host: Host) -> Iterator[list[int]]:
     """How many processes of `flows` ran, as often as the host could look; there when the block is left."""
-    count = f"while sleep 0.1; do pgrep -u flows -fc '^node .*node-red/red.js' >>{COPIES}; done"
+    # it gives itself a name soon after its start
+    count = f"while sleep 0.1; do pgrep -u flows -fc '^node-red|^node .*node-red/red.js' >>{COPIES}; done"
     host.check_output("rm -f %s && systemd-run --collect --unit=count-copies sh -c %s", COPIES, count)
     counts: list[int] = []
     try:
