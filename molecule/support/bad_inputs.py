@@ -95,7 +95,7 @@ ALONE: dict[str, tuple[tuple[Any, str], ...]] = {
     ),
     "pm2_writable_paths": ((["/srv/my data"], "without .., spaces"),),
     "pm2_migrate": (("npm run migrate", LIST),),
-    "pm2_hooks": (({"after_deploy": [["x"]]}, "is not known"), ([["x"]], DICTIONARY)),
+    "pm2_hooks": (([["x"]], DICTIONARY),),
     "nginx_port": ((99999, PORT), ("http", WHOLE), (0, PORT)),
     "nginx_server_names": (("shop", LIST), (["shop;"], "nginx_server_names[0]"), (["a..b"], "nginx_server_names[0]")),
     "nginx_body_limit": (("10MB", SIZE), ("big", SIZE)),
@@ -175,6 +175,7 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     "unrotated": ({"pm2_out_file": "/var/log/probe.log"}, "must be a file in service_log_directory (/var/log/probe)"),
     "starter": ({"pm2_script": "node_modules/.bin/tsx"}, "only starts another process"),
     "copies": ({"service_overlap": False, "service_instances": 2}, "never two may run where service_overlap is false"),
+    "hooks": ({"pm2_hooks": {"after_deploy": [["x"]]}}, "after_deploy is no point between the steps"),
     "forks": ({"pm2_exec_mode": "fork", "service_instances": 2}, "only cluster workers can share"),
     "sources": ({"release_archive": "https://example.org/a.tgz"}, "release_directory, release_archive"),
     "pathless": (

@@ -43,7 +43,7 @@ def nobody_else(home: Path) -> Iterator[Identity | None]:
     # other runs. The kernel keeps one lock for each byte of a file, and drops it with the process.
     descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        number = next(found for found in random.sample(_FREE, len(_FREE)) if _take(descriptor, found))
+        number = _free_number(descriptor)
         identity = Identity(str(number), number, number, str(home))
         try:
             yield identity
@@ -51,6 +51,10 @@ def nobody_else(home: Path) -> Iterator[Identity | None]:
             end_processes(identity)
     finally:
         os.close(descriptor)
+
+
+def _free_number(descriptor: int) -> int:
+    return next(number for number in random.sample(_FREE, len(_FREE)) if _take(descriptor, number))
 
 
 def _take(descriptor: int, number: int) -> bool:
