@@ -32,7 +32,7 @@ CATALOGUE = (
 UNIT_KEYS = "Id,ActiveState,SubState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic,NeedDaemonReload"
 # Sessions, mounts, devices and what a timer or a socket starts for a moment come and go by themselves.
 PASSING = re.compile(
-    r"\.(device|mount|scope|slice|swap)$|^(session|user)|-act@|apt-|dpkg-|^logrotate|systemd-tmpfiles-clean"
+    r"\.(device|mount|scope|slice|swap)$|^(session|user)|-act@|apt-|dpkg-|^logrotate[^.]*\.service|systemd-tmpfiles-clean"
 )
 
 
