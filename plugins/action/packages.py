@@ -20,7 +20,7 @@ _LISTS_ARE_CURRENT_FOR = 3600
 # Another apt on the host, one of Debian's timers for example, takes minutes. The module waits for dpkg's lock alone.
 _LONGEST_WAIT = 600
 _PAUSE = 5
-_BUSY = ("Could not get lock", "Unable to lock")
+_BUSY = ("Could not get lock", "Unable to lock", "Unable to acquire")
 # The packages that check mode has announced for the host so far.
 _ANNOUNCED = "workbot_stability_announced_packages"
 # What role service has registered: an answer for all roles of the play, of this very run.

@@ -52,6 +52,12 @@ def test_what_nobody_asked_for_has_to_be_asked() -> None:
 
 NO_BINDINGS = {"failed": True, "msg": "Could not import the python3-apt module using /usr/bin/python3.13"}
 BUSY = {"failed": True, "msg": "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4681 (apt-get)"}
+# after the minute that the module itself waits for dpkg's
+BUSY_FOR_LONG = {
+    "failed": True,
+    "msg": "'/usr/bin/apt-get -y -o DPkg::Lock::Timeout=60 install npm' failed: E: Unable to acquire the dpkg frontend lock"
+    " (/var/lib/dpkg/lock-frontend), is another process using it?",
+}
 
 
 @pytest.mark.parametrize(
@@ -59,6 +65,7 @@ BUSY = {"failed": True, "msg": "E: Could not get lock /var/lib/apt/lists/lock. I
     [
         ([{"changed": True}], 1, False),
         ([BUSY, BUSY, {"changed": True}], 3, False),
+        ([BUSY_FOR_LONG, {"changed": True}], 2, False),
         ([BUSY, NO_BINDINGS, {"changed": True}], 3, False),
         ([NO_BINDINGS, {"changed": True}], 2, False),
         ([NO_BINDINGS, NO_BINDINGS], 2, True),
