@@ -55,7 +55,7 @@ BUSY = {"failed": True, "msg": "E: Could not get lock /var/lib/apt/lists/lock. I
 # after the minute that the module itself waits for dpkg's
 BUSY_FOR_LONG = {
     "failed": True,
-    "msg": "'/usr/bin/apt-get -y -o DPkg::Lock::Timeout=60 install npm' failed: E: Unable to acquire the dpkg frontend lock"
+    "msg": "'/usr/bin/apt-get -y install npm' failed: E: Unable to acquire the dpkg frontend lock"
     " (/var/lib/dpkg/lock-frontend), is another process using it?",
 }
 
