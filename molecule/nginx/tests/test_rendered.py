@@ -55,7 +55,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "nginx_rate_limit_allow": ["10.2.0.0/16"],
         "nginx_rate_limits": [{"name": "all", "paths": ["/"], "methods": ["POST"], "requests": 5, "window": 60}],
         "nginx_upstream_method": "least_conn",
-        "nginx_server_names": ["edge.test", "*.edge.test"],
+        # the last one is longer than Nginx's own table has room for
+        "nginx_server_names": ["edge.test", "*.edge.test", f"{'edge-' * 8}0123456789.eu-central-1.elb.example.com"],
         "service_websocket_paths": ["/ws", "/live/"],
     },
 }

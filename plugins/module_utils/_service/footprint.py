@@ -183,6 +183,7 @@ def _own(service: Service) -> list[Thing]:
         Thing(user, Step.ACCOUNT, (service.home,)),
         Thing("/etc/nginx/conf.d/00-unknown-hosts-<port>.conf", Step.SHARED),
         Thing("/etc/nginx/conf.d/00-variables.conf", Step.SHARED),
+        Thing("/etc/nginx/conf.d/00-server-names.conf", Step.SHARED),
         Thing("/etc/nginx/modules-enabled/90-worker-limits.conf", Step.SHARED),
         Thing("/run/nginx_closing", Step.STAYS),
         Thing("/run/nginx-restarts", Step.STAYS, directory=True),
