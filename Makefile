@@ -10,7 +10,8 @@ export MOLECULE_COMMAND_BORDERS := false
 # Makes hosts of its own, and removes them.
 OWN_HOSTS := fleet
 # site first: the others go on with the host that it leaves.
-SCENARIOS := site $(filter-out default site,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
+# The last one leaves services on the host that take what those of others would need.
+SCENARIOS := site $(filter-out default site apps,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))) apps
 # The environment holds paths: a checkout that was moved needs a new one.
 READY := .venv/ready$(subst /,-,$(CURDIR))
 
