@@ -29,6 +29,9 @@ EVENTS = "/var/lib/alarm-watchdog/events"
 UNIT = "alarm-alert.service"
 VARIABLES: dict[str, Any] = {
     "service_name": "alarm",
+    # its part of the host is counted, and other services come after it
+    "service_instances": 1,
+    "service_heap_limit": "96M",
     "service_database_enabled": False,
     "service_required_secrets": [],
     "service_secrets": {},
