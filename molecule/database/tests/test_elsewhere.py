@@ -68,6 +68,8 @@ def variables(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         "service_database_port": PORT,
         "service_database_password": PASSWORDS["ledger"],
         "service_instances": 1,
+        # other services come after it
+        "service_heap_limit": "96M",
         "service_pool_max": 5,
         "postgresql_admin_user": "admin",
         "postgresql_admin_password": PASSWORDS["admin"],
