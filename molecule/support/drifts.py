@@ -363,7 +363,7 @@ REFUSED = {
     "a file of cron is a directory": misplaced("/etc/cron.d/workbot-diagnose"),
     "a unit is a directory": misplaced(f"{UNITS}/workbot-watchdog-act.socket"),
     "a program is a directory": misplaced("/usr/local/bin/workbot-diagnose"),
-    # not the watchdog's, which would begin anew
+    # not the watchdog's, which would restart
     "a configuration is a directory": misplaced("/srv/workbot/config/diagnose.json"),
     "the site is a directory": misplaced("/etc/nginx/conf.d/workbot.conf"),
     "a link is a directory": misplaced("/srv/workbot/current"),

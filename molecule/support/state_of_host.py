@@ -17,7 +17,7 @@ import subprocess
 
 ROOTS = ("/etc", "/srv", "/usr/local", "/opt", "/var/lib", "/run/workbot")
 # What the host itself writes at all times: the cluster's data (its catalogue is asked instead), systemd's timers and
-# clock, what the watchdog and the hourly diagnosis have seen, the logs, the pages that a Next.js site makes anew.
+# clock, what the watchdog and the hourly diagnosis have seen, the logs, the pages that a Next.js site regenerates.
 # Ansible has a directory for itself.
 RESTLESS = re.compile(
     r"/var/lib/postgresql/\d+/main/|/var/lib/systemd/|/var/lib/[^/]*(watchdog|diagnose|alert)[^/]*/|/var/lib/prometheus/"

@@ -48,7 +48,7 @@ class ActionModule(Action):
             with self._key() as key:
                 source = _Source(self._task.args, self._locate, key)
                 found = source.identified()
-                done = self._release(source, found, without_secrets(source.address))
+                done = self._release(source, found, source.shown_address)
                 return self._send(source, found) if done.get("source_needed") else done
         except StabilityError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -75,8 +75,7 @@ class ActionModule(Action):
     def _release(self, source: _Source, found: Identified, archive: str) -> dict[str, Any]:
         arguments = {name: value for name, value in self._task.args.items() if name not in _OWN_OPTIONS}
         sent = {"id": found.identifier, "digest": found.digest, "archive": archive, "commit": source.commit}
-        address = source.address if without_secrets(source.address) != source.address else ""
-        sent |= {"address": address, "origin": source.origin}
+        sent |= {"address": source.secret_address, "origin": source.origin}
         return self.module({**arguments, "deployer": deployer(os.environ), "source": sent})
 
     def _send(self, source: _Source, found: Identified) -> dict[str, Any]:
@@ -106,6 +105,9 @@ class _Source:
         if options.get("checksum") and not archive:
             raise StabilityError("release_checksum belongs to release_archive; another source has none.")
         self.address = archive if archive.startswith("https://") else ""
+        self.shown_address = without_secrets(self.address)
+        self.secret_address = self.address if self.address != self.shown_address else ""
+        """The whole one where that must not be logged."""
         self.commit = ""
         [(name, value)] = given.items()
         self.origin = f"release_{name} {without_secrets(value)}"

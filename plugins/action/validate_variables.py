@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.urls import url_problems
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import (
     environment_problems,
@@ -71,10 +70,9 @@ class ActionModule(Action):
 
     def outcome(self) -> dict[str, t.Any]:
         """Return the plan, or fail with all problems of the host."""
-        only = self._task.args.get("variables")
-        problems = self._check_roles(lambda name: only is None or base_name(name) in only)
+        problems = self._check_roles(self._is_asked)
         core: Plan | None = None
-        if only is None:
+        if self._arguments["variables"] is None:
             if "service" in {role.role for role in self._roles}:
                 problems += [*self._fleet_problems(), *self._service_problems()]
                 if not any(problem.name.startswith("service_") for problem in problems):
@@ -87,19 +85,24 @@ class ActionModule(Action):
         if problems:
             return self._failure(problems)
         shown = {"plan": core.as_dict(), "service": self._values["service_name"], "msg": core.summary} if core else {}
-        overcommit = boolean(self._task.args.get("overcommit", False))
+        overcommit = self._arguments["overcommit"]
         return {"plan": {}, "serves": _serves(self._values), "overcommit": overcommit, "msg": _ALL_RIGHT, **shown}
 
     def _check_roles(self, is_asked: t.Callable[[str], bool]) -> list[Problem]:
         """Load what the roles declare and the good values; return what is wrong with the variables asked for."""
         self._hidden: set[str] = set()
         self._values: dict[str, t.Any] = {}
+        _result, self._arguments = self.validate_argument_spec(_ARGUMENTS)
         self._roles = [self._load(name) for name in self._role_names()]
         self._options = {name: option for role in self._roles for name, option in role.options.items()}
         roles = (path.name for path in _ROLES.iterdir())
         unknown = unknown_variables(self.variables, self._roles, roles, self._ignored())
         found = [problem for role in self._roles for problem in self._check_role(role)]
         return [*unknown, *(problem for problem in [*found, *self._channel_problems()] if is_asked(problem.name))]
+
+    def _is_asked(self, name: str) -> bool:
+        only = self._arguments["variables"]
+        return only is None or base_name(name) in only
 
     def _channel_problems(self) -> list[Problem]:
         """Return what is wrong with the URLs of alerting's channels, as far as a look at them shows."""
@@ -134,8 +137,7 @@ class ActionModule(Action):
         return [Problem(name, text)]
 
     def _role_names(self) -> list[str]:
-        _result, args = self.validate_argument_spec(_ARGUMENTS)
-        names = args["roles"] or self.variables.get("ansible_play_role_names", [])
+        names = self._arguments["roles"] or self.variables.get("ansible_play_role_names", [])
         # A role that a task imports as well is named twice.
         own = list(dict.fromkeys(name.removeprefix(_COLLECTION) for name in names if name.startswith(_COLLECTION)))
         unknown = [name for name in own if not (_ROLES / name).is_dir()]
@@ -217,13 +219,13 @@ class ActionModule(Action):
         try:
             return plan(desired)
         except CapacityError as error:
-            if not (desired.others and boolean(self._task.args.get("overcommit", False))):
+            if not (desired.others and self._arguments["overcommit"]):
                 raise
             alone = plan(replace(desired, others=()))
             host = self.variables["inventory_hostname"]
-            told = "; ".join(found.message for found in error.contradictions)
+            reasons = "; ".join(found.message for found in error.contradictions)
             self._display.warning(
-                f"{host}: {told}. Until then its plan counts no other service, and site.yml refuses it."
+                f"{host}: {reasons}. Until then its plan counts no other service, and site.yml refuses it."
             )
             return alone
 

@@ -24,7 +24,7 @@ description:
   - Returns the C(plan), as the filter P(workbot.stability.capacity_plan#filter) gives it, and the C(service) that it is
     for, where the role service is among those checked; and what the host's Nginx C(serves), each name on each port.
   - With C(overcommit) a plan for which the host's other services have left too little is a warning, and counts nobody
-    else. A deployment or a rollback must not wait for the room to be shared out anew; site.yml refuses such a plan.
+    else. A deployment or a rollback must not wait for the room to be shared out again; site.yml refuses such a plan.
   - Runs on the controller alone, without a connection.
 """
 

@@ -106,26 +106,28 @@ def test_the_server_is_sized_to_its_host(host: Host) -> None:
     assert effective == pytest.approx(host_mb / 2, abs=1)
 
 
-def test_settings_that_the_server_does_not_understand_are_refused(host: Host) -> None:
+def refusal(host: Host, settings: dict[str, str]) -> str:
+    """What a run says that fails by these settings, and leaves the former ones, and no copy of theirs."""
     before = host.check_output(f"cat {SETTINGS}")
-    run = wait(playbook("molecule/database/database_alone.yml", {"postgresql_settings": {"work_mem": "lots"}}))
+    run = wait(playbook("molecule/database/database_alone.yml", {"postgresql_settings": settings}))
     assert run.code != 0
-    assert "Write the server's settings (postgresql_settings)" in run.output
-    assert "nothing was changed: " in run.output
-    assert "invalid value for parameter" in run.output
     assert host.check_output(f"cat {SETTINGS}") == before
     assert host.check_output(f"ls $(dirname {SETTINGS})") == "workbot.conf"
+    return run.output
+
+
+def test_settings_that_the_server_does_not_understand_are_refused(host: Host) -> None:
+    output = refusal(host, {"work_mem": "lots"})
+    assert "Write the server's settings (postgresql_settings)" in output
+    assert "nothing was changed: " in output
+    assert "invalid value for parameter" in output
 
 
 def test_settings_that_the_server_does_not_start_with_are_put_back(host: Host) -> None:
     """The value is understood; that the host has no huge pages is seen only at the start."""
-    before = host.check_output(f"cat {SETTINGS}")
-    run = wait(playbook("molecule/database/database_alone.yml", {"postgresql_settings": {"huge_pages": "on"}}))
-    assert run.code != 0
-    assert "does not start with the new settings (huge_pages)" in run.output
-    assert "The former ones are back, and it runs" in run.output
-    assert host.check_output(f"cat {SETTINGS}") == before
-    assert host.check_output(f"ls $(dirname {SETTINGS})") == "workbot.conf"
+    output = refusal(host, {"huge_pages": "on"})
+    assert "does not start with the new settings (huge_pages)" in output
+    assert "The former ones are back, and it runs" in output
     assert sql(host, "SHOW huge_pages") == "try"
     assert sql(host, "SELECT count(*) FROM pg_settings WHERE pending_restart") == "0"
 

@@ -66,7 +66,7 @@ class Places:
     active_socket: Path
     """The link that Nginx follows: the one truth about what is active."""
     hold_socket: Path
-    """Where the proxy has requests wait while no copy of a service runs that has no second one."""
+    """Where the proxy has requests wait while the one copy of a service is replaced."""
     current: Path
     previous: Path
     config_file: Path

@@ -29,7 +29,7 @@ class Claim:
 def claims_of(local_facts: t.Mapping[str, t.Any], own: str) -> tuple[Claim, ...]:
     """Return the others' records among a host's local facts; raise StabilityError for one that was damaged.
 
-    Facts that do not say whose they are, as the records do, are somebody else's.
+    Facts that do not say whose they are, as the records do, are foreign.
     """
     records = [fact for fact in local_facts.values() if isinstance(fact, dict) and "about" in fact]
     ours = [record for record in records if record["about"] == mark_of(str(record.get("service")))]

@@ -150,9 +150,7 @@ def _report(config: Config, secrets: Secrets, state: State) -> dict[str, Any]:
 
 def _table(report: dict[str, Any]) -> list[str]:
     lines = [f"{report['service']}: last run {moment(report['ran']) if report['ran'] else 'never'}"]
-    lines += (
-        [] if report["watchdog_installed"] is not False else ["the watchdog is not installed here: nothing is watched"]
-    )
+    lines += ["the watchdog is not installed here: nothing is watched"] if report["watchdog_installed"] is False else []
     lines += [] if report["channels"] else [_NO_CHANNEL]
     for channel in report["channels"]:
         state = f"{channel['error']} (tries: {channel['tries']})" if channel["error"] else "ok"

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from places import ROOT
+
+from playbooks import run_playbook
 
 LOST = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 PLAY = {
@@ -52,20 +52,7 @@ def run(directory: Path, serial: list[int], hosts: dict[str, dict[str, Any]], **
     }
     (directory / "inventory.json").write_text(json.dumps({"app": inventory}))
     (directory / "playbook.json").write_text(json.dumps([{**PLAY, "serial": serial}]))
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            "-iinventory.json",
-            f"-e{json.dumps(variables)}",
-            "playbook.json",
-        ],
-        cwd=directory,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    return run_playbook(str(directory / "playbook.json"), directory / "inventory.json", f"-e{json.dumps(variables)}")
 
 
 def test_a_host_that_is_lost_in_its_turn_ends_the_run_after_those_that_go_with_it(tmp_path: Path) -> None:

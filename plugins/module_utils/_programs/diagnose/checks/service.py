@@ -142,10 +142,10 @@ def check_units(context: Context) -> list[Finding]:
 
 def judge_units(names: Iterable[str], states: Mapping[str, Mapping[str, str]]) -> list[Finding]:
     """Is every unit active? A pattern stands for the units it matches, and at least one."""
+    loaded = {unit: state for unit, state in states.items() if state.get("LoadState") != "not-found"}
     findings = []
     for name in names:
         full = name if "." in name else f"{name}.service"
-        loaded = {unit: state for unit, state in states.items() if state.get("LoadState") != "not-found"}
         matched = {unit: state for unit, state in loaded.items() if unit == full or fnmatch.fnmatchcase(unit, full)}
         if not matched:
             message = f"no unit {full} is loaded. Install or start it, or take it off the list of units."
