@@ -142,6 +142,12 @@ benchmark-recovery: $(READY) ## From each fault to well again, and what the watc
 	@python -m pytest molecule/recovery/tests
 	@python benchmarks/recovery.py
 
+.PHONY: benchmark-workers
+benchmark-workers: $(READY) ## A socket of each worker beside a shared one: who waits when a worker ends, throughput, balance
+	@molecule create -s site
+	@molecule converge -s site
+	@python benchmarks/workers.py
+
 .PHONY: benchmark-speed
 benchmark-speed: $(READY) ## First and second runs of site.yml beside pyinfra, a shell script and a usual playbook
 	@python -m venv .cache/benchmark

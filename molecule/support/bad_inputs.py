@@ -176,7 +176,6 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     "starter": ({"pm2_script": "node_modules/.bin/tsx"}, "only starts another process"),
     "copies": ({"service_overlap": False, "service_instances": 2}, "never two may run where service_overlap is false"),
     "hooks": ({"pm2_hooks": {"after_deploy": [["x"]]}}, "after_deploy is no point between the steps"),
-    "forks": ({"pm2_exec_mode": "fork", "service_instances": 2}, "only cluster workers can share"),
     "sources": ({"release_archive": "https://example.org/a.tgz"}, "release_directory, release_archive"),
     "pathless": (
         {"nginx_rate_limits": [{"name": "a", "paths": [], "requests": 1, "window": 1}]},

@@ -27,7 +27,7 @@ def get(number, path):
         time.sleep(number * 0.03)
     connection = http.client.HTTPConnection("localhost", timeout=30)
     connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.connect(sys.argv[1])
+    connection.sock.connect(sys.argv[1].format(number % 2))
     connection.request("GET", path, headers={"X-Real-IP": f"198.18.{number // 250}.{1 + number % 250}"})
     answer = connection.getresponse()
     return {"status": answer.status, **json.loads(answer.read())}
@@ -85,7 +85,7 @@ def findings(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def get(host: Host, socket: str, *paths: str, at_once: int = 1) -> list[dict[str, Any]]:
-    """The service's answers over a socket, each to another client, as Nginx passes them on."""
+    """The service's answers over a socket, each to another client, as Nginx passes them on; {} is a worker, in turn."""
     command = "python3 -c %s" + " %s" * (2 + len(paths))
     answers: list[dict[str, Any]] = json.loads(host.check_output(command, CLIENT, socket, str(at_once), *paths))
     return answers

@@ -103,7 +103,8 @@ class Service:
         assert {process["name"] for process in found["pm2"]} == {app}, found
         assert {process["status"] for process in found["pm2"]} == {"online"}, found
         assert found["declared"] == found["saved"] == [app], found
-        assert found["sockets"] == [f"{active}.sock"], found
+        assert found["sockets"] == [f"{active}@{number}.sock" for number in range(len(found["pm2"]))], found
+        assert found["links"] == [active], found
         assert found["environments"] == [active], found
         assert found["current"] == active.partition("+")[0], found
         assert found["previous"] in ["", *found["releases"]], found

@@ -18,7 +18,7 @@ HBA = "/etc/postgresql/*/main/pg_hba.conf"
 UNITS = "/etc/systemd/system"
 WORKERS = "pgrep --count --uid workbot --full server.ts"
 DECLARED = "sed -n 's/.*\"instances\": \\([0-9]*\\).*/\\1/p' /srv/workbot/config/ecosystem.config.cjs"
-ACTIVE = 'basename "$(readlink /srv/workbot/active.sock)" .sock | cut -d + -f 1'
+ACTIVE = 'basename "$(readlink /srv/workbot/active)" | cut -d + -f 1'
 
 # The tasks that repair most of them, by their beginnings.
 USER = "Create the user, the directories"
@@ -210,6 +210,9 @@ DRIFTS = {
         "Put the release on the host",
         "release ",
         f'test -f "/srv/workbot/releases/$({ACTIVE})/package.json"',
+    ),
+    "a link to a worker's socket removed": Drift(
+        "rm /srv/workbot/active/1.sock", ACTIVATION, "active/1.sock -> ", "test -S /srv/workbot/active/1.sock"
     ),
     "a link to another release": Drift(
         "ln -sfn /srv/workbot/releases/elsewhere /srv/workbot/current",

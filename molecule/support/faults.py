@@ -60,9 +60,10 @@ def pids(host: Host) -> set[int]:
     return {worker["pid"] for worker in workers(host) if worker["status"] == "online"}
 
 
-def fault(host: Host, path: str) -> int:
+def fault(host: Host, path: str, number: int = 0) -> int:
     """Breaks one worker by its own fault routes; its process id."""
-    return ask(host, "POST", f"/faults/{path}")[0]
+    (pid,) = ask(host, "POST", f"/faults/{path}", [number])
+    return pid
 
 
 def grown_worker(host: Host) -> int:
@@ -76,14 +77,9 @@ def age(host: Host, pid: int) -> int:
 
 
 def sick(host: Host, victim: int, kind: str) -> None:
-    """Lets the health of this worker be wrong. Who answers cannot be chosen: others are made well again."""
-
-    def hit() -> bool:
-        if fault(host, f"health/{kind}") == victim:
-            return True
-        return not until("the other one is well", lambda: fault(host, "health/ok") != victim, 10)
-
-    until(f"worker {victim} answers", hit, 20)
+    """Lets the health of this worker be wrong."""
+    number = next(number for number in range(WORKERS) if ask(host, "GET", "/api/health", [number]) == [victim])
+    assert fault(host, f"health/{kind}", number) == victim
 
 
 def armed(host: Host, **faults: Any) -> None:

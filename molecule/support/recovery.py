@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,16 +24,16 @@ NAME = "workbot"
 LOGS = "/var/log/workbot/monitor.log /var/log/workbot/recovery.log"
 STATUS = f"/run/{NAME}-watchdog/status.json"
 WORKERS = 2
-# Asks the service's socket, past Nginx: the first argument is the method, the second the path, the third how often.
+# Asks workers on their own sockets: the first argument is the method, the second the path, the others the numbers.
 ASK = """
 import json, socket, sys
 
-method, path, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
-for _ in range(times):
+method, path, *numbers = sys.argv[1:]
+for number in numbers:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(2)
     try:
-        connection.connect("/srv/workbot/active.sock")
+        connection.connect(f"/srv/workbot/active/{number}.sock")
         connection.sendall(f"{method} {path} HTTP/1.0\\r\\nContent-Length: 0\\r\\n\\r\\n".encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
         print(json.loads(answer.partition(b"\\r\\n\\r\\n")[2])["pid"])
@@ -121,9 +121,10 @@ def until(what: str, that: Callable[[], Any], limit: float) -> Any:
     return found
 
 
-def ask(host: Host, method: str, path: str, times: int = 1) -> list[int]:
-    """Process ids of the workers that answer questions on the service's own socket, each on a connection of its own."""
-    return [int(pid) for pid in host.run("python3 -c %s %s %s %s", ASK, method, path, str(times)).stdout.split()]
+def ask(host: Host, method: str, path: str, numbers: Iterable[int]) -> list[int]:
+    """Process ids of the workers of these numbers, as far as they answer."""
+    answered = host.run(f"python3 -c %s %s %s {' '.join(map(str, numbers))}", ASK, method, path).stdout
+    return [int(pid) for pid in answered.split()]
 
 
 @dataclass
@@ -168,8 +169,8 @@ class Watch:
         return float(since - began)
 
     def answering(self) -> set[int]:
-        """Process ids of the workers that answer, each of a few questions on a connection of its own."""
-        return set(ask(self.host, "GET", "/api/health", 6))
+        """Process ids of the workers that answer."""
+        return set(ask(self.host, "GET", "/api/health", range(WORKERS)))
 
     def course(self, began: float, healthy: float | None) -> Course:
         events = self.events(began)

@@ -21,14 +21,16 @@ SOAK = (
     "| Under load (s) | Requests | Failed | Sockets closed | Steps | CPU (% of a core) | Diagnoses' | RSS (MB) |",
     "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
 )
+STORM = (
+    "| Workers, under load | GET | Failed | Longest (s) | POST | Failed | Longest (s) |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+)
 
 
 def kept() -> dict[str, Any]:
-    """`faults`: courses by fault; `soaks`: a list."""
-    if not RESULTS.is_file():
-        return {"faults": {}, "soaks": []}
-    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return found
+    """`faults`: courses by fault; `soaks`: a list; `storms`: counts by what was done to workers."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    return {"faults": {}, "soaks": [], "storms": {}, **found}
 
 
 def _write(results: dict[str, Any]) -> None:
@@ -49,18 +51,35 @@ def keep_soak(cost: dict[str, Any]) -> None:
     _write(results)
 
 
+def keep_storm(what: str, reads: dict[str, Any], writes: dict[str, Any]) -> None:
+    """What clients noticed of it: the tallies of those that read and those that write."""
+    results = kept()
+    sides = {"GET": reads, "POST": writes}
+    results["storms"][what] = [
+        [tally["requests"].get(method, 0), tally["failed"], tally["slowest"]] for method, tally in sides.items()
+    ]
+    _write(results)
+
+
 def tables() -> list[str]:
-    """The lines of both, as far as there is something in them."""
+    """The lines of all, as far as there is something in them."""
     results = kept()
     faults = [_fault(fault, course) for fault, course in results["faults"].items()]
+    storms = [_storm(what, sides) for what, sides in results["storms"].items()]
     soaks = [_soak(cost) for cost in results["soaks"]]
-    return [*((*FAULTS, *faults) if faults else ()), "", *((*SOAK, *soaks) if soaks else ())]
+    parts = [(*head, *rows) for head, rows in ((FAULTS, faults), (STORM, storms), (SOAK, soaks)) if rows]
+    return [line for part in parts for line in ("", *part)]
 
 
 def _fault(fault: str, course: dict[str, Any]) -> str:
     seconds = ["" if course[name] is None else f"{course[name]:.1f}" for name in ("detected", "healthy")]
     words = [", ".join(course[name]) or "none" for name in ("actions", "told")]
     return f"| {' | '.join([fault, *seconds, str(course['failed']), *words])} |"
+
+
+def _storm(what: str, sides: list[list[float]]) -> str:
+    cells = [f"{requests:,} | {failed} | {slowest:.1f}" for requests, failed, slowest in sides]
+    return f"| {' | '.join([what, *cells])} |"
 
 
 def _soak(cost: dict[str, Any]) -> str:

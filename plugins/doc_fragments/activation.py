@@ -16,13 +16,13 @@ options:
     required: true
   directory:
     description:
-      - Directory of the service. Below it are C(releases/<id>/), the links C(active.sock), C(current) and C(previous),
-        C(config/environment), a copy of that for each activation in C(config/environments/), and the ecosystem file
-        C(config/ecosystem.config.cjs).
+      - Directory of the service. Below it are C(releases/<id>/), the links C(active), C(current) and C(previous), links
+        to the sockets of each activation in C(sockets/), C(config/environment), a copy of that for each activation in
+        C(config/environments/), and the ecosystem file C(config/ecosystem.config.cjs).
     type: path
     required: true
   run_directory:
-    description: Directory of the sockets.
+    description: Directory in which the service makes its sockets.
     type: path
     required: true
   user:

@@ -11,7 +11,7 @@ short_description: Takes a release of a Node.js service into service without a f
 version_added: 0.2.0
 author: workbot.stability contributors (@workbot)
 description:
-  - Starts the release under PM2 beside the active one, on a unix socket of its own, asks every worker for its health,
+  - Starts the release under PM2 beside the active one, asks every worker for its health, each on its own unix socket,
     replaces the link that the proxy follows, drains the old processes and stops them. All in one call on the host.
   - Whatever goes wrong before the old processes are stopped is put back. The old release serves all the time, the
     new one's processes, files and entries are removed, and the module fails with the step, the cause and the end of
@@ -19,8 +19,7 @@ description:
   - The same release with other settings (environment file, memory limits, instances, any field of the app) goes the
     same way, as another activation of it. Each activation has its own copy of the environment file, so the old one
     keeps its settings to the end.
-  - The kernel is asked which process has taken the connection that was answered, so that no worker of a cluster goes
-    unasked. When nothing differs, nothing is touched.
+  - When nothing differs, nothing is touched.
   - A lost connection to the controller stops nothing. What a killed run or a power cut leaves is removed by the next
     run, and the active release comes up at boot.
   - Never starts a PM2 daemon. That is the job of a systemd unit.
@@ -51,13 +50,15 @@ options:
     type: str
     default: ""
   socket_variable:
-    description: Environment variable that tells the program where to listen.
+    description:
+      - Environment variable that tells the program where to listen. It holds the socket of the first instance; a
+        preloaded script has to put C(@<instance>.sock) in the place of C(@0.sock), by PM2's C(instance_var).
     type: str
     default: PORT
   listen_port:
     description:
       - For a program that can listen only on a TCP port. O(socket_variable) holds this number then, and
-        C(LISTEN_SOCKET) the socket that a preloaded script has to put in its place. V(0) for none.
+        C(LISTEN_SOCKET) the socket that the preloaded script has to put in its place. V(0) for none.
     type: int
     default: 0
   preloads:

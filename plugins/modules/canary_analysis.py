@@ -92,7 +92,7 @@ def workers_of(options: dict[str, Any], places: Places, active: Activation, heal
         client,
         app=app,
         instances=max(1, len(mine)),
-        path=places.socket(active),
+        sockets=places.links(active),
         health=health,
         user=Identity.of(options["user"]),
         restarts={process.pm_id: process.restarts for process in mine},
@@ -119,7 +119,7 @@ def main() -> None:
         proxy_headers={name: str(value) for name, value in options["proxy_headers"].items()},
     )
     try:
-        log = AccessLog(Path(options["access_log"] or "/dev/null"), since=places.active_socket.lstat().st_mtime)
+        log = AccessLog(Path(options["access_log"] or "/dev/null"), since=places.active.lstat().st_mtime)
         workers = workers_of(options, places, active, health)
         seconds = watch(workers, health, log, options["seconds"], options["max_errors"])
     except (StabilityError, OSError) as error:

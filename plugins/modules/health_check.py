@@ -78,7 +78,7 @@ EXAMPLES = r"""
 - name: Ask a worker on its socket and insist on the database
   workbot.stability.health_check:
     url: /api/health
-    unix_socket: /srv/workbot/active.sock
+    unix_socket: /srv/workbot/active/0.sock
     expected_json:
       status: [ok, warning]
       database.status: ok

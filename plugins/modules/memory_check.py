@@ -87,7 +87,7 @@ EXAMPLES = r"""
     pm2_user: workbot
     pm2_bin: /opt/workbot/bin
     url: /api/health
-    unix_socket: /srv/workbot/active.sock
+    unix_socket: /srv/workbot/active/0.sock
     memory_restart_mb: 2560
 
 - name: Report on a service that systemd runs, without failing

@@ -166,11 +166,11 @@ options:
     elements: str
     default: []
   keep:
-    description: How many releases stay; those that O(active_socket) and O(protect) name always do.
+    description: How many releases stay; those that O(active) and O(protect) name always do.
     type: int
     default: 5
-  active_socket:
-    description: Link to the socket C(<id>.sock) of the active release.
+  active:
+    description: Link to the directory C(<id>) of the sockets of the active release.
     type: path
     required: true
   protect:
@@ -220,7 +220,7 @@ EXAMPLES = r"""
     group: workbot
     bin: /opt/workbot/bin
     shared: /srv/workbot/shared
-    active_socket: /srv/workbot/active.sock
+    active: /srv/workbot/active
   register: release
 
 - name: Build a tag of a private repository
@@ -234,7 +234,7 @@ EXAMPLES = r"""
     group: workbot
     bin: /opt/workbot/bin
     shared: /srv/workbot/shared
-    active_socket: /srv/workbot/active.sock
+    active: /srv/workbot/active
 """
 
 RETURN = r"""
@@ -344,7 +344,7 @@ def main() -> None:
             "writable": {"type": "bool", "default": False},
             "writable_directories": {"type": "list", "elements": "str", "default": []},
             "keep": {"type": "int", "default": 5},
-            "active_socket": {"type": "path", "required": True},
+            "active": {"type": "path", "required": True},
             "protect": {"type": "list", "elements": "path", "default": []},
             "source": {
                 "type": "dict",

@@ -156,7 +156,8 @@ def test_the_third_tier_refuses_and_so_do_names_that_are_taken(tiers: dict[str, 
     assert code != 0
     for supervisor in ("process", "systemd", "pm2"):
         assert f"service_supervisor = {supervisor}" in output
-    names = {"service_name": "appuser", "service_supervisor": "collection", "service_user": "byhand"}
+    names = {"service_name": "appuser", "service_supervisor": "collection", "service_user": "byhand",
+             "nginx_server_names": ["appuser.test"]}  # fmt: skip
     secrets = {"JWT_SECRET": by_hand.SECRET}
     code, output = by_hand.run("long_term", "--limit=legacy", service_secrets=secrets, **names)
     assert code != 0

@@ -14,7 +14,7 @@ from attacks import HOSTILE, Attacker
 from deployments import Service
 from testinfra.host import Host
 
-ACTIVE = "/srv/{}/active.sock"
+ACTIVE = "/srv/{}/active/0.sock"
 # Prints what a user gets who connects there: "connected", or the error.
 CONNECT = textwrap.dedent(
     """

@@ -24,7 +24,7 @@ NAMES = [f"public/d{number}" for number in range(40)]
 RELEASE = {
     "path": f"{PLACE}/releases",
     "shared": f"{PLACE}/shared",
-    "active_socket": f"{PLACE}/active.sock",
+    "active": f"{PLACE}/active",
     "user": HOSTILE,
     "group": HOSTILE,
     "bin": f"/opt/{HOSTILE}/bin",

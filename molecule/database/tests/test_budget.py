@@ -98,7 +98,7 @@ def test_the_pools_of_the_service_keep_to_the_plan(host: Host, hold: Callable[[s
                             " AND relation = 'conversations'::regclass") == "1")  # fmt: skip
     paths = ["/api/conversations?limit=1"] * 100
     with ThreadPoolExecutor(1) as pool:
-        answers = pool.submit(get, host, "/srv/workbot/active.sock", *paths, at_once=100)
+        answers = pool.submit(get, host, "/srv/workbot/active/{}.sock", *paths, at_once=100)
         until(lambda: int(sql(host, WAITING)) >= 40)
         time.sleep(1)
         assert int(sql(host, WAITING)) == 40

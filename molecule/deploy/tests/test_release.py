@@ -27,7 +27,7 @@ SLEEP = 4242  # seconds: tells the build of these tests from any other process
 OPTIONS = {
     "path": f"{PLACE}/releases",
     "shared": f"{PLACE}/shared",
-    "active_socket": f"{PLACE}/active.sock",
+    "active": f"{PLACE}/active",
     "environment_file": f"{PLACE}/environment",
     "user": "workbot",
     "group": "workbot",

@@ -124,7 +124,7 @@ def test_a_host_that_dies_in_the_middle_and_what_comes_after(tmp_path: Path) -> 
 
     skipped = succeed("deploy", release_directory=source, deploy_unreachable="skip", **AT_ONCE)
     assert f"Left out, because they can't be reached (the next run brings them up to date): {lost}" in skipped.output
-    new = {name: host_of(name).check_output("readlink /srv/shop/active.sock") for name in others}
+    new = {name: host_of(name).check_output("readlink /srv/shop/active") for name in others}
     assert len(set(new.values())) == 1
 
     power_on(lost)

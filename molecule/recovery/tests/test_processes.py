@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import pytest
 from faults import PM2_UNIT, pids, signal, unnoticed_end
-from recovery import MOST_ACTIONS, SOON, Watch, until
+from recovery import SOON, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
 PM2_HOME = "/srv/workbot/home/.pm2"
 HOLDER = "molecule-holds-the-socket"
-# Takes the path of the service's socket over, accepts connections, and never answers.
+# Takes the path of a worker's socket over, accepts connections, and never answers.
 HOLD = """
 import os, pathlib, socket
-path = str(pathlib.Path("/srv/workbot/active.sock").resolve())
+path = str(pathlib.Path("/srv/workbot/active/0.sock").resolve())
 os.unlink(path)
 server = socket.socket(socket.AF_UNIX)
 server.bind(path)
@@ -56,17 +56,17 @@ def test_a_hung_daemon_is_replaced(host: Host, watch: Watch, began: float) -> No
     assert daemon(host) != before
 
 
-def test_a_socket_that_another_program_holds_is_told_and_taken_back_when_it_ends(
-    host: Host, watch: Watch, began: float
-) -> None:
+def test_a_socket_that_another_program_holds_is_told_and_taken_back(host: Host, watch: Watch, began: float) -> None:
+    before = pids(host)
     host.check_output("systemd-run --quiet --unit=%s --uid=workbot python3 -c %s", HOLDER, HOLD)
     try:
-        # it accepts connections and does not answer them: the workers seem to hang
+        # it accepts connections and does not answer them: the worker seems to hang
         watch.until_told(began, "worker_hung")
-        watch.until_acted(began)
+        healthy = watch.until_well(began)
+        course = watch.course(began, healthy)
     finally:
         host.check_output(f"systemctl stop {HOLDER}")
-    healthy = watch.until_well(began, 150)
-    course = watch.course(began, healthy)
-    keep("socket held by another program, which ends after the first step", course)
-    assert len(course.actions) <= MOST_ACTIONS
+    keep("socket of a worker held by another program", course)
+    assert course.cured < SOON
+    assert course.actions == ("kill_worker",)
+    assert len(before - pids(host)) == 1

@@ -56,7 +56,7 @@ def test_a_worker_whose_event_loop_is_blocked_is_killed(host: Host, watch: Watch
 BLOCK = """
 import socket
 connection = socket.socket(socket.AF_UNIX)
-connection.connect("/srv/workbot/active.sock")
+connection.connect("/srv/workbot/active/0.sock")
 connection.sendall(b"POST /faults/block?ms=30000 HTTP/1.1\\r\\nHost: workbot\\r\\nContent-Length: 0\\r\\n\\r\\n")
 connection.recv(1)
 """

@@ -15,7 +15,7 @@ import pytest
 
 UNIT = "pm2-workbot.service"
 HOME = "/srv/workbot/home/.pm2"
-SOCKET = "/srv/workbot/active.sock"
+ACTIVE = "/srv/workbot/active"
 # root in a container may not look into another user's process; the user itself may
 AS_SERVICE = "setpriv --reuid workbot --regid workbot --clear-groups"
 
@@ -28,12 +28,12 @@ def outline(processes: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     return sorted((item["name"], item["pm2_env"]["pm_exec_path"], item["pm2_env"]["status"]) for item in processes)
 
 
-def health(host: Any) -> dict[str, Any]:
+def health(host: Any, worker: int) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(
         host.check_output(
             "python3 -c \"import http.client,socket; c=http.client.HTTPConnection('localhost', timeout=5);"
-            f" c.sock=socket.socket(socket.AF_UNIX); c.sock.connect('{SOCKET}'); c.request('GET','/api/health');"
-            ' print(c.getresponse().read().decode())"'
+            f" c.sock=socket.socket(socket.AF_UNIX); c.sock.connect('{ACTIVE}/{worker}.sock');"
+            " c.request('GET','/api/health'); print(c.getresponse().read().decode())\""
         )
     )
     return answer
@@ -47,7 +47,7 @@ def test_the_boot_unit_is_enabled_and_running(host: Any) -> None:
 
 def test_real_cluster_workers_run_as_the_service_user(host: Any, pm2_processes: Processes) -> None:
     found = pm2_processes()
-    active = host.check_output(f"readlink {SOCKET}").rsplit("/", 1)[-1].removesuffix(".sock")
+    active = host.check_output(f"basename $(readlink {ACTIVE})")
     assert {item["name"] for item in found} == {f"workbot-{active}"}
     for item in found:
         assert item["pm2_env"]["status"] == "online"
@@ -60,8 +60,7 @@ def test_real_cluster_workers_run_as_the_service_user(host: Any, pm2_processes: 
 
 def test_every_worker_answers(host: Any, pm2_processes: Processes) -> None:
     pids = {item["pid"] for item in pm2_processes()}
-    answered = {health(host).get("pid") for _question in range(4 * len(pids))}
-    assert answered == pids
+    assert {health(host, worker)["pid"] for worker in range(len(pids))} == pids
 
 
 def test_memory_limits_of_the_plan_reach_the_processes(pm2_processes: Processes) -> None:
@@ -73,12 +72,15 @@ def test_memory_limits_of_the_plan_reach_the_processes(pm2_processes: Processes)
 
 
 def test_the_links_agree_with_what_runs(host: Any, pm2_processes: Processes) -> None:
-    active = host.check_output(f"readlink {SOCKET}")
-    name = active.rsplit("/", 1)[-1].removesuffix(".sock")
+    name, found = host.check_output(f"basename $(readlink {ACTIVE})"), pm2_processes()
     assert host.check_output("readlink /srv/workbot/current").endswith(f"/releases/{name.partition('+')[0]}")
-    assert {item["pm2_env"]["env"]["PORT"] for item in pm2_processes()} == {active}
+    sockets = [f"{name}@{number}.sock" for number in range(len(found))]
+    assert {item["pm2_env"]["env"]["PORT"] for item in found} == {f"/run/workbot/{sockets[0]}"}
+    for number, socket in enumerate(sockets):
+        assert host.check_output(f"readlink {ACTIVE}/{number}.sock") == f"/run/workbot/{socket}"
     # nothing of another activation is left
-    assert host.file("/run/workbot").listdir() == [f"{name}.sock"]
+    assert sorted(host.file("/run/workbot").listdir()) == sockets
+    assert host.file("/srv/workbot/sockets").listdir() == [name]
     assert host.file("/srv/workbot/config/environments").listdir() == [name]
 
 
@@ -107,7 +109,7 @@ def test_no_process_shows_a_secret(host: Any, pm2_processes: Processes) -> None:
 
 
 def test_only_the_service_and_the_proxy_may_use_the_socket(host: Any) -> None:
-    socket = host.file(host.check_output(f"readlink {SOCKET}"))
+    socket = host.file(host.check_output(f"readlink {ACTIVE}/0.sock"))
     assert socket.user == "workbot"
     assert socket.group == "www-data"
     assert socket.mode & 0o007 == 0
@@ -122,7 +124,7 @@ def restarted(host: Any, killed: str, pm2_processes: Processes) -> list[dict[str
 
 
 def test_a_killed_daemon_comes_back_with_everything(host: Any, pm2_processes: Processes) -> None:
-    before, active, daemon = pm2_processes(), host.check_output(f"readlink {SOCKET}"), host.file(f"{HOME}/pm2.pid")
+    before, active, daemon = pm2_processes(), host.check_output(f"readlink {ACTIVE}"), host.file(f"{HOME}/pm2.pid")
     killed = daemon.content_string.strip()
     # the saved list is spoilt on purpose: what runs does not depend on it
     host.check_output(f"truncate -s 10 {HOME}/dump.pm2")
@@ -132,6 +134,6 @@ def test_a_killed_daemon_comes_back_with_everything(host: Any, pm2_processes: Pr
         assert time.monotonic() < deadline, f"after 150 s: {outline(after)}, before the kill: {outline(before)}"
         time.sleep(1)
     assert not {item["pid"] for item in before} & {item["pid"] for item in after}
-    assert host.check_output(f"readlink {SOCKET}") == active
-    assert health(host)["status"] in ("ok", "warning")
+    assert host.check_output(f"readlink {ACTIVE}") == active
+    assert health(host, 0)["status"] in ("ok", "warning")
     host.check_output("workbot-pm2 save")

@@ -18,7 +18,7 @@ from testinfra.host import Host
 
 Processes = Callable[[], list[dict[str, Any]]]
 
-SOCKET = "/srv/workbot/active.sock"
+ACTIVE = "/srv/workbot/active"
 # Seconds from the order to reboot to an answer. Debian 12's systemd, in a container on control groups version 1, does
 # not see all processes of a user end, and waits for its own limit.
 LIMIT = 240
@@ -55,7 +55,7 @@ def starts(listed: list[dict[str, Any]]) -> set[tuple[int, int]]:
 
 @pytest.fixture(scope="module")
 def before(host: Host, pm2_processes: Processes) -> tuple[list[dict[str, Any]], str]:
-    return pm2_processes(), host.check_output(f"readlink {SOCKET}")
+    return pm2_processes(), host.check_output(f"readlink {ACTIVE}")
 
 
 @pytest.fixture(scope="module")
@@ -103,5 +103,5 @@ def test_the_same_workers_of_the_same_release_run_anew(
         assert time.monotonic() < deadline, f"{workers(after)}, before the reboot: {workers(listed)}"
         time.sleep(1)
     assert not starts(after) & starts(listed)
-    assert host.check_output(f"readlink {SOCKET}") == active
+    assert host.check_output(f"readlink {ACTIVE}") == active
     assert host.service("pm2-workbot.service").is_enabled

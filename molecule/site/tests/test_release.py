@@ -14,10 +14,10 @@ RELEASES = "/srv/workbot/releases"
 
 
 def active(host: Host) -> str:
-    """Directory of the release whose socket the active link points to."""
-    socket = host.check_output("readlink /srv/workbot/active.sock")
+    """Directory of the release whose sockets the active link points to."""
+    name = host.check_output("basename $(readlink /srv/workbot/active)")
     # A release that runs another way than at first has +2, +3 and so on behind its name.
-    return f"{RELEASES}/{socket.rsplit('/', 1)[-1].removesuffix('.sock').partition('+')[0]}"
+    return f"{RELEASES}/{name.partition('+')[0]}"
 
 
 def test_the_active_release_is_whole(host: Host) -> None:

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks every worker of a service behind one address for its health: who answered, how long it took, who did not.
+"""Asks every worker of a service for its health: who answered, how long it took, who did not.
 
-A cluster's primary hands each new connection to a worker that is free. A hung worker gets one connection, perhaps
-another client's, and no other until it answers, so the socket as such looks well: each worker must be seen to answer.
-As many connections as workers are opened at once; for a worker that was not seen more follow, spread over the time
-that an answer may take. Which worker took one, the kernel tells, otherwise the health body by `pid`.
+Where each has a socket of its own, the kernel tells which process listens there. Behind one TCP port a cluster's
+primary hands each new connection to a worker that is free: a hung one gets one connection and no other until it
+answers, so the port as such looks well, and each must be seen to answer. As many connections as workers are opened at
+once; for a worker that was not seen more follow, spread over the time that an answer may take. Which worker took one,
+the kernel tells, otherwise the health body by `pid`.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ import contextlib
 import dataclasses
 import queue
 import socket
+import struct
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from .._host import proc
 from .._host.command import Identity, effective_user
+from .._host.later import later
 from .._host.service_tree import read
-from .._host.tcp import holder as tcp_holder
-from .._host.unix_sockets import UnixSocketError, holder
+from .._host.tcp import holder
 from .._net.http import HttpError, HttpTimeoutError, Request, RequestError, fetch
 from .health import HealthReading, pid_of
 
@@ -35,6 +37,8 @@ _PACE = 0.15
 _QUESTIONS_PER_WORKER = 8
 _PORT = 80
 _PID_BYTES = 32
+# struct ucred: process, user, group
+_CREDENTIALS = struct.Struct("3i")
 # So long, and so much of the time for an answer, may pass until some process has taken the connection.
 _HOLDER_SECONDS = 1.0
 _HOLDER_SHARE = 0.5
@@ -68,6 +72,16 @@ def children_of(pid_file: Path) -> list[int]:
 def ask(request: Request, pid: int | None = None) -> WorkerAnswer:
     """One question. `pid` is the process that will answer, where that is known beforehand."""
     started = time.monotonic()
+    if request.unix_socket and request.connection is None:
+        try:
+            request = dataclasses.replace(request, connection=_connect(request))
+        except BlockingIOError:
+            full = HealthReading(None, f"{request.unix_socket}: its queue of connections is full")
+            return WorkerAnswer(full, pid, _since(started), HUNG)
+        except OSError:
+            pass  # the question that follows meets the same error, and says what it means
+    if request.unix_socket and request.connection is not None:
+        pid = _listener(request.connection)
     try:
         reading, kind = HealthReading(fetch(dataclasses.replace(request, follow=False, max_body=MAX_BODY))), ANSWERED
     except (HttpError, RequestError) as error:
@@ -75,21 +89,15 @@ def ask(request: Request, pid: int | None = None) -> WorkerAnswer:
     return WorkerAnswer(reading, pid or pid_of(reading.body), _since(started), kind)
 
 
-def ask_as(user: Identity | None, request: Request, pids: Collection[int]) -> WorkerAnswer:
+def ask_as(user: Identity | None, request: Request) -> WorkerAnswer:
     """One question by root over a unix socket whose path the service controls: it may lead to a foreign socket.
 
-    Only the kernel's word tells which of the processes answered. To become another user concerns the whole process, so
-    questions by root come one after the other. Raises OSError when nothing takes the connection, UnixSocketError.
+    To become another user concerns the whole process, so questions by root come one after the other. Raises OSError
+    when nothing takes the connection.
     """
     with effective_user(user):
         connection = _connect(request)
-    try:
-        with effective_user(user):
-            pid = holder(connection, pids, _HOLDER_SECONDS) if pids else None
-        answer = ask(dataclasses.replace(request, connection=connection))
-    finally:
-        connection.close()
-    return dataclasses.replace(answer, pid=pid)
+    return ask(dataclasses.replace(request, connection=connection))
 
 
 def _connect(request: Request) -> socket.socket:
@@ -107,18 +115,29 @@ def _connect(request: Request) -> socket.socket:
     return connection
 
 
-def ask_workers(path: str, url: str, pids: Collection[int], timeout: float, count: int = 1) -> list[WorkerAnswer]:
-    """Ask over the socket at `path` until each of the processes was seen to answer, for at most `timeout` seconds.
+def _listener(connection: socket.socket) -> int | None:
+    """The process that listens on the other end's socket (unix(7), SO_PEERCRED); None for one of another namespace."""
+    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(said)[0]) or None
 
-    Without a path the `url`'s own address and port are asked. At least `count` questions are asked. Those that have no
-    answer when the time is up are told as hung.
+
+def ask_each(sockets: Iterable[Path], url: str, timeout: float) -> list[WorkerAnswer]:
+    """Ask each of the sockets, all at once, for at most `timeout` seconds."""
+    asked = [later("ask", ask, Request(url=url, unix_socket=str(path), timeout=timeout)) for path in sockets]
+    return [answer.result() for answer in asked]
+
+
+def ask_workers(url: str, pids: Collection[int], timeout: float, count: int = 1) -> list[WorkerAnswer]:
+    """Ask at the `url`'s address until each of the processes was seen to answer, for at most `timeout` seconds.
+
+    At least `count` questions are asked. Those that have no answer when the time is up are told as hung.
     """
-    return _Questions(path, url, tuple(pids), timeout).ask(max(count, len(pids)))
+    return _Questions(url, tuple(pids), timeout).ask(max(count, len(pids)))
 
 
 class _Questions:
-    def __init__(self, path: str, url: str, pids: tuple[int, ...], timeout: float) -> None:
-        self._request = Request(url=url, unix_socket=path)
+    def __init__(self, url: str, pids: tuple[int, ...], timeout: float) -> None:
+        self._request = Request(url=url)
         self._pids = pids
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
@@ -184,7 +203,7 @@ class _Question:
         told.put(self)
 
     def unanswered(self) -> WorkerAnswer:
-        asked = self._request.unix_socket or self._request.target().netloc
+        asked = self._request.target().netloc
         error = f"{asked}: no answer within {self._request.timeout:.1f} s"
         return WorkerAnswer(HealthReading(None, error), self._pid, _since(self._started), HUNG)
 
@@ -192,13 +211,7 @@ class _Question:
         """Who takes the connection, the kernel tells while it is open."""
         if not self._pids:
             return None
-        seconds = min(_HOLDER_SECONDS, _HOLDER_SHARE * self._request.timeout)
-        if not self._request.unix_socket:
-            return tcp_holder(connection, self._pids, seconds)
-        try:
-            return holder(connection, self._pids, seconds)
-        except UnixSocketError:
-            return None  # a kernel without unix_diag: the body's own word is left
+        return holder(connection, self._pids, min(_HOLDER_SECONDS, _HOLDER_SHARE * self._request.timeout))
 
 
 def _since(started: float) -> float:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ _ANSWER_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Actual:
-    """The host as it is. Activations are there as PM2 apps, in the ecosystem file, as sockets and as snapshots."""
+    """The host as it is. Activations are there as PM2 apps, in the ecosystem file, as links and as snapshots."""
 
     active: Activation | None = None
     current: str = ""
@@ -38,9 +39,11 @@ class Actual:
     live: tuple[Pm2Process, ...] = ()
     releases: tuple[str, ...] = ()
     """Ids of the releases on the host, whole or not."""
-    sockets: tuple[str, ...] = ()
+    sockets: tuple[Path, ...] = ()
+    """Where the links to the active one's sockets lead, by the workers' numbers."""
+    links: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()
-    """Names of the files, each an activation's."""
+    """Names of the directories of links and of the files, each an activation's."""
     active_environment: Mapping[str, str] | None = None
     """What the active activation's snapshot says; None when it has none."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -66,8 +69,9 @@ def read_actual(client: Pm2Client, places: Places, preloads: Iterable[str], runn
         apps=tuple(apps),
         live=_processes(client) if running else (),
         releases=release_names(places.releases),
-        sockets=_names(places.run, ".sock"),
-        snapshots=_names(places.environments, ""),
+        sockets=_linked_sockets(places, active) if active else (),
+        links=_names(places.sockets),
+        snapshots=_names(places.environments),
         active_environment=_environment(places.snapshot(active)) if active else None,
         environment=_environment(places.environment) or {},
         preloaded_at=max((Path(path).stat().st_mtime for path in preloads if Path(path).exists()), default=0),
@@ -86,9 +90,16 @@ def _processes(client: Pm2Client) -> tuple[Pm2Process, ...]:
 
 
 def read_active(places: Places) -> Activation | None:
-    """The activation whose socket the active link names; None when none is active."""
-    name = linked_name(places.active_socket)
-    return Activation.parse(name.removesuffix(".sock")) if name.endswith(".sock") else None
+    """The activation whose sockets the active link names; None when none is active."""
+    return Activation.parse(linked_name(places.active)) or places.with_shared_socket()
+
+
+def _linked_sockets(places: Places, activation: Activation) -> tuple[Path, ...]:
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        while True:
+            found.append(places.link(activation, len(found)).readlink())
+    return tuple(found)
 
 
 def linked_name(link: Path) -> str:
@@ -101,7 +112,7 @@ def linked_name(link: Path) -> str:
 
 def release_names(releases: Path) -> tuple[str, ...]:
     """The releases on the host, whole or not."""
-    return tuple(name for name in _names(releases, "") if not name.startswith(".") and (releases / name).is_dir())
+    return tuple(name for name in _names(releases) if not name.startswith(".") and (releases / name).is_dir())
 
 
 def _environment(path: Path) -> dict[str, str] | None:
@@ -111,9 +122,8 @@ def _environment(path: Path) -> dict[str, str] | None:
         return None
 
 
-def _names(directory: Path, suffix: str) -> tuple[str, ...]:
+def _names(directory: Path) -> tuple[str, ...]:
     try:
-        found = sorted(path.name for path in directory.iterdir() if path.name.endswith(suffix))
+        return tuple(sorted(path.name for path in directory.iterdir()))
     except FileNotFoundError:
         return ()
-    return tuple(name.removesuffix(suffix) for name in found)

@@ -112,7 +112,7 @@ class Context:
             self.client,
             app=self.places.app_name(activation),
             instances=count((app or self.desired.app).get("instances")),
-            path=self.places.socket(activation),
+            sockets=self.places.links(activation),
             health=self.health,
             user=self.user,
             restarts=restarts,

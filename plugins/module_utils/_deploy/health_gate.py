@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .._host.errors import StabilityError
 from .._net.http import Request
 from .._pm2.client import Pm2Client
 from .._pm2.process import Pm2Process
+from .._service.active import worker_socket
 
 _POLL_SECONDS = 0.3
 _GIVE_UP_RESTARTS = 3
@@ -26,8 +28,6 @@ _BAD_ANSWERS = 3
 PROXY_SECONDS = 10.0
 _PROXY_DELAY = 0.5
 _CHECK_SECONDS = 1.0
-# stands for a process id where no worker took the connection
-_NOBODY = 0
 
 
 class GateError(StabilityError):
@@ -49,7 +49,7 @@ class Health:
 
 
 class Workers:
-    """The workers of one app, asked one by one: the kernel tells which of them an answer came from."""
+    """The workers of one app, each asked on its own socket."""
 
     def __init__(
         self,
@@ -57,35 +57,38 @@ class Workers:
         *,
         app: str,
         instances: int,
-        path: Path,
+        sockets: Path,
         health: Health,
         user: Identity | None,
         restarts: Mapping[int, int],
     ) -> None:
+        self.instances = instances
         self._client = client
         self._app = app
-        self._instances = instances
-        self._socket = path
+        self._sockets = sockets
+        """The directory that has them by the instance's number."""
         self._health = health
         self._user = user
         self._restarts_before = restarts
         """By PM2's number: restarts that it had counted before this began."""
-        self._answers: dict[int, str] = {}
+        self._answers: dict[int | None, str] = {}
         """By process id: what is wrong with its last answer, "" when it was healthy."""
-        self._seen: dict[int, tuple[int | None, int]] = {}
-        """By PM2's number: process id and restarts when every worker was healthy."""
-        self._bad = 0
+        self._seen: list[Pm2Process] = []
+        """The workers when each of them was healthy."""
+        self._bad: Counter[int] = Counter()
+        """By PM2's number: how many of its last answers in a row were not healthy."""
 
     def wait_until_healthy(self, deadline: float) -> list[Pm2Process]:
         """The workers, once each has answered healthily. Raises GateError at the deadline (monotonic), or earlier."""
         while True:
             processes = self._processes()
             self._require_no_crash_loop(processes)
-            pids = [process.pid for process in processes if process.status == "online" and process.pid]
-            if pids:
-                self._ask_round(pids)
-            if len(pids) == self._instances and all(self._answers.get(pid) == "" for pid in pids):
-                self._seen = {process.pm_id: (process.pid, process.restarts) for process in processes}
+            online = [process for process in processes if process.online]
+            for process in online:
+                if self._answers.get(process.pid) != "":
+                    self._answers[process.pid] = self._ask(process)
+            if len(online) == self.instances and all(self._answers[process.pid] == "" for process in online):
+                self._seen = processes
                 return processes
             if time.monotonic() > deadline:
                 raise GateError(f"within {self._health.start_timeout:g} s {self._describe(processes)}")
@@ -97,10 +100,8 @@ class Workers:
         while (left := deadline - time.monotonic()) > 0:
             time.sleep(min(_CHECK_SECONDS, left))
             self.require_alive()
-        self._answers.clear()
-        self._ask_round([pid for pid, _restarts in self._seen.values() if pid])
+        bad = {process.pid: problem for process in self._seen if (problem := self._ask(process))}
         self.require_same()
-        bad = {pid: answer for pid, answer in self._answers.items() if answer}
         if bad:
             said = "; ".join(f"process {pid}: {answer}" for pid, answer in bad.items())
             raise GateError(f"healthy at first, but not {self._health.stay_up:g} s later: {said}")
@@ -108,19 +109,20 @@ class Workers:
     def require_same(self) -> None:
         """Raise GateError unless the very processes that were healthy still run."""
         now = {process.pm_id: (process.pid, process.restarts) for process in self._processes()}
-        gone = [f"process {seen[0]}" for number, seen in self._seen.items() if now.get(number) != seen]
-        if gone:
-            raise GateError(f"{', '.join(gone)} ended after it had been healthy")
+        self._require_none_gone(lambda seen: now.get(seen.pm_id) == (seen.pid, seen.restarts))
 
     def require_alive(self) -> None:
-        """The same without asking PM2, and with a question to some worker: cheap enough to be repeated every second."""
-        gone = [pid for pid, _restarts in self._seen.values() if not (pid and proc.lives(pid))]
-        if gone:
-            raise GateError(f"process {', '.join(map(str, gone))} ended after it had been healthy")
-        _pid, problem = self._ask(())
-        self._bad = self._bad + 1 if problem else 0
-        if self._bad >= _BAD_ANSWERS:
-            raise GateError(f"{self._bad} answers in a row were not healthy: {problem}")
+        """The same without asking PM2, and with a question to each: cheap enough to be repeated every second."""
+        self._require_none_gone(lambda seen: bool(seen.pid and proc.lives(seen.pid)))
+        for process in self._seen:
+            problem = self._ask(process)
+            self._bad[process.pm_id] = self._bad[process.pm_id] + 1 if problem else 0
+            if self._bad[process.pm_id] >= _BAD_ANSWERS:
+                raise GateError(f"{_BAD_ANSWERS} answers in a row of process {process.pid} were not healthy: {problem}")
+
+    def _require_none_gone(self, there: Callable[[Pm2Process], bool]) -> None:
+        if gone := [f"process {process.pid}" for process in self._seen if not there(process)]:
+            raise GateError(f"{', '.join(gone)} ended after it had been healthy")
 
     def _processes(self) -> list[Pm2Process]:
         return [process for process in self._client.processes() if process.name == self._app]
@@ -131,41 +133,31 @@ class Workers:
             if process.dead or restarts >= _GIVE_UP_RESTARTS:
                 raise GateError(f"worker {process.pm_id} does not stay up: {process.status} after {restarts} restarts")
 
-    def _ask_round(self, pids: list[int]) -> None:
-        """Ask until every worker has answered, at most twice as often as there are workers."""
-        for _question in range(2 * len(pids)):
-            if all(self._answers.get(pid) == "" for pid in pids):
-                return
-            pid, problem = self._ask(pids)
-            if pid is not None or problem:
-                self._answers[pid or _NOBODY] = problem
-
-    def _ask(self, pids: Collection[int]) -> tuple[int | None, str]:
-        """One question: the worker that took the connection, if one of these did, and what is wrong with its answer."""
-        request = Request(url=self._health.path, unix_socket=str(self._socket), timeout=self._health.answer_timeout)
+    def _ask(self, process: Pm2Process) -> str:
+        """What is wrong with the worker's answer; "" when it is healthy."""
+        socket = str(worker_socket(self._sockets, process.instance))
+        request = Request(url=self._health.path, unix_socket=socket, timeout=self._health.answer_timeout)
         try:
-            answer = ask_as(self._user, request, pids)
+            answer = ask_as(self._user, request)
         except OSError as error:
-            return None, f"nothing answers on {self._socket}: {error.strerror or error}"
-        return answer.pid, problem_of(answer.reading)
+            return f"nothing answers on {socket}: {error.strerror or error}"
+        # of an earlier version's workers the daemon listens for all
+        if answer.pid not in (process.pid, None) and answer.pid != self._client.daemon_pid():
+            return f"{socket} is another process's, {answer.pid}"
+        return problem_of(answer.reading)
 
     def _describe(self, processes: list[Pm2Process]) -> str:
         """Which worker is not healthy, in words."""
         lines = []
-        if len(processes) != self._instances:
-            lines.append(f"{len(processes)} of {self._instances} workers are there")
+        if len(processes) != self.instances:
+            lines.append(f"{len(processes)} of {self.instances} workers are there")
         for process in processes:
-            answer = self._answers.get(process.pid or _NOBODY)
-            if process.status != "online":
+            if not process.online:
                 restarts = f" after {process.restarts} restarts" if process.restarts else ""
                 lines.append(f"worker {process.pm_id} is {process.status}{restarts}")
-            elif answer is None or not process.pid:
-                lines.append(f"worker {process.pm_id} (process {process.pid}) never answered")
-            elif answer:
+            elif answer := self._answers.get(process.pid):
                 lines.append(f"worker {process.pm_id} (process {process.pid}): {answer}")
-        if self._answers.get(_NOBODY):
-            lines.append(self._answers[_NOBODY])
-        return "; ".join(lines) or "not every worker answered"
+        return "; ".join(lines)
 
 
 def ask_proxy(health: Health, seconds: float) -> str:

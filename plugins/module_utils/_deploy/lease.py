@@ -59,6 +59,8 @@ def take(releases: Path, lease: Lease, take_over: bool, check_mode: bool = False
     """Put the lease there, or renew it. Raises LeaseError when another run has the host, or a deployment is at work."""
     if not releases.is_dir():
         raise LeaseError(f"the service is not set up on this host: {releases} is not there. Apply site.yml first")
+    if Places.below(releases.parent).is_earlier:
+        raise LeaseError("an earlier version of the collection has set up this host. Apply site.yml first")
     with _alone(releases):
         holder = lock_holder(lock_path(releases))
         if holder:

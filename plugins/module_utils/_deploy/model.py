@@ -5,8 +5,12 @@
 """The words of a deployment: a release, an activation of it, where each thing of an activation lies, its PM2 app.
 
 A release is a directory. An activation is one way of running it: `<id>` is the first, `<id>+2` the same release with
-other settings, and so on. Each has a PM2 app, a socket and an environment file of its own, so that the old and the new
-one run side by side and neither sees the other's settings.
+other settings, and so on. Each has a PM2 app, a socket for each of its workers and an environment file of its own, so
+that the old and the new one run side by side and neither sees the other's settings.
+
+The sockets lie where the service makes them: `<run>/<activation>@<instance>.sock`. A worker binds one beside that name
+and renames it, so that its successor takes its place without a moment without a socket. Where they are to be found,
+root's links say: `sockets/<activation>/<instance>.sock`. `active` is a link to one of these directories.
 """
 
 from __future__ import annotations
@@ -18,13 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from .._host.errors import StabilityError
+from .._pm2.fields import count
+from .._service.active import worker_socket
 
 SOCKET_VARIABLE = "LISTEN_SOCKET"
-"""Tells the preload that redirects a TCP port which socket to listen on instead."""
+"""Where the program asks for a TCP port: the socket that the preload has it listen on instead."""
 
 _NAME = re.compile(r"([^+]+)(?:\+(\d+))?")
-# sun_path of Linux holds 108 bytes, the last one a NUL
-_LONGEST_SOCKET = 107
+# sun_path of Linux holds 108 bytes, the last one a NUL. A worker has up to three digits in the place of the one, and
+# binds its process id, of up to seven, in the place of `sock`.
+_LONGEST_SOCKET = 107 - 2 - 3
 
 
 class ActivationError(StabilityError):
@@ -63,8 +70,12 @@ class Places:
     environments: Path
     environment: Path
     """The environment file that the next activation gets a copy of."""
-    active_socket: Path
-    """The link that Nginx follows: the one truth about what is active."""
+    sockets: Path
+    """For each activation a directory of links to its workers' sockets; root's, as the sockets' own is not."""
+    active: Path
+    """The link to one of these that Nginx follows: the one truth about what is active."""
+    shared_socket: Path
+    """What was that link when all workers of an activation had one socket."""
     hold_socket: Path
     """Where the proxy has requests wait while the one copy of a service is replaced."""
     current: Path
@@ -82,7 +93,9 @@ class Places:
             run=run or Path("/run", service or directory.name),
             environments=config / "environments",
             environment=config / "environment",
-            active_socket=directory / "active.sock",
+            sockets=directory / "sockets",
+            active=directory / "active",
+            shared_socket=directory / "active.sock",
             hold_socket=directory / "hold.sock",
             current=directory / "current",
             previous=directory / "previous",
@@ -92,8 +105,33 @@ class Places:
     def release(self, release: str) -> Path:
         return self.releases / release
 
-    def socket(self, activation: Activation) -> Path:
-        return self.run / f"{activation.name}.sock"
+    def socket(self, activation: Activation, instance: int = 0) -> Path:
+        return self.run / f"{activation.name}@{instance}.sock"
+
+    def links(self, activation: Activation) -> Path:
+        return self.sockets / activation.name
+
+    def link(self, activation: Activation, instance: int = 0) -> Path:
+        """Where one of its workers can be asked."""
+        return worker_socket(self.links(activation), instance)
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether a version has set up the service of which all workers had one socket, and none since."""
+        return self.shared_socket.is_symlink() and not self.active.is_symlink()
+
+    def with_shared_socket(self) -> Activation | None:
+        """The active one, if all of its workers have one socket."""
+        try:
+            socket = self.shared_socket.readlink()
+        except OSError:
+            return None
+        return Activation.parse(socket.stem) if socket.parent == self.run else None
+
+    def is_socket_of(self, activation: Activation, path: Path) -> bool:
+        """Whether one of its workers has bound that path, or all of them when they had one socket together."""
+        own = path.name.startswith(f"{activation.name}@") or path.name == f"{activation.name}.sock"
+        return own and path.parent == self.run
 
     def snapshot(self, activation: Activation) -> Path:
         return self.environments / activation.name
@@ -146,11 +184,16 @@ class Desired:
     preloads_pending: bool = False
     """In check mode: whether a preloaded file would have been changed."""
 
+    @property
+    def instances(self) -> int:
+        """How many workers an activation is to have."""
+        return count(self.app.get("instances"))
+
     def app_of(self, activation: Activation, places: Places) -> dict[str, Any]:
         """The PM2 app that runs an activation. Raises ActivationError when its socket's path is too long."""
         socket = str(places.socket(activation))
         if len(socket.encode()) > _LONGEST_SOCKET:
-            raise ActivationError(f"the path {socket} is too long for a socket: Linux takes {_LONGEST_SOCKET} bytes")
+            raise ActivationError(f"the path {socket} is too long for a socket: it can have {_LONGEST_SOCKET} bytes")
         directory = places.release(activation.release)
         arguments = [f"--env-file={places.snapshot(activation)}", *(self.app.get("node_args") or [])]
         if self.loader:

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .._pm2.daemon import Daemon
@@ -97,8 +98,9 @@ class Outcome:
         decision, before = self.decision, self.before
         if not decision.release:
             return []
-        links_before = _links(before.active.name if before.active else "", before.current, before.previous)
-        links_after = _links(decision.activation.name, decision.release, decision.previous)
+        active = before.active.name if before.active else ""
+        links_before = _links(active, before.sockets, before.current, before.previous)
+        links_after = _links(decision.activation.name, decision.sockets, decision.release, decision.previous)
         steps = []
         if self.outdated and self.restarts_daemon:
             steps.append(f"restart the PM2 daemon: {', '.join(self.outdated.difference())}\n")
@@ -122,6 +124,7 @@ def _short(reason: str) -> str:
     return reason if len(reason) <= _LONGEST_REASON else f"{reason.partition(':')[0]} changed"
 
 
-def _links(active: str, current: str, previous: str) -> str:
-    names = {"active.sock": active and f"{active}.sock", "current": current, "previous": previous}
+def _links(active: str, sockets: Iterable[Path], current: str, previous: str) -> str:
+    workers = {f"active/{number}.sock": str(socket) for number, socket in enumerate(sockets)}
+    names = {"active": active, **workers, "current": current, "previous": previous}
     return "".join(f"{link} -> {target}\n" for link, target in names.items() if target)

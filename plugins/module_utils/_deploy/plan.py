@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from .._pm2.ecosystem import declaration, render
@@ -30,6 +31,8 @@ class Decision:
     """PM2's numbers of the processes to restart."""
     leftovers: tuple[str, ...]
     """Activations that are neither active nor desired: what an interrupted deployment left."""
+    sockets: tuple[Path, ...]
+    """Those of its workers."""
     config: str
     """The ecosystem file in the end: the activation and the apps that are none of this service's."""
     previous: str
@@ -42,10 +45,11 @@ class Decision:
     def changes(self, actual: Actual) -> bool:
         """Whether anything of the host differs, the saved process list apart."""
         settled = (self.config, self.release, self.previous) == (actual.config, actual.current, actual.previous)
-        return self.action != "none" or bool(self.leftovers) or not settled
+        linked = actual.sockets[: len(self.sockets)] == self.sockets
+        return self.action != "none" or bool(self.leftovers) or not settled or not linked
 
 
-NO_RELEASE = Decision("none", Activation(""), (), (), (), "", "")
+NO_RELEASE = Decision("none", Activation(""), (), (), (), (), "", "")
 
 
 def desired_release(desired: Desired, actual: Actual) -> str:
@@ -69,6 +73,7 @@ def decide(desired: Desired, release: str, places: Places, actual: Actual, envir
         reasons=reasons,
         dead=dead,
         leftovers=leftovers(places, actual),
+        sockets=tuple(places.socket(activation, number) for number in range(desired.instances)),
         config=render([*others(places, actual), app]),
         previous=next(before, ""),
     )
@@ -109,9 +114,7 @@ def leftovers(places: Places, actual: Actual) -> tuple[str, ...]:
     """Names of all activations but the active one, wherever there is a trace of them."""
     apps = {str(app["name"]) for app in actual.apps} | {process.name for process in actual.live}
     found = {activation.name for name in apps if (activation := places.activation_of(name))}
-    # a program may have further sockets of its own beside the one that it was given
-    found |= {name for name in actual.sockets if name.partition("+")[0] in actual.releases}
-    found |= set(actual.snapshots)
+    found |= {*actual.links, *actual.snapshots}
     return tuple(sorted(found - {actual.active.name if actual.active else ""}))
 
 

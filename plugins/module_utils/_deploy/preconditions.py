@@ -15,7 +15,6 @@ from .._host import proc
 from .._nodejs.package import addons, built_for, require_engine
 from .._pm2.client import Pm2Client
 from .._pm2.daemon import Daemon, daemon_of, with_versions
-from .._pm2.fields import count
 from .actual import Actual
 from .context import Context
 from .model import ActivationError
@@ -36,7 +35,7 @@ def check_host(context: Context, actual: Actual, decision: Decision) -> None:
     resident = [_resident_mb(process.pid) for process in actual.processes(old) if process.pid]
     # what is stopped first makes room
     available = _available_mb() + (0 if context.desired.overlap else sum(resident))
-    require_memory(count(context.desired.app.get("instances")), resident, available)
+    require_memory(context.desired.instances, resident, available)
 
 
 def require_memory(instances: int, resident: list[int], available: int) -> None:

@@ -25,6 +25,7 @@ from .._release.lock import DeployLockError, deploy_lock, lock_path
 from .._service.dotenv import dump
 from .actual import Actual, read_active, read_actual
 from .context import Context
+from .links import bring_over, link_sockets
 from .model import Activation, ActivationError, Desired
 from .outcome import Outcome
 from .plan import NEWER_PRELOAD, NO_RELEASE, Decision, decide, desired_release
@@ -87,6 +88,7 @@ def _run(context: Context) -> Outcome:
         if outcome.outdated and outcome.restarts_daemon:
             with outcome.step("restart daemon"):
                 update(context.client, outcome.outdated, context.health.start_timeout)
+        bring_over(context.places, context.desired.instances)
         outcome.before, outcome.decision = _look(context, running)
         _do(context, outcome)
     outcome.seconds = round(time.monotonic() - began, 1)
@@ -126,7 +128,7 @@ def _look(context: Context, running: bool) -> tuple[Actual, Decision]:
         if desired.check_mode:
             return actual, NO_RELEASE
         raise ActivationError(
-            f"there is no release to run: {places.active_socket} points to none, and none was asked for. Put a release"
+            f"there is no release to run: {places.active} points to none, and none was asked for. Put a release"
             " on the host first"
         )
     if release in actual.releases or not (desired.check_mode and desired.discard_failed):
@@ -188,9 +190,10 @@ def _settle(context: Context, outcome: Outcome) -> list[str]:
     def save() -> None:
         outcome.saved = save_list(context.client)
 
-    decision = outcome.decision
+    decision, names = outcome.decision, len(outcome.before.sockets)
     config = decision.config.encode()
     return [
+        *attempt("the links to the sockets", lambda: link_sockets(context.places, decision, names)),
         *attempt("the ecosystem file", lambda: write(context.places.config_file, config, context.config_ownership)),
         *attempt("the links `current` and `previous`", lambda: settle_links(context, decision)),
         *attempt("PM2's saved list", save),
@@ -243,7 +246,7 @@ def _what_serves(context: Context, before: Actual) -> str:
 
 def _problem(context: Context, activation: Activation) -> str:
     """What is wrong with its answer on its socket; "" when it is healthy."""
-    socket = str(context.places.socket(activation))
+    socket = str(context.places.link(activation))
     request = Request(url=context.health.path, unix_socket=socket, timeout=context.health.answer_timeout)
     with effective_user(context.user):
         return problem_of(read_health(request))

@@ -16,25 +16,34 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .._host.atomic import Ownership, Return, point, remove, write
 from .._host.command import CommandError, clean_environment, run
 from .._host.errors import StabilityError
-from .._host.unix_sockets import UnixSocketError, connections, listens
 from .._pm2.converge import LogTail, verify
 from .._pm2.ecosystem import declaration, render
 from .actual import Actual
 from .context import Context
 from .health_gate import PROXY_SECONDS, GateError, ask_proxy
 from .hold import Hold, hold
+from .links import connections_of, link_sockets, listens, socket_files
 from .model import Activation, ActivationError
 from .outcome import Outcome
 from .plan import others
 from .preconditions import check_host
 from .signals import ignore, then_undisturbed
-from .teardown import attempt, delete_processes, drain, remove_activation, require_inactive, settle_links
+from .teardown import (
+    attempt,
+    delete_processes,
+    drain,
+    drain_rest,
+    remove_activation,
+    require_inactive,
+    settle_links,
+)
 
 _PM2_LINES = 5
 # What the old one gets to finish its requests while new ones wait; WebSockets are not worth a longer wait.
@@ -63,7 +72,6 @@ class Deployment:
         """Where requests wait, once the old one had to be stopped first."""
         self._app = declaration(context.desired.app_of(self._new, context.places), context.client.environment)
         self._directory = context.places.release(self._new.release)
-        self._socket = context.places.socket(self._new)
         out = {**self._app, "error_file": self._app.get("out_file")}
         self._logs = [LogTail(app, context.client.owner) for app in (self._app, out)]
         self._workers = context.workers(self._new, {})
@@ -90,7 +98,8 @@ class Deployment:
                 self._hook("before_start")
                 back.callback(self._undo, "the new processes", self._remove_new)
                 deadline = time.monotonic() + self._context.health.start_timeout
-                self._start(self._app, self._socket)
+                link_sockets(self._context.places, self.decision, len(self.actual.sockets))
+                self._start(self._app, self._new)
             with self._step("wait until healthy"):
                 self._wait_until_healthy(deadline)
                 self._hook("after_start")
@@ -101,7 +110,7 @@ class Deployment:
                 self._switch(back)
             if self._hold is not None:
                 with self._step("hand on requests"):
-                    self._outcome.held = self._hold.hand_on(self._socket)
+                    self._outcome.held = self._hold.hand_on(self._context.places.link(self._new))
             with self._step("check through the proxy"):
                 self._check_proxy(before)
                 self._hook("after_switch")
@@ -144,7 +153,7 @@ class Deployment:
         own = {
             "DEPLOY_RELEASE": self._new.release,
             "DEPLOY_PREVIOUS_RELEASE": self._old.release if self._old else "",
-            "DEPLOY_SOCKET": str(self._socket),
+            "DEPLOY_SOCKET": str(context.places.link(self._new)),
         }
         clean = clean_environment(context.user.home, Path(context.client.node).parent, {})
         run(
@@ -162,32 +171,36 @@ class Deployment:
 
         The ecosystem file and PM2's saved list go on naming it: a boot in between starts it, and nothing else.
         """
-        context, places, socket = self._context, self._context.places, self._context.places.socket(old)
+        context, places = self._context, self._context.places
         waiting = hold(places.hold_socket, places.run.stat().st_gid, context.user, context.desired.drain_time)
         self._hold = held.enter_context(waiting)
         back.callback(self._undo, "the old processes", self._start_again, old, self._hold)
-        remove(socket)
-        drain(socket, min(_DRAIN_SECONDS, context.desired.drain_time), lambda: None)
+        self._remove_sockets(old)
+        drain(partial(connections_of, places, old), min(_DRAIN_SECONDS, context.desired.drain_time))
         delete_processes(context.client, places.app_name(old))
 
     def _start_again(self, old: Activation, waiting: Hold) -> None:
-        context, socket = self._context, self._context.places.socket(old)
+        context = self._context
         desired = declaration(context.desired.app_of(old, context.places), context.client.environment)
         app = next((app for app in self.actual.apps if app["name"] == desired["name"]), desired)
         # it may still run, without its name on the disk
         delete_processes(context.client, app["name"])
         try:
             deadline = time.monotonic() + context.health.start_timeout
-            self._start(app, socket)
+            self._start(app, old)
             context.workers(old, {}, app).wait_until_healthy(deadline)
         finally:
-            waiting.hand_on(socket)
+            waiting.hand_on(context.places.link(old))
 
     # Beside the old one, or after it
 
-    def _start(self, app: Mapping[str, Any], socket: Path) -> None:
+    def _remove_sockets(self, activation: Activation) -> None:
+        for path in socket_files(self._context.places, activation):
+            remove(path)
+
+    def _start(self, app: Mapping[str, Any], activation: Activation) -> None:
         """PM2 itself waits for processes that never say ready; what is wrong with them the next step finds out."""
-        remove(socket)
+        self._remove_sockets(activation)
         file = self._context.places.next_config_file
         client = self._context.client
         try:
@@ -206,13 +219,13 @@ class Deployment:
         try:
             verify([self._app], self._workers.wait_until_healthy(deadline), ())
         except GateError as error:
-            advice = "" if listens(self._socket) else f". Nothing listens: {self._context.desired.listening_advice}"
+            listened = listens(self._context.places, self._new)
+            advice = "" if listened else f". Nothing listens: {self._context.desired.listening_advice}"
             raise GateError(f"{error}{advice}") from error
 
     def _remove_new(self) -> None:
         """After a switch that was undone it may still have requests to answer."""
-        if connections(self._socket):
-            drain(self._socket, self._context.desired.drain_time, lambda: None)
+        drain_rest(self._context, self._new)
         remove_activation(self._context, self._new)
 
     # In its place
@@ -229,9 +242,9 @@ class Deployment:
         self._declare([*beside, self._app])
         for link, name in ((places.previous, self.actual.previous), (places.current, self.actual.current)):
             back.callback(self._undo, f"the link {link}", point, link, places.release(name) if name else None)
-        self._way_back = Return.prepare(places.active_socket)
+        self._way_back = Return.prepare(places.active)
         back.callback(self._undo_switch)
-        point(places.active_socket, self._socket)
+        point(places.active, places.links(self._new))
         settle_links(self._context, self.decision)
 
     def _undo_switch(self) -> None:
@@ -267,10 +280,10 @@ class Deployment:
     def _drain_old(self) -> None:
         if self._old is None:
             return
-        socket = self._context.places.socket(self._old)
+        count, limit = partial(connections_of, self._context.places, self._old), self._context.desired.drain_time
         try:
-            self._outcome.drained = drain(socket, self._context.desired.drain_time, self._workers.require_alive)
-        except (UnixSocketError, OSError) as error:
+            self._outcome.drained = drain(count, limit, self._workers.require_alive)
+        except OSError as error:
             self._kept = True
             self.problems.append(f"the old one still runs, because its connections can't be counted: {error}")
 

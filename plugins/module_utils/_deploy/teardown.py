@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 from .._host.atomic import Return, point, remove, remove_tree, write
 from .._host.errors import StabilityError
-from .._host.unix_sockets import connections
 from .._pm2.client import Pm2Client
 from .._pm2.converge import save, saved_list_differs
 from .._pm2.ecosystem import render
 from .actual import Actual, linked_name, read_active, release_names
 from .context import Context
+from .links import connections_of, socket_files
 from .model import Activation, ActivationError, Places
 from .plan import Decision
 
@@ -32,24 +32,30 @@ _CHECK_SECONDS = 1.0
 _EMPTY_LOOKS = 2
 
 
-def drain(socket: Path, limit: float, check: Callable[[], None]) -> dict[str, float]:
-    """Wait until the socket has no connection any more, `limit` seconds at most; `check` may raise to end the wait.
+def drain(count: Callable[[], int], limit: float, check: Callable[[], None] = lambda: None) -> dict[str, float]:
+    """Wait until no connection is counted any more, `limit` seconds at most; `check` may raise to end the wait.
 
     Returns the `seconds` it took, the `connections` at first and those `left` at the limit: WebSockets, as a rule.
     """
     began = time.monotonic()
-    at_first = count = connections(socket)
+    at_first = left = count()
     empty, checked = 0, began
     while True:
-        empty = 0 if count else empty + 1
+        empty = 0 if left else empty + 1
         now = time.monotonic()
         if empty >= _EMPTY_LOOKS or now - began >= limit:
-            return {"seconds": round(now - began, 1), "connections": at_first, "left": count}
+            return {"seconds": round(now - began, 1), "connections": at_first, "left": left}
         if now - checked >= _CHECK_SECONDS:
             check()
             checked = now
         time.sleep(_POLL_SECONDS)
-        count = connections(socket)
+        left = count()
+
+
+def drain_rest(context: Context, activation: Activation) -> None:
+    """Let one that is not active any more answer the requests that it still has."""
+    if connections_of(context.places, activation):
+        drain(partial(connections_of, context.places, activation), context.desired.drain_time)
 
 
 def attempt(what: str, action: Callable[[], object]) -> list[str]:
@@ -66,15 +72,18 @@ def attempt(what: str, action: Callable[[], object]) -> list[str]:
 def require_inactive(places: Places, activation: Activation) -> None:
     """Raise ActivationError when the active link names it."""
     if read_active(places) == activation:
-        raise ActivationError(f"{places.active_socket} still names {activation.name}, so that it must go on")
+        raise ActivationError(f"{places.active} still names {activation.name}, so that it must go on")
 
 
 def remove_activation(context: Context, activation: Activation) -> None:
-    """Stop its processes for good, and remove its socket and its copy of the environment."""
-    require_inactive(context.places, activation)
-    delete_processes(context.client, context.places.app_name(activation))
-    remove(context.places.socket(activation))
-    remove(context.places.snapshot(activation))
+    """Stop its processes for good, and remove its sockets and its copy of the environment."""
+    places = context.places
+    require_inactive(places, activation)
+    delete_processes(context.client, places.app_name(activation))
+    for path in socket_files(places, activation):
+        remove(path)
+    remove_tree(places.links(activation))
+    remove(places.snapshot(activation))
 
 
 def delete_processes(client: Pm2Client, app: str) -> None:
@@ -116,10 +125,9 @@ def sweep(context: Context, actual: Actual, decision: Decision) -> None:
     places = context.places
     left = [activation for name in decision.leftovers if (activation := Activation.parse(name))]
     for activation in left:
-        if connections(places.socket(activation)):
-            drain(places.socket(activation), context.desired.drain_time, lambda: None)
+        drain_rest(context, activation)
         remove_activation(context, activation)
-    Return.sweep(places.active_socket)
+    Return.sweep(places.active)
     kept = [app for app in actual.apps if places.activation_of(str(app["name"])) not in left]
     write(places.config_file, render(kept).encode(), context.config_ownership)
 

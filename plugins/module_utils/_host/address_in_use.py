@@ -47,7 +47,7 @@ def _of_port(port: int) -> str:
 
 
 def _of_socket(path: Path) -> str:
-    inodes = unix_sockets.listening(path)
+    inodes = unix_sockets.listening(path.__eq__)
     if not inodes:
         return f"No process listens on {path}: it is a left-over of one that was killed, remove it."
     owner = path.stat().st_uid if path.exists() else os.geteuid()

@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import Pm2Error
 
+_INSTANCE_VARIABLE = "NODE_APP_INSTANCE"
 DEAD = frozenset({"stopped", "errored"})
 # PM2's own, in milliseconds, where an app says nothing
 _KILL_TIMEOUT = 1600
@@ -46,6 +47,12 @@ class Pm2Process:
     def dead(self) -> bool:
         """PM2 has given it up or was told to stop it: it does not come back by itself."""
         return self.status in DEAD
+
+    @property
+    def instance(self) -> int:
+        """Its number among the instances of its app, from 0 on, which its successor will have as well."""
+        number = self.settings.get(str(self.settings.get("instance_var") or _INSTANCE_VARIABLE))
+        return number if isinstance(number, int) else 0
 
     @property
     def stop_seconds(self) -> float:

@@ -88,7 +88,7 @@ class Job(BuildSettings):
         given = {
             **options,
             **options["source"],
-            "releases": Releases(Path(options["path"]), Path(options["active_socket"]), links),
+            "releases": Releases(Path(options["path"]), Path(options["active"]), links),
         }
         return cls(**{field.name: given[field.name] for field in fields(cls)})
 

@@ -197,9 +197,9 @@ def shortage(path: Path) -> str:
 
 
 def _named_by(link: Path) -> str:
-    """`<id>` of a link to `<id>`, `<id>.sock` or `<id>+<n>.sock`; "" where there is no link."""
+    """`<id>` of a link to `<id>` or `<id>+<n>`; "" where there is no link."""
     try:
-        return link.readlink().name.removesuffix(".sock").partition("+")[0]
+        return link.readlink().name.partition("+")[0]
     except OSError:
         return ""
 

@@ -11,7 +11,6 @@ where that one was. Whatever is needed to find the rest (the user, by whom proce
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +21,7 @@ from .._host import trust_store
 from .._host.errors import StabilityError
 from .._host.service_tree import discard_path
 from .._host.units import reload_daemon
+from .._host.unix_sockets import connections
 from .._nginx.apply import Result
 from .._nginx.apply import apply as apply_site
 from .._nginx.ledger import Ledger
@@ -173,9 +173,8 @@ def _plan_unit(plan: Plan, thing: Thing, unit: Unit, before: Callable[[], object
 
 def _drain(service: Service, limit: float) -> None:
     """Nginx has let go of the service: what is under way may finish, WebSockets within the limit."""
-    deadline = time.monotonic() + limit
-    for socket in found(f"{service.run_directory}/*.sock"):
-        drain(Path(socket), max(0.0, deadline - time.monotonic()), lambda: None)
+    run = Path(service.run_directory)
+    drain(lambda: connections(lambda path: path.parent == run), limit)
 
 
 def _plan_site(plan: Plan, service: Service, layout: Layout) -> bool:

@@ -21,7 +21,9 @@ _PROGRAM = "stability/_programs/"
 
 _CONFIG_FILES = (
     *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem", "watchdog.json"),
-    *("alert.json", "alert-secrets.json", "reopen-logs.cjs", "claim-socket.cjs", "listen-on-socket.cjs"),
+    *("alert.json", "alert-secrets.json", "reopen-logs.cjs", "own-socket.cjs"),
+    # of an earlier version
+    *("claim-socket.cjs", "listen-on-socket.cjs"),
 )
 
 OPTIONS = {
@@ -154,9 +156,12 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"/opt/{name}-nodejs.tar", Step.FILES),
         Thing(f"{directory}/current", Step.FILES),
         Thing(f"{directory}/previous", Step.FILES),
+        Thing(f"{directory}/active", Step.FILES),
+        Thing(f"{directory}/.active.back", Step.FILES),
+        # what was that link when the workers had one socket together
         Thing(f"{directory}/active.sock", Step.FILES),
-        Thing(f"{directory}/.active.sock.back", Step.FILES),
         Thing(f"{directory}/hold.sock", Step.FILES),
+        Thing(f"{directory}/sockets", Step.FILES, directory=True),
         Thing(f"{directory}/releases", Step.FILES, directory=True),
         Thing(f"{directory}/.deploy.lease", Step.FILES),
         Thing(f"{directory}/.deploy.lock", Step.FILES),

@@ -50,6 +50,7 @@ SERVER: dict[str, Any] = {
     "__nginx_error_words": {"429": "", "error": ""},
     "__nginx_error_html": {"429": "", "error": ""},
 }
+UPSTREAM: dict[str, Any] = {"nginx_upstream_servers": [], "nginx_upstream_keepalive": 32}
 HTTP: dict[str, Any] = {"nginx_trusted_proxies": [], "nginx_health_networks": [], "nginx_tls_enabled": False}
 SITE: dict[str, Any] = {
     "nginx_port": 80,
@@ -222,3 +223,15 @@ def test_a_text_of_the_command_line_is_what_it_says(value: str | bool, dry: bool
     limits = [{"name": "some", "requests": 10}]
     variables = {**SERVER, "nginx_rate_limits": limits, "nginx_rate_limit_dry_run": value, "nginx_snippets": {}}
     assert ("limit_req_dry_run on;" in render("server.conf", **variables)) == dry
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_each_worker_s_socket_is_a_server_of_its_own(overlap: bool) -> None:
+    """A refused one is tried again by the next request, and requests wait where nothing else is left."""
+    paths = {"active": "/srv/shop/active", "hold_socket": "/srv/shop/hold.sock"}
+    plan = {"instances": 3}
+    text = render("upstream.conf", service_plan=plan, service_paths=paths, service_overlap=overlap, **UPSTREAM)
+    servers = [line.strip() for line in text.splitlines() if line.strip().startswith("server ")]
+    own = [f"server unix:/srv/shop/active/{number}.sock max_fails=0;" for number in range(3)]
+    assert servers == [*own, *([] if overlap else ["server unix:/srv/shop/hold.sock max_fails=0 backup;"])]
+    assert "    least_conn;\n" in text

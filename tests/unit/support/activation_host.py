@@ -28,15 +28,27 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.command im
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 
-# A worker: shares the socket's listener and answers with its status; "deaf" never accepts, "exit" ends at once. It ends
-# after as many answers as it is told, and as soon as there is a file `die` in its release.
+# A worker: answers with its status on a socket of its own, or on one that all share; "deaf"
+# never accepts, "mute" never listens, "exit" ends at once. It ends after as many answers as it is told, and as soon as
+# there is a file `die` in its release. A line says that it listens.
 WORKER = """
-import pathlib, socket, sys, time
-status, answers, release = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])
-server = socket.socket(fileno=0)
+import os, pathlib, socket, sys, time
+status, answers, release, own = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3]), sys.argv[4]
+if status == "exit":
+    sys.exit()
+if own:
+    server = socket.socket(socket.AF_UNIX)
+    if status != "mute":
+        beside = own.removesuffix("sock") + str(os.getpid())
+        server.bind(beside)
+        server.listen(8)
+        os.rename(beside, own)
+else:
+    server = socket.socket(fileno=0)
 server.settimeout(0.05)
-while status != "exit" and answers and not (release / "die").exists():
-    if status == "deaf":
+print(flush=True)
+while answers and not (release / "die").exists():
+    if status in ("deaf", "mute"):
         time.sleep(0.05)
         continue
     try:
@@ -45,15 +57,19 @@ while status != "exit" and answers and not (release / "die").exists():
         continue
     with connection:
         connection.settimeout(2)
+        body = b'{"status": "ok"}'
         try:
             connection.recv(65536)
-        except TimeoutError:
+            head = f"HTTP/1.1 {status} X\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
+            connection.sendall(head.encode() + body)
+        except OSError:
             continue
-        body = b'{"status": "ok"}'
-        connection.sendall(b"HTTP/1.1 %s X\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (status.encode(), len(body), body))
     answers -= 1
     time.sleep(0.02)
 """
+SETTINGS = ("node_args", "env", "filter_env", "instance_var", "NODE_APP_INSTANCE")
+FIRST = "@0.sock"
+"""What the path ends with by which PM2's app names the sockets of its workers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,15 +101,29 @@ class FakePm2(Pm2Client):
         words = Path(app["cwd"], app["script"]).read_text(encoding="utf-8").split()
         if words == ["refuses"]:
             return subprocess.CompletedProcess(argv, 1, b"", b"[PM2][ERROR] no such script")
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind(app["env"]["PORT"])
-            server.listen(8)
-            for word in words:
-                status, _sign, answers = word.partition("#")
-                argv = [sys.executable, "-c", WORKER, status, answers or "-1", app["cwd"]]
-                child = subprocess.Popen(argv, stdin=server)
-                self.children[max(self.children, default=-1) + 1] = (app["name"], child, app)
+        self._start(app, words)
         return subprocess.CompletedProcess(argv, 0, b"", b"")
+
+    def _start(self, app: dict[str, Any], words: list[str]) -> None:
+        path, started = app["env"]["PORT"], []
+        own = path.endswith(FIRST)
+        with socket.socket(socket.AF_UNIX) as shared:
+            if not own:
+                shared.bind(path)
+                shared.listen(8)
+            for instance, word in enumerate(words):
+                status, _sign, answers = word.partition("#")
+                socket_of = f"{path.removesuffix(FIRST)}@{instance}.sock" if own else ""
+                argv = [sys.executable, "-S", "-c", WORKER, status, answers or "-1", app["cwd"], socket_of]
+                child = subprocess.Popen(argv, stdin=shared.fileno(), stdout=subprocess.PIPE)
+                variable = app.get("instance_var", "NODE_APP_INSTANCE")
+                settings = {**app, "instance_var": variable, variable: instance}
+                self.children[max(self.children, default=-1) + 1] = (app["name"], child, settings)
+                started.append(child)
+        for child in started:
+            assert child.stdout is not None
+            with child.stdout:
+                child.stdout.readline()
 
     def starting(self, processes: Iterable[Pm2Process]) -> set[int]:  # noqa: ARG002
         return set()
@@ -108,7 +138,7 @@ class FakePm2(Pm2Client):
                 0,
                 time.time(),
                 settings={
-                    **{key: app[key] for key in ("node_args", "env", "filter_env")},
+                    **{key: app[key] for key in (*SETTINGS, app["instance_var"]) if key in app},
                     "pm_exec_path": f"{app['cwd']}/{app['script']}",
                     "pm_cwd": app["cwd"],
                     "exec_mode": "cluster_mode",
@@ -130,7 +160,7 @@ class FakePm2(Pm2Client):
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Context]:
-    for name in ("releases", "run", "config/environments", "home"):
+    for name in ("releases", "run", "config/environments", "home", "sockets"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "config/environment").write_text("KEY=1\n")
     account = pwd.getpwuid(os.getuid())
@@ -167,7 +197,8 @@ def picture(host: Context) -> dict[str, Any]:
     root = host.places.releases.parent
     files = [path for path in root.rglob("*") if "releases/" not in str(path) and path.name != ".deploy.lock"]
     return {
-        "links": {path.name: path.readlink().name for path in files if path.is_symlink()},
+        "links": {path.name: path.readlink().name for path in root.iterdir() if path.is_symlink()},
+        "sockets": {f"{path.parent.name}/{path.name}": path.readlink().name for path in root.glob("sockets/*/*")},
         "files": sorted(str(path.relative_to(root)) for path in files if not path.is_symlink()),
         "config": host.places.config_file.read_text() if host.places.config_file.exists() else "",
         "processes": sorted((process.name, process.pid or 0) for process in host.client.processes()),

@@ -29,7 +29,7 @@ def settings_content(directory: Path, **changes: Any) -> dict[str, Any]:
         "service": "shop",
         "user": "shop",
         "instances": 2,
-        "socket": str(directory / "active.sock"),
+        "sockets": str(directory / "active"),
         "health_path": "/api/health",
         "proxy_url": "",
         "proxy_host_name": "",

@@ -18,7 +18,7 @@ from typing import Any
 from ..._checks.external_service import PM2, Existing, daemon_pid_file, read_existing
 from ..._checks.findings import CRITICAL, FallingThresholds, Finding, Levels, Thresholds
 from ..._checks.health import HealthReading
-from ..._checks.workers import WorkerAnswer, ask_workers, children_of
+from ..._checks.workers import REFUSED, WorkerAnswer, ask_each, ask_workers
 from ..._host.later import later
 from ..._host.processes import MissingLibraryError, ProcessError
 from ..._host.units import UnitError
@@ -27,6 +27,7 @@ from ..._pm2.errors import Pm2Error
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, read_daemon
 from ..._postgresql.client import MissingDriverError
+from ..._service.active import worker_socket
 from .samples import Samples
 
 # Less than the check's own time, so that what did not answer is named.
@@ -78,7 +79,7 @@ class Context:
         return processes
 
     def answers(self) -> list[WorkerAnswer]:
-        """What the workers on the active socket answer, asked once however many checks want it."""
+        """What the workers of the active activation answer, asked once however many checks want it."""
         with self._health_lock:
             return self._answers_once
 
@@ -88,13 +89,16 @@ class Context:
 
     @cached_property
     def _answers_once(self) -> list[WorkerAnswer]:
-        section, pm2 = self.section("health"), self.section("pm2")
+        section = self.section("health")
         timeout = float(section["timeout"])
         if existing := self.existing:
             pids = [process.pid for process in self._pm2_once[0] if process.online and process.pid]
-            return ask_workers("", existing.url, pids, timeout, max(1, existing.instances))
-        workers = children_of(Path(pm2["home"]) / "pm2.pid")
-        return ask_workers(section["socket"], section["path"], workers, timeout, int(pm2["instances"]))
+            return ask_workers(existing.url, pids, timeout, max(1, existing.instances))
+        numbers = range(int(self.section("pm2")["instances"]))
+        sockets = [worker_socket(self.section("release")["active"], number) for number in numbers]
+        answers = ask_each(sockets, section["path"], timeout)
+        # one that is being restarted refuses; that it is there and does not listen, the check event_loop says
+        return [answer for answer in answers if answer.kind != REFUSED] or answers
 
     @cached_property
     def _pm2_once(self) -> tuple[list[Pm2Process], Pm2Error | None]:

@@ -75,7 +75,7 @@ class _Service:
         if self.readings.daemon.state != WELL:
             return self._daemon()
         if self.readings.activation is None:
-            message = f"no release is active: {self.settings.socket} is no link"
+            message = f"no release is active: {self.settings.sockets} is no link"
             inhibition = Inhibition(Code.NOT_DEPLOYED, f"{message}. Deploy one with the playbook.", "warning")
             return Condition(Code.APP_MISSING, message, (Remedy.RECREATE_APP,)), inhibition
         workers = self.readings.workers
@@ -144,6 +144,11 @@ class _Service:
             if problems[worker.number] is None and (worker.has_answered or not self._starting(worker))
         ]
         unhealthy = [worker for worker in online if problems[worker.number] and not self._starting(worker)]
+        if stopped := [worker for worker in hung if worker.process.pid in self.readings.stopped]:
+            message = f"{_named(stopped)} was stopped by a signal (SIGSTOP)"
+            found = self._of_single(Code.WORKER_HUNG, message, Remedy.KILL_WORKER, stopped, serves)
+            # nothing else ends it, and nothing is risked by it: it does nothing
+            return dataclasses.replace(found, escalation=(Remedy.KILL_WORKER,), certain=True), None
         if hung:
             # on a host that is overloaded those that do not wait for a processor are the ones that hang
             stuck = [worker for worker in hung if worker.process.pid not in self.readings.starved]
@@ -157,7 +162,7 @@ class _Service:
 
     def _hung(self, hung: list[Worker], serves: bool) -> Condition:
         if self.readings.answers.refused:
-            asked = self.settings.existing.url if self.settings.existing else self.settings.socket
+            asked = self.settings.existing.url if self.settings.existing else self.settings.sockets
             message = f"nothing answers on {asked}: {self.readings.answers.failures[0].problem}"
             return Condition(Code.NO_ANSWER, message, _WHOLE_APP, _numbers(hung))
         limit = f"{self.settings.answer_timeout:g} s"

@@ -42,6 +42,7 @@ _CORRUPT = f"watchdog.{Code.STATE_CORRUPT}"
 _UNREADABLE = f"watchdog.{Code.PAUSE_UNREADABLE}"
 # Longer than any period: then the host slept, or the watchdog was not there.
 _GAP_SECONDS = 60.0
+_GLANCE_SECONDS = 1.5
 _OWN_RESTARTS = frozenset(
     {Remedy.RELOAD_WORKER, Remedy.KILL_WORKER, Remedy.RESTART_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP}
 )
@@ -107,8 +108,14 @@ class Watch:
             calm, acted = self._try_round()
             period = self._settings.period if calm else self._settings.suspect_period
             # what a step does shows only after a moment
-            self._stop.wait(max(0.0, (time.monotonic() if acted else begun) + period - time.monotonic()))
+            self._rest((time.monotonic() if acted else begun) + period)
         self._notifier.send("STOPPING=1")
+
+    def _rest(self, until: float) -> None:
+        """Until the next probe is due, or a worker was seen twice that a signal has stopped."""
+        while (left := until - time.monotonic()) > 0 and not self._stop.wait(min(left, _GLANCE_SECONDS)):
+            if self._reader.glance():
+                return
 
     def _is_outdated(self) -> bool:
         return any(stamp(path) not in (before, None) for path, before in self._made_of.items())

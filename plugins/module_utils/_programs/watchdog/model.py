@@ -45,6 +45,8 @@ class Condition:
     """PM2's numbers of the unhealthy ones; empty where it is not a matter of single workers."""
     severity: str = "critical"
     """warning where the service still serves."""
+    certain: bool = False
+    """Seen more than once already: no other probe has to find the same, and the remedy does not wait for a back-off."""
     at_once: int | None = None
     """How many of the unhealthy workers, from the first on, one step takes on; None: all."""
 

@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from ..._checks.external_service import read_existing
-from ..._checks.workers import ANSWERED, ask, ask_workers
+from ..._checks.workers import ANSWERED, ask, ask_each, ask_workers
 from ..._host import proc
 from ..._host.later import later
 from ..._host.processes import load_library
@@ -28,7 +28,7 @@ from ..._net.http import Request
 from ..._pm2.client import Pm2Client
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
-from ..._service.active import active_activation
+from ..._service.active import active_activation, worker_socket
 from .answers import Answered, WorkersReading
 from .diagnosis import DatabaseAnswer, ask_database
 from .proxy import Verdict
@@ -44,6 +44,8 @@ _DATABASE_SECONDS = 10.0
 # So long a test of the proxy is believed.
 _TEST_SECONDS = 4.0
 _INODE_COLUMN = 5
+# What is continued sooner was not stopped to stay so.
+_STOPPED_SECONDS = 1.0
 # So many times the time for an answer may a process use of a processor without one, while processors are short.
 _STARVED_PATIENCE = 3
 
@@ -92,6 +94,8 @@ class Readings:
     proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proxy_test: Verdict | None = None
     """What root sees of Nginx, where it does not answer, and can be asked."""
+    stopped: frozenset[int] = frozenset()
+    """Processes that a signal has stopped, now and a moment ago."""
     starved: Mapping[int, float] = dataclasses.field(default_factory=dict)
     """Processes that did not answer and waited for a processor most of that time: for how many percent of it."""
     seconds: float = 0.0
@@ -117,6 +121,8 @@ class Reader:
         self._tested_at = -_TEST_SECONDS
         self._daemon_pid: int | None = None
         self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
+        self._known: tuple[tuple[int, float], ...] = ()
+        self._stopped: dict[int, float] = {}
 
     def read(self, now: float, suspect: bool = False) -> Readings:
         """One probe; `now` is in seconds since boot. `suspect`: the last one found the service unhealthy."""
@@ -134,10 +140,12 @@ class Reader:
         processes = self._of_service(daemon.processes)
         active = [process for process in processes if activation and process.name == self.settings.app_of(activation)]
         times |= processor_times(process.pid for process in active if process.pid)
-        answers = self._ask_workers(active)
+        stopped = self.glance()
+        answers = self._ask_workers(process for process in active if process.pid not in stopped)
         answered = {*answers.answers, *([daemon.pid] if daemon.pid and daemon.state == WELL else [])}
         workers = tuple(self._worker(process, answers, now) for process in active)
         self._answered = {(worker.process.pid, worker.started) for worker in workers if worker.has_answered}
+        self._known = tuple((item.process.pid, item.started) for item in workers if item.process.pid and item.started)
         memory = load_library("psutil", "python3-psutil").virtual_memory()
         deployment = self.deployment()
         readings = Readings(
@@ -155,10 +163,20 @@ class Reader:
             memory_available=memory.available,
             disk_free_mb=free_disk(filter(None, [self.settings.pm2_home, self.settings.log_directory])),
             daemon_unhealthy_for=now - self._daemon_healthy_at,
+            stopped=stopped,
             starved=self._starvation.starved(times, processor_times(times), answered),
         )
         closer = self._investigate(readings, suspect, test)
         return dataclasses.replace(closer, seconds=time.monotonic() - begun)
+
+    def glance(self) -> frozenset[int]:
+        """The workers of the last probe that a signal has stopped, at this glance and at one a moment ago.
+
+        Cheap enough to be done between probes: what such a one was handed waits until it is killed.
+        """
+        now = time.monotonic()
+        self._stopped = {pid: self._stopped.get(pid, now) for pid, started in self._known if is_stopped(pid, started)}
+        return frozenset(pid for pid, since in self._stopped.items() if now - since >= _STOPPED_SECONDS)
 
     def deployment(self) -> bool:
         """Whether somebody deploys, or changes PM2's processes, at this moment."""
@@ -169,7 +187,7 @@ class Reader:
         """What is active, and what runs it."""
         timeout, existing = min(_RPC_SECONDS, self.settings.answer_timeout), self.settings.existing
         if not existing:
-            return active_activation(self.settings.socket), read_daemon(self._client, timeout)
+            return active_activation(self.settings.sockets), read_daemon(self._client, timeout)
         daemon = read_existing(existing, self._client, timeout)
         return next((process.name for process in daemon.processes), existing.app), daemon
 
@@ -202,13 +220,17 @@ class Reader:
         return self._tested if self._is_tested else self._test_proxy()
 
     def _ask_workers(self, processes: Iterable[Pm2Process]) -> WorkersReading:
-        pids = [process.pid for process in processes if process.online and process.pid and started_at(process.pid)]
-        if not pids:
-            return WorkersReading({})
         settings = self.settings
-        path, url = ("", settings.existing.url) if settings.existing else (settings.socket, settings.health_path)
-        responses = ask_workers(path, url, pids, settings.answer_timeout)
-        return WorkersReading.of(responses, pids)
+        online = [process for process in processes if process.online]
+        asked = {process.pid: process.instance for process in online if process.pid and started_at(process.pid)}
+        if not asked:
+            return WorkersReading({})
+        if settings.existing:
+            responses = ask_workers(settings.existing.url, asked, settings.answer_timeout)
+        else:
+            sockets = [worker_socket(settings.sockets, instance) for instance in asked.values()]
+            responses = ask_each(sockets, settings.health_path, settings.answer_timeout)
+        return WorkersReading.of(responses, asked)
 
     def _worker(self, process: Pm2Process, answers: WorkersReading, now: float) -> Worker:
         started = started_at(process.pid) if process.pid else None
@@ -277,6 +299,12 @@ def started_at(pid: int) -> float | None:
     """Start of a process in seconds since boot, which no setting of the clock changes; None when it is gone."""
     found = proc.stat(pid)
     return found.started if found and found.state != "Z" else None
+
+
+def is_stopped(pid: int, started: float) -> bool:
+    """Whether a signal has stopped that very process."""
+    found = proc.stat(pid)
+    return found is not None and (found.state, found.started) == ("T", started)
 
 
 def tree_rss(pid: int) -> int:

@@ -27,7 +27,8 @@ class Settings(Rules):
     service: str
     user: str
     instances: int
-    socket: str
+    sockets: str
+    """The link to the directory that has the workers' sockets, by their numbers."""
     health_path: str
     proxy_url: str
     """Health through the proxy; empty where there is none to watch."""

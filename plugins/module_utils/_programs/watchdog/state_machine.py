@@ -222,6 +222,8 @@ def _probe(
     if state.phase is Phase.HEALTHY:
         state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now)
     state = _failed(state, condition, now)
+    if condition.certain:
+        state = dataclasses.replace(state, failures=max(state.failures, rules.failures), workers=condition.workers)
     if state.severity == "critical" and state.failures < rules.failures:
         # those in a row that are enough speak for themselves
         state = dataclasses.replace(state, bucket=state.bucket.unhealthy())
@@ -289,7 +291,8 @@ def _due(target: str, state: TargetState, condition: Condition, now: float, rule
     """The step that is due, were there no budget. A condition without a remedy is only reported."""
     if not _counts(state, rules) or not condition.escalation:
         return None
-    if now < max(state.grace_until if state.steps else 0.0, state.acted_at + backoff(state.attempts, rules)):
+    waits_until = max(state.grace_until if state.steps else 0.0, state.acted_at + backoff(state.attempts, rules))
+    if now < waits_until and not condition.certain:
         return None
     named = dataclasses.replace(condition, workers=state.workers[: condition.at_once])
     return Step(target, _next_remedy(condition, state.rank), named, state.steps + 1)

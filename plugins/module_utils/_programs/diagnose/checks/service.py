@@ -24,7 +24,7 @@ from ...._host.units import unit_states
 from ...._net.http import Request
 from ...._pm2.errors import Pm2Error
 from ...._pm2.process import Pm2Process
-from ...._service.active import active_activation
+from ...._service.active import active_activation, worker_socket
 from ..runner import Context
 from .trends import judge_growth, judge_restarts
 
@@ -75,7 +75,7 @@ def check_memory(context: Context) -> list[Finding]:
 
 def check_processes(context: Context) -> list[Finding]:
     section, existing = context.section("pm2"), context.existing
-    active = None if existing else active_activation(context.section("release")["active_socket"])
+    active = None if existing else active_activation(context.section("release")["active"])
     processes = context.pm2()
     instances = existing.instances or max(1, len(processes)) if existing else int(section["instances"])
     findings = judge_processes(processes, section["prefix"], active, instances, context.now)
@@ -110,23 +110,23 @@ def check_release(context: Context) -> list[Finding]:
         message = f"no release of these roles: the service runs under {existing.supervisor}, and is only looked at"
         return [Finding("release", OK, message, existing.supervisor)]
     section = context.section("release")
-    return judge_release(section["active_socket"], section["current"])
+    return judge_release(section["active"], section["current"])
 
 
-def judge_release(active_socket: str, current: str) -> list[Finding]:
+def judge_release(active: str, current: str) -> list[Finding]:
     """Do the two links that name the active release exist, agree, and lead to a socket?"""
-    activation = active_activation(active_socket)
+    activation = active_activation(active)
     if activation is None:
-        message = f"{active_socket} is no link: no release is active. Deploy one with the playbook."
+        message = f"{active} is no link: no release is active. Deploy one with the playbook."
         return [Finding("release", CRITICAL, message)]
     # <release>+2 is the same release run with other settings
     release = activation.partition("+")[0]
     try:
-        alive = stat.S_ISSOCK(Path(active_socket).stat().st_mode)
+        alive = stat.S_ISSOCK(worker_socket(active, 0).stat().st_mode)
     except OSError:
         alive = False
     if not alive:
-        message = f"release {release} is active, but {active_socket} leads to no socket. Start the service's PM2 unit."
+        message = f"release {release} is active, but {active} leads to no socket. Start the service's PM2 unit."
         return [Finding("release", CRITICAL, message, release)]
     named = Path(os.path.realpath(current)).name if Path(current).is_symlink() else None
     if named != release:

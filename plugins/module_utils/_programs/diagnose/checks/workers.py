@@ -31,7 +31,7 @@ def check_event_loop(context: Context) -> list[Finding]:
         processes = [process for process in context.pm2() if process.online]
     except Pm2Error:
         processes = []  # who answers is told all the same
-    active = active_activation(context.section("release")["active_socket"])
+    active = active_activation(context.section("release")["active"])
     name = f"{context.section('pm2')['prefix']}{active}"
     own = processes if context.existing else [process for process in processes if process.name == name]
     due = [process for process in own if context.now - process.started_at > _YOUNG]
@@ -61,7 +61,7 @@ def judge_answers(
     ]
     # without any process that is known, nobody can be missed
     missed = set(due) - set(slowest) if set(slowest) != {None} else set()
-    findings += [_judge_missed(workers[pid], pid, len(answers)) for pid in sorted(missed)]
+    findings += [_judge_missed(workers[pid], pid) for pid in sorted(missed)]
     unanswered = len(answers) - len(answered)
     if unanswered and not missed:
         error = next(answer.reading.error for answer in answers if answer.reading.answer is None)
@@ -75,9 +75,9 @@ def _judge_answer(label: str, taken: float, thresholds: Thresholds) -> Finding:
     return judge_value(_check(label), taken, thresholds, f"{label} took {taken:.0f} ms to answer", advice, unit="ms")
 
 
-def _judge_missed(label: str, pid: int, questions: int) -> Finding:
+def _judge_missed(label: str, pid: int) -> Finding:
     message = (
-        f"{label} (process {pid}) answered none of {questions} requests: it was stopped, or its event loop is blocked."
+        f"{label} (process {pid}) did not answer: it was stopped, its event loop is blocked, or it does not listen."
         f" Restart it (under PM2 by kill -KILL {pid}: it is started anew); see its log for what it did last."
     )
     return Finding(_check(label), CRITICAL, message, 0, 1, "answers")

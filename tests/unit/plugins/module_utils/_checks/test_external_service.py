@@ -113,11 +113,11 @@ def test_the_one_of_two_processes_behind_a_port_that_hangs_is_named(
 ) -> None:
     pids = [start(), start()]
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/health"
-    assert {answer.pid for answer in ask_workers("", url, pids, 2.0)} == set(pids)
+    assert {answer.pid for answer in ask_workers(url, pids, 2.0)} == set(pids)
     os.kill(pids[0], signal.SIGSTOP)
-    answers = ask_workers("", url, pids, 1.0)
+    answers = ask_workers(url, pids, 1.0)
     assert {answer.pid for answer in answers if answer.kind == ANSWERED} <= {pids[1]}
     os.kill(pids[1], signal.SIGSTOP)
-    answers = ask_workers("", url, pids, 0.5)
+    answers = ask_workers(url, pids, 0.5)
     assert {answer.kind for answer in answers} == {HUNG}
     assert answers[0].reading.error.startswith("127.0.0.1:")

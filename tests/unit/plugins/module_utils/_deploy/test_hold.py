@@ -23,7 +23,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.model im
 
 ONE = "200"
 BROKEN = {
-    "never answers": ("deaf", "never answered"),
+    "never answers": ("deaf", "no complete answer within 1 s"),
     "unhealthy": ("500", "answered 500 instead of 200"),
     "dies after its first answers": ("200#1", "ended after it had been healthy"),
     "gives up": ("exit", "does not stay up: errored"),
@@ -57,7 +57,7 @@ class Proxy(threading.Thread):
             self.slowest = max(self.slowest, time.monotonic() - began)
 
     def _ask(self) -> str:
-        for path in (self._places.active_socket, self._places.hold_socket):
+        for path in (self._places.active / "0.sock", self._places.hold_socket):
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(10)
                 try:
@@ -115,7 +115,7 @@ def test_it_is_stopped_before_the_next_one_starts_and_no_request_is_refused(
     assert set(proxy.statuses) == {"200"}
     assert proxy.slowest > alone.health.stay_up
     assert outcome.held["requests"] == 1
-    assert picture(alone)["links"] == {"active.sock": "new.sock", "current": "new", "previous": "old"}
+    assert picture(alone)["links"] == {"active": "new", "current": "new", "previous": "old"}
     assert [step["step"] for step in outcome.timeline] == [
         "check the host",
         "copy environment",

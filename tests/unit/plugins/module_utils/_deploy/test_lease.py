@@ -16,7 +16,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease im
     releases_of,
     take,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Places
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
     deploy_lock,
     lock_holder,
@@ -88,6 +88,16 @@ def test_a_host_without_the_service_is_told_apart(tmp_path: Path) -> None:
     assert not drop(tmp_path / "releases", "first")
 
 
+def test_a_host_of_an_earlier_version_is_brought_over_by_site_yml_first(releases: Path) -> None:
+    places = Places.below(releases.parent)
+    places.shared_socket.symlink_to(places.run / "b+2.sock")
+    with pytest.raises(LeaseError, match=r"earlier version[\s\S]*site.yml"):
+        take(releases, lease("first"), take_over=False)
+    assert read(lease_path(releases)) is None
+    places.active.symlink_to(places.links(Activation("b", 2)))
+    take(releases, lease("first"), take_over=False)
+
+
 def test_a_damaged_lease_is_none(releases: Path) -> None:
     for content in ("", "[]", '{"run": "first"}', "\x00"):
         lease_path(releases).write_text(content)
@@ -100,6 +110,6 @@ def test_what_the_host_has(releases: Path) -> None:
     (releases / "b").mkdir()
     places = Places.below(releases.parent)
     assert releases_of(places) == {"active": "", "activation": "", "previous": "", "releases": ["a", "b"]}
-    places.active_socket.symlink_to("/run/shop/b+2.sock")
+    places.active.symlink_to(places.links(Activation("b", 2)))
     places.previous.symlink_to(releases / "a")
     assert releases_of(places) == {"active": "b", "activation": "b+2", "previous": "a", "releases": ["a", "b"]}

@@ -61,7 +61,8 @@ def running(activation: Activation, **changes: Any) -> Actual:
         apps=(app,),
         live=(live(activation, 0), live(activation, 1)),
         releases=("a", "b"),
-        sockets=(activation.name,),
+        sockets=tuple(PLACES.socket(activation, number) for number in range(2)),
+        links=(activation.name,),
         snapshots=(activation.name,),
         active_environment={"KEY": "1"},
         environment={"KEY": "1"},
@@ -92,7 +93,7 @@ def test_each_activation_has_an_app_a_socket_and_an_environment_of_its_own() -> 
     app = replace(DESIRED, loader="loader.mjs").app_of(A2, PLACES)
     assert app["name"] == "shop-a+2"
     assert app["cwd"] == "/srv/shop/releases/a"
-    assert app["env"] == {"NODE_ENV": "production", "PORT": "/run/shop/a+2.sock"}
+    assert app["env"] == {"NODE_ENV": "production", "PORT": "/run/shop/a+2@0.sock"}
     assert app["node_args"] == [
         "--env-file=/srv/shop/config/environments/a+2",
         "--max-old-space-size=64",
@@ -103,12 +104,21 @@ def test_each_activation_has_an_app_a_socket_and_an_environment_of_its_own() -> 
 
 def test_a_program_that_knows_only_ports_is_told_its_port_and_the_preload_the_socket() -> None:
     env = replace(DESIRED, listen_port=3000).app_of(A, PLACES)["env"]
-    assert (env["PORT"], env["LISTEN_SOCKET"]) == ("3000", "/run/shop/a.sock")
+    assert (env["PORT"], env["LISTEN_SOCKET"]) == ("3000", "/run/shop/a@0.sock")
 
 
 def test_a_socket_path_too_long_for_linux_is_refused() -> None:
     with pytest.raises(ActivationError, match="too long"):
         DESIRED.app_of(Activation("a" * 100), PLACES)
+
+
+def test_the_longest_path_of_a_socket_leaves_room_for_what_workers_bind() -> None:
+    """A number of three digits, and a process id in the place of `sock`."""
+    longest = Activation("a" * 85)
+    assert DESIRED.app_of(longest, PLACES)["env"]["PORT"] == str(PLACES.socket(longest))
+    assert len(str(PLACES.socket(longest, 999).with_suffix(".4194304"))) == 107
+    with pytest.raises(ActivationError, match="it can have 102 bytes"):
+        DESIRED.app_of(Activation("a" * 86), PLACES)
 
 
 def test_nothing_differs() -> None:
@@ -138,6 +148,14 @@ def test_decisions(state: Actual, action: str, activation: Activation, reason: s
     assert any(reason in text for text in decision.reasons)
     assert "2" not in "".join(text for text in decision.reasons if "environment" in text)
     assert decision.changes(state)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "differs"), [((0, 1), False), ((0, 1, 0, 1), False), ((), True), ((0,), True), ((1, 0), True)]
+)
+def test_links_that_do_not_lead_to_the_workers_are_put_right(numbers: tuple[int, ...], differs: bool) -> None:
+    state = running(A, sockets=tuple(PLACES.socket(A, number) for number in numbers))
+    assert (decided(state).action, decided(state).changes(state)) == ("none", differs)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +193,7 @@ def test_what_interrupted_runs_left_is_found_wherever_there_is_a_trace_of_it() -
     state = running(
         A,
         live=(live(A, 0), live(A, 1), live(B, 2)),
-        sockets=("a", "a+2", "metrics"),
+        links=("a", "a+2"),
         snapshots=("a", "c"),
     )
     decision = decided(state)

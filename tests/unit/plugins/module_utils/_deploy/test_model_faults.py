@@ -25,11 +25,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_g
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._host import atomic
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._host.unix_sockets import UnixSocketError
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
-WRITES = 8
+WRITES = 10
 """So many files and links a deployment writes, beside PM2's own."""
 SERVES = "Release new is active and serves, but"
 
@@ -49,7 +48,7 @@ def serving(host: Context) -> str:
     """The activation that the link names, which must answer, have its workers and settings, and come up at a boot."""
     active = read_active(host.places)
     assert active is not None
-    reading = read_health(Request(url="/health", unix_socket=str(host.places.socket(active)), timeout=2))
+    reading = read_health(Request(url="/health", unix_socket=str(host.places.link(active)), timeout=2))
     assert problem_of(reading) == ""
     name = host.places.app_name(active)
     assert [process.status for process in host.client.processes() if process.name == name] == ["online"] * 2
@@ -166,8 +165,8 @@ def test_a_way_back_that_fails_does_not_stop_the_others(
     assert serving(served) == "old"
     after = picture(served)
     changed = {key for key, value in before.items() if after[key] != value}
-    # the environment's copy is removed with the processes as well, and the socket stays with them
-    assert changed - {LEFT[what]} <= ({"files"} if what == "new processes" else set())
+    # the environment's copy is removed with the processes as well, and their sockets stay, with the links to these
+    assert changed - {LEFT[what]} <= ({"files", "sockets"} if what == "new processes" else set())
     deploy(served, "new")
     assert serving(served) == "new"
     assert not deploy(served, "").changed
@@ -253,11 +252,11 @@ def refuse_pm2(*_arguments: Any) -> None:
 
 
 def refuse_counting(*_arguments: Any) -> int:
-    raise UnixSocketError("the kernel says no")
+    raise OSError(errno.EIO, "the kernel says no")
 
 
 AFTERWARDS: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
-    "drain": (teardown, "connections", refuse_counting, "the kernel says no"),
+    "drain": (steps, "connections_of", refuse_counting, "the kernel says no"),
     "stop": (teardown, "delete_processes", refuse_pm2, "PM2 says no"),
     "save": (teardown, "save", refuse_pm2, "PM2's saved list: PM2 says no"),
 }
@@ -275,7 +274,7 @@ def test_what_fails_when_the_new_one_serves_is_said_and_not_undone(
     assert SERVES in message
     assert says in message
     assert serving(served) == "new"
-    assert picture(served)["links"] == {"active.sock": "new.sock", "current": "new", "previous": "old"}
+    assert picture(served)["links"] == {"active": "new", "current": "new", "previous": "old"}
     deploy(served, "new")
     assert {name for name, _pid in picture(served)["processes"]} == {"shop-new"}
     assert not deploy(served, "").changed

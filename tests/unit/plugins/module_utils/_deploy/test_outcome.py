@@ -27,6 +27,8 @@ ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
 OLD, NEW = (render([{"name": "shop", "env": {"KEY": value}}]) for value in ("old secret", "new secret"))
 
+NEW_SOCKET = Path("/run/shop/new@0.sock")
+
 
 def decision(action: Any, **changes: Any) -> Decision:
     values = {
@@ -34,6 +36,7 @@ def decision(action: Any, **changes: Any) -> Decision:
         "reasons": ("release old -> new",),
         "dead": (),
         "leftovers": (),
+        "sockets": (NEW_SOCKET,),
         "config": NEW,
         "previous": "old",
     }
@@ -86,15 +89,19 @@ def places(directory: Path) -> Places:
 
 
 def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None:
-    before = Actual(active=Activation("old", 2), current="old", config=OLD)
+    old = tuple(Path(f"/run/shop/old+2@{number}.sock") for number in range(2))
+    before = Actual(active=Activation("old", 2), sockets=old, current="old", config=OLD)
     daemon = Daemon(1, "", "7.0.4", "7.0.4", True, "24.1.0", "26.0.0")
     outcome = Outcome(decision("activate", leftovers=("half",)), before, outdated=daemon, restarts_daemon=True)
     file, links, steps = outcome.diff(places(tmp_path))
     assert '"KEY": "(hidden)"' in file["before"]
     assert '"KEY": "(hidden, another one)"' in file["after"]
     assert "secret" not in file["before"] + file["after"]
-    assert links["before"] == "active.sock -> old+2.sock\ncurrent -> old\n"
-    assert links["after"] == "active.sock -> new.sock\ncurrent -> new\nprevious -> old\n"
+    assert links["before"] == (
+        "active -> old+2\nactive/0.sock -> /run/shop/old+2@0.sock\nactive/1.sock -> /run/shop/old+2@1.sock\n"
+        "current -> old\n"
+    )
+    assert links["after"] == ("active -> new\nactive/0.sock -> /run/shop/new@0.sock\ncurrent -> new\nprevious -> old\n")
     assert steps["after"].splitlines() == [
         "restart the PM2 daemon: Node.js: 24.1.0 -> 26.0.0",
         "remove half: left by an interrupted run",
@@ -103,7 +110,7 @@ def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None
 
 
 def test_without_a_difference_there_is_no_diff(tmp_path: Path) -> None:
-    before = Actual(active=Activation("new"), current="new", previous="old", config=NEW)
+    before = Actual(active=Activation("new"), sockets=(NEW_SOCKET,), current="new", previous="old", config=NEW)
     assert Outcome(decision("none", reasons=()), before).diff(places(tmp_path)) == []
     assert Outcome().diff(places(tmp_path)) == []
 
@@ -127,7 +134,7 @@ def options(directory: Path, **changes: Any) -> dict[str, Any]:
 def test_everything_lies_below_the_service_directory(tmp_path: Path) -> None:
     host = Context.of(options(tmp_path, hooks={"before_stop": [["a", 1]]}), False)
     assert host.places.environment == tmp_path / "config/environment"
-    assert host.places.socket(Activation("a", 2)) == Path("/run/shop/a+2.sock")
+    assert host.places.socket(Activation("a", 2), 1) == Path("/run/shop/a+2@1.sock")
     assert host.desired.app["script"] == "server.js"
     assert host.desired.hooks["before_stop"] == [["a", 1]]
     assert host.desired.hooks["after_stop"] == []

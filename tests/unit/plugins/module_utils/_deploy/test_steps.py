@@ -6,25 +6,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
-import time
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from activation_host import GOOD, deploy, desiring, picture, release
 from ansible_collections.workbot.stability.plugins.module_utils._deploy import actual as deploy_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError, Workers
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
-    Activation,
-    ActivationError,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import link_sockets
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Deployment
@@ -32,10 +26,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors impo
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import HUNG, WELL, DaemonReading
 
 BROKEN = {
-    "never answers": ("deaf deaf", "never answered"),
+    "never answers": ("deaf deaf", "no complete answer within 1 s"),
+    "never listens": ("mute mute", "No such file or directory.*. Nothing listens: the program must listen on the path"),
     "unhealthy": ("500 500", "answered 500 instead of 200"),
-    "one worker is deaf": ("200 deaf", "never answered"),
-    "one worker is unhealthy": ("200 503", "answered 503"),
+    "one worker is deaf": ("200 deaf", r"bad/1\.sock: no complete answer within 1 s"),
+    "one worker never listens": ("200 mute", r"nothing answers on \S+/bad/1\.sock: No such file or directory\n"),
+    "one worker is unhealthy": ("200 503", r"worker 3 \(process \d+\): \S+ answered 503"),
     "one worker is missing": ("200", "1 of 2 workers are there"),
     "dies after its first answers": ("200#1 200", "ended after it had been healthy"),
     "gives up": ("exit 200", "does not stay up: errored"),
@@ -47,7 +43,7 @@ def test_the_first_release(host: Context) -> None:
     release(host, "old", GOOD)
     outcome = deploy(host, "old")
     assert outcome.changed
-    assert picture(host)["links"] == {"active.sock": "old.sock", "current": "old"}
+    assert picture(host)["links"] == {"active": "old", "current": "old"}
     assert host.places.snapshot(Activation("old")).read_text() == "KEY=1\n"
     again = deploy(host, "")
     assert not again.changed
@@ -56,11 +52,11 @@ def test_the_first_release(host: Context) -> None:
 def test_the_next_release_takes_its_place_and_a_rollback_takes_it_back(served: Context) -> None:
     release(served, "new", GOOD)
     outcome = deploy(served, "new")
-    assert picture(served)["links"] == {"active.sock": "new.sock", "current": "new", "previous": "old"}
+    assert picture(served)["links"] == {"active": "new", "current": "new", "previous": "old"}
     assert {process.name for process in served.client.processes()} == {"shop-new"}
     assert [step["step"] for step in outcome.timeline][-2:] == ["stop old", "stop old"]
     deploy(served, "previous")
-    assert picture(served)["links"] == {"active.sock": "old.sock", "current": "old", "previous": "new"}
+    assert picture(served)["links"] == {"active": "old", "current": "old", "previous": "new"}
 
 
 def test_another_environment_is_another_activation_of_the_same_release(served: Context) -> None:
@@ -68,10 +64,11 @@ def test_another_environment_is_another_activation_of_the_same_release(served: C
     outcome = deploy(served, "")
     assert outcome.decision.reasons == ("environment file: KEY changed",)
     after = picture(served)
-    assert after["links"] == {"active.sock": "old+2.sock", "current": "old"}
+    assert after["links"] == {"active": "old+2", "current": "old"}
     assert [name for name in after["files"] if "environments/" in name or "run/" in name] == [
         "config/environments/old+2",
-        "run/old+2.sock",
+        "run/old+2@0.sock",
+        "run/old+2@1.sock",
     ]
 
 
@@ -103,7 +100,7 @@ def test_after_that_the_new_one_serves_whatever_a_command_says(served: Context) 
     failing = desiring(served, hooks={"after_stop": [["/bin/false"]]})
     with pytest.raises(ActivationError, match="Release new is active and serves, but"):
         deploy(failing, "new", discard_failed=True)
-    assert picture(served)["links"]["active.sock"] == "new.sock"
+    assert picture(served)["links"]["active"] == "new"
     assert served.places.release("new").exists()
 
 
@@ -131,7 +128,7 @@ def test_a_new_one_that_dies_while_the_old_one_drains_gives_the_place_back(serve
     before = picture(served)
     dying = desiring(served, hooks={"after_switch": [["/usr/bin/touch", "die"]]})
     with socket.socket(socket.AF_UNIX) as websocket:
-        websocket.connect(str(served.places.socket(Activation("old"))))
+        websocket.connect(str(served.places.link(Activation("old"))))
         with pytest.raises(ActivationError, match="Failed step: drain"):
             deploy(desiring(dying, drain_time=30), "new")
     assert picture(served) == before
@@ -155,15 +152,16 @@ def test_what_a_killed_run_left_is_swept_by_the_next(served: Context, killed_aft
     decision = decide(served.desired, "new", served.places, state, served.client.environment)
     deployment = Deployment(served, state, Outcome(decision, state))
     deployment._copy_environment()
-    deployment._start(deployment._app, deployment._socket)
+    link_sockets(served.places, decision, len(state.sockets))
+    deployment._start(deployment._app, deployment._new)
     if killed_after == "switch":
         deployment._switch(ExitStack())
     outcome = deploy(served, "old" if killed_after == "start" else "new")
     assert outcome.changed
     left = "old" if killed_after == "start" else "new"
     after = picture(served)
-    assert after["links"]["active.sock"] == f"{left}.sock"
-    assert after["links"].keys() <= {"active.sock", "current", "previous"}
+    assert after["links"]["active"] == left
+    assert after["links"].keys() <= {"active", "current", "previous"}
     assert {name for name, _pid in after["processes"]} == {f"shop-{left}"}
     assert [name for name in after["files"] if "environments/" in name] == [f"config/environments/{left}"]
     assert not deploy(served, "").changed
@@ -219,27 +217,3 @@ def test_check_mode_expects_the_users_group_to_be_put_right(served: Context) -> 
     assert not deploy(other, "", check_mode=True).changed
     with pytest.raises(ActivationError, match="can't be read by the user"):
         deploy(other, "")
-
-
-def test_the_kernel_names_the_worker_that_answered_badly(served: Context) -> None:
-    release(served, "bad", "200 503")
-    served.client.as_user(["pm2", "start", str(ecosystem(served, "bad")), "--only", "shop-bad"], 5)
-    workers = Workers(
-        served.client,
-        app="shop-bad",
-        instances=2,
-        path=served.places.socket(Activation("bad")),
-        health=served.health,
-        user=served.user,
-        restarts={},
-    )
-    bad = [process.pid for process in served.client.processes() if process.name == "shop-bad"][1]
-    with pytest.raises(GateError, match=rf"process {bad}\): .*503"):
-        workers.wait_until_healthy(time.monotonic() + 2)
-
-
-def ecosystem(host: Context, name: str) -> Path:
-    app = host.desired.app_of(Activation(name), host.places)
-    path = host.places.releases.parent / "x.config.cjs"
-    path.write_text(f"// x\nmodule.exports = {json.dumps({'apps': [{**app, 'filter_env': ['']}]})};\n")
-    return path

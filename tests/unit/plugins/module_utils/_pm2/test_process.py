@@ -17,7 +17,13 @@ from typing import Any
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import parse_jlist, select, status_of
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import (
+    Pm2Process,
+    parse_jlist,
+    parse_processes,
+    select,
+    status_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from places import FIXTURES
@@ -168,3 +174,27 @@ def test_pm2_is_called_only_when_the_daemon_takes_connections(tmp_path: Path) ->
             listener.listen()
             assert client(tmp_path).processes() == []
         assert (tmp_path / "called").exists()
+
+
+def test_each_process_has_a_number_among_its_app_s_instances() -> None:
+    real = json.loads((FIXTURES / "pm2/jlist_cluster_and_fork.json").read_text())
+    assert [(process.name, process.instance) for process in parse_processes(real)] == [
+        ("w-1", 0),
+        ("f-1", 0),
+        ("w-1", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "number"),
+    [
+        ({"NODE_APP_INSTANCE": 3}, 3),
+        ({"instance_var": "WORKER", "WORKER": 4, "NODE_APP_INSTANCE": 3}, 4),
+        ({"instance_var": "WORKER", "NODE_APP_INSTANCE": 3}, 0),
+        ({"instance_var": None, "NODE_APP_INSTANCE": 3}, 3),
+        ({"NODE_APP_INSTANCE": "3"}, 0),
+        ({}, 0),
+    ],
+)
+def test_the_number_is_in_the_variable_that_the_app_names(settings: dict[str, Any], number: int) -> None:
+    assert Pm2Process("shop-a", 9, 1, "online", 0, 0, settings=settings).instance == number

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 import time
 from pathlib import Path
 
@@ -254,3 +257,24 @@ def test_the_summary_says_how_data_goes(host: Host) -> None:
     assert "Left alone: /mnt: is a mount point" in lines
     plan.add(["/one"], lambda: None)
     assert summary(Removal(host.service), plan, check=True)[0] == f"{NAME}: 1 thing would be removed."
+
+
+def test_whoever_is_still_connected_to_any_of_its_sockets_is_waited_for(tmp_path: Path) -> None:
+    service = Service(NAME, NAME, NAME, "", "", str(tmp_path))
+    with socket.socket(socket.AF_UNIX) as worker, socket.socket(socket.AF_UNIX) as client:
+        beside = tmp_path / f"a@1.{os.getpid()}"
+        worker.bind(str(beside))
+        worker.listen()
+        beside.rename(tmp_path / "a@1.sock")
+        client.connect(str(tmp_path / "a@1.sock"))
+        accepted, _address = worker.accept()
+        ended = threading.Event()
+
+        def end() -> None:
+            ended.set()
+            client.close()
+            accepted.close()
+
+        threading.Timer(0.4, end).start()
+        removal_plan._drain(service, 20)
+        assert ended.is_set()

@@ -58,9 +58,9 @@ def config(tmp_path: Path) -> dict[str, Any]:
         "days_file": str(tmp_path / "state/days.json"),
         "units": [],
         "thresholds": thresholds | {name: {"warning": 98, "critical": 99} for name in busy},
-        "release": {"active_socket": str(tmp_path / "active.sock"), "current": str(tmp_path / "current")},
+        "release": {"active": str(tmp_path / "active"), "current": str(tmp_path / "current")},
         "health": {
-            "url": "", "host_name": "", "socket": str(tmp_path / "active.sock"), "path": "/api/health", "timeout": 1,
+            "url": "", "host_name": "", "path": "/api/health", "timeout": 1,
         },
         "websocket": {"url": "ws://127.0.0.1:1", "paths": ["/ws"]},
         "certificates": {"url": "https://127.0.0.1:1"},
@@ -329,26 +329,27 @@ def test_workers_are_counted(processes: list[Pm2Process], expected: dict[str, st
 
 
 def test_the_active_release_is_what_both_links_say(tmp_path: Path) -> None:
-    active, current = tmp_path / "active.sock", tmp_path / "current"
+    active, current = tmp_path / "active", tmp_path / "current"
 
     def judged() -> tuple[str, Any]:
         (finding,) = service.judge_release(str(active), str(current))
         return finding.status, finding.value
 
     assert judged() == (CRITICAL, None)
-    active.symlink_to(tmp_path / "abc.sock")
+    active.symlink_to(tmp_path / "abc")
+    assert judged() == (CRITICAL, "abc")
+    (tmp_path / "abc").mkdir()
     assert judged() == (CRITICAL, "abc")
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "abc.sock"))
+        listener.bind(str(tmp_path / "abc/0.sock"))
     current.symlink_to("releases/old")
     assert judged() == (WARNING, "abc")
     current.unlink()
     current.symlink_to("releases/abc")
     assert judged() == (OK, "abc")
     active.unlink()
-    active.symlink_to(tmp_path / "abc+2.sock")
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "abc+2.sock"))
+    active.symlink_to(tmp_path / "abc+2")
+    (tmp_path / "abc+2").symlink_to(tmp_path / "abc")
     assert judged() == (OK, "abc")
 
 

@@ -66,6 +66,13 @@ def test_a_worker_that_is_not_seen_among_others_is_killed_alone() -> None:
     assert found.escalation == (Remedy.KILL_WORKER, Remedy.RESTART_WORKER)
 
 
+def test_one_that_a_signal_has_stopped_is_killed_without_another_look() -> None:
+    found = unhealthy(answers=WorkersReading({100: ""}, (SILENT,)), stopped=frozenset({101}))
+    assert (found.code, found.workers, found.severity, found.certain) == ("worker_hung", (1,), "warning", True)
+    assert found.escalation[0] is Remedy.KILL_WORKER
+    assert not unhealthy(answers=WorkersReading({100: ""}, (SILENT,)), stopped=frozenset({100})).certain
+
+
 def test_when_all_hang_the_escalation_goes_up_to_the_daemon() -> None:
     found = unhealthy(answers=WorkersReading({}, (SILENT, SILENT)))
     assert (found.code, found.workers, found.severity) == ("worker_hung", (0, 1), "critical")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -19,6 +20,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import readings
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import (
     DatabaseAnswer,
     Diagnosis,
@@ -26,6 +30,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     problems_of,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import (
+    Reader,
     free_disk,
     is_locked,
     started_at,
@@ -33,7 +38,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.remedies import kill
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
-from watch_samples import settings, settings_content
+from watch_samples import process, settings, settings_content
 
 
 @pytest.fixture
@@ -200,3 +205,83 @@ def test_the_diagnosis_runs_again_when_its_settings_have_changed(tmp_path: Path)
     assert found(1302.0) == ["diagnose.disk"]
     config.unlink()
     assert (found(1303.0), diagnosis.ended) == (["diagnose.disk"], ended)
+
+
+class Workers:
+    """The workers of the numbers 2 and 5, each a process with a socket of its own that it answers on."""
+
+    PROGRAM = """
+import os, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print(flush=True)
+while True:
+    connection, _address = server.accept()
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 %s X\\r\\nContent-Length: 2\\r\\n\\r\\n{}" % sys.argv[2].encode())
+    connection.close()
+"""
+
+    def __init__(self, directory: Path) -> None:
+        (directory / "sockets").mkdir()
+        (directory / "active").symlink_to(directory / "sockets")
+        self.processes = [self._start(directory, number, status) for number, status in ((2, "200"), (5, "503"))]
+
+    def _start(self, directory: Path, number: int, status: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-c", self.PROGRAM, str(directory / "sockets" / f"{number}.sock"), status]
+        started = subprocess.Popen(argv, stdout=subprocess.PIPE)
+        assert started.stdout is not None
+        started.stdout.readline()
+        return started
+
+    def listed(self) -> list[Pm2Process]:
+        return [
+            dataclasses.replace(process(pm_id, pid=started.pid), settings={"NODE_APP_INSTANCE": number})
+            for (pm_id, number), started in zip(((8, 2), (9, 5)), self.processes, strict=True)
+        ]
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    found = Workers(tmp_path)
+    yield found
+    for started in found.processes:
+        started.kill()
+        started.communicate()
+
+
+def test_each_worker_is_asked_on_the_socket_of_its_number(tmp_path: Path, workers: Workers) -> None:
+    well, ill = (started.pid for started in workers.processes)
+    reading = Reader(settings(tmp_path))._ask_workers(workers.listed())
+    assert reading.answers.keys() == {well, ill}
+    assert reading.answers[well] == ""
+    assert "answered 503" in reading.answers[ill]
+    assert reading.failures == ()
+
+
+def test_one_that_has_no_process_is_not_asked(tmp_path: Path, workers: Workers) -> None:
+    gone = dataclasses.replace(workers.listed()[0], pid=None)
+    assert Reader(settings(tmp_path))._ask_workers([gone]) == WorkersReading({})
+
+
+def test_a_process_that_a_signal_has_stopped_is_told_when_it_was_seen_twice(
+    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "_STOPPED_SECONDS", 0.2)
+    reader, started = Reader(settings()), started_at(sleeper.pid)
+    assert started is not None
+    reader._known = ((sleeper.pid, started),)
+    assert reader.glance() == frozenset()
+    sleeper.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED)
+    assert [reader.glance(), reader.glance()] == [frozenset(), frozenset()]
+    time.sleep(0.2)
+    assert reader.glance() == {sleeper.pid}
+    reader._known = ((sleeper.pid, started + 1),)
+    assert reader.glance() == frozenset()
+    reader._known = ((sleeper.pid, started),)
+    assert reader.glance() == frozenset()
+    sleeper.send_signal(signal.SIGCONT)
+    os.waitid(os.P_PID, sleeper.pid, os.WCONTINUED)
+    assert reader.glance() == frozenset()

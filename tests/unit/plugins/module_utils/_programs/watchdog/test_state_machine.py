@@ -49,6 +49,19 @@ def test_two_bad_probes_are_no_reason_and_three_are() -> None:
     assert story.phase() is Phase.RECOVERING
 
 
+def test_what_is_certain_needs_no_other_probe() -> None:
+    certain = dataclasses.replace(HUNG, certain=True)
+    assert Story().probe(certain) == Step(SERVICE, Remedy.KILL_WORKER, certain, 1)
+
+
+def test_what_is_certain_of_one_worker_is_not_of_those_that_earlier_probes_found() -> None:
+    story = Story()
+    story.probe(slow(0, 1))
+    step = story.probe(dataclasses.replace(slow(1), certain=True))
+    assert step is not None
+    assert step.condition.workers == (1,)
+
+
 def test_what_nothing_may_be_done_about_is_reported_once_and_when_it_is_over() -> None:
     story = Story()
     watched = Condition(Code.WORKER_HUNG, "process 7 does not answer", (), (0,))

@@ -176,3 +176,15 @@ def test_open_files_are_judged_by_their_limit(opened: tuple[int, int], status: s
     assert (finding.status, finding.value) == (status, max(opened))
     assert finding.message.startswith("2 processes are near their limit") == (opened == (96, 85))
     assert judge_descriptors([], Thresholds(80, 95)) == []
+
+
+def test_each_worker_of_the_active_activation_is_asked(tmp_path: Path) -> None:
+    config = {
+        "release": {"active": str(tmp_path / "active")},
+        "health": {"path": "/api/health", "timeout": 1},
+        "pm2": {"instances": 3},
+    }
+    answers = Context(config, Samples(tmp_path / "state.json"), 0).answers()
+    assert [answer.reading.error.partition(": ")[0] for answer in answers] == [
+        str(tmp_path / "active" / f"{number}.sock") for number in range(3)
+    ]

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The gate asks each worker on its own socket: what one of them answers says nothing about another."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from activation_host import GOOD, release
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError, Workers
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import link_sockets
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import NO_RELEASE
+from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import point
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import declaration
+
+NEW = Activation("new")
+WRONG = {
+    "unhealthy": ("503", "answered 503 instead of 200"),
+    "deaf": ("deaf", "no complete answer within 0.3 s"),
+    "never listens": ("mute", "nothing answers on .*new/1.sock: No such file or directory"),
+}
+
+
+def start(host: Context, program: str, **settings: Any) -> tuple[Workers, list[int]]:
+    """The gate of release `new` that PM2 has just started, and its processes."""
+    release(host, "new", program)
+    app = {**declaration(host.desired.app_of(NEW, host.places), host.client.environment), **settings}
+    file = host.places.next_config_file
+    file.write_text(f"module.exports = {json.dumps({'apps': [app]})};\n")
+    sockets = tuple(host.places.socket(NEW, number) for number in range(2))
+    link_sockets(host.places, replace(NO_RELEASE, activation=NEW, sockets=sockets), 0)
+    host.client.as_user(["pm2", "start", str(file), "--only", app["name"]], 5)
+    quick = replace(host, health=replace(host.health, answer_timeout=0.3))
+    return quick.workers(NEW, {}), [process.pid or 0 for process in host.client.processes()]
+
+
+def refusal(workers: Workers, seconds: float = 0.5) -> str:
+    with pytest.raises(GateError) as error:
+        workers.wait_until_healthy(time.monotonic() + seconds)
+    return str(error.value)
+
+
+def let_pass(workers: Workers) -> list[int | None]:
+    return [process.pid for process in workers.wait_until_healthy(time.monotonic() + 10)]
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_the_one_of_two_workers_that_is_not_well_is_named(host: Context, what: str) -> None:
+    program, says = WRONG[what]
+    workers, (well, ill) = start(host, f"200 {program}")
+    said = refusal(workers)
+    assert f"worker 1 (process {ill}): " in said
+    assert f"process {well}" not in said
+    assert re.search(says, said)
+
+
+def test_a_worker_whose_socket_is_another_one_s_has_not_answered(host: Context) -> None:
+    workers, (first, second) = start(host, GOOD)
+    point(host.places.link(NEW, 1), host.places.socket(NEW, 0))
+    link = host.places.link(NEW, 1)
+    assert refusal(workers).endswith(f"worker 1 (process {second}): {link} is another process's, {first}")
+
+
+def test_whoever_listens_in_the_place_of_a_worker_is_not_that_worker(host: Context) -> None:
+    workers, (_first, second) = start(host, "200 mute")
+    listen = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); print(1, flush=True)"
+    )
+    argv = [sys.executable, "-c", f"{listen}; sys.stdin.read()", str(host.places.socket(NEW, 1))]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as foreign:
+        assert foreign.stdout is not None
+        assert foreign.stdout.readline()
+        said = refusal(workers)
+        foreign.kill()
+    link = host.places.link(NEW, 1)
+    assert said.endswith(f"worker 1 (process {second}): {link} is another process's, {foreign.pid}")
+
+
+def test_all_are_asked_again_before_they_are_trusted(host: Context) -> None:
+    workers, pids = start(host, GOOD)
+    assert let_pass(workers) == pids
+    workers.stay_healthy()
+    os.kill(pids[1], signal.SIGSTOP)
+    with pytest.raises(GateError, match=rf"healthy at first, but not 0.2 s later: process {pids[1]}: ") as error:
+        workers.stay_healthy()
+    assert f"process {pids[0]}" not in str(error.value)
+
+
+def test_three_bad_answers_in_a_row_of_the_same_worker_are_too_many(host: Context) -> None:
+    workers, pids = start(host, GOOD)
+    let_pass(workers)
+    for pid in (*pids, *pids):
+        os.kill(pid, signal.SIGSTOP)
+        workers.require_alive()
+        workers.require_alive()
+        os.kill(pid, signal.SIGCONT)
+    workers.require_alive()
+    os.kill(pids[1], signal.SIGSTOP)
+    workers.require_alive()
+    workers.require_alive()
+    with pytest.raises(GateError, match=rf"3 answers in a row of process {pids[1]} were not healthy: .*new/1\.sock"):
+        workers.require_alive()
+
+
+def test_a_worker_that_ended_is_missed_at_once(host: Context) -> None:
+    workers, pids = start(host, GOOD)
+    let_pass(workers)
+    os.kill(pids[0], signal.SIGKILL)
+    os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT)
+    with pytest.raises(GateError, match=rf"^process {pids[0]} ended after it had been healthy$"):
+        workers.require_alive()
+
+
+def test_a_worker_s_number_is_what_its_app_s_variable_says(host: Context) -> None:
+    workers, pids = start(host, GOOD, instance_var="WORKER", NODE_APP_INSTANCE=7)
+    assert let_pass(workers) == pids
