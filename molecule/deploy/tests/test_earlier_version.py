@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from deployments import Service, assert_unnoticed, load, wait
 
 GOING_AWAY = 1001
+WHAT_RUNS = "readlink /srv/shop/active.sock; ls /srv/shop /srv/shop/releases; pgrep -u shop --list-full"
+# Nginx gets another configuration, and a reload closes idle connections: clients are told before.
+SITE: dict[str, Any] = {"watchdog_enabled": False, "nginx_reload_announce": 5}
 # The service as it was: the program is told the one socket, nothing but the logs is loaded before it, and Nginx and PM2
 # know it by the link to that socket. The argument is the activation's name.
-AS_IT_WAS = """
+AS_IT_WAS = r"""
 import json, os, pathlib, shutil, subprocess, sys
 activation, socket = sys.argv[1], f"/run/shop/{sys.argv[1]}.sock"
 service, nginx = pathlib.Path("/srv/shop"), pathlib.Path("/etc/nginx/services/shop/upstream.conf")
@@ -34,32 +39,43 @@ pm2("start", str(ecosystem))
 pm2("save", "--force")
 (service / "active").unlink()
 shutil.rmtree(service / "sockets")
+(service / "active.sock").unlink(missing_ok=True)
 (service / "active.sock").symlink_to(socket)
 lines = nginx.read_text().splitlines()
 first = next(number for number, line in enumerate(lines) if "active/0.sock" in line)
 assert "active/1.sock" in lines.pop(first + 1)
 lines[first] = "    server unix:/srv/shop/active.sock;"
 nginx.write_text("\n".join(lines) + "\n")
-subprocess.run(["systemctl", "reload", "nginx"], check=True)
+# not a reload: the old workers would go on for a moment
+subprocess.run(["systemctl", "restart", "nginx"], check=True)
 """
 
 
 @pytest.fixture
-def release(shop: Service) -> str:
-    """The id of the release that runs as an earlier version ran it."""
-    active = str(shop.settled()["active"])
-    shop.host.check_output("python3 -c %s %s", AS_IT_WAS, active)
-    return active.partition("+")[0]
+def before(shop: Service, good: str) -> None:
+    """The service runs a good release as an earlier version ran it."""
+    assert good
+    shop.host.check_output("python3 -c %s %s", AS_IT_WAS, str(shop.settled()["active"]))
 
 
-def test_site_brings_it_over_without_a_failed_request(shop: Service, release: str, address: str) -> None:
+@pytest.mark.usefixtures("before")
+def test_site_brings_it_over_without_a_failed_request(shop: Service, address: str) -> None:
     with load(address, "--host=shop.test", "--connections=16", "--websockets=10") as tally:
-        run = wait(shop.start("site", watchdog_enabled=False))
+        run = wait(shop.start("site", **SITE))
         assert run.code == 0, run.output
     assert_unnoticed(tally, closed=(GOING_AWAY,))
-    found = shop.settled()
-    assert found["current"] == release
+    shop.settled()
     # who still knows the old link is led to a worker of whatever is active
     assert shop.host.check_output("readlink /srv/shop/active.sock") == "/srv/shop/active/0.sock"
     assert shop.host.file("/etc/nginx/services/shop/upstream.conf").contains("active/1.sock")
-    assert not wait(shop.start("site", watchdog_enabled=False)).changed
+    assert not wait(shop.start("site", **SITE)).changed
+
+
+@pytest.mark.usefixtures("before")
+def test_a_deployment_asks_for_site_yml_first(shop: Service, good: str) -> None:
+    found = shop.host.check_output(WHAT_RUNS)
+    run = wait(shop.start("deploy", release_directory=good))
+    assert run.code != 0
+    assert "an earlier version of the collection has set up this host. Apply site.yml first" in run.output
+    assert shop.host.check_output(WHAT_RUNS) == found
+    assert wait(shop.start("site", **SITE)).code == 0

@@ -12,12 +12,12 @@ from deployments import FROM_RELEASE, Service, assert_unnoticed, load, release
 
 PORT = 3123
 CLUSTER: dict[str, Any] = {"pm2_listen_port": PORT}
-FORK: dict[str, Any] = {"pm2_listen_port": PORT, "pm2_exec_mode": "fork", "service_instances": 1}
+FORK: dict[str, Any] = {"pm2_listen_port": PORT, "pm2_exec_mode": "fork"}
 GOING_AWAY = 1001
 
 
 def test_a_service_with_a_port_is_deployed_unnoticed(shop: Service, good: str, address: str, tmp_path: Path) -> None:
-    """From a socket to a port, to another release, from cluster workers to a forked process."""
+    """From a socket to a port, to another release, from cluster workers to forked processes."""
     with load(address, "--host=shop.test", "--connections=16", "--websockets=10") as tally:
         for source, mode in ((good, CLUSTER), (release(tmp_path, "other"), CLUSTER), (good, FORK)):
             shop.deploy(FROM_RELEASE, release_directory=source, **mode)
