@@ -62,7 +62,7 @@ class Workers:
         user: Identity | None,
         restarts: Mapping[int, int],
     ) -> None:
-        self.instances = instances
+        self._instances = instances
         self._client = client
         self._app = app
         self._sockets = sockets
@@ -87,7 +87,7 @@ class Workers:
             for process in online:
                 if self._answers.get(process.pid) != "":
                     self._answers[process.pid] = self._ask(process)
-            if len(online) == self.instances and all(self._answers[process.pid] == "" for process in online):
+            if len(online) == self._instances and all(self._answers[process.pid] == "" for process in online):
                 self._seen = processes
                 return processes
             if time.monotonic() > deadline:
@@ -149,8 +149,8 @@ class Workers:
     def _describe(self, processes: list[Pm2Process]) -> str:
         """Which worker is not healthy, in words."""
         lines = []
-        if len(processes) != self.instances:
-            lines.append(f"{len(processes)} of {self.instances} workers are there")
+        if len(processes) != self._instances:
+            lines.append(f"{len(processes)} of {self._instances} workers are there")
         for process in processes:
             if not process.online:
                 restarts = f" after {process.restarts} restarts" if process.restarts else ""

@@ -91,7 +91,13 @@ class Outcome:
             text += f", drained in {self.drained['seconds']:g} s{left}"
         if self.held:
             text += f", {self.held['requests']} requests held for {self.held['seconds']:g} s"
-        return text
+        return text + self._unknown_workers
+
+    @property
+    def _unknown_workers(self) -> str:
+        """What is to be done where the proxy can't know as many sockets as there are workers now."""
+        known, there = len(self.before.sockets), len(self.decision.sockets)
+        return f"; site.yml tells the proxy of {there - known} more workers" if 0 < known < there else ""
 
     def diff(self, places: Places) -> list[dict[str, str]]:
         """The ecosystem file, the links, and what is to be done and why."""

@@ -43,6 +43,8 @@ def decision(action: Any, **changes: Any) -> Decision:
     return Decision(action, **{**values, **changes})
 
 
+ACTIVE = "shop: release new active after 1 s (release old -> new), previous old"
+SOCKETS = tuple(Path(f"/run/shop/new@{number}.sock") for number in range(4))
 DRAINED = {"seconds": 5.1, "connections": 40, "left": 0}
 
 
@@ -66,6 +68,16 @@ DRAINED = {"seconds": 5.1, "connections": 40, "left": 0}
             Outcome(decision("activate", previous=""), seconds=8.4, drained={**DRAINED, "left": 3}),
             False,
             "shop: release new active after 8.4 s (release old -> new), drained in 5.1 s, 3 connections cut",
+        ),
+        (
+            Outcome(decision("activate", sockets=SOCKETS), Actual(sockets=SOCKETS[:2]), seconds=1),
+            False,
+            f"{ACTIVE}; site.yml tells the proxy of 2 more workers",
+        ),
+        (
+            Outcome(decision("activate", sockets=SOCKETS[:2]), Actual(sockets=SOCKETS), seconds=1),
+            False,
+            ACTIVE,
         ),
         (
             Outcome(decision("activate", reasons=(f"node_args: {'x' * 99} -> y",)), seconds=1),
