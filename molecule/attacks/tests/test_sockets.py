@@ -49,11 +49,14 @@ def target(host: Host, name: str) -> str:
 
 @pytest.fixture
 def link(host: Host, attacker: Attacker, neighbour: Service) -> Iterator[str]:
-    """A link to the neighbour's socket in the place of the service's own, until the end of the test."""
-    own, foreign = target(host, HOSTILE), target(host, neighbour.name)
-    attacker.run('mv "$1" "$1.away"; ln -s "$2" "$1"', own, foreign)
-    yield own
-    attacker.run('rm "$1"; mv "$1.away" "$1"', own)
+    """Links to the neighbour's socket in the place of each of the service's own, until the end of the test; the first."""
+    foreign = target(host, neighbour.name)
+    own = host.check_output(f"readlink {PurePosixPath(ACTIVE.format(HOSTILE)).parent}/*.sock").split()
+    for path in own:
+        attacker.run('mv "$1" "$1.away"; ln -s "$2" "$1"', path, foreign)
+    yield own[0]
+    for path in own:
+        attacker.run('rm "$1"; mv "$1.away" "$1"', path)
 
 
 def test_nginx_does_not_ask_the_neighbour_by_a_link(host: Host, link: str, neighbour: Service) -> None:

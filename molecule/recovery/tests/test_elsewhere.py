@@ -62,7 +62,7 @@ def test_workers_that_wait_for_a_processor_are_told_and_left_alone(
     host: Host, watch: Watch, address: str, began: float
 ) -> None:
     before = pids(host)
-    with load(address, "--path=/faults/health/ok", "--methods=POST", "--connections=32"), overloaded(host, before):
+    with load(address, "--path=/faults/health/ok", "--methods=POST", "--connections=128"), overloaded(host, before):
         watch.until_told(began, "cpu_short", 60)
         time.sleep(10)
     healthy = watch.until_well(began)

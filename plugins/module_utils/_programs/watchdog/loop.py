@@ -42,7 +42,7 @@ _CORRUPT = f"watchdog.{Code.STATE_CORRUPT}"
 _UNREADABLE = f"watchdog.{Code.PAUSE_UNREADABLE}"
 # Longer than any period: then the host slept, or the watchdog was not there.
 _GAP_SECONDS = 60.0
-_GLANCE_SECONDS = 1.5
+_GLANCE_SECONDS = 1.0
 _OWN_RESTARTS = frozenset(
     {Remedy.RELOAD_WORKER, Remedy.KILL_WORKER, Remedy.RESTART_WORKER, Remedy.RESTART_APP, Remedy.RECREATE_APP}
 )

@@ -45,7 +45,7 @@ _DATABASE_SECONDS = 10.0
 _TEST_SECONDS = 4.0
 _INODE_COLUMN = 5
 # What is continued sooner was not stopped to stay so.
-_STOPPED_SECONDS = 1.0
+_STOPPED_SECONDS = 0.8
 # So many times the time for an answer may a process use of a processor without one, while processors are short.
 _STARVED_PATIENCE = 3
 
@@ -141,7 +141,8 @@ class Reader:
         active = [process for process in processes if activation and process.name == self.settings.app_of(activation)]
         times |= processor_times(process.pid for process in active if process.pid)
         stopped = self.glance()
-        answers = self._ask_workers(process for process in active if process.pid not in stopped)
+        # what is stopped is not waited for, also at the first look: none answers before it is continued
+        answers = self._ask_workers(process for process in active if process.pid not in self._stopped)
         answered = {*answers.answers, *([daemon.pid] if daemon.pid and daemon.state == WELL else [])}
         workers = tuple(self._worker(process, answers, now) for process in active)
         self._answered = {(worker.process.pid, worker.started) for worker in workers if worker.has_answered}
