@@ -9,6 +9,8 @@ export PODMAN_IGNORE_CGROUPSV1_WARNING := 1
 export MOLECULE_COMMAND_BORDERS := false
 # Makes hosts of its own, and removes them.
 OWN_HOSTS := fleet
+# Begins on a bare host: what an earlier one has left there has taken its part of it.
+ON_BARE_HOST := apps
 # site first: the others go on with the host that it leaves.
 # The last one leaves services on the host that take what those of others would need.
 SCENARIOS := site $(filter-out default site apps,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))) apps
@@ -115,6 +117,7 @@ molecule: $(READY) ## Every scenario, one after the other; one of them: make mol
 .PHONY: $(addprefix scenario-,$(SCENARIOS))
 $(addprefix scenario-,$(SCENARIOS)): scenario-%: $(READY)
 	@echo '== molecule test -s $*'
+	@$(if $(filter $*,$(ON_BARE_HOST)),molecule cleanup -s site)
 	@molecule test -s $* $(if $(filter $*,$(OWN_HOSTS)),,--destroy=never)
 
 .PHONY: clean-hosts

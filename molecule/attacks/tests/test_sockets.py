@@ -49,7 +49,7 @@ def target(host: Host, name: str) -> str:
 
 @pytest.fixture
 def link(host: Host, attacker: Attacker, neighbour: Service) -> Iterator[str]:
-    """Links to the neighbour's socket in the place of each of the service's own, until the end of the test; the first."""
+    """The first of links to the neighbour's socket in the place of the service's own, until the end of the test."""
     foreign = target(host, neighbour.name)
     own = host.check_output(f"readlink {PurePosixPath(ACTIVE.format(HOSTILE)).parent}/*.sock").split()
     for path in own:

@@ -99,8 +99,8 @@ def test_the_pools_of_the_service_keep_to_the_plan(host: Host, hold: Callable[[s
     paths = ["/api/conversations?limit=1"] * 100
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(get, host, "/srv/workbot/active/{}.sock", *paths, at_once=100)
-        until(lambda: int(sql(host, WAITING)) >= 40)
-        time.sleep(1)
+        # each has come: 40 have a connection, 60 wait for one
+        until(lambda: "60 requests wait" in host.run("workbot-diagnose --json --check pool").stdout)
         assert int(sql(host, WAITING)) == 40
         report = json.loads(host.run("workbot-diagnose --json --check pool --check connections").stdout)
         waiting = findings(budget(waiting_warning=0.5, waiting_critical=100))["connections.waiting"]
