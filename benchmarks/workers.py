@@ -162,7 +162,7 @@ def throughput(side: str) -> dict[str, float]:
     )
     if "Non-2xx" in output or "Socket errors" in output:
         sys.exit(f"{side} failed:\n{output}")
-    latency = {f"p{share}_ms": milliseconds(found(rf"{share}%\s+(\S+)", output)) for share in (50, 99)}
+    latency = {f"p{share}_ms": milliseconds(found(rf"\n\s+{share}%\s+(\S+)", output)) for share in (50, 99)}
     return {"requests_per_second": float(found(r"Requests/sec:\s+([\d.]+)", output)), **latency}
 
 
