@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .._host.atomic import point
+from .._host.atomic import point, remove
 from .._host.units import Unit, do, states, steps
 from .._host.unix_sockets import connections, listening
 from .._service.active import worker_socket
@@ -56,6 +56,12 @@ def listens(places: Places, activation: Activation) -> bool:
 def socket_files(places: Places, activation: Activation) -> list[Path]:
     """What its workers, killed ones too, have left where the sockets are."""
     return [path for path in places.run.iterdir() if places.is_socket_of(activation, path)]
+
+
+def remove_sockets(places: Places, activation: Activation) -> None:
+    """From then on nobody reaches it; what is connected stays so."""
+    for path in socket_files(places, activation):
+        remove(path)
 
 
 def _make(directory: Path, sockets: list[Path]) -> None:

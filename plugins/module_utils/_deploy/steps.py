@@ -29,7 +29,7 @@ from .actual import Actual
 from .context import Context
 from .health_gate import PROXY_SECONDS, GateError, ask_proxy
 from .hold import Hold, hold
-from .links import connections_of, link_sockets, listens, socket_files
+from .links import connections_of, link_sockets, listens, remove_sockets
 from .model import Activation, ActivationError
 from .outcome import Outcome
 from .plan import others
@@ -175,7 +175,7 @@ class Deployment:
         waiting = hold(places.hold_socket, places.run.stat().st_gid, context.user, context.desired.drain_time)
         self._hold = held.enter_context(waiting)
         back.callback(self._undo, "the old processes", self._start_again, old, self._hold)
-        self._remove_sockets(old)
+        remove_sockets(places, old)
         drain(partial(connections_of, places, old), min(_DRAIN_SECONDS, context.desired.drain_time))
         delete_processes(context.client, places.app_name(old))
 
@@ -194,13 +194,9 @@ class Deployment:
 
     # Beside the old one, or after it
 
-    def _remove_sockets(self, activation: Activation) -> None:
-        for path in socket_files(self._context.places, activation):
-            remove(path)
-
     def _start(self, app: Mapping[str, Any], activation: Activation) -> None:
         """PM2 itself waits for processes that never say ready; what is wrong with them the next step finds out."""
-        self._remove_sockets(activation)
+        remove_sockets(self._context.places, activation)
         file = self._context.places.next_config_file
         client = self._context.client
         try:

@@ -20,7 +20,7 @@ from .._pm2.converge import save, saved_list_differs
 from .._pm2.ecosystem import render
 from .actual import Actual, linked_name, read_active, release_names
 from .context import Context
-from .links import connections_of, socket_files
+from .links import connections_of, remove_sockets
 from .model import Activation, ActivationError, Places
 from .plan import Decision
 
@@ -80,8 +80,7 @@ def remove_activation(context: Context, activation: Activation) -> None:
     places = context.places
     require_inactive(places, activation)
     delete_processes(context.client, places.app_name(activation))
-    for path in socket_files(places, activation):
-        remove(path)
+    remove_sockets(places, activation)
     remove_tree(places.links(activation))
     remove(places.snapshot(activation))
 

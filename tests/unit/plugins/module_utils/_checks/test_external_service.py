@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -23,8 +22,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.processes 
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import ABSENT, WELL, DaemonReading
+from forks import forks
 
-FORK = multiprocessing.get_context("fork")
 CLIENT = Pm2Client(Path("/nonexistent"), "/nonexistent/pm2", "/nonexistent/node", None, 1)
 
 
@@ -46,24 +45,14 @@ def listening() -> Iterator[socket.socket]:
 @pytest.fixture
 def start(listening: socket.socket) -> Iterator[Callable[[], int]]:
     """Starts processes that share the port; returns each one's id."""
-    started = []
 
     def serve() -> None:
         server = HTTPServer(listening.getsockname(), Answers, bind_and_activate=False)
         server.socket = listening
         server.serve_forever()
 
-    def one() -> int:
-        process = FORK.Process(target=serve, daemon=True)
-        process.start()
-        started.append(process)
-        assert process.pid is not None
-        return process.pid
-
-    yield one
-    for process in started:
-        process.kill()
-        process.join()
+    with forks() as one:
+        yield lambda: one(serve)
 
 
 def test_the_process_is_the_one_that_listens_on_the_port(listening: socket.socket) -> None:

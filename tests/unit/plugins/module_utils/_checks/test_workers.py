@@ -10,14 +10,12 @@ import contextlib
 import dataclasses
 import http.server
 import json
-import multiprocessing
 import os
 import signal
 import socket
 import socketserver
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -39,8 +37,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Answered,
     WorkersReading,
 )
+from forks import FORK, forks
 
-FORK = multiprocessing.get_context("fork")
 NO_PROCESS = 2**22 + 1
 Start = Callable[..., int]
 
@@ -94,19 +92,8 @@ def serve(listener: socket.socket, changes: dict[str, object]) -> None:
 @pytest.fixture
 def run() -> Iterator[Callable[..., int]]:
     """Starts a process, and ends it; returns its id."""
-    started: list[BaseProcess] = []
-
-    def one(work: Callable[..., None], *arguments: object) -> int:
-        process = FORK.Process(target=work, args=arguments, daemon=True)
-        process.start()
-        started.append(process)
-        assert process.pid is not None
-        return process.pid
-
-    yield one
-    for process in started:
-        process.kill()
-        process.join()
+    with forks() as one:
+        yield one
 
 
 @pytest.fixture
