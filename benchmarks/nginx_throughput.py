@@ -12,14 +12,12 @@ connections to the server are counted by the server. The result is printed and k
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from behind_nginx import INSTALL_WRK, ROOT, ansible, found, nginx_site, refuse_errors, wrk
+
 HOST = "workbot-test"
 RESULT = ROOT / "benchmarks" / "results" / "nginx_throughput.json"
 ROUNDS, SECONDS, CONNECTIONS = 3, 4, 32
@@ -82,19 +80,8 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def ansible(*command: str) -> None:
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if run.returncode:
-        sys.exit(run.stdout + run.stderr)
-
-
-def nginx_site(**arguments: Any) -> None:
-    module = ["--module-name=workbot.stability.nginx_site", f"--args={json.dumps(arguments)}"]
-    ansible("ansible", "--inventory=molecule/inventory", "app", "--become", *module)
-
-
 def set_up() -> None:
-    on_host("command -v wrk >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes wrk")
+    on_host(INSTALL_WRK)
     on_host(f"systemd-run --quiet --unit=benchmark-server /opt/workbot/bin/node -e {quoted(SERVER % BEHIND)}")
     playbook = ["ansible-playbook", "--inventory=molecule/inventory", "molecule/nginx/edge.yml"]
     ansible(*playbook, f"--extra-vars={json.dumps(VARIABLES)}")
@@ -116,25 +103,14 @@ def connections() -> int:
 
 def measure(port: int, name: str) -> dict[str, float]:
     before = connections()
-    output = on_host(
-        f"wrk --threads 1 --connections {CONNECTIONS} --duration {SECONDS}s --latency"
-        f" --header 'Host: {name}' http://127.0.0.1:{port}/page"
-    )
-    if "Non-2xx" in output or "Socket errors" in output:
-        sys.exit(f"{name} failed:\n{output}")
+    output = on_host(wrk(name, port, CONNECTIONS, SECONDS))
+    refuse_errors(name, output)
     return {
         "requests_per_second": float(found(r"Requests/sec:\s+([\d.]+)", output)),
         "requests": int(found(r"(\d+) requests in", output)),
         "new_connections": connections() - before - 1,
         "p99": found(r"99%\s+(\S+)", output),
     }
-
-
-def found(pattern: str, text: str) -> Any:
-    match = re.search(pattern, text)
-    if match is None:
-        sys.exit(f"wrk says something else than expected:\n{text}")
-    return match[1]
 
 
 def summary(rounds: list[dict[str, float]]) -> dict[str, float]:

@@ -15,17 +15,17 @@ import json
 import random
 import re
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from behind_nginx import INSTALL_WRK, ROOT, found, nginx_site, refuse_errors, wrk
+
 sys.path.insert(0, str(ROOT / "molecule" / "support"))
 
-from deployments import load  # noqa: E402
-from hosts import HOST, HOSTS, host_of  # noqa: E402
+from deployments import load
+from hosts import HOST, HOSTS, host_of
 
 RESULT = Path(__file__).parent / "results" / "workers.json"
 KILLS, STOPS, STOPPED_SECONDS = 40, 10, 3.5
@@ -92,28 +92,20 @@ def put(path: str, content: str) -> None:
     host.check_output("printf %%s %s > %s", content, path)
 
 
-def nginx_site(name: str, **arguments: Any) -> None:
-    module = ["--module-name=workbot.stability.nginx_site", f"--args={json.dumps({'name': name, **arguments})}"]
-    command = ["ansible", "--inventory=molecule/inventory", "app", "--become", *module]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if run.returncode:
-        sys.exit(run.stdout + run.stderr)
-
-
 def set_up() -> None:
-    host.check_output("command -v wrk >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes wrk")
+    host.check_output(INSTALL_WRK)
     host.check_output(f"mkdir -p {PLACE}")
     put(f"{PLACE}/program.js", PROGRAM)
     put(f"{PLACE}/apps.config.cjs", f"module.exports = {json.dumps({'apps': [app(side) for side in SIDES]})};")
     host.check_output(f"{PM2} start {PLACE}/apps.config.cjs")
     for side in SIDES:
         text = NGINX % {"side": side, "servers": SERVERS[side]}
-        nginx_site(f"benchmark-{side}", files=[{"path": f"conf.d/benchmark-{side}.conf", "content": text}])
+        nginx_site(name=f"benchmark-{side}", files=[{"path": f"conf.d/benchmark-{side}.conf", "content": text}])
 
 
 def take_down() -> None:
     for side in SIDES:
-        nginx_site(f"benchmark-{side}", state="absent")
+        nginx_site(name=f"benchmark-{side}", state="absent")
     host.check_output(f"{PM2} kill; rm -r {PLACE}")
 
 
@@ -156,21 +148,10 @@ def balance(side: str, address: str, *options: str) -> list[int]:
 
 
 def throughput(side: str) -> dict[str, float]:
-    output = host.check_output(
-        f"wrk --threads 1 --connections {CONNECTIONS} --duration {SECONDS}s --latency"
-        f" --header 'Host: {side}.test' http://127.0.0.1/page"
-    )
-    if "Non-2xx" in output or "Socket errors" in output:
-        sys.exit(f"{side} failed:\n{output}")
+    output = host.check_output(wrk(f"{side}.test", 80, CONNECTIONS, SECONDS))
+    refuse_errors(side, output)
     latency = {f"p{share}_ms": milliseconds(found(rf"\n\s+{share}%\s+(\S+)", output)) for share in (50, 99)}
     return {"requests_per_second": float(found(r"Requests/sec:\s+([\d.]+)", output)), **latency}
-
-
-def found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    if match is None:
-        sys.exit(f"wrk says something else than expected:\n{text}")
-    return match[1]
 
 
 def milliseconds(text: str) -> float:
