@@ -239,9 +239,9 @@ options:
     default: []
   announce:
     description:
-      - Seconds to wait before a reload, in which the file C(/run/nginx_closing) is there. A reload closes idle
-        connections, and a client that sends a request at that moment gets no answer. A site that adds
-        C(Connection) C(close) to its answers while the file is there has its clients open another one in good time.
+      - Seconds at most to wait before a reload, while clients are connected. Meanwhile C(/run/nginx_closing) is there.
+        A reload closes idle connections, and a request that is sent at that moment gets no answer. A site that answers
+        with C(Connection) C(close) while the file is there has its clients open another one in good time.
     type: float
     default: 0
   read:

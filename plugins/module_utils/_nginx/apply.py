@@ -166,7 +166,7 @@ def _change(transaction: Transaction, service: Service, desired: Desired, plan: 
     try:
         transaction.swap(plan.writes)
         refuse_missing_zones(desired.limit_zones, limit_zones(service.test()))
-        with announced(service.layout.closing, desired.announce if active else 0):
+        with announced(service.layout.closing, desired.announce if active else 0, service.is_connected):
             started = service.activate()
         expected = [probe for probe in desired.probes if not probe.if_healthy or probe in {*asked} - {*unhealthy}]
         _probe(expected, service.layout)
@@ -209,7 +209,7 @@ def _restore(transaction: Transaction, service: Service, active: bool, error: Ba
         ) from error
     try:
         if active:
-            with announced(service.layout.closing, announce):
+            with announced(service.layout.closing, announce, service.is_connected):
                 service.activate()
         else:
             service.stop()

@@ -10,7 +10,7 @@ import hashlib
 import os
 import pwd
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from .transaction import read_entry
 DEFAULT_SITE = "sites-enabled/default"
 DEFAULT_SITE_FILE = "sites-available/default"
 LOG_MODE = 0o640
+_POLL_SECONDS = 0.25
 
 
 def default_site_is_untouched(config: Path) -> bool:
@@ -62,14 +63,19 @@ def create_logs(layout: Layout, logs: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def announced(closing: Path, seconds: float) -> Iterator[None]:
-    """Have the sites tell their clients, so long beforehand and meanwhile, that connections are about to be closed."""
+def announced(closing: Path, seconds: float, is_connected: Callable[[], bool]) -> Iterator[None]:
+    """Have the sites tell their clients that connections are about to be closed.
+
+    That begins so many seconds beforehand, or fewer once nobody is connected.
+    """
     if not seconds:
         yield
         return
     try:
         closing.touch(mode=0o644)
-        time.sleep(seconds)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and is_connected():
+            time.sleep(_POLL_SECONDS)
         yield
     finally:
         closing.unlink(missing_ok=True)

@@ -60,6 +60,14 @@ class Service:
         state = unit_states([UNIT], seconds=60).get(UNIT, {})
         return int(state["MainPID"]) or None if state.get("ActiveState") in ("active", "reloading") else None
 
+    def is_connected(self) -> bool:
+        """Whether any client has a connection to nginx."""
+        master = self.master()
+        inodes = {*proc.socket_inodes(master)} if master else set()
+        rows = list(tcp.sockets())
+        ports = {row.local[1] for row in rows if row.listens and row.inode in inodes}
+        return any(row.established and row.local[1] in ports for row in rows)
+
     def test(self) -> str:
         """Tests the files in place as `nginx -t` does; the whole configuration, as nginx prints it."""
         result = run([str(self.layout.binary), "-T"])

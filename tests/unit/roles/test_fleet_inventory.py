@@ -112,7 +112,7 @@ def test_an_app_host_serves_itself_believes_the_proxies_and_lets_them_count(
         "nginx_rate_limits": [],
         "nginx_connect_timeout": "60s",
         "nginx_drained": {},
-        "nginx_reload_announce": 0,
+        "nginx_reload_announce": 5,
         "__nginx_retry_after": {"429": 1, "error": 5},
         "__nginx_websocket_probes": [
             {"port": 80, "tls": False, "host": "shop.invalid", "path": "/ws", "websocket": True, "if_healthy": True}
@@ -149,5 +149,5 @@ def test_app_hosts_that_are_all_the_proxies_there_are_count_for_themselves(tmp_p
 def test_a_host_alone_is_what_it_was(tmp_path: Path) -> None:
     [found] = variables(tmp_path, {"app": {"hosts": {"shop1": {}}}}).values()
     assert (found["nginx_upstream_servers"], found["nginx_trusted_proxies"]) == ([], [])
-    assert (found["nginx_connect_timeout"], found["nginx_reload_announce"]) == ("60s", 0)
+    assert (found["nginx_connect_timeout"], found["nginx_reload_announce"]) == ("60s", 5)
     assert [(limit["requests"], limit["window"]) for limit in found["nginx_rate_limits"]] == [(300, 10)]

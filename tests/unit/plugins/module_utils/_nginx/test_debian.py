@@ -11,8 +11,21 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian im
 
 def test_a_reload_is_announced_and_the_announcement_ends_with_it(tmp_path: Path) -> None:
     closing = tmp_path / "closing"
-    with announced(closing, 0.01):
+    with announced(closing, 0.01, lambda: True):
         assert closing.exists()
     assert not closing.exists()
-    with announced(closing, 0):
+    with announced(closing, 0, lambda: True):
         assert not closing.exists()
+
+
+def test_an_announcement_waits_no_longer_than_somebody_is_connected(tmp_path: Path) -> None:
+    closing, connected = tmp_path / "closing", iter([True, True, False])
+    seen = []
+
+    def is_connected() -> bool:
+        seen.append(closing.exists())
+        return next(connected)
+
+    with announced(closing, 600, is_connected):
+        assert closing.exists()
+    assert seen == [True] * 3

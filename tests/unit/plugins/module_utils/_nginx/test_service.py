@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import (
     ErrorLog,
+    Service,
     check_ports,
     main_error_log,
     worker_connections,
@@ -25,6 +27,22 @@ def test_a_port_taken_by_another_program_is_named() -> None:
         with pytest.raises(StabilityError, match=rf"Port {port} is taken by \S*(python|pytest)"):
             check_ports([port])
     check_ports([port])
+
+
+def test_a_client_is_connected_to_a_port_that_the_master_listens_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(Layout(config=tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(service, "master", os.getpid)
+        assert not service.is_connected()
+        with socket.create_connection(server.getsockname()):
+            assert service.is_connected()
+            # whoever listens there: it is not the master
+            monkeypatch.setattr(service, "master", lambda: 1)
+            assert not service.is_connected()
+            monkeypatch.setattr(service, "master", lambda: None)
+            assert not service.is_connected()
 
 
 def test_only_new_failures_are_reported(tmp_path: Path) -> None:
