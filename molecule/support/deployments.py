@@ -96,17 +96,16 @@ class Service:
         return found
 
     def settled(self) -> dict[str, Any]:
-        """The same, where one activation must be all that there is: running, declared, saved and linked."""
+        """The same, where one activation must be all that there is: running, declared and linked."""
         found = self.look()
         active = found["active"]
         app = f"{self.name}-{active}"
         assert {process["name"] for process in found["pm2"]} == {app}, found
         assert {process["status"] for process in found["pm2"]} == {"online"}, found
-        assert found["declared"] == found["saved"] == [app], found
+        assert found["declared"] == [app], found
         assert found["sockets"] == [f"{active}@{number}.sock" for number in range(len(found["pm2"]))], found
-        assert found["links"] == [active], found
-        assert found["environments"] == [active], found
-        assert found["current"] == active.partition("+")[0], found
+        assert found["units"] == found["activations"] == [active], found
+        assert found["current"] == active.partition("@")[0], found
         assert found["previous"] in ["", *found["releases"]], found
         assert not found["locked"], found
         return found

@@ -17,7 +17,7 @@ SETTINGS = "/etc/postgresql/*/main/conf.d/workbot.conf"
 HBA = "/etc/postgresql/*/main/pg_hba.conf"
 UNITS = "/etc/systemd/system"
 WORKERS = "pgrep --count --uid workbot --full server.ts"
-DECLARED = "sed -n 's/.*\"instances\": \\([0-9]*\\).*/\\1/p' /srv/workbot/config/ecosystem.config.cjs"
+DECLARED = "sed -n 's/.*\"instances\": \\([0-9]*\\).*/\\1/p' /srv/workbot/active/ecosystem.config.cjs"
 ACTIVE = 'basename "$(readlink /srv/workbot/active)" | cut -d + -f 1'
 
 # The tasks that repair most of them, by their beginnings.
@@ -27,6 +27,7 @@ DIAGNOSIS = "Install the diagnosis command"
 POLICY = "Install the policy and what runs it"
 TOOLCHAIN = "Install Node.js"
 ACTIVATION = "Activate the release"
+UNITS_OF_PM2 = "Install the units"
 SITE = "Install the site"
 RIGHTS = "Grant and revoke privileges in the database"
 
@@ -115,10 +116,10 @@ DRIFTS = {
         "systemctl is-active logrotate-workbot.timer && systemctl is-enabled logrotate-workbot.timer",
     ),
     "a boot unit disabled": Drift(
-        "systemctl disable pm2-workbot.service",
-        "Install the boot unit",
-        "pm2-workbot.service started, disabled",
-        "systemctl is-enabled pm2-workbot.service",
+        "systemctl disable workbot.service",
+        UNITS_OF_PM2,
+        "workbot.service started, disabled",
+        "systemctl is-enabled workbot.service",
     ),
     "Nginx not started at boot": Drift(
         "systemctl disable nginx.service",
@@ -170,16 +171,16 @@ DRIFTS = {
     ),
     "another log level and another secret": Drift(
         "sed -i -e s/^LOG_LEVEL=.*/LOG_LEVEL=debug/ -e s/^JWT_SECRET=.*/JWT_SECRET=another-secret-of-32-characters-x/"
-        " /srv/workbot/config/environment /srv/workbot/config/environments/*",
+        " /srv/workbot/config/environment /srv/workbot/activations/*/environment",
         USER,
         '"/srv/workbot/config/environment"',
-        "! grep -r -e LOG_LEVEL=debug -e another-secret /srv/workbot/config/environment*",
+        "! grep -r -e LOG_LEVEL=debug -e another-secret /srv/workbot/config/environment /srv/workbot/activations/",
     ),
     "a heap limit edited": Drift(
-        "sed -i s/space-size=[0-9]*/space-size=300/ /srv/workbot/config/ecosystem.config.cjs",
+        "sed -i s/space-size=[0-9]*/space-size=300/ /srv/workbot/active/ecosystem.config.cjs",
         ACTIVATION,
         "space-size=300",
-        "! grep space-size=300 /srv/workbot/config/ecosystem.config.cjs",
+        "! grep space-size=300 /srv/workbot/active/ecosystem.config.cjs",
     ),
     "a process deleted": Drift(
         "workbot-pm2 delete $(workbot-pm2 jlist | tail -n 1 | grep -o '\"pm_id\":[0-9]*' | tail -n 1 | cut -d : -f 2)",
@@ -188,22 +189,16 @@ DRIFTS = {
         f'[ "$({WORKERS})" = "$({DECLARED})" ]',
     ),
     "an activation that is none": Drift(
-        "workbot-pm2 start /bin/sleep --name workbot-left --interpreter none -- 3600",
+        "mkdir /srv/workbot/activations/left",
         ACTIVATION,
         "remove left: ",
-        "! pgrep --uid workbot --full 'sleep 3600'",
+        "! test -e /srv/workbot/activations/left",
     ),
-    "PM2's saved list lost": Drift(
-        "echo '[]' >/srv/workbot/home/.pm2/dump.pm2",
-        ACTIVATION,
-        "",
-        "grep pm_exec_path /srv/workbot/home/.pm2/dump.pm2",
-    ),
-    "a boot unit edited": Drift(
-        f"sed -i s/^RestartSec=.*/RestartSec=50/ {UNITS}/pm2-workbot.service",
-        "Install the boot unit",
+    "the unit of an activation edited": Drift(
+        f"sed -i s/^RestartSec=.*/RestartSec=50/ {UNITS}/workbot@.service",
+        UNITS_OF_PM2,
         "RestartSec=50",
-        f"! grep RestartSec=50 {UNITS}/pm2-workbot.service",
+        f"! grep RestartSec=50 {UNITS}/workbot@.service && ! systemctl cat 'workbot@*.service' | grep RestartSec=50",
     ),
     "the release's directory removed": Drift(
         "rm -r $(readlink -f /srv/workbot/current)",

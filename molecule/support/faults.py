@@ -15,18 +15,25 @@ from nginx_sites import mounted
 from recovery import CALM, WORKERS, Watch, ask, until
 from testinfra.host import Host
 
-ENVIRONMENTS = "/srv/workbot/config/environments"
+ENVIRONMENT = "/srv/workbot/active/environment"
 FAULTS_FILE = "/srv/workbot/shared/faults.json"
 LOG_DIRECTORY = "/var/log/workbot"
 STATE_DIRECTORY = "/var/lib/workbot-watchdog"
 SETTINGS = "/srv/workbot/config/watchdog.json"
 WATCHDOG = "workbot-watchdog.service"
-PM2_UNIT = "pm2-workbot.service"
+SERVICE = "workbot.service"
+# Of the active activation: PM2's daemon and the workers.
+ACTIVATION = "workbot@*.service"
 SMALL_KB = 2048
 # watchdog_start_grace
 START_GRACE = 30
 CROWD = "for n in $(seq 100); do while :; do :; done & done; wait"
 BROKEN_SITE = "/etc/nginx/conf.d/zz-broken-by-hand.conf"
+
+
+def activation_unit(host: Host) -> str:
+    """The same by its full name, also while it is stopped."""
+    return f"workbot@{host.check_output('basename $(readlink /srv/workbot/active)')}.service"
 
 
 def workers(host: Host) -> list[dict[str, Any]]:
@@ -49,11 +56,11 @@ def given_up(host: Host) -> int:
 @contextmanager
 def without_environment(host: Host) -> Iterator[None]:
     """No worker can be started meanwhile; those that run go on."""
-    host.check_output(f"mv {ENVIRONMENTS} {ENVIRONMENTS}.away")
+    host.check_output(f"mv {ENVIRONMENT} {ENVIRONMENT}.away")
     try:
         yield
     finally:
-        host.check_output(f"mv {ENVIRONMENTS}.away {ENVIRONMENTS}")
+        host.check_output(f"mv {ENVIRONMENT}.away {ENVIRONMENT}")
 
 
 def pids(host: Host) -> set[int]:
@@ -176,13 +183,16 @@ def healed(watch: Watch) -> None:
     host = watch.host
     disarmed(host)
     host.check_output(f"rm -f {BROKEN_SITE}")
-    host.run(f"systemctl kill --signal=CONT {WATCHDOG} {PM2_UNIT} nginx.service postgresql@*.service")
-    host.run(f"systemctl reset-failed; systemctl start postgresql nginx {PM2_UNIT} {WATCHDOG}")
+    host.run(f"systemctl kill --signal=CONT {WATCHDOG} '{ACTIVATION}' nginx.service postgresql@*.service")
+    host.run(f"systemctl reset-failed; systemctl start postgresql nginx {WATCHDOG}")
+    # it may count as started while the activation was stopped
+    if not host.run("systemctl list-units --state=active --no-legend %s", ACTIVATION).stdout:
+        host.run(f"systemctl restart {SERVICE}")
     until("the watchdog runs", lambda: host.run("workbot-watchdog resume").rc == 0, 30)
     listed = workers(host)
     running = int(host.run("pgrep --count --uid workbot --full server.ts").stdout or 0)
     if [len(listed), running] != [WORKERS] * 2 or any(worker["status"] != "online" for worker in listed):
-        host.check_output(f"systemctl restart {PM2_UNIT}")
+        host.check_output(f"systemctl restart {SERVICE}")
     # what has been well long enough need not be waited for once more
     watch.until_well(time.time() - CALM - 1, 90)
     watch.command("resume")

@@ -27,7 +27,7 @@ DATABASE = "fleet-db"
 ALL = (*APPS, *PROXIES, DATABASE)
 # Of these units no process may be replaced by a run that changes nothing.
 UNITS = {
-    **dict.fromkeys(APPS, ("nginx.service", "pm2-workbot.service", "workbot-watchdog.service", "cron.service")),
+    **dict.fromkeys(APPS, ("nginx.service", "system-workbot.slice", "workbot-watchdog.service", "cron.service")),
     **dict.fromkeys(PROXIES, ("nginx.service",)),
     DATABASE: ("system-postgresql.slice",),
 }

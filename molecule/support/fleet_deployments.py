@@ -51,7 +51,7 @@ def set_up() -> None:
 def active(name: str) -> str:
     """The release that serves on the host."""
     link = host_of(name).check_output("readlink /srv/shop/active")
-    return link.rpartition("/")[2].partition("+")[0]
+    return link.rpartition("/")[2].partition("@")[0]
 
 
 def releases() -> list[str]:

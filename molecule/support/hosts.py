@@ -33,9 +33,9 @@ CONTROL_PATH = f"ControlPath={CONNECTIONS}/%C"
 # Longer than a test waits: one that ends in the moment it is needed is an error.
 KEPT = f"-o ControlMaster=auto -o ControlPersist=1800s -o '{CONTROL_PATH}'"
 # Of these services every process but the short-lived helpers must stay: masters, daemons and workers.
-UNITS = ("nginx.service", "pm2-workbot.service", "system-postgresql.slice", "cron.service")
-# PostgreSQL starts a backend for each connection and these workers when it likes.
-COMING_AND_GOING = re.compile(r"postgres: (?!.*(checkpointer|background writer|walwriter|launcher))")
+UNITS = ("nginx.service", "system-workbot.slice", "system-postgresql.slice", "cron.service")
+# PostgreSQL starts a backend for each connection and these workers when it likes, the watchdog the diagnosis.
+COMING_AND_GOING = re.compile(r"postgres: (?!.*(checkpointer|background writer|walwriter|launcher))|.*-diagnose --json")
 
 
 def way_in() -> dict[str, Any]:

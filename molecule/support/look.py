@@ -16,8 +16,7 @@ import sys
 
 NAME = sys.argv[1]
 SERVICE = pathlib.Path("/srv", NAME)
-CONFIG = SERVICE / "config"
-DECLARED = f"JSON.stringify(require('{CONFIG}/ecosystem.config.cjs').apps.map((app) => app.name))"
+DECLARED = f"JSON.stringify(require('{SERVICE}/active/ecosystem.config.cjs').apps.map((app) => app.name))"
 
 
 def names(folder):
@@ -51,13 +50,10 @@ def pm2():
     ]
 
 
-def saved():
-    """Names in PM2's saved list; none at all while PM2 is writing it, which it does not do atomically."""
-    dump = SERVICE / "home/.pm2/dump.pm2"
-    try:
-        return sorted({item["name"] for item in json.loads(dump.read_text())})
-    except (FileNotFoundError, ValueError):
-        return []
+def units():
+    """The activations whose units are not stopped."""
+    listed = output("systemctl", "list-units", "--plain", "--no-legend", f"{NAME}@*.service")
+    return sorted(line.split()[0].partition("@")[2].removesuffix(".service") for line in listed.splitlines())
 
 
 def processes():
@@ -90,11 +86,10 @@ print(
         {
             "pm2": pm2(),
             "declared": sorted(json.loads(output(f"/opt/{NAME}/bin/node", "-p", DECLARED))),
-            "saved": saved(),
+            "units": units(),
             "sockets": names(pathlib.Path("/run", NAME)),
-            "links": names(SERVICE / "sockets"),
-            "environments": names(CONFIG / "environments"),
-            "config": names(CONFIG),
+            "activations": names(SERVICE / "activations"),
+            "config": names(SERVICE / "config"),
             "service": names(SERVICE),
             "releases": names(SERVICE / "releases"),
             "active": link("active"),

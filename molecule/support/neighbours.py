@@ -39,7 +39,7 @@ def traces(host: Host) -> dict[str, Any]:
 
 def standing(host: Host, name: str) -> dict[str, Any]:
     """The processes that serve a service, Nginx's and PostgreSQL's own among them, and its files."""
-    units = [f"pm2-{name}.service", f"{name}-watchdog.service", "nginx.service", "system-postgresql.slice"]
+    units = [f"system-{name}.slice", f"{name}-watchdog.service", "nginx.service", "system-postgresql.slice"]
     # A reload replaces Nginx's workers.
     found = {unit: {row for row in processes(host, units)[unit] if "nginx: worker" not in row[2]} for unit in units}
     return {"processes": found, "files": host.check_output(FILES.format(name))}

@@ -8,12 +8,16 @@ from __future__ import annotations
 class ModuleDocFragment:
     """What the modules that talk to PM2 have in common."""
 
-    DOCUMENTATION = r"""
+    HOME = r"""
 options:
   pm2_home:
     description: PM2's directory (C(PM2_HOME)).
     type: path
     required: true
+"""
+
+    DOCUMENTATION = r"""
+options:
   user:
     description: The user that the daemon runs as. Default is the user of the task.
     type: str

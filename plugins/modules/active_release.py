@@ -11,24 +11,26 @@ short_description: Takes a release of a Node.js service into service without a f
 version_added: 0.2.0
 author: workbot.stability contributors (@workbot)
 description:
-  - Starts the release under PM2 beside the active one, asks every worker for its health, each on its own unix socket,
-    replaces the link that the proxy follows, drains the old processes and stops them. All in one call on the host.
+  - Starts the release beside the active one, under a PM2 daemon of its own, asks every worker for its health, each on
+    its own unix socket, replaces the link that the proxy follows, drains the old processes and stops them. All in one
+    call on the host.
   - Whatever goes wrong before the old processes are stopped is put back. The old release serves all the time, the
     new one's processes, files and entries are removed, and the module fails with the step, the cause and the end of
     the app's log.
-  - The same release with other settings (environment file, memory limits, instances, any field of the app) goes the
-    same way, as another activation of it. Each activation has its own copy of the environment file, so the old one
-    keeps its settings to the end.
+  - The same release with other settings (environment file, memory limits, instances, any field of the app), under
+    another Node.js or PM2, or in the place of a PM2 that is gone or does not answer, goes the same way, as another
+    activation of it. Each activation has its own copy of the environment file, so the old one keeps its settings to
+    the end.
   - When nothing differs, nothing is touched.
   - A lost connection to the controller stops nothing. What a killed run or a power cut leaves is removed by the next
     run, and the active release comes up at boot.
-  - Never starts a PM2 daemon. That is the job of a systemd unit.
+  - Each activation is an instance of the systemd unit C(<service>@.service), which must be there.
 attributes:
   action:
     description: Names who deploys on the controller.
     support: full
   check_mode:
-    description: Predicts what would be done. On a host without PM2 every release counts as not running.
+    description: Predicts what would be done.
     support: full
   diff_mode:
     description: Shows the ecosystem file, the links and the steps. Values of an environment are never shown.
@@ -62,7 +64,9 @@ options:
     type: int
     default: 0
   preloads:
-    description: Files that each process reads at its start. Processes older than one of them are replaced.
+    description:
+      - Files that are read when an activation starts, such as what each process loads first, and the unit. One that is
+        older than one of them is replaced.
     type: list
     elements: path
     default: []
@@ -135,14 +139,6 @@ options:
         release must be.
     type: bool
     default: false
-  restart_outdated_daemon:
-    description:
-      - Whether to restart the unit of a PM2 daemon that runs under another Node.js, or as another PM2, than is
-        installed. The service is down meanwhile. Otherwise the module warns.
-      - A release whose native addons were built for another binary interface than that of the Node.js it would run
-        under is refused in any case.
-    type: bool
-    default: false
   environment_digest:
     description:
       - For check mode, in which the environment file is not written yet. SHA-256 of what it would hold, as the filter
@@ -151,6 +147,10 @@ options:
     default: ""
   preloads_pending:
     description: For check mode. Whether one of O(preloads) would have been changed.
+    type: bool
+    default: false
+  tools_pending:
+    description: For check mode. Whether another Node.js or PM2 would have been installed.
     type: bool
     default: false
   deployer:
@@ -175,7 +175,6 @@ EXAMPLES = r"""
       error_file: /var/log/shop/error.log
     user: shop
     group: shop
-    pm2_home: /srv/shop/home/.pm2
     pm2: /opt/shop/bin/pm2
     node: /opt/shop/bin/node
     health_path: /api/health
@@ -190,7 +189,6 @@ EXAMPLES = r"""
     app: {script: dist/server.js, interpreter: node, exec_mode: cluster, instances: 2}
     user: shop
     group: shop
-    pm2_home: /srv/shop/home/.pm2
 """
 
 RETURN = r"""
@@ -208,7 +206,7 @@ activation:
   description: Name of its activation.
   type: str
   returned: success
-  sample: 3fa9c1d2e0b7+2
+  sample: 3fa9c1d2e0b7@2
 previous:
   description: Id of the release that was active before this one, empty when there is none.
   type: str
@@ -245,16 +243,6 @@ proxy:
   type: str
   returned: success
   sample: healthy
-outdated_daemon:
-  description: How the PM2 daemon differs from what is installed (before, when it was restarted).
-  type: list
-  elements: str
-  returned: success
-  sample: ["Node.js: 24.1.0 -> 26.0.0"]
-saved:
-  description: Whether PM2's saved list was written.
-  type: bool
-  returned: success
 seconds:
   description: How long it took.
   type: float
@@ -278,19 +266,14 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.secret_
 def main() -> None:
     module = Pm2Module(argument_spec=SPEC, supports_check_mode=True)
     options = module.params
-    config = Path(options["directory"], "config")
-    files = [config / "environment", *(config / "environments").glob("*")]
+    directory = Path(options["directory"])
+    files = [directory / "config/environment", *directory.glob("activations/*/environment")]
     hidden = set().union(*(texts_to_hide(read(str(file))) for file in files))
     try:
         context = Context.of(options, module.check_mode)
         outcome = run(context)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=hide(str(error), hidden))
-    if outcome.outdated and not outcome.restarts_daemon:
-        module.warn(
-            f"the PM2 daemon, and so every cluster worker, is not what is installed"
-            f" ({', '.join(outcome.outdated.difference())}); restart_outdated_daemon has it restarted"
-        )
     module.exit_json(diff=outcome.diff(context.places), **outcome.report(options["service"], module.check_mode))
 
 

@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - workbot.stability.activation
   - workbot.stability.pm2
+  - workbot.stability.pm2.home
   - workbot.stability.read_only
   - workbot.stability.internal
 options:
@@ -51,7 +52,7 @@ EXAMPLES = r"""
     directory: /srv/shop
     run_directory: /run/shop
     user: shop
-    pm2_home: /srv/shop/home/.pm2
+    pm2_home: /srv/shop/active/pm2
 """
 
 from pathlib import Path
@@ -92,7 +93,7 @@ def workers_of(options: dict[str, Any], places: Places, active: Activation, heal
         client,
         app=app,
         instances=max(1, len(mine)),
-        sockets=places.links(active),
+        sockets=places.of(active),
         health=health,
         user=Identity.of(options["user"]),
         restarts={process.pm_id: process.restarts for process in mine},

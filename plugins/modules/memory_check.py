@@ -83,7 +83,7 @@ EXAMPLES = r"""
 - name: Judge the memory of the service's PM2 processes
   workbot.stability.memory_check:
     pm2_prefix: workbot-
-    pm2_home: /srv/workbot/home/.pm2
+    pm2_home: /srv/workbot/active/pm2
     pm2_user: workbot
     pm2_bin: /opt/workbot/bin
     url: /api/health

@@ -73,6 +73,12 @@ options:
     description: File on the host with extra certificate authorities; empty for none.
     type: str
     default: ""
+  used_in:
+    description:
+      - Directory in whose directories links C(bin) lead to toolchains that are in use, though nothing may run from them
+        at the moment; empty for none.
+    type: str
+    default: ""
   timeout:
     description: Seconds that the download and the install may each take.
     type: int
@@ -137,7 +143,8 @@ def converge(module: AnsibleModule) -> dict[str, object]:
     }
     installer_missing = desired.source != "archive" and not toolchain.installer()
     if changed and not module.check_mode:
-        install = Install(options["registry"], options["ca_file"], options["archive"], options["timeout"])
+        names = ("registry", "ca_file", "archive", "timeout", "used_in")
+        install = Install(**{name: options[name] for name in names})
         toolchain.make(desired, install)
     return {
         "changed": changed,
@@ -161,6 +168,7 @@ def main() -> None:
             "archive_checksum": {"type": "str", "default": ""},
             "registry": {"type": "str", "default": ""},
             "ca_file": {"type": "str", "default": ""},
+            "used_in": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 300},
         },
         required_if=[

@@ -29,7 +29,11 @@ attributes:
   diff_mode:
     support: full
     description: Shows O(config_file) and the steps. Values of environment variables are never shown.
-extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout, workbot.stability.pm2.apps]
+extends_documentation_fragment:
+  - workbot.stability.pm2
+  - workbot.stability.pm2.home
+  - workbot.stability.pm2.timeout
+  - workbot.stability.pm2.apps
 options:
   ecosystem:
     description:

@@ -15,13 +15,17 @@ description:
   - Changes nothing and never starts a daemon, which C(pm2 list) would.
   - Never returns a process's environment or arguments, where secrets may be.
   - A daemon that does not run, was stopped or does not answer is no failure but part of the result, within seconds.
-extends_documentation_fragment: [workbot.stability.pm2, workbot.stability.pm2.timeout, workbot.stability.read_only]
+extends_documentation_fragment:
+  - workbot.stability.pm2
+  - workbot.stability.pm2.home
+  - workbot.stability.pm2.timeout
+  - workbot.stability.read_only
 """
 
 EXAMPLES = r"""
 - name: Look at the PM2 of the shop
   workbot.stability.pm2_info:
-    pm2_home: /srv/shop/home/.pm2
+    pm2_home: /srv/shop/active/pm2
     user: shop
   register: pm2
 

@@ -59,7 +59,7 @@ EXAMPLES = r"""
   workbot.stability.secret_check:
     names: [JWT_SECRET]
     pm2_prefix: shop-
-    pm2_home: /srv/shop/home/.pm2
+    pm2_home: /srv/shop/active/pm2
     pm2_user: shop
     pm2_bin: /opt/shop/bin
     env_file: /srv/shop/config/environment

@@ -28,7 +28,7 @@ MODULES_OF = {"replace": ("os",), "remove": ("os",), "copy": ("shutil",), "move"
 SYSTEM = ("/proc", "/sys")
 
 # Why no service's user has a say in where the paths of a file lead.
-CONFIG = "the directories of the service that are root's: config/, releases/, sockets/ and their parent"
+CONFIG = "the directories of the service that are root's: config/, releases/, activations/ and their parent"
 ETC = "root's directories: /etc, /usr, /opt, /run, /var/lib, /var/log/nginx"
 SCRATCH = "a directory that was made for root alone, or for the controller's user"
 KERNEL = "files of the kernel, named by constants"
@@ -47,8 +47,7 @@ ALLOWED = {
     "_deploy/canary.py": ("open", ETC),
     "_deploy/hold.py": ("chown chmod", CONFIG),
     "_deploy/lease.py": ("open read_text unlink", CONFIG),
-    "_deploy/links.py": ("chmod mkdir", CONFIG),
-    "_deploy/steps.py": ("read_bytes", CONFIG),
+    "_deploy/links.py": ("chmod mkdir read_bytes", CONFIG),
     "_host/archive.py": ("mkdir open symlink_to utime", NEW),
     "_host/atomic.py": ("open read_bytes rename replace symlink_to unlink", f"{CONFIG}; {ETC}"),
     "_host/files.py": ("open unlink", ETC),

@@ -14,7 +14,7 @@ from deployments import Service, wait
 from hosts import playbook
 from testinfra.host import Host
 
-PID_FILE = f"/srv/{HOSTILE}/home/.pm2/pm2.pid"
+PID_FILE = f"/srv/{HOSTILE}/active/pm2/pm2.pid"
 NGINX_LOG = "/var/log/nginx/attacks.log"
 # As Debian's own timer does it each night, with a state of the test's own.
 # What a pipe or an endless file holds up, it holds up for ever.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 from deployments import Service
-from faults import PM2_UNIT, WATCHDOG, given_up, pids, signal, without_environment, workers
+from faults import WATCHDOG, activation_unit, given_up, pids, signal, without_environment, workers
 from recovery import WORKERS, Samples, Watch, until
 from testinfra.host import Host
 
@@ -24,7 +24,7 @@ def watch(host: Host) -> Iterator[Watch]:
     found = Watch(host, Samples())
     _calm(found)
     yield found
-    host.run(f"systemctl start {PM2_UNIT} nginx")
+    host.run(f"systemctl start {activation_unit(host)} nginx")
     _calm(found)
 
 
@@ -89,16 +89,16 @@ def result(host: Host, unit: str) -> str:
 
 
 def test_a_stop_of_pm2_that_hangs_and_ends_by_a_signal_is_left_alone(host: Host, watch: Watch) -> None:
-    began = time.time()
-    with drop_in(host, PM2_UNIT, SLOW_STOP):
-        host.check_output(f"systemctl stop --no-block {PM2_UNIT}")
+    began, unit = time.time(), activation_unit(host)
+    with drop_in(host, "workbot@.service", SLOW_STOP):
+        host.check_output(f"systemctl stop --no-block {unit}")
         until("it is inhibited", lambda: inhibited_by(watch, "service") == "stopped_by_operator", 12)
-        assert result(host, PM2_UNIT).endswith("deactivating")
-        until("it ends", lambda: result(host, PM2_UNIT) == "signal failed", 40)
+        assert result(host, unit).endswith("deactivating")
+        until("it ends", lambda: result(host, unit) == "signal failed", 40)
         # as many probes as it would take to restart it
         watch.until_told(began, "stopped_by_operator")
     assert watch.actions(began) == ()
-    assert result(host, PM2_UNIT) == "signal failed"
+    assert result(host, unit) == "signal failed"
 
 
 def test_a_stop_of_nginx_that_ends_by_its_time_limit_is_left_alone_by_both_services(

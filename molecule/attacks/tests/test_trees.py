@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +33,16 @@ RELEASE = {
 HOME = f"/srv/{HOSTILE}/home"
 LOG = f"/var/log/{HOSTILE}/error.log"
 PM2 = {
-    "pm2_home": f"{HOME}/.pm2",
+    "pm2_home": f"/srv/{HOSTILE}/active/pm2",
     "user": HOSTILE,
     "pm2": f"/opt/{HOSTILE}/bin/pm2",
     "node": f"/opt/{HOSTILE}/bin/node",
+}
+NO_APP = {
+    "apps": [{"name": "nothing"}],
+    "state": "absent",
+    "config_file": f"{PLACE}/apps.config.cjs",
+    "group": HOSTILE,
 }
 # A module that waits for a FIFO waits until its connection ends, for hours.
 # What a pipe holds up, it holds up for ever.
@@ -140,8 +145,7 @@ def test_the_saved_list_is_made_private_and_nothing_else(host: Host, attacker: A
     """What PM2 has saved is made private after it; root's file must keep its mode whatever has its name by then."""
     before = listing(host, VICTIM)
     attacker.run('ln -s "$1/dump.pm2" "$2/other"', VICTIM, PM2["pm2_home"])
-    apps = {"apps": [{"name": "nothing"}], "state": "absent", "config_file": f"{PLACE}/apps.config.cjs"}
-    options = {**PM2, **apps, "group": HOSTILE}
+    options = {**PM2, **NO_APP}
     with swapping(attacker, f"{PM2['pm2_home']}/dump.pm2", f"{PM2['pm2_home']}/other"):
         for _attempt in range(2):
             try:
@@ -211,14 +215,14 @@ def fifo(attacker: Attacker, path: str) -> Iterator[None]:
 
 
 def test_a_fifo_as_pid_file_holds_nobody_up(attacker: Attacker, hostile: Service) -> None:
-    began = time.monotonic()
+    before, began = hostile.settled()["active"], time.monotonic()
     with fifo(attacker, f"{PM2['pm2_home']}/pm2.pid"):
         assert module("pm2_info", PM2).result["daemon"] is None
         run = wait(hostile.start("deploy", FROM_RELEASE), SECONDS)
     assert time.monotonic() - began < SECONDS
-    assert run.code != 0
-    assert "no PM2 daemon runs for" in run.output
-    assert not hostile.settled()["locked"]
+    # PM2 answers on its socket
+    assert run.code == 0, run.output
+    assert hostile.settled()["active"] == before
 
 
 def test_a_fifo_as_pid_file_does_not_stop_the_hosts_systemd(host: Host, attacker: Attacker, hostile: Service) -> None:
@@ -228,7 +232,7 @@ def test_a_fifo_as_pid_file_does_not_stop_the_hosts_systemd(host: Host, attacker
     attacker.run('rm "$1" && mkfifo "$1" && kill -KILL "$2"', path, daemon)
     try:
         deadline = time.monotonic() + 60
-        while host.check_output(f"timeout 10 systemctl show --property=MainPID --value pm2-{HOSTILE}") == daemon:
+        while host.check_output(f"timeout 10 systemctl show --property=MainPID --value '{HOSTILE}@*'") == daemon:
             assert time.monotonic() < deadline
             time.sleep(0.5)
         assert host.check_output("timeout 10 systemctl is-active nginx.service") == "active"
@@ -239,12 +243,12 @@ def test_a_fifo_as_pid_file_does_not_stop_the_hosts_systemd(host: Host, attacker
     assert not found["locked"], found
 
 
+@pytest.mark.usefixtures("place")
 def test_a_fifo_as_saved_list_is_replaced(host: Host, attacker: Attacker, hostile: Service) -> None:
     dump = f"{PM2['pm2_home']}/dump.pm2"
     attacker.run('rm -f "$1" && mkfifo "$1"', dump)
     assert module("pm2_info", PM2).result["saved_list"] == "damaged"
-    run = wait(hostile.start("deploy", FROM_RELEASE), SECONDS)
-    assert run.code == 0, run.output
+    assert module("pm2_app", {**PM2, **NO_APP}).result["saved"] is True
     assert host.file(dump).mode == 0o600
     hostile.settled()
 
@@ -252,12 +256,13 @@ def test_a_fifo_as_saved_list_is_replaced(host: Host, attacker: Attacker, hostil
 def test_a_process_of_another_user_is_not_taken_for_the_daemon(
     host: Host, attacker: Attacker, neighbour: Service
 ) -> None:
-    """What the service's pid file names is restarted where it is outdated, with the unit that owns it."""
-    theirs = host.check_output(f"cat /srv/{neighbour.name}/home/.pm2/pm2.pid")
+    """What the service's pid file names is asked for its versions, and its unit is restarted."""
+    theirs = host.check_output(f"cat /srv/{neighbour.name}/active/pm2/pm2.pid")
     path = f"{PM2['pm2_home']}/pm2.pid"
     attacker.run('mv "$1" "$1.kept" && printf %s "$2" >"$1"', path, theirs)
     try:
         assert module("pm2_info", PM2).result["daemon"] is None
     finally:
         attacker.run('mv "$1.kept" "$1"', path)
-    assert json.dumps(module("pm2_info", PM2).result["daemon"]["unit"]) == f'"pm2-{HOSTILE}.service"'
+    active = host.check_output("basename $(readlink %s)", f"/srv/{HOSTILE}/active")
+    assert module("pm2_info", PM2).result["daemon"]["unit"] == f"{HOSTILE}@{active}.service"

@@ -11,12 +11,21 @@ import urllib.request
 from typing import Any
 
 import pytest
-from deployments import FROM_ENVIRONMENT, FROM_RELEASE, Service, assert_unnoticed, load, release
+from deployments import FROM_ENVIRONMENT, FROM_RELEASE, Service, assert_unnoticed, load, release, wait
 
 CONNECTIONS, WEBSOCKETS = 32, 50
 DRAIN_TIME = 8  # pm2_drain_time of vars/shop.yml
 LOAD = ("--host=shop.test", f"--connections={CONNECTIONS}", f"--websockets={WEBSOCKETS}")
 GOING_AWAY = 1001
+# What else a service may run under, and with.
+OTHER: dict[str, Any] = {
+    "nodejs_version": "24.20.0",
+    "nodejs_pm2_version": "7.0.3",
+    "service_instances": 4,
+    "service_heap_limit": "96M",
+    "service_environment": {"GREETING": "good evening"},
+}
+ONE_BY_ONE = [{name: OTHER[name]} for name in ("nodejs_version", "nodejs_pm2_version", "service_environment")]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +37,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def assert_drained(tally: dict[str, Any], switches: list[float]) -> None:
     """Each switch cost every WebSocket once, with the right code, and none before the drain time was over."""
     closed = sorted(entry["time"] for entry in tally["closed"])
-    assert len(closed) == WEBSOCKETS * len(switches)
+    assert len(closed) == WEBSOCKETS * len(switches), (switches, sorted({round(moment) for moment in closed}))
     for number, switch in enumerate(switches):
         assert closed[number * WEBSOCKETS] >= switch + DRAIN_TIME, (number, switch)
 
@@ -90,3 +99,41 @@ def test_a_change_of_configuration_goes_the_same_way(shop: Service, good: str, a
     assert len({found["active"] for found in (before, greeted, sized)}) == 3
     for kept in ("current", "previous"):
         assert before[kept] == greeted[kept] == sized[kept]
+
+
+def runs_under(shop: Service) -> str:
+    """The Node.js and the PM2 of the daemon that runs."""
+    daemon = "$(cat /srv/shop/active/pm2/pm2.pid)"
+    node = shop.host.check_output(f"/proc/{daemon}/exe --version 2>/dev/null || /srv/shop/active/bin/node --version")
+    title = shop.host.check_output(f"tr '\\0' ' ' < /proc/{daemon}/cmdline")
+    return f"{node} {title.split()[1]}"
+
+
+def site(shop: Service, **variables: Any) -> float:
+    """A run of the whole playbook; when it switched."""
+    run = wait(shop.start("site", watchdog_enabled=False, **variables))
+    assert run.code == 0, run.output
+    return float(shop.settled()["switched"])
+
+
+@pytest.mark.parametrize(
+    "changes", [pytest.param([OTHER], id="all"), pytest.param(ONE_BY_ONE, marks=pytest.mark.soak, id="one by one")]
+)
+def test_another_nodejs_and_pm2_come_and_go(
+    shop: Service, good: str, address: str, changes: list[dict[str, Any]]
+) -> None:
+    assert good
+    before, switches = runs_under(shop), []
+    site(shop)
+    with load(address, *LOAD, "--methods=POST") as tally:
+        for change in changes:
+            predicted = wait(shop.start("site", "--check", watchdog_enabled=False, **change))
+            assert "would be activated" in predicted.output, predicted.output
+            switches.append(site(shop, **change))
+            assert len(shop.settled()["pm2"]) == change.get("service_instances", 2)
+            if "nodejs_version" in change:
+                assert runs_under(shop).startswith(f"v{change['nodejs_version']} ")
+            switches.append(site(shop))
+            assert runs_under(shop) == before
+    assert_unnoticed(tally, closed=(GOING_AWAY,), methods=("POST",))
+    assert_drained(tally, switches)

@@ -103,7 +103,8 @@ def is_told(path: str, told: str) -> bool:
     parents = [path[: number or None] for number, sign in enumerate(path) if sign == "/" and number] + [path]
     # Links that enable a unit go with it, what systemd notes of one that runs, and the link to an authority's hash.
     with_a_unit = any(
-        part in path for part in (".wants/", "/etc/systemd/", "/run/systemd/", "/systemd-private-", ".slice")
+        part in path
+        for part in (".wants/", "/etc/systemd/", "/run/systemd/", "/systemd-private-", ".slice", f"/run/{SECOND}@")
     )
     return with_a_unit or any(f"-{parent} " in f"{told} " for parent in parents)
 
@@ -140,7 +141,7 @@ def test_a_removal_that_is_killed_is_completed_by_the_next(
     with unnoticed(first, address):
         removing = playbook("workbot.stability.remove", TWICE, VARIABLES)
         deadline = time.monotonic() + LIMIT
-        while host.service(f"pm2-{SECOND}").is_running:
+        while host.run("systemctl is-active %s", f"{SECOND}@*").rc == 0:
             assert removing.poll() is None, removing.communicate()[0]
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from deployments import load
 from faults import (
-    PM2_UNIT,
+    SERVICE,
     WATCHDOG,
     armed,
     disarmed,
@@ -38,12 +38,12 @@ def apart(host: Host) -> Iterator[None]:
     host.check_output(f"systemctl restart {WATCHDOG}")
     yield
     disarmed(host)
-    host.check_output(f"systemctl restart {PM2_UNIT} {WATCHDOG}")
+    host.check_output(f"systemctl restart {SERVICE} {WATCHDOG}")
 
 
 def restarts(host: Host) -> int:
     """Starts of workers that PM2 has logged."""
-    return int(host.check_output("grep -c 'starting in -cluster mode-' /srv/workbot/home/.pm2/pm2.log"))
+    return int(host.check_output("grep -c 'starting in -cluster mode-' /srv/workbot/home/pm2.log"))
 
 
 @pytest.mark.usefixtures("apart")
@@ -132,7 +132,7 @@ def test_a_leaking_worker_is_reloaded_before_its_limit_and_no_request_fails(
 # The app as it is declared, but for what lets PM2 go on trying for ever: the back-off.
 GIVES_UP = """
 import json, pathlib
-text = pathlib.Path("/srv/workbot/config/ecosystem.config.cjs").read_text()
+text = pathlib.Path("/srv/workbot/active/ecosystem.config.cjs").read_text()
 apps = json.loads(text[text.index("{") :].rstrip().rstrip(";"))
 for app in apps["apps"]:
     del app["exp_backoff_restart_delay"]

@@ -1,17 +1,16 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the service runs under is gone: PM2's daemon, its saved list, the socket that it listens on."""
+"""What the service runs under is gone: PM2's daemon, the socket that it listens on."""
 
 from __future__ import annotations
 
-import pytest
-from faults import PM2_UNIT, pids, signal, unnoticed_end
+from faults import ACTIVATION, pids, signal, unnoticed_end
 from recovery import SOON, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
-PM2_HOME = "/srv/workbot/home/.pm2"
+PM2_HOME = "/srv/workbot/active/pm2"
 HOLDER = "molecule-holds-the-socket"
 # Takes the path of a worker's socket over, accepts connections, and never answers.
 HOLD = """
@@ -31,28 +30,25 @@ def daemon(host: Host) -> int:
     return int(host.check_output(f"cat {PM2_HOME}/pm2.pid"))
 
 
-@pytest.mark.parametrize("dump", [pytest.param("whole", marks=pytest.mark.soak), "truncated"])
-def test_a_killed_daemon_is_back_with_all_workers(host: Host, watch: Watch, began: float, dump: str) -> None:
-    if dump == "truncated":
-        host.check_output(f"truncate --size=100 {PM2_HOME}/dump.pm2")
+def test_a_killed_daemon_is_back_with_all_workers(host: Host, watch: Watch, began: float) -> None:
     before = pids(host)
     signal(host, "KILL", daemon(host))
     until("the workers are gone", lambda: not before & pids(host), 20)
     healthy = watch.until_well(began, 90)
     course = watch.course(began, healthy)
-    keep("PM2's daemon killed" + (", its saved list truncated" if dump == "truncated" else ""), course)
-    assert course.cured < SOON + unnoticed_end(host, PM2_UNIT)
+    keep("PM2's daemon killed", course)
+    assert course.cured < SOON + unnoticed_end(host, ACTIVATION)
     assert len(course.actions) <= 1
 
 
 def test_a_hung_daemon_is_replaced(host: Host, watch: Watch, began: float) -> None:
     before = daemon(host)
     signal(host, "STOP", before)
-    watch.until_acted(began, 40 + unnoticed_end(host, PM2_UNIT))
+    watch.until_acted(began, 40 + unnoticed_end(host, ACTIVATION))
     healthy = watch.until_well(began, 90)
     course = watch.course(began, healthy)
     keep("PM2's daemon stopped (SIGSTOP)", course)
-    assert course.cured < SOON + 10 + unnoticed_end(host, PM2_UNIT)
+    assert course.cured < SOON + 10 + unnoticed_end(host, ACTIVATION)
     assert daemon(host) != before
 
 

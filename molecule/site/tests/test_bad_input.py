@@ -22,13 +22,13 @@ SECRETS = ROOT / "molecule/inventory/.secrets"
 WEAK = "hunter2-of-molecule"
 
 # Prints one line for each thing that a run could change: files with owner, mode, time and content, users, packages.
-# The PM2 daemon writes two files whenever it likes.
+# The PM2 daemon writes its log whenever it likes.
 SNAPSHOT = textwrap.dedent(
     """
     set -eu
-    find /etc /srv /opt /usr/local ! -path '*/.pm2/touch' ! -path '*/.pm2/pm2.log' \\
+    find /etc /srv /opt /usr/local ! -path '*/home/pm2.log' \\
       -printf '%M %u:%g %TY-%Tm-%Td %TT %p -> %l\\n'
-    find /etc /srv /opt /usr/local -type f ! -path '*/.pm2/*' -print0 | xargs -0 sha256sum
+    find /etc /srv /opt /usr/local -type f ! -path '*/home/pm2.log' -print0 | xargs -0 sha256sum
     getent passwd
     getent group
     dpkg-query --show

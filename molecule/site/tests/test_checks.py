@@ -100,7 +100,7 @@ def test_a_worker_that_hangs_is_named(host: Any, diagnose: Diagnose) -> None:
 
 
 def test_half_the_host_broken_takes_no_longer(host: Any, diagnose: Diagnose) -> None:
-    daemon = host.file("/srv/workbot/home/.pm2/pm2.pid").content_string.strip()
+    daemon = host.file("/srv/workbot/active/pm2/pm2.pid").content_string.strip()
     nginx = host.check_output("pgrep nginx").split()
     before = host.check_output("pgrep -f '[G]od Daemon'")
     host.check_output("systemctl stop 'postgresql@*'")
@@ -189,7 +189,7 @@ def test_a_secret_that_was_changed_while_the_process_runs(host: Any, diagnose: D
 
 
 def test_a_file_that_is_younger_than_the_process(host: Any, diagnose: Diagnose) -> None:
-    path = host.check_output("ls -d /srv/workbot/config/environments/*").split()[0]
+    path = "/srv/workbot/active/environment"
     host.check_output("touch -r %s %s/stamp", path, TRIAL)
     host.check_output("touch %s", path)
     try:

@@ -121,12 +121,12 @@ def test_files_belong_to_whom_they_should(host: Any, path: str, user: str, group
 
 def test_root_leaves_no_file_of_its_own(host: Any) -> None:
     host.run(COMMAND)
-    assert host.check_output(f"find {STATE} /srv/workbot/home/.pm2 ! -user workbot") == ""
+    assert host.check_output(f"find {STATE} /srv/workbot/home /srv/workbot/active/pm2/ ! -user workbot") == ""
 
 
 def test_it_starts_no_pm2_daemon(host: Any) -> None:
     """Without the pid file the daemon is not known, and `pm2 jlist` would start another."""
-    pid_file, before = "/srv/workbot/home/.pm2/pm2.pid", pm2_daemons(host)
+    pid_file, before = "/srv/workbot/active/pm2/pm2.pid", pm2_daemons(host)
     host.run_test("mv %s %s.away", pid_file, pid_file)
     try:
         findings = report(host, "--check", "processes")["findings"]

@@ -17,7 +17,7 @@ import pytest
 
 POLICY = "/etc/logrotate-workbot.conf"
 LOGS = "/var/log/workbot"
-PM2_HOME = "/srv/workbot/home/.pm2"
+PM2_HOME = "/srv/workbot/active/pm2"
 
 # A service whose lines can be counted. Each worker writes numbered lines in bursts, which PM2's reopening of the file
 # finds waiting in the stream, and at its end the number that would have been next.

@@ -57,7 +57,7 @@ def test_the_pm2_command_starts_no_daemon(host: Host) -> None:
     script = "sed 's#^pm2_home=.*#pm2_home=/nonexistent#' /usr/local/bin/workbot-pm2 | sh -s -- list"
     result = host.run(script)
     assert result.rc == 1
-    assert "systemctl start pm2-workbot.service" in result.stderr
+    assert "systemctl restart workbot.service" in result.stderr
 
 
 def test_the_pm2_command_refuses_other_users(host: Host) -> None:

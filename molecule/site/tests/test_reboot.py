@@ -87,7 +87,15 @@ def test_nothing_failed_at_boot(host: Host) -> None:
 
 @pytest.mark.usefixtures("rebooted")
 @pytest.mark.parametrize(
-    "unit", ["pm2-workbot.service", "nginx.service", "postgresql@*", "cron.service", "logrotate-workbot.timer"]
+    "unit",
+    [
+        "workbot.service",
+        "workbot@*.service",
+        "nginx.service",
+        "postgresql@*",
+        "cron.service",
+        "logrotate-workbot.timer",
+    ],
 )
 def test_all_of_the_service_is_active(host: Host, unit: str) -> None:
     assert host.check_output("systemctl list-units --state=active --plain --no-legend %s", unit)
@@ -104,4 +112,4 @@ def test_the_same_workers_of_the_same_release_run_anew(
         time.sleep(1)
     assert not starts(after) & starts(listed)
     assert host.check_output(f"readlink {ACTIVE}") == active
-    assert host.service("pm2-workbot.service").is_enabled
+    assert host.service("workbot.service").is_enabled

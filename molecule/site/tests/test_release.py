@@ -16,8 +16,8 @@ RELEASES = "/srv/workbot/releases"
 def active(host: Host) -> str:
     """Directory of the release whose sockets the active link points to."""
     name = host.check_output("basename $(readlink /srv/workbot/active)")
-    # A release that runs another way than at first has +2, +3 and so on behind its name.
-    return f"{RELEASES}/{name.partition('+')[0]}"
+    # A release that runs another way than at first has @2, @3 and so on behind its name.
+    return f"{RELEASES}/{name.partition('@')[0]}"
 
 
 def test_the_active_release_is_whole(host: Host) -> None:

@@ -112,7 +112,7 @@ def test_the_user_has_no_way_to_log_in(host: Any) -> None:
         ("/srv/workbot/config", "root", "workbot", 0o750),
         (ENVIRONMENT, "workbot", "workbot", 0o600),
         ("/srv/workbot/home", "workbot", "workbot", 0o700),
-        ("/srv/workbot/home/.pm2", "workbot", "workbot", 0o700),
+        ("/srv/workbot/activations", "root", "root", 0o755),
         ("/opt/workbot", "root", "root", 0o755),
         ("/var/log/workbot", "workbot", "adm", 0o750),
         # with an access list, whose mask stands where the group's bits are
@@ -125,15 +125,15 @@ def test_owners_and_modes(host: Any, path: str, owner: str, group: str, mode: in
 
 
 def test_the_service_can_not_change_what_root_gives_it(host: Any) -> None:
-    for path in ("/srv/workbot", "/srv/workbot/releases", "/srv/workbot/config", "/opt/workbot"):
+    service = "/srv/workbot"
+    for path in (service, f"{service}/activations", f"{service}/active/", f"{service}/config", "/opt/workbot"):
         assert host.run("runuser -u workbot -- test -w %s", path).rc == 1
 
 
 def environments(host: Any) -> list[str]:
     """The environment file, and the copy of it that each activation was started with."""
-    copies = host.file(ENVIRONMENT + "s").listdir()
-    assert copies
-    return [ENVIRONMENT, *(f"{ENVIRONMENT}s/{copy}" for copy in copies)]
+    copies = host.check_output("ls /srv/workbot/activations/*/environment").split()
+    return [ENVIRONMENT, *copies]
 
 
 def test_nobody_else_reads_the_environment(host: Any) -> None:

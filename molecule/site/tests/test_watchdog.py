@@ -211,11 +211,11 @@ def test_the_root_helper_answers_the_watchdog_alone(host: Any) -> None:
         "import socket; c = socket.socket(socket.AF_UNIX); c.connect('{HELPER}');"
         " c.sendall(b'restart-daemon\\n'); print(c.recv(999).decode())"
     ).replace("{HELPER}", HELPER)
-    daemon = host.file("/srv/workbot/home/.pm2/pm2.pid").content_string
+    daemon = host.file("/srv/workbot/active/pm2/pm2.pid").content_string
     for user in ("root", "workbot"):
         assert host.check_output(f'runuser -u {user} -- python3 -c "{ask}"').startswith("error only workbot-watchdog")
     assert host.run(f'runuser -u nobody -- python3 -c "{ask}"').rc != 0
-    assert host.file("/srv/workbot/home/.pm2/pm2.pid").content_string == daemon
+    assert host.file("/srv/workbot/active/pm2/pm2.pid").content_string == daemon
 
 
 @pytest.mark.soak

@@ -25,6 +25,7 @@ from .._service.footprint import Service, Step, Thing, belongings, config_files
 from .external_service import PM2, SYSTEMD, Existing
 
 POLICIES = Path("/etc/logrotate.d")
+SYSTEM_UNITS = Path("/usr/lib/systemd/system")
 # Debian's own groups have the numbers below.
 _FIRST_DYNAMIC = 100
 _RUN_BITS = stat.S_ISVTX | stat.S_ISGID
@@ -106,7 +107,7 @@ def group_in_use_conflict(service: Service) -> str:
     names = [thing.unit for thing in belongings(service, Step.WATCHING, Step.PM2)]
     try:
         uid = pwd.getpwnam(service.user).pw_uid
-        units = unit_states([name for name in names if name.endswith(".service") and "@" not in name])
+        units = unit_states([name.replace("@.", "@*.") for name in names if name.endswith(".service")])
     except (KeyError, UnitError):
         return ""
     pids = {name: int(state.get("MainPID") or 0) for name, state in units.items()}
@@ -121,6 +122,14 @@ def group_in_use_conflict(service: Service) -> str:
         f"service_group: what runs as {service.user} has the group {held}, and could not read what a run gives to"
         f" {service.group}.{back} Otherwise: systemctl stop {running}; the run starts that again, with its new group."
     )
+
+
+def unit_conflict(name: str, directory: Path = SYSTEM_UNITS) -> str:
+    """Whether a unit of a package has the name: the service's would take its place."""
+    for path in (directory / f"{name}.service", directory / f"{name}@.service"):
+        if path.exists():
+            return f"service_name: {path} is a package's unit, and the service's would hide it. Choose another name."
+    return ""
 
 
 def user_conflict(name: str, home: str) -> str:
@@ -206,8 +215,9 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str], 
     """All of them; `logs` are what the roles would rotate of an existing service, `reserved_disk` is in bytes.
 
     On a host that has the user as the roles make it, before anything else, what is named after the service was free or
-    is its own: what of it has drifted is put right and not refused, unless it is of another kind. A directory that a
-    variable names may be another one by now. The user and group of an existing service must be there.
+    is its own: what of it has drifted is put right and not refused, unless it is of another kind. The service's units
+    had other names in an earlier version, and a directory that a variable names may be another one by now. The user and
+    group of an existing service must be there.
     """
     home = "" if service.tools_only else service.home
     found = [user_conflict(service.user, home)]
@@ -218,9 +228,11 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str], 
     user = actual(service.user)
     uid = pwd.getpwnam(service.user).pw_uid if home and user and user.home == home else None
     for place in [*belongings(service, *_LOOKED_AT), *config_files(service)]:
-        own = uid is not None and (place.variable == "service_name" or _has_of(Path(place.path), uid))
+        named = place.variable == "service_name" and place.step is not Step.PM2
+        own = uid is not None and (named or _has_of(Path(place.path), uid))
         found.append(misplaced(place) or (conflict(place) if place.marks and not own else ""))
     if not service.tools_only:
+        found.append(unit_conflict(service.name))
         found.append(run_directory_conflict(Path(service.run_directory)))
         found.append(group_conflict(service.group, user if uid is not None else None))
         found.append(group_in_use_conflict(service))

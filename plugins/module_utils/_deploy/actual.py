@@ -7,43 +7,43 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._host.command import effective_user
-from .._pm2.client import Pm2Client
+from .._host.units import is_running, unit_states
 from .._pm2.ecosystem import read as read_ecosystem
 from .._pm2.errors import Pm2Error
 from .._pm2.process import Pm2Process
-from .._pm2.rpc import WELL, read_daemon
+from .._pm2.rpc import processes_of
 from .._service.dotenv import parse
+from .context import Context
 from .model import Activation, Places
-
-_ANSWER_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Actual:
-    """The host as it is. Activations are there as PM2 apps, in the ecosystem file, as links and as snapshots."""
+    """The host as it is. Activations are there as directories and as units."""
 
     active: Activation | None = None
     current: str = ""
     """The release that the link `current` names, "" when there is none."""
     previous: str = ""
     config: str = ""
-    """Text of the ecosystem file."""
-    apps: tuple[Mapping[str, Any], ...] = ()
-    """Its apps."""
+    """Text of the active one's ecosystem file."""
+    app: Mapping[str, Any] = field(default_factory=dict)
+    """The app in it; empty when there is none."""
     live: tuple[Pm2Process, ...] = ()
+    """The active one's processes."""
+    broken: tuple[str, ...] = ()
+    """Why the active one's PM2 is to be replaced: it does not run, does not answer, or is not what is installed."""
     releases: tuple[str, ...] = ()
     """Ids of the releases on the host, whole or not."""
     sockets: tuple[Path, ...] = ()
     """Where the links to the active one's sockets lead, by the workers' numbers."""
-    links: tuple[str, ...] = ()
-    snapshots: tuple[str, ...] = ()
-    """Names of the directories of links and of the files, each an activation's."""
+    activations: tuple[str, ...] = ()
+    """Names of all of which there is a directory or a unit."""
     active_environment: Mapping[str, str] | None = None
     """What the active activation's snapshot says; None when it has none."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -52,46 +52,55 @@ class Actual:
     """Seconds since the epoch when the youngest of the preloaded files was written."""
     pending: tuple[str, ...] = ()
     """In check mode: what earlier tasks would have changed for the processes."""
+    is_coming: bool = False
+    """In check mode: an earlier task would have started the active one, which is stopped."""
 
-    def processes(self, name: str) -> list[Pm2Process]:
-        return [process for process in self.live if process.name == name]
 
-
-def read_actual(client: Pm2Client, places: Places, preloads: Iterable[str], running: bool) -> Actual:
-    """The host now; `running` tells whether there is a PM2 daemon to ask. Raises Pm2Error, OSError."""
+def read_actual(context: Context) -> Actual:
+    """The host now. Raises UnitError, OSError."""
+    places, preloads = context.places, map(Path, context.desired.preloads)
     active = read_active(places)
-    config, apps = read_ecosystem(places.config_file)
+    config, apps = read_ecosystem(places.config_file(active)) if active else ("", [])
+    live, broken = _read_pm2(context, active) if active else ((), ())
     return Actual(
         active=active,
         current=linked_name(places.current),
         previous=linked_name(places.previous),
         config=config,
-        apps=tuple(apps),
-        live=_processes(client) if running else (),
+        app=apps[0] if apps else {},
+        live=live,
+        broken=broken,
         releases=release_names(places.releases),
         sockets=_linked_sockets(places, active) if active else (),
-        links=_names(places.sockets),
-        snapshots=_names(places.environments),
+        activations=_activations(places),
         active_environment=_environment(places.snapshot(active)) if active else None,
         environment=_environment(places.environment) or {},
-        preloaded_at=max((Path(path).stat().st_mtime for path in preloads if Path(path).exists()), default=0),
+        preloaded_at=max((path.stat().st_mtime for path in preloads if path.exists()), default=0),
     )
 
 
-def _processes(client: Pm2Client) -> tuple[Pm2Process, ...]:
-    if not client.missing:
-        return tuple(client.processes())
-    # In check mode PM2's command may be repaired earlier in the same run; the daemon itself runs on.
-    with effective_user(client.owner):
-        reading = read_daemon(client, _ANSWER_SECONDS)
-    if reading.state != WELL:
-        raise Pm2Error(reading.message)
-    return reading.processes
+def _read_pm2(context: Context, active: Activation) -> tuple[tuple[Pm2Process, ...], tuple[str, ...]]:
+    """Its processes, and what is wrong with it."""
+    places = context.places
+    if not (places.pm2_link(active).is_symlink() and places.binaries(active).is_symlink()):
+        return (), (f"{places.of(active)} is not whole",)
+    try:
+        return processes_of(context.client(active)), context.outdated(active)
+    except Pm2Error as error:
+        return (), (str(error),)
 
 
 def read_active(places: Places) -> Activation | None:
-    """The activation whose sockets the active link names; None when none is active."""
-    return Activation.parse(linked_name(places.active)) or places.with_shared_socket()
+    """The activation whose directory the active link names; None when none is active."""
+    earlier = places.with_shared_socket()
+    return earlier[0] if earlier else Activation.parse(linked_name(places.active))
+
+
+def _activations(places: Places) -> tuple[str, ...]:
+    """A unit without a directory goes on all the same."""
+    units = unit_states([f"{places.service}@*.service"])
+    running = {unit.partition("@")[2].removesuffix(".service") for unit, state in units.items() if is_running(state)}
+    return tuple(sorted({*_names(places.activations), *running}))
 
 
 def _linked_sockets(places: Places, activation: Activation) -> tuple[Path, ...]:

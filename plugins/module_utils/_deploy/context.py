@@ -6,22 +6,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from .._host import proc
 from .._host.atomic import Ownership
 from .._host.command import Identity
-from .._pm2.argspec import APP_OPTIONS, CONNECTION_OPTIONS
+from .._host.errors import StabilityError
+from .._pm2.argspec import APP_OPTIONS, COMMAND_OPTIONS, TIMEOUT_OPTION
 from .._pm2.client import Pm2Client
+from .._pm2.daemon import daemon_of, with_versions
+from .._pm2.ecosystem import declaration
 from .._pm2.fields import check_app, count
 from .health_gate import Health, Workers
 from .model import Activation, ActivationError, Desired, Places
+from .tools import tools_for
 
+# PM2's daemon has 70 after its start, and is known to leak. People are told by `daemon_mb` of the role diagnostics.
+_LEAKED_MB = 256
 _HOOK_NAMES = (
     "before_migrate",
     "after_migrate",
@@ -43,7 +51,8 @@ SPEC: dict[str, Any] = {
     "socket_variable": {"type": "str", "default": "PORT"},
     "listen_port": {"type": "int", "default": 0},
     "preloads": {"type": "list", "elements": "path", "default": []},
-    **CONNECTION_OPTIONS,
+    **COMMAND_OPTIONS,
+    **TIMEOUT_OPTION,
     "user": {"type": "str", "required": True},
     "group": {"type": "str", "required": True},
     "health_path": {"type": "str", "default": "/"},
@@ -58,9 +67,9 @@ SPEC: dict[str, Any] = {
     "migrate": {"type": "list", "elements": "str", "default": []},
     "hook_timeout": {"type": "int", "default": 600},
     "discard_failed": {"type": "bool", "default": False},
-    "restart_outdated_daemon": {"type": "bool", "default": False},
     "environment_digest": {"type": "str", "default": "", "no_log": True},
     "preloads_pending": {"type": "bool", "default": False},
+    "tools_pending": {"type": "bool", "default": False},
     "deployer": {"type": "str", "default": ""},
 }
 # each activation has its own
@@ -71,7 +80,8 @@ _OWN_FIELDS = ("name", "cwd")
 class Context:
     """How a release is to be taken into service on this host."""
 
-    client: Pm2Client
+    tools: Pm2Client
+    """The installed Node.js and PM2, which the next activation runs under."""
     places: Places
     desired: Desired
     health: Health
@@ -81,13 +91,14 @@ class Context:
     @classmethod
     def of(cls, options: Mapping[str, Any], check_mode: bool) -> Context:
         """From the module's options. Raises ActivationError, Pm2Error."""
+        places = Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"]))
         given = {field.name: options[field.name] for field in fields(Desired) if field.name in options}
         app = _app_of(options)
         if not options["overlap"] and count(app.get("instances")) != 1:
             raise ActivationError("overlap is false, so that never two copies run: instances must be 1")
         return cls(
-            client=Pm2Client.of(options),
-            places=Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"])),
+            tools=Pm2Client.of({**options, "pm2_home": places.active / "pm2"}),
+            places=places,
             desired=Desired(**{**given, "app": app, "check_mode": check_mode}),
             health=Health(
                 path=options["health_path"],
@@ -101,18 +112,49 @@ class Context:
             config_ownership=Ownership(0, _group(options["group"], check_mode), 0o640),
         )
 
-    def workers(
-        self, activation: Activation, restarts: Mapping[int, int], app: Mapping[str, Any] | None = None
-    ) -> Workers:
+    def client(self, activation: Activation) -> Pm2Client:
+        """Talks to its PM2."""
+        binaries = self.places.binaries(activation)
+        home = self.places.pm2_home(activation)
+        return replace(self.tools, home=home, pm2=str(binaries / "pm2"), node=str(binaries / "node"))
+
+    def for_release(self, release: str) -> Context:
+        """With the tools that it can run under. Raises StabilityError where there are none."""
+        return replace(self, tools=tools_for(self.tools, self.places.release(release), self.user))
+
+    def outdated(self, activation: Activation) -> tuple[str, ...]:
+        """What of the Node.js and the PM2 that it runs under is not as it would be now, for people."""
+        pid = self.client(activation).daemon_pid()
+        size = proc.resident_mb(pid) if pid else 0
+        grown = (f"PM2 has grown to {size} MB",) if size > _LEAKED_MB else ()
+        return grown + self._replaced(activation)
+
+    def _replaced(self, activation: Activation) -> tuple[str, ...]:
+        if self.tools.missing:
+            # in check mode: they come earlier in the same run, which says so
+            return ()
+        installed = replace(self.tools, home=self.places.pm2_home(activation))
+        daemon = daemon_of(installed)
+        if daemon and daemon.outdated:
+            with contextlib.suppress(StabilityError):
+                installed = tools_for(installed, self.places.release(activation.release), self.user)
+                daemon = daemon_of(installed)
+        return with_versions(installed, daemon).difference() if daemon and daemon.outdated else ()
+
+    def app_of(self, activation: Activation) -> dict[str, Any]:
+        """The app that is to run as this activation, as its ecosystem file states it. Raises ActivationError."""
+        return declaration(self.desired.app_of(activation, self.places), self.client(activation).environment)
+
+    def workers(self, activation: Activation, restarts: Mapping[int, int], instances: int | None = None) -> Workers:
         """Those of the activation. `restarts` says by PM2's number which ones do not count.
 
-        `app` has the fields it runs with, when these are not the desired ones.
+        `instances` is how many it has, when these are not the desired ones.
         """
         return Workers(
-            self.client,
+            self.client(activation),
             app=self.places.app_name(activation),
-            instances=count((app or self.desired.app).get("instances")),
-            sockets=self.places.links(activation),
+            instances=self.desired.instances if instances is None else instances,
+            sockets=self.places.of(activation),
             health=self.health,
             user=self.user,
             restarts=restarts,

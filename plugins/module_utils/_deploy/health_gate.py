@@ -20,6 +20,7 @@ from .._host.errors import StabilityError
 from .._net.http import Request
 from .._pm2.client import Pm2Client
 from .._pm2.process import Pm2Process
+from .._pm2.rpc import processes_of
 from .._service.active import worker_socket
 
 _POLL_SECONDS = 0.3
@@ -125,7 +126,7 @@ class Workers:
             raise GateError(f"{', '.join(gone)} ended after it had been healthy")
 
     def _processes(self) -> list[Pm2Process]:
-        return [process for process in self._client.processes() if process.name == self._app]
+        return [process for process in processes_of(self._client) if process.name == self._app]
 
     def _require_no_crash_loop(self, processes: list[Pm2Process]) -> None:
         for process in processes:

@@ -25,6 +25,7 @@ from .._host.errors import StabilityError
 from .._host.lock import acquire
 from .._release.lock import lock_holder, lock_path
 from .actual import linked_name, read_active, release_names
+from .earlier import is_earlier
 from .model import Places
 
 
@@ -59,7 +60,7 @@ def take(releases: Path, lease: Lease, take_over: bool, check_mode: bool = False
     """Put the lease there, or renew it. Raises LeaseError when another run has the host, or a deployment is at work."""
     if not releases.is_dir():
         raise LeaseError(f"the service is not set up on this host: {releases} is not there. Apply site.yml first")
-    if Places.below(releases.parent).is_earlier:
+    if is_earlier(Places.below(releases.parent)):
         raise LeaseError("an earlier version of the collection has set up this host. Apply site.yml first")
     with _alone(releases):
         holder = lock_holder(lock_path(releases))

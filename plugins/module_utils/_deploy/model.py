@@ -4,13 +4,17 @@
 
 """The words of a deployment: a release, an activation of it, where each thing of an activation lies, its PM2 app.
 
-A release is a directory. An activation is one way of running it: `<id>` is the first, `<id>+2` the same release with
-other settings, and so on. Each has a PM2 app, a socket for each of its workers and an environment file of its own, so
-that the old and the new one run side by side and neither sees the other's settings.
+A release is a directory. An activation is one way of running it: `<id>` is the first, `<id>@2` the same release with
+other settings, and so on. Each is a unit, `<service>@<activation>.service`: a PM2 daemon with its workers, under the
+Node.js and the PM2 that were installed when it was made. So the old and the new one run side by side, neither sees the
+other's settings, and the daemon ends with its release.
+
+What root has made of an activation is in one directory, `activations/<activation>/`: its ecosystem file, its copy of
+the environment, and links to its tools, to its PM2's home and, as `<instance>.sock`, to its workers' sockets. `active`
+is a link to one of these directories.
 
 The sockets lie where the service makes them: `<run>/<activation>@<instance>.sock`. A worker binds one beside that name
-and renames it, so that its successor takes its place without a moment without a socket. Where they are to be found,
-root's links say: `sockets/<activation>/<instance>.sock`. `active` is a link to one of these directories.
+and renames it, so that its successor takes its place without a moment without a socket.
 """
 
 from __future__ import annotations
@@ -28,10 +32,12 @@ from .._service.active import worker_socket
 SOCKET_VARIABLE = "LISTEN_SOCKET"
 """Where the program asks for a TCP port: the socket that the preload has it listen on instead."""
 
-_NAME = re.compile(r"([^+]+)(?:\+(\d+))?")
+# No unit can have a plus in its name, which was the mark of an earlier version, and no directory of PATH a colon.
+_NAME = re.compile(r"([^+@]+)(?:[+@](\d+))?")
 # sun_path of Linux holds 108 bytes, the last one a NUL. A worker has up to three digits in the place of the one, and
 # binds its process id, of up to seven, in the place of `sock`.
 _LONGEST_SOCKET = 107 - 2 - 3
+_RUN = Path("/run")
 
 
 class ActivationError(StabilityError):
@@ -53,7 +59,7 @@ class Activation:
 
     @property
     def name(self) -> str:
-        return self.release if self.number == 1 else f"{self.release}+{self.number}"
+        return self.release if self.number == 1 else f"{self.release}@{self.number}"
 
     def next(self) -> Activation:
         """The same release, run in another way."""
@@ -67,40 +73,35 @@ class Places:
     service: str
     releases: Path
     run: Path
-    environments: Path
     environment: Path
     """The environment file that the next activation gets a copy of."""
-    sockets: Path
-    """For each activation a directory of links to its workers' sockets; root's, as the sockets' own is not."""
+    activations: Path
     active: Path
-    """The link to one of these that Nginx follows: the one truth about what is active."""
-    shared_socket: Path
-    """What was that link when all workers of an activation had one socket."""
+    """The link to one of these, which Nginx and the boot follow: the one truth about what is active."""
     hold_socket: Path
     """Where the proxy has requests wait while the one copy of a service is replaced."""
     current: Path
     previous: Path
-    config_file: Path
-    """The ecosystem file: what PM2 starts at boot."""
 
     @classmethod
     def below(cls, directory: Path, service: str = "", run: Path | None = None) -> Places:
         """Those of the service of that directory. `run` is where the sockets are."""
-        config = directory / "config"
+        name = service or directory.name
         return cls(
-            service=service or directory.name,
+            service=name,
             releases=directory / "releases",
-            run=run or Path("/run", service or directory.name),
-            environments=config / "environments",
-            environment=config / "environment",
-            sockets=directory / "sockets",
+            run=run or _RUN / name,
+            environment=directory / "config/environment",
+            activations=directory / "activations",
             active=directory / "active",
-            shared_socket=directory / "active.sock",
             hold_socket=directory / "hold.sock",
             current=directory / "current",
             previous=directory / "previous",
-            config_file=config / "ecosystem.config.cjs",
         )
+
+    @property
+    def directory(self) -> Path:
+        return self.releases.parent
 
     def release(self, release: str) -> Path:
         return self.releases / release
@@ -108,46 +109,74 @@ class Places:
     def socket(self, activation: Activation, instance: int = 0) -> Path:
         return self.run / f"{activation.name}@{instance}.sock"
 
-    def links(self, activation: Activation) -> Path:
-        return self.sockets / activation.name
+    def is_socket_of(self, activation: Activation, path: Path) -> bool:
+        """Whether one of its workers has bound that path; an earlier version had one for all, without a number."""
+        name, _at, instance = path.name.removesuffix(".sock").rpartition("@")
+        return path.parent == self.run and Activation.parse(name or instance) == activation
+
+    def of(self, activation: Activation) -> Path:
+        """The directory of what root has made of it."""
+        return self.activations / activation.name
 
     def link(self, activation: Activation, instance: int = 0) -> Path:
         """Where one of its workers can be asked."""
-        return worker_socket(self.links(activation), instance)
-
-    @property
-    def is_earlier(self) -> bool:
-        """Whether a version has set up the service of which all workers had one socket, and none since."""
-        return self.shared_socket.is_symlink() and not self.active.is_symlink()
-
-    def with_shared_socket(self) -> Activation | None:
-        """The active one, if all of its workers have one socket."""
-        try:
-            socket = self.shared_socket.readlink()
-        except OSError:
-            return None
-        return Activation.parse(socket.stem) if socket.parent == self.run else None
-
-    def is_socket_of(self, activation: Activation, path: Path) -> bool:
-        """Whether one of its workers has bound that path, or all of them when they had one socket together."""
-        own = path.name.startswith(f"{activation.name}@") or path.name == f"{activation.name}.sock"
-        return own and path.parent == self.run
+        return worker_socket(self.of(activation), instance)
 
     def snapshot(self, activation: Activation) -> Path:
-        return self.environments / activation.name
+        """Its copy of the environment file."""
+        return self.of(activation) / "environment"
 
-    def app_name(self, activation: Activation) -> str:
-        return f"{self.service}-{activation.name}"
+    def config_file(self, activation: Activation) -> Path:
+        """The ecosystem file that its PM2 starts."""
+        return self.of(activation) / "ecosystem.config.cjs"
 
-    def activation_of(self, app_name: str) -> Activation | None:
-        """The activation whose app has that name; None for apps of other names."""
-        prefix = f"{self.service}-"
-        return Activation.parse(app_name[len(prefix) :]) if app_name.startswith(prefix) else None
+    def binaries(self, activation: Activation) -> Path:
+        """The link to the node and the pm2 that it runs under."""
+        return self.of(activation) / "bin"
+
+    def pm2_home(self, activation: Activation) -> Path:
+        """The home of its PM2: systemd makes it when the unit starts, and removes it at the end."""
+        return self.runs_under(activation) or _RUN / f"{self.service}@{activation.name}"
+
+    def pm2_link(self, activation: Activation) -> Path:
+        """The link to it, for whoever knows only what is active."""
+        return self.of(activation) / "pm2"
+
+    def runs_under(self, activation: Activation) -> Path | None:
+        """The home of the one PM2 of all activations that an earlier version had; None of any other."""
+        try:
+            home = self.pm2_link(activation).readlink()
+        except OSError:
+            return None
+        return home if home.parent != _RUN else None
+
+    def unit(self, activation: Activation) -> str:
+        """What systemd calls its PM2 and its workers."""
+        shared = self.runs_under(activation)
+        return f"pm2-{self.service}.service" if shared else f"{self.service}@{activation.name}.service"
 
     @property
-    def next_config_file(self) -> Path:
-        """What PM2 starts a new activation from: the ecosystem file must not hold it before it is healthy."""
-        return self.config_file.with_name(f"next.{self.config_file.name}")
+    def boot_unit(self) -> str:
+        """What starts the active one at a boot, and by hand."""
+        return f"{self.service}.service"
+
+    def app_name(self, activation: Activation) -> str:
+        name = activation.name.replace("@", "+") if self.runs_under(activation) else activation.name
+        return f"{self.service}-{name}"
+
+    @property
+    def shared_link(self) -> Path:
+        """What `active` was in an earlier version: a link to the one socket of all workers."""
+        return self.directory / "active.sock"
+
+    def with_shared_socket(self) -> tuple[Activation, Path] | None:
+        """What is active there, and that socket."""
+        try:
+            socket = self.shared_link.readlink()
+        except OSError:
+            return None
+        activation = Activation.parse(socket.stem) if socket.parent == self.run else None
+        return (activation, socket) if activation else None
 
 
 @dataclass(frozen=True)
@@ -164,7 +193,7 @@ class Desired:
     listen_port: int = 0
     """The TCP port that the program asks for and gets its socket instead; 0 when it can listen on a path."""
     preloads: Sequence[str] = ()
-    """Files that each process reads at its start, whatever its release."""
+    """Files that are read when an activation starts, whatever its release: what its processes load, and the unit."""
     migrate: Sequence[str] = ()
     hooks: Mapping[str, Sequence[Sequence[str | int | float]]] = field(default_factory=dict)
     """Lists of commands, each a list of words, by the point they belong to."""
@@ -178,11 +207,12 @@ class Desired:
     check_mode: bool = False
     discard_failed: bool = False
     """Whether this run made the release, or in check mode would have: then it need not be there yet."""
-    restart_outdated_daemon: bool = False
     environment_digest: str = ""
     """In check mode: SHA-256 of the environment file as it would be, without comments; "" when that is not known."""
     preloads_pending: bool = False
     """In check mode: whether a preloaded file would have been changed."""
+    tools_pending: bool = False
+    """In check mode: whether another Node.js or PM2 would have been installed."""
 
     @property
     def instances(self) -> int:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._pm2.daemon import Daemon
 from .._pm2.ecosystem import shown
 from .actual import Actual
 from .model import Places
@@ -29,15 +28,11 @@ class Outcome:
     decision: Decision = NO_RELEASE
     before: Actual = field(default_factory=Actual)
     changed: bool = False
-    saved: bool = False
     seconds: float = 0
     timeline: list[dict[str, Any]] = field(default_factory=list)
     drained: dict[str, float] = field(default_factory=dict)
     held: dict[str, float] = field(default_factory=dict)
     proxy: str = "not asked"
-    outdated: Daemon | None = None
-    """The PM2 daemon, when it is not what is installed."""
-    restarts_daemon: bool = False
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -64,8 +59,6 @@ class Outcome:
             "drained": self.drained,
             "held": self.held,
             "proxy": self.proxy,
-            "saved": self.saved,
-            "outdated_daemon": list(self.outdated.difference()) if self.outdated else [],
             "seconds": self.seconds,
         }
 
@@ -108,13 +101,11 @@ class Outcome:
         links_before = _links(active, before.sockets, before.current, before.previous)
         links_after = _links(decision.activation.name, decision.sockets, decision.release, decision.previous)
         steps = []
-        if self.outdated and self.restarts_daemon:
-            steps.append(f"restart the PM2 daemon: {', '.join(self.outdated.difference())}\n")
         steps += [f"remove {name}: left by an interrupted run\n" for name in decision.leftovers]
         if decision.action != "none":
             steps.append(f"{decision.action} {decision.activation.name}: {', '.join(decision.reasons)}\n")
         parts = {
-            str(places.config_file): shown(before.config, decision.config),
+            str(places.config_file(decision.activation)): shown(before.config, decision.config),
             "links": (links_before, links_after),
             "steps": ("", "".join(steps)),
         }

@@ -6,18 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .._pm2.ecosystem import declaration, render
+from .._pm2.ecosystem import render
 from .._pm2.plan import plan
 from .actual import Actual
-from .model import Activation, ActivationError, Desired, Places
+from .context import Context
+from .model import Activation, ActivationError, Desired
 
 Action = Literal["none", "restart", "activate"]
-NEWER_PRELOAD = "a file that is loaded before the program is newer than the process"
+NEWER_PRELOAD = "a file that is read at a start is newer than the process"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Decision:
     sockets: tuple[Path, ...]
     """Those of its workers."""
     config: str
-    """The ecosystem file in the end: the activation and the apps that are none of this service's."""
+    """Its ecosystem file."""
     previous: str
 
     @property
@@ -43,7 +43,7 @@ class Decision:
         return self.activation.release
 
     def changes(self, actual: Actual) -> bool:
-        """Whether anything of the host differs, the saved process list apart."""
+        """Whether anything of the host differs."""
         settled = (self.config, self.release, self.previous) == (actual.config, actual.current, actual.previous)
         linked = actual.sockets[: len(self.sockets)] == self.sockets
         return self.action != "none" or bool(self.leftovers) or not settled or not linked
@@ -61,34 +61,36 @@ def desired_release(desired: Desired, actual: Actual) -> str:
     return desired.release or (actual.active.release if actual.active else "")
 
 
-def decide(desired: Desired, release: str, places: Places, actual: Actual, environment: Mapping[str, str]) -> Decision:
-    """Nothing, a restart of dead workers, or a new activation. `environment` is what PM2 itself hands to each app."""
-    action, activation, reasons, dead = _choose(desired, release, places, actual, environment)
-    app = declaration(desired.app_of(activation, places), environment)
+def decide(context: Context, release: str, actual: Actual) -> Decision:
+    """Nothing, a restart of dead workers, or a new activation. Raises ActivationError."""
+    action, activation, reasons, dead = _choose(context, release, actual)
     # a link to what is gone would have the next rollback fail
     before = (name for name in (actual.current, actual.previous) if name in actual.releases and name != release)
+    sockets = (context.places.socket(activation, number) for number in range(context.desired.instances))
     return Decision(
         action=action,
         activation=activation,
         reasons=reasons,
         dead=dead,
-        leftovers=leftovers(places, actual),
-        sockets=tuple(places.socket(activation, number) for number in range(desired.instances)),
-        config=render([*others(places, actual), app]),
+        leftovers=leftovers(actual),
+        sockets=tuple(sockets),
+        config=render([context.app_of(activation)]),
         previous=next(before, ""),
     )
 
 
 def _choose(
-    desired: Desired, release: str, places: Places, actual: Actual, environment: Mapping[str, str]
+    context: Context, release: str, actual: Actual
 ) -> tuple[Action, Activation, tuple[str, ...], tuple[int, ...]]:
     active = actual.active
     if active is None or active.release != release:
         old = active.release if active else "none"
         return "activate", Activation(release), (f"release {old} -> {release}",), ()
-    app = declaration(desired.app_of(active, places), environment)
-    processes = actual.processes(app["name"])
-    steps = plan([app], processes)
+    if actual.broken and not actual.is_coming:
+        return "activate", active.next(), actual.broken, ()
+    app = context.app_of(active)
+    processes = [process for process in actual.live if process.name == app["name"]]
+    steps = [] if actual.is_coming else plan([app], processes)
     reasons = [reason for step in steps if step.action != "restart" for reason in step.reasons]
     reasons += _environment_reasons(actual)
     if any(process.started_at < actual.preloaded_at and not process.dead for process in processes):
@@ -110,14 +112,6 @@ def _environment_reasons(actual: Actual) -> list[str]:
     return [f"environment file: {', '.join(names)} changed"] if names else []
 
 
-def leftovers(places: Places, actual: Actual) -> tuple[str, ...]:
+def leftovers(actual: Actual) -> tuple[str, ...]:
     """Names of all activations but the active one, wherever there is a trace of them."""
-    apps = {str(app["name"]) for app in actual.apps} | {process.name for process in actual.live}
-    found = {activation.name for name in apps if (activation := places.activation_of(name))}
-    found |= {*actual.links, *actual.snapshots}
-    return tuple(sorted(found - {actual.active.name if actual.active else ""}))
-
-
-def others(places: Places, actual: Actual) -> list[Mapping[str, object]]:
-    """Apps of the ecosystem file that are none of this service's activations."""
-    return [app for app in actual.apps if places.activation_of(str(app["name"])) is None]
+    return tuple(name for name in actual.activations if actual.active is None or name != actual.active.name)

@@ -16,23 +16,22 @@ from .._checks.health import problem_of, read_health
 from .._host.atomic import write
 from .._host.command import effective_user
 from .._host.errors import StabilityError
+from .._host.units import states
 from .._net.http import Request
-from .._pm2.converge import saved_list_differs
-from .._pm2.daemon import update
-from .._pm2.errors import Pm2BusyError, Pm2Error
-from .._pm2.fields import mode
+from .._pm2.errors import Pm2Error
 from .._release.lock import DeployLockError, deploy_lock, lock_path
 from .._service.dotenv import dump
 from .actual import Actual, read_active, read_actual
 from .context import Context
-from .links import bring_over, link_sockets
+from .earlier import bring_over
+from .links import link_sockets
 from .model import Activation, ActivationError, Desired
 from .outcome import Outcome
 from .plan import NEWER_PRELOAD, NO_RELEASE, Decision, decide, desired_release
-from .preconditions import check_host, outdated_daemon, require_addons
+from .preconditions import check_host
 from .signals import until_terminated
 from .steps import Deployment
-from .teardown import attempt, discard_release, save_list, settle_links, sweep
+from .teardown import attempt, discard_release, settle_links, sweep
 
 
 def run(context: Context) -> Outcome:
@@ -40,7 +39,7 @@ def run(context: Context) -> Outcome:
     desired = context.desired
     try:
         return _run(context)
-    except (DeployLockError, Pm2BusyError):
+    except DeployLockError:
         # another run is at work, perhaps with this very release
         raise
     except (StabilityError, OSError) as error:
@@ -63,33 +62,24 @@ def _discard(context: Context) -> str:
 def _run(context: Context) -> Outcome:
     began = time.monotonic()
     desired = context.desired
-    running = _running(context)
-    actual, decision = _look(context, running)
+    if not desired.check_mode and (problem := context.tools.missing):
+        raise Pm2Error(problem)
+    actual, decision = _look(context)
     outcome = Outcome(decision, actual)
     if not decision.release:
         return outcome
-    outcome.outdated = outdated_daemon(context.client) if running else None
-    outcome.restarts_daemon = outcome.outdated is not None and desired.restart_outdated_daemon
-    unsaved = running and saved_list_differs(context.client, actual.live)
-    outcome.saved = unsaved or decision.action != "none"
-    outcome.changed = outcome.saved or outcome.restarts_daemon or decision.changes(actual)
-    if running and not _is_coming(context) and decision.action == "activate":
-        _require_addons(context, outcome)
+    outcome.changed = decision.changes(actual)
+    if not _is_coming(context) and decision.action == "activate":
+        if context.places.release(decision.release).is_dir():
+            context = context.for_release(decision.release)
         if desired.check_mode:
-            check_host(context, actual, decision)
+            check_host(context, actual)
     if desired.check_mode or not outcome.changed:
         return outcome
     what = f"activation of release {decision.release}"
-    with (
-        deploy_lock(lock_path(context.places.releases), what, desired.deployer),
-        context.client.lock(),
-        until_terminated(),
-    ):
-        if outcome.outdated and outcome.restarts_daemon:
-            with outcome.step("restart daemon"):
-                update(context.client, outcome.outdated, context.health.start_timeout)
-        bring_over(context.places, context.desired.instances)
-        outcome.before, outcome.decision = _look(context, running)
+    with deploy_lock(lock_path(context.places.releases), what, desired.deployer), until_terminated():
+        bring_over(context.places, Path(context.tools.node).parent, desired.instances)
+        outcome.before, outcome.decision = _look(context)
         _do(context, outcome)
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
@@ -98,31 +88,16 @@ def _run(context: Context) -> Outcome:
 def _is_coming(context: Context) -> bool:
     """Whether in check mode PM2, or the group that lets its user read a release, comes earlier in the same run."""
     other_group = context.user.gid != context.config_ownership.gid
-    return context.desired.check_mode and (other_group or bool(context.client.missing))
+    return context.desired.check_mode and (other_group or bool(context.tools.missing))
 
 
-def _require_addons(context: Context, outcome: Outcome) -> None:
-    """Cluster workers run under the daemon's Node.js, others and those of a daemon to come under the installed one."""
-    cluster = mode(context.desired.app.get("exec_mode") or "fork") == "cluster"
-    daemon = context.client.daemon_pid() if cluster and not outcome.restarts_daemon else None
-    require_addons(context.client, context.places.release(outcome.decision.release), daemon, outcome.outdated)
-
-
-def _running(context: Context) -> bool:
-    """Whether there is a PM2 daemon to ask. In check mode it may come earlier in the same run."""
-    if not context.desired.check_mode:
-        if problem := context.client.missing:
-            raise Pm2Error(problem)
-        context.client.require_daemon()
-    return context.client.daemon_pid() is not None
-
-
-def _look(context: Context, running: bool) -> tuple[Actual, Decision]:
+def _look(context: Context) -> tuple[Actual, Decision]:
     """What is there, and what is to be done; nothing is decided when in check mode there is no release yet."""
     desired, places = context.desired, context.places
-    actual = read_actual(context.client, places, desired.preloads, running)
+    actual = read_actual(context)
     if desired.check_mode:
-        actual = predicted(desired, actual)
+        stopped = actual.broken and not states([places.boot_unit])[places.boot_unit].active
+        actual = predicted(desired, replace(actual, is_coming=bool(stopped)))
     release = desired_release(desired, actual)
     if not release:
         if desired.check_mode:
@@ -133,12 +108,14 @@ def _look(context: Context, running: bool) -> tuple[Actual, Decision]:
         )
     if release in actual.releases or not (desired.check_mode and desired.discard_failed):
         _require_program(context, release, actual)
-    return actual, decide(desired, release, places, actual, context.client.environment)
+    return actual, decide(context, release, actual)
 
 
 def predicted(desired: Desired, actual: Actual) -> Actual:
     """In check mode: the host as earlier tasks of the run would have left it, with what they would have changed."""
     pending = [NEWER_PRELOAD] if desired.preloads_pending else []
+    if desired.tools_pending:
+        pending.append("another Node.js or PM2 would be installed")
     if desired.environment_digest and desired.environment_digest != _digest(actual.environment):
         before = actual.active_environment
         if before is not None and desired.environment_digest != _digest(before):
@@ -160,7 +137,7 @@ def _require_program(context: Context, release: str, actual: Actual) -> None:
     program = Path(context.places.release(release), script)
     if not program.is_file():
         raise ActivationError(f"release {release} has no program {script}: {program} is not there")
-    if not _is_coming(context) and context.client.as_user(["/usr/bin/test", "-r", str(program)], 5).returncode:
+    if not _is_coming(context) and context.tools.as_user(["/usr/bin/test", "-r", str(program)], 5).returncode:
         raise ActivationError(f"release {release} can't run: {program} can't be read by the user {context.user.name}")
 
 
@@ -169,14 +146,14 @@ def _do(context: Context, outcome: Outcome) -> None:
     problems: list[str] = []
     if decision.leftovers:
         with outcome.step("sweep"):
-            sweep(context, actual, decision)
-        actual = read_actual(context.client, context.places, context.desired.preloads, running=True)
+            sweep(context, decision)
     if decision.action == "activate":
         problems = _activate(context, actual, outcome)
-    elif decision.action == "restart" or outcome.restarts_daemon:
+    elif decision.action == "restart":
         deadline = time.monotonic() + context.health.start_timeout
-        if decision.action == "restart":
-            context.client.run("restart", *map(str, decision.dead))
+        client = context.client(decision.activation)
+        with client.lock():
+            client.run("restart", *map(str, decision.dead))
         restarts = {process.pm_id: process.restarts for process in actual.live}
         context.workers(decision.activation, restarts).wait_until_healthy(deadline)
     problems += _settle(context, outcome)
@@ -186,17 +163,12 @@ def _do(context: Context, outcome: Outcome) -> None:
 
 def _settle(context: Context, outcome: Outcome) -> list[str]:
     """What lies around what serves. Each thing is tried, whatever became of the others; what went wrong."""
-
-    def save() -> None:
-        outcome.saved = save_list(context.client)
-
     decision, names = outcome.decision, len(outcome.before.sockets)
-    config = decision.config.encode()
+    file, config = context.places.config_file(decision.activation), decision.config.encode()
     return [
         *attempt("the links to the sockets", lambda: link_sockets(context.places, decision, names)),
-        *attempt("the ecosystem file", lambda: write(context.places.config_file, config, context.config_ownership)),
+        *attempt("the ecosystem file", lambda: write(file, config, context.config_ownership)),
         *attempt("the links `current` and `previous`", lambda: settle_links(context, decision)),
-        *attempt("PM2's saved list", save),
     ]
 
 
@@ -221,8 +193,7 @@ def _explain(context: Context, deployment: Deployment, error: Exception) -> str:
     lines.append(f"Failed step: {deployment.failure or f'put back. Cause: {error}'}")
     if deployment.log_lines:
         lines += ["The app's log ends with:", *(f"  {line}" for line in deployment.log_lines)]
-    not_undone = [*deployment.not_undone, *attempt("PM2's saved list", lambda: save_list(context.client))]
-    lines += [f"Not undone: {problem}" for problem in not_undone]
+    lines += [f"Not undone: {problem}" for problem in deployment.not_undone]
     lines.append(_what_serves(context, deployment.actual))
     return "\n".join(lines)
 

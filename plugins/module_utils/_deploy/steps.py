@@ -12,40 +12,32 @@ the way back starts the old one again.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .._host.atomic import Ownership, Return, point, remove, write
+from .._host.atomic import Return, point, remove_tree
 from .._host.command import CommandError, clean_environment, run
 from .._host.errors import StabilityError
+from .._host.units import start_unit, stop_unit
 from .._pm2.converge import LogTail, verify
-from .._pm2.ecosystem import declaration, render
+from .._pm2.fields import count
 from .actual import Actual
 from .context import Context
 from .health_gate import PROXY_SECONDS, GateError, ask_proxy
 from .hold import Hold, hold
-from .links import connections_of, link_sockets, listens, remove_sockets
-from .model import Activation, ActivationError
+from .links import connections_of, listens, make_directory, remove_sockets
+from .model import Activation
 from .outcome import Outcome
-from .plan import others
 from .preconditions import check_host
 from .signals import ignore, then_undisturbed
-from .teardown import (
-    attempt,
-    delete_processes,
-    drain,
-    drain_rest,
-    remove_activation,
-    require_inactive,
-    settle_links,
-)
+from .teardown import attempt, drain, drain_rest, remove_activation, require_inactive, settle_links
 
-_PM2_LINES = 5
 # What the old one gets to finish its requests while new ones wait; WebSockets are not worth a longer wait.
 _DRAIN_SECONDS = 5.0
 
@@ -70,21 +62,21 @@ class Deployment:
         """Whether the old one is to be left running."""
         self._hold: Hold | None = None
         """Where requests wait, once the old one had to be stopped first."""
-        self._app = declaration(context.desired.app_of(self._new, context.places), context.client.environment)
+        self._app = context.app_of(self._new)
         self._directory = context.places.release(self._new.release)
         out = {**self._app, "error_file": self._app.get("out_file")}
-        self._logs = [LogTail(app, context.client.owner) for app in (self._app, out)]
+        self._logs = [LogTail(app, context.tools.owner) for app in (self._app, out)]
         self._workers = context.workers(self._new, {})
 
     def activate(self) -> None:
         """Raises StabilityError or OSError; then all is as before, but for `not_undone`, and `failure` tells more."""
         with ExitStack() as held, ExitStack() as back, then_undisturbed():
             with self._step("check the host"):
-                check_host(self._context, self.actual, self.decision)
+                check_host(self._context, self.actual)
                 before = self._ask_proxy(0)
-            with self._step("copy environment"):
-                back.callback(self._undo, "the environment's copy", remove, self._context.places.snapshot(self._new))
-                self._copy_environment()
+            with self._step("make directory"):
+                back.callback(self._undo, "its directory", remove_tree, self._context.places.of(self._new))
+                make_directory(self._context, self.decision, len(self.actual.sockets))
             if self._is_new_release() and self._context.desired.migrate:
                 with self._step("migrate"):
                     self._hook("before_migrate")
@@ -98,8 +90,7 @@ class Deployment:
                 self._hook("before_start")
                 back.callback(self._undo, "the new processes", self._remove_new)
                 deadline = time.monotonic() + self._context.health.start_timeout
-                link_sockets(self._context.places, self.decision, len(self.actual.sockets))
-                self._start(self._app, self._new)
+                self._start()
             with self._step("wait until healthy"):
                 self._wait_until_healthy(deadline)
                 self._hook("after_start")
@@ -131,12 +122,6 @@ class Deployment:
     def _is_new_release(self) -> bool:
         return self._old is None or self._old.release != self._new.release
 
-    def _copy_environment(self) -> None:
-        """The old processes keep theirs, also when PM2 restarts them during the deployment."""
-        user = self._context.user
-        content = self._context.places.environment.read_bytes()
-        write(self._context.places.snapshot(self._new), content, Ownership(user.uid, user.gid, 0o600))
-
     def _hook(self, name: str) -> None:
         """Run the user's commands of that point. Raises CommandError with what the failing one wrote."""
         for argv in self._context.desired.hooks.get(name) or []:
@@ -155,7 +140,7 @@ class Deployment:
             "DEPLOY_PREVIOUS_RELEASE": self._old.release if self._old else "",
             "DEPLOY_SOCKET": str(context.places.link(self._new)),
         }
-        clean = clean_environment(context.user.home, Path(context.client.node).parent, {})
+        clean = clean_environment(context.user.home, Path(context.tools.node).parent, {})
         run(
             [str(word) for word in argv],
             cwd=self._directory,
@@ -169,7 +154,7 @@ class Deployment:
     def _stop_first(self, old: Activation, held: ExitStack, back: ExitStack) -> None:
         """Without its socket's name the old one gets no new connection from the proxy; those it has may end.
 
-        The ecosystem file and PM2's saved list go on naming it: a boot in between starts it, and nothing else.
+        The link `active` goes on naming it: a boot in between starts it, and nothing else.
         """
         context, places = self._context, self._context.places
         waiting = hold(places.hold_socket, places.run.stat().st_gid, context.user, context.desired.drain_time)
@@ -177,39 +162,27 @@ class Deployment:
         back.callback(self._undo, "the old processes", self._start_again, old, self._hold)
         remove_sockets(places, old)
         drain(partial(connections_of, places, old), min(_DRAIN_SECONDS, context.desired.drain_time))
-        delete_processes(context.client, places.app_name(old))
+        stop_unit(places.unit(old))
 
     def _start_again(self, old: Activation, waiting: Hold) -> None:
         context = self._context
-        desired = declaration(context.desired.app_of(old, context.places), context.client.environment)
-        app = next((app for app in self.actual.apps if app["name"] == desired["name"]), desired)
         # it may still run, without its name on the disk
-        delete_processes(context.client, app["name"])
+        stop_unit(context.places.unit(old))
         try:
-            deadline = time.monotonic() + context.health.start_timeout
-            self._start(app, old)
-            context.workers(old, {}, app).wait_until_healthy(deadline)
+            limit = context.health.start_timeout
+            deadline = time.monotonic() + limit
+            start_unit(context.places.unit(old), limit)
+            context.workers(old, {}, count(self.actual.app.get("instances"))).wait_until_healthy(deadline)
         finally:
             waiting.hand_on(context.places.link(old))
 
     # Beside the old one, or after it
 
-    def _start(self, app: Mapping[str, Any], activation: Activation) -> None:
+    def _start(self) -> None:
         """PM2 itself waits for processes that never say ready; what is wrong with them the next step finds out."""
-        remove_sockets(self._context.places, activation)
-        file = self._context.places.next_config_file
-        client = self._context.client
-        try:
-            write(file, render([app]).encode(), self._context.config_ownership)
-            limit = self._context.health.start_timeout
-            done = client.as_user([client.pm2, "start", str(file), "--only", app["name"]], limit)
-        except subprocess.TimeoutExpired:
-            return
-        finally:
-            remove(file)
-        if done.returncode:
-            output = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
-            raise ActivationError(f"PM2 did not start it: {' | '.join(output[-_PM2_LINES:])}")
+        remove_sockets(self._context.places, self._new)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            start_unit(self._context.places.unit(self._new), self._context.health.start_timeout)
 
     def _wait_until_healthy(self, deadline: float) -> None:
         try:
@@ -227,20 +200,16 @@ class Deployment:
     # In its place
 
     def _switch(self, back: ExitStack) -> None:
-        """From here to the end the ecosystem file holds both: whichever the link names, a boot starts it.
+        """Whichever the link names, a boot starts it, and nothing else.
 
-        Of a service of which never two may run it holds the new one alone. The link is what is put back first, and by a
-        rename alone: that works on a full disk, too.
+        The link is what is put back first, and by a rename alone: that works on a full disk, too.
         """
         places = self._context.places
-        back.callback(self._undo, "the ecosystem file", self._declare, list(self.actual.apps))
-        beside = self.actual.apps if self._context.desired.overlap else others(places, self.actual)
-        self._declare([*beside, self._app])
         for link, name in ((places.previous, self.actual.previous), (places.current, self.actual.current)):
             back.callback(self._undo, f"the link {link}", point, link, places.release(name) if name else None)
         self._way_back = Return.prepare(places.active)
         back.callback(self._undo_switch)
-        point(places.active, places.links(self._new))
+        point(places.active, places.of(self._new))
         settle_links(self._context, self.decision)
 
     def _undo_switch(self) -> None:
@@ -250,16 +219,11 @@ class Deployment:
     def _finish(self) -> None:
         """What goes wrong here is reported, not undone: the new one serves."""
         self.problems += attempt("what was kept for the way back is left", self._way_back.forget)
-        alone = [*others(self._context.places, self.actual), self._app]
-        self.problems += attempt("a boot would start the old one, too", lambda: self._declare(alone))
         if self._old is not None and not self._kept:
             old = self._old
             stop = attempt("the old one was not stopped in good order", lambda: remove_activation(self._context, old))
             self.problems += stop
         self.problems += attempt("a command failed", lambda: self._hook("after_stop"))
-
-    def _declare(self, apps: list[Mapping[str, Any]]) -> None:
-        write(self._context.places.config_file, render(apps).encode(), self._context.config_ownership)
 
     def _ask_proxy(self, seconds: float) -> str | None:
         return ask_proxy(self._context.health, seconds) if self._context.health.proxy_url else None

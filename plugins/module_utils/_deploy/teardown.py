@@ -13,19 +13,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from .._host.atomic import Return, point, remove, remove_tree, write
+from .._host.atomic import Return, point, remove_tree
 from .._host.errors import StabilityError
-from .._pm2.client import Pm2Client
-from .._pm2.converge import save, saved_list_differs
-from .._pm2.ecosystem import render
-from .actual import Actual, linked_name, read_active, release_names
+from .._host.units import stop_unit
+from . import earlier
+from .actual import linked_name, read_active, release_names
 from .context import Context
 from .links import connections_of, remove_sockets
 from .model import Activation, ActivationError, Places
 from .plan import Decision
 
-_DELETE_SECONDS = 60.0
-_DELETE_PAUSE = 0.5
 _POLL_SECONDS = 0.25
 _CHECK_SECONDS = 1.0
 # one look could fall between a proxy's connect() and the kernel's entry for it
@@ -76,39 +73,15 @@ def require_inactive(places: Places, activation: Activation) -> None:
 
 
 def remove_activation(context: Context, activation: Activation) -> None:
-    """Stop its processes for good, and remove its sockets and its copy of the environment."""
+    """Stop its processes for good, and remove its sockets and its directory."""
     places = context.places
     require_inactive(places, activation)
-    delete_processes(context.client, places.app_name(activation))
+    if places.runs_under(activation):
+        earlier.stop(places)
+    else:
+        stop_unit(places.unit(activation))
     remove_sockets(places, activation)
-    remove_tree(places.links(activation))
-    remove(places.snapshot(activation))
-
-
-def delete_processes(client: Pm2Client, app: str) -> None:
-    """Delete the app's processes until none comes back.
-
-    One that is deleted between PM2's fork and its first word is "online" once more when PM2 sees it end: PM2 7.0.4 then
-    starts it again after the back-off, and lists it again. In between it is first nothing at all, then a child of the
-    daemon.
-    """
-    deadline, since, quiet = time.monotonic() + _DELETE_SECONDS, time.monotonic(), _DELETE_PAUSE
-    while True:
-        listed = client.processes()
-        processes = [process for process in listed if process.name == app]
-        if processes:
-            client.run("delete", *(str(process.pm_id) for process in processes), stops=processes)
-            since, quiet = time.monotonic(), max(process.comeback_seconds for process in processes)
-        elif client.starting(listed):
-            since = time.monotonic()
-        elif time.monotonic() - since >= quiet:
-            return
-        if time.monotonic() >= deadline:
-            break
-        if quiet:
-            time.sleep(_DELETE_PAUSE)
-    if processes:
-        raise ActivationError(f"PM2 does not let go of the processes of {app}: see `pm2 list`")
+    remove_tree(places.of(activation))
 
 
 def settle_links(context: Context, decision: Decision) -> bool:
@@ -119,24 +92,13 @@ def settle_links(context: Context, decision: Decision) -> bool:
     return point(places.current, places.release(decision.release)) or moved
 
 
-def sweep(context: Context, actual: Actual, decision: Decision) -> None:
+def sweep(context: Context, decision: Decision) -> None:
     """Remove what interrupted deployments left, each drained first: it may still have connections."""
-    places = context.places
-    left = [activation for name in decision.leftovers if (activation := Activation.parse(name))]
-    for activation in left:
-        drain_rest(context, activation)
-        remove_activation(context, activation)
-    Return.sweep(places.active)
-    kept = [app for app in actual.apps if places.activation_of(str(app["name"])) not in left]
-    write(places.config_file, render(kept).encode(), context.config_ownership)
-
-
-def save_list(client: Pm2Client) -> bool:
-    """Let PM2's saved list be what runs; whether it was another one."""
-    if not saved_list_differs(client, client.processes()):
-        return False
-    save(client)
-    return True
+    for name in decision.leftovers:
+        if activation := Activation.parse(name):
+            drain_rest(context, activation)
+            remove_activation(context, activation)
+    Return.sweep(context.places.active)
 
 
 def discard_release(places: Places, release: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,16 @@ def fields(table: str) -> dict[str, str]:
     """Lines of a name, a colon and a value, as those of proc_meminfo(5) are."""
     pairs = (line.partition(":") for line in table.splitlines())
     return {name: value.strip() for name, _colon, value in pairs}
+
+
+def resident_mb(pid: int) -> int:
+    """Its memory; 0 when it is gone."""
+    return megabytes(status(pid), "VmRSS")
+
+
+def megabytes(table: Mapping[str, str], name: str) -> int:
+    """Of a line such as `VmRSS: 66496 kB`; 0 when there is none."""
+    return int(table.get(name, "0").split()[0]) // 1024
 
 
 def user(pid: int) -> int | None:

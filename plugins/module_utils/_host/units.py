@@ -140,6 +140,11 @@ def failed_units() -> list[str]:
     return [line.split()[0] for line in listed.splitlines() if line.strip()]
 
 
+def is_running(state: Mapping[str, str]) -> bool:
+    """Whether the unit of which systemd says this runs, or is about to, or not yet ended."""
+    return state.get("ActiveState") not in ("inactive", "failed")
+
+
 def was_stopped(state: Mapping[str, str]) -> bool:
     """Whether somebody has stopped the unit of which systemd says this, or is stopping it.
 
@@ -211,6 +216,22 @@ def do(step: Step) -> None:
             _systemctl(step.verb, "--", name)
         except UnitError as error:
             raise UnitError(f"{error}\n{_journal(name)}".strip()) from error
+
+
+def start_unit(name: str, seconds: float) -> None:
+    """Start a unit. Raises UnitError with the end of its journal, and TimeoutExpired: then it starts all the same."""
+    try:
+        _systemctl("start", "--", name, seconds=seconds)
+    except UnitError as error:
+        raise UnitError(f"{error}\n{_journal(name)}".strip()) from error
+
+
+def stop_unit(name: str) -> None:
+    """Stop a unit, and forget that it failed, as it may by that very stop. Raises UnitError."""
+    if is_running(unit_states([name]).get(name, {})):
+        _systemctl("stop", "--", name)
+    if unit_states([name]).get(name, {}).get("ActiveState") == "failed":
+        _systemctl("reset-failed", "--", name)
 
 
 def _journal(name: str) -> str:

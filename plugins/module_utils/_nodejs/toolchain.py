@@ -93,6 +93,8 @@ class Install:
     ca_file: str
     archive: str
     timeout: int
+    used_in: str = ""
+    """Where directories have links `bin`: what one leads to is in use, though nothing may run from it at the moment."""
 
 
 class Toolchain:
@@ -149,7 +151,7 @@ class Toolchain:
             if self.defects(desired):
                 self._build(desired, install)
             point(self.bin, Path("versions", desired.identifier, "bin"))
-            self._prune({desired.identifier, previous})
+            self._prune({desired.identifier, previous, *_linked(install.used_in)})
 
     def _build(self, desired: Desired, install: Install) -> None:
         final = self.versions / desired.identifier
@@ -192,6 +194,12 @@ class Toolchain:
         for path in self.versions.iterdir():
             if path.name not in {*kept, ".lock"} and not _in_use(path):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _linked(directory: str) -> list[str]:
+    """The toolchains that links `bin` in the directories there lead to."""
+    links = Path(directory).glob("*/bin") if directory else ()
+    return [link.readlink().parent.name for link in links if link.is_symlink()]
 
 
 def debian_node_version(directory: Path) -> str:

@@ -33,16 +33,17 @@ APP_OPTIONS: dict[str, dict[str, Any]] = {
     "disable_trace": {"type": "bool"},
 }
 
-DAEMON_OPTIONS: dict[str, dict[str, Any]] = {
-    "pm2_home": {"type": "path", "required": True},
+COMMAND_OPTIONS: dict[str, dict[str, Any]] = {
     "user": {"type": "str"},
     "pm2": {"type": "path", "default": "/usr/bin/pm2"},
     "node": {"type": "path", "default": "/usr/bin/node"},
 }
-CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
-    **DAEMON_OPTIONS,
-    "timeout": {"type": "float", "default": 120},
+DAEMON_OPTIONS: dict[str, dict[str, Any]] = {
+    "pm2_home": {"type": "path", "required": True},
+    **COMMAND_OPTIONS,
 }
+TIMEOUT_OPTION: dict[str, dict[str, Any]] = {"timeout": {"type": "float", "default": 120}}
+CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {**DAEMON_OPTIONS, **TIMEOUT_OPTION}
 
 MODULE_OPTIONS: dict[str, dict[str, Any]] = {
     "apps": {"type": "list", "elements": "dict", "options": APP_OPTIONS},

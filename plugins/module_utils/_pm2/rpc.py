@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .._host.command import effective_user
 from .._host.errors import StabilityError
 from .client import Pm2Client
 from .errors import Pm2Error
@@ -33,6 +34,8 @@ _VERSION = 1
 _MOST_PARTS = 15
 _LENGTH = struct.Struct(">I")
 _CHUNK = 262144
+# What a daemon that is well needs, however busy the host is.
+_ANSWER_SECONDS = 30.0
 _JSON, _TEXT = b"j:", b"s:"
 _SOCKET = "rpc.sock"
 _CALL_ID = "watchdog:1"
@@ -60,7 +63,9 @@ def read_daemon(client: Pm2Client, timeout: float) -> DaemonReading:
     """The daemon and every process that it has, within `timeout` seconds."""
     pid = client.daemon_pid()
     try:
-        processes = parse_processes(call(client.home / _SOCKET, "getMonitorData", {}, timeout))
+        with effective_user(client.owner):
+            answer = call(client.home / _SOCKET, "getMonitorData", {}, timeout)
+        processes = parse_processes(answer)
     except NoDaemonError as error:
         if pid is None:
             return DaemonReading(ABSENT, f"no PM2 daemon runs for {client.home}")
@@ -68,6 +73,14 @@ def read_daemon(client: Pm2Client, timeout: float) -> DaemonReading:
     except (RpcError, Pm2Error) as error:
         return DaemonReading(HUNG, f"PM2's daemon (process {pid or 'unknown'}): {error}", pid)
     return DaemonReading(WELL, "", pid, tuple(processes))
+
+
+def processes_of(client: Pm2Client) -> tuple[Pm2Process, ...]:
+    """Every process that the daemon has. Raises Pm2Error."""
+    reading = read_daemon(client, _ANSWER_SECONDS)
+    if reading.state != WELL:
+        raise Pm2Error(reading.message)
+    return reading.processes
 
 
 def reload_worker(client: Pm2Client, number: int, timeout: float) -> None:

@@ -35,6 +35,7 @@ from .._host.service_tree import (
     set_owner,
     write_file,
 )
+from .._service.active import release_of
 
 MARK = ".release.json"
 _MB = 1 << 20
@@ -197,9 +198,9 @@ def shortage(path: Path) -> str:
 
 
 def _named_by(link: Path) -> str:
-    """`<id>` of a link to `<id>` or `<id>+<n>`; "" where there is no link."""
+    """`<id>` of a link to `<id>` or `<id>@<n>`; "" where there is no link."""
     try:
-        return link.readlink().name.partition("+")[0]
+        return release_of(link.readlink().name)
     except OSError:
         return ""
 

@@ -159,7 +159,7 @@ def _account(service: Service, thing: Thing) -> Account:
 def _plan_unit(plan: Plan, thing: Thing, unit: Unit, before: Callable[[], object] | None = None) -> None:
     foreign = [path for path in found(thing.path) if is_foreign(thing, path)]
     for path in foreign:
-        plan.leave_for(path, "starts another PM2 than the service's" if thing.step is Step.PM2 else FOREIGN)
+        plan.leave_for(path, FOREIGN)
     if foreign or not unit.there:
         return
 

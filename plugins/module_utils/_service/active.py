@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which activation is active: the one whose sockets the link `active` leads to."""
+"""Which activation is active: the one that the link `active` leads to."""
 
 from __future__ import annotations
 
@@ -10,11 +10,32 @@ from pathlib import Path
 
 
 def active_activation(link: str | Path) -> str | None:
-    """Its name, `<release>` or `<release>+<number>`; None when none is active."""
+    """Its name, `<release>` or `<release>@<number>`; None when none is active."""
     try:
         return Path(link).readlink().name or None
     except OSError:
         return None
+
+
+def release_of(activation: str) -> str:
+    """The release that it runs. A plus was the mark of an earlier version."""
+    return activation.partition("@")[0].partition("+")[0]
+
+
+def unit_of(template: str, activation: str | None) -> str:
+    """The activation's unit, of a template such as `shop@.service`, "" for none; any other name stays as it is."""
+    if "@." not in template:
+        return template
+    return template.replace("@.", f"@{activation}.") if activation else ""
+
+
+def is_unfinished(link: str | Path) -> bool:
+    """Whether there is another activation: a deployment is under way, or was killed before its end."""
+    active = active_activation(link)
+    try:
+        return bool(active) and any(path.name != active for path in Path(link).readlink().parent.iterdir())
+    except OSError:
+        return False
 
 
 def worker_socket(link: str | Path, instance: int) -> Path:

@@ -140,7 +140,9 @@ def _own(service: Service) -> list[Thing]:
     return [
         Thing(f"/etc/nginx/conf.d/{name}.conf", Step.SITE),
         Thing(f"/var/lib/nginx_site/{name}.json", Step.SITE),
-        # `pm2 startup` of a user called as the service makes a unit of the same name
+        Thing(f"{UNITS}/{name}.service", Step.PM2, ours),
+        Thing(f"{UNITS}/{name}@.service", Step.PM2, ours),
+        # of an earlier version; `pm2 startup` of a user called as the service makes a unit of the same name
         Thing(f"{UNITS}/pm2-{name}.service", Step.PM2, (f"PM2_HOME={service.home}/.pm2",)),
         Thing(f"/etc/postgresql/*/main/conf.d/{name}.conf", Step.SETTINGS),
         # what of the site is in no record of nginx_site: self-signed certificates, and the logs
@@ -158,18 +160,19 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{directory}/previous", Step.FILES),
         Thing(f"{directory}/active", Step.FILES),
         Thing(f"{directory}/.active.back", Step.FILES),
-        # what was that link when the workers had one socket together
+        # what was that link in an earlier version
         Thing(f"{directory}/active.sock", Step.FILES),
         Thing(f"{directory}/hold.sock", Step.FILES),
-        Thing(f"{directory}/sockets", Step.FILES, directory=True),
+        Thing(f"{directory}/activations", Step.FILES, directory=True),
         Thing(f"{directory}/releases", Step.FILES, directory=True),
         Thing(f"{directory}/.deploy.lease", Step.FILES),
         Thing(f"{directory}/.deploy.lock", Step.FILES),
-        # of activations that are gone; the environment that they were made of is data, and stays
+        # of an earlier version; the environment that they were made of is data, and stays
         Thing(f"{directory}/config/environments", Step.FILES, directory=True),
         Thing(f"{directory}/config/ecosystem.config.cjs", Step.FILES),
-        # PM2's files and the caches of builds; what has another name there the service itself has written
+        # the caches of builds; what has another name there the service itself has written
         Thing(f"{service.home}/.*", Step.FILES),
+        Thing(f"{service.home}/pm2.log*", Step.FILES),
         Thing(f"{directory}/config", Step.FILES, data=True, directory=True),
         Thing(f"{directory}/shared", Step.FILES, data=True, directory=True),
         Thing(service.home, Step.FILES, data=True, directory=True),

@@ -84,7 +84,7 @@ def _start(part: Part, settings: Settings) -> None:
         return
     for variable, limit, who in (
         ("pm2_start_timeout", start, "a deployment gives up"),
-        ("pm2_unit_timeout", unit, "the boot unit is stopped"),
+        ("pm2_unit_timeout", unit, "the unit is stopped"),
     ):
         if limit < listen:
             advice = advise(f"{variable} to {math.ceil(listen)} or more", f"pm2_listen_timeout to {limit}")

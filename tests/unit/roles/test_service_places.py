@@ -40,6 +40,8 @@ PROGRAMS = {
 OWN_TEMPLATES = {
     "/usr/local/bin/shop-pm2": "nodejs/templates/pm2.sh.j2",
     "/etc/tmpfiles.d/shop.conf": "service/templates/tmpfiles.conf.j2",
+    "/etc/systemd/system/shop.service": "pm2/templates/boot.service.j2",
+    "/etc/systemd/system/shop@.service": "pm2/templates/activation.service.j2",
 }
 
 
@@ -85,12 +87,11 @@ def test_a_file_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, pat
         assert not is_free(thing, file)
 
 
-def test_the_unit_of_pm2_is_known_by_the_home_that_it_has(tmp_path: Path) -> None:
+def test_the_unit_of_an_earlier_version_is_known_by_the_home_that_it_has(tmp_path: Path) -> None:
     unit = tmp_path / "unit"
-    template = (ROLES / "pm2/templates/pm2.service.j2").read_text(encoding="utf-8")
-    unit.write_text(template.replace("{{ service_paths.pm2_home }}", "/srv/shop/home/.pm2"))
+    unit.write_text("[Service]\nEnvironment=PM2_HOME=/srv/shop/home/.pm2\n")
     assert is_free(known()["/etc/systemd/system/pm2-shop.service"], unit)
-    unit.write_text(template.replace("{{ service_paths.pm2_home }}", "/home/shop/.pm2"))
+    unit.write_text("[Service]\nEnvironment=PM2_HOME=/home/shop/.pm2\n")
     assert not is_free(known()["/etc/systemd/system/pm2-shop.service"], unit)
 
 

@@ -2,181 +2,198 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host for tests of the activation: PM2 is a small stand-in; files, sockets and processes are real."""
+"""A host for tests of the activation: systemd and PM2 are small stand-ins; files, sockets and processes are real."""
 
 from __future__ import annotations
 
-import json
+import fnmatch
 import os
 import pwd
-import socket
+import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import context, earlier, model
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Desired, Places
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Desired, Places
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import run
+from ansible_collections.workbot.stability.plugins.module_utils._host import units
 from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import Ownership
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+from fake_daemon import Daemon, apps_of
 
-# A worker: answers with its status on a socket of its own, or on one that all share; "deaf"
-# never accepts, "mute" never listens, "exit" ends at once. It ends after as many answers as it is told, and as soon as
-# there is a file `die` in its release. A line says that it listens.
-WORKER = """
-import os, pathlib, socket, sys, time
-status, answers, release, own = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3]), sys.argv[4]
-if status == "exit":
-    sys.exit()
-if own:
-    server = socket.socket(socket.AF_UNIX)
-    if status != "mute":
-        beside = own.removesuffix("sock") + str(os.getpid())
-        server.bind(beside)
-        server.listen(8)
-        os.rename(beside, own)
-else:
-    server = socket.socket(fileno=0)
-server.settimeout(0.05)
-print(flush=True)
-while answers and not (release / "die").exists():
-    if status in ("deaf", "mute"):
-        time.sleep(0.05)
-        continue
-    try:
-        connection, _ = server.accept()
-    except TimeoutError:
-        continue
-    with connection:
-        connection.settimeout(2)
-        body = b'{"status": "ok"}'
-        try:
-            connection.recv(65536)
-            head = f"HTTP/1.1 {status} X\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
-            connection.sendall(head.encode() + body)
-        except OSError:
-            continue
-    answers -= 1
-    time.sleep(0.02)
-"""
-SETTINGS = ("node_args", "env", "filter_env", "instance_var", "NODE_APP_INSTANCE")
-FIRST = "@0.sock"
-"""What the path ends with by which PM2's app names the sockets of its workers."""
+BOOT = "shop.service"
+"""The unit that starts the active activation."""
+EARLIER = "pm2-shop.service"
+"""The unit of the one PM2 that an earlier version had."""
+
+
+@dataclass(eq=False)
+class FakeSystemd:
+    """Answers in the place of systemctl; the units of the service's activations are a Daemon each."""
+
+    directory: Path
+    run: Path
+    daemons: dict[str, Daemon] = field(default_factory=dict)
+    states: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of further units, and of those that failed."""
+    told: list[tuple[str, str]] = field(default_factory=list)
+    """All that was to be done."""
+    refuses: set[str] = field(default_factory=set)
+    """Verbs that fail."""
+    journal: str = ""
+
+    def quiet_run(self, argv: Sequence[str], *_rest: Any, **_named: Any) -> subprocess.CompletedProcess[str]:
+        """In the place of the function of that name, for module units."""
+        if argv[0] == "journalctl":
+            return subprocess.CompletedProcess(argv, 0, self.journal, "")
+        assert argv[0] == "systemctl", argv
+        verb, names = argv[1], [word for word in argv[2:] if not word.startswith("--")]
+        if verb == "show":
+            return subprocess.CompletedProcess(argv, 0, "\n".join(self._shown(names)), "")
+        name = names[0] if names else ""
+        self.told.append((verb, name))
+        said = "it was refused" if verb in self.refuses else self._do(verb, name)
+        return subprocess.CompletedProcess(argv, 1 if said else 0, "", said)
+
+    def verbs(self, name: str) -> list[str]:
+        """What was done to that unit."""
+        return [verb for verb, unit in self.told if unit == name]
+
+    def state(self, name: str) -> dict[str, str]:
+        active = "active" if name in self.daemons or name == BOOT else "inactive"
+        found = "loaded" if name in self.daemons or name.startswith("shop@") or name == BOOT else "not-found"
+        plain = {"LoadState": found, "ActiveState": active, "UnitFileState": "disabled", "NeedDaemonReload": "no"}
+        return {"Id": name, **plain, **self.states.get(name, {})}
+
+    def _shown(self, names: Sequence[str]) -> Iterator[str]:
+        loaded = [*self.daemons, *self.states]
+        for name in names:
+            # systemd says nothing of a pattern that matches no unit, and that there is none of any other name
+            found = dict.fromkeys(fnmatch.filter(loaded, name)) if "*" in name else [name]
+            for unit in found:
+                yield "".join(f"{key}={value}\n" for key, value in self.state(unit).items())
+
+    def _do(self, verb: str, name: str) -> str:
+        """What went wrong."""
+        if verb == "start":
+            return self._start(name)
+        if verb == "stop":
+            self._stop(name)
+        elif verb == "reset-failed":
+            self.states.pop(name, None)
+        elif verb == "disable":
+            self.states[name]["UnitFileState"] = "disabled"
+        return ""
+
+    def _start(self, name: str) -> str:
+        instance = name.partition("@")[2].removesuffix(".service")
+        if name == EARLIER:
+            file, home = self.directory / "config/ecosystem.config.cjs", self.directory / "home/.pm2"
+            node = Path("/usr/bin/node")
+        else:
+            own = self.directory / "activations" / instance
+            file, home = own / "ecosystem.config.cjs", self.run / f"shop@{instance}"
+            node = own / "bin/node"
+        self.states.pop(name, None)
+        if not file.exists() or name in self.daemons:
+            # ConditionPathExists of the unit
+            return ""
+        started = [(app, Path(app["cwd"], app["script"]).read_text(encoding="utf-8").split()) for app in apps_of(file)]
+        if any(words == ["refuses"] for _app, words in started):
+            self.states[name] = {"ActiveState": "failed"}
+            self.journal = "[PM2][ERROR] no such script\n"
+            return f"Job for {name} failed"
+        self.daemons[name] = Daemon(home, str(node.resolve()))
+        for app, words in started:
+            self.daemons[name].start(app, words)
+        return ""
+
+    def _stop(self, name: str) -> None:
+        if name in self.daemons:
+            daemon = self.daemons.pop(name)
+            daemon.stop()
+            if name != EARLIER:
+                shutil.rmtree(daemon.home)
+        if name in self.states:
+            self.states[name]["ActiveState"] = "inactive"
+
+    def end(self) -> None:
+        for name in list(self.daemons):
+            self._stop(name)
 
 
 @dataclass(frozen=True, eq=False)
 class FakePm2(Pm2Client):
-    """Starts what an ecosystem file says: one process of WORKER for each word of the release's file `server.js`."""
+    """The stand-in's commands; its processes are asked for as PM2's are."""
 
-    children: dict[int, tuple[str, subprocess.Popen[bytes], dict[str, Any]]] = field(default_factory=dict)
+    systemd: FakeSystemd | None = None
 
     @property
     def missing(self) -> str:
         return ""
 
+    def _daemon(self) -> Daemon:
+        assert self.systemd
+        return next(daemon for daemon in self.systemd.daemons.values() if daemon.home == self.home)
+
     def require_daemon(self) -> int:
         return os.getpid()
 
     def daemon_pid(self) -> int | None:
-        return os.getpid()
+        return os.getpid() if (self.home / "pm2.pid").exists() else None
 
     def outdated_node(self) -> bool:
-        return False
+        return (self.home / "node").read_text() != str(Path(self.node).resolve())
 
-    def as_user(self, argv: Any, *_rest: Any, **_named: Any) -> subprocess.CompletedProcess[bytes]:
+    def as_user(self, argv: Any, *rest: Any, **named: Any) -> subprocess.CompletedProcess[bytes]:
         if argv[0] == "/usr/bin/test":
             # the service's user may read what anybody may
             return subprocess.CompletedProcess(argv, 0 if Path(argv[2]).stat().st_mode & 0o004 else 1, b"", b"")
-        text = Path(argv[2]).read_text(encoding="utf-8")
-        (app,) = json.loads(text.partition("module.exports = ")[2].rstrip().removesuffix(";"))["apps"]
-        assert app["name"] == argv[4]
-        words = Path(app["cwd"], app["script"]).read_text(encoding="utf-8").split()
-        if words == ["refuses"]:
-            return subprocess.CompletedProcess(argv, 1, b"", b"[PM2][ERROR] no such script")
-        self._start(app, words)
-        return subprocess.CompletedProcess(argv, 0, b"", b"")
-
-    def _start(self, app: dict[str, Any], words: list[str]) -> None:
-        path, started = app["env"]["PORT"], []
-        own = path.endswith(FIRST)
-        with socket.socket(socket.AF_UNIX) as shared:
-            if not own:
-                shared.bind(path)
-                shared.listen(8)
-            for instance, word in enumerate(words):
-                status, _sign, answers = word.partition("#")
-                socket_of = f"{path.removesuffix(FIRST)}@{instance}.sock" if own else ""
-                argv = [sys.executable, "-S", "-c", WORKER, status, answers or "-1", app["cwd"], socket_of]
-                child = subprocess.Popen(argv, stdin=shared.fileno(), stdout=subprocess.PIPE)
-                variable = app.get("instance_var", "NODE_APP_INSTANCE")
-                settings = {**app, "instance_var": variable, variable: instance}
-                self.children[max(self.children, default=-1) + 1] = (app["name"], child, settings)
-                started.append(child)
-        for child in started:
-            assert child.stdout is not None
-            with child.stdout:
-                child.stdout.readline()
-
-    def starting(self, processes: Iterable[Pm2Process]) -> set[int]:  # noqa: ARG002
-        return set()
-
-    def processes(self) -> list[Pm2Process]:
-        return [
-            Pm2Process(
-                name,
-                number,
-                child.pid if child.poll() is None else None,
-                "online" if child.poll() is None else "errored",
-                0,
-                time.time(),
-                settings={
-                    **{key: app[key] for key in (*SETTINGS, app["instance_var"]) if key in app},
-                    "pm_exec_path": f"{app['cwd']}/{app['script']}",
-                    "pm_cwd": app["cwd"],
-                    "exec_mode": "cluster_mode",
-                },
-            )
-            for number, (name, child, app) in self.children.items()
-        ]
+        return super().as_user(argv, *rest, **named)
 
     def run(self, *arguments: str, stops: Iterable[Pm2Process] = ()) -> str:  # noqa: ARG002
-        if arguments[0] == "delete":
-            for number in map(int, arguments[1:]):
-                _name, child, _app = self.children.pop(number)
-                child.kill()
-                child.wait()
-        elif arguments[0] == "save":
-            (self.home / "dump.pm2").write_text(json.dumps([process.settings for process in self.processes()]))
+        assert arguments[0] == "restart", arguments
+        for number in map(int, arguments[1:]):
+            self._daemon().restart(number)
         return ""
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Context]:
-    for name in ("releases", "run", "config/environments", "home", "sockets"):
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSystemd]:
+    found = FakeSystemd(tmp_path, tmp_path / "run")
+    monkeypatch.setattr(units, "quiet_run", found.quiet_run)
+    monkeypatch.setattr(model, "_RUN", found.run)
+    monkeypatch.setattr(earlier, "_UNIT_DIRECTORY", tmp_path / "units")
+    # the daemons are threads of this very process, which may be large
+    monkeypatch.setattr(context, "_LEAKED_MB", 1 << 20)
+    yield found
+    found.end()
+
+
+@pytest.fixture
+def host(tmp_path: Path, systemd: FakeSystemd) -> Context:
+    for name in ("releases", "run/shop", "config", "home", "activations", "units"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "config/environment").write_text("KEY=1\n")
     account = pwd.getpwuid(os.getuid())
     user = Identity(account.pw_name, account.pw_uid, account.pw_gid, account.pw_dir)
-    client = FakePm2(home=tmp_path / "home", pm2="/usr/bin/pm2", node="/usr/bin/node", user=None, timeout=5)
-    yield Context(
-        client=client,
-        places=Places.below(tmp_path, "shop", tmp_path / "run"),
+    return Context(
+        tools=FakePm2(tmp_path / "active/pm2", "/usr/bin/pm2", "/usr/bin/node", None, 5, systemd),
+        places=Places.below(tmp_path, "shop", tmp_path / "run/shop"),
         desired=Desired({"script": "server.js", "exec_mode": "cluster", "instances": 2}, hook_timeout=5, drain_time=1),
         health=Health("/health", answer_timeout=1, start_timeout=2, stay_up=0.2),
         user=user,
         config_ownership=Ownership(user.uid, user.gid, 0o640),
     )
-    for _name, child, _app in client.children.values():
-        child.kill()
-        child.wait()
 
 
 def release(host: Context, name: str, program: str) -> None:
@@ -192,16 +209,46 @@ def deploy(host: Context, name: str, **desired: Any) -> Any:
     return run(desiring(host, release=name, deployer="me", **desired))
 
 
+def daemons(host: Context) -> dict[str, Daemon]:
+    """Those that run, by unit."""
+    assert isinstance(host.tools, FakePm2)
+    assert host.tools.systemd
+    return host.tools.systemd.daemons
+
+
+def processes(host: Context) -> list[tuple[str, int]]:
+    """All of them, each with its app; the process id is 0 of one that has ended."""
+    records = [
+        child.record(number) for daemon in daemons(host).values() for number, child in sorted(daemon.children.items())
+    ]
+    return sorted((record["name"], record["pid"]) for record in records)
+
+
+def running(host: Context) -> list[str]:
+    """The apps that have processes."""
+    return sorted({name for name, _pid in processes(host)})
+
+
+def config(host: Context, name: str = "") -> str:
+    """The ecosystem file of the activation of that name, or of the active one; "" where there is none."""
+    activation = Activation.parse(name) if name else read_active(host.places)
+    file = host.places.config_file(activation) if activation else None
+    return file.read_text() if file and file.exists() else ""
+
+
 def picture(host: Context) -> dict[str, Any]:
     """All that a deployment may change."""
-    root = host.places.releases.parent
+    root = host.places.directory
+    own = [path for path in root.glob("activations/*/*") if path.is_symlink()]
     files = [path for path in root.rglob("*") if "releases/" not in str(path) and path.name != ".deploy.lock"]
     return {
         "links": {path.name: path.readlink().name for path in root.iterdir() if path.is_symlink()},
-        "sockets": {f"{path.parent.name}/{path.name}": path.readlink().name for path in root.glob("sockets/*/*")},
+        "sockets": {f"{path.parent.name}/{path.name}": path.readlink().name for path in own if path.suffix == ".sock"},
+        "tools": {f"{path.parent.name}/{path.name}": path.readlink() for path in own if path.suffix != ".sock"},
         "files": sorted(str(path.relative_to(root)) for path in files if not path.is_symlink()),
-        "config": host.places.config_file.read_text() if host.places.config_file.exists() else "",
-        "processes": sorted((process.name, process.pid or 0) for process in host.client.processes()),
+        "config": config(host),
+        "units": sorted(daemons(host)),
+        "processes": processes(host),
     }
 
 

@@ -35,7 +35,7 @@ def settings_content(directory: Path, **changes: Any) -> dict[str, Any]:
         "proxy_host_name": "",
         "proxy_unit": "nginx.service",
         "pm2_home": str(directory / "home"),
-        "pm2_unit": "pm2-shop.service",
+        "pm2_unit": "shop@.service",
         "bin_directory": "/opt/shop/bin",
         "ecosystem_file": str(directory / "ecosystem.config.cjs"),
         "deploy_lock": str(directory / ".deploy.lock"),

@@ -11,6 +11,7 @@ import json
 import subprocess
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,14 @@ class Diagnosis:
 def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> tuple[Problem, ...]:
     """A problem of each warning and critical finding, but for what the watchdog judges itself."""
     # of Nginx it judges whether it answers, but not what becomes of old processes (nginx.old)
-    own_checks = {"nginx", *(f"units.{unit}" for unit in units)}
+    own_checks = {"nginx", *(f"units.{unit.replace('@.', '@*.')}" for unit in units)}
     problems = []
     for finding in findings:
         check, status = str(finding.get("check", "")), finding.get("status")
         # whether an answer comes it judges, but not whether that is slow
         slow = finding.get("unit") == "ms"
-        own = check in own_checks or (check.partition(".")[0] in _JUDGED_EACH_ROUND and not slow)
+        own = any(fnmatchcase(check, name) for name in own_checks)
+        own |= check.partition(".")[0] in _JUDGED_EACH_ROUND and not slow
         if own or status not in (WARNING, CRITICAL):
             continue
         values = {name: finding.get(name) for name in ("check", "value", "threshold", "unit")}

@@ -14,6 +14,7 @@ from ..._checks.external_service import PM2, Existing
 from ..._checks.workers import ANSWERED, HUNG
 from ..._host.units import was_stopped
 from ..._pm2.rpc import ABSENT, WELL
+from ..._service.active import unit_of
 from ..codes import Code
 from .model import PROXY, SERVICE, Assessment, Condition, Inhibition, Problem, Remedy
 from .proxy import BROKEN, FULL, HEALTHY, Verdict
@@ -93,7 +94,7 @@ class _Service:
         code = Code.DAEMON_DEAD if daemon.state == ABSENT else Code.DAEMON_HUNG
         condition = Condition(code, daemon.message, (Remedy.RESTART_DAEMON,))
         if unit.get("ActiveState") in _BEGINNING and self.readings.daemon_unhealthy_for < self.settings.start_grace:
-            return condition, _starting(f"systemd is starting {self.settings.pm2_unit}", self.settings)
+            return condition, _starting(f"systemd is starting {unit['Id']}", self.settings)
         return condition, None
 
     @property
@@ -226,8 +227,8 @@ def _outer_inhibition(readings: Readings, settings: Settings, condition: Conditi
         return Inhibition(Code.DEPLOYMENT, "a deployment, or another change of PM2's processes, is under way")
     if condition is None:
         return None
-    if was_stopped(readings.pm2_unit):
-        return _stopped_unit(settings.pm2_unit, readings.pm2_unit)
+    if was_stopped(readings.pm2_unit) and not readings.unfinished:
+        return _stopped_unit(readings.pm2_unit)
     if overloaded := _overloaded(readings, condition):
         # then what is said of the database is that it was not asked in time
         return overloaded
@@ -307,7 +308,7 @@ def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: boo
 
 def _proxy_inhibition(unit: Mapping[str, str], test: Verdict | None, settings: Settings) -> Inhibition | None:
     if was_stopped(unit):
-        return _stopped_unit(settings.proxy_unit, unit)
+        return _stopped_unit(unit)
     if unit.get("ActiveState") in _BEGINNING:
         return _starting("systemd is starting Nginx", settings)
     if test and test.state == BROKEN:
@@ -330,9 +331,10 @@ def _proxy_wrong(readings: Readings, service_is_healthy: bool) -> list[Problem]:
 def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
     if not readings.surplus:
         return []
+    unit = unit_of(settings.pm2_unit, readings.activation)
     message = (
         f"process {', '.join(map(str, readings.surplus))} serves, but PM2 has lost it from its list: nothing watches,"
-        f" restarts or stops it. Restart {settings.pm2_unit} when a short interruption suits."
+        f" restarts or stops it. Restart {unit} when a short interruption suits."
     )
     return [Problem.of(SERVICE, Code.WORKER_SURPLUS, "warning", message, processes=list(readings.surplus))]
 
@@ -358,7 +360,8 @@ def _stopped(message: str) -> Inhibition:
     return Inhibition(Code.STOPPED_BY_OPERATOR, message, "warning")
 
 
-def _stopped_unit(name: str, unit: Mapping[str, str]) -> Inhibition:
+def _stopped_unit(unit: Mapping[str, str]) -> Inhibition:
+    name = unit["Id"]
     if unit["ActiveState"] == "deactivating":
         return Inhibition(Code.STOPPED_BY_OPERATOR, f"systemd was asked to stop {name}, and does")
     return _stopped(f"{name} was stopped; start it with systemctl")

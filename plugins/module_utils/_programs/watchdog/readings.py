@@ -28,7 +28,7 @@ from ..._net.http import Request
 from ..._pm2.client import Pm2Client
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
-from ..._service.active import active_activation, worker_socket
+from ..._service.active import active_activation, is_unfinished, unit_of, worker_socket
 from .answers import Answered, WorkersReading
 from .diagnosis import DatabaseAnswer, ask_database
 from .proxy import Verdict
@@ -91,6 +91,8 @@ class Readings:
     """Seconds since the daemon was healthy."""
     pm2_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What systemd says; empty where it was not asked, since all is healthy."""
+    unfinished: bool = False
+    """Whether a deployment was killed, perhaps when it had stopped what is active."""
     proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proxy_test: Verdict | None = None
     """What root sees of Nginx, where it does not answer, and can be asked."""
@@ -162,7 +164,7 @@ class Reader:
             memory_percent=float(memory.percent),
             memory_total=memory.total,
             memory_available=memory.available,
-            disk_free_mb=free_disk(filter(None, [self.settings.pm2_home, self.settings.log_directory])),
+            disk_free_mb=free_disk(filter(None, [self._written_to, self.settings.log_directory])),
             daemon_unhealthy_for=now - self._daemon_healthy_at,
             stopped=stopped,
             starved=self._starvation.starved(times, processor_times(times), answered),
@@ -196,6 +198,11 @@ class Reader:
         if self.settings.existing:
             return list(processes)
         return [process for process in processes if process.name.startswith(f"{self.settings.service}-")]
+
+    @property
+    def _written_to(self) -> str:
+        """What else PM2, or the service, writes to; the home of a PM2 of these roles is in memory."""
+        return self.settings.pm2_home if self.settings.existing else str(Path(self.settings.deploy_lock).parent)
 
     def _ask_proxy(self) -> Answered | None:
         settings = self.settings
@@ -253,15 +260,17 @@ class Reader:
         settings = self.settings
         units = []
         # while it is being stopped PM2 may answer for a long time
-        if (readings.daemon.state != WELL or suspect) and settings.pm2_unit:
-            units.append(settings.pm2_unit)
+        unit = unit_of(settings.pm2_unit, readings.activation)
+        if (readings.daemon.state != WELL or suspect) and unit:
+            units.append(unit)
         self._proxy_silent = readings.proxy is not None and readings.proxy.kind != ANSWERED
         if self._proxy_silent:
             units.append(settings.proxy_unit)
         states = read_units(units)
         return dataclasses.replace(
             readings,
-            pm2_unit=states.get(settings.pm2_unit, {}),
+            pm2_unit=states.get(unit, {}),
+            unfinished=not settings.existing and is_unfinished(settings.sockets),
             proxy_unit=states.get(settings.proxy_unit, {}),
             proxy_test=self._proxy_test(test) if self._proxy_silent else None,
             database=self._database.result() if suspect else DatabaseAnswer(),

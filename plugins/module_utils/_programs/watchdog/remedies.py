@@ -17,7 +17,6 @@ from pathlib import Path
 from ..._host.errors import StabilityError
 from ..._host.later import later
 from ..._pm2.client import Pm2Client
-from ..._pm2.converge import save
 from ..._pm2.errors import Pm2Error
 from ..._pm2.rpc import reload_worker, start_worker, stop_worker
 from .model import Outcome, Remedy, Step
@@ -100,7 +99,6 @@ class Actions:
                     self._client.run("restart", str(number))
             if len(self._readings.workers) < self._settings.instances > 1:
                 self._client.run("scale", self._app, str(self._settings.instances))
-                save(self._client)
                 return f"scaled {self._app} to {self._settings.instances} workers"
         return f"restarted worker {_listed(step.condition.workers)}"
 
@@ -120,7 +118,6 @@ class Actions:
                 self._stop_hung()
                 self._client.run("delete", self._app)
             self._client.run("start", file, "--only", self._app)
-            save(self._client)
         return f"recreated {self._app} from {file}"
 
     def _stop_hung(self) -> None:

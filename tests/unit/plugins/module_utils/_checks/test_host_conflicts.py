@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import getpass
 import grp
 import os
@@ -26,6 +27,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.host_con
     named_logs,
     rotated_elsewhere,
     run_directory_conflict,
+    unit_conflict,
     user_conflict,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.accounts import Account
@@ -180,7 +182,10 @@ def test_a_group_of_others_gives_no_rights_to_the_service() -> None:
         pytest.param(MINE, "trial-of-conflicts-watchdog.service", "", id="the same group"),
         pytest.param("missing", "", "", id="nothing runs"),
         pytest.param("missing", "trial-of-conflicts-watchdog.service", "If it was renamed: groupmod", id="renamed"),
-        pytest.param(OTHER, "pm2-trial-of-conflicts.service", "stop pm2-trial-of-conflicts.service; the", id="another"),
+        pytest.param(OTHER, "trial-of-conflicts@a@2.service", "stop trial-of-conflicts@a@2.service; the", id="another"),
+        pytest.param(
+            OTHER, "pm2-trial-of-conflicts.service", "stop pm2-trial-of-conflicts.service; the", id="an earlier version"
+        ),
     ],
 )
 def test_what_runs_with_another_group_is_named_with_that(
@@ -191,7 +196,10 @@ def test_what_runs_with_another_group_is_named_with_that(
 
     def states(names: list[str]) -> dict[str, dict[str, str]]:
         asked.extend(names)
-        return {name: {"MainPID": str(os.getpid() if name == running else 0)} for name in names}
+        # as systemd does: a pattern gives what it matches of all that is loaded
+        found = {name for name in names if "*" not in name} | set(fnmatch.filter([running], "*@*"))
+        matched = [name for name in found if any(fnmatch.fnmatch(name, pattern) for pattern in names)]
+        return {name: {"MainPID": str(os.getpid() if name == running else 0)} for name in matched}
 
     monkeypatch.setattr(host_conflicts, "unit_states", states)
     found = group_in_use_conflict(service(HERE, "/srv/missing", group))
@@ -200,7 +208,8 @@ def test_what_runs_with_another_group_is_named_with_that(
     if found:
         assert f"what runs as {HERE} has the group {MINE}, and could not read what a run gives to {group}" in found
     # systemd knows no state of a template, and of a timer no process
-    assert all(unit.endswith(".service") and "@" not in unit for unit in asked)
+    assert all(unit.endswith(".service") and "@." not in unit for unit in asked)
+    assert "trial-of-conflicts@*.service" in asked
 
 
 def test_an_unknown_user_or_a_silent_systemd_is_no_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,6 +219,16 @@ def test_an_unknown_user_or_a_silent_systemd_is_no_conflict(monkeypatch: pytest.
     monkeypatch.setattr(host_conflicts, "unit_states", silent)
     assert group_in_use_conflict(service(HERE, "/srv/missing", "nobody-has-this-name")) == ""
     assert group_in_use_conflict(service("nobody-has-this-name", "/srv/missing", HERE)) == ""
+
+
+@pytest.mark.parametrize("unit", ["shop.service", "shop@.service"])
+def test_a_service_is_not_named_as_the_unit_of_a_package(tmp_path: Path, unit: str) -> None:
+    assert unit_conflict("shop", tmp_path) == ""
+    (tmp_path / "shop2.service").touch()
+    assert unit_conflict("shop", tmp_path) == ""
+    (tmp_path / unit).touch()
+    text = unit_conflict("shop", tmp_path)
+    assert text.startswith(f"service_name: {tmp_path / unit} is a package's unit")
 
 
 def test_a_file_is_free_when_it_says_whose_it_is(tmp_path: Path) -> None:

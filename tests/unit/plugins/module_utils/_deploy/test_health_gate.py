@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -17,14 +16,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from activation_host import GOOD, release
+from activation_host import GOOD, FakeSystemd, release
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError, Workers
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import link_sockets
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import make_directory
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import NO_RELEASE
 from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import point
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import declaration
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import start_unit
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import processes_of
 
 NEW = Activation("new")
 WRONG = {
@@ -37,14 +39,12 @@ WRONG = {
 def start(host: Context, program: str, **settings: Any) -> tuple[Workers, list[int]]:
     """The gate of release `new` that PM2 has just started, and its processes."""
     release(host, "new", program)
-    app = {**declaration(host.desired.app_of(NEW, host.places), host.client.environment), **settings}
-    file = host.places.next_config_file
-    file.write_text(f"module.exports = {json.dumps({'apps': [app]})};\n")
     sockets = tuple(host.places.socket(NEW, number) for number in range(2))
-    link_sockets(host.places, replace(NO_RELEASE, activation=NEW, sockets=sockets), 0)
-    host.client.as_user(["pm2", "start", str(file), "--only", app["name"]], 5)
+    config = render([{**host.app_of(NEW), **settings}])
+    make_directory(host, replace(NO_RELEASE, activation=NEW, sockets=sockets, config=config), 0)
+    start_unit(host.places.unit(NEW), 5)
     quick = replace(host, health=replace(host.health, answer_timeout=0.3))
-    return quick.workers(NEW, {}), [process.pid or 0 for process in host.client.processes()]
+    return quick.workers(NEW, {}), [process.pid or 0 for process in processes_of(host.client(NEW))]
 
 
 def refusal(workers: Workers, seconds: float = 0.5) -> str:
@@ -127,3 +127,11 @@ def test_a_worker_that_ended_is_missed_at_once(host: Context) -> None:
 def test_a_worker_s_number_is_what_its_app_s_variable_says(host: Context) -> None:
     workers, pids = start(host, GOOD, instance_var="WORKER", NODE_APP_INSTANCE=7)
     assert let_pass(workers) == pids
+
+
+def test_what_pm2_does_not_say_is_told(host: Context, systemd: FakeSystemd) -> None:
+    workers, _pids = start(host, GOOD)
+    let_pass(workers)
+    systemd.end()
+    with pytest.raises(Pm2Error, match=r"no PM2 daemon runs for \S+/run/shop@new$"):
+        workers.require_same()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from activation_host import FakePm2, deploy, desiring, picture, release
+from activation_host import FakeSystemd, deploy, desiring, picture, release
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.hold import hold
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
@@ -85,17 +85,16 @@ def asked(host: Context) -> Iterator[Proxy]:
 
 @contextmanager
 def starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, list[str]]]]:
-    """What was started, and what ran at that moment."""
+    """Which units were started, and which ran at that moment."""
     seen: list[tuple[str, list[str]]] = []
-    as_user = FakePm2.as_user
+    start = FakeSystemd._start
 
-    def watched(self: FakePm2, argv: Any, *rest: Any, **named: Any) -> Any:
-        if "start" in argv:
-            seen.append((argv[-1], [process.name for process in self.processes() if process.pid]))
-        return as_user(self, argv, *rest, **named)
+    def watched(self: FakeSystemd, name: str) -> str:
+        seen.append((name, sorted(self.daemons)))
+        return start(self, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FakePm2, "as_user", watched)
+        patch.setattr(FakeSystemd, "_start", watched)
         yield seen
 
 
@@ -111,14 +110,14 @@ def test_it_is_stopped_before_the_next_one_starts_and_no_request_is_refused(
     release(alone, "new", ONE)
     with starts(monkeypatch) as started, asked(alone) as proxy:
         outcome = deploy(alone, "new")
-    assert started == [("shop-new", [])]
+    assert started == [("shop@new.service", [])]
     assert set(proxy.statuses) == {"200"}
     assert proxy.slowest > alone.health.stay_up
     assert outcome.held["requests"] == 1
     assert picture(alone)["links"] == {"active": "new", "current": "new", "previous": "old"}
     assert [step["step"] for step in outcome.timeline] == [
         "check the host",
-        "copy environment",
+        "make directory",
         "hold requests and stop old",
         "start",
         "wait until healthy",
@@ -130,7 +129,7 @@ def test_it_is_stopped_before_the_next_one_starts_and_no_request_is_refused(
         "stop old",
     ]
     assert not deploy(alone, "").changed
-    assert "config/environments/old" not in picture(alone)["files"]
+    assert [path.name for path in alone.places.activations.iterdir()] == ["new"]
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -141,7 +140,7 @@ def test_a_broken_one_gives_the_place_back(alone: Context, monkeypatch: pytest.M
     with starts(monkeypatch) as started, asked(alone) as proxy, pytest.raises(ActivationError, match=says) as error:
         deploy(alone, "bad")
     assert "Release old is active as before and answers healthily" in str(error.value)
-    assert started == [("shop-bad", []), ("shop-old", [])]
+    assert started == [("shop@bad.service", []), ("shop@old.service", [])]
     assert set(proxy.statuses) == {"200"}
     assert without_ids(alone) == before
     assert not deploy(alone, "").changed
@@ -171,13 +170,11 @@ def test_a_boot_starts_one_of_them_whenever_it_comes(alone: Context) -> None:
     release(alone, "new", ONE)
     trace = alone.places.releases.parent / "home"
     points = ("before_stop", "before_start", "before_switch", "after_switch", "after_stop")
-    note = {point: [["/bin/cp", str(alone.places.config_file), str(trace / point)]] for point in points}
+    note = {point: [["/bin/cp", "-P", str(alone.places.active), str(trace / point)]] for point in points}
     deploy(desiring(alone, hooks=note), "new")
-    declared = {
-        point: [name for name in ("shop-old", "shop-new") if name in (trace / point).read_text()] for point in points
-    }
-    old, new = ["shop-old"], ["shop-new"]
-    assert declared == dict(zip(points, (old, old, old, new, new), strict=True))
+    named = [(trace / point).readlink() for point in points]
+    old, new = (alone.places.of(Activation(name)) for name in ("old", "new"))
+    assert named == [old, old, old, new, new]
 
 
 def test_the_first_one_holds_nothing(host: Context) -> None:
@@ -186,15 +183,17 @@ def test_the_first_one_holds_nothing(host: Context) -> None:
     assert outcome.held == {}
 
 
-def test_what_a_killed_run_left_is_replaced_and_the_old_one_starts_if_nothing_else_is_asked_for(alone: Context) -> None:
-    alone.client.run("delete", *(str(process.pm_id) for process in alone.client.processes()))
+def test_what_a_killed_run_left_is_replaced_and_the_old_one_starts_if_nothing_else_is_asked_for(
+    alone: Context, systemd: FakeSystemd
+) -> None:
+    systemd.end()
     alone.places.socket(Activation("old")).unlink()
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(alone.places.hold_socket))
     outcome = deploy(alone, "")
     assert outcome.changed
     assert not alone.places.hold_socket.exists()
-    assert [name for name, _pid in picture(alone)["processes"]] == ["shop-old+2"]
+    assert [name for name, _pid in picture(alone)["processes"]] == ["shop-old@2"]
 
 
 def test_a_websocket_is_cut_at_the_limit(tmp_path: Path, alone: Context) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.earlier import bring_over
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease import (
     Lease,
     LeaseError,
@@ -88,13 +89,15 @@ def test_a_host_without_the_service_is_told_apart(tmp_path: Path) -> None:
     assert not drop(tmp_path / "releases", "first")
 
 
+@pytest.mark.usefixtures("systemd")
 def test_a_host_of_an_earlier_version_is_brought_over_by_site_yml_first(releases: Path) -> None:
     places = Places.below(releases.parent)
-    places.shared_socket.symlink_to(places.run / "b+2.sock")
+    shared = releases.parent / "active.sock"
+    shared.symlink_to(places.run / "b+2.sock")
     with pytest.raises(LeaseError, match=r"earlier version[\s\S]*site.yml"):
         take(releases, lease("first"), take_over=False)
     assert read(lease_path(releases)) is None
-    places.active.symlink_to(places.links(Activation("b", 2)))
+    bring_over(places, Path("/usr/bin"), 1)
     take(releases, lease("first"), take_over=False)
 
 
@@ -110,6 +113,6 @@ def test_what_the_host_has(releases: Path) -> None:
     (releases / "b").mkdir()
     places = Places.below(releases.parent)
     assert releases_of(places) == {"active": "", "activation": "", "previous": "", "releases": ["a", "b"]}
-    places.active.symlink_to(places.links(Activation("b", 2)))
+    places.active.symlink_to(places.of(Activation("b", 2)))
     places.previous.symlink_to(releases / "a")
-    assert releases_of(places) == {"active": "b", "activation": "b+2", "previous": "a", "releases": ["a", "b"]}
+    assert releases_of(places) == {"active": "b", "activation": "b@2", "previous": "a", "releases": ["a", "b"]}

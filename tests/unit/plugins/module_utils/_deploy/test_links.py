@@ -2,12 +2,13 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The links to the workers' sockets: where they lead, whose sockets are whose, and that they are put in order."""
+"""What root makes of an activation: its directory, and links to its workers' sockets; whose sockets are whose."""
 
 from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,6 +22,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.links im
     connections_of,
     link_sockets,
     listens,
+    make_directory,
+    make_public,
     socket_files,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
@@ -32,7 +35,9 @@ V14, V141, V14_2 = Activation("v1.4"), Activation("v1.4.1"), Activation("v1.4", 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     (tmp_path / "run").mkdir()
-    return Places.below(tmp_path, "shop", tmp_path / "run")
+    found = Places.below(tmp_path, "shop", tmp_path / "run")
+    make_public(found.of(V14))
+    return found
 
 
 def decided(places: Places, activation: Activation, instances: int) -> Decision:
@@ -41,7 +46,7 @@ def decided(places: Places, activation: Activation, instances: int) -> Decision:
 
 
 def led_to(places: Places, activation: Activation) -> dict[str, Path]:
-    return {path.name: path.readlink() for path in places.links(activation).iterdir()}
+    return {path.name: path.readlink() for path in places.of(activation).iterdir()}
 
 
 def test_each_worker_s_socket_has_a_name_by_its_number(places: Places) -> None:
@@ -63,20 +68,21 @@ def test_fewer_names_than_workers_are_not_enough(places: Places) -> None:
     assert sorted(led_to(places, V14)) == ["0.sock", "1.sock", "2.sock"]
 
 
-def test_the_proxy_can_go_through_whatever_the_umask_is(places: Places) -> None:
+def test_the_proxy_can_go_through_whatever_the_umask_is(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        link_sockets(places, decided(places, V14, 1), 0)
-        places.links(V14).chmod(0o700)
-        link_sockets(places, decided(places, V14, 1), 0)
+        make_public(tmp_path / "activations/v1.4")
+        (tmp_path / "activations").chmod(0o700)
+        make_public(tmp_path / "activations/v1.4")
     finally:
         os.umask(before)
-    assert [path.stat().st_mode & 0o7777 for path in (places.sockets, places.links(V14))] == [0o755, 0o755]
+    for name in ("activations", "activations/v1.4"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o755
 
 
 def test_links_that_are_right_are_left_as_they_are(places: Places) -> None:
     link_sockets(places, decided(places, V14, 2), 0)
-    before = {path.name: path.lstat().st_ino for path in places.links(V14).iterdir()}
+    before = {path.name: path.lstat().st_ino for path in places.of(V14).iterdir()}
     places.link(V14, 1).unlink()
     places.link(V14, 1).symlink_to("/elsewhere")
     link_sockets(places, decided(places, V14, 2), 0)
@@ -94,8 +100,10 @@ def test_links_that_are_right_are_left_as_they_are(places: Places) -> None:
         ("v1.4.1@0.sock", V141),
         ("v1.4.1@0.1", V141),
         ("v1.4.1.sock", V141),
+        ("v1.4@2@1.sock", V14_2),
+        ("v1.4@2@1.77", V14_2),
+        # as an earlier version named them
         ("v1.4+2@1.sock", V14_2),
-        ("v1.4+2@1.77", V14_2),
         ("v1.4+2.sock", V14_2),
         ("v1.4.metrics.sock", None),
         ("v1.sock", None),
@@ -107,6 +115,54 @@ def test_whose_socket_it_is(places: Places, name: str, owner: Activation | None)
     path = places.run / name
     assert [one for one in (V14, V141, V14_2) if places.is_socket_of(one, path)] == ([owner] if owner else [])
     assert not any(places.is_socket_of(one, path.parent / "below" / name) for one in (V14, V141, V14_2))
+
+
+def made(host: Context, names: int = 0) -> Path:
+    """The directory of activation v1.4@2, whose decision has two workers."""
+    decision = replace(decided(host.places, V14_2, 2), config="// its app\n")
+    make_directory(host, decision, names)
+    return host.places.of(V14_2)
+
+
+def test_a_directory_has_all_that_its_unit_starts_from(host: Context, tmp_path: Path) -> None:
+    toolchain = tmp_path / "versions/24/bin"
+    toolchain.mkdir(parents=True)
+    (tmp_path / "bin").symlink_to(toolchain)
+    directory = made(replace(host, tools=replace(host.tools, node=str(tmp_path / "bin/node"))))
+    assert (directory / "environment").read_text() == host.places.environment.read_text()
+    assert (directory / "ecosystem.config.cjs").read_text() == "// its app\n"
+    # whatever is installed later
+    assert (directory / "bin").readlink() == toolchain
+    assert (directory / "pm2").readlink() == host.places.pm2_home(V14_2) == tmp_path / "run/shop@v1.4@2"
+    assert {path.name for path in directory.iterdir()} == {
+        *("environment", "ecosystem.config.cjs", "bin", "pm2"),
+        *("0.sock", "1.sock"),
+    }
+
+
+def test_the_proxy_goes_through_it_and_only_the_service_reads_the_environment(host: Context) -> None:
+    before = os.umask(0o077)
+    try:
+        directory = made(host)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (directory.parent, directory)}
+    assert modes == {"activations": 0o755, "v1.4@2": 0o755}
+    for name, mode in (("environment", 0o600), ("ecosystem.config.cjs", 0o640)):
+        assert stat.S_IMODE((directory / name).stat().st_mode) == mode
+
+
+def test_a_directory_that_is_half_made_is_completed_and_a_whole_one_left_as_it_is(host: Context) -> None:
+    directory = made(host)
+    before = {path.name: path.lstat().st_ino for path in directory.iterdir()}
+    (directory / "bin").unlink()
+    (directory / "environment").unlink()
+    made(host)
+    again = {path.name: path.lstat().st_ino for path in directory.iterdir()}
+    assert again.keys() == before.keys()
+    assert {name for name in before if again[name] != before[name]} <= {"bin", "environment"}
+    made(host, names=3)
+    assert {path.name for path in directory.iterdir()} - before.keys() == {"2.sock"}
 
 
 @pytest.fixture
@@ -159,7 +215,7 @@ def test_a_service_s_own_sockets_stay(served: Context) -> None:
     own.touch()
     served.places.environment.write_text("KEY=2\n")
     deploy(served, "")
-    assert sorted(path.name for path in served.places.run.iterdir()) == ["metrics.sock", "old+2@0.sock", "old+2@1.sock"]
+    assert sorted(path.name for path in served.places.run.iterdir()) == ["metrics.sock", "old@2@0.sock", "old@2@1.sock"]
     assert not deploy(served, "").changed
 
 
@@ -172,7 +228,6 @@ def test_a_link_that_is_not_right_is_put_right_without_touching_a_process(served
         link.symlink_to("/elsewhere")
     elif damage == "all gone":
         served.places.link(Activation("old"), 0).unlink()
-        served.places.links(Activation("old")).rmdir()
     (links,) = deploy(served, "", check_mode=True).diff(served.places)
     assert f"active/1.sock -> {served.places.socket(Activation('old'), 1)}\n" in links["after"]
     assert links["before"] != links["after"]
@@ -187,10 +242,12 @@ def test_more_names_than_workers_are_no_difference_and_the_next_one_has_as_many(
     old = Activation("old")
     link_sockets(served.places, decided(served.places, old, 2), 3)
     assert not deploy(served, "").changed
-    state = read_actual(served.client, served.places, [], running=True)
+    state = read_actual(served)
     assert state.sockets == tuple(served.places.socket(old, number) for number in (0, 1, 0))
     served.places.environment.write_text("KEY=2\n")
     deploy(served, "")
     new = Activation("old", 2)
-    assert list(led_to(served.places, new).values()).count(served.places.socket(new, 0)) == 2
-    assert not served.places.links(old).exists()
+    assert [served.places.link(new, number).readlink() for number in range(3)] == [
+        served.places.socket(new, number) for number in (0, 1, 0)
+    ]
+    assert not served.places.of(old).exists()

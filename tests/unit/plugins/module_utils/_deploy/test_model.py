@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import Actual
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
     Activation,
     ActivationError,
@@ -23,7 +25,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan imp
     decide,
     desired_release,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import declaration, render
+from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import Ownership
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,13 +37,18 @@ BASE = Path("/srv/shop")
 PLACES = Places.below(BASE)
 APP = {"script": "server.js", "exec_mode": "cluster", "instances": 2, "node_args": ["--max-old-space-size=64"]}
 DESIRED = Desired({**APP, "env": {"NODE_ENV": "production"}}, "a")
-CLEAN = {"HOME": "/srv/shop/home", "LANG": "C.UTF-8", "PATH": "/usr/bin"}
 STARTED = 1000.0
+
+
+def context(desired: Desired = DESIRED) -> Context:
+    tools = Pm2Client(BASE / "active/pm2", "/opt/shop/bin/pm2", "/opt/shop/bin/node", None, 5)
+    health = Health("/health", answer_timeout=1, start_timeout=2, stay_up=0.2)
+    return Context(tools, PLACES, desired, health, Identity("shop", 1, 1, "/srv/shop/home"), Ownership(0, 1, 0o640))
 
 
 def live(activation: Activation, number: int = 0, desired: Desired = DESIRED, **changes: Any) -> Pm2Process:
     """A process as PM2 would report it for that activation."""
-    app = declaration(desired.app_of(activation, PLACES), CLEAN)
+    app = context(desired).app_of(activation)
     settings = {
         "pm_exec_path": f"{app['cwd']}/{app['script']}",
         "pm_cwd": app["cwd"],
@@ -53,17 +63,16 @@ def live(activation: Activation, number: int = 0, desired: Desired = DESIRED, **
 
 def running(activation: Activation, **changes: Any) -> Actual:
     """A host on which that activation, and nothing else, serves."""
-    app = declaration(DESIRED.app_of(activation, PLACES), CLEAN)
+    app = context().app_of(activation)
     state = Actual(
         active=activation,
         current=activation.release,
         config=render([app]),
-        apps=(app,),
+        app=app,
         live=(live(activation, 0), live(activation, 1)),
         releases=("a", "b"),
         sockets=tuple(PLACES.socket(activation, number) for number in range(2)),
-        links=(activation.name,),
-        snapshots=(activation.name,),
+        activations=(activation.name,),
         active_environment={"KEY": "1"},
         environment={"KEY": "1"},
     )
@@ -71,7 +80,7 @@ def running(activation: Activation, **changes: Any) -> Actual:
 
 
 def decided(state: Actual, desired: Desired = DESIRED) -> Decision:
-    return decide(desired, desired.release, PLACES, state, CLEAN)
+    return decide(context(desired), desired.release, state)
 
 
 A, A2, B = Activation("a"), Activation("a", 2), Activation("b")
@@ -81,25 +90,73 @@ A, A2, B = Activation("a"), Activation("a", 2), Activation("b")
 def test_a_name_says_release_and_number(release: str, number: int) -> None:
     activation = Activation(release, number)
     assert Activation.parse(activation.name) == activation
-    assert PLACES.activation_of(PLACES.app_name(activation)) == activation
+    assert PLACES.app_name(activation) == f"shop-{activation.name}"
 
 
-@pytest.mark.parametrize("name", ["", "+2", "a+", "a+b", "a+2+3"])
+def test_what_an_earlier_version_called_it_is_read() -> None:
+    assert [Activation.parse(name) for name in ("a@2", "a+2")] == [A2, A2]
+    assert A2.name == "a@2"
+
+
+@pytest.mark.parametrize("name", ["", "@2", "a@", "a@b", "a@2@3", "+2", "a+", "a+b", "a+2+3", "a+2@3"])
 def test_what_is_no_name_of_an_activation(name: str) -> None:
     assert Activation.parse(name) is None
 
 
 def test_each_activation_has_an_app_a_socket_and_an_environment_of_its_own() -> None:
     app = replace(DESIRED, loader="loader.mjs").app_of(A2, PLACES)
-    assert app["name"] == "shop-a+2"
+    assert app["name"] == "shop-a@2"
     assert app["cwd"] == "/srv/shop/releases/a"
-    assert app["env"] == {"NODE_ENV": "production", "PORT": "/run/shop/a+2@0.sock"}
+    assert app["env"] == {"NODE_ENV": "production", "PORT": "/run/shop/a@2@0.sock"}
     assert app["node_args"] == [
-        "--env-file=/srv/shop/config/environments/a+2",
+        "--env-file=/srv/shop/activations/a@2/environment",
         "--max-old-space-size=64",
         "--import",
         "file:///srv/shop/releases/a/loader.mjs",
     ]
+
+
+def test_all_that_root_makes_of_an_activation_is_in_one_directory() -> None:
+    directory = Path("/srv/shop/activations/a@2")
+    assert PLACES.of(A2) == directory
+    assert PLACES.snapshot(A2) == directory / "environment"
+    assert PLACES.config_file(A2) == directory / "ecosystem.config.cjs"
+    assert PLACES.binaries(A2) == directory / "bin"
+    assert PLACES.pm2_link(A2) == directory / "pm2"
+    assert PLACES.link(A2, 1) == directory / "1.sock"
+
+
+def test_each_activation_is_a_unit_with_a_pm2_of_its_own() -> None:
+    assert [PLACES.unit(one) for one in (A, A2)] == ["shop@a.service", "shop@a@2.service"]
+    assert [PLACES.pm2_home(one) for one in (A, A2)] == [Path("/run/shop@a"), Path("/run/shop@a@2")]
+    assert PLACES.runs_under(A) is None
+
+
+def test_one_that_was_brought_over_runs_under_the_pm2_of_before(tmp_path: Path) -> None:
+    places = Places.below(tmp_path, "shop")
+    for one, home in ((A, tmp_path / "home/.pm2"), (A2, Path("/run/shop@a@2"))):
+        places.of(one).mkdir(parents=True)
+        places.pm2_link(one).symlink_to(home)
+    assert [places.runs_under(one) for one in (A, A2)] == [tmp_path / "home/.pm2", None]
+    assert [places.pm2_home(one) for one in (A, A2)] == [tmp_path / "home/.pm2", Path("/run/shop@a@2")]
+    assert [places.unit(one) for one in (A, A2)] == ["pm2-shop.service", "shop@a@2.service"]
+
+
+def test_it_is_talked_to_by_the_tools_that_it_was_made_with() -> None:
+    client = context().client(A2)
+    assert (client.home, client.pm2, client.node) == (
+        Path("/run/shop@a@2"),
+        "/srv/shop/activations/a@2/bin/pm2",
+        "/srv/shop/activations/a@2/bin/node",
+    )
+
+
+@pytest.mark.parametrize("activation", [A, A2], ids=["first", "second"])
+def test_its_processes_find_these_tools_first(activation: Activation) -> None:
+    """Whatever is in the name of an activation: a colon would end a directory of PATH."""
+    path = context().app_of(activation)["env"]["PATH"].split(":")
+    assert path[0] == str(Path(context().client(activation).node).parent)
+    assert [directory for directory in path if not directory.startswith("/")] == []
 
 
 def test_a_program_that_knows_only_ports_is_told_its_port_and_the_preload_the_socket() -> None:
@@ -138,6 +195,9 @@ def test_nothing_differs() -> None:
         (running(A, preloaded_at=STARTED + 1), "activate", A2, "newer than the process"),
         (running(A, pending=("the environment file would change",)), "activate", A2, "would change"),
         (running(A, live=()), "activate", A2, "not running"),
+        (running(A, broken=("no PM2 daemon runs",), live=()), "activate", A2, "no PM2 daemon runs"),
+        (running(A, broken=("PM2: 7.0.3 -> 7.0.4",)), "activate", A2, "PM2: 7.0.3 -> 7.0.4"),
+        (running(B, broken=("no PM2 daemon runs",), live=()), "activate", A, "release b -> a"),
         (running(A, live=(live(A, 0),)), "activate", A2, "instances: 1 -> 2"),
         (running(A, live=(live(A, 0), live(A, 1, status="errored"))), "restart", A, "process 1 was given up"),
     ],
@@ -146,6 +206,7 @@ def test_decisions(state: Actual, action: str, activation: Activation, reason: s
     decision = decided(state)
     assert (decision.action, decision.activation) == (action, activation)
     assert any(reason in text for text in decision.reasons)
+    assert decision.config == render([context().app_of(activation)])
     assert "2" not in "".join(text for text in decision.reasons if "environment" in text)
     assert decision.changes(state)
 
@@ -189,25 +250,26 @@ def test_a_previous_that_is_gone_is_no_way_back() -> None:
     assert decided(running(A, current="gone", previous="b")).previous == "b"
 
 
-def test_what_interrupted_runs_left_is_found_wherever_there_is_a_trace_of_it() -> None:
-    state = running(
-        A,
-        live=(live(A, 0), live(A, 1), live(B, 2)),
-        links=("a", "a+2"),
-        snapshots=("a", "c"),
-    )
+def test_a_pm2_that_is_to_be_replaced_is_not_asked_for_more() -> None:
+    """Its processes may be missing since it did not answer: that they do not run is no reason of its own."""
+    state = running(A, broken=("it does not answer",), live=(), environment={"KEY": "2"})
+    assert decided(state).reasons == ("it does not answer",)
+
+
+def test_what_interrupted_runs_left_are_all_activations_but_the_active_one() -> None:
+    state = running(A, activations=("a", "a@2", "b", "c"))
     decision = decided(state)
-    assert decision.leftovers == ("a+2", "b", "c")
+    assert decision.leftovers == ("a@2", "b", "c")
     assert decision.action == "none"
     assert decision.changes(state)
+    assert decided(replace(state, active=None)).leftovers == ("a", "a@2", "b", "c")
 
 
-def test_apps_of_others_stay_in_the_ecosystem_file() -> None:
-    mine = {"name": "cronjob", "script": "x.js", "cwd": "/srv/x"}
-    state = running(A)
-    state = replace(state, apps=(*state.apps, mine), config=render([*state.apps, mine]))
-    assert not decided(state).changes(state)
-    assert '"cronjob"' in decided(state, replace(DESIRED, release="b")).config
+def test_an_ecosystem_file_that_somebody_changed_is_put_right_without_a_restart() -> None:
+    state = running(A, config=render([{**context().app_of(A), "instances": 9}]))
+    decision = decided(state)
+    assert (decision.action, decision.changes(state)) == ("none", True)
+    assert decision.config == render([context().app_of(A)])
 
 
 def test_the_release_that_is_asked_for() -> None:

@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from activation_host import GOOD, deploy, desiring, picture, release
+from activation_host import GOOD, FakeSystemd, config, deploy, desiring, picture, processes, release, running
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import read_health
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import steps, teardown
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import run, steps, teardown
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import problem_of
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._host import atomic
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 WRITES = 10
-"""So many files and links a deployment writes, beside PM2's own."""
+"""So many files and links a deployment writes."""
 SERVES = "Release new is active and serves, but"
 
 
@@ -51,8 +51,10 @@ def serving(host: Context) -> str:
     reading = read_health(Request(url="/health", unix_socket=str(host.places.link(active)), timeout=2))
     assert problem_of(reading) == ""
     name = host.places.app_name(active)
-    assert [process.status for process in host.client.processes() if process.name == name] == ["online"] * 2
-    assert f'"{name}"' in host.places.config_file.read_text()
+    assert [app for app, pid in processes(host) if app == name and pid] == [name] * 2
+    # what a boot starts
+    assert f'"{name}"' in config(host)
+    assert host.places.active.readlink() == host.places.of(active)
     assert host.places.snapshot(active).exists()
     return active.name
 
@@ -109,7 +111,7 @@ def test_a_disk_that_is_full_at_one_of_the_writes(served: Context, room: int, fo
         assert picture(served) == before or "Not undone" in message
     deploy(served, "new")
     assert serving(served) == "new"
-    assert {name for name, _pid in picture(served)["processes"]} == {"shop-new"}
+    assert running(served) == ["shop-new"]
     assert not deploy(served, "").changed
 
 
@@ -129,23 +131,16 @@ def refuse_for(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda path, *more: refuse() if path.name == name else function(path, *more)
 
 
-def second_declaration_fails(patch: pytest.MonkeyPatch) -> None:
-    declare, calls = steps.Deployment._declare, []
-
-    def counted(self: Any, apps: Any) -> None:
-        calls.append(apps)
-        return refuse() if len(calls) == 2 else declare(self, apps)
-
-    patch.setattr(steps.Deployment, "_declare", counted)
-
-
 UNDONE_IN_PART: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "previous": lambda patch: patch.setattr(steps, "point", refuse_for("previous", steps.point)),
-    "ecosystem file": second_declaration_fails,
-    "new processes": lambda patch: patch.setattr(teardown, "delete_processes", refuse),
-    "environment": lambda patch: patch.setattr(steps, "remove", refuse_for("new", steps.remove)),
+    "new processes": lambda patch: patch.setattr(teardown, "stop_unit", refuse),
+    "its directory": lambda patch: patch.setattr(steps, "remove_tree", refuse),
 }
-LEFT = {"previous": "links", "ecosystem file": "config", "new processes": "processes", "environment": "files"}
+LEFT = {
+    "previous": {"links"},
+    "new processes": {"processes", "units", "files", "sockets", "tools"},
+    "its directory": {"files", "sockets", "tools"},
+}
 
 
 @pytest.mark.parametrize("what", UNDONE_IN_PART)
@@ -165,8 +160,7 @@ def test_a_way_back_that_fails_does_not_stop_the_others(
     assert serving(served) == "old"
     after = picture(served)
     changed = {key for key, value in before.items() if after[key] != value}
-    # the environment's copy is removed with the processes as well, and their sockets stay, with the links to these
-    assert changed - {LEFT[what]} <= ({"files", "sockets"} if what == "new processes" else set())
+    assert changed <= LEFT[what]
     deploy(served, "new")
     assert serving(served) == "new"
     assert not deploy(served, "").changed
@@ -185,10 +179,10 @@ def test_what_the_link_names_is_left_running_when_the_link_can_not_be_put_back(
     assert "Cause: hook after_switch" in message
     assert serving(served) == "new"
     assert served.places.release("new").is_dir()
-    assert {name for name, _pid in picture(served)["processes"]} == {"shop-old", "shop-new"}
+    assert running(served) == ["shop-new", "shop-old"]
     deploy(served, "new")
     assert serving(served) == "new"
-    assert {name for name, _pid in picture(served)["processes"]} == {"shop-new"}
+    assert running(served) == ["shop-new"]
 
 
 def test_what_the_link_names_is_never_removed(served: Context) -> None:
@@ -224,14 +218,14 @@ def test_a_signal_does_not_interrupt_the_way_back(
 ) -> None:
     release(served, "new", GOOD)
     before = picture(served)
-    delete, seen = teardown.delete_processes, []
+    stop, seen = teardown.stop_unit, []
 
     def disturbed(*arguments: Any) -> None:
         seen.append(number)
         os.kill(os.getpid(), number)
-        delete(*arguments)
+        stop(*arguments)
 
-    monkeypatch.setattr(teardown, "delete_processes", disturbed)
+    monkeypatch.setattr(teardown, "stop_unit", disturbed)
     command = "exit 1" if cause == "a command fails" else f"kill -TERM {os.getpid()}; sleep 5"
     assert "Not undone" not in failed(with_hook(served, "before_stop", command))
     assert seen
@@ -247,18 +241,18 @@ def test_once_the_old_one_is_being_stopped_the_run_goes_to_its_end(served: Conte
     assert {known: signal.getsignal(known) for known in before} == before
 
 
-def refuse_pm2(*_arguments: Any) -> None:
-    raise Pm2Error("PM2 says no")
-
-
 def refuse_counting(*_arguments: Any) -> int:
     raise OSError(errno.EIO, "the kernel says no")
 
 
+def refuse_stopping(*_arguments: Any) -> None:
+    raise UnitError("systemd says no")
+
+
 AFTERWARDS: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "drain": (steps, "connections_of", refuse_counting, "the kernel says no"),
-    "stop": (teardown, "delete_processes", refuse_pm2, "PM2 says no"),
-    "save": (teardown, "save", refuse_pm2, "PM2's saved list: PM2 says no"),
+    "stop": (teardown, "stop_unit", refuse_stopping, "systemd says no"),
+    "config": (run, "write", refuse, "the ecosystem file: "),
 }
 
 
@@ -276,14 +270,29 @@ def test_what_fails_when_the_new_one_serves_is_said_and_not_undone(
     assert serving(served) == "new"
     assert picture(served)["links"] == {"active": "new", "current": "new", "previous": "old"}
     deploy(served, "new")
-    assert {name for name, _pid in picture(served)["processes"]} == {"shop-new"}
+    assert running(served) == ["shop-new"]
     assert not deploy(served, "").changed
 
 
 def test_all_that_failed_afterwards_is_said_at_once(served: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     release(served, "new", GOOD)
-    monkeypatch.setattr(teardown, "delete_processes", refuse_pm2)
-    monkeypatch.setattr(teardown, "save", refuse_pm2)
+    monkeypatch.setattr(teardown, "stop_unit", refuse_stopping)
+    monkeypatch.setattr(run, "write", refuse)
     message = failed(with_hook(served, "after_stop", "echo cold; exit 1"))
-    for says in ("the old one was not stopped", "hook after_stop", "PM2's saved list"):
+    for says in ("the old one was not stopped", "hook after_stop", "the ecosystem file"):
         assert says in message
+
+
+def test_what_systemd_does_not_stop_goes_on_and_is_stopped_by_the_next_run(
+    served: Context, systemd: FakeSystemd
+) -> None:
+    release(served, "new", GOOD)
+    systemd.refuses.add("stop")
+    message = failed(served)
+    assert SERVES in message
+    assert "the old one was not stopped in good order: systemctl stop shop@old.service: it was refused" in message
+    assert running(served) == ["shop-new", "shop-old"]
+    systemd.refuses.clear()
+    deploy(served, "")
+    assert running(served) == ["shop-new"]
+    assert picture(served)["units"] == ["shop@new.service"]

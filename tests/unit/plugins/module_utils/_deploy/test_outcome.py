@@ -19,7 +19,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.context 
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError, Places
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import Decision
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon import Daemon
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
@@ -101,21 +100,20 @@ def places(directory: Path) -> Places:
 
 
 def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None:
-    old = tuple(Path(f"/run/shop/old+2@{number}.sock") for number in range(2))
+    old = tuple(Path(f"/run/shop/old@2@{number}.sock") for number in range(2))
     before = Actual(active=Activation("old", 2), sockets=old, current="old", config=OLD)
-    daemon = Daemon(1, "", "7.0.4", "7.0.4", True, "24.1.0", "26.0.0")
-    outcome = Outcome(decision("activate", leftovers=("half",)), before, outdated=daemon, restarts_daemon=True)
+    outcome = Outcome(decision("activate", leftovers=("half",)), before)
     file, links, steps = outcome.diff(places(tmp_path))
+    assert file["after_header"] == str(tmp_path / "activations/new/ecosystem.config.cjs")
     assert '"KEY": "(hidden)"' in file["before"]
     assert '"KEY": "(hidden, another one)"' in file["after"]
     assert "secret" not in file["before"] + file["after"]
     assert links["before"] == (
-        "active -> old+2\nactive/0.sock -> /run/shop/old+2@0.sock\nactive/1.sock -> /run/shop/old+2@1.sock\n"
+        "active -> old@2\nactive/0.sock -> /run/shop/old@2@0.sock\nactive/1.sock -> /run/shop/old@2@1.sock\n"
         "current -> old\n"
     )
     assert links["after"] == ("active -> new\nactive/0.sock -> /run/shop/new@0.sock\ncurrent -> new\nprevious -> old\n")
     assert steps["after"].splitlines() == [
-        "restart the PM2 daemon: Node.js: 24.1.0 -> 26.0.0",
         "remove half: left by an interrupted run",
         "activate new: release old -> new",
     ]
@@ -135,7 +133,6 @@ def options(directory: Path, **changes: Any) -> dict[str, Any]:
         "app": {"script": "server.js", "instances": "2", "exec_mode": "cluster"},
         "user": ME,
         "group": MY_GROUP,
-        "pm2_home": str(directory / "home"),
     }
     result = ArgumentSpecValidator(SPEC).validate({**given, **changes})
     assert not result.error_messages
@@ -146,7 +143,8 @@ def options(directory: Path, **changes: Any) -> dict[str, Any]:
 def test_everything_lies_below_the_service_directory(tmp_path: Path) -> None:
     host = Context.of(options(tmp_path, hooks={"before_stop": [["a", 1]]}), False)
     assert host.places.environment == tmp_path / "config/environment"
-    assert host.places.socket(Activation("a", 2), 1) == Path("/run/shop/a+2@1.sock")
+    assert host.places.socket(Activation("a", 2), 1) == Path("/run/shop/a@2@1.sock")
+    assert host.tools.home == tmp_path / "active/pm2"
     assert host.desired.app["script"] == "server.js"
     assert host.desired.hooks["before_stop"] == [["a", 1]]
     assert host.desired.hooks["after_stop"] == []

@@ -2,28 +2,28 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gate and the steps with their way back. PM2 is a small stand-in; files, sockets and processes are real."""
+"""The gate and the steps with their way back. systemd and PM2 are stand-ins; files, sockets, processes are real."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from activation_host import GOOD, deploy, desiring, picture, release
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import actual as deploy_actual
+from activation_host import BOOT, GOOD, FakeSystemd, daemons, deploy, desiring, picture, processes, release, running
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import link_sockets
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import make_directory
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Deployment
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import HUNG, WELL, DaemonReading
 
 BROKEN = {
     "never answers": ("deaf deaf", "no complete answer within 1 s"),
@@ -31,7 +31,7 @@ BROKEN = {
     "unhealthy": ("500 500", "answered 500 instead of 200"),
     "one worker is deaf": ("200 deaf", r"bad/1\.sock: no complete answer within 1 s"),
     "one worker never listens": ("200 mute", r"nothing answers on \S+/bad/1\.sock: No such file or directory\n"),
-    "one worker is unhealthy": ("200 503", r"worker 3 \(process \d+\): \S+ answered 503"),
+    "one worker is unhealthy": ("200 503", r"worker 1 \(process \d+\): \S+ answered 503"),
     "one worker is missing": ("200", "1 of 2 workers are there"),
     "dies after its first answers": ("200#1 200", "ended after it had been healthy"),
     "gives up": ("exit 200", "does not stay up: errored"),
@@ -45,6 +45,8 @@ def test_the_first_release(host: Context) -> None:
     assert outcome.changed
     assert picture(host)["links"] == {"active": "old", "current": "old"}
     assert host.places.snapshot(Activation("old")).read_text() == "KEY=1\n"
+    assert picture(host)["units"] == ["shop@old.service"]
+    assert (host.places.active / "pm2").resolve() == host.places.pm2_home(Activation("old"))
     again = deploy(host, "")
     assert not again.changed
 
@@ -53,7 +55,7 @@ def test_the_next_release_takes_its_place_and_a_rollback_takes_it_back(served: C
     release(served, "new", GOOD)
     outcome = deploy(served, "new")
     assert picture(served)["links"] == {"active": "new", "current": "new", "previous": "old"}
-    assert {process.name for process in served.client.processes()} == {"shop-new"}
+    assert running(served) == ["shop-new"]
     assert [step["step"] for step in outcome.timeline][-2:] == ["stop old", "stop old"]
     deploy(served, "previous")
     assert picture(served)["links"] == {"active": "old", "current": "old", "previous": "new"}
@@ -64,11 +66,14 @@ def test_another_environment_is_another_activation_of_the_same_release(served: C
     outcome = deploy(served, "")
     assert outcome.decision.reasons == ("environment file: KEY changed",)
     after = picture(served)
-    assert after["links"] == {"active": "old+2", "current": "old"}
-    assert [name for name in after["files"] if "environments/" in name or "run/" in name] == [
-        "config/environments/old+2",
-        "run/old+2@0.sock",
-        "run/old+2@1.sock",
+    assert after["links"] == {"active": "old@2", "current": "old"}
+    assert after["units"] == ["shop@old@2.service"]
+    assert [name for name in after["files"] if name.startswith(("activations/", "run/shop/"))] == [
+        "activations/old@2",
+        "activations/old@2/ecosystem.config.cjs",
+        "activations/old@2/environment",
+        "run/shop/old@2@0.sock",
+        "run/shop/old@2@1.sock",
     ]
 
 
@@ -151,12 +156,11 @@ def test_told_to_end_the_run_puts_everything_back(served: Context) -> None:
 @pytest.mark.parametrize("killed_after", ["start", "switch"])
 def test_what_a_killed_run_left_is_swept_by_the_next(served: Context, killed_after: str) -> None:
     release(served, "new", GOOD)
-    state = read_actual(served.client, served.places, [], running=True)
-    decision = decide(served.desired, "new", served.places, state, served.client.environment)
+    state = read_actual(served)
+    decision = decide(served, "new", state)
     deployment = Deployment(served, state, Outcome(decision, state))
-    deployment._copy_environment()
-    link_sockets(served.places, decision, len(state.sockets))
-    deployment._start(deployment._app, deployment._new)
+    make_directory(served, decision, len(state.sockets))
+    deployment._start()
     if killed_after == "switch":
         deployment._switch(ExitStack())
     outcome = deploy(served, "old" if killed_after == "start" else "new")
@@ -165,8 +169,9 @@ def test_what_a_killed_run_left_is_swept_by_the_next(served: Context, killed_aft
     after = picture(served)
     assert after["links"]["active"] == left
     assert after["links"].keys() <= {"active", "current", "previous"}
-    assert {name for name, _pid in after["processes"]} == {f"shop-{left}"}
-    assert [name for name in after["files"] if "environments/" in name] == [f"config/environments/{left}"]
+    assert running(served) == [f"shop-{left}"]
+    assert after["units"] == [f"shop@{left}.service"]
+    assert [path.name for path in served.places.activations.iterdir()] == [left]
     assert not deploy(served, "").changed
 
 
@@ -197,18 +202,116 @@ def test_a_link_to_a_release_that_is_gone_is_told_and_removed(served: Context) -
 def test_check_mode_asks_the_daemon_itself_where_a_run_would_repair_its_command(
     served: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reading = DaemonReading(WELL, processes=tuple(served.client.processes()))
-    monkeypatch.setattr(type(served.client), "missing", "Node.js is not installed")
-    monkeypatch.setattr(type(served.client), "processes", lambda _client: pytest.fail("there is no command to run"))
-    monkeypatch.setattr(deploy_actual, "read_daemon", lambda _client, _seconds: reading)
+    monkeypatch.setattr(type(served.tools), "missing", "Node.js is not installed")
     assert not deploy(served, "", check_mode=True).changed
     served.places.environment.write_text("KEY=2\n")
-    assert deploy(served, "", check_mode=True).decision.action == "activate"
-    monkeypatch.setattr(
-        deploy_actual, "read_daemon", lambda _client, _seconds: DaemonReading(HUNG, "it does not answer")
-    )
-    with pytest.raises(Pm2Error, match="it does not answer"):
-        deploy(served, "", check_mode=True)
+    assert deploy(served, "", check_mode=True).decision.reasons == ("environment file: KEY changed",)
+    with pytest.raises(Pm2Error, match=r"Node\.js is not installed"):
+        deploy(served, "")
+
+
+def test_check_mode_can_not_tell_of_tools_that_are_not_there_whether_they_differ(
+    served: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run puts them there again, earlier on."""
+    monkeypatch.setattr(type(served.tools), "missing", "Node.js is not installed")
+    gone = replace(served, tools=replace(served.tools, node=str(served.places.directory / "gone/node")))
+    assert not deploy(gone, "", check_mode=True).changed
+
+
+def test_a_pm2_that_is_gone_is_replaced_by_another_activation(served: Context, systemd: FakeSystemd) -> None:
+    systemd.daemons["shop@old.service"].stop()
+    assert processes(served) == [("shop-old", 0)] * 2
+    outcome = deploy(served, "")
+    assert outcome.decision.activation == Activation("old", 2)
+    assert len(outcome.decision.reasons) == 1
+    assert "no PM2 daemon runs" in outcome.decision.reasons[0]
+    assert picture(served)["units"] == ["shop@old@2.service"]
+    assert not deploy(served, "").changed
+
+
+def test_another_nodejs_is_another_activation(served: Context, bin_directory: Path) -> None:
+    other = replace(served, tools=replace(served.tools, node=str(bin_directory / "node")))
+    (reason,) = deploy(other, "", check_mode=True).decision.reasons
+    assert reason.startswith("Node.js: ")
+    deploy(other, "")
+    after = picture(served)
+    assert after["links"]["active"] == "old@2"
+    assert after["tools"]["old@2/bin"] == bin_directory
+    assert not deploy(other, "").changed
+
+
+def test_check_mode_expects_a_service_that_was_stopped_to_be_started_first(
+    served: Context, systemd: FakeSystemd
+) -> None:
+    """The run has the boot unit started, and that the activation."""
+    systemd.end()
+    assert deploy(served, "", check_mode=True).decision.activation == Activation("old", 2)
+    systemd.states[BOOT] = {"ActiveState": "inactive"}
+    assert not deploy(served, "", check_mode=True).changed
+    served.places.environment.write_text("KEY=2\n")
+    assert deploy(served, "", check_mode=True).decision.reasons == ("environment file: KEY changed",)
+
+
+def test_check_mode_predicts_another_activation_for_tools_that_would_be_installed(served: Context) -> None:
+    (reason,) = deploy(served, "", check_mode=True, tools_pending=True).decision.reasons
+    assert "would be installed" in reason
+
+
+def test_a_directory_that_is_not_whole_is_replaced(served: Context) -> None:
+    (served.places.active / "bin").unlink()
+    outcome = deploy(served, "")
+    assert outcome.decision.activation == Activation("old", 2)
+    assert outcome.decision.reasons == (f"{served.places.of(Activation('old'))} is not whole",)
+
+
+def test_a_worker_that_was_given_up_is_restarted_where_it_is(served: Context) -> None:
+    (_name, first), (_same, second) = processes(served)
+    os.kill(second, signal.SIGKILL)
+    os.waitid(os.P_PID, second, os.WEXITED | os.WNOWAIT)
+    outcome = deploy(served, "")
+    assert (outcome.decision.action, outcome.decision.activation) == ("restart", Activation("old"))
+    assert len(outcome.decision.dead) == 1
+    pids = [pid for _app, pid in processes(served)]
+    assert first in pids
+    assert second not in pids
+    assert 0 not in pids
+
+
+def test_a_unit_that_runs_without_a_directory_is_stopped(served: Context) -> None:
+    release(served, "new", GOOD)
+    state = read_actual(served)
+    decision = decide(served, "new", state)
+    make_directory(served, decision, 0)
+    Deployment(served, state, Outcome(decision, state))._start()
+    shutil.rmtree(served.places.of(Activation("new")))
+    assert read_actual(served).activations == ("new", "old")
+    deploy(served, "")
+    assert list(daemons(served)) == ["shop@old.service"]
+
+
+@pytest.mark.parametrize("program", ["200", "500"])
+def test_one_that_may_not_run_beside_it_takes_its_place_or_gives_it_back(
+    host: Context, systemd: FakeSystemd, program: str
+) -> None:
+    single = desiring(host, overlap=False, app={**host.desired.app, "instances": 1})
+    release(single, "old", "200")
+    deploy(single, "old")
+    release(single, "new", program)
+    before = {**picture(single), "processes": []}
+    systemd.told.clear()
+    if program == "200":
+        deploy(single, "new")
+        assert picture(single)["units"] == ["shop@new.service"]
+        # never two
+        assert systemd.told[:2] == [("stop", "shop@old.service"), ("start", "shop@new.service")]
+        return
+    with pytest.raises(ActivationError, match="answered 500") as error:
+        deploy(single, "new")
+    assert "Not undone" not in str(error.value)
+    assert "Release old is active as before and answers healthily" in str(error.value)
+    assert {**picture(single), "processes": []} == before
+    assert running(single) == ["shop-old"]
 
 
 def test_check_mode_expects_the_users_group_to_be_put_right(served: Context) -> None:

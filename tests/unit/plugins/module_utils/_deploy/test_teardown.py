@@ -2,84 +2,81 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Processes are deleted for good, also those that PM2 is just starting."""
+"""What becomes of an activation that is not active any more: nothing of it stays, and nothing of another one goes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import teardown
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+from activation_host import GOOD, FakeSystemd, picture, release, running
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_actual
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import make_directory
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.teardown import drain, remove_activation, sweep
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError, start_unit
 
-WAITING = Pm2Process("shop-new", 4, None, "waiting restart", 9, 0, settings={"prev_restart_delay": 1135})
-OTHER = Pm2Process("shop-old", 3, 17, "online", 0, 0)
-BOOTING = 99
-
-
-class Story:
-    """What PM2 lists and has beside its list, each for so long after what was before; time goes by as it is slept."""
-
-    def __init__(self, *parts: tuple[float, list[Pm2Process], set[int]]) -> None:
-        self.parts = list(parts)
-        self.now = self.began = 0.0
-        self.deleted = 0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def _part(self) -> tuple[float, list[Pm2Process], set[int]]:
-        while len(self.parts) > 1 and self.now - self.began >= self.parts[0][0]:
-            self.began += self.parts.pop(0)[0]
-        return self.parts[0]
-
-    def processes(self) -> list[Pm2Process]:
-        return [*self._part()[1], OTHER]
-
-    def starting(self, _processes: Iterable[Pm2Process]) -> set[int]:
-        return self._part()[2]
-
-    def run(self, *arguments: str, stops: Iterable[Pm2Process]) -> None:
-        assert arguments[0] == "delete"
-        assert OTHER not in list(stops)
-        self.deleted += 1
-        if len(self.parts) > 1:
-            self.parts.pop(0)
-        self.began = self.now
+NEW = Activation("new")
 
 
-def deletes(monkeypatch: pytest.MonkeyPatch, *parts: tuple[float, list[Pm2Process], set[int]]) -> Story:
-    story = Story(*parts)
-    monkeypatch.setattr(teardown, "time", story)
-    teardown.delete_processes(story, "shop-new")  # type: ignore[arg-type]
-    return story
+@pytest.fixture
+def beside(served: Context) -> Context:
+    """Release `new` runs beside the active one, as a run that was killed leaves it."""
+    release(served, "new", GOOD)
+    make_directory(served, decide(served, "new", read_actual(served)), 0)
+    start_unit(served.places.unit(NEW), 5)
+    return served
 
 
-def test_what_is_online_is_deleted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    story = deletes(monkeypatch, (9, [Pm2Process("shop-new", 4, 5, "online", 0, 0)], set()), (9, [], set()))
-    assert (story.deleted, story.now) == (1, 0)
+def test_nothing_of_it_stays_and_the_active_one_goes_on(beside: Context) -> None:
+    assert running(beside) == ["shop-new", "shop-old"]
+    remove_activation(beside, NEW)
+    assert running(beside) == ["shop-old"]
+    assert [path.name for path in beside.places.activations.iterdir()] == ["old"]
+    assert {path.name for path in beside.places.run.iterdir()} == {"old@0.sock", "old@1.sock"}
+    assert not beside.places.pm2_home(NEW).exists()
 
 
-def test_what_is_not_there_is_looked_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert deletes(monkeypatch, (9, [], set())).deleted == 0
+def test_one_that_failed_is_forgotten(beside: Context, systemd: FakeSystemd) -> None:
+    systemd.daemons.pop("shop@new.service").stop()
+    systemd.states["shop@new.service"] = {"ActiveState": "failed"}
+    remove_activation(beside, NEW)
+    assert systemd.verbs("shop@new.service") == ["start", "reset-failed"]
+    assert not beside.places.of(NEW).exists()
 
 
-def test_one_that_comes_back_after_its_back_off_is_deleted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As PM2 7.0.4 does with one that was deleted while it was being started: nothing for 1.7 s, then it boots."""
-    story = deletes(
-        monkeypatch, (9, [WAITING], set()), (1.7, [], set()), (3, [], {BOOTING}), (9, [WAITING], set()), (9, [], set())
-    )
-    assert story.deleted == 2
+def test_one_that_does_not_stop_keeps_what_the_next_run_finds_it_by(beside: Context, systemd: FakeSystemd) -> None:
+    systemd.refuses.add("stop")
+    with pytest.raises(UnitError, match=r"systemctl stop shop@new\.service: it was refused"):
+        remove_activation(beside, NEW)
+    assert beside.places.of(NEW).is_dir()
+    assert len(list(beside.places.run.glob("new@*"))) == 2
 
 
-def test_a_child_that_is_never_listed_holds_nothing_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert deletes(monkeypatch, (9, [WAITING], set()), (9, [], {BOOTING})).deleted == 1
+def test_a_sweep_takes_all_but_the_active_one(beside: Context) -> None:
+    before = picture(beside)
+    half = beside.places.of(Activation("old", 2))
+    half.mkdir()
+    (beside.places.directory / ".active.back").symlink_to(half)
+    decision = decide(beside, "old", read_actual(beside))
+    assert decision.leftovers == ("new", "old@2")
+    sweep(beside, decision)
+    after = picture(beside)
+    assert running(beside) == ["shop-old"]
+    assert [path.name for path in beside.places.activations.iterdir()] == ["old"]
+    assert after["links"] == before["links"]
 
 
-def test_one_that_stays_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ActivationError, match="does not let go of the processes of shop-new"):
-        deletes(monkeypatch, (9, [WAITING], set()))
+def test_what_is_half_removed_is_no_activation(served: Context) -> None:
+    """A power cut in the middle of a removal leaves it."""
+    trash = served.places.activations / ".removed-77-new"
+    trash.mkdir()
+    (trash / "environment").write_text("KEY=1\n")
+    sweep(served, decide(served, "old", read_actual(served)))
+    assert not trash.exists()
+
+
+def test_a_drain_ends_when_nobody_is_left_or_at_its_limit() -> None:
+    counts = iter([2, 1, 0, 0])
+    assert drain(lambda: next(counts), 30)["left"] == 0
+    assert drain(lambda: 3, 0.5)["left"] == 3

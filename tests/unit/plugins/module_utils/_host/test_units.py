@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
-from subprocess import CompletedProcess
+from pathlib import Path
+from subprocess import CompletedProcess, TimeoutExpired
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host import units
 from ansible_collections.workbot.stability.plugins.module_utils._host.units import (
     UnitError,
+    is_running,
     parse_units,
+    start_unit,
+    stop_unit,
     unit_states,
     was_stopped,
 )
@@ -69,3 +73,101 @@ def test_what_systemd_says_of_no_unit_is_said(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(units, "quiet_run", lambda _argv, *_more: CompletedProcess([], 1, "", "Failed to connect\n"))
     with pytest.raises(UnitError, match=r"^systemctl show cron\.service: Failed to connect$"):
         unit_states(["cron.service"])
+
+
+@pytest.mark.parametrize(
+    ("state", "running"),
+    [
+        ("active", True),
+        ("activating", True),
+        ("deactivating", True),
+        ("reloading", True),
+        ("inactive", False),
+        ("failed", False),
+    ],
+)
+def test_a_unit_runs_until_it_has_ended(state: str, running: bool) -> None:
+    assert is_running({"ActiveState": state}) is running
+
+
+class Systemctl:
+    """A program of that name; what it says of the unit is in a file, and what it was asked in another."""
+
+    def __init__(self, directory: Path) -> None:
+        self._state, self._asked, self._ending = (directory / name for name in ("state", "asked", "ending"))
+        self._asked.touch()
+        self._ending.write_text("inactive")
+        program = directory / "systemctl"
+        program.write_text(
+            f"""#!/bin/sh
+case $1 in
+show) echo "Id=$4"; echo "ActiveState=$(cat {self._state})"; exit ;;
+esac
+echo "$*" >> {self._asked}
+case $1 in
+stop) cp {self._ending} {self._state} ;;
+start) case $(cat {self._state}) in hangs) exec sleep 30 ;; refuses) echo "Job failed" >&2; exit 1 ;; esac ;;
+esac
+exit 0
+"""
+        )
+        program.chmod(0o755)
+        journal = directory / "journalctl"
+        journal.write_text("#!/bin/sh\necho the end of its journal\n")
+        journal.chmod(0o755)
+
+    def has(self, state: str, after_a_stop: str = "inactive") -> None:
+        self._state.write_text(state)
+        self._ending.write_text(after_a_stop)
+
+    @property
+    def asked(self) -> list[str]:
+        return self._asked.read_text().splitlines()
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemctl:
+    monkeypatch.setattr(units, "PLAIN", {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return Systemctl(tmp_path)
+
+
+UNIT = "shop@a@2.service"
+
+
+def test_a_unit_is_started(systemctl: Systemctl) -> None:
+    systemctl.has("inactive")
+    start_unit(UNIT, 10)
+    assert systemctl.asked == [f"start -- {UNIT}"]
+
+
+def test_a_unit_that_does_not_start_is_told_with_its_journal(systemctl: Systemctl) -> None:
+    systemctl.has("refuses")
+    with pytest.raises(UnitError, match=r"^systemctl start shop@a@2\.service: Job failed\nthe end of its journal$"):
+        start_unit(UNIT, 10)
+
+
+def test_a_start_takes_no_longer_than_agreed(systemctl: Systemctl) -> None:
+    systemctl.has("hangs")
+    with pytest.raises(TimeoutExpired):
+        start_unit(UNIT, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("state", "after_a_stop", "asked"),
+    [
+        ("active", "inactive", ["stop"]),
+        ("activating", "inactive", ["stop"]),
+        ("deactivating", "inactive", ["stop"]),
+        ("inactive", "inactive", []),
+        ("failed", "failed", ["reset-failed"]),
+        # by a time limit, or by an exit code
+        ("active", "failed", ["stop", "reset-failed"]),
+    ],
+)
+def test_a_unit_is_stopped_and_that_it_failed_is_forgotten(
+    systemctl: Systemctl, state: str, after_a_stop: str, asked: list[str]
+) -> None:
+    systemctl.has(state, after_a_stop)
+    stop_unit(UNIT)
+    assert systemctl.asked == [f"{verb} -- {UNIT}" for verb in asked]

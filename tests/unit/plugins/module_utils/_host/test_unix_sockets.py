@@ -23,7 +23,7 @@ Num       RefCount Protocol Flags    Type St Inode Path
 000000003a70a84f: 00000002 00000000 00010000 0001 01 2282470 run/shop/1a2b.sock
 000000003a70a850: 00000003 00000000 00000000 0001 03 2282471 run/shop/1a2b.sock
 000000003a70a851: 00000002 00000000 00000000 0001 02     0 /run/shop/1a2b.sock
-000000003a70a852: 00000003 00000000 00000000 0001 03 2282473 /run/shop/1a2b+2.sock
+000000003a70a852: 00000003 00000000 00000000 0001 03 2282473 /run/shop/1a2b:2.sock
 000000003a70a853: 00000003 00000000 00000000 0001 03 2282474 /run/shop/other 1a2b.sock
 """
 
@@ -48,7 +48,7 @@ def connected(server: socket.socket) -> socket.socket:
 
 @pytest.mark.parametrize(
     ("path", "count"),
-    [("/run/shop/1a2b.sock", 2), ("/run/shop/1a2b+2.sock", 1), ("/run/shop/1a2b", 0), ("/run/shop/other 1a2b.sock", 1)],
+    [("/run/shop/1a2b.sock", 2), ("/run/shop/1a2b:2.sock", 1), ("/run/shop/1a2b", 0), ("/run/shop/other 1a2b.sock", 1)],
 )
 def test_connections_of_a_path_are_those_accepted_and_those_waiting(tmp_path: Path, path: str, count: int) -> None:
     (tmp_path / "unix").write_text(TABLE)

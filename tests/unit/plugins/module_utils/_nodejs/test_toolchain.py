@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._nodejs import toolchain as toolchain_module
 from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import (
     Desired,
     Install,
@@ -206,6 +207,21 @@ def test_the_previous_toolchain_and_one_that_runs_are_kept(tmp_path: Path) -> No
     kept = {path.name for path in toolchain.versions.iterdir()}
     assert {"running", DESIRED.identifier, older.identifier} <= kept
     assert toolchain.active() == DESIRED.identifier
+
+
+def test_one_that_a_link_leads_to_is_kept_though_nothing_runs_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # there are processes that root may not look at in some containers: each could run from any
+    monkeypatch.setattr(toolchain_module, "_in_use", lambda _path: False)
+    toolchain, activations = Toolchain(tmp_path), tmp_path / "activations"
+    (activations / "stopped").mkdir(parents=True)
+    (activations / "stopped/bin").symlink_to(toolchain.versions / "linked/bin")
+    for name in ("unused", "linked"):
+        (toolchain.versions / name).mkdir(parents=True)
+    installed(toolchain, DESIRED)
+    toolchain.make(DESIRED, dataclasses.replace(INSTALL, used_in=str(activations)))
+    assert {path.name for path in toolchain.versions.iterdir()} == {".lock", "linked", DESIRED.identifier}
 
 
 def test_a_directory_in_place_of_the_link_is_left_alone(tmp_path: Path) -> None:

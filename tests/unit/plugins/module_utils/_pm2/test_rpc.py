@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import (
     ABSENT,
     HUNG,
@@ -25,6 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import 
     NoDaemonError,
     RpcError,
     call,
+    processes_of,
     read_daemon,
 )
 
@@ -155,3 +157,19 @@ def test_no_socket_and_no_process_is_a_daemon_that_is_absent(tmp_path: Path) -> 
     with pytest.raises(NoDaemonError):
         call(tmp_path / "rpc.sock", "getMonitorData", {}, 1)
     assert read_daemon(client(tmp_path), 1).state == ABSENT
+
+
+def test_processes_are_those_of_a_daemon_that_is_well(serve: Serve) -> None:
+    (found,) = processes_of(client(serve(answer({"args": [[RECORD]]})).parent))
+    assert (found.name, found.pm_id, found.pid) == ("shop-1", 3, 44)
+
+
+def test_of_a_daemon_that_is_not_well_it_is_said_why_there_are_none(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Pm2Error, match=rf"^no PM2 daemon runs for {tmp_path}/empty$"):
+        processes_of(client(tmp_path / "empty"))
+    with pytest.raises(
+        Pm2Error, match=r"^PM2's daemon \(process unknown\): the answer is not in PM2's protocol"
+    ) as error:
+        processes_of(client(serve(answer([MARKER])).parent))
+    assert MARKER not in str(error.value)

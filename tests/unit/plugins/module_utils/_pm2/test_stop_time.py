@@ -7,14 +7,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from activation_host import GOOD, FakePm2, deploy, release
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.converge import execute
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
@@ -82,18 +79,3 @@ def test_each_step_that_stops_processes_has_the_time_of_its_own(tmp_path: Path, 
     with pytest.raises(Pm2Error):
         execute(client, [Step(action, "shop", (1, 2))], tmp_path / "x.config.cjs", live)
     assert client.seen == {command: 125}
-
-
-def test_so_has_the_end_of_an_old_release(served: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    release(served, "new", GOOD)
-    run: Callable[..., str] = FakePm2.run
-    stopped = []
-
-    def noted(self: FakePm2, *arguments: str, stops: Any = ()) -> str:
-        if arguments[0] == "delete":
-            stopped.append((arguments[1:], tuple(str(one.pm_id) for one in stops)))
-        return run(self, *arguments)
-
-    monkeypatch.setattr(FakePm2, "run", noted)
-    deploy(served, "new")
-    assert stopped == [(("0", "1"), ("0", "1"))]

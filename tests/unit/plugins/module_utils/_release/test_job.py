@@ -228,7 +228,7 @@ def test_a_killed_build_of_the_same_release_is_begun_anew(job: Job) -> None:
 def test_a_release_in_use_without_a_mark_is_not_touched(job: Job) -> None:
     job.do()
     (job.releases.path("a") / MARK).unlink()
-    job.releases.active_link.symlink_to("sockets/a+2")
+    job.releases.active_link.symlink_to("activations/a@2")
     with pytest.raises(StabilityError, match=r"is in use, but is no whole release"):
         job.do()
     assert (job.releases.path("a") / "package.json").is_file()
@@ -240,7 +240,7 @@ def test_the_release_that_was_active_before_stays(job: Job, tmp_path: Path) -> N
         job.releases.path(name).mkdir()
         job.releases.mark(Release(name, name, 1.0, "npm"))
     (tmp_path / "previous").symlink_to(job.releases.path("one"))
-    job.releases.active_link.symlink_to("sockets/two")
+    job.releases.active_link.symlink_to("activations/two")
     assert job.do().pruned == ["three"]
 
 

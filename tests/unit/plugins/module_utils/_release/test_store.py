@@ -74,14 +74,14 @@ def test_a_mark_that_a_build_wrote_does_not_count(releases: Releases) -> None:
 def test_surplus(releases: Releases, keep: int, desired: str, active: str, surplus: list[str]) -> None:
     make(releases, "a", "b", "c", "d", "e")
     if active:
-        releases.active_link.symlink_to(f"sockets/{active}")
+        releases.active_link.symlink_to(f"activations/{active}")
     assert releases.surplus(keep, desired) == surplus
 
 
 @needs_root
 def test_what_a_link_names_stays(releases: Releases, tmp_path: Path) -> None:
     make(releases, "a", "b", "c", "d")
-    for link, target in (("active", "sockets/b+3"), ("previous", "releases/a"), ("gone", "releases/z")):
+    for link, target in (("active", "activations/b@3"), ("previous", "releases/a"), ("gone", "releases/z")):
         (tmp_path / link).symlink_to(target)
     kept = Releases(
         releases.directory, releases.active_link, [tmp_path / "previous", tmp_path / "gone", tmp_path / "x"]

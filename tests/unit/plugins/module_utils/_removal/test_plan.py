@@ -33,6 +33,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.footpri
 
 NAME = "trial-of-removal"
 FILES = ("releases/one/server.js", "home/.pm2/pm2.log", "config/environment", "config/environments/one", ".deploy.lock")
+FILES += ("activations/one/environment", "activations/one/ecosystem.config.cjs", "home/pm2.log")
 
 
 class Host:

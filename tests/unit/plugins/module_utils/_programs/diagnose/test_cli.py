@@ -348,8 +348,8 @@ def test_the_active_release_is_what_both_links_say(tmp_path: Path) -> None:
     current.symlink_to("releases/abc")
     assert judged() == (OK, "abc")
     active.unlink()
-    active.symlink_to(tmp_path / "abc+2")
-    (tmp_path / "abc+2").symlink_to(tmp_path / "abc")
+    active.symlink_to(tmp_path / "abc@2")
+    (tmp_path / "abc@2").symlink_to(tmp_path / "abc")
     assert judged() == (OK, "abc")
 
 

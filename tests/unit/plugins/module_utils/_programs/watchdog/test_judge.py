@@ -29,10 +29,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.proxy import Verdict
 from watch_samples import readings, settings, worker
 
-STOPPED = {"LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}
-RUNNING = {"LoadState": "loaded", "ActiveState": "active", "Result": "success"}
-FAILED = {"LoadState": "loaded", "ActiveState": "failed", "Result": "signal"}
-STARTING = {"LoadState": "loaded", "ActiveState": "activating", "Result": "success"}
+STOPPED = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}
+RUNNING = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "active", "Result": "success"}
+FAILED = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "failed", "Result": "signal"}
+STARTING = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "activating", "Result": "success"}
 GONE = Answered(REFUSED, "connection refused")
 SILENT = Answered(NO_ANSWER, "no complete answer within 3 s")
 CUT = Answered(REFUSED, "the connection was closed before the answer was complete")
@@ -144,6 +144,7 @@ def test_a_crash_loop_beside_workers_that_serve_is_a_warning() -> None:
 def test_a_worker_that_pm2_has_lost_is_reported() -> None:
     (problem,) = probe(surplus=(77,)).problems
     assert (problem.key, problem.values) == ("service.worker_surplus", {"processes": [77]})
+    assert "Restart shop@1a2b3c.service when" in problem.message
 
 
 def test_workers_that_pm2_gave_up_are_started_again() -> None:
@@ -185,9 +186,16 @@ def test_systemds_own_start_gets_its_chance(unit: dict[str, str], unhealthy_for:
     daemon = DaemonReading(ABSENT, "no daemon")
     _condition, inhibition = service(daemon=daemon, pm2_unit=unit, daemon_unhealthy_for=unhealthy_for, workers=())
     assert (inhibition.code if inhibition else None) == code
+    # the activation's own unit, and not the template of which the settings tell
+    assert inhibition is None or "shop@1a2b3c.service" in inhibition.message
 
 
-STOPPING = {"LoadState": "loaded", "ActiveState": "deactivating", "Result": "success", "Job": "7"}
+def test_what_a_killed_deployment_has_stopped_no_operator_has() -> None:
+    gone = {"daemon": DaemonReading(ABSENT, "no daemon"), "workers": (), "answers": WorkersReading({})}
+    assert unhealthy(pm2_unit=STOPPED, unfinished=True, **gone).code == "daemon_dead"
+
+
+STOPPING = {**STOPPED, "ActiveState": "deactivating", "Job": "7"}
 
 
 @pytest.mark.parametrize(("unit", "severity"), [(STOPPING, "info"), (STOPPED, "warning"), ({}, None)])

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import HUNG, DaemonReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import readings
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import (
@@ -38,7 +39,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.remedies import kill
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
-from watch_samples import process, settings, settings_content
+from watch_samples import HEALTHY, process, settings, settings_content
 
 
 @pytest.fixture
@@ -158,7 +159,9 @@ def test_the_diagnosis_reports_what_the_watchdog_does_not_judge_itself() -> None
         finding("health.http", "critical"),
         finding("processes", "critical"),
         finding("proxy", "critical"),
-        finding("units.pm2-shop.service", "critical"),
+        finding("units.shop@a@2.service", "critical"),
+        finding("units.shop@*.service", "critical"),
+        finding("units.shop2@a.service", "critical"),
         finding("units.cron.service", "critical"),
         finding("nginx", "critical"),
         finding("nginx.old", "warning"),
@@ -167,9 +170,10 @@ def test_the_diagnosis_reports_what_the_watchdog_does_not_judge_itself() -> None
         finding("event_loop.1", "warning", unit="ms"),
         finding("websocket", "critical"),
     ]
-    problems = problems_of(found, ("pm2-shop.service", "nginx.service"))
+    problems = problems_of(found, ("shop@.service", "nginx.service"))
     assert [(problem.key, problem.severity) for problem in problems] == [
         ("diagnose.disk./", "warning"),
+        ("diagnose.units.shop2@a.service", "critical"),
         ("diagnose.units.cron.service", "critical"),
         ("diagnose.nginx.old", "warning"),
         ("diagnose.event_loop.1", "warning"),
@@ -263,6 +267,40 @@ def test_each_worker_is_asked_on_the_socket_of_its_number(tmp_path: Path, worker
 def test_one_that_has_no_process_is_not_asked(tmp_path: Path, workers: Workers) -> None:
     gone = dataclasses.replace(workers.listed()[0], pid=None)
     assert Reader(settings(tmp_path))._ask_workers([gone]) == WorkersReading({})
+
+
+HUNG_DAEMON = DaemonReading(HUNG, "no answer", 50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "suspect", "asked"),
+    [
+        ({"daemon": HUNG_DAEMON}, False, ["shop@1a2b3c.service"]),
+        ({"daemon": HUNG_DAEMON, "activation": "1a2b3c:2"}, False, ["shop@1a2b3c:2.service"]),
+        ({}, True, ["shop@1a2b3c.service"]),
+        ({"daemon": HUNG_DAEMON, "activation": None}, False, []),
+        ({}, False, []),
+    ],
+)
+def test_systemd_is_asked_for_the_unit_of_the_activation_that_is_active(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], suspect: bool, asked: list[str]
+) -> None:
+    seen: list[str] = []
+
+    def states(units: list[str]) -> dict[str, dict[str, str]]:
+        seen.extend(units)
+        return {unit: {"Id": unit} for unit in units}
+
+    monkeypatch.setattr(readings, "unit_states", states)
+    found = Reader(settings())._investigate(dataclasses.replace(HEALTHY, **changes), suspect, None)
+    assert seen == asked
+    assert found.pm2_unit == ({"Id": asked[0]} if asked else {})
+
+
+def test_where_the_service_writes_is_watched_and_not_the_home_of_pm2_in_memory(tmp_path: Path) -> None:
+    assert Reader(settings(tmp_path))._written_to == str(tmp_path)
+    around = settings(tmp_path, existing={"supervisor": "pm2", "url": "http://h", "pm2_home": "/home/app/.pm2"})
+    assert Reader(dataclasses.replace(around, pm2_home="/home/app/.pm2"))._written_to == "/home/app/.pm2"
 
 
 def test_a_process_that_a_signal_has_stopped_is_told_when_it_was_seen_twice(

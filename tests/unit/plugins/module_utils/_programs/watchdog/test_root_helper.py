@@ -44,7 +44,8 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def helper(directory: Path, **changes: Any) -> Helper:
     usual: dict[str, Any] = {
         "watchdog_unit": "shop-watchdog.service",
-        "pm2_unit": "pm2-shop.service",
+        "pm2_unit": "shop@.service",
+        "active": str(directory / "active"),
         "proxy_unit": "nginx.service",
         "restarts_proxy": True,
         "proxy_url": "http://127.0.0.1/health",
@@ -95,9 +96,39 @@ def test_what_an_operator_stopped_is_not_started(
     active: str, result: str, refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     systemd = Systemd(monkeypatch, ActiveState=active, Result=result)
+    (tmp_path / "active").symlink_to(tmp_path / "activations/a")
     with pytest.raises(StabilityError, match="was stopped by an operator") if refused else contextlib.nullcontext():
         carry_out("restart-daemon", helper(tmp_path))
     assert bool(systemd.done) is not refused
+
+
+@pytest.mark.parametrize("name", ["a", "a@2"])
+def test_the_unit_of_the_activation_that_is_active_is_restarted(systemd: Systemd, tmp_path: Path, name: str) -> None:
+    """Root itself reads which that is: the watchdog names none."""
+    (tmp_path / "active").symlink_to(tmp_path / "activations" / name)
+    assert carry_out("restart-daemon", helper(tmp_path)) == f"restarted shop@{name}.service"
+    assert {word for argv in systemd.done for word in argv if word.startswith("shop@")} == {f"shop@{name}.service"}
+
+
+def test_what_a_killed_deployment_has_stopped_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of a service of which never two may run it stops the active one first."""
+    systemd = Systemd(monkeypatch, ActiveState="inactive")
+    for name in ("a", "b"):
+        (tmp_path / "activations" / name).mkdir(parents=True)
+    (tmp_path / "active").symlink_to(tmp_path / "activations/a")
+    assert carry_out("restart-daemon", helper(tmp_path)) == "restarted shop@a.service"
+    assert systemd.done
+
+
+def test_where_nothing_is_active_no_daemon_is_restarted(systemd: Systemd, tmp_path: Path) -> None:
+    with pytest.raises(StabilityError, match="not this watchdog's to restart"):
+        carry_out("restart-daemon", helper(tmp_path))
+    assert not systemd.done
+
+
+def test_the_unit_of_an_existing_service_is_what_it_is_called(systemd: Systemd, tmp_path: Path) -> None:
+    assert carry_out("restart-daemon", helper(tmp_path, pm2_unit="own.service")) == "restarted own.service"
+    assert systemd.done
 
 
 @pytest.mark.parametrize("state", [HEALTHY, FULL])
@@ -182,7 +213,8 @@ def test_the_program_answers_an_unknown_peer_with_a_refusal() -> None:
     ours, theirs = pair()
     program = (
         "from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_helper import run;"
-        " run(watchdog_unit='shop-watchdog.service', pm2_unit='pm2-shop.service', proxy_unit='nginx.service',"
+        " run(watchdog_unit='shop-watchdog.service', pm2_unit='shop@.service', active='/x/active',"
+        " proxy_unit='nginx.service',"
         " restarts_proxy='yes', proxy_url='http://127.0.0.1/', proxy_host_name='', own='/x', shared='/x')"
     )
     with ours, theirs:

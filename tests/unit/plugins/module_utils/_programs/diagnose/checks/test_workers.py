@@ -33,6 +33,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.diagno
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks.workers import (
     Descriptors,
+    daemon_memory,
     judge_answers,
     judge_descriptors,
     read_descriptors,
@@ -158,6 +159,20 @@ def test_without_a_limit_growth_leads_nowhere(context_at: Callable[[float], Cont
 def test_thresholds_of_what_runs_out_must_not_be_the_wrong_way_round() -> None:
     with pytest.raises(StabilityError, match=r"critical threshold \(24\) must be below the warning one \(2\)"):
         FallingThresholds(2, 24)
+
+
+@pytest.mark.parametrize(("most", "status"), [(100_000, OK), (1, WARNING)])
+def test_the_memory_of_pm2s_daemon_is_judged(tmp_path: Path, most: int, status: str) -> None:
+    thresholds = {"daemon_mb": {"warning": most, "critical": 200_000}}
+    config = {"pm2": {"home": str(tmp_path)}, "thresholds": thresholds}
+    context = Context(config, Samples(tmp_path / "state.json"), 0)
+    # whether there is one, the check processes says
+    assert daemon_memory(context) == []
+    (tmp_path / "pm2.pid").write_text(f"{os.getpid()}\n")
+    (finding,) = daemon_memory(context)
+    assert (finding.check, finding.status, finding.unit) == ("memory.daemon", status, "MB")
+    assert 1 < finding.value < 100_000
+    assert finding.message.endswith("replaces it without one.") == (status == WARNING)
 
 
 def test_open_files_of_a_real_process() -> None:
