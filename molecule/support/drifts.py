@@ -18,7 +18,7 @@ HBA = "/etc/postgresql/*/main/pg_hba.conf"
 UNITS = "/etc/systemd/system"
 WORKERS = "pgrep --count --uid workbot --full server.ts"
 DECLARED = "sed -n 's/.*\"instances\": \\([0-9]*\\).*/\\1/p' /srv/workbot/active/ecosystem.config.cjs"
-ACTIVE = 'basename "$(readlink /srv/workbot/active)" | cut -d + -f 1'
+ACTIVE = 'basename "$(readlink /srv/workbot/active)" | cut -d @ -f 1'
 
 # The tasks that repair most of them, by their beginnings.
 USER = "Create the user, the directories"

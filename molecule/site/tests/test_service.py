@@ -79,11 +79,11 @@ SEARCH = textwrap.dedent(
         return ["journal"] if has(output) else []
 
     places = {
-        "control": lambda: below("/srv/workbot/config"),
+        "control": lambda: below("/srv/workbot/config", "/srv/workbot/activations"),
         "world_readable": world_readable,
         "command_lines": lambda: list(command_lines()),
         "environments": lambda: list(environments()),
-        "pm2": lambda: below("/srv/workbot/home"),
+        "pm2": lambda: below("/srv/workbot/home", "/srv/workbot/active/pm2/"),
         "logs": lambda: below("/var/log"),
         "units": lambda: below("/etc/systemd", "/run/systemd"),
         "journal": journal,
