@@ -129,9 +129,10 @@ def tear_down(host: Host) -> None:
             f" /var/lib/{name}-diagnose /var/log/{name} /srv/{name} /usr/local/share/ca-certificates/{name}-extra.crt"
         )
     host.run("update-ca-certificates --fresh")
-    host.run("systemctl disable --now pm2-legacy.service pm2-appuser.service byunit.service")
+    host.run("systemctl disable --now legacy.service pm2-appuser.service byunit.service")
     host.run("systemctl stop byhand-shell.scope")
-    host.run("rm -rf /etc/systemd/system/pm2-legacy.service /opt/legacy /etc/tmpfiles.d/legacy.conf /run/legacy")
+    host.run("rm -rf /etc/systemd/system/legacy.service /etc/systemd/system/legacy@.service /opt/legacy")
+    host.run("rm -rf /etc/tmpfiles.d/legacy.conf /run/legacy")
     host.run("rm -f /etc/nginx/conf.d/legacy.conf /var/lib/nginx_site/legacy.json /var/log/nginx/legacy.*")
     host.run("rm -rf /var/www/legacy-acme")
     # what it shared with other sites, if there are any

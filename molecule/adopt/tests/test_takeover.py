@@ -72,7 +72,7 @@ def test_the_service_is_taken_over_and_given_back(watched: Host, address: str) -
     assert_unnoticed(tally)
     assert serving(tally) == ["the roles", by_hands]
     with load(address, *LOAD) as tally:
-        watched.check_output("systemctl disable --now pm2-legacy.service")
+        watched.check_output("systemctl disable --now legacy.service")
         apply("immediate")
     assert_unnoticed(tally)
     assert not watched.check_output("find /var/log/legacy /var/lib/legacy-* -user legacy")
