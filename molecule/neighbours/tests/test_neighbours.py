@@ -101,8 +101,8 @@ def test_data_is_asked_for_twice_and_check_mode_tells_all(
 def is_told(path: str, told: str) -> bool:
     """Whether it, or a directory around it, is in what check mode says would go."""
     parents = [path[: number or None] for number, sign in enumerate(path) if sign == "/" and number] + [path]
-    # Links that enable a unit go with it, what systemd notes of one that runs, and the link to an authority's hash; with the
-    # template of the activations' units each of them.
+    # Links that enable a unit go with it, what systemd notes of one that runs, and the link to an authority's hash. The
+    # activations' units go with their template.
     own = (".wants/", "/etc/systemd/", "/run/systemd/", "/systemd-private-", ".slice")
     with_a_unit = any(part in path for part in (*own, f"/run/{SECOND}@", f"unit {SECOND}@"))
     return with_a_unit or any(f"-{parent} " in f"{told} " for parent in parents)
