@@ -208,7 +208,7 @@ def test_a_wrong_request_is_refused_before_anything_is_sent(wrong: Request, mess
     assert "secret" not in str(caught.value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.booleans())
 def test_garbage_is_an_answer_or_an_explained_error(server: Server, url: str, garbage: bytes, with_head: bool) -> None:
     server.handler = say((b"HTTP/1.1 200 OK\r\n" if with_head else b"") + garbage)
