@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .._host import proc
 from .._host.accounts import Account, actual, group_name, has_group
-from .._host.units import UnitError, unit_states
+from .._host.units import UnitError, instances_of, unit_states
 from .._service.footprint import Service, Step, Thing, belongings, config_files
 from .external_service import PM2, SYSTEMD, Existing
 
@@ -107,7 +107,7 @@ def group_in_use_conflict(service: Service) -> str:
     names = [thing.unit for thing in belongings(service, Step.WATCHING, Step.PM2)]
     try:
         uid = pwd.getpwnam(service.user).pw_uid
-        units = unit_states([name.replace("@.", "@*.") for name in names if name.endswith(".service")])
+        units = unit_states([instances_of(name) for name in names if name.endswith(".service")])
     except (KeyError, UnitError):
         return ""
     pids = {name: int(state.get("MainPID") or 0) for name, state in units.items()}

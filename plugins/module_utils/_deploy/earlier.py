@@ -15,10 +15,11 @@ from .._host.atomic import point, remove, remove_tree
 from .._host.units import Unit, do, reload_daemon, states, steps
 from .._pm2.ecosystem import read as read_ecosystem
 from .._service.active import worker_socket
+from .._service.footprint import UNITS
 from .links import make_public
 from .model import Activation, ActivationError, Places
 
-_UNIT_DIRECTORY = Path("/etc/systemd/system")
+_UNIT_DIRECTORY = Path(UNITS)
 
 
 def is_earlier(places: Places) -> bool:

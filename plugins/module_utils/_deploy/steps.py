@@ -90,7 +90,7 @@ class Deployment:
                 self._hook("before_start")
                 back.callback(self._undo, "the new processes", self._remove_new)
                 deadline = time.monotonic() + self._context.health.start_timeout
-                self._start()
+                self._start(self._new)
             with self._step("wait until healthy"):
                 self._wait_until_healthy(deadline)
                 self._hook("after_start")
@@ -169,20 +169,19 @@ class Deployment:
         # it may still run, without its name on the disk
         stop_unit(context.places.unit(old))
         try:
-            limit = context.health.start_timeout
-            deadline = time.monotonic() + limit
-            start_unit(context.places.unit(old), limit)
+            deadline = time.monotonic() + context.health.start_timeout
+            self._start(old)
             context.workers(old, {}, count(self.actual.app.get("instances"))).wait_until_healthy(deadline)
         finally:
             waiting.hand_on(context.places.link(old))
 
     # Beside the old one, or after it
 
-    def _start(self) -> None:
+    def _start(self, activation: Activation) -> None:
         """PM2 itself waits for processes that never say ready; what is wrong with them the next step finds out."""
-        remove_sockets(self._context.places, self._new)
+        remove_sockets(self._context.places, activation)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            start_unit(self._context.places.unit(self._new), self._context.health.start_timeout)
+            start_unit(self._context.places.unit(activation), self._context.health.start_timeout)
 
     def _wait_until_healthy(self, deadline: float) -> None:
         try:

@@ -140,6 +140,11 @@ def failed_units() -> list[str]:
     return [line.split()[0] for line in listed.splitlines() if line.strip()]
 
 
+def instances_of(template: str) -> str:
+    """The pattern of the units that a template has; any other name stays as it is."""
+    return template.replace("@.", "@*.")
+
+
 def is_running(state: Mapping[str, str]) -> bool:
     """Whether the unit of which systemd says this runs, or is about to, or not yet ended."""
     return state.get("ActiveState") not in ("inactive", "failed")
@@ -212,16 +217,17 @@ def do(step: Step) -> None:
     if step.enabling:
         _systemctl(step.enabling, "--", name)
     if step.verb:
-        try:
-            _systemctl(step.verb, "--", name)
-        except UnitError as error:
-            raise UnitError(f"{error}\n{_journal(name)}".strip()) from error
+        _run(step.verb, name)
 
 
 def start_unit(name: str, seconds: float) -> None:
     """Start a unit. Raises UnitError with the end of its journal, and TimeoutExpired: then it starts all the same."""
+    _run("start", name, seconds)
+
+
+def _run(verb: str, name: str, seconds: float | None = None) -> None:
     try:
-        _systemctl("start", "--", name, seconds=seconds)
+        _systemctl(verb, "--", name, seconds=seconds)
     except UnitError as error:
         raise UnitError(f"{error}\n{_journal(name)}".strip()) from error
 

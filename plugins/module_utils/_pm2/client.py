@@ -28,7 +28,7 @@ from .process import Pm2Process, parse_jlist
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 # What a daemon that is well needs for a connection and for an answer, however busy the host is.
 _CONNECT_SECONDS = 1.0
-_ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 30.0
 _PID_BYTES = 32
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # /proc/<pid>/cgroup: the innermost service; one that systemd starts for a login is nobody's PM2 unit
@@ -138,7 +138,7 @@ class Pm2Client:
             return False
         try:
             # inside a container root may not look into another user's process; the user itself may
-            found = self.as_user(["/usr/bin/readlink", f"/proc/{pid}/exe"], _ANSWER_SECONDS)
+            found = self.as_user(["/usr/bin/readlink", f"/proc/{pid}/exe"], ANSWER_SECONDS)
         except (OSError, subprocess.TimeoutExpired):
             return False
         running = found.stdout.decode(errors="replace").strip()
@@ -151,7 +151,7 @@ class Pm2Client:
         """
         pid = self.require_daemon()
         reads = arguments[0] == "jlist"
-        limit = min(self.timeout, _ANSWER_SECONDS) if reads else self.stop_limit(stops)
+        limit = min(self.timeout, ANSWER_SECONDS) if reads else self.stop_limit(stops)
         try:
             done = self.as_user([self.pm2, *arguments], limit)
         except subprocess.TimeoutExpired as error:

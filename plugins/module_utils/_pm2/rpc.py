@@ -20,7 +20,7 @@ from typing import Any
 
 from .._host.command import effective_user
 from .._host.errors import StabilityError
-from .client import Pm2Client
+from .client import ANSWER_SECONDS, Pm2Client
 from .errors import Pm2Error
 from .process import Pm2Process, parse_processes
 
@@ -34,8 +34,6 @@ _VERSION = 1
 _MOST_PARTS = 15
 _LENGTH = struct.Struct(">I")
 _CHUNK = 262144
-# What a daemon that is well needs, however busy the host is.
-_ANSWER_SECONDS = 30.0
 _JSON, _TEXT = b"j:", b"s:"
 _SOCKET = "rpc.sock"
 _CALL_ID = "watchdog:1"
@@ -77,7 +75,7 @@ def read_daemon(client: Pm2Client, timeout: float) -> DaemonReading:
 
 def processes_of(client: Pm2Client) -> tuple[Pm2Process, ...]:
     """Every process that the daemon has. Raises Pm2Error."""
-    reading = read_daemon(client, _ANSWER_SECONDS)
+    reading = read_daemon(client, ANSWER_SECONDS)
     if reading.state != WELL:
         raise Pm2Error(reading.message)
     return reading.processes

@@ -22,7 +22,7 @@ from .._host import proc
 from .._host.command import call
 from .._host.errors import StabilityError
 from .._host.service_tree import discard_path
-from .._host.units import unit_states
+from .._host.units import instances_of, unit_states
 from .._release.lock import lock_holder, lock_path
 from .._service.footprint import UNITS, Service
 from .files import found
@@ -67,7 +67,7 @@ def unit_files(name: str) -> tuple[str, ...]:
 def remove_unit(unit: Unit) -> None:
     """Stop it, and remove its files. systemd is to be told afterwards, by reload_daemon()."""
     if "@." in unit.name:
-        call("systemctl", "stop", unit.name.replace("@.", "@*."), seconds=_STOP_SECONDS)
+        call("systemctl", "stop", instances_of(unit.name), seconds=_STOP_SECONDS)
         # systemd keeps the group that it made for the instances of a template
         with contextlib.suppress(StabilityError):
             call("systemctl", "stop", _slice_of(unit.name))

@@ -19,6 +19,7 @@ from ..._checks.findings import CRITICAL, DATABASE_FULL, WARNING
 from ..._host import proc
 from ..._host.command import quiet_run
 from ..._host.later import later
+from ..._host.units import instances_of
 from ..codes import Code
 from ..common import stamp
 from .model import Problem
@@ -88,7 +89,7 @@ class Diagnosis:
 def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> tuple[Problem, ...]:
     """A problem of each warning and critical finding, but for what the watchdog judges itself."""
     # of Nginx it judges whether it answers, but not what becomes of old processes (nginx.old)
-    own_checks = {"nginx", *(f"units.{unit.replace('@.', '@*.')}" for unit in units)}
+    own_checks = {"nginx", *(f"units.{instances_of(unit)}" for unit in units)}
     problems = []
     for finding in findings:
         check, status = str(finding.get("check", "")), finding.get("status")

@@ -270,7 +270,7 @@ class Reader:
         return dataclasses.replace(
             readings,
             pm2_unit=states.get(unit, {}),
-            unfinished=not settings.existing and is_unfinished(settings.sockets),
+            unfinished=unit in units and not settings.existing and is_unfinished(settings.sockets),
             proxy_unit=states.get(settings.proxy_unit, {}),
             proxy_test=self._proxy_test(test) if self._proxy_silent else None,
             database=self._database.result() if suspect else DatabaseAnswer(),

@@ -122,17 +122,14 @@ def daemon_memory(context: Context) -> list[Finding]:
     daemon = _daemon(context)
     if not daemon:
         return []
-    size, message = proc.resident_mb(daemon), f"PM2's daemon (process {daemon})"
+    size, thresholds = proc.resident_mb(daemon), context.thresholds("daemon_mb")
+    message = f"PM2's daemon (process {daemon}) has {size} MB"
     advice = (
         "Restart it when a short interruption suits."
         if context.existing
         else "The next run of site.yml, or a deployment, replaces it without one."
     )
-    return [
-        judge_value(
-            "memory.daemon", size, context.thresholds("daemon_mb"), f"{message} has {size} MB", advice, unit="MB"
-        )
-    ]
+    return [judge_value("memory.daemon", size, thresholds, message, advice, unit="MB")]
 
 
 def _daemon(context: Context) -> int:

@@ -160,7 +160,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(served: Context, killed_aft
     decision = decide(served, "new", state)
     deployment = Deployment(served, state, Outcome(decision, state))
     make_directory(served, decision, len(state.sockets))
-    deployment._start()
+    deployment._start(decision.activation)
     if killed_after == "switch":
         deployment._switch(ExitStack())
     outcome = deploy(served, "old" if killed_after == "start" else "new")
@@ -283,7 +283,7 @@ def test_a_unit_that_runs_without_a_directory_is_stopped(served: Context) -> Non
     state = read_actual(served)
     decision = decide(served, "new", state)
     make_directory(served, decision, 0)
-    Deployment(served, state, Outcome(decision, state))._start()
+    Deployment(served, state, Outcome(decision, state))._start(decision.activation)
     shutil.rmtree(served.places.of(Activation("new")))
     assert read_actual(served).activations == ("new", "old")
     deploy(served, "")

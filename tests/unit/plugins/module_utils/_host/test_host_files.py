@@ -278,7 +278,7 @@ def test_a_unit_that_does_not_start_gets_its_files_back(tmp_path: Path, monkeypa
     path.write_text("old")
     asked: list[tuple[str, ...]] = []
 
-    def systemctl(*arguments: str) -> str:
+    def systemctl(*arguments: str, seconds: float | None = None) -> str:  # noqa: ARG001
         asked.append(arguments)
         if arguments[0] == "show":
             return LISTING.split("\n\n", maxsplit=1)[0]
