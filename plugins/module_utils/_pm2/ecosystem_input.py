@@ -202,7 +202,11 @@ def _refuse_unknown(fields: Mapping[str, Any], name: str, path: Path) -> None:
 
 
 def _validated(fields: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    found = ArgumentSpecValidator(APP_OPTIONS).validate(dict(fields))
+    try:
+        found = ArgumentSpecValidator(APP_OPTIONS).validate(dict(fields))
+    except OverflowError as error:
+        # of Ansible's own validation
+        raise Pm2Error(f"ecosystem: {path}: app {name}: a number is infinite") from error
     if found.error_messages:
         raise Pm2Error(f"ecosystem: {path}: app {name}: {found.error_messages[0]}")
     validated: dict[str, Any] = found.validated_parameters

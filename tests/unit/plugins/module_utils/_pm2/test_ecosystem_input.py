@@ -83,6 +83,7 @@ def test_the_chosen_environment_wins() -> None:
         ({"kill_timeout": "soon"}, "app a: .*kill_timeout"),
         ({"exec_mode": "both"}, "app a: .*exec_mode"),
         ({"env": "X=1"}, "env is no object"),
+        ({"port": "INFINITY"}, "app a: a number is infinite"),
     ],
 )
 def test_what_is_wrong_is_named(fields: dict[str, Any], words: str) -> None:
