@@ -104,6 +104,28 @@ def signal(host: Host, name: str, *processes: int) -> None:
     host.check_output(f"for pid in {pids}; do kill -{name} $pid || test ! -e /proc/$pid; done")
 
 
+# Through the debugger that every Node.js has.
+GROW = """
+const [pid, mb] = process.argv.slice(-2).map(Number);
+process.kill(pid, "SIGUSR1");
+const list = () => fetch("http://127.0.0.1:9229/json/list").then((answer) => answer.json(), () => undefined);
+let found;
+while (!(found = await list())) await new Promise((again) => setTimeout(again, 100));
+const socket = new WebSocket(found[0].webSocketDebuggerUrl);
+await new Promise((open) => socket.addEventListener("open", open));
+const expression = `globalThis.leaked = Buffer.alloc(${mb} * 1048576, 1); leaked.length`;
+socket.send(JSON.stringify({ id: 1, method: "Runtime.evaluate", params: { expression } }));
+await new Promise((told) => socket.addEventListener("message", told));
+process.exit();
+"""
+
+
+def leaked(host: Host, pid: int, megabytes: int) -> None:
+    """A process of Node.js that has so much memory more."""
+    node = "/srv/workbot/active/bin/node"
+    host.check_output("timeout 30 %s --input-type=module --eval %s %s %s", node, GROW, str(pid), str(megabytes))
+
+
 def main_pid(host: Host, unit: str) -> int:
     return int(host.check_output("systemctl show --property=MainPID --value %s", unit))
 

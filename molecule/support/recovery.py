@@ -24,6 +24,7 @@ NAME = "workbot"
 LOGS = "/var/log/workbot/monitor.log /var/log/workbot/recovery.log"
 STATUS = f"/run/{NAME}-watchdog/status.json"
 WORKERS = 2
+LOAD = ("--path=/faults/health/ok", "--methods=POST", "--connections=16", "--pause=0.02")
 # Asks workers on their own sockets: the first argument is the method, the second the path, the others the numbers.
 ASK = """
 import json, socket, sys

@@ -253,28 +253,21 @@ msg:
   returned: always
 """
 
-from pathlib import Path
-
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import SPEC, Context
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.argspec import SPEC, validated
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import run
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import Pm2Module
-from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv import read
-from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import hide, texts_to_hide
 
 
 def main() -> None:
     module = Pm2Module(argument_spec=SPEC, supports_check_mode=True)
-    options = module.params
-    directory = Path(options["directory"])
-    files = [directory / "config/environment", *directory.glob("activations/*/environment")]
-    hidden = set().union(*(texts_to_hide(read(str(file))) for file in files))
     try:
-        context = Context.of(options, module.check_mode)
+        context = Context.of(validated(module.params), module.check_mode)
         outcome = run(context)
     except (StabilityError, OSError) as error:
-        module.fail_json(msg=hide(str(error), hidden))
-    module.exit_json(diff=outcome.diff(context.places), **outcome.report(options["service"], module.check_mode))
+        module.fail_json(msg=str(error))
+    module.exit_json(diff=outcome.diff(context.places), **outcome.report(context.places.service, module.check_mode))
 
 
 if __name__ == "__main__":

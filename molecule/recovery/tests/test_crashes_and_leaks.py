@@ -22,14 +22,13 @@ from faults import (
     without_environment,
     workers,
 )
-from recovery import MOST_ACTIONS, SOON, WORKERS, Watch, until
+from recovery import LOAD, MOST_ACTIONS, SOON, WORKERS, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
 # As the capacity plan makes it of the heap limit in vars/faulty.yml.
 RESTART_LIMIT_MB = 384
 STEP_MB = 15
-LOAD = ("--path=/faults/health/ok", "--methods=POST", "--connections=16", "--pause=0.02")
 
 
 @pytest.fixture

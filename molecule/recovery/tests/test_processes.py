@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
-from faults import ACTIVATION, pids, signal, unnoticed_end
-from recovery import SOON, Watch, until
+from collections.abc import Callable
+
+import pytest
+from deployments import load
+from faults import ACTIVATION, WATCHDOG, activation_unit, leaked, pids, signal, unnoticed_end
+from recovery import LOAD, SOON, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
@@ -30,6 +34,10 @@ def daemon(host: Host) -> int:
     return int(host.check_output(f"cat {PM2_HOME}/pm2.pid"))
 
 
+def resident_mb(host: Host, pid: int) -> int:
+    return int(host.check_output("awk '/VmRSS/ {print $2}' /proc/%s/status", str(pid))) // 1024
+
+
 def test_a_killed_daemon_is_back_with_all_workers(host: Host, watch: Watch, began: float) -> None:
     before = pids(host)
     signal(host, "KILL", daemon(host))
@@ -41,15 +49,35 @@ def test_a_killed_daemon_is_back_with_all_workers(host: Host, watch: Watch, bega
     assert len(course.actions) <= 1
 
 
-def test_a_hung_daemon_is_replaced(host: Host, watch: Watch, began: float) -> None:
-    before = daemon(host)
-    signal(host, "STOP", before)
-    watch.until_acted(began, 40 + unnoticed_end(host, ACTIVATION))
-    healthy = watch.until_well(began, 90)
+def hangs(host: Host, pid: int) -> None:
+    signal(host, "STOP", pid)
+
+
+def has_grown(host: Host, pid: int) -> None:
+    leaked(host, pid, 300)
+
+
+@pytest.mark.parametrize("what", [hangs, has_grown])
+def test_a_daemon_that_hangs_or_has_grown_is_replaced_and_no_request_fails(
+    host: Host, watch: Watch, address: str, began: float, what: Callable[[Host, int], None]
+) -> None:
+    # one that was started anew has replaced none within the hour
+    host.check_output(f"systemctl restart {WATCHDOG}")
+    before, activation = daemon(host), activation_unit(host)
+    with load(address, *LOAD) as tally:
+        what(host, before)
+        watch.until_acted(began, 40)
+        until("another one is active", lambda: activation_unit(host) != activation, 60)
+        # when its requests have ended
+        until("the one before has ended", lambda: not host.service(activation).is_running, 120)
+        healthy = watch.until_well(began, 90)
     course = watch.course(began, healthy)
-    keep("PM2's daemon stopped (SIGSTOP)", course)
-    assert course.cured < SOON + 10 + unnoticed_end(host, ACTIVATION)
-    assert daemon(host) != before
+    keep(f"PM2's daemon {what.__name__.replace('_', ' ')}, under load", course)
+    assert tally["failed"] == 0, tally["failures"]
+    assert tally["requests"]["POST"] > 100
+    assert course.failed == 0
+    assert course.actions == ("renew_activation",)
+    assert resident_mb(host, daemon(host)) < 150
 
 
 def test_a_socket_that_another_program_holds_is_told_and_taken_back(host: Host, watch: Watch, began: float) -> None:

@@ -32,12 +32,14 @@ class Actual:
     previous: str = ""
     config: str = ""
     """Text of the active one's ecosystem file."""
+    options: str = ""
+    """What is kept of its options."""
     app: Mapping[str, Any] = field(default_factory=dict)
     """The app in it; empty when there is none."""
     live: tuple[Pm2Process, ...] = ()
     """The active one's processes."""
     broken: tuple[str, ...] = ()
-    """Why the active one's PM2 is to be replaced: it does not run, does not answer, or is not what is installed."""
+    """Why the active one is to be replaced: its PM2 does not run, does not answer, or is not what is installed."""
     releases: tuple[str, ...] = ()
     """Ids of the releases on the host, whole or not."""
     sockets: tuple[Path, ...] = ()
@@ -67,6 +69,7 @@ def read_actual(context: Context) -> Actual:
         current=linked_name(places.current),
         previous=linked_name(places.previous),
         config=config,
+        options=_text(places.options_file(active)) if active else "",
         app=apps[0] if apps else {},
         live=live,
         broken=broken,
@@ -82,6 +85,8 @@ def read_actual(context: Context) -> Actual:
 def _read_pm2(context: Context, active: Activation) -> tuple[tuple[Pm2Process, ...], tuple[str, ...]]:
     """Its processes, and what is wrong with it."""
     places = context.places
+    if context.desired.renews:
+        return (), ("another one was asked for",)
     if not (places.pm2_link(active).is_symlink() and places.binaries(active).is_symlink()):
         return (), (f"{places.of(active)} is not whole",)
     try:
@@ -129,6 +134,13 @@ def _environment(path: Path) -> dict[str, str] | None:
         return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def _names(directory: Path) -> tuple[str, ...]:

@@ -2,78 +2,37 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of module active_release, and everything about the host and the request that its steps need."""
+"""Everything about the host, and about what is desired, that the steps need."""
 
 from __future__ import annotations
 
 import contextlib
 import grp
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from .._host import proc
 from .._host.atomic import Ownership
 from .._host.command import Identity
 from .._host.errors import StabilityError
-from .._pm2.argspec import APP_OPTIONS, COMMAND_OPTIONS, TIMEOUT_OPTION
-from .._pm2.client import Pm2Client
+from .._pm2.client import Pm2Client, grown
 from .._pm2.daemon import daemon_of, with_versions
 from .._pm2.ecosystem import declaration
-from .._pm2.fields import check_app, count
+from .._pm2.fields import count
 from .health_gate import Health, Workers
 from .model import Activation, ActivationError, Desired, Places
 from .tools import tools_for
 
-# PM2's daemon has 70 after its start, and is known to leak. People are told by `daemon_mb` of the role diagnostics.
-_LEAKED_MB = 256
-_HOOK_NAMES = (
-    "before_migrate",
-    "after_migrate",
-    "before_start",
-    "after_start",
-    "before_switch",
-    "after_switch",
-    "before_stop",
-    "after_stop",
+# What a later activation of the same release does not need to know.
+_OF_ONE_RUN = frozenset(
+    {
+        *("release", "migrate", "discard_failed", "deployer"),
+        *("environment_digest", "preloads_pending", "tools_pending"),
+    }
 )
-_HOOK = {"type": "list", "elements": "list", "default": []}
-SPEC: dict[str, Any] = {
-    "service": {"type": "str", "required": True},
-    "directory": {"type": "path", "required": True},
-    "run_directory": {"type": "path", "required": True},
-    "release": {"type": "str", "default": ""},
-    "app": {"type": "dict", "required": True},
-    "loader": {"type": "str", "default": ""},
-    "socket_variable": {"type": "str", "default": "PORT"},
-    "listen_port": {"type": "int", "default": 0},
-    "preloads": {"type": "list", "elements": "path", "default": []},
-    **COMMAND_OPTIONS,
-    **TIMEOUT_OPTION,
-    "user": {"type": "str", "required": True},
-    "group": {"type": "str", "required": True},
-    "health_path": {"type": "str", "default": "/"},
-    "health_timeout": {"type": "float", "default": 5},
-    "start_timeout": {"type": "float", "default": 60},
-    "stay_up": {"type": "float", "default": 3},
-    "proxy_url": {"type": "str", "default": ""},
-    "proxy_headers": {"type": "dict", "default": {}},
-    "drain_time": {"type": "float", "default": 60},
-    "overlap": {"type": "bool", "default": True},
-    "hooks": {"type": "dict", "default": {}, "options": dict.fromkeys(_HOOK_NAMES, _HOOK)},
-    "migrate": {"type": "list", "elements": "str", "default": []},
-    "hook_timeout": {"type": "int", "default": 600},
-    "discard_failed": {"type": "bool", "default": False},
-    "environment_digest": {"type": "str", "default": "", "no_log": True},
-    "preloads_pending": {"type": "bool", "default": False},
-    "tools_pending": {"type": "bool", "default": False},
-    "deployer": {"type": "str", "default": ""},
-}
-# each activation has its own
-_OWN_FIELDS = ("name", "cwd")
 
 
 @dataclass(frozen=True)
@@ -87,19 +46,20 @@ class Context:
     health: Health
     user: Identity
     config_ownership: Ownership
+    kept: str = ""
+    """The options, as they are kept on the host for another activation of the same release."""
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], check_mode: bool) -> Context:
-        """From the module's options. Raises ActivationError, Pm2Error."""
+    def of(cls, options: Mapping[str, Any], check_mode: bool = False) -> Context:
+        """From the module's options, or from those that are kept. Raises ActivationError."""
         places = Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"]))
         given = {field.name: options[field.name] for field in fields(Desired) if field.name in options}
-        app = _app_of(options)
-        if not options["overlap"] and count(app.get("instances")) != 1:
+        if not options["overlap"] and count(options["app"].get("instances")) != 1:
             raise ActivationError("overlap is false, so that never two copies run: instances must be 1")
         return cls(
             tools=Pm2Client.of({**options, "pm2_home": places.active / "pm2"}),
             places=places,
-            desired=Desired(**{**given, "app": app, "check_mode": check_mode}),
+            desired=Desired(**given, check_mode=check_mode),
             health=Health(
                 path=options["health_path"],
                 answer_timeout=options["health_timeout"],
@@ -110,6 +70,7 @@ class Context:
             ),
             user=_identity(options["user"], check_mode),
             config_ownership=Ownership(0, _group(options["group"], check_mode), 0o640),
+            kept=json.dumps({name: options[name] for name in sorted({*options} - _OF_ONE_RUN)}, indent=2) + "\n",
         )
 
     def client(self, activation: Activation) -> Pm2Client:
@@ -125,9 +86,8 @@ class Context:
     def outdated(self, activation: Activation) -> tuple[str, ...]:
         """What of the Node.js and the PM2 that it runs under is not as it would be now, for people."""
         pid = self.client(activation).daemon_pid()
-        size = proc.resident_mb(pid) if pid else 0
-        grown = (f"PM2 has grown to {size} MB",) if size > _LEAKED_MB else ()
-        return grown + self._replaced(activation)
+        problem = grown(proc.resident_mb(pid) if pid else 0)
+        return (*([problem] if problem else []), *self._replaced(activation))
 
     def _replaced(self, activation: Activation) -> tuple[str, ...]:
         if self.tools.missing:
@@ -159,17 +119,6 @@ class Context:
             user=self.user,
             restarts=restarts,
         )
-
-
-def _app_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The app's fields, of the right types; the same rules as for pm2_app."""
-    known = {name: option for name, option in APP_OPTIONS.items() if name not in _OWN_FIELDS}
-    result = ArgumentSpecValidator(known).validate(dict(options["app"]))
-    if result.error_messages:
-        raise ActivationError(f"app: {'; '.join(result.error_messages)}")
-    app = {name: value for name, value in result.validated_parameters.items() if value is not None}
-    check_app({"name": options["service"], "cwd": options["directory"], **app})
-    return app
 
 
 def _identity(name: str, check_mode: bool) -> Identity:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from .._host.atomic import Ownership, point, remove, write
@@ -23,8 +24,15 @@ def make_directory(context: Context, decision: Decision, names: int) -> None:
     point(places.binaries(activation), Path(context.tools.node).parent.resolve())
     own = Ownership(context.user.uid, context.user.gid, 0o600)
     write(places.snapshot(activation), places.environment.read_bytes(), own)
-    write(places.config_file(activation), decision.config.encode(), context.config_ownership)
+    write_declared(context, decision)
     link_sockets(places, decision, names)
+
+
+def write_declared(context: Context, decision: Decision) -> None:
+    """What its PM2 starts, and what another activation of its release will be made of."""
+    places, activation = context.places, decision.activation
+    write(places.config_file(activation), decision.config.encode(), context.config_ownership)
+    write(places.options_file(activation), decision.options.encode(), replace(context.config_ownership, mode=0o600))
 
 
 def link_sockets(places: Places, decision: Decision, names: int) -> None:

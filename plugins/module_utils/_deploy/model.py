@@ -10,8 +10,8 @@ Node.js and the PM2 that were installed when it was made. So the old and the new
 other's settings, and the daemon ends with its release.
 
 What root has made of an activation is in one directory, `activations/<activation>/`: its ecosystem file, its copy of
-the environment, and links to its tools, to its PM2's home and, as `<instance>.sock`, to its workers' sockets. `active`
-is a link to one of these directories.
+the environment, the options that it was made of, and links to its tools, to its PM2's home and, as `<instance>.sock`,
+to its workers' sockets. `active` is a link to one of these directories.
 
 The sockets lie where the service makes them: `<run>/<activation>@<instance>.sock`. A worker binds one beside that name
 and renames it, so that its successor takes its place without a moment without a socket.
@@ -31,6 +31,9 @@ from .._service.active import worker_socket
 
 SOCKET_VARIABLE = "LISTEN_SOCKET"
 """Where the program asks for a TCP port: the socket that the preload has it listen on instead."""
+
+OPTIONS = "options.json"
+"""In the directory of an activation."""
 
 # No unit can have a plus in its name, which was the mark of an earlier version, and no directory of PATH a colon.
 _NAME = re.compile(r"([^+@]+)(?:[+@](\d+))?")
@@ -130,6 +133,10 @@ class Places:
         """The ecosystem file that its PM2 starts."""
         return self.of(activation) / "ecosystem.config.cjs"
 
+    def options_file(self, activation: Activation) -> Path:
+        """What was asked for when it was made, or since, for another activation of its release."""
+        return self.of(activation) / OPTIONS
+
     def binaries(self, activation: Activation) -> Path:
         """The link to the node and the pm2 that it runs under."""
         return self.of(activation) / "bin"
@@ -181,7 +188,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Desired:
-    """What a run of module active_release is asked for. Its fields are the module's options of these names."""
+    """What a run of module active_release is asked for. Its fields but one are the module's options of these names."""
 
     app: Mapping[str, Any]
     """Fields of PM2's ecosystem file, all that do not depend on the release."""
@@ -205,6 +212,8 @@ class Desired:
     """Whether the old and the new activation may run at the same time."""
     deployer: str = ""
     check_mode: bool = False
+    renews: bool = False
+    """Whether another activation takes the place of the active one whatever that is, and its PM2 is not asked first."""
     discard_failed: bool = False
     """Whether this run made the release, or in check mode would have: then it need not be there yet."""
     environment_digest: str = ""

@@ -36,6 +36,8 @@ class Decision:
     config: str
     """Its ecosystem file."""
     previous: str
+    options: str = ""
+    """What is kept of the module's."""
 
     @property
     def release(self) -> str:
@@ -44,9 +46,10 @@ class Decision:
 
     def changes(self, actual: Actual) -> bool:
         """Whether anything of the host differs."""
-        settled = (self.config, self.release, self.previous) == (actual.config, actual.current, actual.previous)
+        kept = (self.config, self.options) == (actual.config, actual.options)
+        settled = (self.release, self.previous) == (actual.current, actual.previous)
         linked = actual.sockets[: len(self.sockets)] == self.sockets
-        return self.action != "none" or bool(self.leftovers) or not settled or not linked
+        return self.action != "none" or bool(self.leftovers) or not (kept and settled and linked)
 
 
 NO_RELEASE = Decision("none", Activation(""), (), (), (), (), "", "")
@@ -75,6 +78,7 @@ def decide(context: Context, release: str, actual: Actual) -> Decision:
         leftovers=leftovers(actual),
         sockets=tuple(sockets),
         config=render([context.app_of(activation)]),
+        options=context.kept,
         previous=next(before, ""),
     )
 

@@ -13,18 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from .._checks.health import problem_of, read_health
-from .._host.atomic import write
 from .._host.command import effective_user
 from .._host.errors import StabilityError
 from .._host.units import states
 from .._net.http import Request
 from .._pm2.errors import Pm2Error
 from .._release.lock import DeployLockError, deploy_lock, lock_path
-from .._service.dotenv import dump
+from .._service import dotenv
+from .._service.secret_values import hide, texts_to_hide
 from .actual import Actual, read_active, read_actual
 from .context import Context
 from .earlier import bring_over
-from .links import link_sockets
+from .links import link_sockets, write_declared
 from .model import Activation, ActivationError, Desired
 from .outcome import Outcome
 from .plan import NEWER_PRELOAD, NO_RELEASE, Decision, decide, desired_release
@@ -35,7 +35,17 @@ from .teardown import attempt, discard_release, settle_links, sweep
 
 
 def run(context: Context) -> Outcome:
-    """Raises StabilityError or OSError; then what was active before still is, or the message says so."""
+    """Raises StabilityError; then what was active before still is, or the message says so. It shows no secret."""
+    places = context.places
+    environments = map(dotenv.read, map(str, [places.environment, *places.activations.glob("*/environment")]))
+    hidden = set[str]().union(*map(texts_to_hide, environments))
+    try:
+        return _run_or_discard(context)
+    except (StabilityError, OSError) as error:
+        raise ActivationError(hide(str(error), hidden)) from error
+
+
+def _run_or_discard(context: Context) -> Outcome:
     desired = context.desired
     try:
         return _run(context)
@@ -126,7 +136,7 @@ def predicted(desired: Desired, actual: Actual) -> Actual:
 
 
 def _digest(environment: Mapping[str, str]) -> str:
-    return hashlib.sha256(dump(environment).encode()).hexdigest()
+    return hashlib.sha256(dotenv.dump(environment).encode()).hexdigest()
 
 
 def _require_program(context: Context, release: str, actual: Actual) -> None:
@@ -164,10 +174,9 @@ def _do(context: Context, outcome: Outcome) -> None:
 def _settle(context: Context, outcome: Outcome) -> list[str]:
     """What lies around what serves. Each thing is tried, whatever became of the others; what went wrong."""
     decision, names = outcome.decision, len(outcome.before.sockets)
-    file, config = context.places.config_file(decision.activation), decision.config.encode()
     return [
         *attempt("the links to the sockets", lambda: link_sockets(context.places, decision, names)),
-        *attempt("the ecosystem file", lambda: write(file, config, context.config_ownership)),
+        *attempt("the ecosystem file and the options", lambda: write_declared(context, decision)),
         *attempt("the links `current` and `previous`", lambda: settle_links(context, decision)),
     ]
 

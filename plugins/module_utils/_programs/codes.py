@@ -208,6 +208,7 @@ class Code(enum.StrEnum):
         ("start of the service from the ecosystem file", ""),
         ("按 ecosystem 文件启动服务", ""),
     )
+    RENEW_ACTIVATION = ("renew_activation", ("another activation of the release", ""), ("重新激活当前版本", ""))
     RESTART_DAEMON = ("restart_daemon", ("restart of PM2's daemon", ""), ("重启 PM2 守护进程", ""))
     RESTART_PROXY = ("restart_proxy", ("restart of Nginx", ""), ("重启 Nginx", ""))
     REMOVE_SURPLUS = ("remove_surplus", ("end of a process that PM2 had lost", ""), ("结束脱离 PM2 管理的进程", ""))

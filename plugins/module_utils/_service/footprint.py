@@ -140,6 +140,7 @@ def _own(service: Service) -> list[Thing]:
     return [
         Thing(f"/etc/nginx/conf.d/{name}.conf", Step.SITE),
         Thing(f"/var/lib/nginx_site/{name}.json", Step.SITE),
+        Thing(f"{UNITS}/{name}-renewal.service", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}.service", Step.PM2, ours),
         Thing(f"{UNITS}/{name}@.service", Step.PM2, ours),
         # of an earlier version; `pm2 startup` of a user called as the service makes a unit of the same name
@@ -152,6 +153,7 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"/var/log/nginx/{name}.error.log*", Step.FILES, data=True),
         Thing(f"/etc/tmpfiles.d/{name}.conf", Step.FILES, ours),
         Thing(f"/usr/local/bin/{name}-pm2", Step.FILES, ours),
+        Thing(f"/usr/local/lib/{name}-renewal", Step.FILES, (_PROGRAM,)),
         # what it has planned of the host, for the plans of others
         Thing(f"/etc/ansible/facts.d/{name}-plan.fact", Step.FILES, ours),
         Thing(f"/opt/{name}", Step.FILES, ("versions",), directory=True),

@@ -42,6 +42,10 @@ OWN_TEMPLATES = {
     "/etc/tmpfiles.d/shop.conf": "service/templates/tmpfiles.conf.j2",
     "/etc/systemd/system/shop.service": "pm2/templates/boot.service.j2",
     "/etc/systemd/system/shop@.service": "pm2/templates/activation.service.j2",
+    "/etc/systemd/system/shop-renewal.service": "pm2/templates/renewal.service.j2",
+}
+OWN_PROGRAMS = {
+    "/usr/local/lib/shop-renewal": "_programs.renewal:run",
 }
 
 
@@ -69,8 +73,8 @@ def test_the_tools_alone_take_less_than_the_service() -> None:
     servers = {"/etc/postgresql/*/main/pg_hba.conf", "/etc/postgresql/*/main/pg_ident.conf"}
     around = known(tools_only=True)
     assert around.keys() - servers == {"/srv/shop", "/var/log/shop", "/etc/logrotate.d/shop", *TEMPLATES, *PROGRAMS}
-    own = {"/etc/systemd/system/pm2-shop.service", "/opt/shop", "/etc/ansible/facts.d/shop-plan.fact", *OWN_TEMPLATES}
-    assert known().keys() == {*around, *own}
+    own = {"/etc/systemd/system/pm2-shop.service", "/opt/shop", "/etc/ansible/facts.d/shop-plan.fact"}
+    assert known().keys() == {*around, *own, *OWN_TEMPLATES, *OWN_PROGRAMS}
 
 
 @pytest.mark.parametrize(("path", "template"), [*TEMPLATES.items(), *OWN_TEMPLATES.items()])
@@ -95,7 +99,7 @@ def test_the_unit_of_an_earlier_version_is_known_by_the_home_that_it_has(tmp_pat
     assert not is_free(known()["/etc/systemd/system/pm2-shop.service"], unit)
 
 
-@pytest.mark.parametrize(("path", "entry_point"), PROGRAMS.items())
+@pytest.mark.parametrize(("path", "entry_point"), [*PROGRAMS.items(), *OWN_PROGRAMS.items()])
 def test_a_program_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, path: str, entry_point: str) -> None:
     thing, file = known()[path], tmp_path / "file"
     file.write_bytes(build(CODE, entry_point, {}, INTERPRETER))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import context, earlier, model
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import earlier, model
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health
@@ -26,6 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.run impo
 from ansible_collections.workbot.stability.plugins.module_utils._host import units
 from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import Ownership
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
+from ansible_collections.workbot.stability.plugins.module_utils._pm2 import client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from fake_daemon import Daemon, apps_of
@@ -174,7 +175,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSys
     monkeypatch.setattr(model, "_RUN", found.run)
     monkeypatch.setattr(earlier, "_UNIT_DIRECTORY", tmp_path / "units")
     # the daemons are threads of this very process, which may be large
-    monkeypatch.setattr(context, "_LEAKED_MB", 1 << 20)
+    monkeypatch.setattr(client, "_GROWN_MB", 1 << 20)
     yield found
     found.end()
 
@@ -193,6 +194,7 @@ def host(tmp_path: Path, systemd: FakeSystemd) -> Context:
         health=Health("/health", answer_timeout=1, start_timeout=2, stay_up=0.2),
         user=user,
         config_ownership=Ownership(user.uid, user.gid, 0o640),
+        kept="{}",
     )
 
 

@@ -92,7 +92,10 @@ class _Service:
     def _daemon(self) -> _Judged:
         daemon, unit = self.readings.daemon, self.readings.pm2_unit
         code = Code.DAEMON_DEAD if daemon.state == ABSENT else Code.DAEMON_HUNG
-        condition = Condition(code, daemon.message, (Remedy.RESTART_DAEMON,))
+        # beside one that hangs the workers serve on
+        gracefully = code is Code.DAEMON_HUNG and self.readings.renewable
+        remedies = (Remedy.RENEW_ACTIVATION, Remedy.RESTART_DAEMON) if gracefully else (Remedy.RESTART_DAEMON,)
+        condition = Condition(code, daemon.message, remedies)
         if unit.get("ActiveState") in _BEGINNING and self.readings.daemon_unhealthy_for < self.settings.start_grace:
             return condition, _starting(f"systemd is starting {unit['Id']}", self.settings)
         return condition, None

@@ -19,6 +19,7 @@ from typing import Any
 from ..._host import proc
 from ..._host.errors import StabilityError
 from ..._host.processes import load_library
+from ..._pm2.client import grown
 from ..codes import Code
 from ..common import stamp
 from . import state_files as keeper
@@ -30,11 +31,14 @@ from .judge import judge
 from .model import SERVICE, Assessment, Event, Problem, Remedy, Step
 from .readings import Reader, Readings
 from .remedies import Actions
+from .root_client import RENEW_ACTIVATION, act
 from .settings import Settings
 from .status import Moment, describe, publish
 
 _KEEP_ALIVE_SECONDS = 5.0
 _LONGEST_STEP = 300.0
+# The helper only begins it.
+_RENEWAL_SECONDS = 30.0
 _CORRUPT_SECONDS = 600.0
 _SUMMARY_SECONDS = 60.0
 # Keys of what is wrong with the watchdog itself.
@@ -157,6 +161,7 @@ class Watch:
             self._publish(seen, readings)
         elif not paused and not readings.deployment:
             self._remove_surplus(readings)
+            self._replace_grown(readings)
         self._notifier.send(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")
         self._probed_at = proc.uptime()
         unhealthy = any(seen.conditions.values())
@@ -200,6 +205,8 @@ class Watch:
         self._notifier.send(f"STATUS={step.remedy.value} because of {step.condition.code}")
         with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
             outcome = Actions(self._settings, readings).carry_out(step)
+        if step.remedy is Remedy.RENEW_ACTIVATION:
+            self._reader.note_renewal(readings.now)
         if outcome.done and step.remedy in _OWN_RESTARTS:
             self._reader.restarts.forgive(step.condition.workers or (worker.number for worker in readings.workers))
         self._take(machine.end(self._state, step, outcome, proc.uptime(), self._settings))
@@ -215,6 +222,19 @@ class Watch:
             return
         message = f"asked PM2 to end process {', '.join(map(str, pids))}, which it had lost from its list"
         self._emit(Event("action", f"{SERVICE}.{Code.REMOVE_SURPLUS}", Code.REMOVE_SURPLUS, "info", message))
+
+    def _replace_grown(self, readings: Readings) -> None:
+        """No recovery step either. Where it does not help, the diagnosis tells of it."""
+        problem = grown(readings.daemon_mb)
+        if not problem or not readings.renewable:
+            return
+        self._reader.note_renewal(readings.now)
+        try:
+            message, severity = act(self._settings.act_socket, RENEW_ACTIVATION, _RENEWAL_SECONDS), "info"
+        except StabilityError as error:
+            message, severity = f"{RENEW_ACTIVATION} failed: {error}", "warning"
+        code = Code.RENEW_ACTIVATION
+        self._emit(Event("action", f"{SERVICE}.{code}", code, severity, f"{problem}: {message}"))
 
     def _take(self, turn: machine.Turn) -> None:
         before, self._state = self._state, turn.state

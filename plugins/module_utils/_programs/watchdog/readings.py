@@ -48,6 +48,8 @@ _INODE_COLUMN = 5
 _STOPPED_SECONDS = 0.8
 # So many times the time for an answer may a process use of a processor without one, while processors are short.
 _STARVED_PATIENCE = 3
+# It starts all processes once more: where that does not help, it will not a minute later.
+_RENEWAL_SECONDS = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +91,10 @@ class Readings:
     disk_free_mb: Mapping[str, float]
     daemon_unhealthy_for: float = 0.0
     """Seconds since the daemon was healthy."""
+    daemon_mb: int = 0
+    """Its RSS; 0 while unknown."""
+    renewable: bool = False
+    """Whether another activation of the same release may be asked for, to take the place of this one."""
     pm2_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What systemd says; empty where it was not asked, since all is healthy."""
     unfinished: bool = False
@@ -125,6 +131,11 @@ class Reader:
         self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
         self._known: tuple[tuple[int, float], ...] = ()
         self._stopped: dict[int, float] = {}
+        self._renewed_at = -_RENEWAL_SECONDS
+
+    def note_renewal(self, now: float) -> None:
+        """Another activation was asked for."""
+        self._renewed_at = now
 
     def read(self, now: float, suspect: bool = False) -> Readings:
         """One probe; `now` is in seconds since boot. `suspect`: the last one found the service unhealthy."""
@@ -166,6 +177,8 @@ class Reader:
             memory_available=memory.available,
             disk_free_mb=free_disk(filter(None, [self._written_to, self.settings.log_directory])),
             daemon_unhealthy_for=now - self._daemon_healthy_at,
+            daemon_mb=proc.resident_mb(daemon.pid) if daemon.pid else 0,
+            renewable=not self.settings.existing and now - self._renewed_at >= _RENEWAL_SECONDS,
             stopped=stopped,
             starved=self._starvation.starved(times, processor_times(times), answered),
         )

@@ -21,7 +21,7 @@ from ..._pm2.errors import Pm2Error
 from ..._pm2.rpc import reload_worker, start_worker, stop_worker
 from .model import Outcome, Remedy, Step
 from .readings import Readings, Worker, is_locked, started_at
-from .root_client import RESTART_DAEMON, RESTART_PROXY, act
+from .root_client import RENEW_ACTIVATION, RESTART_DAEMON, RESTART_PROXY, act
 from .settings import Settings
 
 _ROOT_SECONDS = 150.0
@@ -44,6 +44,7 @@ class Actions:
             Remedy.RESTART_WORKER: self._restart_workers,
             Remedy.RESTART_APP: self._restart_app,
             Remedy.RECREATE_APP: self._recreate_app,
+            Remedy.RENEW_ACTIVATION: self._renew_activation,
             Remedy.RESTART_DAEMON: self._restart_daemon,
             Remedy.RESTART_PROXY: self._restart_proxy,
         }
@@ -133,6 +134,10 @@ class Actions:
         for worker in hung:
             kill(worker.process.pid, worker.started)
         wait(stops)
+
+    def _renew_activation(self, _step: Step) -> str:
+        """By a deployment, which goes on by itself."""
+        return act(self._settings.act_socket, RENEW_ACTIVATION, _ROOT_SECONDS)
 
     def _restart_daemon(self, _step: Step) -> str:
         return act(self._settings.act_socket, RESTART_DAEMON, _ROOT_SECONDS)

@@ -11,7 +11,8 @@ import socket
 from ..._host.errors import StabilityError
 from .proxy import Verdict
 
-TEST_PROXY, RESTART_PROXY, RESTART_DAEMON = "test-proxy", "restart-proxy", "restart-daemon"
+TEST_PROXY, RESTART_PROXY = "test-proxy", "restart-proxy"
+RENEW_ACTIVATION, RESTART_DAEMON = "renew-activation", "restart-daemon"
 _MAX_ANSWER = 4096
 _TEST_SECONDS = 5.0
 

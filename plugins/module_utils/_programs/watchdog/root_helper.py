@@ -30,7 +30,7 @@ from ..._host.units import unit_states, was_stopped
 from ..._service.active import active_activation, is_unfinished, unit_of
 from ..records import decode
 from .proxy import BROKEN, Verdict, probe
-from .root_client import RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
+from .root_client import RENEW_ACTIVATION, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
 
 _LONGEST_WORD = 64
 _WORD_SECONDS = 5.0
@@ -56,6 +56,8 @@ class Helper:
     watchdog_unit: str
     pm2_unit: str
     """Of a service of these roles the template of the activations' units."""
+    renewal_unit: str
+    """What makes another activation of the active release; empty where there are no activations."""
     active: str
     """The link to the active activation's directory."""
     proxy_unit: str
@@ -117,6 +119,7 @@ def carry_out(word: str, helper: Helper) -> str:
     words: Mapping[str, Callable[[], str]] = {
         TEST_PROXY: lambda: _tested(helper),
         RESTART_PROXY: lambda: _restart_proxy(helper),
+        RENEW_ACTIVATION: lambda: _renew_activation(helper),
         RESTART_DAEMON: lambda: _restart_daemon(helper),
     }
     if word not in words:
@@ -127,6 +130,15 @@ def carry_out(word: str, helper: Helper) -> str:
 def _restart_daemon(helper: Helper) -> str:
     unit = unit_of(helper.pm2_unit, active_activation(helper.active))
     return _restart(unit, helper.own / "restarts.json", was_left=is_unfinished(helper.active))
+
+
+def _renew_activation(helper: Helper) -> str:
+    if not helper.renewal_unit:
+        raise StabilityError(_NOT_ITS_OWN)
+    _require_not_stopped(unit_of(helper.pm2_unit, active_activation(helper.active)))
+    count(helper.own / "restarts.json")
+    _systemctl("start", "--no-block", helper.renewal_unit)
+    return f"{helper.renewal_unit} makes another activation of the release"
 
 
 def _tested(helper: Helper) -> str:
@@ -172,15 +184,24 @@ def _restart(unit: str, restarts: Path, was_left: bool = False) -> str:
     """
     if not unit:
         raise StabilityError(_NOT_ITS_OWN)
-    # asked once more, at the last moment and of systemd itself: the watchdog may have asked before
-    if not was_left and was_stopped(unit_states([unit]).get(unit, {})):
-        raise StabilityError(f"{unit} was stopped by an operator; start it with systemctl")
+    if not was_left:
+        _require_not_stopped(unit)
     count(restarts)
     _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])
-    done = _command(["systemctl", "restart", unit])
-    if done.returncode != 0:
-        raise StabilityError(f"systemctl restart {unit}: {done.stderr or done.returncode}")
+    _systemctl("restart", unit)
     return f"restarted {unit}"
+
+
+def _require_not_stopped(unit: str) -> None:
+    """Asked once more, at the last moment and of systemd itself: the watchdog may have asked before."""
+    if was_stopped(unit_states([unit]).get(unit, {})):
+        raise StabilityError(f"{unit} was stopped by an operator; start it with systemctl")
+
+
+def _systemctl(*words: str) -> None:
+    done = _command(["systemctl", *words])
+    if done.returncode != 0:
+        raise StabilityError(f"systemctl {' '.join(words)}: {done.stderr or done.returncode}")
 
 
 def recent(path: Path) -> list[float]:

@@ -127,7 +127,7 @@ def daemon_memory(context: Context) -> list[Finding]:
     advice = (
         "Restart it when a short interruption suits."
         if context.existing
-        else "The next run of site.yml, or a deployment, replaces it without one."
+        else "The watchdog replaces it without one, or the next run of site.yml does."
     )
     return [judge_value("memory.daemon", size, thresholds, message, advice, unit="MB")]
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 from activation_host import FakeSystemd, config, processes
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active, read_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
+from ansible_collections.workbot.stability.plugins.module_utils._pm2 import client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 OLD = Activation("old")
@@ -84,7 +84,7 @@ def test_a_pm2_of_another_nodejs_still_says_what_runs(served: Context, bin_direc
 
 
 def test_a_pm2_that_has_grown_still_says_what_runs(served: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "_LEAKED_MB", 1)
+    monkeypatch.setattr(client, "_GROWN_MB", 1)
     found = read_actual(served)
     assert [process.name for process in found.live] == ["shop-old"] * 2
     assert re.fullmatch(r"PM2 has grown to \d+ MB", *found.broken)

@@ -135,7 +135,7 @@ def test_a_directory_has_all_that_its_unit_starts_from(host: Context, tmp_path: 
     assert (directory / "bin").readlink() == toolchain
     assert (directory / "pm2").readlink() == host.places.pm2_home(V14_2) == tmp_path / "run/shop@v1.4@2"
     assert {path.name for path in directory.iterdir()} == {
-        *("environment", "ecosystem.config.cjs", "bin", "pm2"),
+        *("environment", "ecosystem.config.cjs", "options.json", "bin", "pm2"),
         *("0.sock", "1.sock"),
     }
 

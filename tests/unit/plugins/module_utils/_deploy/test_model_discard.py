@@ -18,7 +18,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.context 
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
-    DeployLockError,
     deploy_lock,
     lock_path,
 )
@@ -103,7 +102,7 @@ def test_what_a_link_names_stays(served: Context) -> None:
 def test_nothing_is_removed_while_another_deployment_is_at_work(served: Context) -> None:
     release(served, "new", GOOD)
     with deploy_lock(lock_path(served.places.releases), "activation of release new", "bob"):
-        with pytest.raises(DeployLockError, match="activation of release new, begun by bob"):
+        with pytest.raises(ActivationError, match="activation of release new, begun by bob"):
             deploy(served, "new", discard_failed=True)
         (served.places.release("new") / "server.js").unlink()
         said = message(served, discard_failed=True)

@@ -28,7 +28,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.errors imp
 from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
 
-WRITES = 10
+WRITES = 11
 """So many files and links a deployment writes."""
 SERVES = "Release new is active and serves, but"
 
@@ -252,7 +252,7 @@ def refuse_stopping(*_arguments: Any) -> None:
 AFTERWARDS: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "drain": (steps, "connections_of", refuse_counting, "the kernel says no"),
     "stop": (teardown, "stop_unit", refuse_stopping, "systemd says no"),
-    "config": (run, "write", refuse, "the ecosystem file: "),
+    "config": (run, "write_declared", refuse, "the ecosystem file and the options: "),
 }
 
 
@@ -277,7 +277,7 @@ def test_what_fails_when_the_new_one_serves_is_said_and_not_undone(
 def test_all_that_failed_afterwards_is_said_at_once(served: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     release(served, "new", GOOD)
     monkeypatch.setattr(teardown, "stop_unit", refuse_stopping)
-    monkeypatch.setattr(run, "write", refuse)
+    monkeypatch.setattr(run, "write_declared", refuse)
     message = failed(with_hook(served, "after_stop", "echo cold; exit 1"))
     for says in ("the old one was not stopped", "hook after_stop", "the ecosystem file"):
         assert says in message

@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import Actual
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import SPEC, Context
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.argspec import SPEC, validated
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError, Places
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import Decision
@@ -136,8 +139,7 @@ def options(directory: Path, **changes: Any) -> dict[str, Any]:
     }
     result = ArgumentSpecValidator(SPEC).validate({**given, **changes})
     assert not result.error_messages
-    validated: dict[str, Any] = result.validated_parameters
-    return validated
+    return validated(result.validated_parameters)
 
 
 def test_everything_lies_below_the_service_directory(tmp_path: Path) -> None:
@@ -163,7 +165,18 @@ def test_everything_lies_below_the_service_directory(tmp_path: Path) -> None:
 )
 def test_bad_options(tmp_path: Path, changes: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        Context.of(options(tmp_path, **changes), False)
+        Context.of(options(tmp_path, **changes))
+
+
+def test_what_is_kept_makes_another_activation_of_what_is_active(tmp_path: Path) -> None:
+    of_this_run = {"release": "new", "migrate": ["npm", "run", "migrate"], "discard_failed": True, "deployer": "me"}
+    first = Context.of(options(tmp_path, drain_time=5, hooks={"after_start": [["warm"]]}, **of_this_run))
+    later = Context.of({**json.loads(first.kept), "deployer": "the watchdog"})
+    assert later == replace(
+        first,
+        desired=replace(first.desired, release="", migrate=(), discard_failed=False, deployer="the watchdog"),
+    )
+    assert later.desired.drain_time == 5
 
 
 def test_in_check_mode_the_user_may_come_later(tmp_path: Path) -> None:

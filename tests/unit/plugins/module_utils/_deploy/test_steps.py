@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from activation_host import BOOT, GOOD, FakeSystemd, daemons, deploy, desiring, picture, processes, release, running
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import make_directory
@@ -23,7 +24,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.model im
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Deployment
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 
 BROKEN = {
     "never answers": ("deaf deaf", "no complete answer within 1 s"),
@@ -72,9 +72,19 @@ def test_another_environment_is_another_activation_of_the_same_release(served: C
         "activations/old@2",
         "activations/old@2/ecosystem.config.cjs",
         "activations/old@2/environment",
+        "activations/old@2/options.json",
         "run/shop/old@2@0.sock",
         "run/shop/old@2@1.sock",
     ]
+
+
+def test_other_options_are_kept_for_the_next_activation_and_start_none(served: Context) -> None:
+    waiting = replace(served, kept='{"drain_time": 5}')
+    assert deploy(waiting, "", check_mode=True).changed
+    outcome = deploy(waiting, "")
+    assert (outcome.changed, outcome.decision.action) == (True, "none")
+    assert served.places.options_file(Activation("old")).read_text() == '{"drain_time": 5}'
+    assert not deploy(waiting, "").changed
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -206,7 +216,7 @@ def test_check_mode_asks_the_daemon_itself_where_a_run_would_repair_its_command(
     assert not deploy(served, "", check_mode=True).changed
     served.places.environment.write_text("KEY=2\n")
     assert deploy(served, "", check_mode=True).decision.reasons == ("environment file: KEY changed",)
-    with pytest.raises(Pm2Error, match=r"Node\.js is not installed"):
+    with pytest.raises(ActivationError, match=r"Node\.js is not installed"):
         deploy(served, "")
 
 
@@ -217,6 +227,15 @@ def test_check_mode_can_not_tell_of_tools_that_are_not_there_whether_they_differ
     monkeypatch.setattr(type(served.tools), "missing", "Node.js is not installed")
     gone = replace(served, tools=replace(served.tools, node=str(served.places.directory / "gone/node")))
     assert not deploy(gone, "", check_mode=True).changed
+
+
+def test_another_activation_can_be_asked_for_and_the_pm2_of_the_active_one_is_not_asked(
+    served: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actual, "processes_of", pytest.fail)
+    outcome = deploy(served, "", renews=True)
+    assert outcome.decision.reasons == ("another one was asked for",)
+    assert running(served) == ["shop-old@2"]
 
 
 def test_a_pm2_that_is_gone_is_replaced_by_another_activation(served: Context, systemd: FakeSystemd) -> None:

@@ -178,6 +178,15 @@ def test_a_daemon_that_is_gone_or_hangs_is_restarted(state: str, code: str) -> N
     assert (found.code, found.escalation) == (code, (Remedy.RESTART_DAEMON,))
 
 
+def test_one_that_hangs_is_replaced_while_its_workers_serve_and_restarted_where_that_was_in_vain() -> None:
+    hangs: dict[str, Any] = {"daemon": DaemonReading(HUNG, "no answer"), "workers": (), "answers": WorkersReading({})}
+    assert unhealthy(**hangs, renewable=True).escalation == (Remedy.RENEW_ACTIVATION, Remedy.RESTART_DAEMON)
+    assert unhealthy(**hangs).escalation == (Remedy.RESTART_DAEMON,)
+    # beside one that is gone no worker serves
+    gone = unhealthy(**{**hangs, "daemon": DaemonReading(ABSENT, "none")}, renewable=True)
+    assert gone.escalation == (Remedy.RESTART_DAEMON,)
+
+
 @pytest.mark.parametrize(
     ("unit", "unhealthy_for", "code"),
     [(STOPPED, 500.0, "stopped_by_operator"), (STARTING, 5.0, "starting"), (STARTING, 31.0, None), ({}, 5.0, None)],

@@ -116,6 +116,33 @@ def test_a_step_that_restarted_nothing_excuses_no_restart(directory: Path) -> No
     assert not +one._reader.restarts._forgiven
 
 
+def test_another_activation_is_asked_for_once_an_hour_whether_or_not_it_comes(directory: Path) -> None:
+    one = watch(directory)
+    assert one._reader.read(5000.0).renewable
+    hung = Condition(Code.DAEMON_HUNG, "no answer", (Remedy.RENEW_ACTIVATION,))
+    one._act(Step(SERVICE, Remedy.RENEW_ACTIVATION, hung, 1), readings(now=5000.0))
+    assert "renew_activation failed" in lines(directory / "recovery.log")[0]["message"]
+    assert not one._reader.read(5000.0 + 3599).renewable
+    assert one._reader.read(5000.0 + 3600).renewable
+
+
+def test_a_pm2_that_has_grown_is_replaced_and_no_step_is_spent_on_it(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(loop, "act", lambda _path, word, _seconds: asked.append(word) or "it is begun")
+    one = watch(directory)
+    one._replace_grown(readings(daemon_mb=75, renewable=True))
+    one._replace_grown(readings(daemon_mb=300))
+    assert not asked
+    one._replace_grown(readings(now=5000.0, daemon_mb=300, renewable=True))
+    assert asked == ["renew-activation"]
+    (action,) = lines(directory / "recovery.log")
+    assert (action["code"], action["message"]) == ("renew_activation", "PM2 has grown to 300 MB: it is begun")
+    assert not one._state.targets[SERVICE].actions
+    assert not one._reader.read(5000.0 + 60).renewable
+
+
 def test_a_new_watchdog_goes_on_where_the_old_one_was(directory: Path) -> None:
     one = watch(directory)
     one.round()

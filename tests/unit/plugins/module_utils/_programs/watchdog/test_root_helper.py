@@ -45,6 +45,7 @@ def helper(directory: Path, **changes: Any) -> Helper:
     usual: dict[str, Any] = {
         "watchdog_unit": "shop-watchdog.service",
         "pm2_unit": "shop@.service",
+        "renewal_unit": "shop-renewal.service",
         "active": str(directory / "active"),
         "proxy_unit": "nginx.service",
         "restarts_proxy": True,
@@ -100,6 +101,21 @@ def test_what_an_operator_stopped_is_not_started(
     with pytest.raises(StabilityError, match="was stopped by an operator") if refused else contextlib.nullcontext():
         carry_out("restart-daemon", helper(tmp_path))
     assert bool(systemd.done) is not refused
+
+
+def test_another_activation_is_begun_unless_an_operator_has_stopped_the_service(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "active").symlink_to(tmp_path / "activations/a")
+    systemd = Systemd(monkeypatch)
+    assert carry_out("renew-activation", helper(tmp_path)).startswith("shop-renewal.service makes another activation")
+    assert systemd.done == [["systemctl", "start", "--no-block", "shop-renewal.service"]]
+    # it counts as a restart does
+    assert len(json.loads((tmp_path / "restarts.json").read_text())) == 1
+    stopped = Systemd(monkeypatch, ActiveState="inactive")
+    with pytest.raises(StabilityError, match="was stopped by an operator"):
+        carry_out("renew-activation", helper(tmp_path))
+    assert not stopped.done
 
 
 @pytest.mark.parametrize("name", ["a", "a@2"])
@@ -165,8 +181,8 @@ def test_a_proxy_that_could_not_be_started_is_left_alone(systemd: Systemd, tmp_p
 
 
 def test_what_is_another_one_s_is_not_restarted(systemd: Systemd, tmp_path: Path) -> None:
-    around = helper(tmp_path, pm2_unit="", restarts_proxy=False)
-    for word in ("restart-proxy", "restart-daemon"):
+    around = helper(tmp_path, pm2_unit="", renewal_unit="", restarts_proxy=False)
+    for word in ("restart-proxy", "restart-daemon", "renew-activation"):
         with pytest.raises(StabilityError, match="not this watchdog's to restart"):
             carry_out(word, around)
     assert carry_out("test-proxy", around).startswith("dead ")
@@ -204,7 +220,7 @@ def test_endless_words_are_cut() -> None:
 
 @pytest.mark.parametrize("word", ["", "restart", "restart-proxy; reboot", "restart-proxy\nreboot", "RESTART-PROXY"])
 def test_only_the_fixed_words_are_done(word: str, tmp_path: Path) -> None:
-    with pytest.raises(StabilityError, match="is none of test-proxy, restart-proxy, restart-daemon"):
+    with pytest.raises(StabilityError, match="is none of test-proxy, restart-proxy, renew-activation, restart-daemon"):
         carry_out(word, helper(tmp_path))
 
 
@@ -214,6 +230,7 @@ def test_the_program_answers_an_unknown_peer_with_a_refusal() -> None:
     program = (
         "from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_helper import run;"
         " run(watchdog_unit='shop-watchdog.service', pm2_unit='shop@.service', active='/x/active',"
+        " renewal_unit='shop-renewal.service',"
         " proxy_unit='nginx.service',"
         " restarts_proxy='yes', proxy_url='http://127.0.0.1/', proxy_host_name='', own='/x', shared='/x')"
     )

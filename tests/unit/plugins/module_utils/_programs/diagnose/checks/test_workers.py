@@ -172,7 +172,7 @@ def test_the_memory_of_pm2s_daemon_is_judged(tmp_path: Path, most: int, status: 
     (finding,) = daemon_memory(context)
     assert (finding.check, finding.status, finding.unit) == ("memory.daemon", status, "MB")
     assert 1 < finding.value < 100_000
-    assert finding.message.endswith("replaces it without one.") == (status == WARNING)
+    assert finding.message.endswith("or the next run of site.yml does.") == (status == WARNING)
 
 
 def test_open_files_of_a_real_process() -> None:
