@@ -13,10 +13,12 @@ from deployments import load
 from faults import (
     SERVICE,
     WATCHDOG,
+    activation_unit,
     armed,
     disarmed,
     fault,
     given_up,
+    main_pid,
     pids,
     signal,
     without_environment,
@@ -26,6 +28,7 @@ from recovery import LOAD, MOST_ACTIONS, SOON, WORKERS, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
 
+POLICY = "/etc/logrotate-workbot.conf"
 # As the capacity plan makes it of the heap limit in vars/faulty.yml.
 RESTART_LIMIT_MB = 384
 STEP_MB = 15
@@ -79,6 +82,32 @@ def test_a_storm_soon_after_a_start_is_over_when_its_cause_is(host: Host, watch:
     keep("storm soon after a start, repaired after 90 s", course)
     assert healthy < 30
     assert len(course.actions) <= MOST_ACTIONS
+
+
+@pytest.mark.parametrize(
+    ("how", "survives"),
+    [
+        (f"logrotate --force --state /var/lib/logrotate/workbot.status {POLICY}", True),
+        # by which PM2 ends
+        ("workbot-pm2 reloadLogs", False),
+    ],
+    ids=["by logrotate", "by hand"],
+)
+def test_logs_that_are_reopened_while_no_worker_can_start_keep_none_from_it(
+    host: Host, watch: Watch, how: str, survives: bool
+) -> None:
+    before = main_pid(host, activation_unit(host))
+    with without_environment(host):
+        signal(host, "KILL", *pids(host))
+        until("PM2 waits", lambda: {worker["status"] for worker in workers(host)} == {"waiting restart"}, 30)
+        for _time in range(2):
+            host.run(how)
+            time.sleep(2)
+    repaired = time.time()
+    healthy = watch.until_well(repaired, 60)
+    assert watch.course(repaired, healthy).cured < SOON
+    assert (main_pid(host, activation_unit(host)) == before) is survives
+    assert "stopped_by_operator" not in watch.course(repaired, healthy).told
 
 
 @pytest.mark.usefixtures("apart")

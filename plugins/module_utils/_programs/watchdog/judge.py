@@ -240,9 +240,11 @@ def _outer_inhibition(readings: Readings, settings: Settings, condition: Conditi
 
 def _of_database(readings: Readings, condition: Condition) -> Inhibition | None:
     """A server that is full refuses at once: what does not answer at all hangs for a reason of its own, and may be what
-    holds all of its connections. Nor does a service that says that it gets none know whether it has them itself.
+    holds all of its connections. Nor does a service that says that it gets none know whether it has them itself. And
+    where a worker is healthy, what another one lacks is not the database.
     """
-    if readings.database.down and condition.code in _FROM_DATABASE:
+    serves = "" in readings.answers.answers.values()
+    if readings.database.down and condition.code in _FROM_DATABASE and not serves:
         return Inhibition(Code.DATABASE_DOWN, f"the database is the cause: {readings.database.down}", "critical")
     if readings.database.full and condition.code == Code.UNHEALTHY:
         message = f"the database has no connection for it: {readings.database.full}"

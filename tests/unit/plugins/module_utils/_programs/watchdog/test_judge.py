@@ -240,20 +240,21 @@ def test_of_workers_that_grow_alike_all_are_named_the_largest_first() -> None:
 
 
 HANGS: dict[str, Any] = {"answers": WorkersReading({100: ""}, (SILENT,))}
+ALL_HANG: dict[str, Any] = {"answers": WorkersReading({}, (SILENT, SILENT))}
 
 
 @pytest.mark.parametrize(
     ("changes", "code", "severity"),
     [
         ({"deployment": True}, "deployment", "info"),
-        ({"database": DatabaseAnswer(down="connection refused")}, "database_down", "critical"),
+        ({**ALL_HANG, "database": DatabaseAnswer(down="connection refused")}, "database_down", "critical"),
         ({"disk_free_mb": {"/srv": 10.0}}, "disk_short", "critical"),
         ({"memory_percent": 98.0}, "memory_short", "critical"),
         ({"starved": {100: 93.0, 101: 80.0}, "database": DatabaseAnswer("not asked in time")}, "cpu_short", "critical"),
     ],
 )
 def test_a_cause_elsewhere_inhibits_everything(changes: dict[str, Any], code: str, severity: str) -> None:
-    condition, inhibition = service(**HANGS, **changes)
+    condition, inhibition = service(**{**HANGS, **changes})
     assert condition is not None
     assert inhibition is not None
     assert (inhibition.code, inhibition.severity) == (code, severity)
@@ -282,6 +283,12 @@ def test_a_host_that_is_short_by_the_services_own_leak_is_helped() -> None:
 
 def test_a_short_host_whose_service_is_healthy_is_no_matter_of_the_watchdog() -> None:
     assert service(memory_percent=99.0, disk_free_mb={"/srv": 0.0}) == (None, None)
+
+
+def test_beside_a_healthy_worker_the_database_is_not_the_cause() -> None:
+    condition, inhibition = service(**HANGS, database=DatabaseAnswer("no answer within 6 s"))
+    assert condition is not None
+    assert (condition.code, inhibition) == ("worker_hung", None)
 
 
 def test_a_database_that_is_down_does_not_keep_a_dead_daemon_from_its_restart() -> None:
