@@ -16,6 +16,8 @@ import sys
 NAME = sys.argv[1]
 # Other file systems (a container's /run is one) are looked through as well; what the kernel makes up is not.
 MADE_UP = ("/proc", "/sys", "/dev", "/tmp")
+# What systemd keeps of a unit only while it runs: a timer may start one at any moment.
+OF_RUNNING = ("/run/systemd/units/", "/tmp/systemd-private-", "/var/tmp/systemd-private-")
 # Whole trees in which a service that is gone must have left nothing as it was not before.
 KEPT = ("/etc", "/usr/local", "/var/www", "/var/lib/nginx_site", "/var/spool/cron")
 # Backups that the tools of accounts keep of the file before their last change, and what the dynamic linker remembers.
@@ -39,7 +41,7 @@ def paths():
             folders[:] = [name for name in folders if f"/{name}" not in MADE_UP]
         hits += [str(pathlib.Path(folder, name)) for name in [*folders, *files] if NAME in name]
         folders[:] = [name for name in folders if NAME not in name]
-    return sorted(hits)
+    return sorted(path for path in hits if not path.startswith(OF_RUNNING))
 
 
 def mentions():
