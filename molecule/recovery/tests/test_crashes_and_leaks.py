@@ -84,6 +84,26 @@ def test_a_storm_soon_after_a_start_is_over_when_its_cause_is(host: Host, watch:
     assert len(course.actions) <= MOST_ACTIONS
 
 
+@pytest.mark.soak
+@pytest.mark.usefixtures("apart")
+@pytest.mark.parametrize("seconds", [30, 90])
+@pytest.mark.parametrize("number", [1, WORKERS])
+@pytest.mark.parametrize("age", [20, 60, 120, 400])
+def test_every_storm_is_over_when_its_cause_is(host: Host, watch: Watch, age: int, number: int, seconds: int) -> None:
+    """However long after a start it begins: PM2 counts exits, and forgets them, by the ages of the processes."""
+    host.check_output("workbot-pm2 restart all")
+    time.sleep(age)
+    with without_environment(host):
+        signal(host, "KILL", *sorted(pids(host))[:number])
+        time.sleep(seconds)
+    repaired = time.time()
+    healthy = watch.until_well(repaired, 60)
+    course = watch.course(repaired - seconds, healthy + seconds)
+    keep(f"storm of {number} of {WORKERS} workers {age} s after their start, repaired after {seconds} s", course)
+    assert healthy < SOON
+    assert len(course.actions) <= MOST_ACTIONS
+
+
 @pytest.mark.parametrize(
     ("how", "survives"),
     [

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from deployments import load
-from faults import ACTIVATION, WATCHDOG, activation_unit, leaked, pids, signal, unnoticed_end
+from faults import ACTIVATION, WATCHDOG, activation_unit, leaked, main_pid, pids, signal, unnoticed_end
 from recovery import LOAD, SOON, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
@@ -86,6 +86,8 @@ def test_a_socket_that_another_program_holds_is_told_and_taken_back(host: Host, 
     try:
         # it accepts connections and does not answer them: the worker seems to hang
         watch.until_told(began, "worker_hung")
+        holder = main_pid(host, f"{HOLDER}.service")
+        assert f"; process {holder} listens in its place" in host.check_output("workbot-watchdog history")
         healthy = watch.until_well(began)
         course = watch.course(began, healthy)
     finally:

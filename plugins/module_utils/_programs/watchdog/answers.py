@@ -37,12 +37,15 @@ class WorkersReading:
     """Requests without a response, and unattributed responses."""
     answer_ms: Mapping[int, float] = dataclasses.field(default_factory=dict)
     """By process: how long its slowest answer took."""
+    strangers: tuple[int, ...] = ()
+    """Processes that listen on a worker's socket, and are none of them."""
 
     @classmethod
     def of(cls, responses: Iterable[WorkerAnswer], pids: Collection[int]) -> WorkersReading:
         answers: dict[int, str] = {}
         taken: dict[int, float] = {}
         failures = []
+        strangers = []
         for answer in responses:
             what = Answered.of(answer)
             if answer.kind == ANSWERED and answer.pid is not None and answer.pid in pids:
@@ -51,7 +54,8 @@ class WorkersReading:
                 taken[answer.pid] = max(taken.get(answer.pid, 0.0), answer.elapsed_ms)
             else:
                 failures.append(what)
-        return cls(answers, tuple(failures), taken)
+                strangers += [answer.pid] if answer.pid and answer.pid not in pids else []
+        return cls(answers, tuple(failures), taken, tuple(strangers))
 
     @property
     def unattributed(self) -> list[str]:

@@ -171,6 +171,8 @@ class _Service:
             return Condition(Code.NO_ANSWER, message, _WHOLE_APP, _numbers(hung))
         limit = f"{self.settings.answer_timeout:g} s"
         message = f"{_named(hung)} did not answer within {limit}" + (" while others do" if serves else "")
+        if strangers := self.readings.answers.strangers:
+            message += f"; process {', '.join(map(str, strangers))} listens in its place"
         return self._of_single(Code.WORKER_HUNG, message, Remedy.KILL_WORKER, hung, serves)
 
     @staticmethod

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED, REFUSED
+from ansible_collections.workbot.stability.plugins.module_utils._checks.health import HealthReading
+from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED, REFUSED, WorkerAnswer
 from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import HUNG as NO_ANSWER
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import ABSENT, HUNG, DaemonReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import (
@@ -64,6 +66,15 @@ def test_a_worker_that_is_not_seen_among_others_is_killed_alone() -> None:
     found = unhealthy(answers=WorkersReading({100: ""}, (SILENT,)))
     assert (found.code, found.workers, found.severity) == ("worker_hung", (1,), "warning")
     assert found.escalation == (Remedy.KILL_WORKER, Remedy.RESTART_WORKER)
+
+
+def test_who_listens_in_the_place_of_a_worker_is_named() -> None:
+    hung = WorkerAnswer(HealthReading(None, "no answer"), 4711, 3000.0, NO_ANSWER)
+    taken = WorkersReading.of([hung], pids=(100, 101))
+    assert taken.strangers == (4711,)
+    assert unhealthy(answers=replace(taken, answers={100: ""})).message == (
+        "worker 1 (process 101) did not answer within 3 s while others do; process 4711 listens in its place"
+    )
 
 
 def test_one_that_a_signal_has_stopped_is_killed_without_another_look() -> None:
