@@ -90,7 +90,7 @@ def test_what_fails_is_said_and_the_unit_fails(
     assert capsys.readouterr().err == "Release new was not taken into service.\nFailed step: start\n"
 
 
-@pytest.mark.parametrize("content", ["[", None], ids=["damaged", "gone"])
+@pytest.mark.parametrize("content", ["[", '{"service": "shop"}', None], ids=["damaged", "of another version", "gone"])
 def test_without_options_nothing_is_done(
     active: Path, content: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,4 +101,6 @@ def test_without_options_nothing_is_done(
     else:
         file.write_text(content)
     assert begin(active) == 1
-    assert f"{file}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert str(file) in said
+    assert "Apply the playbook" in said
