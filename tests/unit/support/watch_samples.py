@@ -9,13 +9,16 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED
+from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED, REFUSED
+from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import HUNG as NO_ANSWER
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import WELL, DaemonReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import (
     Answered,
     WorkersReading,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.judge import judge
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Assessment
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import MB, Readings, Worker
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
 
@@ -103,3 +106,20 @@ HEALTHY = Readings(
 
 def readings(**changes: Any) -> Readings:
     return dataclasses.replace(HEALTHY, **changes)
+
+
+STOPPED = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}
+RUNNING = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "active", "Result": "success"}
+FAILED = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "failed", "Result": "signal"}
+STARTING = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "activating", "Result": "success"}
+GONE = Answered(REFUSED, "connection refused")
+SILENT = Answered(NO_ANSWER, "no complete answer within 3 s")
+CUT = Answered(REFUSED, "the connection was closed before the answer was complete")
+WRONG = Answered(ANSWERED, "answered 502 instead of 200.")
+STOPPING = {**STOPPED, "ActiveState": "deactivating", "Job": "7"}
+HANGS: dict[str, Any] = {"answers": WorkersReading({100: ""}, (SILENT,))}
+ALL_HANG: dict[str, Any] = {"answers": WorkersReading({}, (SILENT, SILENT))}
+
+
+def probe(recovering: bool = False, **changes: Any) -> Assessment:
+    return judge(readings(**changes), settings(), recovering)

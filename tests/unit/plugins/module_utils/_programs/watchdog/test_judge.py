@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import HealthReading
-from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED, REFUSED, WorkerAnswer
+from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED, WorkerAnswer
 from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import HUNG as NO_ANSWER
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import ABSENT, HUNG, DaemonReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import (
@@ -28,21 +28,21 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Inhibition,
     Remedy,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.proxy import Verdict
-from watch_samples import readings, settings, worker
-
-STOPPED = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}
-RUNNING = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "active", "Result": "success"}
-FAILED = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "failed", "Result": "signal"}
-STARTING = {"Id": "shop@1a2b3c.service", "LoadState": "loaded", "ActiveState": "activating", "Result": "success"}
-GONE = Answered(REFUSED, "connection refused")
-SILENT = Answered(NO_ANSWER, "no complete answer within 3 s")
-CUT = Answered(REFUSED, "the connection was closed before the answer was complete")
-WRONG = Answered(ANSWERED, "answered 502 instead of 200.")
-
-
-def probe(recovering: bool = False, **changes: Any) -> Assessment:
-    return judge(readings(**changes), settings(), recovering)
+from watch_samples import (
+    ALL_HANG,
+    FAILED,
+    GONE,
+    HANGS,
+    SILENT,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    WRONG,
+    probe,
+    readings,
+    settings,
+    worker,
+)
 
 
 def service(recovering: bool = False, **changes: Any) -> tuple[Condition | None, Inhibition | None]:
@@ -215,9 +215,6 @@ def test_what_a_killed_deployment_has_stopped_no_operator_has() -> None:
     assert unhealthy(pm2_unit=STOPPED, unfinished=True, **gone).code == "daemon_dead"
 
 
-STOPPING = {**STOPPED, "ActiveState": "deactivating", "Job": "7"}
-
-
 @pytest.mark.parametrize(("unit", "severity"), [(STOPPING, "info"), (STOPPED, "warning"), ({}, None)])
 def test_workers_that_end_since_their_unit_is_being_stopped_are_left_alone(
     unit: dict[str, str], severity: str | None
@@ -231,12 +228,6 @@ def test_workers_that_end_since_their_unit_is_being_stopped_are_left_alone(
     )
 
 
-def test_a_proxy_that_is_being_stopped_is_left_alone() -> None:
-    inhibition = probe(proxy=SILENT, proxy_unit=STOPPING).inhibitions[PROXY]
-    assert inhibition is not None
-    assert (inhibition.code, inhibition.severity) == ("stopped_by_operator", "info")
-
-
 def test_a_worker_near_its_limit_is_reloaded() -> None:
     found = unhealthy(workers=(worker(0, mb=890), worker(1, mb=950)))
     assert (found.code, found.workers, found.escalation) == ("memory_near_limit", (1,), (Remedy.RELOAD_WORKER,))
@@ -248,10 +239,6 @@ def test_a_worker_near_its_limit_is_reloaded() -> None:
 def test_of_workers_that_grow_alike_all_are_named_the_largest_first() -> None:
     found = unhealthy(workers=(worker(0, mb=920), worker(1, mb=950)))
     assert (found.workers, found.at_once) == ((1, 0), 1)
-
-
-HANGS: dict[str, Any] = {"answers": WorkersReading({100: ""}, (SILENT,))}
-ALL_HANG: dict[str, Any] = {"answers": WorkersReading({}, (SILENT, SILENT))}
 
 
 @pytest.mark.parametrize(
@@ -307,51 +294,6 @@ def test_a_database_that_is_down_does_not_keep_a_dead_daemon_from_its_restart() 
     assert unhealthy(database=DatabaseAnswer("connection refused"), **changes).code == "daemon_hung"
 
 
-def test_a_proxy_that_is_gone_or_hangs_is_restarted() -> None:
-    for answer, code in ((GONE, "proxy_dead"), (SILENT, "proxy_hung")):
-        found = probe(proxy=answer, proxy_unit=FAILED).conditions[PROXY]
-        assert found is not None
-        assert (found.code, found.escalation) == (code, (Remedy.RESTART_PROXY,))
-
-
-def test_a_proxy_that_waits_for_a_hung_service_is_not_to_blame() -> None:
-    seen = probe(proxy=SILENT, **HANGS)
-    assert seen.conditions[PROXY] is None
-
-
-@pytest.mark.parametrize(
-    ("unit", "config", "code"),
-    [(STOPPED, "", "stopped_by_operator"), (FAILED, "unknown directive", "proxy_config_broken")],
-)
-def test_a_proxy_that_was_stopped_or_cannot_start_is_left_alone(unit: dict[str, str], config: str, code: str) -> None:
-    test = Verdict("broken", config) if config else Verdict("dead", "its main process is not there")
-    inhibition = probe(proxy=GONE, proxy_unit=unit, proxy_test=test).inhibitions[PROXY]
-    assert inhibition is not None
-    assert inhibition.code == code
-
-
-@pytest.mark.parametrize(("answer", "state"), [(CUT, "full"), (SILENT, "full"), (CUT, "healthy")])
-def test_a_proxy_that_works_but_has_no_connection_left_is_reported_and_not_restarted(
-    answer: Answered, state: str
-) -> None:
-    seen = probe(proxy=answer, proxy_unit=RUNNING, proxy_test=Verdict(state, "it closes connections at once"))
-    proxy = seen.conditions[PROXY]
-    assert proxy is not None
-    assert (proxy.code, proxy.severity, proxy.escalation, seen.inhibitions[PROXY]) == (
-        "proxy_full",
-        "critical",
-        (),
-        None,
-    )
-
-
-@pytest.mark.parametrize("state", ["", "dead", "hung"])
-def test_a_proxy_that_root_finds_dead_or_hung_or_cannot_see_is_restarted(state: str) -> None:
-    proxy = probe(proxy=CUT, proxy_unit=RUNNING, proxy_test=Verdict(state, "") if state else None).conditions[PROXY]
-    assert proxy is not None
-    assert (proxy.code, proxy.escalation) == ("proxy_dead", (Remedy.RESTART_PROXY,))
-
-
 def test_workers_that_hang_are_helped_although_their_account_gets_no_connection() -> None:
     """They may be what holds them all; a server that is full refuses at once."""
     full = DatabaseAnswer(full="the server has no connection left")
@@ -370,18 +312,6 @@ def test_a_service_that_says_it_gets_no_connection_is_left_alone_for_some_minute
         "critical",
         300,
     )
-
-
-def test_a_host_without_nginx_has_no_proxy_to_be_unhealthy() -> None:
-    assert probe(proxy=GONE, proxy_unit={"LoadState": "not-found"}).conditions[PROXY] is None
-
-
-def test_a_wrong_answer_of_the_proxy_is_reported_and_not_acted_on() -> None:
-    seen = probe(proxy=WRONG)
-    assert seen.conditions[PROXY] is None
-    assert [problem.key for problem in seen.problems] == ["proxy.proxy_wrong"]
-    assert probe(proxy=WRONG, **HANGS).problems == ()
-    assert probe(proxy=WRONG, deployment=True).problems == ()
 
 
 def test_without_a_release_there_is_nothing_to_recover() -> None:
