@@ -27,7 +27,7 @@ ACTIVATION = "workbot@*.service"
 SMALL_KB = 2048
 # watchdog_start_grace
 START_GRACE = 30
-CROWD = "for n in $(seq 100); do while :; do :; done & done; wait"
+CROWD = "for n in $(seq 300); do while :; do :; done & done; wait"
 BROKEN_SITE = "/etc/nginx/conf.d/zz-broken-by-hand.conf"
 
 
@@ -165,7 +165,7 @@ def full(host: Host, directory: str, owner: str) -> Iterator[None]:
 
 @contextmanager
 def overloaded(host: Host, processes: Collection[int]) -> Iterator[None]:
-    """These processes of the service have one processor, which a hundred others want as well."""
+    """These processes of the service have one processor, which three hundred others want as well."""
     allowed = host.check_output("taskset --cpu-list --pid %s", str(min(processes))).split()[-1]
     first = allowed.replace(",", "-").split("-")[0]
 
