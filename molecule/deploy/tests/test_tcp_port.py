@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deployments import FROM_RELEASE, Service, assert_unnoticed, load, release
+from deployments import AT_ONCE, FROM_RELEASE, Service, assert_unnoticed, load, release
 
 PORT = 3123
 CLUSTER: dict[str, Any] = {"pm2_listen_port": PORT}
@@ -36,7 +36,7 @@ def test_a_program_that_insists_on_a_port_gets_no_port(shop: Service, address: s
     program.write_text(text.replace("process.env.PORT;", f"'{PORT}';"), encoding="utf-8")
     shop.bring(source, **CLUSTER)
     with load(address, "--host=shop.test", "--connections=4", "--websockets=2") as tally:
-        assert not shop.deploy(FROM_RELEASE, release_directory=source, **CLUSTER).changed
+        assert not shop.deploy(FROM_RELEASE, release_directory=source, **AT_ONCE, **CLUSTER).changed
     assert_unnoticed(tally)
     assert tally["releases"].keys() == {"stubborn"}
     assert not shop.host.socket(f"tcp://{PORT}").is_listening
