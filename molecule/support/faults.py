@@ -126,6 +126,11 @@ def leaked(host: Host, pid: int, megabytes: int) -> None:
     host.check_output("timeout 30 %s --input-type=module --eval %s %s %s", node, GROW, str(pid), str(megabytes))
 
 
+def resident_mb(host: Host, pid: int) -> int:
+    """Its resident memory; 0 when it has ended."""
+    return int(host.run("awk '/VmRSS/ {print $2}' /proc/%s/status", str(pid)).stdout or 0) // 1024
+
+
 def main_pid(host: Host, unit: str) -> int:
     return int(host.check_output("systemctl show --property=MainPID --value %s", unit))
 

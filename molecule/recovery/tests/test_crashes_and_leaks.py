@@ -20,6 +20,7 @@ from faults import (
     given_up,
     main_pid,
     pids,
+    resident_mb,
     signal,
     without_environment,
     workers,
@@ -143,8 +144,7 @@ def test_crashes_just_over_min_uptime_are_told(host: Host, watch: Watch, began: 
 
 def rss(host: Host) -> dict[int, int]:
     """Resident memory of each worker in MB; one that ends meanwhile has none."""
-    told = {pid: host.run(f"awk '/VmRSS/ {{print $2}}' /proc/{pid}/status").stdout for pid in pids(host)}
-    return {pid: int(kilobytes) // 1024 for pid, kilobytes in told.items() if kilobytes}
+    return {pid: size for pid in pids(host) if (size := resident_mb(host, pid))}
 
 
 def test_a_leaking_worker_is_reloaded_before_its_limit_and_no_request_fails(

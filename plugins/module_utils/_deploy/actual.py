@@ -69,7 +69,7 @@ def read_actual(context: Context) -> Actual:
         current=linked_name(places.current),
         previous=linked_name(places.previous),
         config=config,
-        options=_text(places.options_file(active)) if active else "",
+        options=(_text(places.options_file(active)) if active else None) or "",
         app=apps[0] if apps else {},
         live=live,
         broken=broken,
@@ -130,17 +130,15 @@ def release_names(releases: Path) -> tuple[str, ...]:
 
 
 def _environment(path: Path) -> dict[str, str] | None:
-    try:
-        return parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
+    text = _text(path)
+    return None if text is None else parse(text)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return ""
+        return None
 
 
 def _names(directory: Path) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ from .status import Moment, describe, publish
 _KEEP_ALIVE_SECONDS = 5.0
 _LONGEST_STEP = 300.0
 # The helper only begins it.
-_RENEWAL_SECONDS = 30.0
+_BEGINNING_SECONDS = 30.0
 _CORRUPT_SECONDS = 600.0
 _SUMMARY_SECONDS = 60.0
 # Keys of what is wrong with the watchdog itself.
@@ -230,7 +230,7 @@ class Watch:
             return
         self._reader.note_renewal(readings.now)
         try:
-            message, severity = act(self._settings.act_socket, RENEW_ACTIVATION, _RENEWAL_SECONDS), "info"
+            message, severity = act(self._settings.act_socket, RENEW_ACTIVATION, _BEGINNING_SECONDS), "info"
         except StabilityError as error:
             message, severity = f"{RENEW_ACTIVATION} failed: {error}", "warning"
         code = Code.RENEW_ACTIVATION
