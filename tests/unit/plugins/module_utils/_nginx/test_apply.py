@@ -156,7 +156,7 @@ def change(layout: Layout, port: int, known: bool, named: str = "shop.test") -> 
     before, after = (Entry(f"server_name {names};".encode()) for names in (named, "shop.test"))
     (layout.config / "shop.conf").write_bytes(before.content)
     plan = Plan([Change("shop.conf", before, after), Change("shop-more.conf", None, Entry(b"a"))], record)
-    probe = Probe("127.0.0.1", port, "shop.test", if_healthy=True, timeout=0.1)
+    probe = Probe("127.0.0.1", port, "shop.test", if_healthy=True, timeout=2)
     transaction = Transaction(layout.config, layout.journal)
     _change(transaction, Running(layout), Desired("shop", probes=[probe]), plan)
     return layout.config / "shop.conf"
