@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from ..._host import proc, tcp
-from .starvation import MOST_OF_THE_TIME, ProcessorTime, processor_times
+from ..._host.processor_time import MOST_OF_THE_TIME, ProcessorTime, processor_times
 
 HEALTHY, FULL, DEAD, HUNG = "healthy", "full", "dead", "hung"
 # Not of a probe, but of what Nginx says of its own configuration: it could not be started.

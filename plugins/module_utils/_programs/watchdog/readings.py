@@ -23,6 +23,7 @@ from ..._checks.workers import ANSWERED, ask, ask_each, ask_workers
 from ..._host import proc
 from ..._host.later import later
 from ..._host.processes import load_library
+from ..._host.processor_time import processor_times
 from ..._host.units import UnitError, unit_states
 from ..._net.http import Request
 from ..._pm2.client import Pm2Client
@@ -34,7 +35,7 @@ from .diagnosis import DatabaseAnswer, ask_database
 from .proxy import Verdict
 from .root_client import examine_proxy
 from .settings import Settings
-from .starvation import StarvationWatch, processor_times
+from .starvation import StarvationWatch
 from .trackers import RestartCounter, Surplus
 
 MB = 1024 * 1024

@@ -11,42 +11,10 @@ What is left is slow because the host is overloaded: to kill it would cost more 
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ..._host import proc
-
-_NANOSECONDS = 1e9
-MOST_OF_THE_TIME = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class ProcessorTime:
-    """Of a process's main thread, in seconds: Node.js runs its event loop there."""
-
-    at: float
-    """By the monotonic clock."""
-    used: float
-    waited: float
-
-    def waited_since(self, before: ProcessorTime) -> float:
-        """For which share of the time since then it waited for a processor."""
-        passed = self.at - before.at
-        return (self.waited - before.waited) / passed if passed > 0 else 0.0
-
-
-def processor_times(pids: Iterable[int]) -> dict[int, ProcessorTime]:
-    """A process that is gone, or a kernel that doesn't count, has none."""
-    found = {}
-    for pid in pids:
-        try:
-            used, waited, _turns = proc.text(pid, "schedstat").split()
-            found[pid] = ProcessorTime(time.monotonic(), int(used) / _NANOSECONDS, int(waited) / _NANOSECONDS)
-        except ValueError:
-            continue
-    return found
+from ..._host.processor_time import MOST_OF_THE_TIME, ProcessorTime
 
 
 class StarvationWatch:

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""For how much of the time something waits for a processor that others take: it is slow, and does not hang.
+
+The kernel counts for each thread how long it ran, and how long it was ready to run but had to wait.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from . import proc
+
+_NANOSECONDS = 1e9
+_PROC = Path("/proc")
+_OWN_THREADS = Path("/proc/self/task")
+MOST_OF_THE_TIME = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessorTime:
+    """Of a thread, in seconds. A process's is that of its main thread: Node.js runs its event loop there."""
+
+    at: float
+    """By the monotonic clock."""
+    used: float
+    waited: float
+
+    def waited_since(self, before: ProcessorTime) -> float:
+        """For which share of the time since then it waited for a processor."""
+        passed = self.at - before.at
+        return (self.waited - before.waited) / passed if passed > 0 else 0.0
+
+
+def processor_times(pids: Iterable[int], table: Path = _PROC) -> dict[int, ProcessorTime]:
+    """A process that is gone, or a kernel that doesn't count, has none."""
+    found = {}
+    for pid in pids:
+        try:
+            used, waited, _turns = proc.text(pid, "schedstat", table).split()
+            found[pid] = ProcessorTime(time.monotonic(), int(used) / _NANOSECONDS, int(waited) / _NANOSECONDS)
+        except ValueError:
+            continue
+    return found
+
+
+_NEW = ProcessorTime(0.0, 0.0, 0.0)
+
+
+class OwnWaiting:
+    """For how much of the time since it was made the threads of this process have waited for a processor.
+
+    Python runs one thread at a time. So what its threads have waited is, all together, about the time that the whole
+    process was held up; a thread that sleeps until something answers adds nothing to it, however long that takes.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._before = self._now = _own_times()
+
+    def share(self) -> float:
+        """0 to 1. Of a thread that has ended, what it had waited when last asked here counts."""
+        return self._spent()[0]
+
+    def starved(self) -> bool:
+        """Whether it was held up most of the time, and waited for a processor longer than it had one."""
+        share, used = self._spent()
+        return share >= MOST_OF_THE_TIME and share > used
+
+    def _spent(self) -> tuple[float, float]:
+        """The shares of the time since then that it waited for a processor, and that it had one."""
+        self._now = self._now | _own_times()
+        passed = time.monotonic() - self._began
+        waited, used = (
+            sum(getattr(now, what) - getattr(self._before.get(thread, _NEW), what) for thread, now in self._now.items())
+            for what in ("waited", "used")
+        )
+        return min(1.0, waited / passed), min(1.0, used / passed)
+
+
+def _own_times() -> dict[int, ProcessorTime]:
+    return processor_times(proc.pids(_OWN_THREADS), _OWN_THREADS)
