@@ -205,6 +205,11 @@ def _set(host: Host, settings: str) -> None:
     host.check_output("printf %%s %s > %s && systemctl restart %s", settings, SETTINGS, WATCHDOG)
 
 
+def forgotten(host: Host) -> None:
+    """A watchdog that knows nothing of what earlier tests did: their restarts are a crash loop to the next one else."""
+    host.check_output(f"systemctl stop {WATCHDOG} && rm -f {STATE_DIRECTORY}/state.json && systemctl start {WATCHDOG}")
+
+
 def healed(watch: Watch) -> None:
     """Undoes whatever a test has left, also one that failed, and waits until all is well and the budget whole."""
     host = watch.host

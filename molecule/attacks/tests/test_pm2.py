@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 from deployments import Service
-from faults import WATCHDOG, activation_unit, given_up, pids, signal, without_environment, workers
+from faults import activation_unit, forgotten, given_up, pids, signal, without_environment, workers
 from recovery import WORKERS, Samples, Watch, until
 from testinfra.host import Host
 
@@ -34,7 +34,7 @@ def _calm(watch: Watch) -> None:
         return len(online) == WORKERS and watch.status()["state"] == "healthy" and not watch.status()["problems"]
 
     watch.command("resume")
-    watch.host.check_output(f"systemctl restart {WATCHDOG}")
+    forgotten(watch.host)
     until("the service is well", calm, 60)
 
 

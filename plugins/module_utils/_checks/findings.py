@@ -14,8 +14,9 @@ from .._host.errors import StabilityError
 
 OK = "ok"
 WARNING = "warning"
+UNKNOWN = "unknown"
 CRITICAL = "critical"
-_ORDER = (OK, WARNING, CRITICAL)
+_ORDER = (OK, WARNING, UNKNOWN, CRITICAL)
 
 DATABASE_FULL = "database.connections"
 """The check that is critical where the database answers, but gives the service's account no connection more."""

@@ -194,7 +194,7 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
         for line in tail(path):
             with contextlib.suppress(*_DAMAGE):
                 entry = json.loads(line)
-                if entry["kind"] in ("problem", "resolved", "action", "resume"):
+                if entry["kind"] in ("problem", "resolved", "action", "resume", "restart"):
                     text = f"{_when(entry['time'])}  {entry['kind']:<8}  {entry['key']}: {_short(entry)}"
                     entries.append((float(entry["time"]), json.dumps(entry) if options.json else text))
     entries.sort(key=lambda item: item[0])

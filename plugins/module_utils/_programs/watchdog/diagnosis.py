@@ -2,20 +2,24 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the diagnosis command finds: now and then of everything, as problems; of the database where the cause may be."""
+"""What the diagnosis command finds: now and then of everything, as problems; of the database where the cause may be.
+
+What it says is not known, since it was given no processor, is neither a problem nor the end of one.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ..._checks.findings import CRITICAL, DATABASE_FULL, WARNING
+from ..._checks.findings import CRITICAL, DATABASE_FULL, UNKNOWN, WARNING
 from ..._host import proc
 from ..._host.command import quiet_run
 from ..._host.later import later
@@ -28,7 +32,11 @@ from .settings import Settings
 DIAGNOSE = "diagnose."
 """What the key of a problem begins with that the diagnosis has found; its check follows."""
 _SECONDS = 60.0
-_DATABASE_SECONDS = 6.0
+# A problem that is over is to be seen within a minute.
+_AGAIN_SECONDS = 50.0
+# Python alone takes that long to start where forty processes want a processor.
+_DATABASE_SECONDS = 15.0
+_DATABASE_CHECK_SECONDS = 8.0
 _MAX_REPORT = 4 * 1024 * 1024
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
 _JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
@@ -37,7 +45,8 @@ _JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
 class Diagnosis:
     """What the last run found stays until the next one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, known: Iterable[Problem] = ()) -> None:
+        """`known`: what was open when the last watchdog ended."""
         self._settings = settings
         self._argv = ["nice", "-n", "10", settings.diagnose_command, "--json"]
         self._begun_at: float | None = None
@@ -45,12 +54,16 @@ class Diagnosis:
         self._healthy = True
         self._config = Path(settings.diagnose_config)
         self._stamp = stamp(self._config)
-        self.problems: tuple[Problem, ...] = ()
+        self.problems = tuple(
+            dataclasses.replace(problem, seen=False)
+            for problem in (known if settings.diagnosis_interval else ())
+            if problem.key.startswith(DIAGNOSE)
+        )
         self.ended: float | None = None
         """When they were found, in seconds since boot."""
 
     def tick(self, now: float, healthy: bool) -> None:
-        """Begin a run when one is due, or its settings are others than at the last run.
+        """Begin a run when one is due, which is sooner while there are problems, or its settings are others by now.
 
         The first one waits an interval: a host that boots is not judged by it.
 
@@ -63,7 +76,10 @@ class Diagnosis:
         if self._begun_at is None:
             self._begun_at = now
         running = self._run is not None and not self._run.done()
-        due = now - self._begun_at >= self._settings.diagnosis_interval or self._has_other_settings()
+        interval = self._settings.diagnosis_interval
+        if self.problems and now >= interval:
+            interval = min(interval, _AGAIN_SECONDS)
+        due = now - self._begun_at >= interval or self._has_other_settings()
         if running or not healthy or not due:
             return
         self._begun_at = now
@@ -81,9 +97,23 @@ class Diagnosis:
         self.ended = proc.uptime()
         if findings is None:
             message = f"{self._settings.diagnose_command} gave no findings within {_SECONDS:g} s: run it by hand"
-            self.problems = (Problem(f"{DIAGNOSE}failed", Code.FINDING, WARNING, message),)
+            failed = Problem(f"{DIAGNOSE}failed", Code.FINDING, WARNING, message)
+            self.problems = (*(problem for problem in self.problems if problem.key != failed.key), failed)
             return
-        self.problems = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
+        found = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
+        unknown = {_room(finding.get("check")) for finding in findings if finding.get("status") == UNKNOWN}
+        again = {problem.key for problem in found}
+        kept = (
+            dataclasses.replace(problem, seen=False)
+            for problem in self.problems
+            if problem.key not in again and _room(problem.key.removeprefix(DIAGNOSE)) in unknown
+        )
+        self.problems = (*found, *kept)
+
+
+def _room(check: Any) -> str:
+    """What the findings of one check have in common: disk of disk./srv."""
+    return str(check).partition(".")[0]
 
 
 def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> tuple[Problem, ...]:
@@ -112,11 +142,24 @@ class DatabaseAnswer:
     down: str = ""
     full: str = ""
     """It answers, but the service's account gets no connection more."""
+    known: bool = True
+    """False where the host was too busy to ask it in time: then the rest says nothing."""
+
+
+NOT_KNOWN = DatabaseAnswer(known=False)
 
 
 def ask_database(command: str) -> DatabaseAnswer:
-    report = diagnose([command, "--check", "database", "--json"], _DATABASE_SECONDS)
-    critical = [finding for finding in report or () if finding.get("status") == CRITICAL]
+    """A question of its own, with its own time."""
+    argv = [command, "--check", "database", "--json", "--timeout", f"{_DATABASE_CHECK_SECONDS:g}"]
+    begun = time.monotonic()
+    report = diagnose(argv, _DATABASE_SECONDS)
+    if report is None:
+        # what ends without findings is broken, which says nothing of the host
+        return NOT_KNOWN if time.monotonic() - begun >= _DATABASE_SECONDS else DatabaseAnswer()
+    if any(finding.get("status") == UNKNOWN for finding in report):
+        return NOT_KNOWN
+    critical = [finding for finding in report if finding.get("status") == CRITICAL]
     full = [finding for finding in critical if finding.get("check") == DATABASE_FULL]
     down = [finding for finding in critical if finding not in full]
     return DatabaseAnswer(_messages(down), _messages(full))

@@ -13,12 +13,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from ..._checks.findings import CRITICAL
 from .model import Problem
 
 _FULL = 10.0
 _DRAINED = 0.5
+_NEVER = float("-inf")
 # Between full and half full it stays what it was: a condition that flaps must not be reported flapping.
 _EMPTIED = _FULL / 2
+# So long a problem stays as severe as it was: whether a crash loop leaves one worker that serves changes all the time.
+_SEVERE_SECONDS = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,30 +49,44 @@ class _Seen:
     problem: Problem
     in_a_row: int
     bucket: Bucket
+    critical_at: float
+    """When it was found critical last, in seconds since boot."""
 
 
 class Steady:
     """Of the problems that the probes find, those that last, or come and go all the time."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, known: Iterable[Problem] = (), now: float = 0.0) -> None:
+        """`known`: what was open when the last watchdog ended. One probe that finds it again is enough."""
         self._failures = failures
-        self._seen: dict[str, _Seen] = {}
+        self._seen = {
+            problem.key: _Seen(problem, failures, EMPTY, now if problem.severity == CRITICAL else _NEVER)
+            for problem in known
+        }
 
-    def of(self, problems: Iterable[Problem]) -> list[Problem]:
+    def of(self, problems: Iterable[Problem], now: float) -> list[Problem]:
         """Of one more probe: those that enough probes in a row have found, and those that flap."""
         found = {problem.key: problem for problem in problems}
         gone = {key: seen for key, seen in self._seen.items() if key not in found and seen.bucket.level}
         self._seen = {
-            **{key: _Seen(seen.problem, 0, seen.bucket.healthy()) for key, seen in gone.items()},
-            **{key: self._again(problem) for key, problem in found.items()},
+            **{key: dataclasses.replace(seen, in_a_row=0, bucket=seen.bucket.healthy()) for key, seen in gone.items()},
+            **{key: self._again(problem, now) for key, problem in found.items()},
         }
         counting = (seen for seen in self._seen.values() if self._counts(seen))
-        return [dataclasses.replace(seen.problem, seen=seen.in_a_row > 0) for seen in counting]
+        return [
+            dataclasses.replace(
+                seen.problem,
+                seen=seen.in_a_row > 0,
+                severity=CRITICAL if now - seen.critical_at < _SEVERE_SECONDS else seen.problem.severity,
+            )
+            for seen in counting
+        ]
 
-    def _again(self, problem: Problem) -> _Seen:
-        before = self._seen.get(problem.key, _Seen(problem, 0, EMPTY))
+    def _again(self, problem: Problem, now: float) -> _Seen:
+        before = self._seen.get(problem.key, _Seen(problem, 0, EMPTY, _NEVER))
         in_a_row = before.in_a_row + 1
-        return _Seen(problem, in_a_row, before.bucket.unhealthy() if in_a_row < self._failures else before.bucket)
+        bucket = before.bucket.unhealthy() if in_a_row < self._failures else before.bucket
+        return _Seen(problem, in_a_row, bucket, now if problem.severity == CRITICAL else before.critical_at)
 
     def _counts(self, seen: _Seen) -> bool:
         return seen.in_a_row >= self._failures or seen.bucket.flapping

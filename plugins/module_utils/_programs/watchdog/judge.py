@@ -26,6 +26,7 @@ _COMING = frozenset({"waiting restart", "launching", "stopping"})
 # PM2 can keep a worker in the middle of a start or a stop for ever.
 _LONGEST_START = 300.0
 _LONGEST_FULL = 300.0
+_LONGEST_UNKNOWN = 300.0
 _FROM_DATABASE = frozenset({Code.UNHEALTHY, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
 _FROM_STARVATION = frozenset({Code.DAEMON_HUNG, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
 _BEGINNING = frozenset({"activating", "reloading"})
@@ -217,11 +218,8 @@ class _Service:
         near = [worker for worker in online if _is_near_limit(worker, self.settings) and not self._starting(worker)]
         if not near:
             return None
-        near.sort(key=lambda worker: worker.rss, reverse=True)
-        largest, limit = near[0].rss / MB, self.settings.memory_restart_mb
-        message = (
-            f"{_named(near)} near the restart limit of {limit} MB: {largest:.0f} MB, {100 * largest / limit:.0f} %"
-        )
+        near.sort(key=lambda worker: _limit_use(worker, self.settings).share, reverse=True)
+        message = f"{_named(near)} near {_limit_use(near[0], self.settings)}"
         numbers = tuple(worker.number for worker in near)
         return Condition(Code.MEMORY_NEAR_LIMIT, message, (Remedy.RELOAD_WORKER,), numbers, "warning", at_once=1)
 
@@ -245,9 +243,14 @@ def _of_database(readings: Readings, condition: Condition) -> Inhibition | None:
     holds all of its connections. Nor does a service that says that it gets none know whether it has them itself. And
     where a worker is healthy, what another one lacks is not the database.
     """
-    serves = "" in readings.answers.answers.values()
-    if readings.database.down and condition.code in _FROM_DATABASE and not serves:
-        return Inhibition(Code.DATABASE_DOWN, f"the database is the cause: {readings.database.down}", "critical")
+    if condition.code in _FROM_DATABASE and "" not in readings.answers.answers.values():
+        if readings.database.down:
+            return Inhibition(Code.DATABASE_DOWN, f"the database is the cause: {readings.database.down}", "critical")
+        if not readings.database.known:
+            message = "the processors are overloaded: the database, which may be the cause, can't be asked in time"
+            return Inhibition(
+                Code.CPU_SHORT, f"{message}. See what takes them.", "critical", expires_after=_LONGEST_UNKNOWN
+            )
     if readings.database.full and condition.code == Code.UNHEALTHY:
         message = f"the database has no connection for it: {readings.database.full}"
         return Inhibition(Code.DATABASE_FULL, message, "critical", expires_after=_LONGEST_FULL)
@@ -269,9 +272,35 @@ def _what_is_short(readings: Readings, settings: Settings) -> Inhibition | None:
     return None
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class _Use:
+    """How much of one of its limits a worker uses."""
+
+    share: float = 0.0
+    """In percent."""
+    what: str = ""
+    size: float = 0.0
+    """Bytes."""
+    limit: int = 0
+    """MB."""
+
+    def __str__(self) -> str:
+        return f"the {self.what} of {self.limit} MB: {self.size / MB:.0f} MB, {self.share:.0f} %"
+
+
+def _limit_use(worker: Worker, settings: Settings) -> _Use:
+    """Of the limit that it will meet first: at one PM2 restarts it, at the other one Node.js aborts."""
+    limits = (
+        ("restart limit", worker.rss, settings.memory_restart_mb),
+        ("heap limit", worker.process.heap_used or 0, settings.heap_limit_mb),
+    )
+    return max(
+        (_Use(100 * size / MB / limit, what, size, limit) for what, size, limit in limits if limit), default=_Use()
+    )
+
+
 def _is_near_limit(worker: Worker, settings: Settings) -> bool:
-    limit = settings.memory_restart_mb * MB
-    return limit > 0 and 100 * worker.rss / limit >= settings.memory_reload_percent
+    return _limit_use(worker, settings).share >= settings.memory_reload_percent
 
 
 def _overloaded(readings: Readings, condition: Condition) -> Inhibition | None:

@@ -86,7 +86,6 @@ class Watch:
         self._made_of = {path: stamp(path) for path in made_of}
         self._notifier = notifier
         self._reader = Reader(settings)
-        self._diagnosis = Diagnosis(settings)
         self._control = keeper.Control(Path(settings.state_directory))
         self._events = Path(settings.state_directory) / "events"
         self._outbox = Outbox(self._events)
@@ -94,13 +93,16 @@ class Watch:
         self._own: dict[str, Problem] = {}
         """What is wrong with the watchdog itself, by key."""
         self._corrupt_until = 0.0
-        self._steady = Steady(self._settings.failures)
         self._summary_at = 0.0
         self._probed_at = float("-inf")
         self._stop = threading.Event()
         self._at_length = False
         self._state = self._load()
         self._saved: machine.State | None = None
+        known = [item.problem for item in self._state.problems.values()]
+        self._diagnosis = Diagnosis(settings, known)
+        self._steady = Steady(settings.failures, known, proc.uptime())
+        self._reader.restarts.recall(self._state.restarts)
 
     def run(self) -> None:
         """Until SIGTERM, or until what it is made of was replaced: a run that was to restart it may have been ended."""
@@ -148,6 +150,7 @@ class Watch:
         suspect = self._state.targets[SERVICE].phase is not machine.Phase.HEALTHY
         with self._ended_by_signal():
             readings = self._reader.read(now, suspect)
+        self._note_restarts(readings)
         paused = self._paused()
         seen = self._assess(readings)
         self._diagnosis.tick(now, healthy=not any(seen.conditions.values()) and not any(seen.inhibitions.values()))
@@ -196,8 +199,18 @@ class Watch:
         ]
         if readings.now >= self._corrupt_until:
             self._own.pop(_CORRUPT, None)
-        problems = (*self._steady.of(seen.problems), *found, *self._own.values())
+        problems = (*self._steady.of(seen.problems, readings.now), *found, *self._own.values())
         return dataclasses.replace(seen, problems=problems, diagnosed=self._diagnosis.ended)
+
+    def _note_restarts(self, readings: Readings) -> None:
+        """A single one is nothing to report, but to be found by who looks for it; many are a crash loop."""
+        restarts = self._reader.restarts
+        self._state = dataclasses.replace(self._state, restarts=restarts.times)
+        if restarts.restarted and readings.restarts < self._settings.crash_loop_restarts:
+            numbers = ", ".join(map(str, restarts.restarted))
+            message = f"worker {numbers} ended unasked, and PM2 started it again: see the service's error log"
+            record = {"time": round(time.time(), 3), "kind": "restart", "key": SERVICE, "message": message}
+            self._log(self._settings.monitor_log, record)
 
     def _act(self, step: Step, readings: Readings) -> None:
         self._state = machine.begin(self._state, step, proc.uptime(), self._settings)

@@ -31,7 +31,7 @@ from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
 from ..._service.active import active_activation, is_unfinished, unit_of, worker_socket
 from .answers import Answered, WorkersReading
-from .diagnosis import DatabaseAnswer, ask_database
+from .diagnosis import NOT_KNOWN, DatabaseAnswer, ask_database
 from .proxy import Verdict
 from .root_client import examine_proxy
 from .settings import Settings
@@ -42,6 +42,9 @@ MB = 1024 * 1024
 _RPC_SECONDS = 2.0
 _MEMORY_SECONDS = 15.0
 _DATABASE_SECONDS = 10.0
+_WAIT_SECONDS = 6.0
+# So long an answer of the database's counts that can't be had again.
+_KNOWN_SECONDS = 300.0
 # So long a test of the proxy is believed.
 _TEST_SECONDS = 4.0
 _INODE_COLUMN = 5
@@ -287,17 +290,22 @@ class Reader:
             unfinished=unit in units and not settings.existing and is_unfinished(settings.sockets),
             proxy_unit=states.get(settings.proxy_unit, {}),
             proxy_test=self._proxy_test(test) if self._proxy_silent else None,
-            database=self._database.result() if suspect else DatabaseAnswer(),
+            database=self._database.result(readings.now) if suspect else DatabaseAnswer(),
         )
 
 
 class DatabaseReader:
-    """Asks for the database at the side, while the workers of an unhealthy service are asked: it takes as long."""
+    """Asks for the database at the side, while the workers of an unhealthy service are asked: it takes as long.
+
+    Where the host is too busy to ask it in time, what was known a short time ago counts.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._begun_at = -_DATABASE_SECONDS
         self._answer: Future[DatabaseAnswer] | None = None
+        self._known = DatabaseAnswer()
+        self._known_at = -_KNOWN_SECONDS
 
     def begin(self, now: float) -> None:
         due = self._settings.database and now - self._begun_at >= _DATABASE_SECONDS
@@ -305,8 +313,16 @@ class DatabaseReader:
             self._begun_at = now
             self._answer = later("database", ask_database, self._settings.diagnose_command)
 
-    def result(self) -> DatabaseAnswer:
-        return self._answer.result() if self._answer else DatabaseAnswer()
+    def result(self, now: float) -> DatabaseAnswer:
+        """Waits no longer than an answer takes where there are processors enough."""
+        if self._answer is None:
+            return DatabaseAnswer()
+        with contextlib.suppress(TimeoutError):
+            answer = self._answer.result(_WAIT_SECONDS)
+            if answer.known:
+                self._known, self._known_at = answer, self._begun_at
+                return answer
+        return self._known if now - self._known_at < _KNOWN_SECONDS else NOT_KNOWN
 
 
 def read_units(units: list[str]) -> dict[str, dict[str, str]]:

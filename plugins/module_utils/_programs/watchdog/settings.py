@@ -56,6 +56,8 @@ class Settings(Rules):
     disk_min_mb: int
     crash_loop_restarts: int
     crash_loop_window: float
+    heap_limit_mb: int = 0
+    """0: not known."""
     diagnose_config: str = ""
     """The settings of that command: when they change, what it found may be wrong."""
     existing: Existing | None = None

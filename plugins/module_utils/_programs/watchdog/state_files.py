@@ -51,7 +51,8 @@ def load(path: Path, boot: str, moment: float) -> State:
         return State(targets=targets_since(moment))
     except (ValueError, KeyError, RecursionError) as error:
         raise StabilityError(f"{path} is damaged ({type(error).__name__}){_put_aside(path)}") from error
-    if same_boot and all(_is_past(target, moment) for target in state.targets.values()):
+    past = max(state.restarts, default=0.0) <= moment and all(_is_past(item, moment) for item in state.targets.values())
+    if same_boot and past:
         return state
     problems = {key: Open(item.problem, min(item.since, moment)) for key, item in state.problems.items()}
     return State(targets=targets_since(moment), problems=problems, actions_total=state.actions_total)

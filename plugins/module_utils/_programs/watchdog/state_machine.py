@@ -22,6 +22,8 @@ from .model import TARGETS, Assessment, Condition, Event, Inhibition, Outcome, P
 PAUSED = Inhibition(Code.PAUSED, "recovery is paused")
 # A condition that is inhibited for so long is reported: a deployment that hangs must not keep it secret.
 _LONG_INHIBITION = 900.0
+# A problem that has become another one, as a worker that hung and now is missing, is reported again, but no more often.
+_RETOLD_SECONDS = 60.0
 
 
 class Phase(enum.StrEnum):
@@ -93,6 +95,8 @@ class Open:
 
     problem: Problem
     since: float
+    reported: float = 0.0
+    """When it was last reported."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +108,8 @@ class State:
     """Steps that were ever begun."""
     problems: Mapping[str, Open] = dataclasses.field(default_factory=dict)
     """By key."""
+    restarts: tuple[float, ...] = ()
+    """Of workers, none by the watchdog, within the window of a crash loop: when each was seen."""
 
     def __post_init__(self) -> None:
         if self.targets.keys() != set(TARGETS):
@@ -351,18 +357,26 @@ def _problems(
 def _differences(
     before: Mapping[str, Open], now_open: Mapping[str, Open], now: float
 ) -> tuple[list[Event], dict[str, Open]]:
-    """What is to be reported, and what is open afterwards. The same key at the same severity is reported once."""
+    """What is to be reported, and what is open afterwards.
+
+    The same key is reported again when it is more or less severe and, after a while, when it stands for something else.
+    """
     events = [_resolved(key, was, now) for key, was in before.items() if key not in now_open]
     after = {}
     for key, new in now_open.items():
         was = before.get(key)
-        if was is not None and was.problem.severity == new.problem.severity:
+        if was is not None and _is_told(was, new.problem, now):
             after[key] = was
             continue
-        after[key] = new if was is None else dataclasses.replace(new, since=was.since)
+        after[key] = dataclasses.replace(new, since=new.since if was is None else was.since, reported=now)
         problem = new.problem
         events.append(Event("problem", key, problem.code, problem.severity, problem.message, {**problem.values}))
     return events, after
+
+
+def _is_told(was: Open, problem: Problem, now: float) -> bool:
+    same = was.problem.code == problem.code or now - was.reported < _RETOLD_SECONDS
+    return same and was.problem.severity == problem.severity
 
 
 def _resolved(key: str, was: Open, now: float) -> Event:

@@ -36,6 +36,16 @@ class RestartCounter:
         self._forgiven: collections.Counter[int] = collections.Counter()
         self._daemon: int | None = None
         self._changing = False
+        self.restarted: tuple[int, ...] = ()
+        """The workers that were restarted since the probe before the last."""
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Of the restarts within the window: what another watchdog has to know, to go on counting."""
+        return tuple(self._times)
+
+    def recall(self, times: Iterable[float]) -> None:
+        self._times.extend(times)
 
     def note(self, processes: Iterable[Pm2Process], now: float, *, daemon: int | None, changing: bool) -> int:
         """Takes one more probe in; returns the restarts within the window.
@@ -45,8 +55,10 @@ class RestartCounter:
         planned = changing or self._changing or daemon != self._daemon
         self._changing, self._daemon = changing, daemon
         seen = {(process.name, process.pm_id): process for process in processes}
-        for key in [] if planned else seen.keys() & self._seen.keys():
-            self._times.extend([now] * self._counted(self._seen[key], seen[key]))
+        known = [] if planned else seen.keys() & self._seen.keys()
+        counts = {key[1]: self._counted(self._seen[key], seen[key]) for key in known}
+        self.restarted = tuple(sorted(number for number, count in counts.items() if count))
+        self._times.extend([now] * sum(counts.values()))
         self._seen = seen
         while self._times and now - self._times[0] > self._window:
             self._times.popleft()

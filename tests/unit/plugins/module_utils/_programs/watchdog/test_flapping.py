@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.flapping import Steady
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
@@ -22,7 +24,7 @@ WRONG = Problem("proxy.proxy_wrong", Code.PROXY_WRONG, "critical", "answered 502
 def course(pattern: str, times: int = 1, steady: Steady | None = None) -> list[bool]:
     """For each probe whether the problem counts; x: it was found."""
     steady = steady or Steady(3)
-    return [bool(steady.of([WRONG] if probe == "x" else [])) for probe in pattern * times]
+    return [bool(steady.of([WRONG] if probe == "x" else [], 0.0)) for probe in pattern * times]
 
 
 def test_three_in_a_row_count_as_long_as_they_last() -> None:
@@ -79,5 +81,24 @@ def test_one_bad_probe_in_three_is_not_flapping_nor_is_a_warning() -> None:
 
 def test_a_problem_that_comes_and_goes_says_when_it_is_not_there() -> None:
     steady = Steady(failures=3)
-    found = [steady.of([WRONG] if number % 2 else []) for number in range(44)]
+    found = [steady.of([WRONG] if number % 2 else [], 0.0) for number in range(44)]
     assert [[problem.seen for problem in problems] for problems in found[-2:]] == [[False], [True]]
+
+
+def test_what_was_open_when_the_last_watchdog_ended_needs_one_probe_to_stay_so() -> None:
+    assert Steady(3, [WRONG]).of([WRONG], 0.0) == [WRONG]
+    gone = Steady(3, [WRONG])
+    assert gone.of([], 0.0) == gone.of([WRONG], 5.0) == []
+
+
+def test_a_problem_does_not_change_its_severity_at_each_probe() -> None:
+    """Of a crash loop now one worker serves, now none."""
+    milder = dataclasses.replace(WRONG, severity="warning")
+    steady = Steady(1)
+    assert [steady.of([found], now)[0].severity for found, now in ((milder, 0.0), (WRONG, 5.0))] == [
+        "warning",
+        "critical",
+    ]
+    assert {steady.of([milder], now)[0].severity for now in (10.0, 124.0)} == {"critical"}
+    assert steady.of([milder], 125.0) == [milder]
+    assert Steady(1, [WRONG], 100.0).of([milder], 101.0)[0].severity == "critical"

@@ -18,7 +18,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Answered,
     WorkersReading,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import DatabaseAnswer
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import (
+    NOT_KNOWN,
+    DatabaseAnswer,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.judge import judge
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     PROXY,
@@ -28,6 +31,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Inhibition,
     Remedy,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import MB
 from watch_samples import (
     ALL_HANG,
     FAILED,
@@ -236,6 +240,17 @@ def test_a_worker_near_its_limit_is_reloaded() -> None:
     assert service(workers=(worker(0, mb=950, age=10.0), worker(1)))[0] is None
 
 
+def test_a_worker_near_the_limit_of_its_heap_is_reloaded_before_node_aborts() -> None:
+    grown = worker(1, mb=500)
+    grown = replace(grown, process=replace(grown.process, heap_used=475 * MB))
+    limits = settings(heap_limit_mb=500)
+    found = judge(readings(workers=(worker(0), grown)), limits, recovering=False).conditions[SERVICE]
+    assert found is not None
+    assert (found.code, found.workers, found.escalation) == ("memory_near_limit", (1,), (Remedy.RELOAD_WORKER,))
+    assert found.message == "worker 1 (process 101) near the heap limit of 500 MB: 475 MB, 95 %"
+    assert service(workers=(worker(0), grown))[0] is None
+
+
 def test_of_workers_that_grow_alike_all_are_named_the_largest_first() -> None:
     found = unhealthy(workers=(worker(0, mb=920), worker(1, mb=950)))
     assert (found.workers, found.at_once) == ((1, 0), 1)
@@ -281,6 +296,18 @@ def test_a_host_that_is_short_by_the_services_own_leak_is_helped() -> None:
 
 def test_a_short_host_whose_service_is_healthy_is_no_matter_of_the_watchdog() -> None:
     assert service(memory_percent=99.0, disk_free_mb={"/srv": 0.0}) == (None, None)
+
+
+def test_on_a_host_that_is_too_busy_to_ask_the_database_nothing_is_done_for_a_while() -> None:
+    """A restart would not help where it is the database, and take what is short."""
+    inhibition = service(**ALL_HANG, database=NOT_KNOWN)[1]
+    assert inhibition is not None
+    assert (inhibition.code, inhibition.expires_after) == ("cpu_short", 300)
+    assert inhibition.message == (
+        "the processors are overloaded: the database, which may be the cause, can't be asked in time."
+        " See what takes them."
+    )
+    assert service(**HANGS, database=NOT_KNOWN)[1] is None
 
 
 def test_beside_a_healthy_worker_the_database_is_not_the_cause() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small parts of the watchdog on the real kernel: locks, processes, settings, what the diagnosis says."""
+"""Small parts of the watchdog on the real kernel: locks, processes, settings."""
 
 from __future__ import annotations
 
@@ -24,12 +24,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.process imp
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import HUNG, DaemonReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import readings
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import (
-    DatabaseAnswer,
-    Diagnosis,
-    ask_database,
-    problems_of,
-)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import (
     Reader,
     free_disk,
@@ -133,82 +127,6 @@ def test_what_is_no_settings_file_says_what_to_do(tmp_path: Path, content: str) 
     path.write_text(content)
     with pytest.raises(StabilityError, match="Apply the playbook"):
         Settings.load(path)
-
-
-def test_a_database_that_is_down_is_distinguished_from_one_that_is_full(tmp_path: Path) -> None:
-    findings = [
-        finding("database", "critical"),
-        finding("database.connections", "critical"),
-        finding("database.certificate", "warning"),
-    ]
-    command = tmp_path / "diagnose"
-    command.write_text(f"#!/bin/sh\necho '{json.dumps({'findings': findings})}'\n")
-    command.chmod(0o755)
-    assert ask_database(str(command)) == DatabaseAnswer("about database", "about database.connections")
-    assert ask_database("/bin/false") == DatabaseAnswer()
-
-
-def finding(check: str, status: str, **values: Any) -> dict[str, Any]:
-    return {"check": check, "status": status, "message": f"about {check}", **values}
-
-
-def test_the_diagnosis_reports_what_the_watchdog_does_not_judge_itself() -> None:
-    found = [
-        finding("disk./", "warning", value=91, threshold=85, unit="%"),
-        finding("disk./srv", "ok"),
-        finding("health.http", "critical"),
-        finding("processes", "critical"),
-        finding("proxy", "critical"),
-        finding("units.shop@a@2.service", "critical"),
-        finding("units.shop@*.service", "critical"),
-        finding("units.shop2@a.service", "critical"),
-        finding("units.cron.service", "critical"),
-        finding("nginx", "critical"),
-        finding("nginx.old", "warning"),
-        finding("event_loop", "critical", unit="workers"),
-        finding("event_loop.0", "critical", unit="answers"),
-        finding("event_loop.1", "warning", unit="ms"),
-        finding("websocket", "critical"),
-    ]
-    problems = problems_of(found, ("shop@.service", "nginx.service"))
-    assert [(problem.key, problem.severity) for problem in problems] == [
-        ("diagnose.disk./", "warning"),
-        ("diagnose.units.shop2@a.service", "critical"),
-        ("diagnose.units.cron.service", "critical"),
-        ("diagnose.nginx.old", "warning"),
-        ("diagnose.event_loop.1", "warning"),
-        ("diagnose.websocket", "critical"),
-    ]
-    assert problems[0].values == {"check": "disk./", "value": 91, "threshold": 85, "unit": "%"}
-
-
-def test_the_diagnosis_runs_again_when_its_settings_have_changed(tmp_path: Path) -> None:
-    """What it found by the former ones would be shown for five minutes more."""
-    config, command = tmp_path / "diagnose.json", tmp_path / "diagnose"
-    config.write_text("websocket")
-    report = json.dumps({"findings": [finding("CHECK", "critical")]}).replace("CHECK", "$(cat " + str(config) + ")")
-    command.write_text(f"#!/bin/sh\ncat <<end\n{report}\nend\n")
-    command.chmod(0o755)
-    diagnosis = Diagnosis(
-        settings(tmp_path, diagnosis_interval=300, diagnose_command=str(command), diagnose_config=str(config))
-    )
-
-    def found(now: float) -> list[str]:
-        diagnosis.tick(now, healthy=True)
-        if diagnosis._run:
-            diagnosis._run.result(timeout=30)
-        return [problem.key for problem in diagnosis.problems]
-
-    assert (found(1000.0), diagnosis.ended) == ([], None)
-    assert found(1299.0) == []
-    assert found(1300.0) == ["diagnose.websocket"]
-    assert diagnosis.ended is not None
-    config.write_text("disk")
-    assert found(1301.0) == ["diagnose.disk"]
-    ended = diagnosis.ended
-    assert found(1302.0) == ["diagnose.disk"]
-    config.unlink()
-    assert (found(1303.0), diagnosis.ended) == (["diagnose.disk"], ended)
 
 
 class Workers:

@@ -307,6 +307,17 @@ def test_a_watchdog_killed_in_a_step_waits_for_that_step_s_grace() -> None:
     assert after == Step(SERVICE, Remedy.RESTART_APP, HUNG, 2)
 
 
+def test_a_condition_that_has_become_another_one_is_reported_again_but_not_at_each_change() -> None:
+    story = Story(dataclasses.replace(RULES, failures=1, start_grace=600))
+    for seen in (HUNG, MISSING, HUNG):
+        story.probe(seen)
+    assert [code for kind, code in story.reported if kind == "problem"] == ["worker_hung"]
+    story.for_seconds(60, MISSING)
+    assert [event.message for event in story.events if event.kind == "problem"] == [HUNG.message, MISSING.message]
+    story.probe()
+    assert story.events[-1].message.startswith("over after 7")
+
+
 def test_a_problem_is_reported_when_it_comes_rises_and_goes() -> None:
     story = Story()
     full = Problem("diagnose.disk", Code.FINDING, "warning", "86 %")
