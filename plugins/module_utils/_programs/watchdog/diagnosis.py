@@ -101,17 +101,17 @@ class Diagnosis:
             self.problems = (*(problem for problem in self.problems if problem.key != failed.key), failed)
             return
         found = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
-        unknown = {_room(finding.get("check")) for finding in findings if finding.get("status") == UNKNOWN}
+        unknown = {_group(finding.get("check")) for finding in findings if finding.get("status") == UNKNOWN}
         again = {problem.key for problem in found}
         kept = (
             dataclasses.replace(problem, seen=False)
             for problem in self.problems
-            if problem.key not in again and _room(problem.key.removeprefix(DIAGNOSE)) in unknown
+            if problem.key not in again and _group(problem.key.removeprefix(DIAGNOSE)) in unknown
         )
         self.problems = (*found, *kept)
 
 
-def _room(check: Any) -> str:
+def _group(check: Any) -> str:
     """What the findings of one check have in common: disk of disk./srv."""
     return str(check).partition(".")[0]
 

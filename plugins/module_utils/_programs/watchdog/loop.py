@@ -183,8 +183,8 @@ class Watch:
     def _resume(self, now: float) -> None:
         self._state = machine.resumed(self._state, now)
         message = "resumed by the operator, with the whole budget"
-        record = {"time": round(time.time(), 3), "kind": "resume", "key": "watchdog", "message": message}
-        self._log(self._settings.recovery_log, {**record, "boot": self._boot, "boottime": now})
+        record = {"kind": "resume", "key": "watchdog", "message": message, "boot": self._boot, "boottime": now}
+        self._log(self._settings.recovery_log, record)
 
     def _assess(self, readings: Readings) -> Assessment:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
@@ -209,8 +209,7 @@ class Watch:
         if restarts.restarted and readings.restarts < self._settings.crash_loop_restarts:
             numbers = ", ".join(map(str, restarts.restarted))
             message = f"worker {numbers} ended unasked, and PM2 started it again: see the service's error log"
-            record = {"time": round(time.time(), 3), "kind": "restart", "key": SERVICE, "message": message}
-            self._log(self._settings.monitor_log, record)
+            self._log(self._settings.monitor_log, {"kind": "restart", "key": SERVICE, "message": message})
 
     def _act(self, step: Step, readings: Readings) -> None:
         self._state = machine.begin(self._state, step, proc.uptime(), self._settings)
@@ -271,12 +270,11 @@ class Watch:
 
     def _log_change(self, kind: str, target: str, before: str, after: str) -> None:
         if before != after:
-            record = {"time": round(time.time(), 3), "kind": kind, "key": target, "from": before, "to": after}
-            self._log(self._settings.monitor_log, record)
+            self._log(self._settings.monitor_log, {"kind": kind, "key": target, "from": before, "to": after})
 
     def _log(self, path: Path, record: dict[str, Any]) -> None:
         with self._watched(f"watchdog.{Code.LOG_NOT_WRITABLE}", Code.LOG_NOT_WRITABLE, path):
-            append_line(path, record)
+            append_line(path, {"time": round(time.time(), 3), **record})
 
     @contextlib.contextmanager
     def _watched(self, key: str, code: Code, path: Path) -> Iterator[None]:
