@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, UNKNOWN, WARNING
 from ansible_collections.workbot.stability.plugins.plugin_utils._diagnosis_table import (
     FAILED,
     UNREACHABLE,
@@ -18,7 +18,15 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._diagnosis_table
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
 
-_COLOURS = {OK: "green", WARNING: "yellow", CRITICAL: "red", UNREACHABLE: "bright red", FAILED: "red", "": "white"}
+_COLOURS = {
+    OK: "green",
+    WARNING: "yellow",
+    UNKNOWN: "purple",
+    CRITICAL: "red",
+    UNREACHABLE: "bright red",
+    FAILED: "red",
+    "": "white",
+}
 
 
 class ActionModule(Action):

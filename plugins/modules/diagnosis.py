@@ -41,7 +41,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 status:
-  description: The worst of the findings, V(ok), V(warning) or V(critical); V(critical) as well without a diagnosis.
+  description:
+    - The worst of the findings, V(ok), V(warning), V(unknown) or V(critical); V(critical) as well without a diagnosis.
+    - V(unknown) is what the host was too busy to find out. It is worse than V(warning).
   returned: always
   type: str
   sample: ok

@@ -13,8 +13,8 @@ description:
   - Prints one table of all hosts of the play, from what M(workbot.stability.diagnosis) has registered on each. Hosts
     that were not reached, and those where it failed, are in it. C(registered) are names of variables; of several, that
     of the task that ran on the host counts.
-  - With C(require) it fails instead when a host is critical, was not reached or could not be asked, so that the
-    playbook's exit status tells it.
+  - With C(require) it fails instead when a host is critical, was not reached or could not be asked everything, so that
+    the playbook's exit status tells it.
   - Runs on the controller alone, without a connection. Use it with C(run_once).
 version_added: 0.1.0
 extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]

@@ -10,13 +10,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..module_utils._checks.findings import CRITICAL, OK, WARNING, rank
+from ..module_utils._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..module_utils._checks.report import one_line
 from ..module_utils._host.console import visible
 
 UNREACHABLE = "unreachable"
 FAILED = "failed"
-_NUMBERS = (CRITICAL, WARNING, OK)
+_NUMBERS = (CRITICAL, UNKNOWN, WARNING, OK)
 _LEAST_NAME = 8
 _MIXED = 2
 
@@ -32,7 +32,7 @@ class HostResult:
 
     @property
     def bad(self) -> bool:
-        """Whether somebody has to look: a host that can't be asked may be in any state."""
+        """Whether somebody has to look: a host that can't be asked, or not all of it, may be in any state."""
         return self.status not in (OK, WARNING)
 
     def count(self, status: str) -> int:
@@ -56,10 +56,10 @@ def result_of(name: str, *candidates: Mapping[str, Any] | None) -> HostResult:
 def table(results: Sequence[HostResult]) -> list[tuple[str, str]]:
     """The lines with the status that each is about; a line without one has an empty status."""
     width = max([_LEAST_NAME, *(len(result.name) for result in results)])
-    lines = [("", f"{'HOST':<{width}}  {'STATUS':<11}  {'CRITICAL':>8}  {'WARNING':>7}  {'OK':>3}")]
+    lines = [("", f"{'HOST':<{width}}  {'STATUS':<11}  {'CRITICAL':>8}  {'UNKNOWN':>7}  {'WARNING':>7}  {'OK':>3}")]
     for result in results:
         counts = [result.count(status) for status in _NUMBERS]
-        numbers = f"{counts[0]:>8}  {counts[1]:>7}  {counts[2]:>3}" if result.findings else result.problem
+        numbers = "{:>8}  {:>7}  {:>7}  {:>3}".format(*counts) if result.findings else result.problem
         lines.append((result.status, f"{result.name:<{width}}  {result.status:<11}  {numbers}".rstrip()))
         lines += _worst_first(result.findings)
     mixed = mixed_releases(results)

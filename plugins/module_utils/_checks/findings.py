@@ -15,6 +15,7 @@ from .._host.errors import StabilityError
 OK = "ok"
 WARNING = "warning"
 UNKNOWN = "unknown"
+"""The host was too busy to find out. It may be anything, so it is worse than a warning; most often it is well."""
 CRITICAL = "critical"
 _ORDER = (OK, WARNING, UNKNOWN, CRITICAL)
 
@@ -39,9 +40,11 @@ class Finding:
     value: float | int | str | None = None
     threshold: float | int | str | None = None
     unit: str = ""
+    timed: bool = False
+    """Whether it follows from how long an answer took or was waited for, which says nothing on a busy host."""
 
     def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return {name: value for name, value in vars(self).items() if name != "timed"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,12 +124,19 @@ def fails(status: str, fail_on: str) -> bool:
 
 
 def judge_value(
-    check: str, value: float, thresholds: Thresholds | FallingThresholds, message: str, advice: str, *, unit: str
+    check: str,
+    value: float,
+    thresholds: Thresholds | FallingThresholds,
+    message: str,
+    advice: str,
+    *,
+    unit: str,
+    timed: bool = False,
 ) -> Finding:
     """Judge a reading. `advice` is a sentence of its own, which follows the message from the warning on."""
     status = thresholds.status(value)
     shown = message if status == OK else f"{message}. {advice}"
-    return Finding(check, status, shown, value, thresholds.exceeded(value), unit)
+    return Finding(check, status, shown, value, thresholds.exceeded(value), unit, timed)
 
 
 def judge_share(check: str, percent: float, thresholds: Thresholds, what: str, advice: str) -> Finding:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._net.http import Answer, HttpError, Request, fetch
+from .._net.http import Answer, HttpError, HttpTimeoutError, Request, fetch
 from .findings import CRITICAL, OK, WARNING, Finding, fails, rank, worst_of
 
 # The words that services and health libraries use for their own state. A word that is in neither set is reported only.
@@ -40,6 +40,7 @@ class HealthReading:
     answer: Answer | None
     error: str = ""
     attempts: int = 1
+    timed_out: bool = False
 
     @property
     def body(self) -> Any:
@@ -79,7 +80,7 @@ def read_health(request: Request) -> HealthReading:
     try:
         return HealthReading(fetch(request))
     except HttpError as error:
-        return HealthReading(None, str(error))
+        return HealthReading(None, str(error), timed_out=isinstance(error, HttpTimeoutError))
 
 
 def judge_workers(readings: Sequence[HealthReading], expectation: Expectation) -> list[Finding]:
@@ -112,7 +113,7 @@ def judge_health(reading: HealthReading, expectation: Expectation) -> list[Findi
     answer = reading.answer
     if answer is None:
         advice = "See whether the service runs and what its error log says."
-        return [Finding("http", CRITICAL, f"{reading.error}. {advice}", None, None)]
+        return [Finding("http", CRITICAL, f"{reading.error}. {advice}", timed=reading.timed_out)]
     body = reading.body
     findings = [_judge_status_code(answer, expectation.status_codes, body)]
     findings += [_judge_json(body, path, allowed) for path, allowed in expectation.json.items()]

@@ -76,7 +76,7 @@ def ask(request: Request, pid: int | None = None) -> WorkerAnswer:
         try:
             request = dataclasses.replace(request, connection=_connect(request))
         except BlockingIOError:
-            full = HealthReading(None, f"{request.unix_socket}: its queue of connections is full")
+            full = HealthReading(None, f"{request.unix_socket}: its queue of connections is full", timed_out=True)
             return WorkerAnswer(full, pid, _since(started), HUNG)
         except OSError:
             pass  # the question that follows meets the same error, and says what it means
@@ -85,7 +85,8 @@ def ask(request: Request, pid: int | None = None) -> WorkerAnswer:
     try:
         reading, kind = HealthReading(fetch(dataclasses.replace(request, follow=False, max_body=MAX_BODY))), ANSWERED
     except (HttpError, RequestError) as error:
-        reading, kind = HealthReading(None, str(error)), HUNG if isinstance(error, HttpTimeoutError) else REFUSED
+        hung = isinstance(error, HttpTimeoutError)
+        reading, kind = HealthReading(None, str(error), timed_out=hung), HUNG if hung else REFUSED
     return WorkerAnswer(reading, pid or pid_of(reading.body), _since(started), kind)
 
 
@@ -205,7 +206,7 @@ class _Question:
     def unanswered(self) -> WorkerAnswer:
         asked = self._request.target().netloc
         error = f"{asked}: no answer within {self._request.timeout:.1f} s"
-        return WorkerAnswer(HealthReading(None, error), self._pid, _since(self._started), HUNG)
+        return WorkerAnswer(HealthReading(None, error, timed_out=True), self._pid, _since(self._started), HUNG)
 
     def _holder(self, connection: socket.socket) -> int | None:
         """Who takes the connection, the kernel tells while it is open."""

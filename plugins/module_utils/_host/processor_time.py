@@ -10,6 +10,7 @@ The kernel counts for each thread how long it ran, and how long it was ready to 
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -61,10 +62,15 @@ class OwnWaiting:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._before = self._now = _own_times()
+        self._before = _own_times()
+        self._now = dict(self._before)
+
+    def leave(self) -> None:
+        """For a thread that is about to end: the kernel forgets what it has waited, which counts on here."""
+        self._now |= processor_times([threading.get_native_id()], _OWN_THREADS)
 
     def share(self) -> float:
-        """0 to 1. Of a thread that has ended, what it had waited when last asked here counts."""
+        """0 to 1. Of a thread that ended without leave(), what it had waited when last asked here counts."""
         return self._spent()[0]
 
     def starved(self) -> bool:
@@ -74,10 +80,10 @@ class OwnWaiting:
 
     def _spent(self) -> tuple[float, float]:
         """The shares of the time since then that it waited for a processor, and that it had one."""
-        self._now = self._now | _own_times()
-        passed = time.monotonic() - self._began
+        self._now |= _own_times()
+        passed, threads = time.monotonic() - self._began, dict(self._now)
         waited, used = (
-            sum(getattr(now, what) - getattr(self._before.get(thread, _NEW), what) for thread, now in self._now.items())
+            sum(getattr(now, what) - getattr(self._before.get(thread, _NEW), what) for thread, now in threads.items())
             for what in ("waited", "used")
         )
         return min(1.0, waited / passed), min(1.0, used / passed)

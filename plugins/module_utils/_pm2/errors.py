@@ -13,5 +13,9 @@ class Pm2Error(StabilityError):
     """PM2 is not there, did not answer, or refused."""
 
 
+class Pm2TimeoutError(Pm2Error):
+    """PM2 did not answer in time."""
+
+
 class Pm2BusyError(Pm2Error):
     """Another run is changing this PM2's processes."""

@@ -43,6 +43,10 @@ class RpcError(StabilityError):
     """The daemon did not answer, or not in its own language; the message never quotes what it said."""
 
 
+class RpcTimeoutError(RpcError):
+    """The daemon did not answer in time."""
+
+
 class NoDaemonError(RpcError):
     """Nothing listens on the socket."""
 
@@ -55,6 +59,7 @@ class DaemonReading:
     """What is wrong, unless it is well."""
     pid: int | None = None
     processes: tuple[Pm2Process, ...] = ()
+    timed_out: bool = False
 
 
 def read_daemon(client: Pm2Client, timeout: float) -> DaemonReading:
@@ -69,7 +74,8 @@ def read_daemon(client: Pm2Client, timeout: float) -> DaemonReading:
             return DaemonReading(ABSENT, f"no PM2 daemon runs for {client.home}")
         return DaemonReading(HUNG, f"PM2's daemon (process {pid}) does not listen: {error}", pid)
     except (RpcError, Pm2Error) as error:
-        return DaemonReading(HUNG, f"PM2's daemon (process {pid or 'unknown'}): {error}", pid)
+        message, timed_out = f"PM2's daemon (process {pid or 'unknown'}): {error}", isinstance(error, RpcTimeoutError)
+        return DaemonReading(HUNG, message, pid, timed_out=timed_out)
     return DaemonReading(WELL, "", pid, tuple(processes))
 
 
@@ -120,7 +126,7 @@ def call(path: Path, method: str, argument: Any, timeout: float) -> Any:
             connection.sendall(message)
             parts = _Stream(connection, deadline).message()
     except TimeoutError:
-        raise RpcError(f"no answer on {path.name} within {timeout:g} s") from None
+        raise RpcTimeoutError(f"no answer on {path.name} within {timeout:g} s") from None
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NoDaemonError(f"{path}: {error.strerror}") from None
     except OSError as error:

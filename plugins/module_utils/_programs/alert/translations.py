@@ -61,6 +61,7 @@ CHECKS = {
     "certificates": "证书",
     "nginx": "Nginx",
     "processes": "进程",
+    "processors": "处理器",
     "memory": "内存",
     "descriptors": "文件描述符",
     "units": "系统服务",

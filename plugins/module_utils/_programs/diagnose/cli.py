@@ -10,16 +10,18 @@ import argparse
 import contextlib
 import datetime
 import json
+import math
 import os
 import re
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..._checks.findings import CRITICAL, OK, WARNING, Finding, worst_of
+from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding, worst_of
 from ..._host.console import complain, visible
 from ..._host.errors import StabilityError
 from ..common import become, end, load_settings
@@ -53,13 +55,13 @@ CHECKS: dict[str, Check] = {
     "statements": database.check_statements,
     "indexes": database.check_indexes,
 }
-EXIT = {OK: 0, WARNING: 1, CRITICAL: 2}
+EXIT = {OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3}
 _INTERRUPTED = 130
 _WATCH_SECONDS = 2.0
 _LEAST_WATCH, _MOST_WATCH = 0.2, 3600.0
 # home, then clear to the end: what was there before stays in the terminal's history
 _CLEAR = "\x1b[H\x1b[2J"
-_COLOURS = {OK: "32", WARNING: "33", CRITICAL: "31"}
+_COLOURS = {OK: "32", WARNING: "33", UNKNOWN: "35", CRITICAL: "31"}
 
 
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
@@ -71,6 +73,8 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
     except StabilityError as error:
         complain(error)
         return EXIT[CRITICAL]
+    if options.timeout is not None:
+        settings = {**settings, "timeout": options.timeout}
     if options.watch is None:
         return _once(settings, options)
     status = EXIT[OK]
@@ -138,13 +142,18 @@ def run(config: str) -> None:
 def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Show the state of the service on this host.",
-        epilog="Exit status: 0 all is well, 1 there is a warning, 2 something is critical.",
+        epilog="Exit status: 0 all is well, 1 there is a warning, 2 something is critical,"
+        " 3 something is not known, since the host was too busy to ask.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--check", action="append", choices=list(CHECKS), help="only this check; may be repeated")
     parser.add_argument(
         "--watch", nargs="?", type=_seconds, const=_WATCH_SECONDS, metavar="SECONDS",
         help=f"again and again, with a pause of so many seconds ({_WATCH_SECONDS:g}), until Ctrl-C",
+    )  # fmt: skip
+    parser.add_argument(
+        "--timeout", type=_time_limit, metavar="SECONDS",
+        help="how long each check may take (default: what the configuration file says)",
     )  # fmt: skip
     parser.add_argument("--read-only", action="store_true", help="keep no reading for later runs")
     parser.add_argument(
@@ -162,6 +171,13 @@ def _seconds(text: str) -> float:
     value = float(text)
     if not _LEAST_WATCH <= value <= _MOST_WATCH:
         raise argparse.ArgumentTypeError(f"{text} is not between {_LEAST_WATCH:g} and {_MOST_WATCH:g} seconds")
+    return value
+
+
+def _time_limit(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
     return value
 
 
@@ -189,7 +205,10 @@ def as_table(settings: Mapping[str, Any], findings: Sequence[Finding], coloured:
     width = max((len(finding.check) for finding in findings), default=0)
     said = [visible(f"{finding.check:<{width}}  {finding.message}") for finding in findings]
     lines = [f"{_paint(finding.status, coloured)}  {text}" for finding, text in zip(findings, said, strict=True)]
-    counts = [f"{sum(finding.status == status for finding in findings)} {status}" for status in (CRITICAL, WARNING, OK)]
+    told = Counter(finding.status for finding in findings)
+    counts = [
+        f"{told[status]} {status}" for status in (CRITICAL, UNKNOWN, WARNING, OK) if told[status] or status != UNKNOWN
+    ]
     head = f"{settings['service']} on {socket.gethostname()} at {_now()}: {worst_of(findings).upper()}"
     return "\n".join([f"{head} ({', '.join(counts)})", *lines]) + "\n"
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..._checks.findings import OK, Finding, rank
+from ..._checks.findings import OK, UNKNOWN, Finding, rank
 from ..._host.atomic import save_json
 from ..._host.console import visible
 from ..records import load
@@ -54,6 +54,9 @@ class Worst:
         return f"{self.number:.10g} {self.unit}".strip()
 
     def worse_than(self, other: Worst) -> bool:
+        """What was found out counts before what is not known: that the host was busy, the check processors says."""
+        if UNKNOWN in (self.status, other.status):
+            return self.status != UNKNOWN
         if rank(self.status) != rank(other.status):
             return rank(self.status) > rank(other.status)
         if self.number is None or other.number is None:

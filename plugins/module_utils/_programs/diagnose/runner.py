@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from ..._checks.external_service import PM2, Existing, daemon_pid_file, read_existing
-from ..._checks.findings import CRITICAL, FallingThresholds, Finding, Levels, Thresholds
+from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, FallingThresholds, Finding, Levels, Thresholds
 from ..._checks.health import HealthReading
 from ..._checks.workers import REFUSED, WorkerAnswer, ask_each, ask_workers
 from ..._host.later import later
 from ..._host.processes import MissingLibraryError, ProcessError
+from ..._host.processor_time import MOST_OF_THE_TIME, OwnWaiting
 from ..._host.units import UnitError
 from ..._pm2.client import Pm2Client, restart_advice
-from ..._pm2.errors import Pm2Error
+from ..._pm2.errors import Pm2Error, Pm2TimeoutError
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, read_daemon
 from ..._postgresql.client import MissingDriverError
@@ -32,6 +33,8 @@ from .samples import Samples
 
 # Less than the check's own time, so that what did not answer is named.
 _PM2_SHARE = 0.75
+# Seconds between looks at how long this process has waited for a processor.
+_LOOK = 0.1
 
 
 @dataclasses.dataclass
@@ -125,7 +128,7 @@ def _processes(existing: Existing | None, client: Pm2Client, timeout: float) -> 
         reading = read_daemon(client, timeout)
     if reading.state != WELL:
         advice = restart_advice(reading.pid) if reading.pid else "start the systemd unit that owns it"
-        raise Pm2Error(f"{reading.message}; {advice}")
+        raise (Pm2TimeoutError if reading.timed_out else Pm2Error)(f"{reading.message}; {advice}")
     return reading.processes
 
 
@@ -133,21 +136,53 @@ Check = Callable[[Context], list[Finding]]
 
 
 def run_checks(checks: Mapping[str, Check], context: Context) -> list[Finding]:
-    """Run all checks at once; each gets the configured time (seconds), from now on."""
-    deadline = time.monotonic() + float(context.config["timeout"])
-    runs = {name: later(name, check, context) for name, check in checks.items()}
-    return [finding for name, run in runs.items() for finding in _findings(name, run, deadline)]
+    """Run all checks at once; each gets the configured time (seconds), from now on.
+
+    What took too long while other programs had the processors is not known: it may hang, or have had no time to answer.
+    """
+    deadline, own = time.monotonic() + float(context.config["timeout"]), OwnWaiting()
+    runs = {name: later(name, _run, check, context, own) for name, check in checks.items()}
+    starved: dict[str, float] = {}
+    while waiting := runs.keys() - starved.keys():
+        left = deadline - time.monotonic()
+        wait([runs[name] for name in waiting], max(0.0, min(left, _LOOK)))
+        share = own.share() if own.starved() else 0.0
+        starved |= {name: share for name in waiting if left <= 0 or runs[name].done()}
+    findings = [_known(finding, starved[name]) for name, run in runs.items() for finding in _findings(name, run)]
+    if all(finding.status != UNKNOWN for finding in findings):
+        return findings
+    return [*findings, _busy(max(starved.values()))]
 
 
-def _findings(name: str, run: Future[list[Finding]], deadline: float) -> list[Finding]:
-    wait([run], max(0.0, deadline - time.monotonic()))
+def _run(check: Check, context: Context, own: OwnWaiting) -> list[Finding]:
+    try:
+        return check(context)
+    finally:
+        own.leave()
+
+
+def _known(finding: Finding, starved: float) -> Finding:
+    if not (starved and finding.timed and finding.status != OK):
+        return finding
+    message = f"{finding.check} is not known: the host was too busy to ask in time. See the check processors."
+    return Finding(finding.check, UNKNOWN, message)
+
+
+def _busy(share: float) -> Finding:
+    percent = round(100 * share)
+    message = f"other programs take the processors: {percent} % of the time this diagnosis waited for one"
+    advice = "See `top` for which: end them or have them run elsewhere, or give the host more processors."
+    return Finding("processors", WARNING, f"{message}. {advice}", percent, round(100 * MOST_OF_THE_TIME), "%")
+
+
+def _findings(name: str, run: Future[list[Finding]]) -> list[Finding]:
     if not run.done():
-        message = "the check did not finish in time: what it asks hangs. Look at that part by hand."
-        return [Finding(name, CRITICAL, message)]
+        message = f"the check {name} did not finish in time: what it asks hangs. Look at that part by hand."
+        return [Finding(name, CRITICAL, message, timed=True)]
     try:
         return run.result()
     except (Pm2Error, ProcessError, UnitError, MissingLibraryError, MissingDriverError) as error:
-        return [Finding(name, CRITICAL, str(error))]
+        return [Finding(name, CRITICAL, str(error), timed=isinstance(error, Pm2TimeoutError))]
     except Exception as error:
         # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an
         # unforeseen error might quote what was being read.

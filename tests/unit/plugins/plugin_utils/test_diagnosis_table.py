@@ -22,31 +22,36 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._diagnosis_table
 FINDINGS = [
     {"check": "disk./", "status": "warning", "message": "90 % used"},
     {"check": "health", "status": "critical", "message": "no\nanswer"},
+    {"check": "database", "status": "unknown", "message": "too busy"},
     {"check": "release", "status": "ok", "message": "abc"},
 ]
 
 
 def test_a_table_has_the_worst_first_and_nothing_of_what_is_well() -> None:
     results = [
-        HostResult("shop1", "ok", FINDINGS[2:]),
+        HostResult("shop1", "ok", FINDINGS[3:]),
         HostResult("shop2", "critical", FINDINGS),
         HostResult("a-long-name", "unreachable", problem="no route to host"),
     ]
     assert [line for _status, line in table(results)] == [
-        "HOST         STATUS       CRITICAL  WARNING   OK",
-        "shop1        ok                  0        0    1",
-        "shop2        critical            1        1    1",
-        "    critical  health  no answer",
-        "    warning   disk./  90 % used",
+        "HOST         STATUS       CRITICAL  UNKNOWN  WARNING   OK",
+        "shop1        ok                  0        0        0    1",
+        "shop2        critical            1        1        1    1",
+        "    critical  health    no answer",
+        "    unknown   database  too busy",
+        "    warning   disk./    90 % used",
         "a-long-name  unreachable  no route to host",
     ]
     assert verdict_of(results) == "2 of 3 hosts: shop2 (critical), a-long-name (unreachable)"
     assert verdict_of(results[:1]) == ""
+    assert (
+        verdict_of([HostResult("shop3", "unknown"), HostResult("shop4", "warning")]) == "1 of 2 hosts: shop3 (unknown)"
+    )
 
 
 def test_of_several_tasks_the_one_that_ran_counts() -> None:
-    ran = {"status": "ok", "findings": FINDINGS[2:], "problem": ""}
-    assert result_of("proxy1", {"skipped": True}, ran) == HostResult("proxy1", "ok", FINDINGS[2:])
+    ran = {"status": "ok", "findings": FINDINGS[3:], "problem": ""}
+    assert result_of("proxy1", {"skipped": True}, ran) == HostResult("proxy1", "ok", FINDINGS[3:])
     assert result_of("shop1", ran, {"skipped": True}).status == "ok"
 
 
@@ -69,7 +74,7 @@ def test_warnings_alone_are_no_failure() -> None:
 @pytest.mark.parametrize(
     ("registered", "status", "problem"),
     [
-        ({"status": "ok", "findings": FINDINGS[2:], "problem": ""}, "ok", ""),
+        ({"status": "ok", "findings": FINDINGS[3:], "problem": ""}, "ok", ""),
         ({"unreachable": True, "msg": "Failed to connect:\n  refused"}, "unreachable", "Failed to connect: refused"),
         ({"failed": True, "msg": "no python"}, "failed", "no python"),
         ({"skipped": True}, "failed", "the diagnosis did not run on this host"),

@@ -70,9 +70,9 @@ _REASONS = (
 class _UnknownError(StabilityError):
     """The database can't be asked; `finding` says why."""
 
-    def __init__(self, message: str, status: str = CRITICAL) -> None:
+    def __init__(self, message: str, status: str = CRITICAL, timed: bool = False) -> None:
         super().__init__(message)
-        self.finding = Finding(_ITSELF, status, message)
+        self.finding = Finding(_ITSELF, status, message, timed=timed)
 
 
 def _named(name: str) -> Callable[[Check], Check]:
@@ -89,7 +89,8 @@ def _named(name: str) -> Callable[[Check], Check]:
                 if name == _ITSELF:
                     return [error.finding]
                 # one cause, told as critical once
-                return [Finding(name, WARNING, f"not known: {error.finding.message} See the check {_ITSELF}.")]
+                message = f"not known: {error.finding.message} See the check {_ITSELF}."
+                return [Finding(name, WARNING, message, timed=error.finding.timed)]
 
         return checked
 
@@ -109,7 +110,8 @@ def check_database(context: Context) -> list[Finding]:
         finished = time.monotonic()
     except (PgError, MissingDriverError) as error:
         told = _told(error)
-        return [Finding(DATABASE_FULL if _FULL in told else _ITSELF, CRITICAL, f"{where(url)}: {told}.")]
+        check = DATABASE_FULL if _FULL in told else _ITSELF
+        return [Finding(check, CRITICAL, f"{where(url)}: {told}.", timed=_timed_out(error))]
     latency = judge_latency(
         url, 1000 * (connected - started), 1000 * (finished - connected), context.thresholds("database_latency_ms")
     )
@@ -126,7 +128,8 @@ def _certificate(url: str, context: Context) -> list[Finding]:
     try:
         dates = read_dates(address, parts.port or _PORT, address, _CONNECT_TIMEOUT, begin_postgresql)
     except OSError as error:
-        return [Finding(check, WARNING, f"the certificate of {address} can't be read: {error}.")]
+        message = f"the certificate of {address} can't be read: {error}."
+        return [Finding(check, WARNING, message, timed=isinstance(error, TimeoutError))]
     return [judge_dates(address, dates, context.now, thresholds, check=check, advice=_RENEW)]
 
 
@@ -134,7 +137,7 @@ def judge_latency(url: str, connecting_ms: float, answering_ms: float, threshold
     latency = round(answering_ms, 1)
     message = f"{where(url)} answers in {latency} ms; connecting took {connecting_ms:.0f} ms"
     advice = "See the server's load, and what it waits for: SELECT * FROM pg_stat_activity."
-    return judge_value(_ITSELF, latency, thresholds, message, advice, unit="ms")
+    return judge_value(_ITSELF, latency, thresholds, message, advice, unit="ms", timed=True)
 
 
 @_named("pool")
@@ -250,15 +253,19 @@ def _diagnosis(section: Mapping[str, Any]) -> Iterator[tuple[PgClient, list[Find
             if given:
                 client = stack.enter_context(session(_login(given)))
         except PgError as error:
-            if "timeout" in str(error).lower():
-                raise _UnknownError(f"{where(url)}: {reason(str(error))}.") from error
+            if _timed_out(error):
+                raise _UnknownError(f"{where(url)}: {reason(str(error))}.", timed=True) from error
             message = f"the role {given['user']} can't log in, the service's was used: {reason(str(error))}."
             notes.append(Finding("connections.role", WARNING, message))
         try:
             client = client or stack.enter_context(session(_own_login(url)))
             yield client, notes
         except PgError as error:
-            raise _UnknownError(f"{where(url)}: {reason(str(error))}.") from error
+            raise _UnknownError(f"{where(url)}: {reason(str(error))}.", timed=_timed_out(error)) from error
+
+
+def _timed_out(error: PgError | MissingDriverError) -> bool:
+    return "timeout" in str(error).lower()
 
 
 def _url(section: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import ssl
 import time
@@ -43,7 +44,8 @@ def _websocket(url: str, path: str, context: Context) -> Finding:
         with open_connection(address, parts.port or _DEFAULT_PORTS[parts.scheme], name, tls, timeout) as connected:
             answer = handshake(connected, name, path, timeout)
     except (OSError, http.client.HTTPException) as error:
-        return judge_handshake(path, None, _reason(error, timeout))
+        found = judge_handshake(path, None, _reason(error, timeout))
+        return dataclasses.replace(found, timed=isinstance(error, TimeoutError))
     return judge_handshake(path, answer, f"{1000 * (time.monotonic() - started):.0f} ms")
 
 
@@ -85,7 +87,7 @@ def check_certificates(context: Context) -> list[Finding]:
         dates = read_dates(address, parts.port or _DEFAULT_PORTS["https"], name, timeout)
     except OSError as error:
         message = f"the certificate of {name} can't be read: {_reason(error, timeout)}. See the check nginx."
-        return [Finding("certificates", CRITICAL, message)]
+        return [Finding("certificates", CRITICAL, message, timed=isinstance(error, TimeoutError))]
     return [judge_dates(name, dates, context.now, context.falling_thresholds("certificate_days"))]
 
 

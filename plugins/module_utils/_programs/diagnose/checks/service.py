@@ -22,7 +22,7 @@ from ...._checks.secret_check import SecretReader, SecretRules, judge_secrets
 from ...._host.processes import read_trees
 from ...._host.units import unit_states
 from ...._net.http import Request
-from ...._pm2.errors import Pm2Error
+from ...._pm2.errors import Pm2Error, Pm2TimeoutError
 from ...._pm2.process import Pm2Process
 from ...._service.active import active_activation, release_of, worker_socket
 from ..runner import Context
@@ -64,9 +64,10 @@ def check_memory(context: Context) -> list[Finding]:
     limits = limits_of(levels, context.section("memory"))
     try:
         processes = context.pm2()
-    except Pm2Error:
+    except Pm2Error as error:
         message = "the workers' memory is not known while PM2 does not answer; see the check processes"
-        return [Finding("memory.processes", WARNING, message), judge_host(read_memory([], []), limits)]
+        unknown = Finding("memory.processes", WARNING, message, timed=isinstance(error, Pm2TimeoutError))
+        return [unknown, judge_host(read_memory([], []), limits)]
     trees = read_trees((f"{process.name}.{process.pm_id}", process.pid) for process in processes if process.pid)
     bodies = [reading.body for reading in context.health()]
     heaps = collect_heaps(processes, bodies, [tree.pid for tree in trees])
@@ -173,10 +174,10 @@ def check_secrets(context: Context) -> list[Finding]:
     findings = []
     try:
         running = [process for process in context.pm2() if process.online and process.pid]
-    except Pm2Error:
-        running = []
+    except Pm2Error as error:
+        running, timed = [], isinstance(error, Pm2TimeoutError)
         message = "which processes run is not known while PM2 does not answer: only the file was looked at"
-        findings.append(Finding("secrets.processes", WARNING, f"{message}. See the check processes."))
+        findings.append(Finding("secrets.processes", WARNING, f"{message}. See the check processes.", timed=timed))
     holders = [reader.process(f"worker {process.pm_id}", process.pid or 0) for process in running]
     rules = SecretRules(names, length, _LEAST_BITS, context.config["user"])
     return findings + judge_secrets(rules, holders, declared)

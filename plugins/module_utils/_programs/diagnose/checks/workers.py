@@ -51,7 +51,7 @@ def judge_answers(
     if not answered:
         error = next((answer.reading.error for answer in answers), "nobody was asked")
         message = f"no worker answers. {error}. See the checks health and processes."
-        return [Finding("event_loop", CRITICAL, message, 0, len(due), "workers")]
+        return [Finding("event_loop", CRITICAL, message, 0, len(due), "workers", _timed_out(answers))]
     slowest: dict[int | None, float] = {}
     for answer in answered:
         slowest[answer.pid] = max(answer.elapsed_ms, slowest.get(answer.pid, 0.0))
@@ -62,26 +62,33 @@ def judge_answers(
     ]
     # without any process that is known, nobody can be missed
     missed = set(due) - set(slowest) if set(slowest) != {None} else set()
-    findings += [_judge_missed(workers[pid], pid) for pid in sorted(missed)]
+    findings += [_judge_missed(workers[pid], pid, _timed_out(answers)) for pid in sorted(missed)]
     unanswered = len(answers) - len(answered)
     if unanswered and not missed:
         error = next(answer.reading.error for answer in answers if answer.reading.answer is None)
         message = f"{unanswered} of {len(answers)} requests were not answered: {error}. See the service's error log."
-        findings.append(Finding("event_loop.unanswered", CRITICAL, message, unanswered, 1, "requests"))
+        timed = _timed_out(answers)
+        findings.append(Finding("event_loop.unanswered", CRITICAL, message, unanswered, 1, "requests", timed))
     return findings or [_summary(slowest.values(), thresholds)]
 
 
 def _judge_answer(label: str, taken: float, thresholds: Thresholds) -> Finding:
     advice = "Its event loop is busy: look for long synchronous work, or for a slow database."
-    return judge_value(_check(label), taken, thresholds, f"{label} took {taken:.0f} ms to answer", advice, unit="ms")
+    message = f"{label} took {taken:.0f} ms to answer"
+    return judge_value(_check(label), taken, thresholds, message, advice, unit="ms", timed=True)
 
 
-def _judge_missed(label: str, pid: int) -> Finding:
+def _timed_out(answers: Iterable[WorkerAnswer]) -> bool:
+    """Whether all that did not answer were waited for until the time was up."""
+    return all(answer.reading.timed_out for answer in answers if answer.reading.answer is None)
+
+
+def _judge_missed(label: str, pid: int, timed: bool) -> Finding:
     message = (
         f"{label} (process {pid}) did not answer: it was stopped, its event loop is blocked, or it does not listen."
         f" Restart it (under PM2 by kill -KILL {pid}: it is started anew); see its log for what it did last."
     )
-    return Finding(_check(label), CRITICAL, message, 0, 1, "answers")
+    return Finding(_check(label), CRITICAL, message, 0, 1, "answers", timed)
 
 
 def _summary(taken: Collection[float], thresholds: Thresholds) -> Finding:

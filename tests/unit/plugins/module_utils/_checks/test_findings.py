@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
     CRITICAL,
     OK,
+    UNKNOWN,
     WARNING,
     Finding,
     Thresholds,
@@ -24,7 +25,13 @@ def finding(status: str) -> Finding:
 
 @pytest.mark.parametrize(
     ("statuses", "expected"),
-    [([], OK), ([OK, OK], OK), ([OK, WARNING], WARNING), ([CRITICAL, WARNING], CRITICAL)],
+    [
+        ([], OK),
+        ([OK, OK], OK),
+        ([OK, WARNING], WARNING),
+        ([UNKNOWN, WARNING], UNKNOWN),
+        ([CRITICAL, WARNING, UNKNOWN], CRITICAL),
+    ],
 )
 def test_the_worst_status_counts(statuses: list[str], expected: str) -> None:
     assert worst_of(finding(status) for status in statuses) == expected
@@ -38,6 +45,8 @@ def test_the_worst_status_counts(statuses: list[str], expected: str) -> None:
         (WARNING, "warning", True),
         (CRITICAL, "never", False),
         (OK, "warning", False),
+        (UNKNOWN, "warning", True),
+        (UNKNOWN, "critical", False),
     ],
 )
 def test_fail_on(status: str, fail_on: str, expected: bool) -> None:
@@ -57,3 +66,9 @@ def test_a_share_is_judged_at_the_thresholds_themselves(percent: float, status: 
     judged = judge_share("disk", percent, Thresholds(80, 95), "used", "Free space.")
     assert (judged.status, judged.value, judged.threshold, judged.unit) == (status, percent, threshold, "%")
     assert ("Free space." in judged.message) is (status != OK)
+
+
+def test_whether_it_is_a_matter_of_time_is_for_the_diagnosis_alone() -> None:
+    assert Finding("a", OK, "well", 1, 2, "ms", timed=True).as_dict() == {
+        "check": "a", "status": OK, "message": "well", "value": 1, "threshold": 2, "unit": "ms",
+    }  # fmt: skip

@@ -20,6 +20,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._checks.health import Expectation, judge_health
 from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import (
     ANSWERED,
     HUNG,
@@ -163,6 +164,8 @@ def test_the_one_that_hangs_is_told_with_its_process_while_the_others_answer(tmp
     assert [answer.pid for answer in answers] == pids
     assert all(answer.reading.answer is None and answer.elapsed_ms > 900 for answer in answers[1:])
     assert answers[1].reading.error.startswith(f"{socket_of(tmp_path, 1)}: no complete answer within 1 s")
+    assert [answer.reading.timed_out for answer in answers] == [False, True, True]
+    assert judge_health(answers[1].reading, Expectation())[0].timed
     os.kill(pids[1], signal.SIGCONT)
     assert look_each(tmp_path, 2)[1].kind == ANSWERED
 
@@ -235,6 +238,7 @@ def test_a_question_without_an_answer_in_time_is_told_with_its_holder(url: str, 
     (hung,) = [answer for answer in answers if answer.kind != ANSWERED]
     assert (hung.kind, hung.pid, hung.reading.answer) == (HUNG, slow, None)
     assert hung.reading.error.startswith(f"{Request(url=url).target().netloc}: no answer within ")
+    assert hung.reading.timed_out
     assert seen(answers) == {quick}
 
 

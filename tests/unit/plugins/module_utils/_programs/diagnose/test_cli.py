@@ -155,7 +155,13 @@ def test_the_daily_report_adds_the_day(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--daily", "--json"], ["--daily", "--watch"], ["--watch", "0"], ["--watch", "x"], ["--check", "no"]]
+    "arguments",
+    [
+        *(["--daily", option] for option in ("--json", "--watch")),
+        *(["--watch", seconds] for seconds in ("0", "x")),
+        *(["--timeout", seconds] for seconds in ("0", "-1", "nan", "inf", "x")),
+        ["--check", "no"],
+    ],
 )
 def test_wrong_arguments(arguments: list[str], config: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as error:
@@ -187,6 +193,7 @@ def test_a_check_that_hangs_or_fails_is_a_finding(
     findings = run_checks({"hang": hang, "fail": fail, "disk": host.check_disk}, context_at(0))
     assert time.monotonic() - started < 10
     assert [finding.status for finding in findings[:2]] == [CRITICAL, CRITICAL]
+    assert findings[0].message.startswith("the check hang did not finish in time: what it asks hangs.")
     assert statuses(findings[2:])[f"disk.{config['disk']['paths'][0]}"] == OK
     assert SECRET not in repr(findings)
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING, Finding
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
+    CRITICAL,
+    OK,
+    UNKNOWN,
+    WARNING,
+    Finding,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.daily import Days, summary
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +42,13 @@ def test_the_worst_of_a_day_is_kept(tmp_path: Path) -> None:
     assert (worst.value, worst.time, days.today.runs) == (70, HOUR, 3)
     add(path, 4 * HOUR, disk(90, WARNING))
     assert add(path, 5 * HOUR, disk(80)).today.worst["disk./"].value == 90
+
+
+def test_what_was_found_out_counts_before_what_is_not_known(tmp_path: Path) -> None:
+    path, unknown = tmp_path / "days.json", Finding("disk./", UNKNOWN, "the host was too busy")
+    assert add(path, 0, unknown).today.worst["disk./"].status == UNKNOWN
+    assert add(path, HOUR, disk(50)).today.worst["disk./"].value == 50
+    assert add(path, 2 * HOUR, unknown).today.worst["disk./"].value == 50
 
 
 def test_of_what_runs_out_the_least_is_the_worst(tmp_path: Path) -> None:

@@ -52,15 +52,16 @@ def test_a_database_that_can_not_be_asked_is_critical_once(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "check"),
+    ("text", "check", "timed"),
     [
-        ("FATAL:  sorry, too many clients already", "database.connections"),
-        ('FATAL:  too many connections for role "app"', "database.connections"),
-        ("Connection refused", "database"),
+        ("FATAL:  sorry, too many clients already", "database.connections", False),
+        ('FATAL:  too many connections for role "app"', "database.connections", False),
+        ("Connection refused", "database", False),
+        ("connection timeout expired", "database", True),
     ],
 )
 def test_a_server_that_is_full_is_not_one_that_is_down(
-    text: str, check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, check: str, timed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A restart of what holds its connections may help with the first, and never with the second."""
 
@@ -71,7 +72,7 @@ def test_a_server_that_is_full_is_not_one_that_is_down(
     monkeypatch.setattr(database, "session", session)
     section = {"enabled": True, "file": str(tmp_path / "environment"), "diagnosis": {}}
     [finding] = database.check_database(Context({"database": section}, Samples(tmp_path / "state")))
-    assert (finding.check, finding.status) == (check, CRITICAL)
+    assert (finding.check, finding.status, finding.timed) == (check, CRITICAL, timed)
 
 
 def test_pools_are_added_up_each_worker_once() -> None:

@@ -20,7 +20,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     Thresholds,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import HealthReading
-from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import ANSWERED, HUNG, WorkerAnswer
+from ansible_collections.workbot.stability.plugins.module_utils._checks.workers import (
+    ANSWERED,
+    HUNG,
+    REFUSED,
+    WorkerAnswer,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessReading, ProcessTree
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Answer
@@ -51,7 +56,8 @@ def answer(pid: int | None, taken: float) -> WorkerAnswer:
     return WorkerAnswer(HealthReading(Answer(200, {}, b"", taken, "/")), pid, taken, ANSWERED)
 
 
-SILENT = WorkerAnswer(HealthReading(None, "no answer within 1 s"), None, 1000, HUNG)
+SILENT = WorkerAnswer(HealthReading(None, "no answer within 1 s", timed_out=True), None, 1000, HUNG)
+REFUSING = WorkerAnswer(HealthReading(None, "connection refused"), None, 1, REFUSED)
 
 
 def statuses(findings: list[Finding]) -> dict[str, str]:
@@ -80,6 +86,22 @@ def statuses(findings: list[Finding]) -> dict[str, str]:
 )
 def test_workers_must_answer_in_time(answers: list[WorkerAnswer], due: set[int], expected: dict[str, str]) -> None:
     assert statuses(judge_answers(answers, WORKERS, due, LIMITS)) == expected
+
+
+@pytest.mark.parametrize(
+    ("answers", "timed"),
+    [
+        ([answer(11, 900), answer(12, 9)], True),
+        ([answer(11, 5), SILENT], True),
+        ([answer(11, 5), answer(11, 6)], True),
+        ([answer(11, 5), REFUSING], False),
+        ([SILENT, SILENT], True),
+        ([REFUSING, SILENT], False),
+    ],
+)
+def test_what_is_refused_is_no_matter_of_time(answers: list[WorkerAnswer], timed: bool) -> None:
+    (finding,) = judge_answers(answers, WORKERS, {11, 12}, LIMITS)
+    assert (finding.status, finding.timed) == (CRITICAL, timed)
 
 
 @pytest.fixture
