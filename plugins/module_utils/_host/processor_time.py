@@ -56,37 +56,38 @@ _NEW = ProcessorTime(0.0, 0.0, 0.0)
 class OwnWaiting:
     """For how much of the time since it was made the threads of this process have waited for a processor.
 
-    Python runs one thread at a time. So what its threads have waited is, all together, about the time that the whole
-    process was held up; a thread that sleeps until something answers adds nothing to it, however long that takes.
+    A thread that sleeps until something answers adds nothing to it, however long that takes. Where several wait at the
+    same time, it is at most the time that has passed between two looks, which share() and starved() are.
     """
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._before = _own_times()
-        self._now = dict(self._before)
+        self._began = self._looked = time.monotonic()
+        self._seen = _own_times()
+        self._left: dict[int, ProcessorTime] = {}
+        self._waited = self._used = 0.0
 
     def leave(self) -> None:
         """For a thread that is about to end: the kernel forgets what it has waited, which counts on here."""
-        self._now |= processor_times([threading.get_native_id()], _OWN_THREADS)
+        self._left |= processor_times([threading.get_native_id()], _OWN_THREADS)
 
     def share(self) -> float:
-        """0 to 1. Of a thread that ended without leave(), what it had waited when last asked here counts."""
-        return self._spent()[0]
+        """0 to 1. Of a thread that ended without leave(), what it had waited at the last look counts."""
+        self._look()
+        return self._waited / (self._looked - self._began)
 
     def starved(self) -> bool:
         """Whether it was held up most of the time, and waited for a processor longer than it had one."""
-        share, used = self._spent()
-        return share >= MOST_OF_THE_TIME and share > used
+        return self.share() >= MOST_OF_THE_TIME and self._waited > self._used
 
-    def _spent(self) -> tuple[float, float]:
-        """The shares of the time since then that it waited for a processor, and that it had one."""
-        self._now |= _own_times()
-        passed, threads = time.monotonic() - self._began, dict(self._now)
+    def _look(self) -> None:
+        before, self._seen = self._seen, self._seen | self._left | _own_times()
+        last, self._looked = self._looked, time.monotonic()
         waited, used = (
-            sum(getattr(now, what) - getattr(self._before.get(thread, _NEW), what) for thread, now in threads.items())
+            sum(getattr(now, what) - getattr(before.get(thread, _NEW), what) for thread, now in self._seen.items())
             for what in ("waited", "used")
         )
-        return min(1.0, waited / passed), min(1.0, used / passed)
+        self._waited += min(waited, self._looked - last)
+        self._used += min(used, self._looked - last)
 
 
 def _own_times() -> dict[int, ProcessorTime]:
