@@ -7,42 +7,39 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from ..._checks.external_service import PM2, Existing
-from ..._checks.workers import ANSWERED, HUNG
 from ..._host.units import was_stopped
 from ..._pm2.rpc import ABSENT, WELL
 from ..._service.active import unit_of
 from ..codes import Code
+from .inhibitions import BEGINNING, operator_stopped, starting, stopped_unit
+from .judge_proxy import judge_proxy, proxy_wrong
 from .model import PROXY, SERVICE, Assessment, Condition, Inhibition, Problem, Remedy
-from .proxy import BROKEN, FULL, HEALTHY, Verdict
 from .readings import MB, Readings, Worker
 from .settings import Settings
 
 _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
 _COMING = frozenset({"waiting restart", "launching", "stopping"})
-# PM2 can keep a worker in the middle of a start or a stop for ever.
-_LONGEST_START = 300.0
 _LONGEST_FULL = 300.0
 _LONGEST_UNKNOWN = 300.0
 _FROM_DATABASE = frozenset({Code.UNHEALTHY, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
 _FROM_STARVATION = frozenset({Code.DAEMON_HUNG, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
-_BEGINNING = frozenset({"activating", "reloading"})
 
 
 def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessment:
     """`recovering`: a remedy is at work on the service, and nothing counts as healthy before it answers."""
     condition, inhibition = _Service(readings, settings, recovering).judge()
-    proxy, proxy_inhibition = _judge_proxy(readings, settings, service_is_healthy=condition is None)
+    proxy, proxy_inhibition = judge_proxy(readings, settings, service_is_healthy=condition is None)
     if settings.existing:
         condition, proxy = _of_existing(condition, settings, settings.existing), _without_remedy(proxy)
     inhibition = inhibition or _outer_inhibition(readings, settings, condition)
     problems = (
         *_crash_loop(readings, settings),
         *_surplus(readings, settings),
-        *_proxy_wrong(readings, service_is_healthy=condition is None and not inhibition),
+        *proxy_wrong(readings, service_is_healthy=condition is None and not inhibition),
     )
     return Assessment({SERVICE: condition, PROXY: proxy}, {SERVICE: inhibition, PROXY: proxy_inhibition}, problems)
 
@@ -86,7 +83,7 @@ class _Service:
             return Condition(Code.APP_MISSING, message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
         if all(worker.process.status == "stopped" for worker in workers):
             message = "all workers were stopped in PM2"
-            inhibition = _stopped(f"{message}; start them with the service's pm2 command, or deploy")
+            inhibition = operator_stopped(f"{message}; start them with the service's pm2 command, or deploy")
             return Condition(Code.NO_ANSWER, message, (Remedy.RESTART_APP,)), inhibition
         return self._workers()
 
@@ -97,8 +94,8 @@ class _Service:
         gracefully = code is Code.DAEMON_HUNG and self.readings.renewable
         remedies = (Remedy.RENEW_ACTIVATION, Remedy.RESTART_DAEMON) if gracefully else (Remedy.RESTART_DAEMON,)
         condition = Condition(code, daemon.message, remedies)
-        if unit.get("ActiveState") in _BEGINNING and self.readings.daemon_unhealthy_for < self.settings.start_grace:
-            return condition, _starting(f"systemd is starting {unit['Id']}", self.settings)
+        if unit.get("ActiveState") in BEGINNING and self.readings.daemon_unhealthy_for < self.settings.start_grace:
+            return condition, starting(f"systemd is starting {unit['Id']}", self.settings)
         return condition, None
 
     @property
@@ -130,7 +127,7 @@ class _Service:
 
     @property
     def _workers_start(self) -> Inhibition:
-        return _starting("the workers are starting", self.settings)
+        return starting("the workers are starting", self.settings)
 
     @property
     def _crash_loop(self) -> bool:
@@ -231,7 +228,7 @@ def _outer_inhibition(readings: Readings, settings: Settings, condition: Conditi
     if condition is None:
         return None
     if was_stopped(readings.pm2_unit) and not readings.unfinished:
-        return _stopped_unit(readings.pm2_unit)
+        return stopped_unit(readings.pm2_unit)
     if overloaded := _overloaded(readings, condition):
         # then what is said of the database is that it was not asked in time
         return overloaded
@@ -323,47 +320,6 @@ def _waited_for_a_processor(readings: Readings, condition: Condition) -> float:
     return min((share for pid, share in readings.starved.items() if pid in unhealthy), default=0.0)
 
 
-def _judge_proxy(readings: Readings, settings: Settings, service_is_healthy: bool) -> _Judged:
-    """Whether users' way in is open. One that hangs behind a service that hangs says nothing about the proxy."""
-    answer, unit = readings.proxy, readings.proxy_unit
-    if answer is None or answer.kind == ANSWERED or unit.get("LoadState") == "not-found":
-        return None, None
-    if answer.kind == HUNG and not service_is_healthy:
-        return None, None
-    test = readings.proxy_test
-    if test and test.state in (FULL, HEALTHY):
-        # a restart would cut the connections of all its sites, for a client that fills it again
-        message = (
-            f"Nginx does not serve everybody: {answer.problem}. As root sees it, {test.message}. See its error log."
-        )
-        return Condition(Code.PROXY_FULL, message, ()), None
-    code = Code.PROXY_HUNG if answer.kind == HUNG else Code.PROXY_DEAD
-    condition = Condition(code, f"Nginx does not answer: {answer.problem}", (Remedy.RESTART_PROXY,))
-    return condition, _proxy_inhibition(unit, test, settings)
-
-
-def _proxy_inhibition(unit: Mapping[str, str], test: Verdict | None, settings: Settings) -> Inhibition | None:
-    if was_stopped(unit):
-        return _stopped_unit(unit)
-    if unit.get("ActiveState") in _BEGINNING:
-        return _starting("systemd is starting Nginx", settings)
-    if test and test.state == BROKEN:
-        message = f"Nginx's configuration is broken, so it can't be started: {test.message}"
-        return Inhibition(Code.PROXY_CONFIG_BROKEN, message, "critical")
-    return None
-
-
-def _proxy_wrong(readings: Readings, service_is_healthy: bool) -> list[Problem]:
-    """Nginx answers, but not what the service does. Restarting would cut off its other sites, and hardly help."""
-    answer = readings.proxy
-    if not service_is_healthy or answer is None or answer.kind != ANSWERED or not answer.problem:
-        return []
-    message = (
-        f"the service is healthy, but not through Nginx: {answer.problem} See Nginx's configuration and error log."
-    )
-    return [Problem.of(PROXY, Code.PROXY_WRONG, "critical", message)]
-
-
 def _surplus(readings: Readings, settings: Settings) -> list[Problem]:
     if not readings.surplus:
         return []
@@ -385,22 +341,6 @@ def _crash_loop(readings: Readings, settings: Settings) -> list[Problem]:
     )
     severity, window = "warning" if serves else "critical", settings.crash_loop_window
     return [Problem.of(SERVICE, Code.CRASH_LOOP, severity, message, restarts=readings.restarts, window=window)]
-
-
-def _starting(message: str, settings: Settings) -> Inhibition:
-    return Inhibition(Code.STARTING, message, expires_after=settings.start_grace + _LONGEST_START)
-
-
-def _stopped(message: str) -> Inhibition:
-    """Reported once, in case it was forgotten."""
-    return Inhibition(Code.STOPPED_BY_OPERATOR, message, "warning")
-
-
-def _stopped_unit(unit: Mapping[str, str]) -> Inhibition:
-    name = unit["Id"]
-    if unit["ActiveState"] == "deactivating":
-        return Inhibition(Code.STOPPED_BY_OPERATOR, f"systemd was asked to stop {name}, and does")
-    return _stopped(f"{name} was stopped; start it with systemctl")
 
 
 def _numbers(workers: Iterable[Worker]) -> tuple[int, ...]:

@@ -19,13 +19,12 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from ..._checks.external_service import read_existing
-from ..._checks.workers import ANSWERED, ask, ask_each, ask_workers
+from ..._checks.workers import ask_each, ask_workers
 from ..._host import proc
 from ..._host.later import later
 from ..._host.processes import load_library
 from ..._host.processor_time import processor_times
 from ..._host.units import UnitError, unit_states
-from ..._net.http import Request
 from ..._pm2.client import Pm2Client
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
@@ -33,7 +32,7 @@ from ..._service.active import active_activation, is_unfinished, unit_of, worker
 from .answers import Answered, WorkersReading
 from .diagnosis import NOT_KNOWN, DatabaseAnswer, ask_database
 from .proxy import Verdict
-from .root_client import examine_proxy
+from .proxy_reader import ProxyReader
 from .settings import Settings
 from .starvation import StarvationWatch
 from .trackers import RestartCounter, Surplus
@@ -45,8 +44,6 @@ _DATABASE_SECONDS = 10.0
 _WAIT_SECONDS = 6.0
 # So long an answer of the database's counts that can't be had again.
 _KNOWN_SECONDS = 300.0
-# So long a test of the proxy is believed.
-_TEST_SECONDS = 4.0
 _INODE_COLUMN = 5
 # What is continued sooner was not stopped to stay so.
 _STOPPED_SECONDS = 0.8
@@ -128,9 +125,7 @@ class Reader:
         self._rss_at = -_MEMORY_SECONDS
         self._daemon_healthy_at: float | None = None
         self._database = DatabaseReader(settings)
-        self._proxy_silent = False
-        self._tested: Verdict | None = None
-        self._tested_at = -_TEST_SECONDS
+        self._proxy = ProxyReader(settings)
         self._daemon_pid: int | None = None
         self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
         self._known: tuple[tuple[int, float], ...] = ()
@@ -146,9 +141,7 @@ class Reader:
         if suspect:
             self._database.begin(now)
         begun = time.monotonic()
-        proxy = later("proxy", self._ask_proxy)
-        # of one that did not answer before: it takes as long as the question itself
-        test = later("proxy", self._test_proxy) if self._proxy_silent and not self._is_tested else None
+        self._proxy.begin()
         times = processor_times([self._daemon_pid] if self._daemon_pid else [])
         activation, daemon = self._read_service()
         self._daemon_pid = daemon.pid
@@ -175,7 +168,7 @@ class Reader:
             restarts=self.restarts.note(processes, now, daemon=daemon.pid, changing=deployment),
             surplus=() if self.settings.existing else self.surplus.probe(daemon, now),
             deployment=deployment,
-            proxy=proxy.result(),
+            proxy=self._proxy.answer(),
             memory_percent=float(memory.percent),
             memory_total=memory.total,
             memory_available=memory.available,
@@ -186,7 +179,7 @@ class Reader:
             stopped=stopped,
             starved=self._starvation.starved(times, processor_times(times), answered),
         )
-        closer = self._investigate(readings, suspect, test)
+        closer = self._investigate(readings, suspect)
         return dataclasses.replace(closer, seconds=time.monotonic() - begun)
 
     def glance(self) -> frozenset[int]:
@@ -221,29 +214,6 @@ class Reader:
         """What else PM2, or the service, writes to; the home of a PM2 of these roles is in memory."""
         return self.settings.pm2_home if self.settings.existing else str(Path(self.settings.deploy_lock).parent)
 
-    def _ask_proxy(self) -> Answered | None:
-        settings = self.settings
-        if not settings.proxy_url:
-            return None
-        headers = {"Host": settings.proxy_host_name} if settings.proxy_host_name else {}
-        request = Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout)
-        return Answered.of(ask(request))
-
-    def _test_proxy(self) -> Verdict | None:
-        self._tested = examine_proxy(self.settings.act_socket)
-        self._tested_at = time.monotonic()
-        return self._tested
-
-    @property
-    def _is_tested(self) -> bool:
-        """Whether it may do without another process of root's: on a host in trouble each is one more that waits."""
-        return self._tested is not None and time.monotonic() - self._tested_at < _TEST_SECONDS
-
-    def _proxy_test(self, begun: Future[Verdict | None] | None) -> Verdict | None:
-        if begun:
-            return begun.result()
-        return self._tested if self._is_tested else self._test_proxy()
-
     def _ask_workers(self, processes: Iterable[Pm2Process]) -> WorkersReading:
         settings = self.settings
         online = [process for process in processes if process.online]
@@ -272,7 +242,7 @@ class Reader:
             self._rss[pid] = tree_rss(pid)
         return self._rss[pid]
 
-    def _investigate(self, readings: Readings, suspect: bool, test: Future[Verdict | None] | None) -> Readings:
+    def _investigate(self, readings: Readings, suspect: bool) -> Readings:
         """Of what seems to be unhealthy: is it meant to be so, and is the cause elsewhere?"""
         settings = self.settings
         units = []
@@ -280,8 +250,7 @@ class Reader:
         unit = unit_of(settings.pm2_unit, readings.activation)
         if (readings.daemon.state != WELL or suspect) and unit:
             units.append(unit)
-        self._proxy_silent = readings.proxy is not None and readings.proxy.kind != ANSWERED
-        if self._proxy_silent:
+        if self._proxy.is_silent:
             units.append(settings.proxy_unit)
         states = read_units(units)
         return dataclasses.replace(
@@ -289,7 +258,7 @@ class Reader:
             pm2_unit=states.get(unit, {}),
             unfinished=unit in units and not settings.existing and is_unfinished(settings.sockets),
             proxy_unit=states.get(settings.proxy_unit, {}),
-            proxy_test=self._proxy_test(test) if self._proxy_silent else None,
+            proxy_test=self._proxy.test() if self._proxy.is_silent else None,
             database=self._database.result(readings.now) if suspect else DatabaseAnswer(),
         )
 

@@ -210,7 +210,7 @@ def test_systemd_is_asked_for_the_unit_of_the_activation_that_is_active(
         return {unit: {"Id": unit} for unit in units}
 
     monkeypatch.setattr(readings, "unit_states", states)
-    found = Reader(settings())._investigate(dataclasses.replace(HEALTHY, **changes), suspect, None)
+    found = Reader(settings())._investigate(dataclasses.replace(HEALTHY, **changes), suspect)
     assert seen == asked
     assert found.pm2_unit == ({"Id": asked[0]} if asked else {})
 

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks the service through Nginx at each probe, and has root look at an Nginx that does not answer. Judges nothing."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+
+from ..._checks.workers import ANSWERED, ask
+from ..._host.later import later
+from ..._net.http import Request
+from .answers import Answered
+from .proxy import Verdict
+from .root_client import examine_proxy
+from .settings import Settings
+
+# So long a test of the proxy is believed.
+_TEST_SECONDS = 4.0
+
+
+class ProxyReader:
+    """Both questions are asked at the side, while the workers are: each takes as long."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._asked: Future[Answered | None] | None = None
+        self._testing: Future[Verdict | None] | None = None
+        self._tested: Verdict | None = None
+        self._tested_at = -_TEST_SECONDS
+        self.is_silent = False
+        """Whether there is a proxy, and it did not answer at the last probe."""
+
+    def begin(self) -> None:
+        self._asked = later("proxy", self._ask)
+        # of one that did not answer before: it takes as long as the question itself
+        self._testing = later("proxy", self._test) if self.is_silent and not self._is_tested else None
+
+    def answer(self) -> Answered | None:
+        """None where there is none to ask."""
+        answered = self._asked.result() if self._asked else None
+        self.is_silent = answered is not None and answered.kind != ANSWERED
+        return answered
+
+    def test(self) -> Verdict | None:
+        """What root sees of it now; None where root can't be asked."""
+        if self._testing:
+            return self._testing.result()
+        return self._tested if self._is_tested else self._test()
+
+    def _ask(self) -> Answered | None:
+        settings = self._settings
+        if not settings.proxy_url:
+            return None
+        headers = {"Host": settings.proxy_host_name} if settings.proxy_host_name else {}
+        request = Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout)
+        return Answered.of(ask(request))
+
+    def _test(self) -> Verdict | None:
+        self._tested = examine_proxy(self._settings.act_socket)
+        self._tested_at = time.monotonic()
+        return self._tested
+
+    @property
+    def _is_tested(self) -> bool:
+        """Whether it may do without another process of root's: on a host in trouble each is one more that waits."""
+        return self._tested is not None and time.monotonic() - self._tested_at < _TEST_SECONDS
