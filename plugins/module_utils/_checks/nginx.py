@@ -2,19 +2,23 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Nginx's own processes: read as anybody may see them, and judged."""
+"""Nginx's own processes, and who else has its port: read as anybody may see it, and judged."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .._host import proc
+from .._host import proc, tcp
 from .findings import CRITICAL, OK, WARNING, Finding
 
 # Well beyond nginx_worker_shutdown_timeout, an hour by default: then something is wrong with it.
 _OLD_HOURS = 3
+# Debian's unit names it as well.
+PID_FILE = Path("/run/nginx.pid")
+_ANY_ADDRESS = ("0.0.0.0", "::")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +46,34 @@ def read_nginx(pid_file: Path) -> NginxReading:
     return NginxReading(master, state.state == "T", workers, old)
 
 
-def judge_nginx(reading: NginxReading, oldest_hours: float) -> list[Finding]:
+def is_gone(pid_file: Path = PID_FILE) -> bool:
+    """Whether no master process runs, also for one to whom /proc shows no process of others (ProtectProc=)."""
+    try:
+        os.kill(int(pid_file.read_text(encoding="ascii")), 0)
+    except PermissionError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def listening_instead(host: str, port: int, owner: int | None) -> list[tcp.TcpSocket]:
+    """The sockets of other programs where Nginx should listen; none where one may be its own.
+
+    `owner` is the user of its main process, whose its sockets are; None where none of its processes runs.
+    """
+    try:
+        addresses = {*tcp.addresses_of(host), *_ANY_ADDRESS}
+    except OSError:
+        return []
+    found = [one for one in tcp.listening(port) if one.local[0] in addresses]
+    return [] if any(one.user == owner for one in found) else found
+
+
+def judge_nginx(reading: NginxReading, oldest_hours: float, instead: str = "") -> list[Finding]:
+    """`instead` says which other program has Nginx's port; empty for none."""
     if reading.master is None:
-        message = "no master process runs. Start it: systemctl start nginx."
+        message = instead or "no master process runs. Start it: systemctl start nginx."
         return [Finding("nginx", CRITICAL, message, 0, 1, "processes")]
     if reading.stopped:
         message = f"the master was stopped by a signal. Continue it: kill -CONT {reading.master}."

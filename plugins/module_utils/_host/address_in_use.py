@@ -10,6 +10,7 @@ the processes give the process. Inside a container root may not look into anothe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import proc, tcp, unix_sockets
+from .accounts import user_name
 from .command import Identity, effective_user
 
 # Node.js: "listen EADDRINUSE: address already in use :::3000"; in a cluster worker "bind EADDRINUSE null:3000"
@@ -56,16 +58,17 @@ def _of_socket(path: Path) -> str:
 
 
 def _describe(inode: int, user: int) -> str:
-    try:
-        identity = Identity.of(pwd.getpwuid(user).pw_name)
-    except KeyError:
-        identity = None
-    name = identity.name if identity else str(user)
-    pid = proc.socket_holder(inode, proc.pids())
-    if pid is None:
-        with effective_user(identity):
-            pid = proc.socket_holder(inode, proc.pids())
+    name, pid = user_name(user), holder(inode, user)
     if pid is None:
         return f"a process of the user {name}"
     command = proc.text(pid, "cmdline")[:100] or proc.text(pid, "comm")
     return f"process {pid} of the user {name} ({command})"
+
+
+def holder(inode: int, user: int) -> int | None:
+    """The process that has the user's socket open; None when it is gone or may not be looked into."""
+    pid = proc.socket_holder(inode, proc.pids())
+    if pid is None:
+        with contextlib.suppress(KeyError), effective_user(Identity.of(pwd.getpwuid(user).pw_name)):
+            pid = proc.socket_holder(inode, proc.pids())
+    return pid

@@ -96,6 +96,17 @@ class Code(enum.StrEnum):
     )
     PROXY_DEAD = ("proxy_dead", ("Nginx is dead", "Recovery starts it."), ("Nginx 已退出", "自动恢复会启动它。"))
     PROXY_HUNG = ("proxy_hung", ("Nginx hangs", "Recovery restarts it."), ("Nginx 卡死", "自动恢复会重启它。"))
+    PROXY_PORT_TAKEN = (
+        "proxy_port_taken",
+        (
+            "another program has Nginx's port",
+            "Nginx can't start as long as it listens there: stop it, then `systemctl start nginx`.",
+        ),
+        (
+            "Nginx 的端口被其他程序占用",
+            "Nginx 因此无法启动：请先停止该程序，再执行 `systemctl start nginx`。",
+        ),
+    )
     PROXY_FULL = (
         "proxy_full",
         (

@@ -7,7 +7,8 @@
 Clients can fill Nginx, and a restart would cut off those of all its sites for one that fills it again at once. What is
 full still works: its event loops accept connections, and close what they have no room for. What is dead has no main
 process, or refuses; what hangs has accepted nothing, from nobody, while a connection waited, and no event loop of it
-went on. So nothing that a client does looks like a fault that a restart cures.
+went on. So nothing that a client does looks like a fault that a restart cures. And where another program has Nginx's
+port, Nginx can't be started.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from ..._checks.nginx import listening_instead
 from ..._host import proc, tcp
+from ..._host.accounts import user_name
+from ..._host.address_in_use import holder
+from ..._host.console import visible
 from ..._host.processor_time import MOST_OF_THE_TIME, ProcessorTime, processor_times
 
-HEALTHY, FULL, DEAD, HUNG = "healthy", "full", "dead", "hung"
+HEALTHY, FULL, DEAD, HUNG, TAKEN = "healthy", "full", "dead", "hung", "taken"
 # Not of a probe, but of what Nginx says of its own configuration: it could not be started.
 BROKEN = "broken"
 _ANSWERED, _CLOSED, _REFUSED, _SILENT = "answered", "closed", "refused", "silent"
@@ -33,7 +38,7 @@ _POLL_SECONDS = 0.1
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     state: str
-    """healthy, full, dead, hung or broken."""
+    """healthy, full, dead, hung, taken or broken."""
     message: str
 
     @property
@@ -71,10 +76,12 @@ def judge_signs(signs: Signs) -> Verdict:
     return next(Verdict(state, message) for applies, state, message in verdicts if applies)
 
 
-def probe(url: str, host_name: str, main: int, seconds: float) -> Verdict:
-    """Ask Nginx at that URL's address, for as long at most; `main` is its main process, 0 for none."""
+def probe(url: str, host_name: str, unit: str, main: int, seconds: float) -> Verdict:
+    """Ask Nginx at that URL's address, for as long at most; `main` is its unit's main process, 0 for none."""
     parts = urlsplit(url)
     where = (parts.hostname or "127.0.0.1", parts.port or _PORTS.get(parts.scheme, 80))
+    if instead := _instead(where, unit, main):
+        return Verdict(TAKEN, instead)
     before, workers = _accepted(where[1]), _workers(main)
     if _are_stopped(main, *workers):
         # nothing more to wait for
@@ -91,6 +98,18 @@ def probe(url: str, host_name: str, main: int, seconds: float) -> Verdict:
             stopped=_are_stopped(main, *_workers(main)),
         )
     )
+
+
+def _instead(where: tcp.Address, unit: str, main: int) -> str:
+    """Which other program listens there; empty for none."""
+    found = listening_instead(*where, proc.user(main) if main else None)
+    pid = holder(found[0].inode, found[0].user) if found else None
+    # its workers may outlive its main process
+    if not found or (pid and f"/{unit}" in proc.text(pid, "cgroup")):
+        return ""
+    # whoever it is chooses its name, and may be the service itself
+    name = f"{visible(proc.text(pid, 'comm'))}, pid {pid}" if pid else f"of the user {user_name(found[0].user)}"
+    return f"another program ({name}) listens on port {where[1]}"
 
 
 def _ask(where: tcp.Address, path: str, host_name: str, seconds: float) -> tuple[str, bool]:

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks the service through Nginx at each probe, and has root look at an Nginx that does not answer. Judges nothing."""
+"""Asks the service through Nginx at each probe, and has root look at it where that fails. Judges nothing."""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import Future
 
+from ..._checks.nginx import is_gone
 from ..._checks.workers import ANSWERED, ask
 from ..._host.later import later
 from ..._net.http import Request
@@ -19,6 +20,8 @@ from .settings import Settings
 
 # So long a test of the proxy is believed.
 _TEST_SECONDS = 4.0
+# And so long while there is an answer: Nginx may have the number of its main process in another file than Debian's.
+_ANSWERED_SECONDS = 60.0
 
 
 class ProxyReader:
@@ -30,18 +33,20 @@ class ProxyReader:
         self._testing: Future[Verdict | None] | None = None
         self._tested: Verdict | None = None
         self._tested_at = -_TEST_SECONDS
-        self.is_silent = False
-        """Whether there is a proxy, and it did not answer at the last probe."""
+        self._is_silent = False
+        self.is_suspect = False
+        """Whether at the last probe a proxy did not answer, or had no main process: who answered then?"""
 
     def begin(self) -> None:
         self._asked = later("proxy", self._ask)
-        # of one that did not answer before: it takes as long as the question itself
-        self._testing = later("proxy", self._test) if self.is_silent and not self._is_tested else None
+        # of one that was suspect before: it takes as long as the question itself
+        self._testing = later("proxy", self._test) if self.is_suspect and not self._is_tested else None
 
     def answer(self) -> Answered | None:
         """None where there is none to ask."""
         answered = self._asked.result() if self._asked else None
-        self.is_silent = answered is not None and answered.kind != ANSWERED
+        self._is_silent = answered is not None and answered.kind != ANSWERED
+        self.is_suspect = self._is_silent or (answered is not None and is_gone())
         return answered
 
     def test(self) -> Verdict | None:
@@ -66,4 +71,5 @@ class ProxyReader:
     @property
     def _is_tested(self) -> bool:
         """Whether it may do without another process of root's: on a host in trouble each is one more that waits."""
-        return self._tested is not None and time.monotonic() - self._tested_at < _TEST_SECONDS
+        believed = _TEST_SECONDS if self._is_silent else _ANSWERED_SECONDS
+        return self._tested is not None and time.monotonic() - self._tested_at < believed

@@ -102,7 +102,7 @@ class Readings:
     """Whether a deployment was killed, perhaps when it had stopped what is active."""
     proxy_unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proxy_test: Verdict | None = None
-    """What root sees of Nginx, where it does not answer, and can be asked."""
+    """What root sees of Nginx, where that does not answer or has no main process, and can be asked."""
     stopped: frozenset[int] = frozenset()
     """Processes that a signal has stopped, now and a moment ago."""
     starved: Mapping[int, float] = dataclasses.field(default_factory=dict)
@@ -250,7 +250,7 @@ class Reader:
         unit = unit_of(settings.pm2_unit, readings.activation)
         if (readings.daemon.state != WELL or suspect) and unit:
             units.append(unit)
-        if self._proxy.is_silent:
+        if self._proxy.is_suspect:
             units.append(settings.proxy_unit)
         states = read_units(units)
         return dataclasses.replace(
@@ -258,7 +258,7 @@ class Reader:
             pm2_unit=states.get(unit, {}),
             unfinished=unit in units and not settings.existing and is_unfinished(settings.sockets),
             proxy_unit=states.get(settings.proxy_unit, {}),
-            proxy_test=self._proxy.test() if self._proxy.is_silent else None,
+            proxy_test=self._proxy.test() if self._proxy.is_suspect else None,
             database=self._database.result(readings.now) if suspect else DatabaseAnswer(),
         )
 

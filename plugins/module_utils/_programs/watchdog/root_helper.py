@@ -149,7 +149,7 @@ def _tested(helper: Helper) -> str:
 
 
 def _judge(helper: Helper) -> Verdict:
-    return probe(helper.proxy_url, helper.proxy_host_name, helper.proxy_main, _PROBE_SECONDS)
+    return probe(helper.proxy_url, helper.proxy_host_name, helper.proxy_unit, helper.proxy_main, _PROBE_SECONDS)
 
 
 def proxy_problem() -> str:

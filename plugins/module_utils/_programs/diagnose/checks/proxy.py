@@ -11,18 +11,18 @@ import http.client
 import ssl
 import time
 from http import HTTPStatus
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...._checks.certificates import judge_dates
 from ...._checks.findings import CRITICAL, OK, WARNING, Finding
-from ...._checks.nginx import judge_nginx, read_nginx
+from ...._checks.nginx import PID_FILE, judge_nginx, listening_instead, read_nginx
+from ...._host.accounts import user_name
+from ...._host.proc import user
 from ...._net.tls import open_connection, read_dates
 from ...._net.websocket import Handshake, handshake
 from ..runner import Context
 
 _HOUR = 3600
-_PID_FILE = Path("/run/nginx.pid")
 _FULL = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _LOGIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
@@ -93,9 +93,29 @@ def check_certificates(context: Context) -> list[Finding]:
 
 def check_nginx(context: Context) -> list[Finding]:
     """Are master and workers there, and are old workers gone after a reload? Only where a unit nginx is to run."""
-    if not {"nginx", "nginx.service"} & set(context.config["units"]):
+    if not _is_expected(context):
         return []
-    reading = read_nginx(_PID_FILE)
+    reading = read_nginx(PID_FILE)
     samples, master = context.samples, str(reading.master)
     seen = [samples.record(f"nginx.old.{pid}", master, 0, context.now).since for pid in reading.old]
-    return judge_nginx(reading, (context.now - min(seen, default=context.now)) / _HOUR)
+    return judge_nginx(reading, (context.now - min(seen, default=context.now)) / _HOUR, instead_of_nginx(context))
+
+
+def instead_of_nginx(context: Context) -> str:
+    """Which other program answers in Nginx's place, as far as anybody may see it; empty for none."""
+    parts = urlsplit(context.section("health")["url"])
+    if not parts.hostname or not _is_expected(context):
+        return ""
+    port, master = parts.port or _DEFAULT_PORTS[parts.scheme], read_nginx(PID_FILE).master
+    found = listening_instead(parts.hostname, port, user(master) if master else None)
+    if not found:
+        return ""
+    by = f"another program (of the user {user_name(found[0].user)})"
+    return (
+        f"port {port} is answered by {by}, {'not by Nginx' if master else 'Nginx is not running'}. See it with"
+        f" `ss -tlnp`, stop it, then: systemctl {'reload' if master else 'start'} nginx."
+    )
+
+
+def _is_expected(context: Context) -> bool:
+    return bool({"nginx", "nginx.service"} & set(context.config["units"]))

@@ -26,6 +26,7 @@ from ...._pm2.errors import Pm2Error, Pm2TimeoutError
 from ...._pm2.process import Pm2Process
 from ...._service.active import active_activation, release_of, worker_socket
 from ..runner import Context
+from .proxy import instead_of_nginx
 from .trends import judge_growth, judge_restarts
 from .workers import daemon_memory
 
@@ -43,6 +44,8 @@ def check_proxy(context: Context) -> list[Finding]:
     section = context.section("health")
     if not section["url"]:
         return []
+    if instead := instead_of_nginx(context):
+        return [Finding("proxy", CRITICAL, instead)]
     headers = {"Host": section["host_name"]} if section["host_name"] else {}
     reading = read_health(Request(url=section["url"], headers=headers, timeout=float(section["timeout"])))
     return judge_proxy(reading)

@@ -6,13 +6,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
 from ansible_collections.workbot.stability.plugins.module_utils._checks.nginx import (
     NginxReading,
+    is_gone,
     judge_nginx,
+    listening_instead,
     read_nginx,
 )
 
@@ -37,3 +42,35 @@ def test_a_pid_file_of_something_else_is_no_nginx(content: str, tmp_path: Path) 
     path = tmp_path / "nginx.pid"
     path.write_text(content)
     assert read_nginx(path) == NginxReading(None)
+
+
+def test_nginx_is_gone_without_a_pid_file_or_with_that_of_a_process_that_ended(tmp_path: Path) -> None:
+    path = tmp_path / "nginx.pid"
+    assert is_gone(path)
+    path.write_text(f"{os.getpid()}\n")
+    assert not is_gone(path)
+    # one that is another user's, or our own where root runs the tests
+    path.write_text("1\n")
+    assert not is_gone(path)
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    path.write_text(f"{ended.pid}\n")
+    assert is_gone(path)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_what_listens_instead_of_nginx_is_told_by_its_user(address: str) -> None:
+    with socket.create_server((address, 0)) as server:
+        port = server.getsockname()[1]
+        assert [one.local for one in listening_instead("127.0.0.1", port, None)] == [(address, port)]
+        assert listening_instead("127.0.0.1", port, os.getuid() + 1) != []
+        assert listening_instead("127.0.0.1", port, os.getuid()) == []
+        if address == "127.0.0.1":
+            assert listening_instead("192.0.2.1", port, None) == []
+    assert listening_instead("127.0.0.1", port, None) == []
+    assert listening_instead("no.such.host.invalid", port, None) == []
+
+
+def test_the_program_that_has_the_port_of_nginx_is_told_instead_of_an_advice_that_fails() -> None:
+    assert judge_nginx(NginxReading(None), 0.0)[0].message.endswith("systemctl start nginx.")
+    assert judge_nginx(NginxReading(None), 0.0, "port 80 is taken.")[0].message == "port 80 is taken."

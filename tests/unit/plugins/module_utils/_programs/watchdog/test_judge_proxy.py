@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import Answered
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import PROXY, Remedy
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.proxy import Verdict
-from watch_samples import CUT, FAILED, GONE, HANGS, RUNNING, SILENT, STOPPED, STOPPING, WRONG, probe
+from watch_samples import CUT, FAILED, GONE, HANGS, HEALTHY, RUNNING, SILENT, STOPPED, STOPPING, WRONG, probe
 
 
 def test_a_proxy_that_is_being_stopped_is_left_alone() -> None:
@@ -74,3 +74,30 @@ def test_a_wrong_answer_of_the_proxy_is_reported_and_not_acted_on() -> None:
     assert [problem.key for problem in seen.problems] == ["proxy.proxy_wrong"]
     assert probe(proxy=WRONG, **HANGS).problems == ()
     assert probe(proxy=WRONG, deployment=True).problems == ()
+
+
+TAKEN = Verdict("taken", "another program (python3, pid 123) listens on port 80")
+
+
+@pytest.mark.parametrize("answer", [HEALTHY.proxy, WRONG, SILENT, CUT])
+def test_while_another_program_has_its_port_nginx_is_not_started(answer: Answered) -> None:
+    """Whatever that program answers, and without blaming Nginx's configuration for it."""
+    seen = probe(proxy=answer, proxy_unit=FAILED, proxy_test=TAKEN)
+    proxy, inhibition = seen.conditions[PROXY], seen.inhibitions[PROXY]
+    assert proxy is not None and inhibition is not None
+    assert (proxy.code, proxy.severity) == ("proxy_dead", "critical")
+    assert (inhibition.code, inhibition.severity, inhibition.expires_after) == ("proxy_port_taken", "critical", None)
+    assert inhibition.message == (
+        "another program (python3, pid 123) listens on port 80, which Nginx needs: stop it, then systemctl start nginx"
+    )
+    assert seen.problems == ()
+
+
+def test_what_an_operator_has_put_in_the_place_of_nginx_is_left_alone() -> None:
+    inhibition = probe(proxy=HEALTHY.proxy, proxy_unit=STOPPED, proxy_test=TAKEN).inhibitions[PROXY]
+    assert inhibition is not None
+    assert inhibition.code == "stopped_by_operator"
+
+
+def test_an_answer_counts_whatever_else_root_finds() -> None:
+    assert probe(proxy=HEALTHY.proxy, proxy_unit=RUNNING, proxy_test=Verdict("dead", "")).conditions[PROXY] is None

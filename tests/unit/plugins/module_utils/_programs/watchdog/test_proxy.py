@@ -2,11 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether Nginx is dead, hung or full: the verdict, and the signs of real processes that behave like it."""
+"""Whether Nginx is dead, hung or full, or another program has its port: by the signs of real processes like it."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,7 +25,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     FULL,
     HEALTHY,
     HUNG,
+    TAKEN,
     Signs,
+    Verdict,
     judge_signs,
     probe,
 )
@@ -94,8 +98,8 @@ def server(what: str) -> Iterator[tuple[int, int]]:
             os.killpg(started.pid, signal.SIGKILL)
 
 
-def asked(main: int, port: int, seconds: float = 0.5) -> str:
-    return probe(f"http://127.0.0.1:{port}/health", "", main, seconds).state
+def asked(main: int, port: int) -> str:
+    return probe(f"http://127.0.0.1:{port}/health", "", "nginx.service", main, 0.5).state
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_one_that_is_stopped_hangs_and_one_that_is_gone_is_dead() -> None:
         assert asked(main, port) == HUNG
         os.killpg(main, signal.SIGCONT)
         assert asked(main, port) == HEALTHY
-        assert asked(0, port) == DEAD
+    assert asked(0, port) == DEAD
 
 
 def test_one_that_refuses_is_dead_although_a_main_process_is_there() -> None:
@@ -136,3 +140,43 @@ def test_one_whose_queue_is_full_hangs_only_if_nobody_is_accepted(monkeypatch: p
         finally:
             for client in waiting:
                 client.close()
+
+
+def test_what_listens_while_nginx_does_not_run_is_another_program() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        verdict = probe(f"http://127.0.0.1:{port}/health", "", "nginx.service", 0, 0.5)
+    name = Path("/proc/self/comm").read_text().strip()
+    message = f"another program ({name}, pid {os.getpid()}) listens on port {port}"
+    assert (verdict, verdict.needs_restart) == (Verdict(TAKEN, message), False)
+
+
+def test_what_listens_as_another_user_than_nginx_is_another_program() -> None:
+    """It runs, but another program had the port when it was to listen there."""
+    with subprocess.Popen(["sleep", "60"], user=65534 if os.getuid() == 0 else None) as main:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            found = asked(main.pid, taken.getsockname()[1])
+        main.kill()
+    assert found == (TAKEN if os.getuid() == 0 else HUNG)
+
+
+def test_workers_that_outlive_their_main_process_are_no_other_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy.proc, "text", lambda _pid, _name: "0::/system.slice/nginx.service")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        assert asked(0, listening.getsockname()[1]) == DEAD
+
+
+def test_the_name_of_another_program_does_nothing_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "holder", lambda _inode, _user: 77)
+    monkeypatch.setattr(proxy.proc, "text", lambda _pid, _name: "a\x1b[2J\nok")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        verdict = probe(f"http://127.0.0.1:{port}/", "", "nginx.service", 0, 0.5)
+    assert verdict.message == f"another program (a\\x1b[2J\\nok, pid 77) listens on port {port}"
+
+
+def test_a_program_that_may_not_be_looked_into_is_named_by_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "holder", lambda _inode, _user: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        verdict = probe(f"http://127.0.0.1:{taken.getsockname()[1]}/", "", "nginx.service", 0, 0.5)
+    assert verdict.message.startswith(f"another program (of the user {pwd.getpwuid(os.getuid()).pw_name}) listens on ")

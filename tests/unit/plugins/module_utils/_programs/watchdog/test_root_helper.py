@@ -25,6 +25,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     DEAD,
     FULL,
     HEALTHY,
+    TAKEN,
     Verdict,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.root_helper import (
@@ -147,8 +148,8 @@ def test_the_unit_of_an_existing_service_is_what_it_is_called(systemd: Systemd, 
     assert systemd.done
 
 
-@pytest.mark.parametrize("state", [HEALTHY, FULL])
-def test_a_proxy_that_root_finds_healthy_or_full_is_not_restarted(systemd: Systemd, tmp_path: Path, state: str) -> None:
+@pytest.mark.parametrize("state", [HEALTHY, FULL, TAKEN])
+def test_a_proxy_that_no_restart_would_help_is_not_restarted(systemd: Systemd, tmp_path: Path, state: str) -> None:
     """Whoever asks for it: the watchdog runs as the service's user."""
     systemd.verdict = Verdict(state, "it answers")
     assert carry_out("test-proxy", helper(tmp_path)) == f"{state} it answers"

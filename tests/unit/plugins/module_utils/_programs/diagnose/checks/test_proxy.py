@@ -2,14 +2,27 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""WebSocket handshakes, judged."""
+"""WebSocket handshakes, judged; and who answers in the place of Nginx."""
 
 from __future__ import annotations
+
+import os
+import pwd
+import socket
+from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
 from ansible_collections.workbot.stability.plugins.module_utils._net.websocket import Handshake
-from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks.proxy import judge_handshake
+from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks import proxy
+from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks.proxy import (
+    check_nginx,
+    instead_of_nginx,
+    judge_handshake,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks.service import check_proxy
+from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.runner import Context
+from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.samples import Samples
 
 
 @pytest.mark.parametrize(
@@ -28,3 +41,26 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.diagno
 def test_a_handshake_is_judged(answer: Handshake | None, status: str) -> None:
     finding = judge_handshake("/ws", answer, "5 ms")
     assert (finding.check, finding.status) == ("websocket./ws", status)
+
+
+def test_what_answers_while_nginx_does_not_run_is_no_healthy_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy, "PID_FILE", tmp_path / "nginx.pid")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        health = {"url": f"http://127.0.0.1:{port}/health", "host_name": "", "timeout": 1}
+        context = Context({"health": health, "units": ["nginx"]}, Samples(tmp_path / "state"))
+        findings = [*check_proxy(context), *check_nginx(context)]
+    by = f"another program (of the user {pwd.getpwuid(os.getuid()).pw_name})"
+    message = (
+        f"port {port} is answered by {by}, Nginx is not running. See it with `ss -tlnp`, stop it, then: systemctl start"
+        " nginx."
+    )
+    assert [(found.check, found.status, found.message) for found in findings] == [
+        ("proxy", CRITICAL, message),
+        ("nginx", CRITICAL, message),
+    ]
+    # when it has ended, nothing is said of it; nor where no Nginx is to run
+    assert instead_of_nginx(context) == ""
+    assert instead_of_nginx(Context({"health": health, "units": []}, context.samples)) == ""
