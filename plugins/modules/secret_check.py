@@ -159,7 +159,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     if chosen and not roots:
         message = "no process of the service runs. Start it and see its error log."
         return {**verdict([Finding("secrets.processes", CRITICAL, message, 0, 1, "processes")]), "readings": []}
-    processes = [reader.process(label, pid) for label, pid in roots]
+    processes = reader.processes(roots)
     declared = reader.file(Path(params["env_file"])) if params["env_file"] else None
     others = [reader.file(path) for path in other_files(params["other_env_files"], params["env_file"])]
     rules = SecretRules(params["names"], params["min_length"], params["min_bits"])

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from .._host import proc
 from .._host.accounts import user_name
 from .._host.command import Identity, effective_user
 from .._host.processes import load_library
@@ -89,8 +90,12 @@ class SecretReader:
             return Holder(str(path), error=f"{path}: {error.strerror}")
         return self._holder(str(path), variables, (traits,))
 
-    def process(self, label: str, pid: int) -> Holder:
-        """What a process was started with. One that can't be looked into is a holder with an error."""
+    def processes(self, roots: Iterable[tuple[str, int]]) -> list[Holder]:
+        """Of each (label, process id) what it has; one that has ended in between has nothing, and no fault."""
+        return [holder for label, pid in roots if (holder := self._process(label, pid))]
+
+    def _process(self, label: str, pid: int) -> Holder | None:
+        """What a process was started with; None when it has ended. One that can't be looked into has an error."""
         psutil = load_library("psutil", "python3-psutil")
         try:
             process = psutil.Process(pid)
@@ -100,9 +105,12 @@ class SecretReader:
                 started, directory = process.create_time(), Path(process.cwd())
                 arguments, environment = _started_with(process)
         except psutil.NoSuchProcess:
-            return Holder(label, error=f"{label} (process {pid}) has ended")
+            return None
         except psutil.Error:
             return Holder(label, error=f"the environment of {label} (process {pid}) is not readable for this user")
+        if not proc.lives(pid):
+            # of what is ending the kernel shows an empty environment
+            return None
         names = env_files(arguments, environment)
         given = {**environment, **pm2_variables(environment)}
         return self._started(label, [directory / name for name in names], user, given, started)

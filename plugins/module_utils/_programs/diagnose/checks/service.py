@@ -181,7 +181,7 @@ def check_secrets(context: Context) -> list[Finding]:
         running, timed = [], isinstance(error, Pm2TimeoutError)
         message = "which processes run is not known while PM2 does not answer: only the file was looked at"
         findings.append(Finding("secrets.processes", WARNING, f"{message}. See the check processes.", timed=timed))
-    holders = [reader.process(f"worker {process.pm_id}", process.pid or 0) for process in running]
+    holders = reader.processes((f"worker {process.pm_id}", process.pid or 0) for process in running)
     rules = SecretRules(names, length, _LEAST_BITS, context.config["user"])
     return findings + judge_secrets(rules, holders, declared)
 

@@ -66,13 +66,18 @@ def reader() -> SecretReader:
     return SecretReader(RULES.names, RULES.min_length)
 
 
+def held(one: SecretReader, label: str, pid: int) -> Holder:
+    (holder,) = one.processes([(label, pid)])
+    return holder
+
+
 def statuses(findings: list[Finding]) -> dict[str, str]:
     return {finding.check: finding.status for finding in findings}
 
 
 def test_the_file_that_a_process_was_given_is_what_counts(tmp_path: Path, start: Start) -> None:
     path = write(tmp_path / "env", age=60, TOKEN=GOOD)
-    holder = reader().process("worker 0", start(f"--env-file={path}", OTHER="x"))
+    holder = held(reader(), "worker 0", start(f"--env-file={path}", OTHER="x"))
     findings = judge_secrets(RULES, [holder])
     assert statuses(findings) == {"secrets.file": OK, "secrets.TOKEN": OK}
     assert "32 characters, in 1 running processes" in findings[1].message
@@ -82,20 +87,20 @@ def test_a_process_whose_program_is_still_being_loaded() -> None:
     """For a moment the kernel shows neither its arguments nor its environment: seen in 1 of 60 starts."""
     for _start in range(300):
         with subprocess.Popen(["sleep", "60"], env={"TOKEN": GOOD, "PATH": os.defpath}) as process:
-            holder = reader().process("worker 0", process.pid)
+            holder = held(reader(), "worker 0", process.pid)
             process.kill()
         assert "TOKEN" in holder.secrets
 
 
 def test_without_a_file_it_is_the_environment(start: Start) -> None:
-    findings = judge_secrets(RULES, [reader().process("unit", start(TOKEN="changeme"))])
+    findings = judge_secrets(RULES, [held(reader(), "unit", start(TOKEN="changeme"))])
     assert statuses(findings) == {"secrets.TOKEN": CRITICAL}
     assert "placeholder" in findings[0].message
 
 
 def test_what_is_set_already_is_not_changed_by_a_file(tmp_path: Path, start: Start) -> None:
     path = write(tmp_path / "env", age=60, TOKEN=GOOD)
-    holder = reader().process("unit", start("--env-file", str(path), TOKEN="short"))
+    holder = held(reader(), "unit", start("--env-file", str(path), TOKEN="short"))
     assert holder.secrets["TOKEN"].length == len("short")
 
 
@@ -103,7 +108,7 @@ def test_a_file_changed_after_the_start_is_told(tmp_path: Path, start: Start) ->
     path = write(tmp_path / "env", age=60, TOKEN=GOOD)
     pid = start(f"--env-file={path}")
     write(path, age=-60, TOKEN=OTHER)
-    findings = judge_secrets(RULES, [reader().process("worker 0", pid)])
+    findings = judge_secrets(RULES, [held(reader(), "worker 0", pid)])
     assert statuses(findings)["secrets.age"] == WARNING
     assert "may still have the old value" in findings[-1].message
 
@@ -112,11 +117,11 @@ def test_another_value_than_the_declared_one_is_the_old_one(tmp_path: Path, star
     used = write(tmp_path / "used", age=60, TOKEN=GOOD)
     declared = write(tmp_path / "declared", TOKEN=OTHER)
     one = reader()
-    findings = judge_secrets(RULES, [one.process("worker 0", start(f"--env-file={used}"))], one.file(declared))
+    findings = judge_secrets(RULES, [held(one, "worker 0", start(f"--env-file={used}"))], one.file(declared))
     assert statuses(findings)["secrets.old"] == WARNING
     assert "the process still has the old value of TOKEN" in findings[-1].message
     write(declared, TOKEN=GOOD)
-    findings = judge_secrets(RULES, [one.process("worker 0", start(f"--env-file={used}"))], one.file(declared))
+    findings = judge_secrets(RULES, [held(one, "worker 0", start(f"--env-file={used}"))], one.file(declared))
     assert "secrets.old" not in statuses(findings)
 
 
@@ -153,10 +158,20 @@ def test_a_secret_that_one_worker_lacks(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_read_is_critical(tmp_path: Path, start: Start) -> None:
-    holders = [reader().process("gone", 2**22 + 1), reader().process("w", start(f"--env-file={tmp_path / 'gone'}"))]
-    findings = judge_secrets(RULES, holders, reader().file(tmp_path / "none"))
-    assert [finding.status for finding in findings] == [CRITICAL] * 3
+    holder = held(reader(), "w", start(f"--env-file={tmp_path / 'gone'}"))
+    findings = judge_secrets(RULES, [holder], reader().file(tmp_path / "none"))
+    assert [finding.status for finding in findings] == [CRITICAL] * 2
     assert statuses(judge_secrets(RULES, [])) == {"secrets": CRITICAL}
+
+
+def test_a_process_that_has_ended_meanwhile_is_not_reported(start: Start) -> None:
+    """Of one of them its parent has not asked yet; the other is gone."""
+    pid = start(TOKEN=GOOD)
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        holders = reader().processes([("gone", 2**22 + 1), ("ended", ended.pid), ("worker 0", pid)])
+    assert [holder.label for holder in holders] == ["worker 0"]
+    assert statuses(judge_secrets(RULES, holders)) == {"secrets.TOKEN": OK}
 
 
 @pytest.mark.parametrize(
