@@ -113,3 +113,15 @@ def test_old_workers_end_them_in_time(edge: Edge) -> None:
     assert word == "ended"
     assert 3 <= float(seconds) <= 12
     assert edge.host.file(LIMITS).content_string == before
+
+
+def test_the_error_log_has_no_token_of_a_websocket(edge: Edge) -> None:
+    """The last one: nothing serves any more. Each request leaves a line then, with its query."""
+    edge.host.check_output("systemctl stop molecule-upstream-%s", str(BEHIND))
+    handshake = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    assert edge.ask("/ws?token=of-a-websocket", headers=handshake)["status"] >= 500
+    assert edge.ask("/page?this=is-logged")["status"] >= 500
+    log = edge.host.check_output("cat /var/log/nginx/edge.error.log")
+    assert "/page?this=is-logged" in log
+    assert "of-a-websocket" not in log
+    assert '"uri":"/ws"' in edge.host.check_output("tail -n 2 /var/log/nginx/edge.access.log")

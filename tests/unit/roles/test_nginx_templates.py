@@ -235,3 +235,9 @@ def test_each_worker_s_socket_is_a_server_of_its_own(overlap: bool) -> None:
     own = [f"server unix:/srv/shop/active/{number}.sock max_fails=0;" for number in range(3)]
     assert servers == [*own, *([] if overlap else ["server unix:/srv/shop/hold.sock max_fails=0 backup;"])]
     assert "    least_conn;\n" in text
+
+
+def test_only_websockets_leave_no_request_lines_in_the_error_log() -> None:
+    locations = render("locations.conf", nginx_websocket_timeout="1h").split("\nlocation ")[1:]
+    silent = [text.split(" {")[0] for text in locations if "error_log /var/log/nginx/shop.error.log emerg;" in text]
+    assert silent == ["= /ws", "^~ /live/"]
