@@ -85,7 +85,8 @@ class Actions:
     def _kill_workers(self, step: Step) -> str:
         """A hung process can't end in good order; PM2 starts a new one at once."""
         workers = self._workers(step)
-        killed = [worker.number for worker in workers if kill(worker.process.pid, worker.started)]
+        with self._alone():
+            killed = [worker.number for worker in workers if kill(worker.process.pid, worker.started)]
         if not killed:
             raise Pm2Error("the processes that hung are gone already")
         return f"killed the hung process of worker {_listed(killed)}"
