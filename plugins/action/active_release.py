@@ -2,14 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's part of module active_release: it knows who deploys."""
+"""The controller's part of module active_release: it knows who deploys, and which runs of its own have died."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from ..plugin_utils._fleet.deployer import deployer
+from ..plugin_utils._fleet.deployer import deployer, has_died
 from ..plugin_utils.actions import Action
 
 
@@ -19,4 +19,11 @@ class ActionModule(Action):
     lost = "The connection to the host was lost. If it lives, it goes on by itself, and finishes or puts back"
 
     def outcome(self) -> dict[str, Any]:
-        return self.module({**self._task.args, "deployer": self._task.args.get("deployer") or deployer(os.environ)})
+        arguments = self._task.args
+        done = self.module({**arguments, "deployer": arguments.get("deployer") or deployer(os.environ)})
+        lease = done.pop("lease", None) or {}
+        if has_died(lease):
+            # what that run has left on the host is in order now
+            ended = {"directory": arguments["directory"], "run": lease["run"], "state": "absent"}
+            self.module(ended, "workbot.stability.deploy_lease")
+        return done

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..plugin_utils._fleet.deployer import controller, deployer, lives
+from ..plugin_utils._fleet.deployer import controller, deployer, has_died
 from ..plugin_utils.actions import Action
 
 
@@ -25,7 +25,6 @@ class ActionModule(Action):
             "process": os.getppid(),
         }
         leased = self.module(arguments)
-        other = leased.get("other") or {}
-        if other.get("controller") == controller() and not lives(int(other["process"])):
+        if has_died(leased.get("other") or {}):
             return self.module({**arguments, "take_over": True})
         return leased

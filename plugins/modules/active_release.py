@@ -253,8 +253,11 @@ msg:
   returned: always
 """
 
+from dataclasses import asdict
+
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.argspec import SPEC, validated
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease import lease_path, read
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import run
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import Pm2Module
@@ -267,7 +270,10 @@ def main() -> None:
         outcome = run(context)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(diff=outcome.diff(context.places), **outcome.report(context.places.service, module.check_mode))
+    report = outcome.report(context.places.service, module.check_mode)
+    # for the controller alone, which knows whether the run that took it still lives
+    lease = read(lease_path(context.places.releases))
+    module.exit_json(diff=outcome.diff(context.places), lease=asdict(lease) if lease else {}, **report)
 
 
 if __name__ == "__main__":

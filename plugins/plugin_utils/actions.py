@@ -34,7 +34,7 @@ class Action(ActionBase):
         """Return the result of the module of the same name."""
         return self.module(self._task.args)
 
-    def module(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Run the module of the same name."""
-        outcome: dict[str, Any] = self._execute_module(module_args=dict(arguments), task_vars=self.variables)
+    def module(self, arguments: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
+        """Run the module of the same name, or another one."""
+        outcome: dict[str, Any] = self._execute_module(name, dict(arguments), task_vars=self.variables)
         return outcome

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 from deployments import ACTIVATE, Service, assert_unnoticed, load, release, wait
-from hosts import HOST, cut_power
+from edge import ON_HOST
+from hosts import HOST, ROOT, cut_power
 
 # Nothing has been started; the new release runs beside the old one; it serves while the old one drains; the old one is
 # drained; it is gone.
@@ -146,3 +147,13 @@ def test_the_run_after_the_power_cuts_is_clean(shop: Service, releases: list[str
     shop.activate(releases[1])
     shop.settled()
     assert version(address) == releases[1]
+
+
+def test_a_later_run_ends_the_lease_of_one_that_has_died(shop: Service, releases: list[str]) -> None:
+    """The one that takes it here ends without a word, as one that is killed does."""
+    lease = shop.host.file("/srv/shop/.deploy.lease")
+    take = ["--module-name=workbot.stability.deploy_lease", "--args=directory=/srv/shop run=died"]
+    subprocess.run([*ON_HOST, *take], cwd=ROOT, capture_output=True, check=True)
+    assert lease.exists
+    assert not shop.activate(releases[0]).changed
+    assert not lease.exists

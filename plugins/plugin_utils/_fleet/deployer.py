@@ -12,6 +12,7 @@ import pwd
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ...module_utils._host import proc
 
@@ -35,6 +36,11 @@ def controller() -> str:
         # a container has numbers of its own, and after a boot they begin anew
         return f"{socket.gethostname()} {proc.boot_id()} {Path('/proc/self/ns/pid').readlink()}"
     return socket.gethostname()
+
+
+def has_died(lease: Mapping[str, Any]) -> bool:
+    """Whether the run that took the lease is known to have ended: it was one of this controller's."""
+    return lease.get("controller") == controller() and not lives(int(lease["process"]))
 
 
 def lives(process: int) -> bool:

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.action.active_release import ActionModule
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.deployer import controller
+
+GONE = 2**22 + 1
+
+
+@pytest.mark.parametrize(
+    ("lease", "ended"),
+    [
+        ({"run": "one", "controller": controller(), "process": GONE}, True),
+        ({"run": "one", "controller": controller(), "process": os.getpid()}, False),
+        ({"run": "one", "controller": "another", "process": GONE}, False),
+        ({}, False),
+    ],
+)
+def test_the_lease_of_a_run_that_has_died_is_ended(lease: dict[str, Any], ended: bool) -> None:
+    action = ActionModule.__new__(ActionModule)
+    action._task, action.variables = SimpleNamespace(args={"directory": "/srv/shop"}), {}
+    calls: list[tuple[str | None, dict[str, Any]]] = []
+
+    def execute(name: str | None, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        calls.append((name, arguments))
+        return {"msg": "done", "lease": lease}
+
+    action._execute_module = execute
+    assert action.outcome() == {"msg": "done"}
+    end = ("workbot.stability.deploy_lease", {"directory": "/srv/shop", "run": "one", "state": "absent"})
+    assert calls[1:] == ([end] if ended else [])
