@@ -69,6 +69,10 @@ ALLOWED = {
     "_nginx/transaction.py": ("mkdir open read_bytes rename rmdir symlink_to unlink", ETC),
     "_nodejs/foreign_code.py": ("chmod chown open", f"{SCRATCH}; {ETC}"),
     "_nodejs/toolchain.py": ("chmod mkdir read_text rename rmtree symlink_to unlink write_text", ETC),
+    "_pm2/bus.py": (
+        "open",
+        "a socket, without a link, and only of the service's user; its directory is in root's /run",
+    ),
     "_pm2/client.py": ("open", AS_USER),
     "_pm2/converge.py": ("chmod unlink", AS_USER),
     "_pm2/daemon.py": ("read_text", ETC),

@@ -96,16 +96,24 @@ def test_a_broken_release_changes_nothing(shop: Service, address: str, name: str
 
 
 @pytest.mark.usefixtures("good")
-def test_the_message_says_that_the_old_one_serves_and_shows_no_secret(shop: Service, tmp_path: Path) -> None:
+def test_the_message_has_the_new_ones_words_alone_and_no_secret(shop: Service, tmp_path: Path) -> None:
+    """The old one goes on logging into the same file."""
+    good = str(shop.settled()["current"])
+    shop.bring(release(tmp_path, "chatty", "chatters"))
     before = shop.settled()
     secret = "a-secret-of-the-shop-0123456789abcdef"
     source = release(tmp_path, "leaky", "throws")
     program = Path(source, "server.js")
     # Both workers say so before either dies: with whole stacks that would not be among the last twenty lines.
-    leak = "Error.stackTraceLimit = 2; console.error(`connecting with ${process.env.SHOP_KEY}`);\n"
+    leak = (
+        "Error.stackTraceLimit = 2; console.error(`${process.env.NODE_ENV} connects with ${process.env.SHOP_KEY}`);\n"
+    )
     program.write_text(leak + program.read_text(encoding="utf-8"), encoding="utf-8")
     run = wait(shop.start("deploy", FROM_ENVIRONMENT, release_directory=source, service_secrets={"SHOP_KEY": secret}))
     assert run.code == 2
     assert SERVES.format(active=before["current"]) in run.output
-    assert "connecting with" in run.output
+    assert "production connects with" in run.output
     assert secret not in run.output
+    assert "a line of chatty" in shop.host.check_output("tail -n 5 /var/log/shop/error.log")
+    assert "a line of chatty" not in run.output
+    shop.activate(good)

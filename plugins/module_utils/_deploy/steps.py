@@ -25,7 +25,8 @@ from .._host.atomic import Return, point, remove_tree
 from .._host.command import CommandError, clean_environment, run
 from .._host.errors import StabilityError
 from .._host.units import start_unit, stop_unit
-from .._pm2.converge import LogTail, verify
+from .._pm2.bus import Bus
+from .._pm2.converge import verify
 from .._pm2.fields import count
 from .actual import Actual
 from .context import Context
@@ -51,7 +52,7 @@ class Deployment:
         self.failure = ""
         """Which step failed, and why."""
         self.log_lines: list[str] = []
-        """What the app wrote since this began, while its log still ends with it: its errors, else its output."""
+        """The last that the new processes wrote: their errors, else their output."""
         self.not_undone: list[str] = []
         self.problems: list[str] = []
         """What went wrong once there was no way back any more: the old one was no longer needed."""
@@ -64,8 +65,7 @@ class Deployment:
         """Where requests wait, once the old one had to be stopped first."""
         self._app = context.app_of(self._new)
         self._directory = context.places.release(self._new.release)
-        out = {**self._app, "error_file": self._app.get("out_file")}
-        self._logs = [LogTail(app, context.tools.owner) for app in (self._app, out)]
+        self._bus = Bus(context.client(self._new))
         self._workers = context.workers(self._new, {})
 
     def activate(self) -> None:
@@ -89,6 +89,7 @@ class Deployment:
             with self._step("start"):
                 self._hook("before_start")
                 back.callback(self._undo, "the new processes", self._remove_new)
+                held.enter_context(self._bus.heard())
                 deadline = time.monotonic() + self._context.health.start_timeout
                 self._start(self._new)
             with self._step("wait until healthy"):
@@ -255,7 +256,7 @@ class Deployment:
                 yield
             except (StabilityError, OSError) as error:
                 self.failure = f"{name}. Cause: {error}"
-                self.log_lines = next((lines for log in self._logs if (lines := log.lines())), [])
+                self.log_lines = self._bus.lines()
                 raise
 
     def _undo(self, what: str, undo: Callable[..., object], *arguments: Any) -> None:

@@ -124,7 +124,7 @@ def call(path: Path, method: str, argument: Any, timeout: float) -> Any:
             connection.settimeout(timeout)
             connection.connect(str(path))
             connection.sendall(message)
-            parts = _Stream(connection, deadline).message()
+            parts = Stream(connection, deadline).message()
     except TimeoutError:
         raise RpcTimeoutError(f"no answer on {path.name} within {timeout:g} s") from None
     except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -140,12 +140,14 @@ def _message(content: Any, call_id: str) -> bytes:
     return head + b"".join(_LENGTH.pack(len(part)) + part for part in parts)
 
 
-class _Stream:
-    """The bytes of one answer, each wait within what is left of the time."""
+class Stream:
+    """Messages of a daemon, each wait within what is left of the time. Raises RpcError, TimeoutError and OSError."""
 
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
+    def __init__(self, connection: socket.socket, deadline: float, most: int = MAX_ANSWER) -> None:
         self._connection = connection
         self._deadline = deadline
+        self._most = most
+        """Bytes of a part of a message."""
         self._buffer = bytearray()
 
     def message(self) -> list[bytes]:
@@ -156,8 +158,8 @@ class _Stream:
 
     def _part(self) -> bytes:
         (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
-        if length > MAX_ANSWER:
-            raise RpcError(f"the answer has more than {MAX_ANSWER} bytes")
+        if length > self._most:
+            raise RpcError(f"the answer has more than {self._most} bytes")
         return self._take(length)
 
     def _take(self, count: int) -> bytes:

@@ -22,6 +22,8 @@ _OWN_NAMES = {
         ("HOME", "LANG", "PATH"), "PM2 has it for all processes, and node --env-file changes nothing that is set"
     ),
 }
+# What no secret is: hidden wherever it occurs, `production` would make a message unreadable.
+_PLAIN_NAMES = {*_OWN_NAMES, "HOST", "LOG_LEVEL", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS", "PGHOST", "PGSSLMODE", "TZ"}
 _HIDDEN = "********"
 _LEAST_HIDDEN = 8  # characters: a shorter text, hidden wherever it occurs, would make a message unreadable
 _LEAST_PASSWORD = 4  # the password inside an address is a secret for certain
@@ -63,8 +65,8 @@ def _spread(items: t.Sequence[t.Hashable]) -> float:
 
 
 def texts_to_hide(environment: t.Mapping[str, str]) -> set[str]:
-    """Return what of an environment must not be shown: every longer value, and the passwords inside of addresses."""
-    texts = {value for value in environment.values() if len(value) >= _LEAST_HIDDEN}
+    """Return what of an environment must not be shown: longer values, and the passwords inside of addresses."""
+    texts = {value for name, value in environment.items() if len(value) >= _LEAST_HIDDEN and name not in _PLAIN_NAMES}
     for value in environment.values():
         if (password := password_in(value)) is not None:
             texts |= {text for text in (password, unquote(password)) if len(text) >= _LEAST_PASSWORD}

@@ -29,7 +29,7 @@ def test_the_lease_of_a_run_that_has_died_is_ended(lease: dict[str, Any], ended:
     action._task, action.variables = SimpleNamespace(args={"directory": "/srv/shop"}), {}
     calls: list[tuple[str | None, dict[str, Any]]] = []
 
-    def execute(name: str | None, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def execute(name: str | None, arguments: dict[str, Any], **_more: Any) -> dict[str, Any]:
         calls.append((name, arguments))
         return {"msg": "done", "lease": lease}
 

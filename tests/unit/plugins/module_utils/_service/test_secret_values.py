@@ -83,4 +83,6 @@ def test_what_an_environment_holds_is_hidden_in_a_text() -> None:
     environment = {"DATABASE_URL": "postgresql://u:p%40ss@db/x", "JWT_SECRET": "k3J9xQ2mV7pL", "DB_POOL_MAX": "20"}
     hidden = texts_to_hide(environment)
     assert hide("p@ss p%40ss k3J9xQ2mV7pL 20", hidden) == "******** ******** ******** 20"
+    assert hide("in production", texts_to_hide({"NODE_ENV": "production"})) == "in production"
+    assert hide("in production", texts_to_hide({"NODE_ENV": "production", "KEY": "production"})) == "in ********"
     assert hide("input: 'postgresql://u:p%40ss@db/x'", hidden) == "input: '********'"
