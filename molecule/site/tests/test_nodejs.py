@@ -64,3 +64,15 @@ def test_the_pm2_command_refuses_other_users(host: Host) -> None:
     result = host.run("runuser -u nobody -- workbot-pm2 list")
     assert result.rc == 1
     assert "sudo workbot-pm2 list" in result.stderr
+
+
+def test_the_pm2_command_changes_nothing_while_another_does(host: Host) -> None:
+    """The lock is that of the modules and the watchdog; its holder here lets go after three seconds."""
+    script = (
+        "runuser -u workbot -- flock $(readlink -f /srv/workbot/active/pm2) sleep 3 & sleep 1;"
+        " workbot-pm2 jlist >/dev/null && echo listed; kill -0 $! && workbot-pm2 flush && ! kill -0 $! && echo flushed"
+    )
+    result = host.run(script)
+    assert "listed" in result.stdout
+    assert result.stdout.rstrip().endswith("flushed")
+    assert "waiting for another command, or the watchdog" in result.stderr
