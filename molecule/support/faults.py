@@ -27,7 +27,6 @@ ACTIVATION = "workbot@*.service"
 SMALL_KB = 2048
 # watchdog_start_grace
 START_GRACE = 30
-CROWD = "for n in $(seq 300); do while :; do :; done & done; wait"
 BROKEN_SITE = "/etc/nginx/conf.d/zz-broken-by-hand.conf"
 
 
@@ -168,6 +167,11 @@ def full(host: Host, directory: str, owner: str) -> Iterator[None]:
         yield
 
 
+def crowd(number: int) -> str:
+    """A shell's command by which so many processes want a processor all the time."""
+    return f"for n in $(seq {number}); do while :; do :; done & done; wait"
+
+
 @contextmanager
 def overloaded(host: Host, processes: Collection[int]) -> Iterator[None]:
     """These processes of the service have one processor, which three hundred others want as well."""
@@ -180,7 +184,7 @@ def overloaded(host: Host, processes: Collection[int]) -> Iterator[None]:
             host.check_output("runuser -u workbot -- taskset --cpu-list --pid %s %s", processors, str(pid))
 
     unit = "molecule-wants-a-processor"
-    host.check_output("systemd-run --quiet --unit=%s taskset --cpu-list %s sh -c %s", unit, first, CROWD)
+    host.check_output("systemd-run --quiet --unit=%s taskset --cpu-list %s sh -c %s", unit, first, crowd(300))
     try:
         bind(first)
         yield

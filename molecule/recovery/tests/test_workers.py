@@ -9,7 +9,7 @@ import time
 from contextlib import nullcontext
 
 import pytest
-from faults import armed, disarmed, fault, grown_worker, hasty, pids, sick, signal
+from faults import armed, disarmed, fault, grown_worker, hasty, pids, sick, signal, workers
 from recovery import MOST_ACTIONS, SOON, UNNOTICED, Watch, until
 from recovery_table import keep
 from testinfra.host import Host
@@ -126,3 +126,16 @@ def _spend_the_budget(host: Host, watch: Watch) -> None:
     healthy = watch.until_well(began)
     keep("health 500 of every process, repaired by hand", watch.course(began, healthy))
     assert [event["code"] for event in watch.events(began) if event["kind"] == "problem"].count("budget_spent") == 1
+
+
+def test_an_operators_stop_is_not_lost_to_a_hung_worker(host: Host, watch: Watch, began: float) -> None:
+    """PM2 waits for the hung one within its kill_timeout; killed meanwhile by another, it would be started again."""
+    signal(host, "STOP", min(pids(host)))
+    time.sleep(8)
+    host.check_output("workbot-pm2 stop all")
+    stopped = {worker["status"] for worker in workers(host)}
+    time.sleep(15)
+    assert stopped == {worker["status"] for worker in workers(host)} == {"stopped"}
+    assert "kill_worker" not in watch.actions(began)
+    host.check_output("workbot-pm2 start all")
+    watch.until_well(time.time())
