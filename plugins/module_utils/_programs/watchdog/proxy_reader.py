@@ -14,14 +14,14 @@ from ..._checks.workers import ANSWERED, ask
 from ..._host.later import later
 from ..._net.http import Request
 from .answers import Answered
-from .proxy import Verdict
+from .proxy import HEALTHY, Verdict
 from .root_client import examine_proxy
 from .settings import Settings
 
 # So long a test of the proxy is believed.
 _TEST_SECONDS = 4.0
-# And so long while there is an answer: Nginx may have the number of its main process in another file than Debian's.
-_ANSWERED_SECONDS = 60.0
+# And so long one that found it healthy: it may have the number of its main process in another file than Debian's.
+_HEALTHY_SECONDS = 60.0
 
 
 class ProxyReader:
@@ -71,5 +71,7 @@ class ProxyReader:
     @property
     def _is_tested(self) -> bool:
         """Whether it may do without another process of root's: on a host in trouble each is one more that waits."""
-        believed = _TEST_SECONDS if self._is_silent else _ANSWERED_SECONDS
-        return self._tested is not None and time.monotonic() - self._tested_at < believed
+        if self._tested is None:
+            return False
+        at_odds = self._is_silent or self._tested.state != HEALTHY
+        return time.monotonic() - self._tested_at < (_TEST_SECONDS if at_odds else _HEALTHY_SECONDS)

@@ -20,7 +20,7 @@ class Nginx:
     """As it shows itself, and how often root was asked."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.kind, self.gone, self.now, self.tests = ANSWERED, False, 1000.0, 0
+        self.kind, self.gone, self.state, self.now, self.tests = ANSWERED, False, "taken", 1000.0, 0
         monkeypatch.setattr(proxy_reader, "ask", lambda _request: self.answer())
         monkeypatch.setattr(proxy_reader, "is_gone", lambda: self.gone)
         monkeypatch.setattr(proxy_reader, "examine_proxy", lambda _path: self.test())
@@ -33,7 +33,7 @@ class Nginx:
 
     def test(self) -> Verdict:
         self.tests += 1
-        return Verdict("taken", f"test {self.tests}")
+        return Verdict(self.state, f"test {self.tests}")
 
     def probe(self, after: float = 2.0) -> str:
         """One of the watchdog's: what root is believed to see; nothing where it does not matter."""
@@ -59,13 +59,20 @@ def test_root_is_asked_about_a_silent_one_every_few_seconds(nginx: Nginx) -> Non
     assert [nginx.probe() for _number in range(4)] == ["test 1", "test 1", "test 2", "test 2"]
 
 
-def test_root_is_asked_who_answers_without_nginx_and_at_once_when_nobody_does_any_more(nginx: Nginx) -> None:
-    nginx.gone = True
-    assert [nginx.probe(after) for after in (2, 50, 20)] == ["test 1", "test 1", "test 2"]
-    nginx.kind = REFUSED
-    assert nginx.probe(5) == "test 3"
-    nginx.kind, nginx.gone = ANSWERED, False
+def test_root_is_asked_who_answers_without_nginx(nginx: Nginx) -> None:
+    nginx.kind, nginx.state = REFUSED, "dead"
+    assert nginx.probe() == "test 1"
+    nginx.kind, nginx.gone, nginx.state = ANSWERED, True, "taken"
+    assert [nginx.probe(after) for after in (4, 2, 2)] == ["test 2", "test 2", "test 3"]
+    nginx.gone = False
     assert nginx.probe() == ""
+
+
+def test_a_healthy_nginx_whose_main_process_is_noted_elsewhere_costs_one_test_a_minute(nginx: Nginx) -> None:
+    nginx.gone, nginx.state = True, "healthy"
+    assert [nginx.probe(after) for after in (2, 50, 20)] == ["test 1", "test 1", "test 2"]
+    nginx.kind, nginx.state = REFUSED, "dead"
+    assert nginx.probe(5) == "test 3"
 
 
 def test_where_there_is_no_proxy_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
