@@ -46,7 +46,9 @@ class ProxyReader:
         """None where there is none to ask."""
         answered = self._asked.result() if self._asked else None
         self._is_silent = answered is not None and answered.kind != ANSWERED
-        self.is_suspect = self._is_silent or (answered is not None and is_gone())
+        # around an existing service it may be another program's port
+        gone = answered is not None and not self._settings.existing and is_gone()
+        self.is_suspect = self._is_silent or gone
         return answered
 
     def test(self) -> Verdict | None:

@@ -80,3 +80,12 @@ def test_where_there_is_no_proxy_nothing_is_asked(monkeypatch: pytest.MonkeyPatc
     reader = ProxyReader(settings())
     reader.begin()
     assert (reader.answer(), reader.is_suspect) == (None, False)
+
+
+def test_around_an_existing_service_another_program_may_be_the_proxy(nginx: Nginx) -> None:
+    where = {"supervisor": "pm2", "url": "http://h", "pm2_home": "/home/app/.pm2"}
+    nginx.reader = ProxyReader(settings(proxy_url="http://127.0.0.1/health", existing=where))
+    nginx.gone = True
+    assert (nginx.probe(), nginx.tests) == ("", 0)
+    nginx.kind = REFUSED
+    assert nginx.probe() == "test 1"
