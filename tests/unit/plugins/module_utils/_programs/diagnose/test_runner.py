@@ -72,9 +72,9 @@ def config(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def found(config: dict[str, Any]) -> Callable[..., dict[str, Finding]]:
-    def run(checks: dict[str, runner.Check] = CHECKS) -> dict[str, Finding]:
+    def run(checks: dict[str, runner.Check] | None = None) -> dict[str, Finding]:
         context = runner.Context(config, Samples(Path(config["state_file"])))
-        return {finding.check: finding for finding in runner.run_checks(checks, context)}
+        return {finding.check: finding for finding in runner.run_checks(checks or CHECKS, context)}
 
     return run
 
