@@ -49,6 +49,8 @@ class ProxyReader:
         # around an existing service it may be another program's port
         gone = answered is not None and not self._settings.existing and is_gone()
         self.is_suspect = self._is_silent or gone
+        if not self.is_suspect:
+            self._tested = None
         return answered
 
     def test(self) -> Verdict | None:

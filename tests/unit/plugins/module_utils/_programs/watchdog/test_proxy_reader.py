@@ -75,6 +75,16 @@ def test_a_healthy_nginx_whose_main_process_is_noted_elsewhere_costs_one_test_a_
     assert nginx.probe(5) == "test 3"
 
 
+def test_what_root_saw_before_nginx_was_well_again_is_not_believed(nginx: Nginx) -> None:
+    """Started while it was asked, it did not answer, and a moment later root found it healthy."""
+    nginx.kind, nginx.state = REFUSED, "healthy"
+    assert nginx.probe() == "test 1"
+    nginx.kind = ANSWERED
+    assert nginx.probe() == ""
+    nginx.gone = True
+    assert nginx.probe() == "test 2"
+
+
 def test_where_there_is_no_proxy_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy_reader, "is_gone", lambda: True)
     reader = ProxyReader(settings())
