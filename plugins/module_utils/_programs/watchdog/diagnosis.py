@@ -31,7 +31,8 @@ from .settings import Settings
 
 DIAGNOSE = "diagnose."
 """What the key of a problem begins with that the diagnosis has found; its check follows."""
-_SECONDS = 60.0
+# Beside forty busy programs a niced Python takes a minute to start.
+_SECONDS = 180.0
 # A problem that is over is to be seen within a minute.
 _AGAIN_SECONDS = 50.0
 # Python alone takes that long to start where forty processes want a processor.
