@@ -42,8 +42,8 @@ _RPC_SECONDS = 2.0
 _MEMORY_SECONDS = 15.0
 _DATABASE_SECONDS = 10.0
 _WAIT_SECONDS = 6.0
-# So long an answer of the database's counts that can't be had again.
-_KNOWN_SECONDS = 300.0
+# So long an answer counts that can't be had again: that the database is down, and that it is well.
+_DOWN_SECONDS, _WELL_SECONDS = 300.0, 20.0
 _INODE_COLUMN = 5
 # What is continued sooner was not stopped to stay so.
 _STOPPED_SECONDS = 0.8
@@ -274,7 +274,7 @@ class DatabaseReader:
         self._begun_at = -_DATABASE_SECONDS
         self._answer: Future[DatabaseAnswer] | None = None
         self._known = DatabaseAnswer()
-        self._known_at = -_KNOWN_SECONDS
+        self._known_until = 0.0
 
     def begin(self, now: float) -> None:
         due = self._settings.database and now - self._begun_at >= _DATABASE_SECONDS
@@ -289,9 +289,10 @@ class DatabaseReader:
         with contextlib.suppress(TimeoutError):
             answer = self._answer.result(_WAIT_SECONDS)
             if answer.known:
-                self._known, self._known_at = answer, self._begun_at
+                seconds = _WELL_SECONDS if answer == DatabaseAnswer() else _DOWN_SECONDS
+                self._known, self._known_until = answer, self._begun_at + seconds
                 return answer
-        return self._known if now - self._known_at < _KNOWN_SECONDS else NOT_KNOWN
+        return self._known if now < self._known_until else NOT_KNOWN
 
 
 def read_units(units: list[str]) -> dict[str, dict[str, str]]:

@@ -212,6 +212,12 @@ def test_while_the_database_cannot_be_asked_what_was_known_of_it_counts(
     command.says(finding("database", "unknown"))
     assert asked(reader, 1299.0) == DatabaseAnswer("about database")
     assert asked(reader, 1310.0) == NOT_KNOWN
+    # that it was well says nothing of what has happened since
+    command.says(finding("database", "ok"))
+    assert asked(reader, 2000.0) == DatabaseAnswer()
+    command.says(finding("database", "unknown"))
+    assert asked(reader, 2019.0) == DatabaseAnswer()
+    assert asked(reader, 2030.0) == NOT_KNOWN
 
 
 def test_a_question_that_takes_long_does_not_hold_up_the_probe(command: Command, reader: DatabaseReader) -> None:
