@@ -9,6 +9,7 @@ in between is caught up with.
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import time
@@ -136,8 +137,9 @@ def parse_units(listing: str) -> dict[str, dict[str, str]]:
 
 def failed_units() -> list[str]:
     """The units that systemd counts as failed. Raises UnitError."""
-    listed = _ask("list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full")
-    return [line.split()[0] for line in listed.splitlines() if line.strip()]
+    # a description may have line breaks
+    listed = _ask("list-units", "--state=failed", "--output=json", "--no-pager")
+    return [str(unit["unit"]) for unit in json.loads(listed)]
 
 
 def instances_of(template: str) -> str:

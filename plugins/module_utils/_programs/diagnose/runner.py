@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -182,7 +183,8 @@ def _findings(name: str, run: Future[list[Finding]]) -> list[Finding]:
     try:
         return run.result()
     except (Pm2Error, ProcessError, UnitError, MissingLibraryError, MissingDriverError) as error:
-        return [Finding(name, CRITICAL, str(error), timed=isinstance(error, Pm2TimeoutError))]
+        timed = isinstance(error, Pm2TimeoutError) or isinstance(error.__cause__, subprocess.TimeoutExpired)
+        return [Finding(name, CRITICAL, str(error), timed=timed)]
     except Exception as error:
         # Whatever breaks one check, the others are still wanted. Only the error's kind is shown: the text of an
         # unforeseen error might quote what was being read.

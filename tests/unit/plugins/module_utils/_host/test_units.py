@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 
@@ -73,6 +74,21 @@ def test_what_systemd_says_of_no_unit_is_said(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(units, "quiet_run", lambda _argv, *_more: CompletedProcess([], 1, "", "Failed to connect\n"))
     with pytest.raises(UnitError, match=r"^systemctl show cron\.service: Failed to connect$"):
         unit_states(["cron.service"])
+
+
+def test_a_failed_unit_is_one_also_where_its_description_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of systemd-run has, which is the command."""
+    listed = [
+        {
+            "unit": "run-1.service",
+            "load": "loaded",
+            "active": "failed",
+            "sub": "failed",
+            "description": "sh -c a\n10\nb",
+        }
+    ]
+    monkeypatch.setattr(units, "quiet_run", lambda _argv, *_more: CompletedProcess([], 0, json.dumps(listed), ""))
+    assert units.failed_units() == ["run-1.service"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, UNKNOWN, Finding
 from ansible_collections.workbot.stability.plugins.module_utils._host.accounts import user_name
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error, Pm2TimeoutError
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose import cli, runner
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.samples import Samples
@@ -31,6 +33,10 @@ class Busy(runner.OwnWaiting):
 
     def starved(self) -> bool:
         return True
+
+
+SLOW_UNITS = UnitError("systemctl can't be asked: no answer within 5 s")
+SLOW_UNITS.__cause__ = subprocess.TimeoutExpired("systemctl", 5)
 
 
 def check(function: runner.Check) -> runner.Check:
@@ -60,6 +66,11 @@ def pm2_hangs(_context: runner.Context) -> list[Finding]:
 
 
 @check
+def systemd_hangs(_context: runner.Context) -> list[Finding]:
+    raise SLOW_UNITS
+
+
+@check
 def pm2_absent(_context: runner.Context) -> list[Finding]:
     raise Pm2Error("no PM2 daemon runs")
 
@@ -84,7 +95,7 @@ def statuses(findings: dict[str, Finding]) -> dict[str, str]:
 
 
 def test_what_takes_too_long_hangs(found: Callable[..., dict[str, Finding]]) -> None:
-    bad = ("hangs", "silent.a", "refused", "pm2_hangs", "pm2_absent")
+    bad = ("hangs", "silent.a", "refused", "pm2_hangs", "systemd_hangs", "pm2_absent")
     assert statuses(found()) == dict.fromkeys(bad, CRITICAL) | {"silent.b": OK}
 
 
@@ -93,7 +104,7 @@ def test_what_takes_too_long_on_a_busy_host_is_not_known_and_one_finding_says_wh
 ) -> None:
     monkeypatch.setattr(runner, "OwnWaiting", Busy)
     findings = found()
-    unknown = ("hangs", "silent.a", "pm2_hangs")
+    unknown = ("hangs", "silent.a", "pm2_hangs", "systemd_hangs")
     known = {"silent.b": OK, "refused": CRITICAL, "pm2_absent": CRITICAL, "processors": "warning"}
     assert statuses(findings) == dict.fromkeys(unknown, UNKNOWN) | known
     assert [findings[name].message for name in unknown] == [
