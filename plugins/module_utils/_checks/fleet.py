@@ -23,6 +23,7 @@ from .._net.tls import read_dates
 from .certificates import judge_dates
 from .findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, worst_of
 from .health import Expectation, judge_health, read_health
+from .nginx import instead_at
 
 _AT_ONCE = 16
 # as the role diagnostics presets them
@@ -63,7 +64,9 @@ def check_proxy(options: Mapping[str, Any]) -> list[Finding]:
 
     drained = read_drained(Path(options["drained_file"])) if options["drained_file"] else {}
     upstreams = [Upstream(**one, path=options["upstream_path"]) for one in options["upstreams"]]
-    findings = [dataclasses.replace(finding, check="proxy") for finding in ask(options["proxy_url"])]
+    instead = instead_at(options["proxy_url"])
+    answer = [Finding("http", CRITICAL, instead)] if instead else ask(options["proxy_url"])
+    findings = [dataclasses.replace(finding, check="proxy") for finding in answer]
     findings += judge_upstreams(upstreams, drained, ask) + judge_rotation(upstreams, drained)
     if options["certificate_url"]:
         findings.append(_check_certificate(options["certificate_url"], options["host_name"], options["timeout"]))

@@ -10,8 +10,10 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .._host import proc, tcp
+from .._host.accounts import user_name
 from .findings import CRITICAL, OK, WARNING, Finding
 
 # Well beyond nginx_worker_shutdown_timeout, an hour by default: then something is wrong with it.
@@ -19,6 +21,7 @@ _OLD_HOURS = 3
 # Debian's unit names it as well.
 PID_FILE = Path("/run/nginx.pid")
 _ANY_ADDRESS = ("0.0.0.0", "::")
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,22 @@ def listening_instead(host: str, port: int, owner: int | None) -> list[tcp.TcpSo
         return []
     found = [one for one in tcp.listening(port) if one.local[0] in addresses]
     return [] if any(one.user == owner for one in found) else found
+
+
+def instead_at(url: str) -> str:
+    """Which other program answers there in Nginx's place, as far as anybody may see it; empty for none."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return ""
+    port, master = parts.port or _PORTS[parts.scheme], read_nginx(PID_FILE).master
+    found = listening_instead(parts.hostname, port, proc.user(master) if master else None)
+    if not found:
+        return ""
+    by = f"another program (of the user {user_name(found[0].user)})"
+    return (
+        f"port {port} is answered by {by}, {'not by Nginx' if master else 'Nginx is not running'}. See it with"
+        f" `ss -tlnp`, stop it, then: systemctl {'reload' if master else 'start'} nginx."
+    )
 
 
 def judge_nginx(reading: NginxReading, oldest_hours: float, instead: str = "") -> list[Finding]:

@@ -15,9 +15,7 @@ from urllib.parse import urlsplit
 
 from ...._checks.certificates import judge_dates
 from ...._checks.findings import CRITICAL, OK, WARNING, Finding
-from ...._checks.nginx import PID_FILE, judge_nginx, listening_instead, read_nginx
-from ...._host.accounts import user_name
-from ...._host.proc import user
+from ...._checks.nginx import PID_FILE, instead_at, judge_nginx, read_nginx
 from ...._net.tls import open_connection, read_dates
 from ...._net.websocket import Handshake, handshake
 from ..runner import Context
@@ -102,19 +100,8 @@ def check_nginx(context: Context) -> list[Finding]:
 
 
 def instead_of_nginx(context: Context) -> str:
-    """Which other program answers in Nginx's place, as far as anybody may see it; empty for none."""
-    parts = urlsplit(context.section("health")["url"])
-    if not parts.hostname or not _is_expected(context):
-        return ""
-    port, master = parts.port or _DEFAULT_PORTS[parts.scheme], read_nginx(PID_FILE).master
-    found = listening_instead(parts.hostname, port, user(master) if master else None)
-    if not found:
-        return ""
-    by = f"another program (of the user {user_name(found[0].user)})"
-    return (
-        f"port {port} is answered by {by}, {'not by Nginx' if master else 'Nginx is not running'}. See it with"
-        f" `ss -tlnp`, stop it, then: systemctl {'reload' if master else 'start'} nginx."
-    )
+    """Which other program answers in Nginx's place; empty for none."""
+    return instead_at(context.section("health")["url"]) if _is_expected(context) else ""
 
 
 def _is_expected(context: Context) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._checks import fleet, nginx
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING, Finding
 from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import (
     Upstream,
@@ -94,11 +95,11 @@ def server() -> Iterator[int]:
     running.shutdown()
 
 
-def test_a_proxy_and_its_app_hosts_are_asked_by_the_service_s_name(server: int) -> None:
-    upstreams = [{"name": name, "host": "127.0.0.1", "port": port} for name, port in (("one", server), ("two", 1))]
-    found = check_proxy(
+def asked(port: int) -> list[Finding]:
+    upstreams = [{"name": name, "host": "127.0.0.1", "port": port} for name, port in (("one", port), ("two", 1))]
+    return check_proxy(
         {
-            "proxy_url": f"http://127.0.0.1:{server}/health",
+            "proxy_url": f"http://127.0.0.1:{port}/health",
             "host_name": "shop.test",
             "certificate_url": "",
             "upstreams": upstreams,
@@ -107,4 +108,19 @@ def test_a_proxy_and_its_app_hosts_are_asked_by_the_service_s_name(server: int) 
             "timeout": 2,
         }
     )
-    assert [(finding.check, finding.status) for finding in found] == [("proxy", OK), ("upstreams", WARNING)]
+
+
+def test_a_proxy_and_its_app_hosts_are_asked_by_the_service_s_name(
+    server: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "instead_at", lambda _url: "")
+    assert [(found.check, found.status) for found in asked(server)] == [("proxy", OK), ("upstreams", WARNING)]
+
+
+def test_what_answers_in_place_of_a_proxy_is_no_healthy_one(
+    server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nginx, "PID_FILE", tmp_path / "nginx.pid")
+    found = asked(server)[0]
+    assert (found.check, found.status) == ("proxy", CRITICAL)
+    assert found.message.startswith(f"port {server} is answered by another program (of the user ")

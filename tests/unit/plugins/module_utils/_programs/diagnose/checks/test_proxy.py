@@ -12,6 +12,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._checks import nginx
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
 from ansible_collections.workbot.stability.plugins.module_utils._net.websocket import Handshake
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks import proxy
@@ -46,7 +47,8 @@ def test_a_handshake_is_judged(answer: Handshake | None, status: str) -> None:
 def test_what_answers_while_nginx_does_not_run_is_no_healthy_proxy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proxy, "PID_FILE", tmp_path / "nginx.pid")
+    for module in (proxy, nginx):
+        monkeypatch.setattr(module, "PID_FILE", tmp_path / "nginx.pid")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         health = {"url": f"http://127.0.0.1:{port}/health", "host_name": "", "timeout": 1}
