@@ -67,12 +67,16 @@ def test_the_pm2_command_refuses_other_users(host: Host) -> None:
 
 
 def test_the_pm2_command_changes_nothing_while_another_does(host: Host) -> None:
-    """The lock is that of the modules and the watchdog; its holder here lets go after three seconds."""
-    script = (
-        "runuser -u workbot -- flock $(readlink -f /srv/workbot/active/pm2) sleep 3 & sleep 1;"
-        " workbot-pm2 jlist >/dev/null && echo listed; kill -0 $! && workbot-pm2 flush && ! kill -0 $! && echo flushed"
-    )
+    """The lock is that of the modules and the watchdog; its holder here lets go when it is told to."""
+    script = """
+    runuser -u workbot -- flock "$(readlink -f /srv/workbot/active/pm2)" \\
+        sh -c 'touch /tmp/molecule-holds; while [ -e /tmp/molecule-holds ]; do sleep 0.1; done' &
+    until [ -e /tmp/molecule-holds ]; do sleep 0.1; done
+    workbot-pm2 jlist >/dev/null && echo listed
+    workbot-pm2 reset all >/dev/null & command=$!
+    sleep 3; kill -0 $command && echo waits
+    rm /tmp/molecule-holds; wait $command && echo done
+    """
     result = host.run(script)
-    assert "listed" in result.stdout
-    assert result.stdout.rstrip().endswith("flushed")
+    assert result.stdout.split() == ["listed", "waits", "done"], result.stderr
     assert "waiting for another command, or the watchdog" in result.stderr
