@@ -112,7 +112,7 @@ def test_a_stop_of_nginx_that_ends_by_its_time_limit_is_left_alone_by_both_servi
     log = f"/var/log/{neighbour.name}/monitor.log"
     until("the neighbour is told", lambda: _told_since(host, log, began), 40)
     assert result(host, "nginx") == "timeout failed"
-    assert watch.actions(began) == ()
+    assert "restart_proxy" not in watch.actions(began)
 
 
 def _told_since(host: Host, log: str, began: float) -> bool:
@@ -160,14 +160,14 @@ DEATHS = {
 @pytest.mark.parametrize("death", DEATHS.values(), ids=DEATHS)
 def test_a_stop_is_told_from_a_death(host: Host, death: Death, restart: str) -> None:
     # what is to be started again waits for that during the whole test
-    service = [f"Restart={restart}", "RestartSec=600", "TimeoutStopSec=3", "ExecStartPre=test ! -e /run/molecule-fails"]
+    service = [f"Restart={restart}", "RestartSec=600", "TimeoutStopSec=8", "ExecStartPre=test ! -e /run/molecule-fails"]
     text = "\n".join(["[Service]", *service, f'ExecStart=/bin/sh -c "{death.program}"'])
     try:
         host.check_output("printf %%s %s > /run/systemd/system/%s && systemctl daemon-reload", text, UNIT)
         host.check_output(f"{START} && sleep 0.3")
         host.run(death.deed)
         state = death.state or ("activating" if restart == "always" else "failed")
-        until("it is as it should be", lambda: result(host, UNIT).endswith(state), 10)
+        until("it is as it should be", lambda: result(host, UNIT).endswith(state), 30)
         assert host.check_output("python3 -c %s %s", JUDGE, UNIT) == str(death.stopped)
     finally:
         host.run(f"systemctl kill --signal=KILL {UNIT}; {STOP}; systemctl reset-failed {UNIT}")
