@@ -23,12 +23,11 @@ from .._net.tls import read_dates
 from .certificates import judge_dates
 from .findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, worst_of
 from .health import Expectation, judge_health, read_health
-from .nginx import instead_at
+from .nginx import DEFAULT_PORTS, instead_at
 
 _AT_ONCE = 16
 # as the role diagnostics presets them
 _CERTIFICATE_DAYS = FallingThresholds(warning=21, critical=7)
-_HTTPS = 443
 _WORDS = {
     0: "accepts connections",
     1: "refuses connections: it starts, stops or recovers. See its log",
@@ -138,7 +137,7 @@ def _check_certificate(url: str, host_name: str, timeout: float) -> Finding:
     address = parts.hostname or ""
     name = host_name or address
     try:
-        dates = read_dates(address, parts.port or _HTTPS, name, timeout)
+        dates = read_dates(address, parts.port or DEFAULT_PORTS["https"], name, timeout)
     except OSError as error:
         return Finding("certificates", CRITICAL, f"the certificate of {name} can't be read: {error}. Is Nginx running?")
     return judge_dates(name, dates, time.time(), _CERTIFICATE_DAYS)

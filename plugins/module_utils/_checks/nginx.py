@@ -21,7 +21,7 @@ _OLD_HOURS = 3
 # Debian's unit names it as well.
 PID_FILE = Path("/run/nginx.pid")
 _ANY_ADDRESS = ("0.0.0.0", "::")
-_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ def instead_at(url: str) -> str:
     parts = urlsplit(url)
     if not parts.hostname:
         return ""
-    port, master = parts.port or _PORTS[parts.scheme], read_nginx(PID_FILE).master
+    port, master = parts.port or DEFAULT_PORTS[parts.scheme], read_nginx(PID_FILE).master
     found = listening_instead(parts.hostname, port, proc.user(master) if master else None)
     if not found:
         return ""

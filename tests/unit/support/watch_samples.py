@@ -18,6 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     WorkersReading,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.judge import judge
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Assessment
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import MB, Readings, Worker
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
@@ -123,3 +124,13 @@ ALL_HANG: dict[str, Any] = {"answers": WorkersReading({}, (SILENT, SILENT))}
 
 def probe(recovering: bool = False, **changes: Any) -> Assessment:
     return judge(readings(**changes), settings(), recovering)
+
+
+class Listener(Notifier):
+    """Keeps what systemd would be sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def send(self, text: str) -> None:
+        self.sent.append(text)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from ..._checks.nginx import listening_instead
+from ..._checks.nginx import DEFAULT_PORTS, listening_instead
 from ..._host import proc, tcp
 from ..._host.accounts import user_name
 from ..._host.address_in_use import holder
@@ -30,7 +30,6 @@ HEALTHY, FULL, DEAD, HUNG, TAKEN = "healthy", "full", "dead", "hung", "taken"
 # Not of a probe, but of what Nginx says of its own configuration: it could not be started.
 BROKEN = "broken"
 _ANSWERED, _CLOSED, _REFUSED, _SILENT = "answered", "closed", "refused", "silent"
-_PORTS = {"http": 80, "https": 443}
 _ZOMBIE, _STOPPED = "ZX", "T"
 _POLL_SECONDS = 0.1
 
@@ -79,7 +78,7 @@ def judge_signs(signs: Signs) -> Verdict:
 def probe(url: str, host_name: str, unit: str, main: int, seconds: float) -> Verdict:
     """Ask Nginx at that URL's address, for as long at most; `main` is its unit's main process, 0 for none."""
     parts = urlsplit(url)
-    where = (parts.hostname or "127.0.0.1", parts.port or _PORTS.get(parts.scheme, 80))
+    where = (parts.hostname or "127.0.0.1", parts.port or DEFAULT_PORTS.get(parts.scheme, 80))
     if instead := _instead(where, unit, main):
         return Verdict(TAKEN, instead)
     before, workers = _accepted(where[1]), _workers(main)

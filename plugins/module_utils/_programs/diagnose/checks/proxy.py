@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ...._checks.certificates import judge_dates
 from ...._checks.findings import CRITICAL, OK, WARNING, Finding
-from ...._checks.nginx import PID_FILE, instead_at, judge_nginx, read_nginx
+from ...._checks.nginx import DEFAULT_PORTS, PID_FILE, instead_at, judge_nginx, read_nginx
 from ...._net.tls import open_connection, read_dates
 from ...._net.websocket import Handshake, handshake
 from ..runner import Context
@@ -23,7 +23,6 @@ from ..runner import Context
 _HOUR = 3600
 _FULL = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _LOGIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 
 
 def check_websocket(context: Context) -> list[Finding]:
@@ -39,7 +38,7 @@ def _websocket(url: str, path: str, context: Context) -> Finding:
     name = section["host_name"] or address
     started = time.monotonic()
     try:
-        with open_connection(address, parts.port or _DEFAULT_PORTS[parts.scheme], name, tls, timeout) as connected:
+        with open_connection(address, parts.port or DEFAULT_PORTS[parts.scheme], name, tls, timeout) as connected:
             answer = handshake(connected, name, path, timeout)
     except (OSError, http.client.HTTPException) as error:
         found = judge_handshake(path, None, _reason(error, timeout))
@@ -82,7 +81,7 @@ def check_certificates(context: Context) -> list[Finding]:
     address = parts.hostname or ""
     name = health["host_name"] or address
     try:
-        dates = read_dates(address, parts.port or _DEFAULT_PORTS["https"], name, timeout)
+        dates = read_dates(address, parts.port or DEFAULT_PORTS["https"], name, timeout)
     except OSError as error:
         message = f"the certificate of {name} can't be read: {_reason(error, timeout)}. See the check nginx."
         return [Finding("certificates", CRITICAL, message, timed=isinstance(error, TimeoutError))]

@@ -32,17 +32,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.status import (
     publish,
 )
-from watch_samples import readings, settings, settings_content
-
-
-class Listener(Notifier):
-    """Keeps what systemd would be sent."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-
-    def send(self, text: str) -> None:
-        self.sent.append(text)
+from watch_samples import Listener, readings, settings, settings_content
 
 
 @pytest.fixture

@@ -13,16 +13,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import state_files
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier, Watch
-from watch_samples import process, readings, settings
-
-
-class Silent(Notifier):
-    def __init__(self) -> None:
-        pass
-
-    def send(self, text: str) -> None:
-        pass
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Watch
+from watch_samples import Listener, process, readings, settings
 
 
 @pytest.fixture
@@ -31,7 +23,7 @@ def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watc
     (tmp_path / "events").mkdir()
 
     def begin(ends: int) -> Watch:
-        one = Watch(settings(tmp_path), Silent())
+        one = Watch(settings(tmp_path), Listener())
         counter, count = one._reader.restarts, 0
 
         def read(now: float, _suspect: bool) -> object:
