@@ -61,9 +61,10 @@ def diagnosis_sql(host: Host, statement: str, user: str = "workbot") -> Any:
     )
 
 
-def module(name: str, user: str = "postgres", **arguments: Any) -> dict[str, Any]:
-    """What a module of the collection answers on the host."""
+def module(name: str, user: str = "postgres", *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+    """What a module of the collection answers on the host, in check mode where that is asked for."""
     command = ["ansible", "--inventory=molecule/inventory", HOST, "--become", f"--become-user={user}"]
+    command += ["--check"] if check else []
     run = subprocess.run(
         [*command, f"--module-name=workbot.stability.{name}", f"--args={json.dumps(arguments)}"],
         cwd=ROOT,

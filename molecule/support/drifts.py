@@ -29,7 +29,8 @@ TOOLCHAIN = "Install Node.js"
 ACTIVATION = "Activate the release"
 UNITS_OF_PM2 = "Install the units"
 SITE = "Install the site"
-RIGHTS = "Grant and revoke privileges in the database"
+SERVER = "Configure the server, and let the service in"
+DATABASE = "Create the database, its roles and its tables"
 
 
 @dataclass(frozen=True)
@@ -272,44 +273,44 @@ DRIFTS = {
     "settings of the server edited": Drift(
         f"sed -i -e \"s/^shared_buffers.*/shared_buffers = '64MB'/\""
         f" -e \"s/^work_mem.*/work_mem = '1MB'/\" {SETTINGS} && systemctl restart 'postgresql@*-main.service'",
-        "Write the server's settings",
+        SERVER,
         "64MB",
         f"{PSQL} 'SHOW shared_buffers' | grep -vx 64MB",
     ),
     "access rules edited": Drift(
         f"sed -i '/^host workbot workbot ::1/d' {HBA}",
-        "Let the service's roles into its database",
+        SERVER,
         "pg_hba.conf",
         f"grep '^host workbot workbot ::1' {HBA}",
     ),
     "a role with more rights": Drift(
         f"{PSQL} 'ALTER ROLE workbot CREATEDB'",
-        "Create the service's role",
-        "",
+        DATABASE,
+        "role workbot has other attributes",
         says("SELECT rolcreatedb FROM pg_roles WHERE rolname = 'workbot'", "f"),
     ),
     "settings of a role gone": Drift(
         f"{PSQL} 'ALTER ROLE workbot_diagnosis RESET ALL'",
-        "Create the diagnosis role",
-        "",
+        DATABASE,
+        "role workbot_diagnosis has other settings",
         says("SELECT rolconfig IS NOT NULL FROM pg_roles WHERE rolname = 'workbot_diagnosis'", "t"),
     ),
     "a membership given": Drift(
         f"{PSQL} 'GRANT pg_monitor TO workbot_diagnosis'",
-        "Revoke the diagnosis role's memberships",
-        "",
+        DATABASE,
+        "role workbot_diagnosis is a member of pg_monitor",
         says("SELECT count(*) FROM pg_auth_members WHERE member = 'workbot_diagnosis'::regrole", "0"),
     ),
     "a right gone": Drift(
         f"{PSQL} 'REVOKE CREATE ON SCHEMA public FROM workbot'",
-        RIGHTS,
-        "workbot present CREATE",
+        DATABASE,
+        "workbot lacks rights to schema public",
         says("SELECT has_schema_privilege('workbot', 'public', 'CREATE')", "t"),
     ),
     "an extension dropped": Drift(
         f"{PSQL} 'DROP EXTENSION pg_stat_statements'",
-        "Create the extensions",
-        "",
+        DATABASE,
+        "extension pg_stat_statements is missing",
         says("SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'", "1"),
     ),
     # check mode asks as the owner, whom only the run lets into the database again

@@ -132,8 +132,7 @@ ansible-playbook -i inventory workbot.stability.site --tags long_term
 META = "galaxy_info: {description: A, platforms: [], license: GPL-3.0-or-later, author: us}\n"
 TEMPLATE = "roles/web/templates/web.conf.j2"
 HOUSE = {
-    "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\n"
-    "dependencies: {community.general: '*', community.postgresql: '*'}\n",
+    "galaxy.yml": "namespace: workbot\nname: stability\nversion: 0.1.0\ndependencies: {community.general: '*'}\n",
     "Makefile": "site: setup\n",
     "README.md": README,
     "README.zh-CN.md": README.replace("A server", "服务器").replace("a comment", "注释"),
@@ -167,6 +166,7 @@ HOUSE = {
     "version_added: 0.1.0, options: {cache_size: {type: int, default: 1, description: Megabytes.}}}}\n",
     "roles/cache/meta/main.yml": META,
     "roles/cache/tasks/main.yml": "- ansible.builtin.import_tasks: install.yml\n",
+    "roles/cache/tasks/install.yml": "- name: Create\n  ansible.builtin.file: {path: /var/cache/web, mode: '0755'}\n",
     "roles/cache/README.md": "# cache\n\n<!-- BEGIN_ANSIBLE_DOCS -->\n\n| Variable | Type | Default | What it is |\n"
     "| --- | --- | --- | --- |\n| `cache_size` | int | `1` | Megabytes. |\n\n<!-- END_ANSIBLE_DOCS -->\n",
 }

@@ -44,7 +44,7 @@ CHECKS = [
     removal.removal_table_is_current,
     paths.root_uses_no_paths,
     superusers.one_place_connects,
-    superusers.tasks_log_in_safely,
+    superusers.modules_of_others_connect_nowhere,
 ]
 
 

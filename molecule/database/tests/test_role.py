@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
 import pytest
@@ -25,9 +24,6 @@ def test_a_second_run_changes_and_restarts_nothing(service_processes: Callable[[
     run = wait(playbook("workbot.stability.site", {"watchdog_enabled": False}, PART, "--diff"))
     assert (run.code, run.changed) == (0, False), run.output
     assert service_processes() == before
-    # One question has found all of it as declared.
-    assert "Let the service's roles into its database" not in run.output
-    assert "Create the service's role" not in run.output
 
 
 @pytest.mark.parametrize(
@@ -118,7 +114,7 @@ def refusal(host: Host, settings: dict[str, str]) -> str:
 
 def test_settings_that_the_server_does_not_understand_are_refused(host: Host) -> None:
     output = refusal(host, {"work_mem": "lots"})
-    assert "Write the server's settings (postgresql_settings)" in output
+    assert "Configure the server, and let the service in (postgresql_settings)" in output
     assert "nothing was changed: " in output
     assert "invalid value for parameter" in output
 
@@ -140,12 +136,7 @@ def test_a_restart_that_is_not_allowed_stops_the_run(host: Host) -> None:
         assert run.code != 0
         assert "only a restart changes max_wal_senders, and postgresql_restart_allowed is false" in run.output
         assert host.check_output(POSTMASTER) == postmaster
-        assert sql(host, "SHOW work_mem") == "9MB", "what is given wins over the plan, and needs no restart"
+        assert host.check_output(f"cat {SETTINGS}") == before, "half of what was asked for has come"
     finally:
-        # The server goes on to report a change that waits, until the file has once had the value that is in force.
-        senders = sql(host, "SHOW max_wal_senders")
-        for content in (f"{before}\nmax_wal_senders = {senders}", before):
-            host.check_output(f"printf '%%s\\n' %s > $(ls {SETTINGS})", content)
-            sql(host, "SELECT pg_reload_conf()")
-            time.sleep(0.5)
+        host.check_output(f"printf '%%s\\n' %s > $(ls {SETTINGS})", before)
     assert sql(host, "SELECT count(*) FROM pg_settings WHERE pending_restart") == "0"

@@ -24,7 +24,7 @@ from typing import Any
 from .._host.atomic import Return, point, remove_tree
 from .._host.command import CommandError, clean_environment, run
 from .._host.errors import StabilityError
-from .._host.units import start_unit, stop_unit
+from .._host.units import run_unit, stop_unit
 from .._pm2.bus import Bus
 from .._pm2.converge import verify
 from .._pm2.fields import count
@@ -182,7 +182,7 @@ class Deployment:
         """PM2 itself waits for processes that never say ready; what is wrong with them the next step finds out."""
         remove_sockets(self._context.places, activation)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            start_unit(self._context.places.unit(activation), self._context.health.start_timeout)
+            run_unit("start", self._context.places.unit(activation), self._context.health.start_timeout)
 
     def _wait_until_healthy(self, deadline: float) -> None:
         try:

@@ -219,15 +219,14 @@ def do(step: Step) -> None:
     if step.enabling:
         _systemctl(step.enabling, "--", name)
     if step.verb:
-        _run(step.verb, name)
+        run_unit(step.verb, name)
 
 
-def start_unit(name: str, seconds: float) -> None:
-    """Start a unit. Raises UnitError with the end of its journal, and TimeoutExpired: then it starts all the same."""
-    _run("start", name, seconds)
+def run_unit(verb: str, name: str, seconds: float | None = None) -> None:
+    """Start, stop, reload or restart a unit.
 
-
-def _run(verb: str, name: str, seconds: float | None = None) -> None:
+    Raises UnitError with the end of its journal, and TimeoutExpired: then systemd goes on with it all the same.
+    """
     try:
         _systemctl(verb, "--", name, seconds=seconds)
     except UnitError as error:

@@ -18,6 +18,7 @@ from .client import SAFE_PATH, PgClient, PgError, Row, literal, quoted
 from .readable import SCHEMA
 from .sessions import sessions_query
 from .statements import OLDEST, statements_query, version
+from .steps import Step
 
 _STATISTICS = "pg_stat_statements"
 # What names are looked up in where the database says nothing else; the extensions are behind it.
@@ -49,14 +50,6 @@ SELECT current_database()::text AS database, EXISTS (
   SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
   WHERE d.datname = current_database() AND s.setrole = 0 AND c LIKE 'search_path=%') AS given
 """
-
-
-@dataclass(frozen=True)
-class Step:
-    """Something that is not as declared, and the statements that put it right."""
-
-    problem: str
-    statements: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,14 +87,6 @@ def plan(client: PgClient, extensions: Sequence[str], reader: str) -> list[Step]
     if reader:
         steps += _functions(client, _desired(client.version, found.get(_STATISTICS), extensions), reader)
     return steps + _path(client, extensions, found)
-
-
-def carry_out(client: PgClient, steps: Sequence[Step]) -> None:
-    """All of it or nothing. Raises PgError."""
-    with client.transaction():
-        for step in steps:
-            for statement in step.statements:
-                client.execute(statement)
 
 
 def _schema(client: PgClient) -> list[Step]:

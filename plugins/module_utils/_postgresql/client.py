@@ -46,12 +46,15 @@ CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
     "connect_timeout": {"type": "int", "default": 10},
 }
 
+# Every server has this database, and no service is in it.
+MAINTENANCE = "postgres"
 # Where names are looked up. pg_temp is first of all unless it is named.
 SAFE_PATH = "pg_catalog,pg_temp"
 
 # A long statement sends nothing: without these a firewall forgets the connection, and a dead peer is noticed in hours.
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 _ENCODED = {"client_encoding": "UTF8"}
+_VERIFIER = "scram-sha-256"
 _CONNECTION_LOST = ("08", "57P")
 
 
@@ -139,6 +142,15 @@ class PgClient:
         """A statement that gives no rows."""
         with self._errors(), self._connection.cursor() as cursor:
             cursor.execute(statement)
+
+    def verifier(self, password: str, role: str) -> str:
+        """What the server keeps of a role's password: with it a statement holds no password that a log could show."""
+        with self._errors():
+            if self._driver.__name__ == "psycopg2":
+                encrypt = importlib.import_module("psycopg2.extensions").encrypt_password
+                return str(encrypt(password, role, self._connection, _VERIFIER))
+            made = self._connection.pgconn.encrypt_password(password.encode(), role.encode(), _VERIFIER.encode())
+            return str(made.decode())
 
     @contextlib.contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from .._host.atomic import save
 from .._host.command import PLAIN, quiet_run
 from .._host.errors import StabilityError
+from .._postgresql.access import without_block
 from .._postgresql.client import SAFE_PATH, literal, quoted
 from .._service.footprint import HBA, Service, Step, belongings
 from .files import found
@@ -46,12 +47,6 @@ class Database:
     def words(self) -> str:
         parts = [f"database {self.name}"] if self.name else []
         return " and ".join([*parts, *([f"roles {', '.join(self.roles)}"] if self.roles else [])])
-
-
-def without_block(text: str, marker: str) -> str:
-    """The text without what is between the two marks. Half a block, of a run that was killed, is none."""
-    begin, end = (re.escape(marker.format(mark=mark)) for mark in ("BEGIN", "END"))
-    return re.sub(rf"^{begin}\n(?:.*\n)*?{end}\n?", "", text, flags=re.MULTILINE)
 
 
 def access_files(service: Service) -> list[str]:

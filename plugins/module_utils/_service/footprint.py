@@ -38,6 +38,11 @@ def mark_of(name: str) -> str:
     return f"Part of service {name} (workbot.stability)."
 
 
+def marker_of(name: str) -> str:
+    """What stands at both ends of a service's lines in PostgreSQL's files."""
+    return f"# {{mark}} {name}, managed by Ansible"
+
+
 @dataclass(frozen=True)
 class Service:
     """Whose things these are. All but the name has the value that the variable of the role has."""
@@ -66,8 +71,7 @@ class Service:
 
     @property
     def marker(self) -> str:
-        """What stands at both ends of the service's lines in PostgreSQL's files."""
-        return f"# {{mark}} {self.name}, managed by Ansible"
+        return marker_of(self.name)
 
 
 class Step(Enum):

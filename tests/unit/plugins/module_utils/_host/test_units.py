@@ -14,7 +14,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.units impo
     UnitError,
     is_running,
     parse_units,
-    start_unit,
+    run_unit,
     stop_unit,
     unit_states,
     was_stopped,
@@ -153,20 +153,20 @@ UNIT = "shop@a@2.service"
 
 def test_a_unit_is_started(systemctl: Systemctl) -> None:
     systemctl.has("inactive")
-    start_unit(UNIT, 10)
+    run_unit("start", UNIT, 10)
     assert systemctl.asked == [f"start -- {UNIT}"]
 
 
 def test_a_unit_that_does_not_start_is_told_with_its_journal(systemctl: Systemctl) -> None:
     systemctl.has("refuses")
     with pytest.raises(UnitError, match=r"^systemctl start shop@a@2\.service: Job failed\nthe end of its journal$"):
-        start_unit(UNIT, 10)
+        run_unit("start", UNIT, 10)
 
 
 def test_a_start_takes_no_longer_than_agreed(systemctl: Systemctl) -> None:
     systemctl.has("hangs")
     with pytest.raises(TimeoutExpired):
-        start_unit(UNIT, 0.2)
+        run_unit("start", UNIT, 0.2)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.workbot.stability.plugins.modules.postgresql_state import ROLE, SPEC
+from ansible_collections.workbot.stability.plugins.modules.postgresql_database import ROLE, SPEC
 
 
 def test_the_host_logs_nothing_of_the_passwords() -> None:
