@@ -205,7 +205,8 @@ def test_tables_are_made_as_the_service_and_all_or_none(host: Host) -> None:
 
 def test_what_cannot_be_done_is_refused_before_anything_changes(host: Host, shop: dict[str, Any]) -> None:
     refused = module("postgresql_database", user="root", **{**shop, "login_user": "nobody"})
-    assert (refused["failed"], 'role "nobody" does not exist' in refused["msg"]) == (True, True), refused
+    assert refused["failed"], refused
+    assert '"nobody"' in refused["msg"]
     sql(host, "CREATE DATABASE shop ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", "postgres")
     refused = module("postgresql_database", user="root", **shop)
     assert "encoding LATIN1, which nothing changes: it must be UTF8" in refused["msg"]

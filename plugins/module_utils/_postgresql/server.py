@@ -65,7 +65,7 @@ SELECT
   coalesce((SELECT string_agg(s.name, ', ')
     FROM jsonb_each_text(%(settings)s::jsonb) w JOIN pg_settings s ON s.name = lower(w.key)
     WHERE s.context = 'postmaster'
-    AND NOT (s.sourcefile > %(file)s AND s.sourcefile NOT LIKE '%%/postgresql.conf')
+    AND NOT coalesce(s.sourcefile > %(file)s AND s.sourcefile NOT LIKE '%%/postgresql.conf', false)
     AND CASE
       WHEN s.vartype = 'bool' THEN w.value::bool <> s.setting::bool
       WHEN s.unit LIKE '%%B' AND w.value ~ '[A-Za-z]' THEN
