@@ -77,7 +77,6 @@ ALLOWED = {
     "_pm2/converge.py": ("chmod unlink", AS_USER),
     "_pm2/daemon.py": ("read_text", ETC),
     "_pm2/ecosystem.py": ("read_text", CONFIG),
-    "_postgresql/state.py": ("read_text", ETC),
     "_postgresql/window.py": ("open replace", AS_USER),
     "_programs/alert/metrics.py": ("unlink", "node_exporter's directory, which no service's user may write in"),
     "_checks/nginx.py": ("read_text", "nginx's pid file, which is root's"),

@@ -19,6 +19,7 @@ from pathlib import Path
 from .._host.command import Identity, effective_user
 from .._host.errors import StabilityError
 from .._host.files import Change, Entry, Transaction, change_of, check
+from .._host.files import actual as entry_at
 from .._host.lock import lock
 from .._host.units import UnitError, run_unit
 from .access import with_block, without_catch_all
@@ -282,10 +283,11 @@ def _change(path: str, text: str, mode: int, command: Sequence[str] = ()) -> Ite
 
 
 def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        return ""
+    """The text of a file of the server's user, who may put a link in its place: none is followed."""
+    entry = entry_at(path)
+    if entry and entry.target is not None:
+        raise ServerError(f"{path} is a symbolic link, to {entry.target}: put the file itself there")
+    return entry.data.decode("utf-8", errors="surrogateescape") if entry else ""
 
 
 def _coming(desired: DesiredServer, actual: ActualServer, changed: Set[str]) -> ActualServer:

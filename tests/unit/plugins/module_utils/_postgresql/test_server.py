@@ -191,3 +191,11 @@ def test_files_that_nobody_has_read_are_read(host: Host) -> None:
     host.answers = [dataclasses.replace(ACTUAL, unread=["/server.pem"]), ACTUAL]
     assert converge_server(desired(host)).problems == ["the server has not read /server.pem"]
     assert host.done == ["reload", "reload"]
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(host: Host) -> None:
+    (host.root / "pg_hba.conf").unlink()
+    (host.root / "pg_hba.conf").symlink_to("/etc/hostname")
+    with pytest.raises(ServerError, match=r"pg_hba\.conf is a symbolic link, to /etc/hostname: put the file"):
+        converge_server(desired(host))
+    assert not (host.root / "conf.d" / "shop.conf").exists()
