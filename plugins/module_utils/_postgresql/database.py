@@ -279,7 +279,7 @@ def has_password(verifier: str, password: str) -> bool:
         stored = base64.b64decode(keys.split(":")[0], validate=True)
         salted = [
             hashlib.pbkdf2_hmac("sha256", form.encode(), base64.b64decode(salt, validate=True), int(rounds))
-            for form in {password, _prepared(password)}
+            for form in dict.fromkeys((password, _prepared(password)))
         ]
     except (ValueError, binascii.Error):
         return False

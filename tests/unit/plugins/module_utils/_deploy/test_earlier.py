@@ -23,7 +23,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.earlier 
     stop,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError, Places
-from ansible_collections.workbot.stability.plugins.module_utils._host.units import start_unit
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import run_unit
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import declaration, render
 
@@ -51,7 +51,7 @@ def set_up_before(host: Context, program: str, name: str = "old", others: tuple[
     file.write_text(render([app]))
     (places.directory / "config/environments").mkdir()
     (places.directory / "config/environments" / name).write_text(places.environment.read_text())
-    start_unit(EARLIER, 5)
+    run_unit("start", EARLIER, 5)
     file.write_text(render([app, *more]))
     (places.directory / "units" / EARLIER).write_text("[Service]\n")
     shared_link(places).symlink_to(places.run / f"{name}.sock")

@@ -23,7 +23,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.links im
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import NO_RELEASE
 from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import point
-from ansible_collections.workbot.stability.plugins.module_utils._host.units import start_unit
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import run_unit
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import processes_of
@@ -42,7 +42,7 @@ def start(host: Context, program: str, **settings: Any) -> tuple[Workers, list[i
     sockets = tuple(host.places.socket(NEW, number) for number in range(2))
     config = render([{**host.app_of(NEW), **settings}])
     make_directory(host, replace(NO_RELEASE, activation=NEW, sockets=sockets, config=config), 0)
-    start_unit(host.places.unit(NEW), 5)
+    run_unit("start", host.places.unit(NEW), 5)
     quick = replace(host, health=replace(host.health, answer_timeout=0.3))
     return quick.workers(NEW, {}), [process.pid or 0 for process in processes_of(host.client(NEW))]
 

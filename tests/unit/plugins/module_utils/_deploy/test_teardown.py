@@ -14,7 +14,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.links im
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.teardown import drain, remove_activation, sweep
-from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError, start_unit
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError, run_unit
 
 NEW = Activation("new")
 
@@ -24,7 +24,7 @@ def beside(served: Context) -> Context:
     """Release `new` runs beside the active one, as a run that was killed leaves it."""
     release(served, "new", GOOD)
     make_directory(served, decide(served, "new", read_actual(served)), 0)
-    start_unit(served.places.unit(NEW), 5)
+    run_unit("start", served.places.unit(NEW), 5)
     return served
 
 
