@@ -116,15 +116,13 @@ def test_root_is_the_services_role_over_the_socket(given: dict[str, Any], mapped
     assert str(value(fleet("db"), "__postgresql_identities")).endswith("shop root shop")
 
 
-def test_only_the_administrators_sessions_have_its_power_and_they_look_names_up_in_pg_catalog() -> None:
-    safe = {"options": "-c search_path=pg_catalog,pg_temp"}
+def test_the_administrators_sessions_alone_have_its_power() -> None:
     alone = fleet("app1", groups={"app": ["app1"]})
-    assert value(alone, "__postgresql_admin") == {"login_port": 5432, "connect_params": safe}
-    assert value(alone, "__postgresql_login")["connect_params"] == safe
-    owner = {"login_unix_socket": "/run/postgresql", "login_port": 5432, "login_user": "shop"}
-    assert value(alone, "__postgresql_owner") == owner
+    here = {"login_unix_socket": "/run/postgresql", "login_port": 5432}
+    assert value(alone, "__postgresql_admin") == {**here, "login_user": "postgres"}
+    assert value(alone, "__postgresql_owner") == {**here, "login_user": "shop"}
     elsewhere = fleet("app1", groups={"app": ["app1"]}, service_database_host="db.test", postgresql_admin_user="admin")
-    assert value(elsewhere, "__postgresql_admin")["connect_params"] == safe
+    assert value(elsewhere, "__postgresql_login")["login_user"] == "admin"
     assert value(elsewhere, "__postgresql_owner")["login_user"] == "shop"
 
 
@@ -194,44 +192,9 @@ def test_a_server_that_the_inventory_does_not_have(given: dict[str, Any], query:
 def test_check_mode_goes_on_where_a_server_is_to_serve_others_as_well(
     check: bool, missing: list[str], lacks: bool
 ) -> None:
-    """The library for its certificate is then not there yet, but the server is, so that the host is not bare."""
+    """The library for its certificate is then not there yet, but the server is."""
     host = fleet("db", ansible_check_mode=check, __postgresql_installation={"missing": missing})
     assert value(host, "__postgresql_is_uncertified") is lacks
-    assert value(host, "__postgresql_is_bare") is False
-
-
-@pytest.mark.parametrize(
-    ("given", "problems"),
-    [
-        ({"__postgresql_asked": {"answers": False, "problem": "no server"}}, ["no server"]),
-        ({"__postgresql_asked": {"answers": True, "broken": "", "waiting": "", "max_connections": 100}}, []),
-        (
-            {
-                "__postgresql_asked": {"answers": True, "broken": "x: y", "waiting": "z", "max_connections": 50},
-                "postgresql_restart_allowed": "no",
-            },
-            [
-                "the server does not understand x: y",
-                (
-                    "max_connections will be 50, less than service_database_max_connections (100): a file that counts"
-                    " after /etc/postgresql/17/main/conf.d/shop.conf sets it"
-                ),
-                "only a restart changes z, and postgresql_restart_allowed is false",
-            ],
-        ),
-        (
-            {
-                "ansible_check_mode": True,
-                "__postgresql_asked": {"answers": True, "broken": "", "waiting": "", "max_connections": 50},
-                "__postgresql_coming": {"query_result": [{"broken": "x", "waiting": "z"}]},
-            },
-            ["the server does not understand x"],
-        ),
-    ],
-)
-def test_what_is_wrong_with_the_settings_as_they_will_be(given: dict[str, Any], problems: list[str]) -> None:
-    facts = {"ansible_check_mode": False, "ansible_facts": {"distribution_major_version": "13"}}
-    assert value(fleet("app1", groups={"app": ["app1"]}, **{**facts, **given}), "__postgresql_problems") == problems
 
 
 def test_an_index_that_is_to_be_there_needs_a_table_and_columns() -> None:

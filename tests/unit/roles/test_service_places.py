@@ -65,7 +65,6 @@ def variables(role: str) -> dict[str, Any]:
 
 def test_the_roles_print_what_the_service_is_known_by() -> None:
     assert variables("service")["service_mark"].replace("{{ service_name }}", "shop") == service().mark
-    assert variables("postgresql")["__postgresql_marker"].replace("{{ service_name }}", "shop") == service().marker
 
 
 def test_the_tools_alone_take_less_than_the_service() -> None:
