@@ -1,0 +1,126 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compare
+short_description: Tell what of the play's roles a run would change on the host, by few questions
+version_added: 0.2.0
+author: workbot.stability contributors (@workbot)
+description:
+  - Goes through the tasks of the play's roles as check mode does, with their own conditions, arguments and modules, and
+    changes nothing. It does so in one process on the controller, and asks the host many questions at a time, each by
+    the module of its task. So what a role declares is compared by the very task that would change it.
+  - A later task is seen as if the earlier ones had changed nothing. Where nothing is found to differ, that is so; where
+    something is, other differences that only follow from it may be missing.
+  - Returns the C(differences), each with the C(role), the C(task), and C(what) differs. What can't be compared, and
+    what fails, is a difference as well. C(questions) is how many were asked, C(rounds) in how many calls, C(seconds)
+    how long all of it took, C(host_seconds) how long the host worked.
+  - The tags of the run choose the tasks. A role of which a task imports a part is not looked at.
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
+options:
+  questions:
+    description: Set by the controller's half alone.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Compare the host with what is declared
+  workbot.stability.compare:
+  register: compared
+"""
+
+import json
+import os
+import sys
+import time
+import traceback
+from typing import Any, NoReturn
+
+from ansible.module_utils import basic
+from ansible_collections.workbot.stability.plugins.module_utils._checks import argspec as checks
+from ansible_collections.workbot.stability.plugins.module_utils._checks import external_service, host_conflicts
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import argspec as deployment
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import lease
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import run as deploy
+from ansible_collections.workbot.stability.plugins.module_utils._host import host_files
+from ansible_collections.workbot.stability.plugins.module_utils._net import download, private_ca
+from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply as nginx
+from ansible_collections.workbot.stability.plugins.module_utils._nginx import options as nginx_options
+from ansible_collections.workbot.stability.plugins.module_utils._nodejs import toolchain
+from ansible_collections.workbot.stability.plugins.module_utils._pm2 import argspec as pm2
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql import budget, database, server
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index import converge as indexes
+from ansible_collections.workbot.stability.plugins.module_utils._release import job
+
+# What the modules of the roles are made of: it goes to the host with this one, and is loaded once for all of them.
+LOGIC = (
+    budget,
+    checks,
+    database,
+    deploy,
+    deployment,
+    download,
+    external_service,
+    host_conflicts,
+    host_files,
+    indexes,
+    job,
+    lease,
+    nginx,
+    nginx_options,
+    pm2,
+    private_ca,
+    server,
+    toolchain,
+)
+
+
+def ask(name: str, source: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What the module of this source answers in check mode, in a process of its own."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(writing, 1)
+        run(name, source, arguments)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        text = answer.read().decode(errors="replace")
+    os.waitpid(child, 0)
+    try:
+        result: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return {"failed": True, "msg": text.strip()[-500:] or "the module gave no answer"}
+    result.pop("invocation", None)
+    return result
+
+
+def run(name: str, source: str, arguments: dict[str, Any]) -> NoReturn:
+    """Be that module, and end."""
+    own = json.loads(basic._ANSIBLE_ARGS or b"{}")["ANSIBLE_MODULE_ARGS"]
+    settings = {key: value for key, value in own.items() if key.startswith("_ansible_")}
+    settings |= {"_ansible_check_mode": True, "_ansible_diff": True, "_ansible_module_name": name}
+    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": {**settings, **arguments}}).encode()
+    try:
+        exec(compile(source, name, "exec"), {"__name__": "__main__"})
+    except SystemExit:
+        pass
+    except BaseException:
+        sys.stdout.write(traceback.format_exc())
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def main() -> None:
+    spec = {"questions": {"type": "str", "no_log": True, "required": True}}
+    module = basic.AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    asked, began = json.loads(module.params["questions"]), time.monotonic()
+    answers = [ask(name, asked["sources"][name], arguments) for name, arguments in asked["questions"]]
+    module.exit_json(changed=False, answers=answers, seconds=time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    main()
