@@ -16,9 +16,9 @@ description:
     the module of its task. So what a role declares is compared by the very task that would change it.
   - A later task is seen as if the earlier ones had changed nothing. Where nothing is found to differ, that is so; where
     something is, other differences that only follow from it may be missing.
-  - Returns the C(differences), each with the C(role), the C(task), and C(what) differs. What can't be compared, and
-    what fails, is a difference as well. C(questions) is how many were asked, C(rounds) in how many calls, C(seconds)
-    how long all of it took, C(host_seconds) how long the host worked.
+  - Returns the C(differences), each with the C(role), the C(task), C(what) differs, and C(since) when as far as the
+    times of files tell. What can't be compared, and what fails, is a difference as well. C(questions) is how many were
+    asked, C(rounds) in how many calls, C(seconds) how long all of it took, C(host_seconds) how long the host worked.
   - The tags of the run choose the tasks. A role of which a task imports a part is not looked at.
 extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 options:
@@ -95,7 +95,16 @@ def ask(name: str, source: str, arguments: dict[str, Any]) -> dict[str, Any]:
     except ValueError:
         return {"failed": True, "msg": text.strip()[-500:] or "the module gave no answer"}
     result.pop("invocation", None)
-    return result
+    return {
+        **result,
+        "since": last_touched([*(result.get("changed_paths") or ()), *(result.get("changed_files") or ())]),
+    }
+
+
+def last_touched(paths: list[str]) -> str:
+    """When something of what is there was last changed, its mode and owner included; "" where nothing is."""
+    times = [os.lstat(path).st_ctime for path in paths if os.path.lexists(path)]
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(max(times))) if times else ""
 
 
 def run(name: str, source: str, arguments: dict[str, Any]) -> NoReturn:
@@ -115,10 +124,9 @@ def run(name: str, source: str, arguments: dict[str, Any]) -> NoReturn:
 
 
 def main() -> None:
-    spec = {"questions": {"type": "str", "no_log": True, "required": True}}
-    module = basic.AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    asked, began = json.loads(module.params["questions"]), time.monotonic()
-    answers = [ask(name, asked["sources"][name], arguments) for name, arguments in asked["questions"]]
+    module = basic.AnsibleModule({"questions": {"type": "str", "no_log": True}}, supports_check_mode=True)
+    asked, began = json.loads(module.params["questions"] or "{}"), time.monotonic()
+    answers = [ask(name, asked["sources"][name], arguments) for name, arguments in asked.get("questions") or ()]
     module.exit_json(changed=False, answers=answers, seconds=time.monotonic() - began)
 
 

@@ -63,12 +63,13 @@ def test_each_drift_is_named_alone(host: Host, tmp_path: Path, what: str) -> Non
 
 
 def test_tags_choose_what_is_compared(host: Host, tmp_path: Path) -> None:
-    rotation = "a line of cron deleted"
-    do(host, {rotation: DRIFTS[rotation].made})
+    deleted, before = "a line of cron deleted", host.check_output("date --utc '+%F %T'")
+    do(host, {deleted: DRIFTS[deleted].made})
     try:
         assert drift(tmp_path, "--tags=short_term")[2]["differences"] == []
         [found] = drift(tmp_path, "--tags=immediate")[2]["differences"]
         assert found["role"] == "diagnostics"
         assert found["what"] == "/etc/cron.d/workbot-diagnose"
+        assert found["since"] >= before
     finally:
         play(tmp_path)

@@ -47,6 +47,8 @@ class Difference:
     role: str
     task: str
     what: str
+    since: str = ""
+    """When files of it were last changed, "" where the host does not know."""
 
 
 class _Running:
@@ -235,14 +237,14 @@ class Comparison:
         if result["failed"]:
             self._tell(task, "would fail" if task.no_log else f"would fail: {result.get('msg')}")
         elif result["changed"]:
-            self._tell(task, "" if task.no_log else _shown(result))
+            self._tell(task, "" if task.no_log else _shown(result), result.get("since") or "")
 
     def _learn(self, task: Task, result: Result) -> None:
         self._learned.update(dict.fromkeys(_registered(task), result))
 
-    def _tell(self, task: Task, what: str) -> None:
+    def _tell(self, task: Task, what: str, since: str = "") -> None:
         role = task._role.get_name() if task._role else ""
-        self.differences.append(Difference(role.rpartition(".")[2], task.name, what))
+        self.differences.append(Difference(role.rpartition(".")[2], task.name, what, since))
 
 
 def _tasks(block: Block) -> Iterator[Task]:

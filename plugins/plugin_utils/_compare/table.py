@@ -52,7 +52,8 @@ def table(drifts: Sequence[HostDrift]) -> list[tuple[str, str]]:
         lines.append((drift.state, f"{drift.name:<{width}}  {drift.state:<11}  {drift.note}".rstrip()))
         for one in drift.differences:
             what = f": {one_line(one['what'])}" if one["what"] else ""
-            lines.append((drift.state, f"    {one['role']:<{roles}}  {one['task']}{what}"))
+            since = f" (since {one['since']})" if one.get("since") else ""
+            lines.append((drift.state, f"    {one['role']:<{roles}}  {one['task']}{what}{since}"))
     return [(state, visible(text)) for state, text in lines]
 
 

@@ -18,7 +18,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._compare.table i
 
 TOOK = {"questions": 20, "rounds": 4, "seconds": 2.34, "host_seconds": 0.81}
 FOUND = [
-    {"role": "watchdog", "task": "Install the watchdog", "what": "/usr/local/bin/shop\n-watchdog"},
+    {"role": "watchdog", "task": "Install the watchdog", "what": "/usr/bin/shop\n-watchdog", "since": "2026-11-28"},
     {"role": "pm2", "task": "Activate the release", "what": ""},
 ]
 
@@ -45,7 +45,7 @@ def test_a_table_has_a_line_for_each_host_and_each_difference() -> None:
     assert table(drifts) == [
         ("", "HOST       STATE"),
         (DIFFERS, "app1       differs      took"),
-        (DIFFERS, "    watchdog  Install the watchdog: /usr/local/bin/shop -watchdog"),
+        (DIFFERS, "    watchdog  Install the watchdog: /usr/bin/shop -watchdog (since 2026-11-28)"),
         (DIFFERS, "    pm2       Activate the release"),
         (SAME, "database1  as declared"),
         (FAILED, "\\x1b[2J       failed"),
