@@ -113,10 +113,16 @@ class Comparison:
 
     def run(self, play: Play) -> None:
         """Go through all roles of the play, but not those of which a task imports a part."""
-        for role in (role for role in play.roles if not role.from_include):
-            for block in role.compile(play=play):
-                self._block(block.filter_tagged_tasks(self.variables), role)
-        self._flush()
+        try:
+            for role in (role for role in play.roles if not role.from_include):
+                for block in role.compile(play=play):
+                    self._block(block.filter_tagged_tasks(self.variables), role)
+            self._flush()
+        except AnsibleConnectionFailure:
+            raise
+        except Exception as error:
+            # Another version of Ansible, for example: unknown is not the same as the same.
+            self.differences.append(Difference("", "", f"can't be compared: {type(error).__name__}: {error}"))
 
     def _block(self, block: Block, role: Role) -> None:
         for task in _tasks(block):
@@ -198,7 +204,10 @@ class Comparison:
         self._go_on(_Running(handler, copy, variables))
 
     def _go_on(self, running: _Running) -> None:
-        result = running.result()
+        try:
+            result = running.result()
+        except AnsibleError as error:
+            result = {"failed": True, "msg": error.message}
         if result is None:
             self._pending.append(running)
         else:
