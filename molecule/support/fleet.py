@@ -53,6 +53,22 @@ def site(*options: str, inventory: Path = INVENTORY) -> dict[str, int]:
     return {name: int(changed) for name, changed, _unreachable, _failed in RECAP.findall(run.stdout)}
 
 
+def drift(folder: Path) -> dict[str, Any]:
+    """What drift.yml says of each host."""
+    found = folder / "drift.json"
+    variables = json.dumps({"drift_file": str(found)})
+    run = subprocess.run(
+        ["ansible-playbook", f"--inventory={INVENTORY}", f"--extra-vars={variables}", "workbot.stability.drift"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.exists(), run.stdout + run.stderr
+    hosts: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))["hosts"]
+    return hosts
+
+
 def running() -> dict[str, Processes]:
     """The processes of every host."""
     return {name: processes(host_of(name), units) for name, units in UNITS.items()}
