@@ -161,7 +161,7 @@ class Comparison:
         name = task.action.rpartition(".")[2]
         if name in _SILENT:
             return
-        if reason := _unknown(task):
+        if reason := _unknown(task, self.action._task):
             self._tell(task, reason)
             return
         arguments = templar.template(task.args)
@@ -179,7 +179,7 @@ class Comparison:
         blocks = load_list_of_blocks(
             listed,
             play=task.play,
-            parent_block=task._parent,
+            parent_block=task.build_parent_block(),
             role=role,
             variable_manager=task._variable_manager,
             loader=loader,
@@ -257,7 +257,8 @@ class Comparison:
 
 
 def _tasks(block: Block) -> Iterator[Task]:
-    for item in block.block:
+    """Those that run where nothing fails."""
+    for item in [*block.block, *block.always]:
         yield from _tasks(item) if isinstance(item, Block) else (item,)
 
 
@@ -274,11 +275,11 @@ def _registered(task: Task) -> list[str]:
     return [task.register] if isinstance(task.register, str) else list(task.register or ())
 
 
-def _unknown(task: Task) -> str:
-    """Why this does not know how to take the task, "" where it does."""
+def _unknown(task: Task, own: Task) -> str:
+    """Why this does not know how to take the task, "" where it does; `own` is the task that asks the host."""
     if task.loop is not None or task.loop_with or task.until or task.async_val:
         return "has a loop"
-    if task.delegate_to or task.become_user not in _ROOT:
+    if task.delegate_to or bool(task.become) != bool(own.become) or task.become_user not in _ROOT:
         return "is run elsewhere, or as somebody else"
     return ""
 

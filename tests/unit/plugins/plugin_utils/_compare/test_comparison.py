@@ -93,6 +93,7 @@ def test_what_it_cannot_go_through_differs(tmp_path: Path) -> None:
         {"name": "Loop", **stat, "loop": [1]},
         {"name": "Elsewhere", **stat, "delegate_to": "other"},
         {"name": "As somebody", **stat, "become_user": "nobody"},
+        {"name": "As root", **stat, "become": True},
         {"name": "Undefined", "ansible.builtin.stat": {"path": "{{ nobody_knows }}"}},
         {"name": "Fail", "ansible.builtin.fail": {"msg": "broken"}},
         {"name": "Fail secretly", "ansible.builtin.fail": {"msg": "secret"}, "no_log": True},
@@ -100,22 +101,34 @@ def test_what_it_cannot_go_through_differs(tmp_path: Path) -> None:
     ]
     found = dict(differing(compared(tmp_path, tasks)))
     assert found["Loop"] == "has a loop"
-    assert found["Elsewhere"] == found["As somebody"] == "is run elsewhere, or as somebody else"
+    for name in ("Elsewhere", "As somebody", "As root"):
+        assert found[name] == "is run elsewhere, or as somebody else"
     assert "'nobody_knows' is undefined" in found["Undefined"]
     assert found["Fail"] == "would fail: broken"
     assert found["Fail secretly"] == "would fail"
     assert found["Wrong"] == "would fail: missing required arguments: path"
 
 
+def test_what_always_runs_is_gone_through_and_what_rescues_is_not(tmp_path: Path) -> None:
+    fails = {"name": "Fail", "ansible.builtin.fail": {"msg": "x"}}
+    block = {"block": [{"ansible.builtin.debug": {}}], "rescue": [fails], "always": [{**fails, "name": "Always"}]}
+    assert differing(compared(tmp_path, [block])) == [("Always", "would fail: x")]
+
+
 def test_tags_includes_and_extra_variables_count(tmp_path: Path) -> None:
     tasks = [
-        {"name": "Include", "ansible.builtin.include_tasks": "more.yml", "tags": ["chosen"]},
+        {
+            "name": "Include",
+            "ansible.builtin.include_tasks": "more.yml",
+            "tags": ["chosen"],
+            "vars": {"given_to_it": "included"},
+        },
         {"name": "Leave", "ansible.builtin.fail": {}},
     ]
-    more = [{"name": "Tell", "ansible.builtin.fail": {"msg": "{{ inner }}"}, "tags": ["chosen"]}]
+    more = [{"name": "Tell", "ansible.builtin.fail": {"msg": "{{ inner }} {{ given_to_it }}"}, "tags": ["chosen"]}]
     options = ("--tags=chosen,always", "--extra-vars=inner=extra")
     found = compared(tmp_path, tasks, *options, **{"tasks/more.yml": more})
-    assert differing(found) == [("Tell", "would fail: extra")]
+    assert differing(found) == [("Tell", "would fail: extra included")]
 
 
 def names_of(path: Path) -> set[str]:
