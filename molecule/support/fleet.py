@@ -40,15 +40,20 @@ def address_of(name: str) -> str:
     return (HOSTS / f"{name}.inside").read_text(encoding="utf-8").strip()
 
 
-def site(*options: str, inventory: Path = INVENTORY) -> dict[str, int]:
-    """Applies site.yml, which must succeed; the number of changed tasks of each host that took part."""
-    run = subprocess.run(
-        ["ansible-playbook", f"--inventory={inventory}", *options, "workbot.stability.site"],
+def _apply(name: str, *options: str, inventory: Path = INVENTORY) -> subprocess.CompletedProcess[str]:
+    """Runs a playbook of the collection on the fleet."""
+    return subprocess.run(
+        ["ansible-playbook", f"--inventory={inventory}", *options, f"workbot.stability.{name}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def site(*options: str, inventory: Path = INVENTORY) -> dict[str, int]:
+    """Applies site.yml, which must succeed; the number of changed tasks of each host that took part."""
+    run = _apply("site", *options, inventory=inventory)
     assert run.returncode == 0, run.stdout + run.stderr
     return {name: int(changed) for name, changed, _unreachable, _failed in RECAP.findall(run.stdout)}
 
@@ -56,14 +61,7 @@ def site(*options: str, inventory: Path = INVENTORY) -> dict[str, int]:
 def drift(folder: Path) -> dict[str, Any]:
     """What drift.yml says of each host."""
     found = folder / "drift.json"
-    variables = json.dumps({"drift_file": str(found)})
-    run = subprocess.run(
-        ["ansible-playbook", f"--inventory={INVENTORY}", f"--extra-vars={variables}", "workbot.stability.drift"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = _apply("drift", f"--extra-vars={json.dumps({'drift_file': str(found)})}")
     assert found.exists(), run.stdout + run.stderr
     hosts: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))["hosts"]
     return hosts

@@ -9,13 +9,11 @@ import typing as t
 
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, UNKNOWN, WARNING
 from ansible_collections.workbot.stability.plugins.plugin_utils._diagnosis_table import (
-    FAILED,
-    UNREACHABLE,
-    HostResult,
     result_of,
     table,
     verdict_of,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils._hosts import FAILED, UNREACHABLE
 from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
 
 _COLOURS = {
@@ -48,16 +46,9 @@ class ActionModule(Action):
         ]
         wrong = verdict_of(found)
         if not arguments["require"]:
-            self._print(found)
+            self.show(table(found), _COLOURS)
         return {
             "changed": False,
             "failed": bool(wrong) and arguments["require"],
             "msg": wrong or "all are well",
         }
-
-    def _print(self, found: list[HostResult]) -> None:
-        """Not as a message of the task: Ansible would show that as JSON or YAML, quoted and escaped."""
-        self._display.display("")
-        for status, line in table(found):
-            self._display.display(line, color=_COLOURS[status])
-        self._display.display("")

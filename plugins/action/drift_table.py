@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils._compare.table import DIFFERS, FAILED, SAME, UNREACHABLE, drift_of, table, verdict_of
+from ..plugin_utils._compare.table import DIFFERS, SAME, drift_of, table, verdict_of
+from ..plugin_utils._hosts import FAILED, UNREACHABLE
 from ..plugin_utils.actions import Action
 
 _COLOURS = {SAME: "green", DIFFERS: "yellow", UNREACHABLE: "bright red", FAILED: "red", "": "white"}
@@ -22,16 +23,13 @@ class ActionModule(Action):
     def outcome(self) -> dict[str, Any]:
         options = {
             "registered": {"type": "str", "required": True},
-            "hosts": {"type": "list", "elements": "str", "required": True},
             "file": {"type": "str", "default": ""},
         }
         _spec, arguments = self.validate_argument_spec(options)
         hostvars = self.variables["hostvars"]
-        drifts = [drift_of(name, hostvars[name].get(arguments["registered"])) for name in arguments["hosts"]]
-        self._display.display("")
-        for state, line in table(drifts):
-            self._display.display(line, color=_COLOURS[state])
-        self._display.display("")
+        hosts = self.variables["ansible_play_hosts_all"]
+        drifts = [drift_of(name, hostvars[name].get(arguments["registered"])) for name in hosts]
+        self.show(table(drifts), _COLOURS)
         if arguments["file"]:
             found = {drift.name: drift.as_dict() for drift in drifts}
             Path(arguments["file"]).write_text(json.dumps({"hosts": found}, indent=2) + "\n", encoding="utf-8")

@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: drift_table
 short_description: Show what differs on all hosts as one table
 description:
-  - Prints one table of the hosts, from what M(workbot.stability.compare) has registered on each, writes it as JSON
-    where a file is given, and fails where a host is not as declared or could not be compared.
+  - Prints one table of the hosts of the play, from what M(workbot.stability.compare) has registered on each, writes it
+    as JSON where a file is given, and fails where a host is not as declared or could not be compared.
   - Runs on the controller alone, without a connection. Use it with C(run_once).
 version_added: 0.2.0
 extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
@@ -20,11 +20,6 @@ options:
   registered:
     description: The variable that the comparison has registered.
     type: str
-    required: true
-  hosts:
-    description: The hosts.
-    type: list
-    elements: str
     required: true
   file:
     description: A file on the controller that the same is written to, as JSON. Empty, none is.
@@ -36,5 +31,4 @@ EXAMPLES = r"""
 - name: Show all hosts as one table
   workbot.stability.drift_table:
     registered: compared
-    hosts: [app1, app2]
 """

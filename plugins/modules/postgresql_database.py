@@ -148,6 +148,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql.clie
     Login,
     MissingDriverError,
     PgError,
+    socket_of,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.database import (
     DesiredDatabase,
@@ -193,7 +194,6 @@ SPEC: dict[str, Any] = {
 }
 APPLICATION = "workbot.stability postgresql_database"
 CLUSTERS = Path("/etc/postgresql")
-SOCKETS = "/run/postgresql"
 
 
 def desired_database(options: dict[str, Any]) -> DesiredDatabase:
@@ -251,8 +251,8 @@ def tables(options: dict[str, Any], check_mode: bool, is_coming: bool) -> list[s
 
 def is_stopped(options: dict[str, Any]) -> bool:
     """Whether the server is one of this host, and none runs."""
-    sockets = Path(options["login_unix_socket"] or SOCKETS)
-    return not options["login_host"] and not (sockets / f".s.PGSQL.{options['login_port']}").exists()
+    socket = socket_of(options["login_port"], options["login_unix_socket"])
+    return not options["login_host"] and not socket.exists()
 
 
 def is_absent(options: dict[str, Any]) -> bool:

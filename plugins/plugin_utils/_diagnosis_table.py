@@ -13,9 +13,8 @@ from typing import Any
 from ..module_utils._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..module_utils._checks.report import one_line
 from ..module_utils._host.console import visible
+from ._hosts import FAILED, failure_of, verdict
 
-UNREACHABLE = "unreachable"
-FAILED = "failed"
 _NUMBERS = (CRITICAL, UNKNOWN, WARNING, OK)
 _LEAST_NAME = 8
 _MIXED = 2
@@ -45,11 +44,9 @@ def result_of(name: str, *candidates: Mapping[str, Any] | None) -> HostResult:
     registered = ran[0] if ran else None
     if registered is None:
         return HostResult(name, FAILED, problem="the diagnosis did not run on this host")
-    said = one_line(str(registered.get("msg", "")).removeprefix("Task failed: "))
-    if registered.get("unreachable"):
-        return HostResult(name, UNREACHABLE, problem=said)
-    if registered.get("failed") or "status" not in registered:
-        return HostResult(name, FAILED, problem=said or "the task failed")
+    if failure := failure_of(registered, "status"):
+        state, said = failure
+        return HostResult(name, state, problem=said or ("the task failed" if state == FAILED else ""))
     return HostResult(name, registered["status"], registered.get("findings") or [], registered.get("problem") or "")
 
 
@@ -91,5 +88,4 @@ def _worst_first(findings: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]
 
 def verdict_of(results: Sequence[HostResult]) -> str:
     """Which hosts are bad, in one sentence; empty when none is."""
-    bad = [f"{result.name} ({result.status})" for result in results if result.bad]
-    return f"{len(bad)} of {len(results)} hosts: {', '.join(bad)}" if bad else ""
+    return verdict([(result.name, result.status) for result in results if result.bad], len(results))

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
@@ -38,3 +38,10 @@ class Action(ActionBase):
         """Run the module of the same name, or another one."""
         outcome: dict[str, Any] = self._execute_module(name, dict(arguments), task_vars=self.variables)
         return outcome
+
+    def show(self, lines: Sequence[tuple[str, str]], colours: Mapping[str, str]) -> None:
+        """Print lines, each in the colour of its state. As the task's message Ansible would quote and escape them."""
+        self._display.display("")
+        for state, line in lines:
+            self._display.display(line, color=colours[state])
+        self._display.display("")

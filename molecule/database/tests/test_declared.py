@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a service has on its server: each thing that somebody changed is told alone, and put right by a run."""
+"""What a service has on its server: each change is reported by itself, and put right by a run."""
 
 from __future__ import annotations
 

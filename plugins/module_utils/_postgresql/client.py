@@ -19,6 +19,7 @@ import importlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .._host.errors import StabilityError
@@ -174,6 +175,11 @@ class PgClient:
             yield
         except self._driver.Error as error:
             raise _error_of(error, self.login, lost=bool(self._connection.closed)) from error
+
+
+def socket_of(port: int, directory: str = "") -> Path:
+    """The socket of a server on this host; Debian's directory where no other is named."""
+    return Path(directory or "/run/postgresql") / f".s.PGSQL.{port}"
 
 
 def load_driver() -> Any:

@@ -164,12 +164,12 @@ def _is_there(client: PgClient, desired: DesiredTables) -> bool:
 
 
 def _problems(client: PgClient, inside: Login, desired: DesiredDatabase) -> list[str]:
-    steps = [*plan_roles(client, desired.roles), *plan_database(client, desired)]
+    problems = [step.problem for step in (*plan_roles(client, desired.roles), *plan_database(client, desired))]
     # What a new database lacks goes without saying.
-    if client.query(_DATABASE, {"name": desired.name}):
+    if desired.missing not in problems:
         with session(inside) as own:
-            steps += plan_inside(own, desired)
-    return [step.problem for step in steps]
+            problems += [step.problem for step in plan_inside(own, desired)]
+    return problems
 
 
 @contextlib.contextmanager

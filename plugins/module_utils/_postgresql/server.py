@@ -23,7 +23,7 @@ from .._host.files import actual as entry_at
 from .._host.lock import lock
 from .._host.units import UnitError, run_unit
 from .access import with_block, without_catch_all
-from .client import MAINTENANCE, Login, MissingDriverError, literal, session
+from .client import MAINTENANCE, Login, MissingDriverError, literal, session, socket_of
 
 # The user of the host that the server runs as, who is its first superuser, and whose its files are.
 OWNER = "postgres"
@@ -100,7 +100,7 @@ class Cluster:
 
     @property
     def socket(self) -> Path:
-        return Path(f"/run/postgresql/.s.PGSQL.{self.port}")
+        return socket_of(self.port)
 
     @property
     def log(self) -> str:

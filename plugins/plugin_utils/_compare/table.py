@@ -11,8 +11,9 @@ from typing import Any
 
 from ...module_utils._checks.report import one_line
 from ...module_utils._host.console import visible
+from .._hosts import FAILED, failure_of, verdict
 
-SAME, DIFFERS, UNREACHABLE, FAILED = "as declared", "differs", "unreachable", "failed"
+SAME, DIFFERS = "as declared", "differs"
 _LEAST_NAME = 8
 
 
@@ -33,11 +34,9 @@ def drift_of(name: str, registered: Mapping[str, Any] | None) -> HostDrift:
     """From what the comparison has registered for the host; None where it did not come to that."""
     if registered is None:
         return HostDrift(name, FAILED, note="it was not compared: see what the run says above")
-    said = one_line(str(registered.get("msg", "")).removeprefix("Task failed: "))
-    if registered.get("unreachable"):
-        return HostDrift(name, UNREACHABLE, note=said)
-    if registered.get("failed") or "differences" not in registered:
-        return HostDrift(name, FAILED, note=said or "it was not compared")
+    if failure := failure_of(registered, "differences"):
+        state, said = failure
+        return HostDrift(name, state, note=said or ("it was not compared" if state == FAILED else ""))
     found = registered["differences"]
     took = "{questions} questions in {rounds} calls, {seconds:.1f} s, of which the host worked {host_seconds:.1f} s"
     return HostDrift(name, DIFFERS if found else SAME, found, took.format(**registered))
@@ -59,5 +58,4 @@ def table(drifts: Sequence[HostDrift]) -> list[tuple[str, str]]:
 
 def verdict_of(drifts: Sequence[HostDrift]) -> str:
     """Which hosts are not as declared, in one sentence; empty when all are."""
-    bad = [f"{drift.name} ({drift.state})" for drift in drifts if drift.state != SAME]
-    return f"{len(bad)} of {len(drifts)} hosts: {', '.join(bad)}" if bad else ""
+    return verdict([(drift.name, drift.state) for drift in drifts if drift.state != SAME], len(drifts))

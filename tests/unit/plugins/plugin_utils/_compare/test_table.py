@@ -7,14 +7,13 @@ from __future__ import annotations
 import pytest
 from ansible_collections.workbot.stability.plugins.plugin_utils._compare.table import (
     DIFFERS,
-    FAILED,
     SAME,
-    UNREACHABLE,
     HostDrift,
     drift_of,
     table,
     verdict_of,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils._hosts import FAILED, UNREACHABLE
 
 TOOK = {"questions": 20, "rounds": 4, "seconds": 2.34, "host_seconds": 0.81}
 FOUND = [
