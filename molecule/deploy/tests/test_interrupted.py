@@ -105,7 +105,7 @@ def test_a_killed_controller_ends_nothing(
     after = shop.settled()
     if step == STEPS[-1]:
         # the pause between the steps is not among its options any more
-        assert "what lay around it was put in order" in shop.activate(releases[0]).output
+        assert "is active; put in order: the options kept for the next activation" in shop.activate(releases[0]).output
         assert shop.settled() == after
         assert not shop.activate(releases[0]).changed
 

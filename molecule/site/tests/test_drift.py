@@ -16,6 +16,12 @@ from prediction import play, state, touched
 from testinfra.host import Host
 
 
+@pytest.fixture(scope="module", autouse=True)
+def declared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A deployment with variables of its own, as test_deploy.py's last, leaves its options to site.yml."""
+    play(tmp_path_factory.mktemp("declared"))
+
+
 def drift(folder: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
     """Exit status, what a person sees, and what is said of the host."""
     found = folder / "drift.json"

@@ -69,8 +69,9 @@ class Outcome:
         name = decision.activation.name
         because = f" ({'; '.join(map(_short, decision.reasons))})" if decision.reasons else ""
         if decision.action == "none":
-            done = "would be put in order" if check_mode else "was put in order"
-            return f"{service}: release {name} is active" + (f"; what lay around it {done}" if self.changed else "")
+            around = ", ".join(decision.unsettled(self.before)) if self.changed else ""
+            done = f"; {'would be ' if check_mode else ''}put in order: {around}" if around else ""
+            return f"{service}: release {name} is active{done}"
         if check_mode:
             verb = "activated" if decision.action == "activate" else "have dead workers restarted"
             return f"{service}: release {name} would be {verb}{because}"

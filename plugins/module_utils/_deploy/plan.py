@@ -46,10 +46,18 @@ class Decision:
 
     def changes(self, actual: Actual) -> bool:
         """Whether anything of the host differs."""
-        kept = (self.config, self.options) == (actual.config, actual.options)
-        settled = (self.release, self.previous) == (actual.current, actual.previous)
-        linked = actual.sockets[: len(self.sockets)] == self.sockets
-        return self.action != "none" or bool(self.leftovers) or not (kept and settled and linked)
+        return self.action != "none" or bool(self.unsettled(actual))
+
+    def unsettled(self, actual: Actual) -> list[str]:
+        """What around the activation is not as it shall be."""
+        differs = {
+            "the ecosystem file": self.config != actual.config,
+            "the options kept for the next activation": self.options != actual.options,
+            "the links to the sockets": self.sockets != actual.sockets[: len(self.sockets)],
+            "the link `current`": self.release != actual.current,
+            "the link `previous`": self.previous != actual.previous,
+        }
+        return [f"what is left of {name}" for name in self.leftovers] + [what for what in differs if differs[what]]
 
 
 NO_RELEASE = Decision("none", Activation(""), (), (), (), (), "", "")

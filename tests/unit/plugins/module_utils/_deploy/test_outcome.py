@@ -56,9 +56,9 @@ DRAINED = {"seconds": 5.1, "connections": 40, "left": 0}
         (Outcome(), True, "shop: there is no release on this host yet"),
         (Outcome(decision("none", reasons=())), False, "shop: release new is active"),
         (
-            Outcome(decision("none", reasons=()), changed=True),
+            Outcome(decision("none", reasons=()), Actual(config=NEW, current="new", previous="old"), changed=True),
             True,
-            "shop: release new is active; what lay around it would be put in order",
+            "shop: release new is active; would be put in order: the links to the sockets",
         ),
         (Outcome(decision("activate")), True, "shop: release new would be activated (release old -> new)"),
         (
