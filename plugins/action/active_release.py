@@ -26,4 +26,6 @@ class ActionModule(Action):
             # what that run has left on the host is in order now
             ended = {"directory": arguments["directory"], "run": lease["run"], "state": "absent"}
             self.module(ended, "workbot.stability.deploy_lease")
+            end = "would be ended" if self._task.check_mode else "was ended"
+            done |= {"changed": True, "msg": f"{done['msg']}; the lease of a run that has died {end}"}
         return done

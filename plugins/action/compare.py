@@ -8,6 +8,7 @@ import dataclasses
 import time
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils._compare.comparison import Comparison
@@ -20,11 +21,13 @@ class ActionModule(Action):
     def outcome(self) -> dict[str, Any]:
         began = time.monotonic()
         extra = load_extra_vars(self._loader)
-        comparison = Comparison(self, dict(self.variables), extra, lambda text: self.module({"questions": text}))
+        first = boolean(self._task.args.get("first", False))
+        comparison = Comparison(self, dict(self.variables), extra, lambda text: self.module({"questions": text}), first)
         comparison.run(self._task.play)
         return {
             "changed": False,
             "differences": [dataclasses.asdict(difference) for difference in comparison.differences],
+            "messages": comparison.messages,
             "questions": comparison.questions,
             "rounds": comparison.rounds,
             "seconds": round(time.monotonic() - began, 2),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: compare
-short_description: Tell what of the play's roles a run would change on the host, by few questions
+short_description: Tell what of the play a run would change on the host, by few questions
 version_added: 0.2.0
 author: workbot.stability contributors (@workbot)
 description:
@@ -17,11 +17,17 @@ description:
   - A later task is seen as if the earlier ones had changed nothing. Where nothing is found to differ, that is so; where
     something is, other differences that only follow from it may be missing.
   - Returns the C(differences), each with the C(role), the C(task), C(what) differs, and C(since) when as far as the
-    times of files tell. What can't be compared, and what fails, is a difference as well. C(questions) is how many were
-    asked, C(rounds) in how many calls, C(seconds) how long all of it took, C(host_seconds) how long the host worked.
-  - The tags of the run choose the tasks. A role of which a task imports a part is not looked at.
+    times of files tell. What can't be compared, and what fails, is a difference as well. C(messages) is what the tasks
+    say of a host on which nothing differs. C(questions) is how many were asked, C(rounds) in how many calls, C(seconds)
+    how long all of it took, C(host_seconds) how long the host worked.
+  - The tags of the run choose the tasks. A role of which a task imports a part is not looked at. The tasks after the
+    roles are gone through as well.
 extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 options:
+  first:
+    description: Whether one difference is enough. Then no further ones are looked for.
+    type: bool
+    default: false
   questions:
     description: Set by the controller's half alone.
     type: str
@@ -35,9 +41,11 @@ EXAMPLES = r"""
 
 import json
 import os
+import signal
 import sys
 import time
 import traceback
+from collections import deque
 from typing import Any, NoReturn
 
 from ansible.module_utils import basic
@@ -79,14 +87,39 @@ LOGIC = (
 )
 
 
-def ask(name: str, source: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What the module of this source answers in check mode, in a process of its own."""
+SPEC = {"first": {"type": "bool", "default": False}, "questions": {"type": "str", "no_log": True}}
+
+
+# Seconds that a module has. Without an answer there is a difference, and its task is run.
+LONGEST = 120
+
+
+def ask_all(questions: list[list[Any]], sources: dict[str, str]) -> list[dict[str, Any]]:
+    """The answers, of as many modules at a time as the host has processors."""
+    answers, asked = [], deque[tuple[int, int]]()
+    for name, *more in questions:
+        if len(asked) == (os.cpu_count() or 1):
+            answers.append(answer_of(*asked.popleft()))
+        asked.append(ask(name, sources[name], *more))
+    return answers + [answer_of(*one) for one in asked]
+
+
+def ask(name: str, source: str, arguments: dict[str, Any], told: dict[str, bool]) -> tuple[int, int]:
+    """Have a process of its own be the module of this source; it, and what it writes its answer to."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.dup2(writing, 1)
-        run(name, source, arguments)
+        # whatever a strategy from elsewhere has put in its place
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+        signal.alarm(LONGEST)
+        run(name, source, arguments, told)
     os.close(writing)
+    return child, reading
+
+
+def answer_of(child: int, reading: int) -> dict[str, Any]:
+    """What the module answers."""
     with os.fdopen(reading, "rb") as answer:
         text = answer.read().decode(errors="replace")
     os.waitpid(child, 0)
@@ -107,11 +140,12 @@ def last_touched(paths: list[str]) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(max(times))) if times else ""
 
 
-def run(name: str, source: str, arguments: dict[str, Any]) -> NoReturn:
+def run(name: str, source: str, arguments: dict[str, Any], told: dict[str, bool]) -> NoReturn:
     """Be that module, and end."""
     own = json.loads(basic._ANSIBLE_ARGS or b"{}")["ANSIBLE_MODULE_ARGS"]
     settings = {key: value for key, value in own.items() if key.startswith("_ansible_")}
-    settings |= {"_ansible_check_mode": True, "_ansible_diff": True, "_ansible_module_name": name}
+    settings |= {"_ansible_diff": True, "_ansible_module_name": name}
+    settings |= {f"_ansible_{key}": value for key, value in told.items()}
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": {**settings, **arguments}}).encode()
     try:
         exec(compile(source, name, "exec"), {"__name__": "__main__"})
@@ -124,9 +158,9 @@ def run(name: str, source: str, arguments: dict[str, Any]) -> NoReturn:
 
 
 def main() -> None:
-    module = basic.AnsibleModule({"questions": {"type": "str", "no_log": True}}, supports_check_mode=True)
+    module = basic.AnsibleModule(SPEC, supports_check_mode=True)
     asked, began = json.loads(module.params["questions"] or "{}"), time.monotonic()
-    answers = [ask(name, asked["sources"][name], arguments) for name, arguments in asked.get("questions") or ()]
+    answers = ask_all(asked.get("questions") or [], asked.get("sources") or {})
     module.exit_json(changed=False, answers=answers, seconds=time.monotonic() - began)
 
 

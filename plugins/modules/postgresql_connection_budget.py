@@ -13,6 +13,7 @@ description:
     old and new instances during a release), cron jobs, monitors and other databases may have open.
   - Reports what is open now by role, database, application and state, sessions that hold a transaction open without a
     statement, and sessions that wait for another's lock.
+  - Run as root, with neither O(login_host) nor O(login_password), it connects as the host's user of the role's name.
 version_added: 0.2.0
 author: workbot.stability contributors (@workbot)
 extends_documentation_fragment:
@@ -101,7 +102,6 @@ EXAMPLES = r"""
     login_db: postgres
     fail_on: never
   become: true
-  become_user: postgres
 """
 
 RETURN = r"""
@@ -153,6 +153,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec 
     threshold_options,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import effective_user
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.budget import (
     THRESHOLDS,
@@ -165,6 +166,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql.clie
     Login,
     MissingDriverError,
     load_driver,
+    peer_of,
     session,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.sessions import counts, read_connections
@@ -203,7 +205,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         for name in ("instances", "pool_max", "hosts", "overlap"):
             if each[name] < 1:
                 raise StabilityError(f"services: {name} of {each['name']} is {each[name]}, must be 1 or more")
-    with session(Login.of(params, "postgresql_connection_budget")) as client:
+    with effective_user(peer_of(params)), session(Login.of(params, "postgresql_connection_budget")) as client:
         found = read_connections(client)
     if params["max_connections"]:
         limits_then = dataclasses.replace(found.limits, max_connections=params["max_connections"])

@@ -141,13 +141,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity, effective_user
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import effective_user
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     CONNECTION_OPTIONS,
     MAINTENANCE,
     Login,
     MissingDriverError,
     PgError,
+    peer_of,
     socket_of,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.database import (
@@ -217,10 +218,9 @@ def database(options: dict[str, Any], desired: DesiredDatabase, check_mode: bool
     """What was not as declared of all but the tables. Raises PgError, MissingDriverError."""
     server, inside = (Login.of({**options, "login_db": name}, APPLICATION) for name in (MAINTENANCE, desired.name))
     try:
-        # Without a host the server knows its administrator by the user.
-        with effective_user(None if options["login_host"] else Identity.of(options["login_user"])):
+        with effective_user(peer_of(options)):
             return converge_database(server, inside, desired, check_mode=check_mode)
-    except (PgError, MissingDriverError, KeyError) as error:
+    except (PgError, MissingDriverError) as error:
         if check_mode and (isinstance(error, MissingDriverError) or is_absent(options)):
             return desired.all_missing
         if check_mode and is_stopped(options):

@@ -30,7 +30,7 @@ options:
     description:
       - Only the statements of these roles. Without any, those of all roles.
       - Those of other roles are hidden unless the one that asks is a member of C(pg_read_all_stats), or the diagnosis
-        role of M(workbot.stability.postgresql_admin_schema).
+        role of M(workbot.stability.postgresql_database).
     type: list
     elements: str
     default: []

@@ -10,6 +10,7 @@ The archive is stored, not deflated: what zlib makes of it differs between versi
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import zipfile
@@ -60,7 +61,9 @@ def _closure(directory: Path, module: str) -> dict[str, bytes]:
     return sources
 
 
-def _imported(directory: Path, name: str, source: bytes) -> list[str]:
+# Programs have many sources in common.
+@functools.cache
+def _imported(directory: Path, name: str, source: bytes) -> tuple[str, ...]:
     """The files that a source imports from its own tree: `from .x import y`, `from .._a import x`."""
     found: list[str] = []
     for node in ast.walk(ast.parse(source)):
@@ -71,7 +74,7 @@ def _imported(directory: Path, name: str, source: bytes) -> list[str]:
             found += [str(start / f"{alias.name}.py") for alias in node.names]
         else:
             found.append(f"{start}.py")
-    return found
+    return tuple(found)
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:

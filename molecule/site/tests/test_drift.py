@@ -59,13 +59,15 @@ def test_all_that_differs_is_named_and_nothing_is_changed(host: Host, tmp_path: 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("what", DRIFTS)
-def test_each_drift_is_named_alone(host: Host, tmp_path: Path, what: str) -> None:
+def test_each_drift_alone_is_named_and_put_right(host: Host, tmp_path: Path, what: str) -> None:
     do(host, {what: DRIFTS[what].made})
     try:
         code, output, said = drift(tmp_path)
-        assert (code, names(said, DRIFTS[what])) == (2, True), output
     finally:
-        play(tmp_path)
+        run = play(tmp_path)
+    assert (code, names(said, DRIFTS[what])) == (2, True), output
+    assert run.changed != []
+    assert unwell(host) == []
 
 
 def test_tags_choose_what_is_compared(host: Host, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._host.command import Identity
 from .._host.errors import StabilityError
 
 Row = dict[str, Any]
@@ -73,6 +74,19 @@ class PgError(StabilityError):
         self.hint = hint
         # The session is gone, and with it its locks and what it was doing.
         self.lost = lost or sqlstate.startswith(_CONNECTION_LOST)
+
+
+def peer_of(options: Mapping[str, Any]) -> Identity | None:
+    """As which user to connect: over a socket, without a password, the server knows a role by the user of its name.
+
+    None is the user that one is. Raises PgError where the host has no such user.
+    """
+    if options["login_host"] or options["login_password"]:
+        return None
+    try:
+        return Identity.of(options["login_user"])
+    except KeyError as error:
+        raise PgError(f"this host has no user {options['login_user']}") from error
 
 
 @dataclass(frozen=True)

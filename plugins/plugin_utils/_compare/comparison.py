@@ -1,43 +1,42 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tasks of a play's roles, gone through in one process as if none of them changed anything.
+"""The tasks of a play that are to come, gone through in one process as if none of them changed anything.
 
 A task is taken as Ansible takes it: tags, conditions, variables, arguments, the controller's half of its module. What
-it would ask the host is kept, and asked together with others when a later task needs one of the answers, or at the end.
-What this does not know how to take is said to differ: then the tasks are run, which is always right.
+it would ask the host is kept, and asked together with what others would ask. A task that needs an answer is put off
+until it is there. What this does not know how to take is said to differ: then the tasks are run, which is always right.
 """
 
 from __future__ import annotations
 
-import contextvars
+import contextlib
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.block import Block
 from ansible.playbook.helpers import load_list_of_blocks
 from ansible.playbook.play import Play
-from ansible.playbook.role import Role
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import module_loader
 
-Result = dict[str, Any]
+from .questions import Result, Running, Unanswered, UnansweredError, source
+
 Ask = Callable[[str], Result]
 
-# What says something, or checks what was checked before the roles.
-_SILENT = {"debug", "meta", "validate_argument_spec"}
+# What was checked before, and what has no result.
+_SILENT = {"meta", "validate_argument_spec"}
+_DEBUG = "debug"
 _INCLUDE = "include_tasks"
 _FACTS = "set_fact"
+# The variables that all roles are made of: rendered once, not anew with each task.
+_COMMON = ("service_", "__service_")
 _ROOT = (None, "", "root")
-_DOCUMENTS = re.compile(r'^(DOCUMENTATION|EXAMPLES|RETURN) = r""".*?^"""$', re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -51,45 +50,17 @@ class Difference:
     """When files of it were last changed, "" where the host does not know."""
 
 
-class _Running:
-    """An action that waits wherever it asks the host something, in a thread of its own: one of all runs at a time."""
+class _EnoughError(Exception):
+    """There is a difference, and no other is asked for."""
 
-    def __init__(self, action: ActionBase, task: Task, variables: dict[str, Any]) -> None:
-        self.task = task
-        self.variables = variables
-        self.module = ""
-        self.arguments: dict[str, Any] = {}
-        self._told: SimpleQueue[Result | AnsibleError | None] = SimpleQueue()
-        self._answers: SimpleQueue[Result] = SimpleQueue()
-        action._execute_module = self._asked
-        context = contextvars.copy_context()
-        Thread(target=context.run, args=(self._run, action), daemon=True).start()
 
-    def result(self) -> Result | None:
-        """What the action ended with; None where it waits for what `module` answers. Raises AnsibleError."""
-        told = self._told.get()
-        if isinstance(told, AnsibleError):
-            raise told
-        return told
+@dataclass(frozen=True)
+class _PutOff:
+    """What is next of a task, and the names of the variables that come of it."""
 
-    def answer(self, answer: Result) -> None:
-        self._answers.put(answer)
-
-    def _run(self, action: ActionBase) -> None:
-        try:
-            self._told.put(action.run(task_vars=self.variables))
-        except AnsibleError as error:
-            self._told.put(error)
-        except Exception as error:
-            self._told.put(AnsibleError(f"{type(error).__name__}: {error}"))
-
-    def _asked(
-        self, module_name: str | None = None, module_args: Mapping[str, Any] | None = None, **_others: Any
-    ) -> Result:
-        self.module = module_name or self.task.action
-        self.arguments = dict(self.task.args if module_args is None else module_args)
-        self._told.put(None)
-        return self._answers.get()
+    task: Task
+    step: Callable[[], None]
+    names: tuple[str, ...]
 
 
 @dataclass
@@ -97,99 +68,186 @@ class Comparison:
     """What is found, and what is asked.
 
     `action` is the one that runs, `variables` are those of its task, of which `extra` win over all others, `ask` hands
-    the host its questions.
+    the host its questions. With `first` it ends at the first difference.
     """
 
     action: ActionBase
     variables: dict[str, Any]
     extra: Mapping[str, Any]
     ask: Ask
-    differences: list[Difference] = field(default_factory=list)
+    first: bool = False
+    messages: list[Any] = field(default_factory=list)
+    """What the tasks say of a host on which nothing differs."""
     questions: int = 0
     rounds: int = 0
     host_seconds: float = 0.0
-    _pending: list[_Running] = field(default_factory=list)
+    _found: list[tuple[int, Difference]] = field(default_factory=list)
+    _places: dict[str, int] = field(default_factory=dict)
+    """In which order the tasks were come to."""
+    _asked: list[Running] = field(default_factory=list)
+    _put_off: list[_PutOff] = field(default_factory=list)
+    _rendered: dict[str, Any] = field(default_factory=dict)
     _learned: dict[str, Any] = field(default_factory=dict)
+    _looked: bool = False
+
+    @property
+    def differences(self) -> list[Difference]:
+        """In the order of the tasks."""
+        return [difference for _place, difference in sorted(self._found, key=lambda found: found[0])]
 
     def run(self, play: Play) -> None:
-        """Go through all roles of the play, but not those of which a task imports a part."""
+        """Go through what comes after the action's own task and those beside it in its file.
+
+        These are the tasks before the roles, the roles, but not those of which a task imports a part, and the tasks
+        after the roles.
+        """
         try:
-            for role in (role for role in play.roles if not role.from_include):
-                for block in role.compile(play=play):
-                    self._block(block.filter_tagged_tasks(self.variables), role)
-            self._flush()
+            tasks = list(self._to_come(play))
+            self._render_common(tasks)
+            self._go_through(tasks)
+            while self._is_open:
+                self._ask_all()
+                retried, self._put_off = self._put_off, []
+                for one in retried:
+                    self._attempt(one.task, one.step)
         except AnsibleConnectionFailure:
             raise
+        except _EnoughError:
+            pass
         except Exception as error:
             # Another version of Ansible, for example: unknown is not the same as the same.
-            self.differences.append(Difference("", "", f"can't be compared: {type(error).__name__}: {error}"))
+            unknown = Difference("", "", f"can't be compared: {type(error).__name__}: {error}")
+            self._found.append((len(self._places), unknown))
 
-    def _block(self, block: Block, role: Role) -> None:
-        for task in _tasks(block):
-            try:
-                self._take(task, role)
-            except AnsibleConnectionFailure:
-                raise
-            except AnsibleError:
-                # for want of an answer, it seems
-                self._flush()
-                self._take_or_tell(task, role)
+    def _to_come(self, play: Play) -> Iterator[Task]:
+        own = self.action._task
+        before = list(self._chosen(play.pre_tasks))
+        place = [task._uuid for task in before].index(own._uuid)
+        roles = (role for role in play.roles if not role.from_include)
+        after = (*before[place:], *self._chosen(block for role in roles for block in role.compile(play=play)))
+        return (task for task in (*after, *self._chosen(play.post_tasks)) if _file(task) != _file(own))
 
-    def _take_or_tell(self, task: Task, role: Role) -> None:
+    def _chosen(self, blocks: Iterable[Block]) -> Iterator[Task]:
+        """What the tags of the run choose."""
+        return (task for block in blocks for task in _tasks(block.filter_tagged_tasks(self.variables)))
+
+    def _render_common(self, tasks: Iterable[Task]) -> None:
+        """Render what no task's result and no task's own variables are part of."""
+        to_come = dict.fromkeys((name for task in tasks for name in self._given_by(task)), Unanswered(self._look))
+        variables = {**self.variables, **to_come}
+        templar = self.action._templar.copy_with_new_env(available_variables=variables)
+        for name in sorted(name for name in self.variables if name.startswith(_COMMON)):
+            self._looked = False
+            with contextlib.suppress(AnsibleError):
+                value = templar.template(variables[name])
+                if not self._looked:
+                    variables[name] = self._rendered[name] = value
+
+    def _go_through(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            self._places.setdefault(task._uuid, len(self._places))
+            self._attempt(task, partial(self._take, task))
+
+    def _attempt(self, task: Task, step: Callable[[], None]) -> None:
+        """Do what is next of a task, or put it off while there are answers to come: it may be for want of one."""
+        self._looked = False
         try:
-            self._take(task, role)
+            step()
         except AnsibleConnectionFailure:
             raise
-        except AnsibleError as error:
-            self._tell(task, f"can't be compared: {error.message}")
+        except (AnsibleError, UnansweredError) as error:
+            if self._is_open:
+                self._wait(task, step)
+            else:
+                self._tell(task, f"can't be compared: {getattr(error, 'message', error)}")
 
-    def _take(self, task: Task, role: Role) -> None:
-        variables = {
-            **self.variables,
-            **role.get_vars(include_params=True),
-            **task.get_vars(),
-            **self._learned,
-            **self.extra,
-            "role_name": role.get_name(),
-            "role_path": role._role_path,
-            "ansible_search_path": task.get_search_path(),
-        }
-        templar = self.action._templar.copy_with_new_env(available_variables=variables)
-        if not _holds(templar, task.when):
-            self._learn(task, {"changed": False, "skipped": True})
-            return
-        name = task.action.rpartition(".")[2]
+    def _wait(self, task: Task, step: Callable[[], None]) -> None:
+        self._put_off.append(_PutOff(task, step, tuple(self._given_by(task))))
+
+    def _unanswered(self) -> dict[str, Unanswered]:
+        asked = (name for running in self._asked for name in _registered(running.given))
+        put_off = (name for one in self._put_off for name in one.names)
+        return dict.fromkeys((*asked, *put_off), Unanswered(self._look))
+
+    @property
+    def _is_open(self) -> bool:
+        return bool(self._asked or self._put_off)
+
+    def _look(self) -> None:
+        self._looked = True
+
+    def _require_answers(self) -> None:
+        if self._looked:
+            raise UnansweredError("it needs an answer that there is not")
+
+    def _given_by(self, task: Task) -> Iterator[str]:
+        """The names of the variables that come of a task."""
+        name = _name(task)
+        yield from _registered(task)
+        if name == _FACTS:
+            yield from task.args
+        elif name == _INCLUDE:
+            for inner in self._included(task, task.args["_raw_params"]):
+                yield from self._given_by(inner)
+
+    def _take(self, task: Task) -> None:
+        name = _name(task)
         if name in _SILENT:
+            return
+        variables = self._variables_of(task)
+        templar = self.action._templar.copy_with_new_env(available_variables=variables)
+        holds = _holds(templar, task.when)
+        self._require_answers()
+        if not holds:
+            self._learn(task, {"changed": False, "skipped": True})
             return
         if reason := _unknown(task, self.action._task):
             self._tell(task, reason)
             return
         arguments = templar.template(task.args)
-        if name == _INCLUDE:
-            self._include(task, role, arguments["_raw_params"])
+        self._require_answers()
+        if name == _DEBUG:
+            self.messages += [arguments["msg"]] if "msg" in arguments else []
+        elif name == _INCLUDE:
+            self._go_through(self._included(task, arguments["_raw_params"]))
         elif name == _FACTS:
             self._learned.update({key: value for key, value in arguments.items() if key != "cacheable"})
         else:
             self._call(task, variables, {**_defaults(task, templar), **arguments})
 
-    def _include(self, task: Task, role: Role, name: str) -> None:
-        path = Path(role._role_path) / "tasks" / name
+    def _variables_of(self, task: Task) -> dict[str, Any]:
+        role = task._role
+        own = {"role_name": role.get_name(), "role_path": role._role_path} if role else {}
+        return {
+            **self.variables,
+            **(role.get_vars(include_params=True) if role else {}),
+            **self._rendered,
+            **task.get_vars(),
+            **self._learned,
+            **self._unanswered(),
+            **self.extra,
+            **own,
+            "ansible_search_path": task.get_search_path(),
+        }
+
+    def _included(self, task: Task, name: str) -> Iterator[Task]:
+        path = Path(task._role._role_path) / "tasks" / name
         loader = self.action._loader
         listed = loader.load_from_file(str(path), trusted_as_template=True)
         blocks = load_list_of_blocks(
             listed,
             play=task.play,
             parent_block=task.build_parent_block(),
-            role=role,
+            role=task._role,
             variable_manager=task._variable_manager,
             loader=loader,
         )
-        for block in blocks:
-            self._block(block.filter_tagged_tasks(self.variables), role)
+        return self._chosen(blocks)
 
     def _call(self, task: Task, variables: dict[str, Any], arguments: dict[str, Any]) -> None:
         copy = task.copy(exclude_parent=False)
-        copy.args, copy.check_mode, copy.diff = arguments, True, True
+        # what is said to be safe in check mode is done
+        copy.args, copy.check_mode, copy.diff = arguments, getattr(task, "_check_mode", True) is not False, True
         shared = self.action._shared_loader_obj
         known = task.action if shared.action_loader.has_plugin(task.action) else "ansible.builtin.normal"
         handler = shared.action_loader.get(
@@ -201,48 +259,55 @@ class Comparison:
             templar=self.action._templar.copy_with_new_env(available_variables=variables),
             shared_loader_obj=shared,
         )
-        self._go_on(_Running(handler, copy, variables))
+        self._go_on(Running(handler, copy, task, variables))
 
-    def _go_on(self, running: _Running) -> None:
+    def _go_on(self, running: Running) -> None:
+        task = running.given
         try:
             result = running.result()
         except AnsibleError as error:
+            self._looked |= self._is_open
             result = {"failed": True, "msg": error.message}
-        if result is None:
-            self._pending.append(running)
+        if self._looked:
+            self._wait(task, partial(self._take, task))
+        elif result is None:
+            self._asked.append(running)
         else:
-            self._judge(running.task, running.variables, result)
+            self._attempt(task, partial(self._judge, task, running.variables, result))
 
-    def _flush(self) -> None:
-        """Ask what is pending, and what the answers lead to."""
-        while self._pending:
-            asked, self._pending = self._pending, []
-            self._ask_all(asked)
-
-    def _ask_all(self, asked: list[_Running]) -> None:
+    def _ask_all(self) -> None:
+        asked = [*self._asked]
+        if not asked:
+            return
         self.rounds += 1
         self.questions += len(asked)
-        sources = {running.module: _source(running.module) for running in asked}
-        questions = [(running.module, running.arguments) for running in asked]
+        sources = {running.module: source(running.module) for running in asked}
+        questions = [running.question for running in asked]
         answered = self.ask(json.dumps({"sources": sources, "questions": questions}))
         self.host_seconds += answered.get("seconds", 0.0)
         answers = answered.get("answers") or ()
         if len(answers) != len(asked):
             said = answered.get("msg") or answered.get("module_stderr")
-            self._tell(asked[0].task, f"the host did not answer: {said}")
+            self._asked = []
+            self._tell(asked[0].given, f"the host did not answer: {said}")
             return
         for running, answer in zip(asked, answers, strict=True):
+            self._looked = False
+            self._asked.remove(running)
             running.answer(answer)
             self._go_on(running)
 
     def _judge(self, task: Task, variables: dict[str, Any], result: Result) -> None:
         result = {"changed": False, "failed": False, **result}
         self._learn(task, result)
-        templar = self.action._templar.copy_with_new_env(available_variables={**variables, **self._learned})
+        templar = self.action._templar.copy_with_new_env(
+            available_variables={**variables, **self._learned, **self._unanswered()}
+        )
         if _conditions(task.changed_when):
             result["changed"] = _holds(templar, task.changed_when)
         if _conditions(task.failed_when):
             result["failed"] = _holds(templar, task.failed_when)
+        self._require_answers()
         if result["failed"]:
             self._tell(task, "would fail" if task.no_log else f"would fail: {result.get('msg')}")
         elif result["changed"]:
@@ -253,13 +318,24 @@ class Comparison:
 
     def _tell(self, task: Task, what: str, since: str = "") -> None:
         role = task._role.get_name() if task._role else ""
-        self.differences.append(Difference(role.rpartition(".")[2], task.name, what, since))
+        difference = Difference(role.rpartition(".")[2], task.name, what, since)
+        self._found.append((self._places[task._uuid], difference))
+        if self.first:
+            raise _EnoughError
 
 
 def _tasks(block: Block) -> Iterator[Task]:
     """Those that run where nothing fails."""
     for item in [*block.block, *block.always]:
         yield from _tasks(item) if isinstance(item, Block) else (item,)
+
+
+def _name(task: Task) -> str:
+    return str(task.action).rpartition(".")[2]
+
+
+def _file(task: Task) -> str:
+    return str(task.get_path()).rpartition(":")[0]
 
 
 def _conditions(given: Any) -> list[Any]:
@@ -292,14 +368,6 @@ def _defaults(task: Task, templar: Any) -> dict[str, Any]:
             if name in given:
                 found |= templar.template(given[name])
     return found
-
-
-def _source(name: str) -> str:
-    """The module's code without its documentation, which is none of the host's business."""
-    path = module_loader.find_plugin(name)
-    if path is None:
-        raise AnsibleError(f"there is no module {name}")
-    return _DOCUMENTS.sub("", Path(path).read_text(encoding="utf-8"))
 
 
 def _shown(result: Result) -> str:

@@ -24,16 +24,20 @@ GONE = 2**22 + 1
         ({}, False),
     ],
 )
-def test_the_lease_of_a_run_that_has_died_is_ended(lease: dict[str, Any], ended: bool) -> None:
+@pytest.mark.parametrize(("check_mode", "end"), [(True, "would be ended"), (False, "was ended")])
+def test_the_lease_of_a_run_that_has_died_is_ended(
+    lease: dict[str, Any], ended: bool, check_mode: bool, end: str
+) -> None:
     action = ActionModule.__new__(ActionModule)
-    action._task, action.variables = SimpleNamespace(args={"directory": "/srv/shop"}), {}
+    action._task, action.variables = SimpleNamespace(args={"directory": "/srv/shop"}, check_mode=check_mode), {}
     calls: list[tuple[str | None, dict[str, Any]]] = []
 
     def execute(name: str | None, arguments: dict[str, Any], **_more: Any) -> dict[str, Any]:
         calls.append((name, arguments))
-        return {"msg": "done", "lease": lease}
+        return {"changed": False, "msg": "done", "lease": lease}
 
     action._execute_module = execute
-    assert action.outcome() == {"msg": "done"}
-    end = ("workbot.stability.deploy_lease", {"directory": "/srv/shop", "run": "one", "state": "absent"})
-    assert calls[1:] == ([end] if ended else [])
+    said = f"done; the lease of a run that has died {end}" if ended else "done"
+    assert action.outcome() == {"changed": ended, "msg": said}
+    call = ("workbot.stability.deploy_lease", {"directory": "/srv/shop", "run": "one", "state": "absent"})
+    assert calls[1:] == ([call] if ended else [])

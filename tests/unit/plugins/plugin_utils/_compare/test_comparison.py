@@ -26,16 +26,22 @@ PLAY = [
         "gather_facts": False,
         "vars": {"own": "play"},
         "pre_tasks": [
-            {"workbot.stability.compare": {}, "register": "compared", "tags": ["always"]},
-            {
-                "ansible.builtin.copy": {"content": "{{ compared | to_json }}", "dest": "{{ playbook_dir }}/told"},
-                "tags": ["always"],
-            },
-            {"ansible.builtin.meta": "end_play", "tags": ["always"]},
+            {"name": "Before", "ansible.builtin.debug": {"msg": "not to come"}},
+            {"ansible.builtin.import_tasks": "compare.yml", "tags": ["always"]},
+            {"name": "Between", "ansible.builtin.set_fact": {"between": True}},
         ],
         "roles": [{"role": "web", "given": "{{ made }}"}],
+        "post_tasks": [
+            {"name": "After", "ansible.builtin.fail": {"msg": "x"}, "when": "after | default(false) | bool"}
+        ],
     }
 ]
+COMPARE = [
+    {"workbot.stability.compare": {"first": "{{ first | default(false) }}"}, "register": "compared"},
+    {"ansible.builtin.copy": {"content": "{{ compared | to_json }}", "dest": "{{ playbook_dir }}/told"}},
+    {"ansible.builtin.meta": "end_play"},
+]
+STAT = "ansible.builtin.stat"
 
 
 def compared(folder: Path, tasks: list[dict[str, Any]], *options: str, **files: Any) -> dict[str, Any]:
@@ -44,8 +50,9 @@ def compared(folder: Path, tasks: list[dict[str, Any]], *options: str, **files: 
     for name, content in contents.items():
         path = folder / "roles" / "web" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
     (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
+    (folder / "compare.yml").write_text(yaml.safe_dump(COMPARE))
     inventory = [
         "--inventory=localhost,",
         "--connection=local",
@@ -69,10 +76,9 @@ def differing(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def test_conditions_and_arguments_are_those_of_the_task_and_answers_lead_on(tmp_path: Path) -> None:
-    stat = "ansible.builtin.stat"
     tasks = [
-        {"name": "Look", stat: {"path": "{{ playbook_dir }}"}, "register": "looked"},
-        {"name": "Look elsewhere", stat: {"path": "/nowhere"}, "register": "elsewhere"},
+        {"name": "Look", STAT: {"path": "{{ playbook_dir }}"}, "register": "looked", "when": "between"},
+        {"name": "Look elsewhere", STAT: {"path": "/nowhere"}, "register": "elsewhere"},
         {"name": "Keep", "ansible.builtin.set_fact": {"made": "{{ looked.stat.isdir }}"}},
         {
             "name": "Check",
@@ -80,24 +86,70 @@ def test_conditions_and_arguments_are_those_of_the_task_and_answers_lead_on(tmp_
             "vars": {"own": "task"},
         },
         {"name": "Skip", "ansible.builtin.fail": {}, "when": "elsewhere.stat.exists", "register": "skipped"},
-        {"name": "Say", stat: {"path": "/"}, "changed_when": "skipped is skipped and not elsewhere.stat.exists"},
+        {"name": "Say", STAT: {"path": "/"}, "changed_when": "skipped is skipped and not elsewhere.stat.exists"},
+        {"name": "Ask for real", "ansible.builtin.command": "echo hello", "check_mode": False, "register": "asked"},
+        {"name": "Read", "ansible.builtin.assert": {"that": "asked.stdout == 'hello'"}},
     ]
     found = compared(tmp_path, tasks)
-    assert differing(found) == [("Say", "")]
-    assert (found["changed"], found["questions"], found["rounds"]) == (False, 3, 2)
+    assert differing(found) == [("Say", ""), ("Ask for real", "")]
+    assert (found["changed"], found["questions"], found["rounds"]) == (False, 4, 1)
+
+
+def test_what_needs_no_answer_does_not_wait_for_what_does(tmp_path: Path) -> None:
+    """Three tasks, of which the second needs the first, and the third is in the way of neither."""
+    tasks = [
+        {"name": "First", STAT: {"path": "/"}, "register": "root"},
+        {"name": "Second", STAT: {"path": "{{ '/' if root.stat.isdir else '/nowhere' }}"}, "changed_when": True},
+        {"name": "Third", STAT: {"path": "/"}, "changed_when": True},
+    ]
+    found = compared(tmp_path, tasks)
+    assert [task for task, _what in differing(found)] == ["Second", "Third"]
+    assert (found["questions"], found["rounds"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "(root | default({'stat': {'exists': false}})).stat.exists",
+        "(root.stat | default({'exists': false})).exists",
+        "root is not changed",
+        "service_found",
+        "(late | default({'stat': {'exists': true}})).stat.exists is false",
+    ],
+)
+def test_an_answer_that_is_to_come_is_not_taken_for_none(tmp_path: Path, expression: str) -> None:
+    tasks = [
+        {"name": "Look", STAT: {"path": "/"}, "register": "root"},
+        {"name": "Look again", "ansible.builtin.include_tasks": "again.yml", "when": "root.stat.exists"},
+        {"name": "Check", "ansible.builtin.assert": {"that": expression}},
+    ]
+    again = [{"name": "Look for nothing", STAT: {"path": "/nowhere"}, "register": "late"}]
+    variables = {"inner": "role", "service_found": "{{ root.stat.exists | default(false) }}"}
+    found = compared(tmp_path, tasks, **{"tasks/again.yml": again, "vars/main.yml": variables})
+    assert (differing(found), found["rounds"]) == ([], 2)
+
+
+def test_names_of_what_is_skipped_after_all_keep_their_values(tmp_path: Path) -> None:
+    tasks = [
+        {"name": "Look", STAT: {"path": "/"}, "register": "root"},
+        {"name": "Look once more", "ansible.builtin.include_tasks": "more.yml", "when": "not root.stat.exists"},
+        {"name": "Check", "ansible.builtin.assert": {"that": "root.stat.isdir"}},
+    ]
+    more = [{"name": "Look for nothing", STAT: {"path": "/nowhere"}, "register": "root"}]
+    assert differing(compared(tmp_path, tasks, **{"tasks/more.yml": more})) == []
 
 
 def test_what_it_cannot_go_through_differs(tmp_path: Path) -> None:
-    stat = {"ansible.builtin.stat": {"path": "/"}}
+    stat = {STAT: {"path": "/"}}
     tasks = [
         {"name": "Loop", **stat, "loop": [1]},
         {"name": "Elsewhere", **stat, "delegate_to": "other"},
         {"name": "As somebody", **stat, "become_user": "nobody"},
         {"name": "As root", **stat, "become": True},
-        {"name": "Undefined", "ansible.builtin.stat": {"path": "{{ nobody_knows }}"}},
+        {"name": "Undefined", STAT: {"path": "{{ nobody_knows }}"}},
         {"name": "Fail", "ansible.builtin.fail": {"msg": "broken"}},
         {"name": "Fail secretly", "ansible.builtin.fail": {"msg": "secret"}, "no_log": True},
-        {"name": "Wrong", "ansible.builtin.stat": {"pth": "/"}},
+        {"name": "Wrong", STAT: {"pth": "/"}},
     ]
     found = dict(differing(compared(tmp_path, tasks)))
     assert found["Loop"] == "has a loop"
@@ -107,6 +159,31 @@ def test_what_it_cannot_go_through_differs(tmp_path: Path) -> None:
     assert found["Fail"] == "would fail: broken"
     assert found["Fail secretly"] == "would fail"
     assert found["Wrong"] == "would fail: missing required arguments: path"
+
+
+def test_a_module_that_gives_no_answer_differs_and_the_others_are_heard(tmp_path: Path) -> None:
+    tasks = [{"name": "Die", "dies": {}}, {"name": "Look", STAT: {"path": "/"}, "changed_when": True}]
+    found = compared(tmp_path, tasks, **{"library/dies.py": "import os\nos._exit(3)\n"})
+    assert differing(found) == [("Die", "would fail: the module gave no answer"), ("Look", "")]
+
+
+TELLS = """
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule({}, supports_check_mode=True)
+module.exit_json(changed=True, msg=f"{module.check_mode} {module.no_log}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("keywords", "told"),
+    [({}, "True False"), ({"check_mode": False}, "False False"), ({"no_log": True}, "True True")],
+)
+def test_a_module_knows_of_check_mode_and_that_it_must_not_log(
+    tmp_path: Path, keywords: dict[str, bool], told: str
+) -> None:
+    tells = {"name": "Tell", "tells": {}, "register": "said", **keywords}
+    tasks = [tells, {"name": "Say", "ansible.builtin.debug": {"msg": "{{ said.msg }}"}}]
+    assert compared(tmp_path, tasks, **{"library/tells.py": TELLS})["messages"] == [told]
 
 
 def test_what_always_runs_is_gone_through_and_what_rescues_is_not(tmp_path: Path) -> None:
@@ -129,6 +206,34 @@ def test_tags_includes_and_extra_variables_count(tmp_path: Path) -> None:
     options = ("--tags=chosen,always", "--extra-vars=inner=extra")
     found = compared(tmp_path, tasks, *options, **{"tasks/more.yml": more})
     assert differing(found) == [("Tell", "would fail: extra included")]
+
+
+def test_what_comes_after_the_roles_is_gone_through(tmp_path: Path) -> None:
+    assert differing(compared(tmp_path, [], "--extra-vars=after=true")) == [("After", "would fail: x")]
+
+
+def test_what_is_said_waits_for_the_answers_and_no_answer_waits_for_it(tmp_path: Path) -> None:
+    looks = [
+        {"name": f"Look {name}", STAT: {"path": path}, "register": name}
+        for name, path in (("root", "/"), ("other", "/nowhere"))
+    ]
+    says = [
+        {
+            "name": f"Say {name}",
+            "ansible.builtin.debug": {"msg": f"{{{{ {name}.stat.exists }}}}"},
+            "when": f"{name}.stat.exists",
+        }
+        for name in ("root", "other")
+    ]
+    shows = {"name": "Show", "ansible.builtin.debug": {"var": "root"}}
+    found = compared(tmp_path, [looks[0], says[0], shows, looks[1], says[1]])
+    assert (found["messages"], found["differences"], found["rounds"]) == ([True], [], 1)
+
+
+def test_one_difference_may_be_enough(tmp_path: Path) -> None:
+    fails = [{"name": name, "ansible.builtin.fail": {"msg": "x"}} for name in ("First", "Second")]
+    assert differing(compared(tmp_path, fails)) == [("First", "would fail: x"), ("Second", "would fail: x")]
+    assert differing(compared(tmp_path, fails, "--extra-vars=first=true")) == [("First", "would fail: x")]
 
 
 def names_of(path: Path) -> set[str]:
