@@ -273,7 +273,7 @@ class Comparison:
         elif result is None:
             self._asked.append(running)
         else:
-            self._attempt(task, partial(self._judge, task, running.variables, result))
+            self._attempt(task, partial(self._judge, task, result))
 
     def _ask_all(self) -> None:
         asked = [*self._asked]
@@ -297,12 +297,10 @@ class Comparison:
             running.answer(answer)
             self._go_on(running)
 
-    def _judge(self, task: Task, variables: dict[str, Any], result: Result) -> None:
+    def _judge(self, task: Task, result: Result) -> None:
         result = {"changed": False, "failed": False, **result}
         self._learn(task, result)
-        templar = self.action._templar.copy_with_new_env(
-            available_variables={**variables, **self._learned, **self._unanswered()}
-        )
+        templar = self.action._templar.copy_with_new_env(available_variables=self._variables_of(task))
         if _conditions(task.changed_when):
             result["changed"] = _holds(templar, task.changed_when)
         if _conditions(task.failed_when):

@@ -50,7 +50,10 @@ class Unanswered:
 
 
 class Running:
-    """An action that waits wherever it asks the host something, in a thread of its own: one of all runs at a time."""
+    """An action that waits wherever it asks the host something, in a thread of its own: one of all runs at a time.
+
+    `task` is a copy of the one that was `given`, with its arguments rendered.
+    """
 
     def __init__(self, action: ActionBase, task: Task, given: Task, variables: dict[str, Any]) -> None:
         self.task = task
