@@ -338,6 +338,13 @@ DRIFTS = {
         "bin/node is no program",
         "/opt/workbot/bin/node --version",
     ),
+    # The last one: what others run has systemd read its files.
+    "a unit file that systemd has not read": Drift(
+        f"touch {UNITS}/workbot.service",
+        UNITS_OF_PM2,
+        "read by systemd: workbot.service",
+        '[ "$(systemctl show --property=NeedDaemonReload --value workbot.service)" = no ]',
+    ),
 }
 
 

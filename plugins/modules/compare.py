@@ -11,17 +11,18 @@ short_description: Tell what of the play a run would change on the host, by few 
 version_added: 0.2.0
 author: workbot.stability contributors (@workbot)
 description:
-  - Goes through the tasks of the play's roles as check mode does, with their own conditions, arguments and modules, and
-    changes nothing. It does so in one process on the controller, and asks the host many questions at a time, each by
-    the module of its task. So what a role declares is compared by the very task that would change it.
+  - Goes through the later tasks of the play, those of its roles too, as check mode does, with their own conditions,
+    arguments and modules, and changes nothing. It does so in one process on the controller, and asks the host many
+    questions at a time, each by the module of its task. So what a role declares is compared by the very task that
+    would change it. A task that says C(check_mode=false) is run, as in check mode.
   - A later task is seen as if the earlier ones had changed nothing. Where nothing is found to differ, that is so; where
     something is, other differences that only follow from it may be missing.
   - Returns the C(differences), each with the C(role), the C(task), C(what) differs, and C(since) when as far as the
     times of files tell. What can't be compared, and what fails, is a difference as well. C(messages) is what the tasks
     say of a host on which nothing differs. C(questions) is how many were asked, C(rounds) in how many calls, C(seconds)
     how long all of it took, C(host_seconds) how long the host worked.
-  - The tags of the run choose the tasks. A role of which a task imports a part is not looked at. The tasks after the
-    roles are gone through as well.
+  - The tags of the run choose the tasks. Those beside this one in its file are left out, and so is a role of which a
+    task imports a part.
 extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 options:
   first:
@@ -39,6 +40,7 @@ EXAMPLES = r"""
   register: compared
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -112,6 +114,7 @@ def ask(name: str, source: str, arguments: dict[str, Any], told: dict[str, bool]
         os.dup2(writing, 1)
         # whatever a strategy from elsewhere has put in its place
         sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LONGEST)
         run(name, source, arguments, told)
     os.close(writing)
@@ -136,7 +139,10 @@ def answer_of(child: int, reading: int) -> dict[str, Any]:
 
 def last_touched(paths: list[str]) -> str:
     """When something of what is there was last changed, its mode and owner included; "" where nothing is."""
-    times = [os.lstat(path).st_ctime for path in paths if os.path.lexists(path)]
+    times = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            times.append(os.lstat(path).st_ctime)
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(max(times))) if times else ""
 
 

@@ -64,8 +64,6 @@ class Outcome:
 
     def sentence(self, service: str, check_mode: bool) -> str:
         decision = self.decision
-        if not decision.release:
-            return f"{service}: there is no release on this host yet"
         name = decision.activation.name
         because = f" ({'; '.join(map(_short, decision.reasons))})" if decision.reasons else ""
         if decision.action == "none":
@@ -96,8 +94,6 @@ class Outcome:
     def diff(self, places: Places) -> list[dict[str, str]]:
         """The ecosystem file, the links, and what is to be done and why."""
         decision, before = self.decision, self.before
-        if not decision.release:
-            return []
         active = before.active.name if before.active else ""
         links_before = _links(active, before.sockets, before.current, before.previous)
         links_after = _links(decision.activation.name, decision.sockets, decision.release, decision.previous)

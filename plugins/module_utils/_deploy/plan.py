@@ -41,7 +41,7 @@ class Decision:
 
     @property
     def release(self) -> str:
-        """The id of the release that shall serve; "" where in check mode there is none yet."""
+        """The id of the release that shall serve."""
         return self.activation.release
 
     def changes(self, actual: Actual) -> bool:

@@ -27,7 +27,7 @@ from .earlier import bring_over
 from .links import link_sockets, write_declared
 from .model import Activation, ActivationError, Desired
 from .outcome import Outcome
-from .plan import NEWER_PRELOAD, NO_RELEASE, Decision, decide, desired_release
+from .plan import NEWER_PRELOAD, Decision, decide, desired_release
 from .preconditions import check_host
 from .signals import until_terminated
 from .steps import Deployment
@@ -76,8 +76,6 @@ def _run(context: Context) -> Outcome:
         raise Pm2Error(problem)
     actual, decision = _look(context)
     outcome = Outcome(decision, actual)
-    if not decision.release:
-        return outcome
     outcome.changed = decision.changes(actual)
     if not _is_coming(context) and decision.action == "activate":
         if context.places.release(decision.release).is_dir():
@@ -102,7 +100,7 @@ def _is_coming(context: Context) -> bool:
 
 
 def _look(context: Context) -> tuple[Actual, Decision]:
-    """What is there, and what is to be done; nothing is decided when in check mode there is no release yet."""
+    """What is there, and what is to be done."""
     desired, places = context.desired, context.places
     actual = read_actual(context)
     if desired.check_mode:
@@ -110,8 +108,6 @@ def _look(context: Context) -> tuple[Actual, Decision]:
         actual = predicted(desired, replace(actual, is_coming=bool(stopped)))
     release = desired_release(desired, actual)
     if not release:
-        if desired.check_mode:
-            return actual, NO_RELEASE
         raise ActivationError(
             f"there is no release to run: {places.active} points to none, and none was asked for. Put a release"
             " on the host first"

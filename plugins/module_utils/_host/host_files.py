@@ -45,8 +45,13 @@ class Plan:
         return [*(change.path for change in self.files), *self.removed]
 
     @property
+    def unread(self) -> list[str]:
+        """The units whose files systemd has not read since they were written, as a run leaves them that was killed."""
+        return [name for name, state in self.states.items() if state.outdated]
+
+    @property
     def changed(self) -> bool:
-        return bool(self.kernel or self.accounts or self.untrusted or self.paths or self.steps)
+        return bool(self.kernel or self.accounts or self.untrusted or self.paths or self.unread or self.steps)
 
     @property
     def unsent(self) -> list[str]:
@@ -59,6 +64,7 @@ class Plan:
         listed += [(now.line() if now else "", desired.line()) for desired, now in self.accounts]
         listed += [("", f"trusted: {path}\n") for path in self.untrusted]
         listed += [(f"{path}\n", "") for path in self.removed]
+        listed += [("", f"read by systemd: {name}\n") for name in self.unread]
         before, after = ("".join(side) for side in zip(*listed, strict=True)) if listed else ("", "")
         shown = [{"before": before, "after": after}] if listed else []
         return shown + [change.diff() for change in self.files] + [step.diff() for step in self.steps]
@@ -146,8 +152,7 @@ def apply(made: Plan) -> None:
 
 
 def _run_units(made: Plan) -> None:
-    # A run that was killed after its files leaves systemd with the old units: it says so itself.
-    if _has_units(change.path for change in made.files) or any(state.outdated for state in made.states.values()):
+    if _has_units(change.path for change in made.files) or made.unread:
         units.reload_daemon()
     for step in made.steps:
         if step.unit.started:

@@ -37,6 +37,8 @@ _FACTS = "set_fact"
 # The variables that all roles are made of: rendered once, not anew with each task.
 _COMMON = ("service_", "__service_")
 _ROOT = (None, "", "root")
+# More than any task depends on others for.
+_MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,13 @@ class Comparison:
 
     @property
     def differences(self) -> list[Difference]:
-        """In the order of the tasks."""
+        """In the order in which their tasks were come to."""
         return [difference for _place, difference in sorted(self._found, key=lambda found: found[0])]
 
     def run(self, play: Play) -> None:
-        """Go through what comes after the action's own task and those beside it in its file.
+        """Go through what the play has after the action's own task and those beside it in its file.
 
-        These are the tasks before the roles, the roles, but not those of which a task imports a part, and the tasks
-        after the roles.
+        Of the roles these are not those of which a task imports a part.
         """
         try:
             tasks = list(self._to_come(play))
@@ -107,7 +108,8 @@ class Comparison:
             self._go_through(tasks)
             while self._is_open:
                 self._ask_all()
-                retried, self._put_off = self._put_off, []
+                # in the order of the tasks: a later one may give another value to the same name
+                retried, self._put_off = sorted(self._put_off, key=lambda one: self._places[one.task._uuid]), []
                 for one in retried:
                     self._attempt(one.task, one.step)
         except AnsibleConnectionFailure:
@@ -118,6 +120,9 @@ class Comparison:
             # Another version of Ansible, for example: unknown is not the same as the same.
             unknown = Difference("", "", f"can't be compared: {type(error).__name__}: {error}")
             self._found.append((len(self._places), unknown))
+        finally:
+            # of actions that wait for an answer that nobody wants any more
+            self.action._loader.cleanup_all_tmp_files()
 
     def _to_come(self, play: Play) -> Iterator[Task]:
         own = self.action._task
@@ -125,7 +130,8 @@ class Comparison:
         place = [task._uuid for task in before].index(own._uuid)
         roles = (role for role in play.roles if not role.from_include)
         after = (*before[place:], *self._chosen(block for role in roles for block in role.compile(play=play)))
-        return (task for task in (*after, *self._chosen(play.post_tasks)) if _file(task) != _file(own))
+        after += (*self._chosen(play.tasks), *self._chosen(play.post_tasks))
+        return (task for task in after if _file(task) != _file(own))
 
     def _chosen(self, blocks: Iterable[Block]) -> Iterator[Task]:
         """What the tags of the run choose."""
@@ -159,7 +165,7 @@ class Comparison:
             if self._is_open:
                 self._wait(task, step)
             else:
-                self._tell(task, f"can't be compared: {getattr(error, 'message', error)}")
+                self._tell(task, "can't be compared", getattr(error, "message", error))
 
     def _wait(self, task: Task, step: Callable[[], None]) -> None:
         self._put_off.append(_PutOff(task, step, tuple(self._given_by(task))))
@@ -202,7 +208,7 @@ class Comparison:
             self._learn(task, {"changed": False, "skipped": True})
             return
         if reason := _unknown(task, self.action._task):
-            self._tell(task, reason)
+            self._tell(task, "can't be compared", reason)
             return
         arguments = templar.template(task.args)
         self._require_answers()
@@ -217,7 +223,7 @@ class Comparison:
 
     def _variables_of(self, task: Task) -> dict[str, Any]:
         role = task._role
-        own = {"role_name": role.get_name(), "role_path": role._role_path} if role else {}
+        own = {"role_name": role.get_name(include_role_fqcn=False), "role_path": role._role_path} if role else {}
         return {
             **self.variables,
             **(role.get_vars(include_params=True) if role else {}),
@@ -279,6 +285,8 @@ class Comparison:
         asked = [*self._asked]
         if not asked:
             return
+        if self.rounds == _MOST_ROUNDS:
+            raise AnsibleError("the answers lead to ever more questions")
         self.rounds += 1
         self.questions += len(asked)
         sources = {running.module: source(running.module) for running in asked}
@@ -289,7 +297,7 @@ class Comparison:
         if len(answers) != len(asked):
             said = answered.get("msg") or answered.get("module_stderr")
             self._asked = []
-            self._tell(asked[0].given, f"the host did not answer: {said}")
+            self._tell(asked[0].given, "the host did not answer", said)
             return
         for running, answer in zip(asked, answers, strict=True):
             self._looked = False
@@ -298,7 +306,7 @@ class Comparison:
             self._go_on(running)
 
     def _judge(self, task: Task, result: Result) -> None:
-        result = {"changed": False, "failed": False, **result}
+        result = {"changed": False, "failed": bool(result.get("rc")), **result}
         self._learn(task, result)
         templar = self.action._templar.copy_with_new_env(available_variables=self._variables_of(task))
         if _conditions(task.changed_when):
@@ -307,17 +315,21 @@ class Comparison:
             result["failed"] = _holds(templar, task.failed_when)
         self._require_answers()
         if result["failed"]:
-            self._tell(task, "would fail" if task.no_log else f"would fail: {result.get('msg')}")
+            self._tell(task, "would fail", result.get("msg"))
         elif result["changed"]:
-            self._tell(task, "" if task.no_log else _shown(result), result.get("since") or "")
+            self._tell(task, "", _shown(result), result.get("since") or "")
+        elif result.get("skipped") or result.get("ansible_facts"):
+            self._tell(task, "can't be compared", "its module has no check mode, or gives facts")
+        else:
+            self.messages += result.get("warnings") or ()
 
     def _learn(self, task: Task, result: Result) -> None:
         self._learned.update(dict.fromkeys(_registered(task), result))
 
-    def _tell(self, task: Task, what: str, since: str = "") -> None:
-        role = task._role.get_name() if task._role else ""
-        difference = Difference(role.rpartition(".")[2], task.name, what, since)
-        self._found.append((self._places[task._uuid], difference))
+    def _tell(self, task: Task, what: str, detail: object, since: str = "") -> None:
+        role = task._role.get_name(include_role_fqcn=False) if task._role else ""
+        parts = filter(None, (what, "" if task.no_log else str(detail)))
+        self._found.append((self._places[task._uuid], Difference(role, task.name, ": ".join(parts), since)))
         if self.first:
             raise _EnoughError
 
@@ -337,7 +349,7 @@ def _file(task: Task) -> str:
 
 
 def _conditions(given: Any) -> list[Any]:
-    return given if isinstance(given, list) else [] if given is None else [given]
+    return given if isinstance(given, list) else [given]
 
 
 def _holds(templar: Any, given: Any) -> bool:
@@ -352,9 +364,9 @@ def _registered(task: Task) -> list[str]:
 def _unknown(task: Task, own: Task) -> str:
     """Why this does not know how to take the task, "" where it does; `own` is the task that asks the host."""
     if task.loop is not None or task.loop_with or task.until or task.async_val:
-        return "has a loop"
+        return "it is repeated, or goes on in the background"
     if task.delegate_to or bool(task.become) != bool(own.become) or task.become_user not in _ROOT:
-        return "is run elsewhere, or as somebody else"
+        return "it is run elsewhere, or as somebody else"
     return ""
 
 

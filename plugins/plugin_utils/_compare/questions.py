@@ -50,7 +50,7 @@ class Unanswered:
 
 
 class Running:
-    """An action that waits wherever it asks the host something, in a thread of its own: one of all runs at a time.
+    """An action that waits wherever it asks the host something, in a thread of its own. One of all runs at a time.
 
     `task` is a copy of the one that was `given`, with its arguments rendered.
     """
@@ -88,7 +88,7 @@ class Running:
             self._told.put(action.run(task_vars=self.variables))
         except AnsibleError as error:
             self._told.put(error)
-        except Exception as error:
+        except BaseException as error:
             self._told.put(AnsibleError(f"{type(error).__name__}: {error}"))
 
     def _asked(

@@ -53,7 +53,6 @@ DRAINED = {"seconds": 5.1, "connections": 40, "left": 0}
 @pytest.mark.parametrize(
     ("outcome", "check_mode", "expected"),
     [
-        (Outcome(), True, "shop: there is no release on this host yet"),
         (Outcome(decision("none", reasons=())), False, "shop: release new is active"),
         (
             Outcome(decision("none", reasons=()), Actual(config=NEW, current="new", previous="old"), changed=True),
@@ -125,7 +124,6 @@ def test_the_diff_shows_the_file_the_links_and_the_steps(tmp_path: Path) -> None
 def test_without_a_difference_there_is_no_diff(tmp_path: Path) -> None:
     before = Actual(active=Activation("new"), sockets=(NEW_SOCKET,), current="new", previous="old", config=NEW)
     assert Outcome(decision("none", reasons=()), before).diff(places(tmp_path)) == []
-    assert Outcome().diff(places(tmp_path)) == []
 
 
 def options(directory: Path, **changes: Any) -> dict[str, Any]:

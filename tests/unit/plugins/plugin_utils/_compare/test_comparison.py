@@ -150,15 +150,21 @@ def test_what_it_cannot_go_through_differs(tmp_path: Path) -> None:
         {"name": "Fail", "ansible.builtin.fail": {"msg": "broken"}},
         {"name": "Fail secretly", "ansible.builtin.fail": {"msg": "secret"}, "no_log": True},
         {"name": "Wrong", STAT: {"pth": "/"}},
+        {"name": "Wait", "ansible.builtin.wait_for": {"path": "/"}},
+        {"name": "Give facts", "ansible.builtin.getent": {"database": "passwd"}},
+        {"name": "Ask in vain", STAT: {"path": "{{ nobody_knows }}"}, "no_log": True},
     ]
     found = dict(differing(compared(tmp_path, tasks)))
-    assert found["Loop"] == "has a loop"
+    assert found["Loop"] == "can't be compared: it is repeated, or goes on in the background"
     for name in ("Elsewhere", "As somebody", "As root"):
-        assert found[name] == "is run elsewhere, or as somebody else"
+        assert found[name] == "can't be compared: it is run elsewhere, or as somebody else"
     assert "'nobody_knows' is undefined" in found["Undefined"]
     assert found["Fail"] == "would fail: broken"
     assert found["Fail secretly"] == "would fail"
     assert found["Wrong"] == "would fail: missing required arguments: path"
+    for name in ("Wait", "Give facts"):
+        assert found[name] == "can't be compared: its module has no check mode, or gives facts"
+    assert found["Ask in vain"] == "can't be compared"
 
 
 def test_a_module_that_gives_no_answer_differs_and_the_others_are_heard(tmp_path: Path) -> None:
@@ -172,6 +178,17 @@ from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule({}, supports_check_mode=True)
 module.exit_json(changed=True, msg=f"{module.check_mode} {module.no_log}")
 """
+WARNS = """
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule({}, supports_check_mode=True)
+module.warn("look out")
+module.exit_json(changed=False)
+"""
+
+
+def test_a_warning_is_said_where_nothing_differs(tmp_path: Path) -> None:
+    found = compared(tmp_path, [{"name": "Warn", "warns": {}}], **{"library/warns.py": WARNS})
+    assert (found["differences"], found["messages"]) == ([], ["look out"])
 
 
 @pytest.mark.parametrize(
