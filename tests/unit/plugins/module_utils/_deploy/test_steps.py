@@ -220,6 +220,13 @@ def test_check_mode_asks_the_daemon_itself_where_a_run_would_repair_its_command(
         deploy(served, "")
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_without_a_release_there_is_nothing_to_run(served: Context, check_mode: bool) -> None:
+    served.places.active.unlink()
+    with pytest.raises(ActivationError, match="there is no release to run"):
+        deploy(served, "", check_mode=check_mode)
+
+
 def test_check_mode_can_not_tell_of_tools_that_are_not_there_whether_they_differ(
     served: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import math
 import os
 import pwd
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,12 @@ def test_all_is_made_then_nothing_is(tmp_path: Path) -> None:
     second = run(**wanted)
     assert (second.changed, second.paths, second.states, second.diff()) == (False, [], {}, [])
     assert (tmp_path / "d/text").stat().st_ino == inode
+
+
+def test_that_systemd_reads_what_it_has_not_read_is_a_change() -> None:
+    made = Plan((), (), (), (), (), {"web.service": replace(RUNS, outdated=True), "other.service": RUNS}, ())
+    assert made.changed
+    assert made.diff() == [{"before": "", "after": "read by systemd: web.service\n"}]
 
 
 def test_what_the_host_logs_of_a_call_shows_no_content() -> None:
