@@ -50,6 +50,7 @@ def test_all_that_differs_is_named_and_nothing_is_changed(host: Host, tmp_path: 
         code, output, said = drift(tmp_path)
         assert (code, said["state"]) == (2, "differs"), output
         assert [what for what, drift in DRIFTS.items() if not names(said, drift)] == [], said
+        assert [difference for difference in said["differences"] if not difference["what"]] == []
         assert touched(before, state(host)) == []
     finally:
         play(tmp_path)

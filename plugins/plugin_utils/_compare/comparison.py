@@ -382,6 +382,10 @@ def _defaults(task: Task, templar: Any) -> dict[str, Any]:
 
 def _shown(result: Result) -> str:
     """What a change is about, in one line for each part."""
-    if problems := result.get("problems") or result.get("changed_paths") or result.get("changed_files"):
-        return "; ".join(map(str, problems))
-    return str(result.get("msg") or "")
+    parts = list(result.get("problems") or result.get("changed_paths") or result.get("changed_files") or ())
+    if "changed_paths" in result:
+        # what is no file: units, accounts
+        others = (part for part in result.get("diff") or () if not str(part.get("before_header", "")).startswith("/"))
+        lines = (line for part in others for line in str(part["before"] or part["after"]).splitlines())
+        parts += [line for line in lines if line not in parts]
+    return "; ".join(map(str, parts)) or str(result.get("msg") or "")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.workbot.stability.plugins.plugin_utils._compare.comparison import _shown
 from places import ROOT
 
 MODULE_UTILS = "ansible_collections.workbot.stability.plugins.module_utils."
@@ -251,6 +252,23 @@ def test_one_difference_may_be_enough(tmp_path: Path) -> None:
     fails = [{"name": name, "ansible.builtin.fail": {"msg": "x"}} for name in ("First", "Second")]
     assert differing(compared(tmp_path, fails)) == [("First", "would fail: x"), ("Second", "would fail: x")]
     assert differing(compared(tmp_path, fails, "--extra-vars=first=true")) == [("First", "would fail: x")]
+
+
+def test_what_differs_is_named_also_where_it_is_no_file() -> None:
+    file = {"before_header": "/etc/x", "after_header": "/etc/x", "before": "a\n", "after": "b\n"}
+    unit = {
+        "before_header": "x.timer",
+        "after_header": "x.timer",
+        "before": "x.timer stopped\n",
+        "after": "x.timer started\n",
+    }
+    others = {"before": "/etc/y\n", "after": "read by systemd: x.service\n"}
+    result = {"changed_paths": ["/etc/x", "/etc/y"], "diff": [file, unit, others]}
+    assert _shown(result) == "/etc/x; /etc/y; x.timer stopped"
+    unread = {"before": "", "after": "read by systemd: x.service\n"}
+    assert _shown({"changed_paths": [], "diff": [unread], "msg": "done"}) == "read by systemd: x.service"
+    assert _shown({"problems": ["no role"], "diff": [unit], "msg": "done"}) == "no role"
+    assert _shown({"msg": "done"}) == "done"
 
 
 def names_of(path: Path) -> set[str]:
