@@ -160,8 +160,9 @@ class Alarm:
         self.host.run(
             "rm -rf /etc/systemd/system/alarm-* /usr/local/bin/alarm-alert /usr/local/lib/alarm-* /var/lib/alarm-*"
             " /run/alarm* /srv/alarm /opt/alarm /var/log/alarm /etc/tmpfiles.d/alarm.conf"
-            " /usr/local/share/ca-certificates/alarm-extra.crt"
+            " /usr/local/share/ca-certificates/alarm-extra.crt /etc/ansible/facts.d/alarm-plan.fact"
         )
+        self.host.check_output("update-ca-certificates")
         self.host.run("userdel alarm; userdel alarm-alert; systemctl daemon-reload")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -383,9 +383,15 @@ def _defaults(task: Task, templar: Any) -> dict[str, Any]:
 def _shown(result: Result) -> str:
     """What a change is about, in one line for each part."""
     parts = list(result.get("problems") or result.get("changed_paths") or result.get("changed_files") or ())
-    if "changed_paths" in result:
-        # what is no file: units, accounts
-        others = (part for part in result.get("diff") or () if not str(part.get("before_header", "")).startswith("/"))
-        lines = (line for part in others for line in str(part["before"] or part["after"]).splitlines())
-        parts += [line for line in lines if line not in parts]
+    if "changed_paths" in result or not (parts or result.get("msg")):
+        # what is no file: units, accounts, packages
+        parts += [line for line in _lines(result.get("diff") or ()) if line not in parts]
     return "; ".join(map(str, parts)) or str(result.get("msg") or "")
+
+
+def _lines(diff: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is there and shall not be; where it is the other way round, what shall be."""
+    for part in [diff] if isinstance(diff, Mapping) else diff:
+        if not str(part.get("before_header", "")).startswith("/"):
+            before, after = (str(part.get(side, "")).splitlines() for side in ("before", "after"))
+            yield from [line for line in before if line not in after] or [line for line in after if line not in before]

@@ -267,6 +267,8 @@ def test_what_differs_is_named_also_where_it_is_no_file() -> None:
     assert _shown(result) == "/etc/x; /etc/y; x.timer stopped"
     unread = {"before": "", "after": "read by systemd: x.service\n"}
     assert _shown({"changed_paths": [], "diff": [unread], "msg": "done"}) == "read by systemd: x.service"
+    assert _shown({"diff": {"before": "", "after": "nginx\nacl\n"}}) == "nginx; acl"
+    assert _shown({"diff": {"before": "node 1\nnpm 2\n", "after": "node 3\nnpm 2\n"}}) == "node 1"
     assert _shown({"problems": ["no role"], "diff": [unit], "msg": "done"}) == "no role"
     assert _shown({"msg": "done"}) == "done"
 
