@@ -65,6 +65,10 @@ def is_index(name: str) -> str:
 
 
 # In this order: what would repair the rest goes first, what others need last.
+def disabled(unit: str, task: str) -> Drift:
+    return Drift(f"systemctl disable {unit}", task, f"{unit} started, disabled", f"systemctl is-enabled {unit}")
+
+
 DRIFTS = {
     "the watchdog stopped": Drift(
         "systemctl disable --now workbot-watchdog.service",
@@ -116,18 +120,8 @@ DRIFTS = {
         "logrotate-workbot.timer stopped",
         "systemctl is-active logrotate-workbot.timer && systemctl is-enabled logrotate-workbot.timer",
     ),
-    "a boot unit disabled": Drift(
-        "systemctl disable workbot.service",
-        UNITS_OF_PM2,
-        "workbot.service started, disabled",
-        "systemctl is-enabled workbot.service",
-    ),
-    "Nginx not started at boot": Drift(
-        "systemctl disable nginx.service",
-        "Start Nginx at boot",
-        "nginx.service started, disabled",
-        "systemctl is-enabled nginx.service",
-    ),
+    "a boot unit disabled": disabled("workbot.service", UNITS_OF_PM2),
+    "Nginx not started at boot": disabled("nginx.service", "Start Nginx at boot"),
     "the hardening of Nginx removed": Drift(
         f"rm {UNITS}/nginx.service.d/hardening.conf",
         "Start Nginx at boot",
