@@ -106,7 +106,7 @@ def ask_all(questions: list[list[Any]], sources: dict[str, str]) -> list[dict[st
     return answers + [answer_of(*one) for one in asked]
 
 
-def ask(name: str, source: str, arguments: dict[str, Any], told: dict[str, bool]) -> tuple[int, int]:
+def ask(name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool]) -> tuple[int, int]:
     """Have a process of its own be the module of this source; it, and what it writes its answer to."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -116,7 +116,7 @@ def ask(name: str, source: str, arguments: dict[str, Any], told: dict[str, bool]
         sys.stdout = os.fdopen(1, "w", encoding="utf-8")
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LONGEST)
-        run(name, source, arguments, told)
+        run(name, source, arguments, flags)
     os.close(writing)
     return child, reading
 
@@ -146,12 +146,12 @@ def last_touched(paths: list[str]) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(max(times))) if times else ""
 
 
-def run(name: str, source: str, arguments: dict[str, Any], told: dict[str, bool]) -> NoReturn:
+def run(name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool]) -> NoReturn:
     """Be that module, and end."""
     own = json.loads(basic._ANSIBLE_ARGS or b"{}")["ANSIBLE_MODULE_ARGS"]
     settings = {key: value for key, value in own.items() if key.startswith("_ansible_")}
     settings |= {"_ansible_diff": True, "_ansible_module_name": name}
-    settings |= {f"_ansible_{key}": value for key, value in told.items()}
+    settings |= {f"_ansible_{key}": value for key, value in flags.items()}
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": {**settings, **arguments}}).encode()
     try:
         exec(compile(source, name, "exec"), {"__name__": "__main__"})

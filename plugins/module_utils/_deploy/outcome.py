@@ -16,7 +16,7 @@ from typing import Any
 from .._pm2.ecosystem import shown
 from .actual import Actual
 from .model import Places
-from .plan import NO_RELEASE, Decision
+from .plan import Decision
 
 _LONGEST_REASON = 80
 
@@ -25,7 +25,7 @@ _LONGEST_REASON = 80
 class Outcome:
     """What was done, or in check mode would be."""
 
-    decision: Decision = NO_RELEASE
+    decision: Decision
     before: Actual = field(default_factory=Actual)
     changed: bool = False
     seconds: float = 0

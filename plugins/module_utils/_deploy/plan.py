@@ -60,9 +60,6 @@ class Decision:
         return [f"what is left of {name}" for name in self.leftovers] + [what for what in differs if differs[what]]
 
 
-NO_RELEASE = Decision("none", Activation(""), (), (), (), (), "", "")
-
-
 def desired_release(desired: Desired, actual: Actual) -> str:
     """The id of the release; "" where none was asked for and none is active. Raises ActivationError."""
     if desired.release == "previous":

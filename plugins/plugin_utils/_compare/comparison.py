@@ -34,7 +34,7 @@ _SILENT = {"meta", "validate_argument_spec"}
 _DEBUG = "debug"
 _INCLUDE = "include_tasks"
 _FACTS = "set_fact"
-# The variables that all roles are made of: rendered once, not anew with each task.
+# The variables that all roles are made of: rendered once, not again for each task.
 _COMMON = ("service_", "__service_")
 _ROOT = (None, "", "root")
 # More than any task depends on others for.

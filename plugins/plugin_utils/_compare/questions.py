@@ -76,7 +76,7 @@ class Running:
 
     @property
     def question(self) -> tuple[str, dict[str, Any], dict[str, bool]]:
-        """The module, its arguments, and what it is told of the run."""
+        """The module, its arguments, and the run's flags for it."""
         task = self.task
         return self.module, self.arguments, {"check_mode": task.check_mode, "no_log": bool(task.no_log)}
 

@@ -21,7 +21,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.context 
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError, Workers
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import make_directory
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import NO_RELEASE
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import Decision
 from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import point
 from ansible_collections.workbot.stability.plugins.module_utils._host.units import run_unit
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
@@ -41,7 +41,7 @@ def start(host: Context, program: str, **settings: Any) -> tuple[Workers, list[i
     release(host, "new", program)
     sockets = tuple(host.places.socket(NEW, number) for number in range(2))
     config = render([{**host.app_of(NEW), **settings}])
-    make_directory(host, replace(NO_RELEASE, activation=NEW, sockets=sockets, config=config), 0)
+    make_directory(host, Decision("none", NEW, (), (), (), sockets, config, ""), 0)
     run_unit("start", host.places.unit(NEW), 5)
     quick = replace(host, health=replace(host.health, answer_timeout=0.3))
     return quick.workers(NEW, {}), [process.pid or 0 for process in processes_of(host.client(NEW))]

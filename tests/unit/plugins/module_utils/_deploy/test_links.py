@@ -27,7 +27,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.links im
     socket_files,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import NO_RELEASE, Decision
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import Decision
 
 V14, V141, V14_2 = Activation("v1.4"), Activation("v1.4.1"), Activation("v1.4", 2)
 
@@ -42,7 +42,7 @@ def places(tmp_path: Path) -> Places:
 
 def decided(places: Places, activation: Activation, instances: int) -> Decision:
     sockets = tuple(places.socket(activation, number) for number in range(instances))
-    return replace(NO_RELEASE, activation=activation, sockets=sockets)
+    return Decision("none", activation, (), (), (), sockets, "", "")
 
 
 def led_to(places: Places, activation: Activation) -> dict[str, Path]:
