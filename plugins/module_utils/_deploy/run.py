@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from .._host.command import effective_user
 from .._host.errors import StabilityError
 from .._host.units import states
 from .._net.http import Request
-from .._pm2.errors import Pm2Error
+from .._pm2.errors import Pm2BusyError, Pm2Error
 from .._release.lock import DeployLockError, deploy_lock, lock_path
 from .._service import dotenv
 from .._service.secret_values import hide, texts_to_hide
@@ -87,10 +88,22 @@ def _run(context: Context) -> Outcome:
     what = f"activation of release {decision.release}"
     with deploy_lock(lock_path(context.places.releases), what, desired.deployer), until_terminated():
         bring_over(context.places, Path(context.tools.node).parent, desired.instances)
+        _await_watchdog(context)
         outcome.before, outcome.decision = _look(context)
+        outcome.changed = outcome.decision.changes(outcome.before)
         _do(context, outcome)
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
+
+
+def _await_watchdog(context: Context) -> None:
+    """While this run holds the deploy lock it begins no step. One that is under way may do what is to be done here."""
+    if not (active := read_active(context.places)):
+        return
+    client = context.client(active)
+    # where PM2's home is not there, there is no step; a service that locks it itself holds nothing up for longer
+    with suppress(Pm2BusyError, OSError), client.lock(client.timeout):
+        pass
 
 
 def _is_coming(context: Context) -> bool:

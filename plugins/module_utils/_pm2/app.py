@@ -93,7 +93,7 @@ def run(client: Pm2Client, request: Request, write: Callable[[str], bool]) -> Ou
     for app in desired:
         check_app(app)
     reachable = _reachable(client, request.check_mode)
-    with client.lock() if reachable and not request.check_mode else nullcontext():
+    with client.lock(client.timeout) if reachable and not request.check_mode else nullcontext():
         daemon = daemon_of(client) if reachable else None
         updates = _update(client, request, daemon)
         user = client.owner if reachable else None

@@ -203,12 +203,15 @@ class Pm2Client:
         return {pid for pid in found if pid not in listed and proc.lives(pid)}
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """One run at a time for one PM2 home: the second is told at once instead of mixing its steps in."""
+    def lock(self, seconds: float = 0.0) -> Iterator[None]:
+        """One run at a time for one PM2 home. Raises Pm2BusyError where another one still has it after `seconds`.
+
+        A module waits for as long as a command may take: a step of the watchdog is no reason to fail.
+        """
         with effective_user(self.owner):
             descriptor = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            if not acquire(descriptor):
+            if not acquire(descriptor, seconds=seconds):
                 raise Pm2BusyError(f"another run is changing the processes of {self.home}; wait until it is done")
             yield
         finally:

@@ -10,9 +10,12 @@ import os
 import shutil
 import signal
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from activation_host import BOOT, GOOD, FakeSystemd, daemons, deploy, desiring, picture, processes, release, running
@@ -24,6 +27,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.model im
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.steps import Deployment
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import processes_of
 
 BROKEN = {
     "never answers": ("deaf deaf", "no complete answer within 1 s"),
@@ -302,6 +306,30 @@ def test_a_worker_that_was_given_up_is_restarted_where_it_is(served: Context) ->
     assert first in pids
     assert second not in pids
     assert 0 not in pids
+
+
+def test_a_step_of_the_watchdog_is_waited_for_and_not_repeated(served: Context) -> None:
+    (_name, first), (_same, second) = processes(served)
+    os.kill(second, signal.SIGKILL)
+    os.waitid(os.P_PID, second, os.WEXITED | os.WNOWAIT)
+    client = served.client(Activation("old"))
+    held = Event()
+
+    def step() -> list[int]:
+        with client.lock():
+            held.set()
+            time.sleep(1)
+            (dead,) = (process.pm_id for process in processes_of(client) if process.dead)
+            client.run("restart", str(dead))
+            return [pid for _app, pid in processes(served)]
+
+    with ThreadPoolExecutor() as threads:
+        watchdog = threads.submit(step)
+        assert held.wait(10)
+        outcome = deploy(served, "")
+    assert not outcome.changed
+    assert [pid for _app, pid in processes(served)] == watchdog.result()
+    assert first in watchdog.result()
 
 
 def test_a_unit_that_runs_without_a_directory_is_stopped(served: Context) -> None:
