@@ -118,6 +118,7 @@ ALONE: dict[str, tuple[tuple[Any, str], ...]] = {
     ),
     "nginx_tls_enabled": (("on please", YES_NO),),
     "nginx_tls_certificate": (("certificate.pem", "PEM, from -----BEGIN CERTIFICATE-----"),),
+    "nginx_acme_email": (("ops", "expected an address like ops@example.com"),),
     "nginx_acme_webroot": (("/tmp", PATH), ("/etc/acme/x", PATH)),
     "nginx_worker_connections": ((1, "64 to 1048576"),),
     "logrotate_rotate": (("seven", WHOLE), (-1, "logrotate_rotate")),
@@ -185,6 +186,18 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     "nameless": ({"nginx_server_names": []}, "is empty; [_] stands for every name"),
     "hidden": ({"service_websocket_paths": ["/health"]}, "must be a path of its own"),
     "keyless": ({"nginx_tls_certificate_file": "/etc/ssl/a.pem"}, "goes with nginx_tls_certificate_file; both or none"),
+    "for nobody": (
+        {"nginx_acme_email": "ops@a.test"},
+        "needs the names that the certificate is for in nginx_server_names",
+    ),
+    "for all": (
+        {"nginx_acme_email": "ops@a.test", "nginx_server_names": ["*.a.test"]},
+        "has a wildcard or an address, for which nginx_acme_email gets no certificate",
+    ),
+    "two of them": (
+        {"nginx_acme_email": "ops@a.test", "nginx_server_names": ["a.test"], "nginx_tls_self_signed": True},
+        "needs one certificate, from exactly one of these: nginx_acme_email",
+    ),
     "elsewhere": ({"postgresql_settings": {"data_directory": "/nope"}}, "data_directory can't be set here"),
     "narrow": ({"service_memory_restart_limit": "64M", "service_heap_limit": "2048M"}, "service_memory_restart_limit"),
     "greedy": ({"service_instances": 400}, "service_instances"),

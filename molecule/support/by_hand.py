@@ -11,8 +11,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from hosts import ROOT, playbook
-from own_pm2 import put
+from hosts import ROOT, playbook, put
 from testinfra.host import Host
 
 INVENTORY = "molecule/adopt/inventory/hosts.yml"

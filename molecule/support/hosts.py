@@ -116,6 +116,11 @@ def playbook(
     )
 
 
+def put(host: Host, path: str, text: str) -> None:
+    """A file that is there keeps its owner."""
+    host.check_output("mkdir -p $(dirname %s) && printf %%s %s > %s", path, text, path)
+
+
 def cut_power(host: Host, limit: float = 120) -> None:
     """The host loses its power and gets it back; returns when it can be reached again."""
     power_off(HOST)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hosts import ROOT
+from hosts import ROOT, put
 from testinfra.host import Host
 
 Pm2 = Callable[[str], str]
@@ -104,11 +104,6 @@ def app(name: str, **fields: Any) -> dict[str, Any]:
     # it listens nowhere, for which PM2's reload waits
     base = {"script": "app.js", "cwd": APP, "exec_mode": "cluster", "env": {"LETTER": "a"}, "listen_timeout": 300}
     return {"name": name, **base, **fields}
-
-
-def put(host: Host, path: str, text: str) -> None:
-    """A file that is there keeps its owner."""
-    host.check_output("mkdir -p $(dirname %s) && printf %%s %s > %s", path, text, path)
 
 
 def listed(pm2: Pm2) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from hosts import put
 from own_pm2 import (
     APP,
     BIN,
@@ -29,7 +30,6 @@ from own_pm2 import (
     listed,
     module,
     own_pm2,
-    put,
 )
 from testinfra.host import Host
 

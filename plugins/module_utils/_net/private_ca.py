@@ -46,6 +46,12 @@ _OTHER_USAGES = (
 )
 
 
+def moment(certificate: x509.Certificate, field: str) -> datetime.datetime:
+    """`not_valid_before` or `not_valid_after`. Before release 42 the library has no time zones."""
+    aware: datetime.datetime | None = getattr(certificate, f"{field}_utc", None)
+    return aware or getattr(certificate, field).replace(tzinfo=datetime.UTC)
+
+
 @dataclass(frozen=True)
 class Desired:
     """A certificate for these names in this directory; its key belongs to `owner`."""
@@ -82,9 +88,7 @@ class Pair:
 
     @property
     def ends(self) -> datetime.datetime:
-        """When it expires; before release 42 the library has no time zones."""
-        aware: datetime.datetime | None = getattr(self.certificate, "not_valid_after_utc", None)
-        return aware or self.certificate.not_valid_after.replace(tzinfo=datetime.UTC)
+        return moment(self.certificate, "not_valid_after")
 
     @property
     def names(self) -> list[str]:

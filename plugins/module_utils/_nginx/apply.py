@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from .._host.errors import StabilityError
 from .._host.files import Change, Entry
 from .._host.lock import lock
 from .debian import announced, create_logs, missing_logs
-from .plan import Desired, Plan, make_plan
+from .plan import Desired, Plan, make_plan, plan_renewal
 from .probe import Probe, failures
 from .server_names import refuse_taken_names
 from .service import Service, check_ports
@@ -62,13 +63,32 @@ def apply(desired: Desired, layout: Layout, check: bool, wait: float = 120) -> R
         )
     if not layout.binary.exists():
         return _without_nginx(desired, layout, check)
+    with _alone(layout, wait):
+        return _predict(desired, layout) if check else _apply(desired, layout)
+
+
+def renew(desired: Desired, layout: Layout, wait: float = 120) -> None:
+    """Has a running nginx read the certificates of the site, which somebody else has renewed. Raises StabilityError.
+
+    Of what is desired only the name, the certificates and the probes count: all files stay as they are.
+    """
+    with _alone(layout, wait):
+        transaction, service = Transaction(layout.config, layout.journal), Service(layout)
+        if transaction.pending():
+            _recover(transaction, service)
+        plan = plan_renewal(layout, desired)
+        if plan.renewed and service.master() is not None:
+            check_changes(layout, [], desired.certificates)
+            _change(transaction, service, desired, plan)
+
+
+def _alone(layout: Layout, wait: float) -> AbstractContextManager[None]:
+    """Runs of several controllers, or of several services on one host, change the configuration one after another."""
     busy = StabilityError(
         f"Another run has been changing the nginx configuration for more than {wait:.0f} s (it holds {layout.lock}). "
         "Nothing was changed."
     )
-    # runs of several controllers, or of several services on one host, change the configuration one after another
-    with lock(layout.lock, busy, seconds=wait):
-        return _predict(desired, layout) if check else _apply(desired, layout)
+    return lock(layout.lock, busy, seconds=wait)
 
 
 def _without_nginx(desired: Desired, layout: Layout, check: bool) -> Result:

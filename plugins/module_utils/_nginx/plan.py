@@ -116,10 +116,19 @@ def make_plan(layout: Layout, desired: Desired) -> Plan:
         edited=[
             change.path for change in changes if change.path in known and not known[change.path].fits(change.before)
         ],
-        renewed=sorted(
-            path for path, digest in record.certificates.items() if ledger.own.certificates.get(path) != digest
-        ),
+        renewed=_renewed(ledger, record),
     )
+
+
+def plan_renewal(layout: Layout, desired: Desired) -> Plan:
+    """What there is to do where certificates have been renewed, and nothing else of the site is known."""
+    ledger = Ledger(layout.state, desired.name)
+    record = replace(ledger.own, certificates=_digests(layout, desired))
+    return Plan(record=_record_change(ledger, record), renewed=_renewed(ledger, record))
+
+
+def _renewed(ledger: Ledger, record: Record) -> list[str]:
+    return sorted(path for path, digest in record.certificates.items() if ledger.own.certificates.get(path) != digest)
 
 
 def _default_site(root: Path, ledger: Ledger, desired: Desired) -> tuple[str, list[str]]:

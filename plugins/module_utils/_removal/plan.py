@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from .._acme.order import remove as remove_certificate
 from .._deploy.teardown import drain
 from .._host import trust_store
 from .._host.errors import StabilityError
@@ -184,7 +185,20 @@ def _plan_site(plan: Plan, service: Service, layout: Layout) -> bool:
     site = Desired(service.name, remove=True, absent=[file] if orphan else [])
     result = apply_site(site, layout, check=True)
     plan.add(_site_words(result, layout), lambda: apply_site(site, layout, check=False))
+    _plan_certificate(plan, service)
     return not ledger.others
+
+
+def _plan_certificate(plan: Plan, service: Service) -> None:
+    hook, *files = belongings(service, Step.CERTIFICATE)
+    if not Path(hook.path).exists() or is_foreign(hook, hook.path):
+        return
+
+    def act() -> None:
+        remove_certificate(service.name, check=False)
+        discard_path(hook.path)
+
+    plan.add([hook.path, *(file.path for file in files if Path(file.path).exists())], act)
 
 
 def _site_words(result: Result, layout: Layout) -> list[str]:

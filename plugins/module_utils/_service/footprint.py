@@ -79,6 +79,7 @@ class Step(Enum):
 
     WATCHING = "first: it would bring the service back, look at it or report it"
     SITE = "with the site, by the transaction of `nginx_site`"
+    CERTIFICATE = "after the site, by certbot, if the hook is there: it says whose the certificate is"
     SHARED = "with the last site that shares it, by `nginx_site`"
     PM2 = "when its connections have ended"
     ACCESS = "its block alone goes; the server reads its files again"
@@ -144,6 +145,11 @@ def _own(service: Service) -> list[Thing]:
     return [
         Thing(f"/etc/nginx/conf.d/{name}.conf", Step.SITE),
         Thing(f"/var/lib/nginx_site/{name}.json", Step.SITE),
+        Thing(f"/etc/letsencrypt/renewal-hooks/deploy/{name}", Step.CERTIFICATE, (_PROGRAM,)),
+        Thing(f"/etc/letsencrypt/live/{name}", Step.CERTIFICATE, directory=True),
+        Thing(f"/etc/letsencrypt/archive/{name}", Step.CERTIFICATE, directory=True),
+        Thing(f"/etc/letsencrypt/renewal/{name}.conf", Step.CERTIFICATE),
+        Thing(f"/var/lib/certbot_certificate/{name}.json", Step.CERTIFICATE),
         Thing(f"{UNITS}/{name}-renewal.service", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}.service", Step.PM2, ours),
         Thing(f"{UNITS}/{name}@.service", Step.PM2, ours),

@@ -46,6 +46,7 @@ OWN_TEMPLATES = {
 }
 OWN_PROGRAMS = {
     "/usr/local/lib/shop-renewal": "_programs.renewal:run",
+    "/etc/letsencrypt/renewal-hooks/deploy/shop": "_programs.certificate:run",
 }
 
 

@@ -1,0 +1,264 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTPS by an ACME authority: from one run, renewed by certbot's timer; and what serves where the authority refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from authority import SERVER, Authority, authority, resolving
+from edge import HOST_NAME, ON_HOST, Edge, apply, behind, edge_site
+from hosts import ROOT, playbook
+from testinfra.host import Host
+
+BEHIND = 9131
+TLS_PORT = 8448
+SECOND = "www.edge.test"
+ELSEWHERE = "elsewhere.test"
+HOOK = "/etc/letsencrypt/renewal-hooks/deploy/edge"
+LINEAGE = "/etc/letsencrypt/live/edge"
+WORKERS = "pgrep -u www-data nginx"
+RECORD = "/var/lib/certbot_certificate/edge.json"
+
+
+@pytest.fixture(scope="module")
+def issuer(host: Host) -> Iterator[Authority]:
+    with authority(host, [HOST_NAME, SECOND]) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def edge(issuer: Authority) -> Iterator[Edge]:
+    variables = {
+        "nginx_acme_email": "ops@edge.test",
+        "nginx_acme_server": SERVER,
+        "nginx_port": 80,
+        "nginx_tls_port": TLS_PORT,
+        "nginx_upstream_servers": behind(BEHIND),
+        "nginx_reload_announce": 0,
+    }
+    with edge_site(issuer.host, {BEHIND: ""}, **variables) as site:
+        yield site
+
+
+def serve(edge: Edge, **variables: Any) -> str:
+    output = apply({**edge.defaults, **variables}, "--diff")
+    assert output.startswith("exit=0 "), output
+    return output
+
+
+def site(variables: dict[str, Any]) -> str:
+    run = playbook("workbot.stability.site", variables)
+    output = str(run.communicate()[0])
+    assert run.returncode == 0, output
+    return output
+
+
+def secure(edge: Edge, **request: Any) -> dict[str, Any]:
+    return edge.ask("/page", port=TLS_PORT, tls=HOST_NAME, **request)
+
+
+def served(edge: Edge, field: str = "-serial") -> str:
+    """What a client is shown."""
+    shown = f"openssl s_client -connect 127.0.0.1:{TLS_PORT} -servername {HOST_NAME} </dev/null 2>/dev/null"
+    return str(edge.host.check_output(f"{shown} | openssl x509 -noout {field}"))
+
+
+@contextmanager
+def asked(edge: Edge) -> Iterator[None]:
+    """Clients ask all the time, each over a connection of its own, and every one has its answer."""
+    over, statuses = threading.Event(), Counter[int]()
+
+    def ask() -> None:
+        while not over.is_set():
+            request = {"port": TLS_PORT, "tls": HOST_NAME, "headers": {"Connection": "close"}}
+            statuses.update(edge.statuses(50, "/page", **request))
+
+    with ThreadPoolExecutor() as threads:
+        asking = threads.submit(ask)
+        try:
+            yield
+        finally:
+            over.set()
+        asking.result()
+    assert set(statuses) == {200}, statuses
+    assert statuses[200] >= 100
+
+
+def renew(edge: Edge) -> str:
+    """certbot's own run, as its timer starts it, for a certificate that is due."""
+    done = edge.host.run("certbot renew --force-renewal --no-random-sleep-on-renew --cert-name edge")
+    return f"exit={done.rc} {done.stdout} {done.stderr}"
+
+
+def test_check_mode_predicts_the_order_and_asks_nobody(edge: Edge) -> None:
+    # what an earlier test's own certificate has left
+    edge.host.check_output("rm -rf /etc/nginx/services/edge")
+    output = apply(edge.defaults, "--check", "--diff")
+    assert output.startswith("exit=0 "), output
+    assert "there is none" in output
+    assert not edge.host.file(LINEAGE).exists
+    assert not edge.host.file("/etc/nginx/services/edge").exists
+
+
+def test_a_bare_host_serves_https_after_one_run(edge: Edge) -> None:
+    serve(edge)
+    assert secure(edge)["status"] == 200
+    assert "Pebble" in served(edge, "-issuer")
+    assert edge.ask("/page", port=80)["status"] == 308
+    assert edge.host.file(f"{LINEAGE}/privkey.pem").exists
+    assert edge.host.service("certbot.timer").is_enabled
+    assert "changed=0 " in serve(edge)
+
+
+def test_a_name_is_added_without_a_lost_request(edge: Edge) -> None:
+    before = served(edge)
+    with asked(edge):
+        output = serve(edge, nginx_server_names=[HOST_NAME, SECOND])
+    assert f"it is not for {SECOND}" in output
+    assert served(edge) != before
+    assert SECOND in served(edge, "-ext subjectAltName")
+    assert "changed=0 " in serve(edge, nginx_server_names=[HOST_NAME, SECOND])
+
+
+def test_a_renewal_is_served_without_a_lost_request(edge: Edge) -> None:
+    before = served(edge)
+    with asked(edge):
+        output = renew(edge)
+    assert output.startswith("exit=0 "), output
+    assert served(edge) != before
+    assert "changed=0 " in serve(edge, nginx_server_names=[HOST_NAME, SECOND])
+
+
+def test_a_renewal_that_nginx_can_not_read_leaves_what_is_served(edge: Edge) -> None:
+    before = served(edge)
+    edge.host.check_output("echo 'no directive;' > /etc/nginx/conf.d/foreign.conf")
+    try:
+        output = renew(edge)
+    finally:
+        edge.host.check_output("rm /etc/nginx/conf.d/foreign.conf")
+    assert "foreign.conf" in output
+    assert served(edge) == before
+    serve(edge, nginx_server_names=[HOST_NAME, SECOND])
+    assert served(edge) != before
+
+
+def test_the_hook_starts_no_nginx_and_heeds_no_other_certificate(edge: Edge) -> None:
+    before = edge.host.check_output(WORKERS)
+    edge.host.check_output(f"RENEWED_LINEAGE=/etc/letsencrypt/live/other {HOOK} && RENEWED_LINEAGE={LINEAGE} {HOOK}")
+    assert edge.host.check_output(WORKERS) == before
+    edge.host.check_output("systemctl stop nginx")
+    try:
+        edge.host.check_output(f"RENEWED_LINEAGE={LINEAGE} {HOOK}")
+        assert not edge.host.service("nginx").is_running
+    finally:
+        edge.host.check_output("systemctl start nginx")
+
+
+def test_a_name_less_is_another_order(edge: Edge) -> None:
+    assert f"it is also for {SECOND}" in serve(edge)
+    assert SECOND not in served(edge, "-ext subjectAltName")
+
+
+def test_a_name_that_does_not_resolve_spends_no_order(edge: Edge) -> None:
+    before = served(edge)
+    said = edge.refuse(nginx_server_names=[HOST_NAME, ELSEWHERE])
+    assert f"{ELSEWHERE}: the name does not resolve" in said
+    assert not edge.host.file(RECORD).exists
+    assert served(edge) == before
+    assert secure(edge)["status"] == 200
+
+
+def test_a_name_that_leads_elsewhere_is_the_authority_s_to_judge_and_ordered_once_an_hour(edge: Edge) -> None:
+    before, names = served(edge), [HOST_NAME, ELSEWHERE]
+    with resolving(edge.host, elsewhere_test="192.0.2.1"):
+        said = edge.refuse(nginx_server_names=names)
+        assert f"Domain: {ELSEWHERE}" in said
+        assert served(edge) == before
+        assert secure(edge)["status"] == 200
+    with resolving(edge.host, elsewhere_test="127.0.0.1"):
+        again = edge.refuse(nginx_server_names=names)
+        assert "not ordered again before" in again
+        assert f"Domain: {ELSEWHERE}" in again
+        serve(edge, nginx_server_names=names, nginx_acme_insist=True)
+    assert ELSEWHERE in served(edge, "-ext subjectAltName")
+    assert not edge.host.file(RECORD).exists
+    serve(edge)
+
+
+def test_without_its_authority_the_old_one_serves_on(edge: Edge, issuer: Authority) -> None:
+    before = served(edge)
+    issuer.stop()
+    said = edge.refuse(nginx_server_names=[HOST_NAME, SECOND])
+    assert "refused" in said
+    assert served(edge) == before
+    assert secure(edge)["status"] == 200
+    edge.host.check_output("rm -r /etc/letsencrypt/accounts")
+    issuer.start()
+    serve(edge, nginx_server_names=[HOST_NAME, SECOND], nginx_acme_insist=True)
+
+
+def test_an_authority_that_knows_its_customers(edge: Edge, issuer: Authority) -> None:
+    right, wrong = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W", "Y2hhbmdlIG1l" * 5
+    issuer.start(externalAccountBindingRequired=True, externalAccountMACKeys={"customer": right})
+    edge.host.check_output("rm -r /etc/letsencrypt/accounts")
+    account = {"nginx_acme_eab_kid": "customer"}
+    said = edge.refuse(nginx_acme_eab_hmac_key=wrong, **account)
+    assert wrong not in said
+    assert wrong not in edge.host.check_output("cat /var/lib/certbot_certificate/edge.json")
+    serve(edge, nginx_acme_eab_hmac_key=right, **account)
+    assert secure(edge)["status"] == 200
+
+
+def test_a_certificate_of_one_s_own_and_back(edge: Edge) -> None:
+    serve(edge, nginx_acme_email="", nginx_tls_enabled=True, nginx_tls_self_signed=True)
+    assert "Pebble" not in served(edge, "-issuer")
+    assert not edge.host.file(HOOK).exists
+    assert not edge.host.file(LINEAGE).exists
+    serve(edge)
+    assert "Pebble" in served(edge, "-issuer")
+
+
+def test_site_yml_orders_after_all_roles_and_then_has_nothing_to_do(issuer: Authority) -> None:
+    wanted = {"nginx_acme_email": "ops@workbot.test", "nginx_acme_server": SERVER}
+    try:
+        with resolving(issuer.host, workbot_test="127.0.0.1"):
+            first, second = (site({**wanted, "nginx_server_names": ["workbot.test"]}) for _run in range(2))
+        shown = issuer.host.check_output(
+            "openssl s_client -connect 127.0.0.1:443 -servername workbot.test </dev/null 2>/dev/null"
+            " | openssl x509 -noout -issuer"
+        )
+    finally:
+        back = site({})
+    assert first.rindex("TASK [workbot.stability.alerting") < first.index("TASK [Order the site's certificate]"), first
+    assert "Pebble" in shown
+    assert "there is nothing to do" in second, second
+    assert "End the renewal of the certificate" in back
+    assert not issuer.host.file("/etc/letsencrypt/live/workbot").exists
+
+
+def test_a_removal_takes_the_certificate_along(edge: Edge) -> None:
+    edge.host.check_output("mkdir -p /etc/letsencrypt/live/other")
+    options = {
+        "name": "edge",
+        "user": "edge",
+        "group": "edge",
+        "directory": "/srv/edge",
+        "log_directory": "/var/log/edge",
+    }
+    arguments = json.dumps({**options, "run_directory": "/run/edge", "acme_webroot": "/var/www/edge-acme"})
+    command = [*ON_HOST, "--module-name=workbot.stability.service_removal", f"--args={arguments}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert edge.host.run("find / -xdev -path '*letsencrypt*' -name 'edge*'").stdout == ""
+    assert edge.host.file("/etc/letsencrypt/live/other").exists
+    assert not edge.host.file("/var/www/edge-acme").exists

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When a certificate is ordered, and when no authority is asked. certbot itself: molecule/nginx/tests/test_acme.py."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._acme import lineage, order
+from ansible_collections.workbot.stability.plugins.module_utils._acme.lineage import Lineage
+from ansible_collections.workbot.stability.plugins.module_utils._acme.order import Desired, converge
+from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
+NOW = datetime.datetime(2026, 11, 29, tzinfo=datetime.UTC)
+DAY = datetime.timedelta(days=1)
+SHOP = Desired("shop", ["shop.test"], "ops@shop.test", "https://acme.test/dir", "/var/www/shop-acme")
+FOUND = Lineage(frozenset({"shop.test"}), NOW - DAY, NOW + 89 * DAY, "https://acme.test/dir", "/var/www/shop-acme")
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(lineage, "DIRECTORY", tmp_path / "letsencrypt")
+    monkeypatch.setattr(order, "STATE", tmp_path)
+    monkeypatch.setattr(order, "check_challenge", lambda *_arguments: None)
+    return tmp_path
+
+
+def certbot(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program = directory / "certbot"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(order, "PROGRAM", program)
+
+
+@pytest.mark.parametrize(
+    ("found", "reasons"),
+    [
+        (FOUND, []),
+        (None, ["there is none"]),
+        (replace(FOUND, names=frozenset()), ["it is not for shop.test"]),
+        (replace(FOUND, names=frozenset({"shop.test", "old.test"})), ["it is also for old.test"]),
+        (replace(FOUND, server="https://other.test/dir"), ["it is of https://other.test/dir"]),
+        (replace(FOUND, webroot=""), ["it is renewed by other means"]),
+        (
+            replace(FOUND, begins=NOW - 69 * DAY, ends=NOW + 21 * DAY),
+            ["it ends on 2026-12-20, and no timer has renewed it"],
+        ),
+        (replace(FOUND, begins=NOW - 66 * DAY, ends=NOW + 24 * DAY), []),
+    ],
+)
+def test_why_a_certificate_is_ordered(found: Lineage | None, reasons: list[str]) -> None:
+    assert SHOP.differences(found, NOW) == reasons
+
+
+def test_what_the_authority_refused_is_said_and_not_ordered_again(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = replace(SHOP, eab_kid="customer", eab_hmac_key="c2VjcmV0LWtleQ")
+    said = "echo Saving debug log to x; echo x >> $(dirname $0)/calls; echo Detail: too many of c2VjcmV0LWtleQ; exit 1"
+    certbot(state, monkeypatch, said)
+    for expected in (
+        "Detail: too many of .*\nThe same is not ordered again within an hour",
+        "not ordered again before",
+    ):
+        with pytest.raises(StabilityError, match=expected) as caught:
+            converge(secret, check=False, insist=False)
+        assert "c2VjcmV0LWtleQ" not in str(caught.value)
+        assert "debug log" not in str(caught.value)
+    assert "c2VjcmV0LWtleQ" not in (state / "shop.json").read_text()
+    assert (state / "calls").read_text() == "x\n"
+    with pytest.raises(StabilityError, match="within an hour"):
+        converge(secret, check=False, insist=True)
+    with pytest.raises(StabilityError, match="within an hour"):
+        converge(replace(secret, eab_hmac_key="b3RoZXI"), check=False, insist=False)
+    assert (state / "calls").read_text() == "x\n" * 3
+
+
+@pytest.mark.parametrize("age", [3601.0, -3600.0])
+def test_an_order_that_failed_long_ago_or_in_the_future_stands_in_no_way(
+    state: Path, monkeypatch: pytest.MonkeyPatch, age: float
+) -> None:
+    certbot(state, monkeypatch, "echo Detail: again; exit 1")
+    (state / "shop.json").write_text(json.dumps({"time": time.time() - age, "reason": "old", "wish": SHOP.wish}))
+    with pytest.raises(StabilityError, match="Detail: again"):
+        converge(SHOP, check=False, insist=False)
+
+
+def test_check_mode_asks_nobody(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certbot(state, monkeypatch, "touch $(dirname $0)/calls")
+    (state / "shop.json").write_text(json.dumps({"time": time.time(), "reason": "old", "wish": SHOP.wish}))
+    assert converge(SHOP, check=True, insist=False) == (["there is none"], None)
+    assert not (state / "calls").exists()
+
+
+def test_a_certbot_that_is_busy_is_waited_for(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = "$(dirname $0)/calls"
+    said = "echo Another instance of Certbot is already running."
+    certbot(state, monkeypatch, f"[ -e {calls} ] || {{ touch {calls}; {said}; exit 1; }}")
+    monkeypatch.setattr(order, "_BUSY_PAUSE", 0.01)
+    with pytest.raises(StabilityError, match="but it is not there"):
+        converge(SHOP, check=False, insist=False)
+
+
+def test_the_account_s_key_is_in_no_argument(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = 'echo "$@" > $(dirname $0)/arguments; cat "$3" > $(dirname $0)/binding; stat -c %a "$3" > $(dirname $0)/mode'
+    certbot(state, monkeypatch, keep)
+    with pytest.raises(StabilityError, match="is not there"):
+        converge(replace(SHOP, eab_kid="customer", eab_hmac_key="c2VjcmV0"), check=False, insist=False)
+    assert "c2VjcmV0" not in (state / "arguments").read_text()
+    assert (state / "binding").read_text() == "eab-kid = customer\neab-hmac-key = c2VjcmV0\n"
+    assert (state / "mode").read_text() == "600\n"
