@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from authority import SERVER, Authority, authority, resolving
+from authority import Authority, authority, resolving
 from edge import HOST_NAME, ON_HOST, Edge, apply, behind, edge_site
 from hosts import ROOT, playbook
 from testinfra.host import Host
 
 BEHIND = 9131
 TLS_PORT = 8448
+HERE = "127.0.0.1"
 SECOND = "www.edge.test"
 ELSEWHERE = "elsewhere.test"
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/edge"
@@ -32,7 +33,7 @@ RECORD = "/var/lib/certbot_certificate/edge.json"
 
 @pytest.fixture(scope="module")
 def issuer(host: Host) -> Iterator[Authority]:
-    with authority(host, [HOST_NAME, SECOND]) as found:
+    with authority(host, {HOST_NAME: HERE, SECOND: HERE}) as found:
         yield found
 
 
@@ -40,7 +41,7 @@ def issuer(host: Host) -> Iterator[Authority]:
 def edge(issuer: Authority) -> Iterator[Edge]:
     variables = {
         "nginx_acme_email": "ops@edge.test",
-        "nginx_acme_server": SERVER,
+        "nginx_acme_server": issuer.server,
         "nginx_port": 80,
         "nginx_tls_port": TLS_PORT,
         "nginx_upstream_servers": behind(BEHIND),
@@ -180,12 +181,12 @@ def test_a_name_that_does_not_resolve_spends_no_order(edge: Edge) -> None:
 
 def test_a_name_that_leads_elsewhere_is_the_authority_s_to_judge_and_ordered_once_an_hour(edge: Edge) -> None:
     before, names = served(edge), [HOST_NAME, ELSEWHERE]
-    with resolving(edge.host, elsewhere_test="192.0.2.1"):
+    with resolving(edge.host, {ELSEWHERE: "192.0.2.1"}):
         said = edge.refuse(nginx_server_names=names)
         assert f"Domain: {ELSEWHERE}" in said
         assert served(edge) == before
         assert secure(edge)["status"] == 200
-    with resolving(edge.host, elsewhere_test="127.0.0.1"):
+    with resolving(edge.host, {ELSEWHERE: HERE}):
         again = edge.refuse(nginx_server_names=names)
         assert "not ordered again before" in again
         assert f"Domain: {ELSEWHERE}" in again
@@ -229,9 +230,9 @@ def test_a_certificate_of_one_s_own_and_back(edge: Edge) -> None:
 
 
 def test_site_yml_orders_after_all_roles_and_then_has_nothing_to_do(issuer: Authority) -> None:
-    wanted = {"nginx_acme_email": "ops@workbot.test", "nginx_acme_server": SERVER}
+    wanted = {"nginx_acme_email": "ops@workbot.test", "nginx_acme_server": issuer.server}
     try:
-        with resolving(issuer.host, workbot_test="127.0.0.1"):
+        with resolving(issuer.host, {"workbot.test": HERE}):
             first, second = (site({**wanted, "nginx_server_names": ["workbot.test"]}) for _run in range(2))
         shown = issuer.host.check_output(
             "openssl s_client -connect 127.0.0.1:443 -servername workbot.test </dev/null 2>/dev/null"

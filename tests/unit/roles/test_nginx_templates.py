@@ -50,12 +50,13 @@ SERVER: dict[str, Any] = {
     "__nginx_error_words": {"429": "", "error": ""},
     "__nginx_error_html": {"429": "", "error": ""},
 }
-UPSTREAM: dict[str, Any] = {"nginx_upstream_servers": [], "nginx_upstream_keepalive": 32}
+UPSTREAM: dict[str, Any] = {"__nginx_siblings": [], "nginx_upstream_servers": [], "nginx_upstream_keepalive": 32}
 HTTP: dict[str, Any] = {"nginx_trusted_proxies": [], "nginx_health_networks": [], "__nginx_serves_tls": False}
 SITE: dict[str, Any] = {
     "nginx_port": 80,
     "nginx_server_names": ["shop.test"],
     "nginx_acme_webroot": "",
+    "__nginx_siblings": [],
     "__nginx_serves_tls": False,
     "__nginx_default_server": "",
     "__nginx_listen_on_ipv6": False,
