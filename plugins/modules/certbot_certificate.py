@@ -16,7 +16,8 @@ description:
   - Has Debian's certbot order a certificate (HTTP-01) where there is none, and a new one where the names, the
     authority or the webroot differ, or where it is about to end. From then on certbot's own timer renews it.
   - Before an authority is asked, each name must resolve, and what answers at port 80 must be a site that serves
-    O(webroot). Where the host can't reach itself by its own name, that is left to the authority.
+    O(webroot). Where the host can't reach itself by its own name, or is sent
+    elsewhere, that is left to the authority.
   - An order that failed is not repeated within an hour, since authorities lock out who asks again and again. The error
     has the authority's reason. Check mode asks nobody.
   - The certificate and its key are C(fullchain.pem) and C(privkey.pem) in C(/etc/letsencrypt/live/NAME). Whoever serves
@@ -27,7 +28,7 @@ options:
     type: str
     required: true
   state:
-    description: V(absent) deletes the certificate and ends its renewal.
+    description: V(absent) deletes the certificate, if it was ordered for a site of these roles, and ends its renewal.
     type: str
     choices: [present, absent]
     default: present
@@ -59,7 +60,7 @@ options:
     type: path
     default: ""
   insist:
-    description: Ask the authority also within the hour after an order has failed.
+    description: Ask the authority at once, also after an order that has failed, and whoever answers at port 80.
     type: bool
     default: false
 requirements:
@@ -101,12 +102,19 @@ ends:
   sample: "2027-02-27"
 """
 
+import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._acme.lineage import certificate_path, key_path
+from ansible_collections.workbot.stability.plugins.module_utils._acme.lineage import (
+    certificate_path,
+    is_there,
+    key_path,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._acme.order import PROGRAM, Desired, converge, remove
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def main() -> None:
@@ -132,6 +140,8 @@ def main() -> None:
 
 def _converge(options: dict[str, Any], *, check: bool) -> dict[str, Any]:
     name = options["name"]
+    if not NAME.fullmatch(name):
+        raise StabilityError(f"name: {name!r} has other characters than letters, digits, dots, dashes and underscores")
     if options["state"] == "absent":
         gone = remove(name, check=check)
         return {"changed": gone, "reasons": [], "present": False, "certificate": "", "key": "", "ends": ""}
@@ -146,7 +156,7 @@ def _converge(options: dict[str, Any], *, check: bool) -> dict[str, Any]:
     return {
         "changed": bool(why),
         "reasons": why,
-        "present": found is not None,
+        "present": is_there(name),
         "certificate": str(certificate_path(name)),
         "key": str(key_path(name)),
         "ends": f"{found.ends:%Y-%m-%d}" if found else "",

@@ -51,6 +51,7 @@ from collections import deque
 from typing import Any, NoReturn
 
 from ansible.module_utils import basic
+from ansible_collections.workbot.stability.plugins.module_utils._acme import order
 from ansible_collections.workbot.stability.plugins.module_utils._checks import argspec as checks
 from ansible_collections.workbot.stability.plugins.module_utils._checks import external_service, host_conflicts
 from ansible_collections.workbot.stability.plugins.module_utils._deploy import argspec as deployment
@@ -82,6 +83,7 @@ LOGIC = (
     lease,
     nginx,
     nginx_options,
+    order,
     pm2,
     private_ca,
     server,

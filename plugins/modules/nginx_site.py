@@ -168,7 +168,7 @@ options:
         elements: str
         default: []
       valid_days_left:
-        description: How many days it must at least be valid for.
+        description: Days that it must at least be valid for. If negative, it may have expired so many days ago.
         type: float
         default: 0
       made_by_play:

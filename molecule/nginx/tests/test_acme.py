@@ -154,8 +154,9 @@ def test_a_renewal_that_nginx_can_not_read_leaves_what_is_served(edge: Edge) -> 
 
 
 def test_the_hook_starts_no_nginx_and_heeds_no_other_certificate(edge: Edge) -> None:
+    """As if it was renewed: its file is another one, of the same certificates."""
     before = edge.host.check_output(WORKERS)
-    edge.host.check_output(f"RENEWED_LINEAGE=/etc/letsencrypt/live/other {HOOK} && RENEWED_LINEAGE={LINEAGE} {HOOK}")
+    edge.host.check_output(f"echo >> {LINEAGE}/fullchain.pem; RENEWED_LINEAGE=/etc/letsencrypt/live/other {HOOK}")
     assert edge.host.check_output(WORKERS) == before
     edge.host.check_output("systemctl stop nginx")
     try:
@@ -163,6 +164,9 @@ def test_the_hook_starts_no_nginx_and_heeds_no_other_certificate(edge: Edge) -> 
         assert not edge.host.service("nginx").is_running
     finally:
         edge.host.check_output("systemctl start nginx")
+    before = edge.host.check_output(WORKERS)
+    edge.host.check_output(f"RENEWED_LINEAGE={LINEAGE} {HOOK}")
+    assert edge.host.check_output(WORKERS) != before
 
 
 def test_a_name_less_is_another_order(edge: Edge) -> None:
@@ -230,7 +234,9 @@ def test_a_certificate_of_one_s_own_and_back(edge: Edge) -> None:
 
 
 def test_site_yml_orders_after_all_roles_and_then_has_nothing_to_do(issuer: Authority) -> None:
-    wanted = {"nginx_acme_email": "ops@workbot.test", "nginx_acme_server": issuer.server}
+    # as the scenario has it
+    given = {"watchdog_enabled": False}
+    wanted = {**given, "nginx_acme_email": "ops@workbot.test", "nginx_acme_server": issuer.server}
     try:
         with resolving(issuer.host, {"workbot.test": HERE}):
             first, second = (site({**wanted, "nginx_server_names": ["workbot.test"]}) for _run in range(2))
@@ -239,16 +245,17 @@ def test_site_yml_orders_after_all_roles_and_then_has_nothing_to_do(issuer: Auth
             " | openssl x509 -noout -issuer"
         )
     finally:
-        back = site({})
-    assert first.rindex("TASK [workbot.stability.alerting") < first.index("TASK [Order the site's certificate]"), first
+        back = site(given)
+    order = first.index("TASK [workbot.stability.nginx : Order the certificate]")
+    assert first.rindex("TASK [workbot.stability.alerting") < order, first
     assert "Pebble" in shown
     assert "there is nothing to do" in second, second
-    assert "End the renewal of the certificate" in back
+    assert "Delete certbot's certificate" in back
     assert not issuer.host.file("/etc/letsencrypt/live/workbot").exists
 
 
 def test_a_removal_takes_the_certificate_along(edge: Edge) -> None:
-    edge.host.check_output("mkdir -p /etc/letsencrypt/live/other")
+    edge.host.check_output(f"mkdir -p /etc/letsencrypt/live/other && test -e {LINEAGE} && test -e {HOOK}")
     options = {
         "name": "edge",
         "user": "edge",

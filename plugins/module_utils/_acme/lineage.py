@@ -17,6 +17,8 @@ from .._net.private_ca import HAS_CRYPTOGRAPHY, moment
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
 
+_LAST = datetime.timedelta(days=21)
+_PROGRAM = b"stability._programs.certificate import run"
 DIRECTORY = Path("/etc/letsencrypt")
 """Where Debian's certbot and its timer have everything."""
 
@@ -34,8 +36,8 @@ class Lineage:
 
     @property
     def due(self) -> datetime.datetime:
-        """When a timer that works has long renewed it: a quarter of its time is left."""
-        return self.ends - (self.ends - self.begins) / 4
+        """When a timer that works has long renewed it: certbot 2.1 does so 30 days before the end, 4.0 at a third."""
+        return self.ends - min((self.ends - self.begins) / 4, _LAST)
 
 
 def certificate_path(name: str) -> Path:
@@ -49,6 +51,29 @@ def key_path(name: str) -> Path:
 
 def renewal_path(name: str) -> Path:
     return DIRECTORY / "renewal" / f"{name}.conf"
+
+
+def archive_path(name: str) -> Path:
+    """The directory of all that it has had."""
+    return DIRECTORY / "archive" / name
+
+
+def hook_path(name: str) -> Path:
+    """What certbot calls after each renewal."""
+    return DIRECTORY / "renewal-hooks" / "deploy" / name
+
+
+def is_ours(name: str) -> bool:
+    """Whether the certificate of that name was ordered for a site of these roles: the hook is theirs."""
+    try:
+        return _PROGRAM in hook_path(name).read_bytes()
+    except OSError:
+        return False
+
+
+def is_there(name: str) -> bool:
+    """Whether it can be served, whatever is in it."""
+    return certificate_path(name).is_file() and key_path(name).is_file()
 
 
 def read_lineage(name: str) -> Lineage | None:

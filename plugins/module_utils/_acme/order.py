@@ -23,10 +23,20 @@ from typing import Any
 from .._host.atomic import save_json
 from .._host.command import CommandError, run
 from .._host.errors import StabilityError
+from .._host.service_tree import discard_path
 from .._host.small_file import read_json
+from .._net.private_ca import HAS_CRYPTOGRAPHY
 from .._service.secret_values import hide
 from .challenge import check_challenge
-from .lineage import Lineage, read_lineage, renewal_path
+from .lineage import (
+    Lineage,
+    archive_path,
+    certificate_path,
+    hook_path,
+    is_ours,
+    read_lineage,
+    renewal_path,
+)
 
 PROGRAM = Path("/usr/bin/certbot")
 STATE = Path("/var/lib/certbot_certificate")
@@ -63,7 +73,7 @@ class Desired:
         """Why a certificate is to be ordered; empty where what is there is as it should be."""
         if found is None:
             return ["there is none"]
-        wanted = frozenset(self.names)
+        wanted = frozenset(map(str.lower, self.names))
         pairs = (
             (wanted - found.names, f"it is not for {', '.join(sorted(wanted - found.names))}"),
             (found.names - wanted, f"it is also for {', '.join(sorted(found.names - wanted))}"),
@@ -74,7 +84,7 @@ class Desired:
         return [reason for differs, reason in pairs if differs]
 
     @property
-    def wish(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         """What an order is made of; of its secret only what tells it from another."""
         return {
             **asdict(self),
@@ -86,53 +96,70 @@ class Desired:
 def converge(desired: Desired, *, check: bool, insist: bool) -> tuple[list[str], Lineage | None]:
     """Why the certificate was ordered (or would be), and what is there afterwards. Raises StabilityError and OSError.
 
-    `insist` asks the authority also where an order has failed within the hour.
+    `insist` asks the authority at once, also where an order has failed within the hour, or where it seems that the
+    authority would not find the challenge.
     """
     found = read_lineage(desired.name)
-    why = desired.differences(found, datetime.datetime.now(datetime.UTC))
-    if not why:
-        return [], found
-    if check:
+    why = desired.differences(found, _now())
+    if not why or check:
         return why, found
+    _refuse_remains(desired.name)
     if not insist:
         _refuse_early(desired)
-    check_challenge(desired.names, Path(desired.webroot))
-    _order(desired)
-    made = read_lineage(desired.name)
-    if made is None or (left := desired.differences(made, datetime.datetime.now(datetime.UTC))):
-        raise StabilityError(f"certbot ordered the certificate, but {'; '.join(left) if made else 'it is not there'}")
-    return why, made
+        check_challenge(desired.names, Path(desired.webroot))
+    try:
+        return why, _order(desired)
+    except StabilityError as error:
+        reason = hide(str(error), {desired.eab_hmac_key} - {""})
+        STATE.mkdir(mode=0o700, exist_ok=True)
+        save_json(_note(desired.name), {"time": time.time(), "reason": reason, "content": desired.content})
+        again = "The same is not ordered again within an hour, unless it is insisted on."
+        raise StabilityError(f"{reason}\n{again}") from error
 
 
 def remove(name: str, *, check: bool) -> bool:
-    """Whether there was something to remove. Raises StabilityError."""
-    ordered, noted = renewal_path(name).exists(), _note(name).exists()
-    if ordered and not check:
+    """The certificate of a site of these roles; whether there was one. Raises StabilityError and OSError.
+
+    The hook goes last: it says whose the rest is.
+    """
+    if not is_ours(name) or check:
+        return is_ours(name)
+    if PROGRAM.exists() and renewal_path(name).exists():
         _certbot(["delete", "--cert-name", name])
-    if noted and not check:
-        _note(name).unlink()
-    return ordered or noted
+    for path in (certificate_path(name).parent, archive_path(name), renewal_path(name), _note(name), hook_path(name)):
+        discard_path(path)
+    return True
 
 
-def _order(desired: Desired) -> None:
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _refuse_remains(name: str) -> None:
+    """Raises StabilityError where certbot would find out too late that it can't keep what was issued."""
+    if not HAS_CRYPTOGRAPHY:
+        raise StabilityError("this Python has no module cryptography: install the Debian package python3-cryptography")
+    remains = [path for path in (certificate_path(name).parent, archive_path(name)) if path.exists()]
+    if remains and not renewal_path(name).exists():
+        raise StabilityError(f"{remains[0]} is there, and certbot knows nothing of it: move it away")
+
+
+def _order(desired: Desired) -> Lineage:
+    """Raises StabilityError."""
     arguments = [
         *("certonly", "--agree-tos", "--no-eff-email", "--email", desired.email, "--server", desired.server),
         *("--cert-name", desired.name, "--webroot", "--webroot-path", desired.webroot),
-        # whether it is due was decided here
-        *("--force-renewal", "--renew-with-new-domains"),
+        # whether it is due was decided here, and who ordered it has it served
+        *("--force-renewal", "--renew-with-new-domains", "--no-directory-hooks"),
         *(word for name in desired.names for word in ("--domain", name)),
     ]
     with _binding(desired) as binding:
-        try:
-            _certbot([*binding, *arguments])
-        except StabilityError as error:
-            reason = hide(str(error), {desired.eab_hmac_key} - {""})
-            STATE.mkdir(mode=0o700, exist_ok=True)
-            save_json(_note(desired.name), {"time": time.time(), "reason": reason, "wish": desired.wish})
-            raise StabilityError(
-                f"{reason}\nThe same is not ordered again within an hour, unless it is insisted on."
-            ) from error
+        _certbot([*binding, *arguments])
+    made = read_lineage(desired.name)
+    if made is None or (left := desired.differences(made, _now())):
+        raise StabilityError(f"certbot ordered the certificate, but {'; '.join(left) if made else 'it is not there'}")
     _note(desired.name).unlink(missing_ok=True)
+    return made
 
 
 @contextmanager
@@ -158,7 +185,7 @@ def _certbot(arguments: Sequence[str]) -> None:
             if _BUSY in error.output and time.monotonic() < deadline:
                 time.sleep(_BUSY_PAUSE)
                 continue
-            raise StabilityError(f"No certificate was issued.\n{_said(error)}") from error
+            raise StabilityError(_said(error)) from error
         return
 
 
@@ -178,9 +205,9 @@ def _refuse_early(desired: Desired) -> None:
     with suppress(OSError, ValueError):
         note = read_json(_note(desired.name), _LARGEST)
     failed = datetime.datetime.fromtimestamp(float(note.get("time", 0)), datetime.UTC)
-    left = failed + PAUSE - datetime.datetime.now(datetime.UTC)
+    left = failed + PAUSE - _now()
     # a clock that was set back makes no longer pause
-    if note.get("wish") == desired.wish and datetime.timedelta() < left <= PAUSE:
+    if note.get("content") == desired.content and datetime.timedelta() < left <= PAUSE:
         raise StabilityError(
             f"{note.get('reason')}\nThat was at {failed:%H:%M} UTC; the same is not ordered again before"
             f" {failed + PAUSE:%H:%M} UTC, unless it is insisted on."

@@ -30,7 +30,16 @@ SYSTEM_UNITS = Path("/usr/lib/systemd/system")
 _FIRST_DYNAMIC = 100
 _RUN_BITS = stat.S_ISVTX | stat.S_ISGID
 # Paths of its own, in directories that are root's
-_LOOKED_AT = (Step.WATCHING, Step.SITE, Step.PM2, Step.FILES, Step.EMPTIED, Step.LAST_SITE, Step.TRUST)
+_LOOKED_AT = (
+    Step.WATCHING,
+    Step.SITE,
+    Step.CERTIFICATE,
+    Step.PM2,
+    Step.FILES,
+    Step.EMPTIED,
+    Step.LAST_SITE,
+    Step.TRUST,
+)
 _MB = 1024 * 1024
 # What a file system has at its root
 _NOBODYS = frozenset({"lost+found"})

@@ -171,7 +171,7 @@ def _do(context: Context, outcome: Outcome) -> None:
     elif decision.action == "restart":
         deadline = time.monotonic() + context.health.start_timeout
         client = context.client(decision.activation)
-        with client.lock():
+        with client.lock(client.timeout):
             client.run("restart", *map(str, decision.dead))
         restarts = {process.pm_id: process.restarts for process in actual.live}
         context.workers(decision.activation, restarts).wait_until_healthy(deadline)

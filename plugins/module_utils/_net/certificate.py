@@ -110,7 +110,7 @@ def _advance(end: ssl.SSLObject) -> bool:
 
 def _check_dates(desired: Certificate, peer: Mapping[str, Any], now: float) -> None:
     begins, ends = (ssl.cert_time_to_seconds(peer[field]) for field in ("notBefore", "notAfter"))
-    if ends <= now:
+    if ends <= now and desired.valid_days_left >= 0:
         raise StabilityError(f"{desired.certificate} expired on {peer['notAfter']}, {(now - ends) / DAY:.0f} days ago.")
     if begins > now:
         raise StabilityError(f"{desired.certificate} is not valid before {peer['notBefore']}. Check the host's clock.")

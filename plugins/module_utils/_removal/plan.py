@@ -190,15 +190,9 @@ def _plan_site(plan: Plan, service: Service, layout: Layout) -> bool:
 
 
 def _plan_certificate(plan: Plan, service: Service) -> None:
-    hook, *files = belongings(service, Step.CERTIFICATE)
-    if not Path(hook.path).exists() or is_foreign(hook, hook.path):
-        return
-
-    def act() -> None:
-        remove_certificate(service.name, check=False)
-        discard_path(hook.path)
-
-    plan.add([hook.path, *(file.path for file in files if Path(file.path).exists())], act)
+    if remove_certificate(service.name, check=True):
+        things = [thing.path for thing in belongings(service, Step.CERTIFICATE) if Path(thing.path).exists()]
+        plan.add(things, partial(remove_certificate, service.name, check=False))
 
 
 def _site_words(result: Result, layout: Layout) -> list[str]:

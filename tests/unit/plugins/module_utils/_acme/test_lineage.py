@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._acme import lineage
 from ansible_collections.workbot.stability.plugins.module_utils._acme.lineage import (
     certificate_path,
+    is_there,
     key_path,
     parse_renewal,
     read_lineage,
@@ -57,7 +58,8 @@ def test_a_certificate_and_how_it_is_renewed() -> None:
     assert found.names == {"shop.test", "www.shop.test"}
     assert (found.server, found.webroot) == ("https://acme.test/dir", "/var/www/shop-acme")
     assert found.ends - found.begins == datetime.timedelta(days=90)
-    assert found.ends - found.due == datetime.timedelta(days=22.5)
+    assert found.ends - found.due == datetime.timedelta(days=21)
+    assert is_there("shop")
 
 
 @pytest.mark.parametrize("path", [certificate_path, key_path, renewal_path])
@@ -65,6 +67,8 @@ def test_without_one_of_its_files_it_is_none(path: object) -> None:
     assert callable(path)
     path("shop").unlink()
     assert read_lineage("shop") is None
+    # without certbot's knowledge it can be served all the same
+    assert is_there("shop") == (path is renewal_path)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._acme import lineage, order
 from ansible_collections.workbot.stability.plugins.module_utils._acme.lineage import Lineage
-from ansible_collections.workbot.stability.plugins.module_utils._acme.order import Desired, converge
+from ansible_collections.workbot.stability.plugins.module_utils._acme.order import Desired, converge, remove
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 
 NOW = datetime.datetime(2026, 11, 29, tzinfo=datetime.UTC)
@@ -49,14 +49,45 @@ def certbot(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
         (replace(FOUND, server="https://other.test/dir"), ["it is of https://other.test/dir"]),
         (replace(FOUND, webroot=""), ["it is renewed by other means"]),
         (
-            replace(FOUND, begins=NOW - 69 * DAY, ends=NOW + 21 * DAY),
-            ["it ends on 2026-12-20, and no timer has renewed it"],
+            replace(FOUND, begins=NOW - 70 * DAY, ends=NOW + 20 * DAY),
+            ["it ends on 2026-12-19, and no timer has renewed it"],
         ),
-        (replace(FOUND, begins=NOW - 66 * DAY, ends=NOW + 24 * DAY), []),
+        (replace(FOUND, begins=NOW - 68 * DAY, ends=NOW + 22 * DAY), []),
     ],
 )
 def test_why_a_certificate_is_ordered(found: Lineage | None, reasons: list[str]) -> None:
     assert SHOP.differences(found, NOW) == reasons
+
+
+def test_upper_case_is_the_same_name() -> None:
+    assert replace(SHOP, names=["Shop.test"]).differences(FOUND, NOW) == []
+
+
+def test_what_certbot_could_not_keep_is_not_ordered(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certbot(state, monkeypatch, "touch $(dirname $0)/calls")
+    remains = lineage.archive_path("shop")
+    remains.mkdir(parents=True)
+    with pytest.raises(StabilityError, match=f"{remains} is there, and certbot knows nothing of it"):
+        converge(SHOP, check=False, insist=True)
+    assert not (state / "calls").exists()
+
+
+def test_a_certificate_of_somebody_else_is_not_removed(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certbot(state, monkeypatch, "touch $(dirname $0)/calls")
+    hook, directory = lineage.hook_path("shop"), lineage.archive_path("shop")
+    for path in (hook.parent, directory):
+        path.mkdir(parents=True)
+    hook.write_text("#!/bin/sh\n")
+    assert not remove("shop", check=False)
+    assert directory.exists()
+    hook.write_text("#!/usr/bin/python3\nfrom stability._programs.certificate import run\n")
+    assert remove("shop", check=True)
+    assert directory.exists()
+    assert remove("shop", check=False)
+    assert not directory.exists()
+    assert not hook.exists()
+    assert not remove("shop", check=False)
+    assert not (state / "calls").exists()
 
 
 def test_what_the_authority_refused_is_said_and_not_ordered_again(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,14 +116,14 @@ def test_an_order_that_failed_long_ago_or_in_the_future_stands_in_no_way(
     state: Path, monkeypatch: pytest.MonkeyPatch, age: float
 ) -> None:
     certbot(state, monkeypatch, "echo Detail: again; exit 1")
-    (state / "shop.json").write_text(json.dumps({"time": time.time() - age, "reason": "old", "wish": SHOP.wish}))
+    (state / "shop.json").write_text(json.dumps({"time": time.time() - age, "reason": "old", "content": SHOP.content}))
     with pytest.raises(StabilityError, match="Detail: again"):
         converge(SHOP, check=False, insist=False)
 
 
 def test_check_mode_asks_nobody(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certbot(state, monkeypatch, "touch $(dirname $0)/calls")
-    (state / "shop.json").write_text(json.dumps({"time": time.time(), "reason": "old", "wish": SHOP.wish}))
+    (state / "shop.json").write_text(json.dumps({"time": time.time(), "reason": "old", "content": SHOP.content}))
     assert converge(SHOP, check=True, insist=False) == (["there is none"], None)
     assert not (state / "calls").exists()
 
