@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,15 +77,17 @@ def processes(host: Host, units: Sequence[str] = UNITS) -> Processes:
     for unit in units:
         group = host.check_output("systemctl show --property=ControlGroup --value %s", unit)
         assert group, f"{unit} does not run"
+        # Twice: one that begins has its parent's command line, and one that ends has none.
         listing = host.check_output(
-            "find /sys/fs/cgroup%s /sys/fs/cgroup/systemd%s -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u |"
+            "for look in 1 2; do sleep 0.1;"
+            " find /sys/fs/cgroup%s /sys/fs/cgroup/systemd%s -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u |"
             " while read -r pid; do"
             ' echo "$pid $(sed "s/.*) //" /proc/$pid/stat | cut -d " " -f 20) $(tr "\\0" " " </proc/$pid/cmdline)";'
-            " done",
+            " done; done",
             group,
             group,
         )
-        rows = {tuple(line.split(" ", 2)) for line in listing.splitlines()}
+        rows = {tuple(line.split(" ", 2)) for line, looks in Counter(listing.splitlines()).items() if looks > 1}
         # cron's other processes are the jobs that are running
         main = host.service("cron").systemd_properties["MainPID"] if unit == "cron.service" else None
         found[unit] = {

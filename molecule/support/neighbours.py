@@ -52,7 +52,8 @@ def unnoticed(service: Service, address: str) -> Iterator[None]:
     with clients(address, {(f"{service.name}.test", "/health"): SAYS[service.name]}) as asking:
         yield
         asking.assert_answered(0)
-    assert standing(service.host, service.name) == before
+    after = standing(service.host, service.name)
+    assert after == before, (after, before)
 
 
 def run(service: Service, playbook: str, *options: str, **variables: Any) -> str:
