@@ -22,6 +22,7 @@ CLIENT = (FIXTURES / "client.py").read_text(encoding="utf-8")
 UPSTREAM = (FIXTURES / "upstream.py").read_text(encoding="utf-8")
 WEBSOCKETS = (FIXTURES / "websockets.py").read_text(encoding="utf-8")
 PORT = 8088
+TLS_PORT = 8448
 HOST_NAME = "edge.test"
 VARIABLES: dict[str, Any] = {
     "service_name": "edge",
@@ -141,3 +142,18 @@ def edge_site(host: Host, servers: Mapping[int, str], **defaults: Any) -> Iterat
 def behind(*ports: int) -> list[dict[str, Any]]:
     """The variable nginx_upstream_servers for servers on these ports of the host."""
     return [{"host": "127.0.0.1", "port": port} for port in ports]
+
+
+def secure(edge: Edge, path: str = "/page", **request: Any) -> Answer:
+    return edge.ask(path, port=TLS_PORT, tls=HOST_NAME, **request)
+
+
+def served(edge: Edge, field: str = "-serial") -> str:
+    """What of the certificate a client is shown."""
+    return shown(edge.host, TLS_PORT, HOST_NAME, field)
+
+
+def shown(host: Host, port: int, name: str, field: str) -> str:
+    """The same of any site."""
+    command = f"openssl s_client -connect 127.0.0.1:{port} -servername {name} </dev/null 2>/dev/null"
+    return str(host.check_output(f"{command} | openssl x509 -noout {field}"))

@@ -16,8 +16,7 @@ description:
   - Has Debian's certbot order a certificate (HTTP-01) where there is none, and a new one where the names, the
     authority or the webroot differ, or where it is about to end. From then on certbot's own timer renews it.
   - Before an authority is asked, each name must resolve, and what answers at port 80 must be a site that serves
-    O(webroot). Where the host can't reach itself by its own name, or is sent
-    elsewhere, that is left to the authority.
+    O(webroot). Where the host can't reach itself by its own name, or is sent elsewhere, that is left to the authority.
   - An order that failed is not repeated within an hour, since authorities lock out who asks again and again. The error
     has the authority's reason. Check mode asks nobody.
   - The certificate and its key are C(fullchain.pem) and C(privkey.pem) in C(/etc/letsencrypt/live/NAME). Whoever serves

@@ -16,18 +16,17 @@ from typing import Any
 
 import pytest
 from authority import Authority, authority, resolving
-from edge import HOST_NAME, ON_HOST, Edge, apply, behind, edge_site
+from edge import HOST_NAME, ON_HOST, TLS_PORT, Edge, apply, behind, edge_site, secure, served, shown
 from hosts import ROOT, playbook
+from nginx_sites import WORKERS
 from testinfra.host import Host
 
 BEHIND = 9131
-TLS_PORT = 8448
 HERE = "127.0.0.1"
 SECOND = "www.edge.test"
 ELSEWHERE = "elsewhere.test"
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/edge"
 LINEAGE = "/etc/letsencrypt/live/edge"
-WORKERS = "pgrep -u www-data nginx"
 RECORD = "/var/lib/certbot_certificate/edge.json"
 
 
@@ -62,16 +61,6 @@ def site(variables: dict[str, Any]) -> str:
     output = str(run.communicate()[0])
     assert run.returncode == 0, output
     return output
-
-
-def secure(edge: Edge, **request: Any) -> dict[str, Any]:
-    return edge.ask("/page", port=TLS_PORT, tls=HOST_NAME, **request)
-
-
-def served(edge: Edge, field: str = "-serial") -> str:
-    """What a client is shown."""
-    shown = f"openssl s_client -connect 127.0.0.1:{TLS_PORT} -servername {HOST_NAME} </dev/null 2>/dev/null"
-    return str(edge.host.check_output(f"{shown} | openssl x509 -noout {field}"))
 
 
 @contextmanager
@@ -240,15 +229,12 @@ def test_site_yml_orders_after_all_roles_and_then_has_nothing_to_do(issuer: Auth
     try:
         with resolving(issuer.host, {"workbot.test": HERE}):
             first, second = (site({**wanted, "nginx_server_names": ["workbot.test"]}) for _run in range(2))
-        shown = issuer.host.check_output(
-            "openssl s_client -connect 127.0.0.1:443 -servername workbot.test </dev/null 2>/dev/null"
-            " | openssl x509 -noout -issuer"
-        )
+        by = shown(issuer.host, 443, "workbot.test", "-issuer")
     finally:
         back = site(given)
     order = first.index("TASK [workbot.stability.nginx : Order the certificate]")
     assert first.rindex("TASK [workbot.stability.alerting") < order, first
-    assert "Pebble" in shown
+    assert "Pebble" in by
     assert "there is nothing to do" in second, second
     assert "Delete certbot's certificate" in back
     assert not issuer.host.file("/etc/letsencrypt/live/workbot").exists

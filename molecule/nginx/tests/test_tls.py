@@ -14,11 +14,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from edge import HOST_NAME, PORT, Edge, apply, behind, edge_site
+from edge import HOST_NAME, PORT, TLS_PORT, Edge, apply, behind, edge_site, secure, served
 from testinfra.host import Host
 
 BEHIND = 9131
-TLS_PORT = 8448
 WORKERS = "pgrep --uid www-data --full 'nginx: worker process$'"
 
 Pair = dict[str, str]
@@ -45,18 +44,6 @@ def pair(name: str, days: int = 30) -> Pair:
     certificate = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return {"nginx_tls_certificate": certificate.decode(), "nginx_tls_key": text.decode()}
-
-
-def secure(edge: Edge, path: str = "/page", **request: object) -> dict[str, object]:
-    return edge.ask(path, port=TLS_PORT, tls=HOST_NAME, **request)
-
-
-def served(edge: Edge) -> str:
-    """The fingerprint of the certificate that a client is shown."""
-    command = (
-        "openssl s_client -connect 127.0.0.1:%s -servername %s </dev/null 2>/dev/null | openssl x509 -noout -serial"
-    )
-    return str(edge.host.check_output(command, str(TLS_PORT), HOST_NAME))
 
 
 def test_a_trial_needs_no_certificate(edge: Edge) -> None:

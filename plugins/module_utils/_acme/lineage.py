@@ -78,14 +78,12 @@ def is_there(name: str) -> bool:
 
 def read_lineage(name: str) -> Lineage | None:
     """None where there is none, or none that can be used: certbot is not here, or a file is missing or damaged."""
-    if not HAS_CRYPTOGRAPHY:
+    if not (HAS_CRYPTOGRAPHY and is_there(name)):
         return None
     try:
         certificate = x509.load_pem_x509_certificate(certificate_path(name).read_bytes())
         renewal = parse_renewal(renewal_path(name).read_text(encoding="utf-8"))
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if not key_path(name).is_file():
-            return None
     except (OSError, ValueError, x509.ExtensionNotFound, configparser.Error):
         return None
     return Lineage(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .._host.atomic import save_json
-from .._host.command import CommandError, run
+from .._host.command import PLAIN, CommandError, run
 from .._host.errors import StabilityError
 from .._host.service_tree import discard_path
 from .._host.small_file import read_json
@@ -46,7 +46,7 @@ _BUSY = "Another instance of Certbot is already running"
 _BUSY_SECONDS = 120
 _BUSY_PAUSE = 2.0
 _LARGEST = 64 * 1024
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+_ENVIRONMENT = {**PLAIN, "HOME": "/root"}
 _NOISE = (
     "Saving debug log",
     "Ask for help",
@@ -122,8 +122,9 @@ def remove(name: str, *, check: bool) -> bool:
 
     The hook goes last: it says whose the rest is.
     """
-    if not is_ours(name) or check:
-        return is_ours(name)
+    ours = is_ours(name)
+    if check or not ours:
+        return ours
     if PROGRAM.exists() and renewal_path(name).exists():
         _certbot(["delete", "--cert-name", name])
     for path in (certificate_path(name).parent, archive_path(name), renewal_path(name), _note(name), hook_path(name)):
@@ -191,8 +192,8 @@ def _certbot(arguments: Sequence[str]) -> None:
 
 def _said(error: CommandError) -> str:
     lines = [line.strip() for line in error.output.splitlines()]
-    told = [line for line in lines if line and not line.startswith(_NOISE)]
-    return "\n".join(told) or str(error)
+    kept = [line for line in lines if line and not line.startswith(_NOISE)]
+    return "\n".join(kept) or str(error)
 
 
 def _note(name: str) -> Path:
