@@ -148,10 +148,16 @@ class ActionModule(Action):
     def _load(self, role: str) -> RoleVariables:
         """Return what the role's argument_specs and vars declare."""
         specs = self._read(role, "meta/argument_specs.yml").get("argument_specs", {})
-        derived = self._read(role, "vars/main.yml")
+        derived = self._read_all(role, "vars/main")
         rules = derived.get(f"__{role}_rules") or {}
         relations = derived.get(f"__{role}_relations") or []
         return RoleVariables(role, specs.get("main", {}).get("options") or {}, frozenset(derived), rules, relations)
+
+    def _read_all(self, role: str, name: str) -> dict[str, t.Any]:
+        """Return what a file of the role has, or all files of a directory of that name, as Ansible reads them."""
+        files = sorted((_ROLES / role / name).glob("*.yml")) or [_ROLES / role / f"{name}.yml"]
+        read = (self._read(role, str(file.relative_to(_ROLES / role))) for file in files)
+        return {key: value for content in read for key, value in content.items()}
 
     def _read(self, role: str, name: str) -> dict[str, t.Any]:
         path = _ROLES / role / name

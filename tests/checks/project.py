@@ -70,7 +70,8 @@ class Role:
 
     @property
     def constants(self) -> dict[str, Any]:
-        return load(self.path / "vars/main.yml") or {}
+        files = [self.path / "vars/main.yml", *sorted((self.path / "vars/main").glob("*.yml"))]
+        return {name: value for file in files for name, value in (load(file) or {}).items()}
 
     @property
     def specification(self) -> dict[str, Any]:

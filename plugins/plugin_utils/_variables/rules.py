@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a value must be beyond its type.
 
-A role's vars/main.yml maps a variable, or a place inside it, to a rule: ``nginx_port: {rule: port}``,
+A role's vars map a variable, or a place inside it, to a rule: ``nginx_port: {rule: port}``,
 ``nginx_listeners[].port: {rule: port}`` (each item of a list), ``nginx_headers{}: ...`` (each value of a dictionary).
 Every kind takes ``also``, values that pass besides, and ``refused``, values that don't pass in spite of the rule.
 """

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from places import ROOT
 
 ROLE = ROOT / "roles/nginx"
-DERIVED = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+DERIVED = yaml.safe_load((ROLE / "vars/main/main.yml").read_text(encoding="utf-8"))
 # A row of a map by regular expression: `"~*pattern" value;`, where the star stands for upper and lower case alike.
 ROW = re.compile(r'^ +"~(?P<star>\*?)(?P<pattern>.+)" (?P<value>\S+);$', re.MULTILINE)
 DEFAULT = re.compile(r"^ +default (\S+);$", re.MULTILINE)
