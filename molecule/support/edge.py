@@ -116,10 +116,10 @@ class Edge:
         command = ["ssh", "-F", SSH_CONFIG, HOST, shlex.join(words)]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def remove(self) -> None:
-        """Takes the site off the host."""
+    def remove(self, name: str = "edge") -> None:
+        """Takes the site, or another one, off the host."""
         run = subprocess.run(
-            [*ON_HOST, "--module-name=workbot.stability.nginx_site", "--args=name=edge state=absent"],
+            [*ON_HOST, "--module-name=workbot.stability.nginx_site", f"--args=name={name} state=absent"],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -85,9 +85,21 @@ def asked(edge: Edge) -> Iterator[None]:
 
 
 def renew(edge: Edge) -> str:
-    """certbot's own run, as its timer starts it, for a certificate that is due."""
+    """certbot's own run, for a certificate that is due."""
     done = edge.host.run("certbot renew --force-renewal --no-random-sleep-on-renew --cert-name edge")
     return f"exit={done.rc} {done.stdout} {done.stderr}"
+
+
+def timer(edge: Edge) -> bool:
+    """What certbot's timer starts, of a certificate that is due; whether it succeeded."""
+    due = "grep -q ^renew_before_expiry {0} || sed -i '1i renew_before_expiry = 9999 days' {0}"
+    edge.host.check_output(due.format("/etc/letsencrypt/renewal/edge.conf"))
+    return edge.host.run("systemctl start certbot.service").rc == 0
+
+
+def failure(edge: Edge) -> str:
+    """Why the last attempt failed, as the service's user may read it."""
+    return str(edge.host.check_output("setpriv --reuid=nobody --regid=nogroup --clear-groups cat %s", RECORD))
 
 
 def test_check_mode_predicts_the_order_and_asks_nobody(edge: Edge) -> None:
@@ -120,12 +132,15 @@ def test_a_name_is_added_without_a_lost_request(edge: Edge) -> None:
     assert "changed=0 " in serve(edge, nginx_server_names=[HOST_NAME, SECOND])
 
 
-def test_a_renewal_is_served_without_a_lost_request(edge: Edge) -> None:
-    before = served(edge)
+def test_a_renewal_is_served_without_a_lost_request_and_browsers_come_back_by_https_alone(edge: Edge) -> None:
+    before, key = served(edge), served(edge, "-pubkey")
+    assert "strict-transport-security" not in secure(edge)["headers"]
     with asked(edge):
-        output = renew(edge)
-    assert output.startswith("exit=0 "), output
+        assert timer(edge)
     assert served(edge) != before
+    assert served(edge, "-pubkey") != key
+    assert secure(edge)["headers"]["strict-transport-security"] == ["max-age=31536000"]
+    assert "strict-transport-security" not in edge.ask("/page", port=80)["headers"]
     assert "changed=0 " in serve(edge, nginx_server_names=[HOST_NAME, SECOND])
 
 
@@ -138,8 +153,29 @@ def test_a_renewal_that_nginx_can_not_read_leaves_what_is_served(edge: Edge) -> 
         edge.host.check_output("rm /etc/nginx/conf.d/foreign.conf")
     assert "foreign.conf" in output
     assert served(edge) == before
+    assert "foreign.conf" in failure(edge)
     serve(edge, nginx_server_names=[HOST_NAME, SECOND])
     assert served(edge) != before
+
+
+def test_a_renewal_that_fails_leaves_the_reason_until_one_succeeds(edge: Edge) -> None:
+    before, accounts = served(edge), "/etc/letsencrypt/accounts"
+    edge.host.check_output(f"mv {accounts} {accounts}.away")
+    try:
+        assert not timer(edge)
+        assert "Account" in failure(edge)
+    finally:
+        edge.host.check_output(f"rm -rf {accounts}; mv {accounts}.away {accounts}")
+    edge.host.check_output("chmod 0700 /var/www")
+    try:
+        assert not timer(edge)
+        assert f"Domain: {HOST_NAME}" in failure(edge)
+    finally:
+        edge.host.check_output("chmod 0755 /var/www")
+    assert served(edge) == before
+    assert timer(edge)
+    assert served(edge) != before
+    assert not edge.host.file(RECORD).exists
 
 
 def test_the_hook_starts_no_nginx_and_heeds_no_other_certificate(edge: Edge) -> None:

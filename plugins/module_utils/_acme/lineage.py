@@ -63,6 +63,11 @@ def hook_path(name: str) -> Path:
     return DIRECTORY / "renewal-hooks" / "deploy" / name
 
 
+def unit_path(name: str) -> Path:
+    """What the unit that certbot's timer starts has of it."""
+    return Path("/etc/systemd/system/certbot.service.d") / f"{name}.conf"
+
+
 def is_ours(name: str) -> bool:
     """Whether the certificate of that name was ordered for a site of these roles: the hook is theirs."""
     try:

@@ -11,22 +11,22 @@ account, and lock out whoever goes on.
 from __future__ import annotations
 
 import datetime
+import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from .._host.atomic import save_json
 from .._host.command import PLAIN, CommandError, run
 from .._host.errors import StabilityError
 from .._host.service_tree import discard_path
-from .._host.small_file import read_json
+from .._host.units import reload_daemon
 from .._net.private_ca import HAS_CRYPTOGRAPHY
 from .._service.secret_values import hide
+from .attempts import BUSY, failure_path, forget_failure, last_failure, note_failure, renewed_path, said
 from .challenge import check_challenge
 from .lineage import (
     Lineage,
@@ -36,25 +36,15 @@ from .lineage import (
     is_ours,
     read_lineage,
     renewal_path,
+    unit_path,
 )
 
 PROGRAM = Path("/usr/bin/certbot")
-STATE = Path("/var/lib/certbot_certificate")
 PAUSE = datetime.timedelta(hours=1)
 _SECONDS = 300
-_BUSY = "Another instance of Certbot is already running"
 _BUSY_SECONDS = 120
 _BUSY_PAUSE = 2.0
-_LARGEST = 64 * 1024
 _ENVIRONMENT = {**PLAIN, "HOME": "/root"}
-_NOISE = (
-    "Saving debug log",
-    "Ask for help",
-    "Hint:",
-    "Requesting a certificate",
-    "Renewing an existing",
-    "Account reg",
-)
 
 
 @dataclass(frozen=True)
@@ -84,13 +74,9 @@ class Desired:
         return [reason for differs, reason in pairs if differs]
 
     @property
-    def content(self) -> dict[str, Any]:
-        """What an order is made of; of its secret only what tells it from another."""
-        return {
-            **asdict(self),
-            "names": list(self.names),
-            "eab_hmac_key": sha256(self.eab_hmac_key.encode()).hexdigest(),
-        }
+    def fingerprint(self) -> str:
+        """What tells this order from another."""
+        return sha256(json.dumps(asdict(self)).encode()).hexdigest()
 
 
 def converge(desired: Desired, *, check: bool, insist: bool) -> tuple[list[str], Lineage | None]:
@@ -111,8 +97,7 @@ def converge(desired: Desired, *, check: bool, insist: bool) -> tuple[list[str],
         return why, _order(desired)
     except StabilityError as error:
         reason = hide(str(error), {desired.eab_hmac_key} - {""})
-        STATE.mkdir(mode=0o700, exist_ok=True)
-        save_json(_note(desired.name), {"time": time.time(), "reason": reason, "content": desired.content})
+        note_failure(desired.name, reason, desired.fingerprint)
         again = "The same is not ordered again within an hour, unless it is insisted on."
         raise StabilityError(f"{reason}\n{again}") from error
 
@@ -127,8 +112,12 @@ def remove(name: str, *, check: bool) -> bool:
         return ours
     if PROGRAM.exists() and renewal_path(name).exists():
         _certbot(["delete", "--cert-name", name])
-    for path in (certificate_path(name).parent, archive_path(name), renewal_path(name), _note(name), hook_path(name)):
+    unit, files = unit_path(name), (renewal_path(name), failure_path(name), renewed_path(name))
+    had_unit = unit.exists()
+    for path in (certificate_path(name).parent, archive_path(name), *files, unit, hook_path(name)):
         discard_path(path)
+    if had_unit:
+        reload_daemon()
     return True
 
 
@@ -159,7 +148,7 @@ def _order(desired: Desired) -> Lineage:
     made = read_lineage(desired.name)
     if made is None or (left := desired.differences(made, _now())):
         raise StabilityError(f"certbot ordered the certificate, but {'; '.join(left) if made else 'it is not there'}")
-    _note(desired.name).unlink(missing_ok=True)
+    forget_failure(desired.name)
     return made
 
 
@@ -183,33 +172,22 @@ def _certbot(arguments: Sequence[str]) -> None:
             run([PROGRAM, "--non-interactive", *arguments], cwd="/", environment=_ENVIRONMENT, timeout=_SECONDS)
         except CommandError as error:
             # the timer's run, which orders one certificate after another
-            if _BUSY in error.output and time.monotonic() < deadline:
+            if BUSY in error.output and time.monotonic() < deadline:
                 time.sleep(_BUSY_PAUSE)
                 continue
-            raise StabilityError(_said(error)) from error
+            raise StabilityError(said(error.output) or str(error)) from error
         return
-
-
-def _said(error: CommandError) -> str:
-    lines = [line.strip() for line in error.output.splitlines()]
-    kept = [line for line in lines if line and not line.startswith(_NOISE)]
-    return "\n".join(kept) or str(error)
-
-
-def _note(name: str) -> Path:
-    return STATE / f"{name}.json"
 
 
 def _refuse_early(desired: Desired) -> None:
     """Raises StabilityError where the same order has failed within the hour."""
-    note: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
-        note = read_json(_note(desired.name), _LARGEST)
-    failed = datetime.datetime.fromtimestamp(float(note.get("time", 0)), datetime.UTC)
-    left = failed + PAUSE - _now()
+    failure = last_failure(desired.name)
+    if failure is None or failure.order != desired.fingerprint:
+        return
+    failed = datetime.datetime.fromtimestamp(failure.time, datetime.UTC)
     # a clock that was set back makes no longer pause
-    if note.get("content") == desired.content and datetime.timedelta() < left <= PAUSE:
+    if datetime.timedelta() < failed + PAUSE - _now() <= PAUSE:
         raise StabilityError(
-            f"{note.get('reason')}\nThat was at {failed:%H:%M} UTC; the same is not ordered again before"
+            f"{failure.reason}\nThat was at {failed:%H:%M} UTC; the same is not ordered again before"
             f" {failed + PAUSE:%H:%M} UTC, unless it is insisted on."
         )

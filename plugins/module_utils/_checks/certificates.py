@@ -24,6 +24,11 @@ def judge_dates(
     check: str = "certificates",
     advice: str = _RENEW,
 ) -> Finding:
+    """`thresholds` are in days."""
+    lasts = max(dates.ends - dates.begins, 1) / _DAY
+    # certbot renews when a third is left: of a certificate for 45 days, or for six, that is no warning
+    if lasts < 3 * thresholds.warning:
+        thresholds = FallingThresholds(lasts / 4, lasts / 12)
     days = round((dates.ends - now) / _DAY, 1)
     until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(dates.ends))
     if dates.begins > now:

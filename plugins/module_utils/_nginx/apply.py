@@ -67,8 +67,10 @@ def apply(desired: Desired, layout: Layout, check: bool, wait: float = 120) -> R
         return _predict(desired, layout) if check else _apply(desired, layout)
 
 
-def renew(desired: Desired, layout: Layout, wait: float = 120) -> None:
-    """Has a running nginx read the certificates of the site, which somebody else has renewed. Raises StabilityError.
+def renew(desired: Desired, layout: Layout, wait: float = 120) -> bool:
+    """Has a running nginx read the certificates of the site, which somebody else has renewed; whether one runs.
+
+    Raises StabilityError.
 
     Of what is desired only the name, the certificates and the probes count: all files stay as they are.
     """
@@ -76,10 +78,11 @@ def renew(desired: Desired, layout: Layout, wait: float = 120) -> None:
         transaction, service = Transaction(layout.config, layout.journal), Service(layout)
         if transaction.pending():
             _recover(transaction, service)
-        plan = plan_renewal(layout, desired)
-        if plan.renewed and service.master() is not None:
+        plan, runs = plan_renewal(layout, desired), service.master() is not None
+        if plan.renewed and runs:
             check_changes(layout, [], desired.certificates)
             _change(transaction, service, desired, plan)
+        return runs
 
 
 def _alone(layout: Layout, wait: float) -> AbstractContextManager[None]:

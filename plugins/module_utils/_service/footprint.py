@@ -150,6 +150,8 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"/etc/letsencrypt/archive/{name}", Step.CERTIFICATE, directory=True),
         Thing(f"/etc/letsencrypt/renewal/{name}.conf", Step.CERTIFICATE),
         Thing(f"/var/lib/certbot_certificate/{name}.json", Step.CERTIFICATE),
+        Thing(f"/var/lib/certbot_certificate/{name}.renewed", Step.CERTIFICATE),
+        Thing(f"{UNITS}/certbot.service.d/{name}.conf", Step.CERTIFICATE),
         Thing(f"{UNITS}/{name}-renewal.service", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}.service", Step.PM2, ours),
         Thing(f"{UNITS}/{name}@.service", Step.PM2, ours),

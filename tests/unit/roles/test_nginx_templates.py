@@ -37,6 +37,8 @@ VARIABLES: dict[str, Any] = {
     "__nginx_unlimited_paths": ["/health", "/api/health", "/api/live/"],
 }
 SERVER: dict[str, Any] = {
+    "__nginx_serves_tls": False,
+    "nginx_gzip_types": [],
     "nginx_trusted_proxies": [],
     "nginx_upstream_servers": [],
     "nginx_rate_limits": [],

@@ -125,6 +125,12 @@ def _metrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Sample]
     yield "worker_restarts_total", "Restarts of the worker.", of_workers("restarts")
     yield "health_answer_seconds", "How long the worker's health answer took.", _seconds(of_workers("answer_ms"))
     yield "host_memory_available_bytes", "Memory available on the host.", [({}, host.get("available"))]
+    days = number(status.get("certificate_days"))
+    yield (
+        "certificate_left_seconds",
+        "Until the certificate that Nginx serves ends, by the last diagnosis.",
+        [({}, None if days is None else days * 86400)],
+    )
     yield "host_memory_size_bytes", "Memory of the host.", [({}, host.get("total"))]
 
 

@@ -62,6 +62,7 @@ class Diagnosis:
         )
         self.ended: float | None = None
         """When they were found, in seconds since boot."""
+        self.certificate_days: float | None = None
 
     def tick(self, now: float, healthy: bool) -> None:
         """Begin a run when one is due, which is sooner while there are problems, or its settings are others by now.
@@ -101,6 +102,7 @@ class Diagnosis:
             failed = Problem(f"{DIAGNOSE}failed", Code.FINDING, WARNING, message)
             self.problems = (*(problem for problem in self.problems if problem.key != failed.key), failed)
             return
+        self.certificate_days = next((item.get("value") for item in findings if _is_certificate(item)), None)
         found = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
         unknown = {_group(finding.get("check")) for finding in findings if finding.get("status") == UNKNOWN}
         again = {problem.key for problem in found}
@@ -110,6 +112,10 @@ class Diagnosis:
             if problem.key not in again and _group(problem.key.removeprefix(DIAGNOSE)) in unknown
         )
         self.problems = (*found, *kept)
+
+
+def _is_certificate(finding: Mapping[str, Any]) -> bool:
+    return finding.get("check") == "certificates" and finding.get("unit") == "days"
 
 
 def _group(check: Any) -> str:

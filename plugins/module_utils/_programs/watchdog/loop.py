@@ -200,7 +200,10 @@ class Watch:
         if readings.now >= self._corrupt_until:
             self._own.pop(_CORRUPT, None)
         problems = (*self._steady.of(seen.problems, readings.now), *found, *self._own.values())
-        return dataclasses.replace(seen, problems=problems, diagnosed=self._diagnosis.ended)
+        diagnosis = self._diagnosis
+        return dataclasses.replace(
+            seen, problems=problems, diagnosed=diagnosis.ended, certificate_days=diagnosis.certificate_days
+        )
 
     def _note_restarts(self, readings: Readings) -> None:
         """A single one is nothing to report, but to be found by who looks for it; many are a crash loop."""

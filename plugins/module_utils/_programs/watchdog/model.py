@@ -94,6 +94,8 @@ class Assessment:
     problems: tuple[Problem, ...] = ()
     diagnosed: float | None = None
     """When the last run of the diagnosis ended, in seconds since boot; its problems are of that time."""
+    certificate_days: float | None = None
+    """Until the certificate that is served ends, as that run found it; None without one."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,6 +48,7 @@ def describe(
         "targets": {target: _target(target, state, seen, moment) for target in TARGETS},
         "problems": _problems(state, seen, moment),
         "diagnosed": None if seen.diagnosed is None else moment.to_wall(seen.diagnosed),
+        "certificate_days": seen.certificate_days,
         "budget": _budget(settings, state, moment),
         "actions_total": state.actions_total,
         "readings": _readings(readings),

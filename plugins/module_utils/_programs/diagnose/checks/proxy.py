@@ -13,6 +13,7 @@ import time
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from ...._acme.attempts import Failure, last_failure
 from ...._checks.certificates import judge_dates
 from ...._checks.findings import CRITICAL, OK, WARNING, Finding
 from ...._checks.nginx import DEFAULT_PORTS, PID_FILE, instead_at, judge_nginx, read_nginx
@@ -73,7 +74,7 @@ def _reason(error: Exception, timeout: float) -> str:
 
 
 def check_certificates(context: Context) -> list[Finding]:
-    """Until when the certificate is valid that Nginx serves now."""
+    """Until when the certificate is valid that Nginx serves now, and why the last attempt to get another one failed."""
     section, health = context.section("certificates"), context.section("health")
     if not section["url"]:
         return []
@@ -84,8 +85,19 @@ def check_certificates(context: Context) -> list[Finding]:
         dates = read_dates(address, parts.port or DEFAULT_PORTS["https"], name, timeout)
     except OSError as error:
         message = f"the certificate of {name} can't be read: {_reason(error, timeout)}. See the check nginx."
-        return [Finding("certificates", CRITICAL, message, timed=isinstance(error, TimeoutError))]
-    return [judge_dates(name, dates, context.now, context.falling_thresholds("certificate_days"))]
+        found = Finding("certificates", CRITICAL, message, timed=isinstance(error, TimeoutError))
+    else:
+        found = judge_dates(name, dates, context.now, context.falling_thresholds("certificate_days"))
+    return [_with_attempt(found, last_failure(context.config["service"]))]
+
+
+def _with_attempt(found: Finding, failure: Failure | None) -> Finding:
+    """What of a certificate is well says nothing of attempts: the next one is made in time."""
+    if found.status == OK or failure is None:
+        return found
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(failure.time))
+    reason = " ".join(failure.reason.split())
+    return dataclasses.replace(found, message=f"{found.message} The last attempt ({when}) failed: {reason}")
 
 
 def check_nginx(context: Context) -> list[Finding]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._acme import lineage, order
+from ansible_collections.workbot.stability.plugins.module_utils._acme import attempts, lineage, order
 from ansible_collections.workbot.stability.plugins.module_utils._acme.lineage import Lineage
 from ansible_collections.workbot.stability.plugins.module_utils._acme.order import Desired, converge, remove
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
@@ -27,7 +27,7 @@ FOUND = Lineage(frozenset({"shop.test"}), NOW - DAY, NOW + 89 * DAY, "https://ac
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(lineage, "DIRECTORY", tmp_path / "letsencrypt")
-    monkeypatch.setattr(order, "STATE", tmp_path)
+    monkeypatch.setattr(attempts, "STATE", tmp_path)
     monkeypatch.setattr(order, "check_challenge", lambda *_arguments: None)
     return tmp_path
 
@@ -116,14 +116,16 @@ def test_an_order_that_failed_long_ago_or_in_the_future_stands_in_no_way(
     state: Path, monkeypatch: pytest.MonkeyPatch, age: float
 ) -> None:
     certbot(state, monkeypatch, "echo Detail: again; exit 1")
-    (state / "shop.json").write_text(json.dumps({"time": time.time() - age, "reason": "old", "content": SHOP.content}))
+    (state / "shop.json").write_text(
+        json.dumps({"time": time.time() - age, "reason": "old", "order": SHOP.fingerprint})
+    )
     with pytest.raises(StabilityError, match="Detail: again"):
         converge(SHOP, check=False, insist=False)
 
 
 def test_check_mode_asks_nobody(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certbot(state, monkeypatch, "touch $(dirname $0)/calls")
-    (state / "shop.json").write_text(json.dumps({"time": time.time(), "reason": "old", "content": SHOP.content}))
+    (state / "shop.json").write_text(json.dumps({"time": time.time(), "reason": "old", "order": SHOP.fingerprint}))
     assert converge(SHOP, check=True, insist=False) == (["there is none"], None)
     assert not (state / "calls").exists()
 

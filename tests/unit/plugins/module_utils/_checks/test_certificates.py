@@ -25,8 +25,14 @@ DAY = 86400
     ("begins", "ends", "status", "said"),
     [
         (-1, 90, OK, "90 days"),
-        (-1, 21, WARNING, "Renew it"),
-        (-1, 7, CRITICAL, "Renew it"),
+        (-69, 21, WARNING, "Renew it"),
+        (-83, 7, CRITICAL, "Renew it"),
+        # those that are valid for 45 days, and for six
+        (-31, 14, OK, "valid for 14 days"),
+        (-34, 11, WARNING, "Renew it"),
+        (-4, 2, OK, "valid for 2 days"),
+        (-5, 1, WARNING, "Renew it"),
+        (-5.6, 0.4, CRITICAL, "Renew it"),
         (-1, -2, CRITICAL, "has expired"),
         (1, 90, CRITICAL, "not valid before"),
     ],

@@ -48,6 +48,7 @@ STATUSES = st.fixed_dictionaries(
         "problems": st.lists(st.fixed_dictionaries({"key": ANYTHING, "severity": ANYTHING})) | ANYTHING,
         "budget": st.fixed_dictionaries({"used": ANYTHING, "limit": ANYTHING}) | ANYTHING,
         "actions_total": ANYTHING,
+        "certificate_days": ANYTHING,
         "readings": st.fixed_dictionaries({"workers": WORKERS, "host": ANYTHING}) | ANYTHING,
     },
 )
@@ -69,6 +70,7 @@ STATUS: dict[str, Any] = {
     ],
     "budget": {"used": {"service": 2, "proxy": 0}, "limit": 5, "window": 900},
     "actions_total": 7,
+    "certificate_days": 20.5,
     "readings": {
         "workers": [
             {"pm_id": 0, "pid": 11, "rss": 104857600, "restarts": 3, "answer_ms": 12.5, "online": True},
@@ -99,6 +101,7 @@ def test_what_the_status_says_is_there() -> None:
         'nodejs_service_worker_restarts_total{service="shop",worker="0"} 3',
         'nodejs_service_health_answer_seconds{service="shop",worker="0"} 0.0125',
         'nodejs_service_host_memory_available_bytes{service="shop"} 1000',
+        'nodejs_service_certificate_left_seconds{service="shop"} 1771200',
         'nodejs_service_host_memory_size_bytes{service="shop"} 4000',
     } <= set(lines(STATUS))
 
@@ -132,7 +135,8 @@ def test_a_problem_that_is_listed_twice_is_one_series() -> None:
 def test_every_documented_metric_is_made_of_what_the_watchdog_publishes() -> None:
     problem = Problem("service.crash_loop", Code.CRASH_LOOP, "warning", "5 restarts")
     state = State(actions_total=7, problems={problem.key: Open(problem, 4000.0)})
-    status = describe(settings(), state, Assessment({}), readings(), pause=None, moment=Moment(5000.0, 1764100000.0))
+    seen, moment = Assessment({}, certificate_days=20.5), Moment(5000.0, 1764100000.0)
+    status = describe(settings(), state, seen, readings(), pause=None, moment=moment)
     text = render(json.loads(json.dumps(status)))
     page = DOCUMENTATION.read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| (nodejs_service_\w+) \|", page, re.MULTILINE))

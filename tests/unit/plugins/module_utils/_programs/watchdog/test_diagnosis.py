@@ -155,6 +155,19 @@ def test_what_is_not_known_is_neither_a_problem_nor_the_end_of_one(command: Comm
     assert runs.at(1500.0) == {}
 
 
+def test_how_long_the_certificate_lasts_is_kept_from_run_to_run(command: Command) -> None:
+    runs = Runs(command)
+    command.says(finding("certificates", "warning", value=20.5, unit="days"))
+    assert runs.diagnosis.certificate_days is None
+    runs.at(1000.0)
+    runs.at(1300.0)
+    assert runs.diagnosis.certificate_days == 20.5
+    # what can't be read has no end
+    command.says(finding("certificates", "critical"))
+    runs.at(1400.0)
+    assert runs.diagnosis.certificate_days is None
+
+
 def test_a_diagnosis_that_gives_nothing_ends_no_problem(command: Command) -> None:
     runs = Runs(command)
     command.says(finding("clock", "warning"))
