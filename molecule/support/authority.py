@@ -58,6 +58,12 @@ class Authority:
     def stop(self) -> None:
         self.host.run("systemctl stop %s; systemctl reset-failed %s", _UNIT, _UNIT)
 
+    def status_of(self, serial: str) -> str:
+        """Of a certificate with that serial number: Valid or Revoked."""
+        ask = "wget --quiet --no-check-certificate --output-document=- https://127.0.0.1:%s/cert-status-by-serial/%s"
+        found: dict[str, Any] = json.loads(self.host.check_output(ask, str(_PORT + 1), serial))
+        return str(found["Status"])
+
     @contextmanager
     def trusted(self, host: Host) -> Iterator[None]:
         """A host that is its customer. In the end nothing is left of that, nor of certbot."""

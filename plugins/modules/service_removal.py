@@ -60,6 +60,12 @@ options:
     description: Whether its data goes as well.
     type: bool
     default: false
+  revoke:
+    description:
+      - Whether the authority that its certificate was ordered from is asked to revoke it first. Where it does not, the
+        run fails, and the certificate is still there.
+    type: bool
+    default: false
   tools_only:
     description:
       - Whether the service runs under something else, and only the tools around it are these roles'. Its processes,
@@ -136,6 +142,7 @@ ARGUMENTS = {
     "database": {"type": "str", "default": ""},
     "database_roles": {"type": "list", "elements": "str", "default": []},
     "data": {"type": "bool", "default": False},
+    "revoke": {"type": "bool", "default": False},
     "tools_only": {"type": "bool", "default": False},
     "drain_time": {"type": "float", "default": 60},
 }
@@ -154,8 +161,9 @@ def main() -> None:
     }.items():
         if not rule.fullmatch(given[option]):
             module.fail_json(msg=f"{option}: {given[option]!r} can't be a service's. Nothing was changed.")
-    data, drain_time, roles = given.pop("data"), given.pop("drain_time"), tuple(given.pop("database_roles"))
-    removal = Removal(Service(**given, database_roles=roles), data, drain_time)
+    data, revoke, drain_time = given.pop("data"), given.pop("revoke"), given.pop("drain_time")
+    roles = tuple(given.pop("database_roles"))
+    removal = Removal(Service(**given, database_roles=roles), data, revoke, drain_time)
     try:
         plan = apply(removal, Layout(), check=module.check_mode)
     except (StabilityError, OSError) as error:

@@ -276,8 +276,9 @@ def test_site_yml_orders_after_all_roles_and_then_has_nothing_to_do(issuer: Auth
     assert not issuer.host.file("/etc/letsencrypt/live/workbot").exists
 
 
-def test_a_removal_takes_the_certificate_along(edge: Edge) -> None:
+def test_a_removal_takes_the_certificate_along_and_has_it_revoked(edge: Edge, issuer: Authority) -> None:
     edge.host.check_output(f"mkdir -p /etc/letsencrypt/live/other && test -e {LINEAGE} && test -e {HOOK}")
+    serial = served(edge).removeprefix("serial=").strip().lower()
     options = {
         "name": "edge",
         "user": "edge",
@@ -285,10 +286,13 @@ def test_a_removal_takes_the_certificate_along(edge: Edge) -> None:
         "directory": "/srv/edge",
         "log_directory": "/var/log/edge",
     }
-    arguments = json.dumps({**options, "run_directory": "/run/edge", "acme_webroot": "/var/www/edge-acme"})
+    arguments = json.dumps(
+        {**options, "run_directory": "/run/edge", "acme_webroot": "/var/www/edge-acme", "revoke": True}
+    )
     command = [*ON_HOST, "--module-name=workbot.stability.service_removal", f"--args={arguments}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert edge.host.run("find / -xdev -path '*letsencrypt*' -name 'edge*'").stdout == ""
     assert edge.host.file("/etc/letsencrypt/live/other").exists
     assert not edge.host.file("/var/www/edge-acme").exists
+    assert issuer.status_of(serial) == "Revoked"

@@ -102,15 +102,20 @@ def converge(desired: Desired, *, check: bool, insist: bool) -> tuple[list[str],
         raise StabilityError(f"{reason}\n{again}") from error
 
 
-def remove(name: str, *, check: bool) -> bool:
+def remove(name: str, *, check: bool, revoke: bool = False) -> bool:
     """The certificate of a site of these roles; whether there was one. Raises StabilityError and OSError.
 
-    The hook goes last: it says whose the rest is.
+    The hook goes last: it says whose the rest is. What its authority does not revoke, though that is wanted, stays.
     """
     ours = is_ours(name)
     if check or not ours:
         return ours
     if PROGRAM.exists() and renewal_path(name).exists():
+        found = read_lineage(name) if revoke else None
+        if found:
+            server = ("--server", found.server) if found.server else ()
+            reason = ("--reason", "cessationofoperation", "--no-delete-after-revoke")
+            _certbot(["revoke", "--cert-name", name, *server, *reason])
         _certbot(["delete", "--cert-name", name])
     unit, files = unit_path(name), (renewal_path(name), failure_path(name), renewed_path(name))
     had_unit = unit.exists()

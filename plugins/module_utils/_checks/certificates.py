@@ -29,16 +29,17 @@ def judge_dates(
     # certbot renews when a third is left: of a certificate for 45 days, or for six, that is no warning
     if lasts < 3 * thresholds.warning:
         thresholds = FallingThresholds(lasts / 4, lasts / 12)
-    days = round((dates.ends - now) / _DAY, 1)
+    left = (dates.ends - now) / _DAY
+    days = round(left, 1)
     until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(dates.ends))
     if dates.begins > now:
         begins = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(dates.begins))
         message = f"the certificate of {name} is not valid before {begins}. Is the host's clock right?"
         return Finding(check, CRITICAL, message, days, thresholds.critical, "days")
-    if days <= 0:
+    if left <= 0:
         message = f"the certificate of {name} has expired on {until}. {advice}"
         return Finding(check, CRITICAL, message, days, thresholds.critical, "days")
-    status = thresholds.status(days)
+    status = thresholds.status(left)
     message = f"the certificate of {name} is valid for {days:g} days, until {until}"
     message += "" if status == OK else f". {advice}"
-    return Finding(check, status, message, days, thresholds.exceeded(days), "days")
+    return Finding(check, status, message, days, thresholds.exceeded(left), "days")

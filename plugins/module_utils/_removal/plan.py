@@ -65,6 +65,8 @@ class Removal:
 
     service: Service
     data: bool = False
+    revoke: bool = False
+    """Whether the authority is to revoke the certificate."""
     drain_time: float = 60
     patience: float = 15
 
@@ -128,7 +130,7 @@ def make_plan(removal: Removal, layout: Layout) -> Plan:
             _plan_unit(plan, thing, units[thing.unit])
         else:
             _plan_places(plan, [thing])
-    last = not service.tools_only and _plan_site(plan, service, layout)
+    last = not service.tools_only and _plan_site(plan, removal, layout)
     for thing in belongings(service, Step.PM2):
         _plan_unit(plan, thing, units[thing.unit], before=partial(_drain, service, removal.drain_time))
     if plan.words():
@@ -178,21 +180,23 @@ def _drain(service: Service, limit: float) -> None:
     drain(lambda: connections(lambda path: path.parent == run), limit)
 
 
-def _plan_site(plan: Plan, service: Service, layout: Layout) -> bool:
+def _plan_site(plan: Plan, removal: Removal, layout: Layout) -> bool:
     """The site, as the transaction that nginx_site is; whether no other site is on the host."""
+    service = removal.service
     ledger, file = Ledger(layout.state, service.name), f"conf.d/{service.name}.conf"
     orphan = file not in ledger.own.files and _is_managed(layout.config / file)
     site = Desired(service.name, remove=True, absent=[file] if orphan else [])
     result = apply_site(site, layout, check=True)
     plan.add(_site_words(result, layout), lambda: apply_site(site, layout, check=False))
-    _plan_certificate(plan, service)
+    _plan_certificate(plan, removal)
     return not ledger.others
 
 
-def _plan_certificate(plan: Plan, service: Service) -> None:
-    if remove_certificate(service.name, check=True):
-        things = [thing.path for thing in belongings(service, Step.CERTIFICATE) if Path(thing.path).exists()]
-        plan.add(things, partial(remove_certificate, service.name, check=False))
+def _plan_certificate(plan: Plan, removal: Removal) -> None:
+    name = removal.service.name
+    if remove_certificate(name, check=True):
+        things = [thing.path for thing in belongings(removal.service, Step.CERTIFICATE) if Path(thing.path).exists()]
+        plan.add(things, partial(remove_certificate, name, check=False, revoke=removal.revoke))
 
 
 def _site_words(result: Result, layout: Layout) -> list[str]:

@@ -33,6 +33,8 @@ DAY = 86400
         (-4, 2, OK, "valid for 2 days"),
         (-5, 1, WARNING, "Renew it"),
         (-5.6, 0.4, CRITICAL, "Renew it"),
+        # for six minutes
+        (-0.001, 0.003, OK, "valid for 0 days"),
         (-1, -2, CRITICAL, "has expired"),
         (1, 90, CRITICAL, "not valid before"),
     ],
