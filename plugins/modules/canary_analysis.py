@@ -40,7 +40,7 @@ options:
     type: float
     default: 1
   access_log:
-    description: Nginx's log of the service, one JSON object a line with C(time) and C(status). Empty for none.
+    description: Nginx's log of the service, a JSON object a line with C(time), C(status), C(upstream). Empty for none.
     type: path
     default: ""
 """

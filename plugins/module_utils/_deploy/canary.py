@@ -115,9 +115,11 @@ def problem_of(before: Tally, after: Tally, max_percent: float) -> str:
 
 
 def _parse(line: bytes) -> tuple[float, int] | None:
-    """Time and status of a line; None where it is none of ours."""
+    """Time and status of a line; None where it is none of ours, or Nginx has answered itself, as for maintenance."""
     try:
         entry = json.loads(line)
+        if not entry["upstream"]:
+            return None
         return datetime.datetime.fromisoformat(entry["time"]).timestamp(), int(entry["status"])
     except (ValueError, KeyError, TypeError):
         return None

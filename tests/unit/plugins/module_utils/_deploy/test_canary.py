@@ -14,10 +14,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary i
 SWITCH = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC).timestamp()
 
 
-def lines(seconds: int, *statuses: int) -> str:
+def lines(seconds: int, *statuses: int, upstream: str = "unix:/srv/shop/active/0.sock") -> str:
     """As Nginx writes them, so many seconds after the switch."""
     moment = datetime.datetime.fromtimestamp(SWITCH + seconds, tz=datetime.timezone(datetime.timedelta(hours=8)))
-    return "".join(json.dumps({"time": moment.isoformat(), "status": status}) + "\n" for status in statuses)
+    entries = [{"time": moment.isoformat(), "status": status, "upstream": upstream} for status in statuses]
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
 def read(log: AccessLog) -> tuple[Tally, Tally]:
@@ -29,6 +30,12 @@ def test_requests_before_and_since_are_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_text(lines(-60, 200, 502) + "no JSON\n" + '{"status": 500}\n' + lines(1, 200, 404, 500))
     assert read(AccessLog(path, SWITCH + 0.9)) == (Tally(2, 1), Tally(3, 1))
+
+
+def test_what_nginx_answers_itself_says_nothing_of_a_release(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    path.write_text(lines(-60, 200) + lines(1, 503, 503, 503, upstream="") + lines(1, 200))
+    assert read(AccessLog(path, SWITCH)) == (Tally(1, 0), Tally(1, 0))
 
 
 def test_what_is_written_later_counts_once_also_across_a_rotation(tmp_path: Path) -> None:
