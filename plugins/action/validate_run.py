@@ -66,7 +66,11 @@ class ActionModule(Action):
         options: dict[str, Option] = {
             name: {key: value for key, value in one.items() if key != "rule"} for name, one in declared.items()
         }
-        rules = {name: one["rule"] for name, one in declared.items() if "rule" in one}
+        rules = {
+            f"{name}[]" if one["type"] == "list" else name: one["rule"]
+            for name, one in declared.items()
+            if "rule" in one
+        }
         ignored = variables.get("service_ignored_variables") or []
         problems = unknown_playbook_variables(variables, load_extra_vars(self._loader), list(declared), ignored)
         values = {}

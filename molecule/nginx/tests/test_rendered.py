@@ -58,6 +58,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         # the last one is longer than Nginx's own table has room for
         "nginx_server_names": ["edge.test", "*.edge.test", f"{'edge-' * 8}0123456789.eu-central-1.elb.example.com"],
         "service_websocket_paths": ["/ws", "/live/"],
+        "__nginx_maintenance": {"since": "now", "reason": "", "retry_after": 600, "allow": ["10.3.0.0/16"]},
     },
 }
 

@@ -23,11 +23,15 @@ NAMES = (
     "nginx_connect_timeout",
     "nginx_drained",
     "nginx_reload_announce",
+    "__nginx_maintenance",
     "__nginx_retry_after",
     "__nginx_websocket_probes",
     "__service_capacity.database_is_local",
 )
-NOTES = {"services/shop/drained.json": '{"app2": "a new kernel", "gone": "the same"}'}
+NOTES = {
+    "services/shop/drained.json": '{"app2": "a new kernel", "gone": "the same"}',
+    "services/shop/maintenance.json": '{"retry_after": 600}',
+}
 PLAYBOOK = [
     {
         "hosts": "all",
@@ -99,6 +103,7 @@ def test_a_proxy_passes_requests_on_to_the_app_hosts_and_believes_nobody(
     assert hosts_of(found) == [(name, address, 80) for name, address in APPS.items()]
     assert (found["nginx_trusted_proxies"], found["nginx_connect_timeout"]) == ([], "2s")
     assert found["nginx_reload_announce"] == 5
+    assert found["__nginx_maintenance"] == {"retry_after": 600}
     assert [limit["name"] for limit in found["nginx_rate_limits"]] == ["api"]
 
 
@@ -113,7 +118,9 @@ def test_an_app_host_serves_itself_believes_the_proxies_and_lets_them_count(
         "nginx_connect_timeout": "60s",
         "nginx_drained": {},
         "nginx_reload_announce": 5,
-        "__nginx_retry_after": {"429": 1, "error": 5},
+        # where they have had the page themselves, it is the proxies' now
+        "__nginx_maintenance": {},
+        "__nginx_retry_after": {"429": 1, "error": 5, "maintenance": ""},
         "__nginx_websocket_probes": [
             {"port": 80, "tls": False, "host": "shop.invalid", "path": "/ws", "websocket": True, "if_healthy": True}
         ],

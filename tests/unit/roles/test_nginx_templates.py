@@ -27,6 +27,7 @@ VARIABLES: dict[str, Any] = {
     "nginx_health_path": "/health",
     "nginx_rate_limit_allow": [],
     "__nginx_id": "shop",
+    "__nginx_maintenance": {},
     "__nginx_directory": "services/shop",
     "__nginx_zone_size": "4m",
     "__nginx_limits_websockets": False,
