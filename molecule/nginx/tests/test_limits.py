@@ -129,6 +129,14 @@ def test_wrong_limits_are_refused_before_anything_changes(edge: Edge) -> None:
     assert edge.host.check_output("sha256sum /etc/nginx/services/edge/*") == before
 
 
+def test_health_at_the_front_page_leaves_the_page_and_the_limits(edge: Edge) -> None:
+    edge.serve(service_health_path="/")
+    visitor = {"source": PROXY, "headers": {"X-Forwarded-For": "203.0.113.30"}}
+    assert '"port"' in edge.ask("/", **visitor)["body"]
+    assert edge.ask("/health", **visitor)["body"] == "ok\n"
+    burst(edge, "127.0.1.30")
+
+
 def test_unknown_hosts_get_no_answer(edge: Edge) -> None:
     assert edge.ask("/page")["status"] == 200
     assert edge.ask("/page", headers={"Host": "elsewhere.test"}) == {"status": 0, "error": "RemoteDisconnected"}

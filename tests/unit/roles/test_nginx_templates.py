@@ -28,6 +28,7 @@ VARIABLES: dict[str, Any] = {
     "nginx_rate_limit_allow": [],
     "__nginx_id": "shop",
     "__nginx_maintenance": {},
+    "__nginx_own_health_paths": ["/api/health"],
     "__nginx_directory": "services/shop",
     "__nginx_zone_size": "4m",
     "__nginx_limits_websockets": False,
