@@ -7,27 +7,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from acme_edge import HERE, HOOK, LINEAGE, RECORD, SECOND, acme_edge, asked, failure, renew, serve, timer
 from authority import Authority, authority, resolving
-from edge import HOST_NAME, ON_HOST, TLS_PORT, Edge, apply, behind, edge_site, secure, served, shown
+from edge import HOST_NAME, ON_HOST, Edge, apply, secure, served, shown
 from hosts import ROOT, playbook
 from nginx_sites import WORKERS
 from testinfra.host import Host
 
-BEHIND = 9131
-HERE = "127.0.0.1"
-SECOND = "www.edge.test"
 ELSEWHERE = "elsewhere.test"
-HOOK = "/etc/letsencrypt/renewal-hooks/deploy/edge"
-LINEAGE = "/etc/letsencrypt/live/edge"
-RECORD = "/var/lib/certbot_certificate/edge.json"
 
 
 @pytest.fixture(scope="module")
@@ -38,22 +29,8 @@ def issuer(host: Host) -> Iterator[Authority]:
 
 @pytest.fixture(scope="module")
 def edge(issuer: Authority) -> Iterator[Edge]:
-    variables = {
-        "nginx_acme_email": "ops@edge.test",
-        "nginx_acme_server": issuer.server,
-        "nginx_port": 80,
-        "nginx_tls_port": TLS_PORT,
-        "nginx_upstream_servers": behind(BEHIND),
-        "nginx_reload_announce": 0,
-    }
-    with edge_site(issuer.host, {BEHIND: ""}, **variables) as site:
+    with acme_edge(issuer) as site:
         yield site
-
-
-def serve(edge: Edge, **variables: Any) -> str:
-    output = apply({**edge.defaults, **variables}, "--diff")
-    assert output.startswith("exit=0 "), output
-    return output
 
 
 def site(variables: dict[str, Any]) -> str:
@@ -61,45 +38,6 @@ def site(variables: dict[str, Any]) -> str:
     output = str(run.communicate()[0])
     assert run.returncode == 0, output
     return output
-
-
-@contextmanager
-def asked(edge: Edge) -> Iterator[None]:
-    """Clients ask all the time, each over a connection of its own, and every one has its answer."""
-    over, statuses = threading.Event(), Counter[int]()
-
-    def ask() -> None:
-        while not over.is_set():
-            request = {"port": TLS_PORT, "tls": HOST_NAME, "headers": {"Connection": "close"}}
-            statuses.update(edge.statuses(50, "/page", **request))
-
-    with ThreadPoolExecutor() as threads:
-        asking = threads.submit(ask)
-        try:
-            yield
-        finally:
-            over.set()
-        asking.result()
-    assert set(statuses) == {200}, statuses
-    assert statuses[200] >= 100
-
-
-def renew(edge: Edge) -> str:
-    """certbot's own run, for a certificate that is due."""
-    done = edge.host.run("certbot renew --force-renewal --no-random-sleep-on-renew --cert-name edge")
-    return f"exit={done.rc} {done.stdout} {done.stderr}"
-
-
-def timer(edge: Edge) -> bool:
-    """What certbot's timer starts, of a certificate that is due; whether it succeeded."""
-    due = "grep -q ^renew_before_expiry {0} || sed -i '1i renew_before_expiry = 9999 days' {0}"
-    edge.host.check_output(due.format("/etc/letsencrypt/renewal/edge.conf"))
-    return edge.host.run("systemctl start certbot.service").rc == 0
-
-
-def failure(edge: Edge) -> str:
-    """Why the last attempt failed, as the service's user may read it."""
-    return str(edge.host.check_output("setpriv --reuid=nobody --regid=nogroup --clear-groups cat %s", RECORD))
 
 
 def test_check_mode_predicts_the_order_and_asks_nobody(edge: Edge) -> None:
