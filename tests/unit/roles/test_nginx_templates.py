@@ -184,6 +184,8 @@ def test_the_server_for_unknown_hosts_tells_no_version(tls: bool) -> None:
         tls=tls,
         nginx_tls_profile="modern",
         __nginx_intermediate_ciphers="",
+        __nginx_curves="",
+        __nginx_session_cache="",
     )
     assert "    server_tokens off;\n" in text
 
