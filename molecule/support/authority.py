@@ -20,6 +20,11 @@ ROOT = "/opt/molecule-authority"
 CERTBOTS = ("/etc/letsencrypt", "/var/lib/letsencrypt", "/var/log/letsencrypt", "/var/lib/certbot_certificate")
 _PORT = 14000
 _UNIT = "molecule-authority"
+_ROOT = f"""
+import ssl, urllib.request
+found = urllib.request.urlopen("https://127.0.0.1:{_PORT + 1}/roots/0", context=ssl._create_unverified_context())
+print(found.read().decode())
+"""
 _TRUSTED = "/usr/local/share/ca-certificates/molecule-authority.crt"
 # It asks at once, refuses no nonce for the sake of it, and keeps no name as proved.
 _SETTINGS = ("PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0")
@@ -63,6 +68,10 @@ class Authority:
         ask = "wget --quiet --no-check-certificate --output-document=- https://127.0.0.1:%s/cert-status-by-serial/%s"
         found: dict[str, Any] = json.loads(self.host.check_output(ask, str(_PORT + 1), serial))
         return str(found["Status"])
+
+    def root(self) -> str:
+        """Of what it issues since its start, as PEM."""
+        return str(self.host.check_output("python3 -c %s", _ROOT))
 
     @contextmanager
     def trusted(self, host: Host) -> Iterator[None]:
