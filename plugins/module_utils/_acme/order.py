@@ -22,6 +22,7 @@ from pathlib import Path
 
 from .._host.command import PLAIN, CommandError, run
 from .._host.errors import StabilityError
+from .._host.lock import lock
 from .._host.service_tree import discard_path
 from .._host.units import reload_daemon
 from .._net.private_ca import HAS_CRYPTOGRAPHY
@@ -40,9 +41,11 @@ from .lineage import (
 )
 
 PROGRAM = Path("/usr/bin/certbot")
+LOCK = Path("/run/certbot_certificate.lock")
 PAUSE = datetime.timedelta(hours=1)
 _SECONDS = 300
 _BUSY_SECONDS = 120
+_ALONE_SECONDS = _SECONDS + _BUSY_SECONDS
 _BUSY_PAUSE = 2.0
 _ENVIRONMENT = {**PLAIN, "HOME": "/root"}
 
@@ -88,6 +91,18 @@ def converge(desired: Desired, *, check: bool, insist: bool) -> tuple[list[str],
     found = read_lineage(desired.name)
     why = desired.differences(found, _now())
     if not why or check:
+        return why, found
+    busy = StabilityError(f"another run has been ordering a certificate for {_ALONE_SECONDS} s (it holds {LOCK})")
+    with lock(LOCK, busy, seconds=_ALONE_SECONDS):
+        return _converge(desired, insist=insist)
+
+
+def _converge(desired: Desired, *, insist: bool) -> tuple[list[str], Lineage | None]:
+    """Raises StabilityError and OSError."""
+    # another run may have ordered it while this one waited: an authority would count a second order
+    found = read_lineage(desired.name)
+    why = desired.differences(found, _now())
+    if not why:
         return why, found
     _refuse_remains(desired.name)
     if not insist:

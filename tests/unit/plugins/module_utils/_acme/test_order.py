@@ -28,6 +28,7 @@ FOUND = Lineage(frozenset({"shop.test"}), NOW - DAY, NOW + 89 * DAY, "https://ac
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(lineage, "DIRECTORY", tmp_path / "letsencrypt")
     monkeypatch.setattr(attempts, "STATE", tmp_path)
+    monkeypatch.setattr(order, "LOCK", tmp_path / "lock")
     monkeypatch.setattr(order, "check_challenge", lambda *_arguments: None)
     return tmp_path
 
@@ -137,6 +138,18 @@ def test_a_certbot_that_is_busy_is_waited_for(state: Path, monkeypatch: pytest.M
     monkeypatch.setattr(order, "_BUSY_PAUSE", 0.01)
     with pytest.raises(StabilityError, match="but it is not there"):
         converge(SHOP, check=False, insist=False)
+
+
+def test_what_another_run_has_ordered_meanwhile_is_not_ordered_again(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certbot(state, monkeypatch, "touch $(dirname $0)/calls")
+    now = datetime.datetime.now(datetime.UTC)
+    ordered = replace(FOUND, begins=now, ends=now + 90 * DAY)
+    lineages = iter([None, ordered])
+    monkeypatch.setattr(order, "read_lineage", lambda _name: next(lineages))
+    assert converge(SHOP, check=False, insist=False) == ([], ordered)
+    assert not (state / "calls").exists()
 
 
 def test_the_account_s_key_is_in_no_argument(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
