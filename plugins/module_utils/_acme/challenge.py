@@ -32,8 +32,11 @@ def check_challenge(names: Iterable[str], webroot: Path, port: int = 80) -> None
     its own name.
     """
     _refuse_open(webroot)
-    with _proof(webroot) as (path, text):
-        problems = [f"{name}: {problem}" for name in names if (problem := _problem(name, port, path, text))]
+    try:
+        with _proof(webroot) as (path, text):
+            problems = [f"{name}: {problem}" for name in names if (problem := _problem(name, port, path, text))]
+    except OSError as error:
+        raise StabilityError(f"No challenge can be written below {webroot}: {error.strerror or error}") from error
     if problems:
         raise StabilityError("\n".join(["An authority would not find this host, so none was asked:", *problems]))
 

@@ -132,9 +132,13 @@ def write_file(parent: int, name: str, content: bytes, mode: int) -> None:
     fresh = f"{name}.new"
     discard(parent, fresh)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fill(os.open(fresh, flags, 0o600, dir_fd=parent), content, mode)
-    discard(parent, name)
-    os.rename(fresh, name, src_dir_fd=parent, dst_dir_fd=parent)
+    try:
+        fill(os.open(fresh, flags, 0o600, dir_fd=parent), content, mode)
+        discard(parent, name)
+        os.rename(fresh, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except OSError:
+        discard(parent, fresh)
+        raise
 
 
 def fill(

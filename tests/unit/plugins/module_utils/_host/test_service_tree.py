@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,20 @@ def test_a_file_replaces_whatever_has_its_name(tmp_path: Path) -> None:
     assert not (tmp_path / "d/mark").is_symlink()
     assert [path.name for path in (tmp_path / "d").iterdir()] == ["mark"]
     assert (tmp_path / "d/mark").read_bytes() == b"new"
+
+
+def test_a_file_without_room_leaves_what_is_there_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "mark").write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_directory(tmp_path) as top:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2, hard))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                write_file(top, "mark", b"new", 0o644)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["mark"]
+    assert (tmp_path / "mark").read_text() == "old"
 
 
 def test_a_tree_is_removed_and_nothing_behind_its_links(tmp_path: Path) -> None:
