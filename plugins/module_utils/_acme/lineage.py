@@ -53,6 +53,11 @@ def renewal_path(name: str) -> Path:
     return DIRECTORY / "renewal" / f"{name}.conf"
 
 
+def account_path(server: str) -> Path:
+    """The directory of the accounts at the authority with that URL of a directory."""
+    return DIRECTORY / "accounts" / server.partition("://")[2]
+
+
 def archive_path(name: str) -> Path:
     """The directory of all that it has had."""
     return DIRECTORY / "archive" / name

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ from .attempts import BUSY, failure_path, forget_failure, last_failure, note_fai
 from .challenge import check_challenge
 from .lineage import (
     Lineage,
+    account_path,
     archive_path,
     certificate_path,
     hook_path,
@@ -47,6 +49,9 @@ _SECONDS = 300
 _BUSY_SECONDS = 120
 _ALONE_SECONDS = _SECONDS + _BUSY_SECONDS
 _BUSY_PAUSE = 2.0
+_CLOCK = ("certificate is not yet valid", "certificate has expired")
+# As Boulder (Let's Encrypt), Pebble and step-ca say it: certbot leaves out the error's type.
+_LOST_ACCOUNT = re.compile(r"\baccount\b.*\b(not found|does not exist|deactivated|not active)\b", re.IGNORECASE)
 _ENVIRONMENT = {**PLAIN, "HOME": "/root"}
 
 
@@ -164,12 +169,26 @@ def _order(desired: Desired) -> Lineage:
         *(word for name in desired.names for word in ("--domain", name)),
     ]
     with _binding(desired) as binding:
-        _certbot([*binding, *arguments])
+        try:
+            _certbot([*binding, *arguments])
+        except StabilityError as error:
+            raise StabilityError("\n".join([str(error), *_advice(str(error), desired.server)])) from error
     made = read_lineage(desired.name)
     if made is None or (left := desired.differences(made, _now())):
         raise StabilityError(f"certbot ordered the certificate, but {'; '.join(left) if made else 'it is not there'}")
     forget_failure(desired.name)
     return made
+
+
+def _advice(reason: str, server: str) -> Iterator[str]:
+    """What to do where the authority's or certbot's words do not tell."""
+    if _LOST_ACCOUNT.search(reason):
+        yield (
+            f"The authority no longer accepts certbot's account: move {account_path(server)} away, and the next order"
+            " makes another one."
+        )
+    if any(words in reason for words in _CLOCK):
+        yield f"Is this host's clock right? It says {_now():%Y-%m-%d %H:%M} UTC."
 
 
 @contextmanager

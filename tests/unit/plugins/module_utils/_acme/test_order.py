@@ -112,6 +112,22 @@ def test_what_the_authority_refused_is_said_and_not_ordered_again(state: Path, m
     assert (state / "calls").read_text() == "x\n" * 3
 
 
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ('Account "https://acme.test/acct/1" not found', "move .*/accounts/acme.test/dir away"),
+        ('Account is not valid, has status "deactivated"', "move .*/accounts/acme.test/dir away"),
+        ("certificate verify failed: certificate is not yet valid", "Is this host's clock right"),
+    ],
+)
+def test_what_to_do_is_said_where_the_reason_does_not_tell(
+    state: Path, monkeypatch: pytest.MonkeyPatch, said: str, advice: str
+) -> None:
+    certbot(state, monkeypatch, f"echo '{said}'; exit 1")
+    with pytest.raises(StabilityError, match=advice):
+        converge(SHOP, check=False, insist=False)
+
+
 @pytest.mark.parametrize("age", [3601.0, -3600.0])
 def test_an_order_that_failed_long_ago_or_in_the_future_stands_in_no_way(
     state: Path, monkeypatch: pytest.MonkeyPatch, age: float
