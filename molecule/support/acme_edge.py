@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from authority import Authority
-from edge import HOST_NAME, TLS_PORT, Edge, apply, behind, edge_site
+from edge import HOST_NAME, ON_HOST, TLS_PORT, Edge, apply, behind, edge_site
+from hosts import ROOT
 
 BEHIND = 9131
 HERE = "127.0.0.1"
 SECOND = "www.edge.test"
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/edge"
 LINEAGE = "/etc/letsencrypt/live/edge"
+WEBROOT = "/var/www/edge-acme"
 RECORD = "/var/lib/certbot_certificate/edge.json"
 
 
@@ -40,6 +44,21 @@ def serve(edge: Edge, **variables: Any) -> str:
     output = apply({**edge.defaults, **variables}, "--diff")
     assert output.startswith("exit=0 "), output
     return output
+
+
+def order(edge: Edge, names: Sequence[str], **options: Any) -> str:
+    """The order alone, as a task of a playbook; its output as one line. What it brings is not served yet."""
+    given = {
+        "name": "edge",
+        "names": names,
+        "email": edge.defaults["nginx_acme_email"],
+        "server": edge.defaults["nginx_acme_server"],
+        "webroot": WEBROOT,
+        **options,
+    }
+    command = [*ON_HOST, "--module-name=workbot.stability.certbot_certificate", f"--args={json.dumps(given)}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return f"exit={done.returncode} " + " ".join(f"{done.stdout} {done.stderr}".split())
 
 
 @contextmanager
