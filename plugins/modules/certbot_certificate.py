@@ -15,10 +15,12 @@ author: workbot.stability contributors (@workbot)
 description:
   - Has Debian's certbot order a certificate (HTTP-01) where there is none, and a new one where the names, the
     authority or the webroot differ, or where it is about to end. From then on certbot's own timer renews it.
-  - Before an authority is asked, each name must resolve, and what answers at port 80 must be a site that serves
-    O(webroot). Where the host can't reach itself by its own name, or is sent elsewhere, that is left to the authority.
+  - Before an authority is asked, each name must resolve, and what answers at port 80 of each of its addresses must be a
+    site that serves O(webroot). Where the host can't reach itself by its own name, or is sent elsewhere, that is left
+    to the authority.
   - An order that failed is not repeated within an hour, since authorities lock out who asks again and again. The error
-    has the authority's reason. Check mode asks nobody.
+    has the authority's reason. Where an address of a name has gone silent meanwhile, the next run sees whether it is
+    back. Check mode asks nobody.
   - The certificate and its key are C(fullchain.pem) and C(privkey.pem) in C(/etc/letsencrypt/live/NAME). Whoever serves
     it reads the first one by a later task, and each later one by a hook in C(/etc/letsencrypt/renewal-hooks/deploy).
 options:

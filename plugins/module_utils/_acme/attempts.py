@@ -41,7 +41,7 @@ class Failure:
     time: float
     reason: str
     order: str = ""
-    """The fingerprint of what was ordered; empty where certbot's timer tried to renew what is there."""
+    """The fingerprint of what was ordered; empty where it needs no pause, or the timer tried to renew what is there."""
 
 
 def failure_path(name: str) -> Path:

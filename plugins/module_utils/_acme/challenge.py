@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -25,8 +25,8 @@ _REDIRECTS = range(300, 400)
 _OTHERS_WRITE = 0o022
 
 
-def check_challenge(names: Iterable[str], webroot: Path, port: int = 80) -> None:
-    """Raises StabilityError, with all names that an authority would not find this host by.
+def challenge_problems(names: Iterable[str], webroot: Path, port: int = 80) -> list[str]:
+    """Of each name that an authority may not find the challenge by, why. Raises StabilityError.
 
     What only the world outside can tell is left to the authority: a host behind a router often can't reach itself by
     its own name.
@@ -34,11 +34,9 @@ def check_challenge(names: Iterable[str], webroot: Path, port: int = 80) -> None
     _refuse_open(webroot)
     try:
         with _proof(webroot) as (path, text):
-            problems = [f"{name}: {problem}" for name in names if (problem := _problem(name, port, path, text))]
+            return [f"{name}: {problem}" for name in names if (problem := _problem(name, port, path, text))]
     except OSError as error:
         raise StabilityError(f"No challenge can be written below {webroot}: {error.strerror or error}") from error
-    if problems:
-        raise StabilityError("\n".join(["An authority would not find this host, so none was asked:", *problems]))
 
 
 @contextmanager
@@ -69,19 +67,40 @@ def _refuse_open(webroot: Path) -> None:
 def _problem(name: str, port: int, path: str, text: str) -> str:
     """Empty where none is seen."""
     try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)}
+        found = sorted({str(entry[4][0]) for entry in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)})
     except OSError as error:
         return f"the name does not resolve ({error.strerror or error}); add it to the DNS"
-    where = ", ".join(sorted(found))
-    try:
-        answer = fetch(Request(f"http://{name}:{port}{path}", timeout=_SECONDS, follow=False))
-    except HttpError as error:
-        if not any(map(_is_own, found)):
-            return ""
-        return f"this host ({where}) does not answer at port {port}: {error}"
-    if answer.status in _REDIRECTS or (answer.status == _OK and answer.body.decode(errors="replace") == text):
-        return ""
-    return f"{where} answers without the challenge (status {answer.status}): another host or another site has the name"
+    silent: dict[str, HttpError] = {}
+    for address in found:
+        where = f"[{address}]" if ":" in address else address
+        request = Request(f"http://{where}:{port}{path}", headers={"Host": name}, timeout=_SECONDS, follow=False)
+        try:
+            answer = fetch(request)
+        except HttpError as error:
+            silent[address] = error
+            continue
+        if answer.status not in _REDIRECTS and (answer.status != _OK or answer.body.decode(errors="replace") != text):
+            return (
+                f"{address} answers without the challenge (status {answer.status}): another host or another site has"
+                " the name, or a proxy that has not learnt of this one: run the playbook for all proxies"
+            )
+    return _silence(silent, [address for address in found if address not in silent])
+
+
+def _silence(silent: Mapping[str, HttpError], answered: Sequence[str]) -> str:
+    """What is wrong where some of a name's addresses do not answer."""
+    if not answered:
+        return next((f"this host does not answer: {silent[address]}" for address in silent if _is_own(address)), "")
+    # An authority asks one address of several, and one of IPv4 where that of IPv6 is silent.
+    families = {":" in address for address in answered}
+    return next(
+        (
+            f"no answer from {error}; an authority may ask there: start that host, or take its address out of the DNS"
+            for address, error in silent.items()
+            if (":" in address) in families
+        ),
+        "",
+    )
 
 
 def _is_own(address: str) -> bool:

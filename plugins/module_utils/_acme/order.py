@@ -16,7 +16,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,7 +29,7 @@ from .._host.units import reload_daemon
 from .._net.private_ca import HAS_CRYPTOGRAPHY
 from .._service.secret_values import hide
 from .attempts import BUSY, failure_path, forget_failure, last_failure, note_failure, renewed_path, said
-from .challenge import check_challenge
+from .challenge import challenge_problems
 from .lineage import (
     Lineage,
     account_path,
@@ -112,14 +112,27 @@ def _converge(desired: Desired, *, insist: bool) -> tuple[list[str], Lineage | N
     _refuse_remains(desired.name)
     if not insist:
         _refuse_early(desired)
-        check_challenge(desired.names, Path(desired.webroot))
+        if problems := challenge_problems(desired.names, Path(desired.webroot)):
+            raise StabilityError("\n".join(["An authority would not find this host, so none was asked:", *problems]))
     try:
         return why, _order(desired)
     except StabilityError as error:
         reason = hide(str(error), {desired.eab_hmac_key} - {""})
-        note_failure(desired.name, reason, desired.fingerprint)
-        again = "The same is not ordered again within an hour, unless it is insisted on."
-        raise StabilityError(f"{reason}\n{again}") from error
+        raise StabilityError("\n".join([reason, *_note(desired, reason, insist=insist)])) from error
+
+
+def _note(desired: Desired, reason: str, *, insist: bool) -> list[str]:
+    """Keeps why an order has failed; returns what follows from that for the next one."""
+    problems: list[str] = []
+    if not insist:
+        # a host that has gone while the authority looked for it: the next run sees whether it is back
+        with suppress(StabilityError):
+            problems = challenge_problems(desired.names, Path(desired.webroot))
+    try:
+        note_failure(desired.name, reason, "" if problems else desired.fingerprint)
+    except OSError as error:
+        return [*problems, f"That could not be kept for the next run: {error}"]
+    return problems or ["The same is not ordered again within an hour, unless it is insisted on."]
 
 
 def remove(name: str, *, check: bool, revoke: bool = False) -> bool:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._acme.challenge import CHALLENGES, check_challenge
+from ansible_collections.workbot.stability.plugins.module_utils._acme import challenge
+from ansible_collections.workbot.stability.plugins.module_utils._acme.challenge import CHALLENGES, challenge_problems
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 
 
@@ -49,7 +51,7 @@ def port(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.mark.parametrize("port", [Site, Redirect], indirect=True)
 def test_a_site_that_serves_the_challenge_or_leads_on_is_asked_for_no_more(tmp_path: Path, port: int) -> None:
-    check_challenge(["localhost"], tmp_path, port)
+    assert challenge_problems(["localhost"], tmp_path, port) == []
     assert list((tmp_path / CHALLENGES).iterdir()) == []
 
 
@@ -57,19 +59,41 @@ def test_a_site_that_serves_the_challenge_or_leads_on_is_asked_for_no_more(tmp_p
 def test_what_answers_without_the_challenge_is_another_one(tmp_path: Path, port: int) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    with pytest.raises(
-        StabilityError, match=r"so none was asked:\nlocalhost: 127\.0\.0\.1.* answers without the challenge"
-    ):
-        check_challenge(["localhost"], elsewhere, port)
+    (problem,) = challenge_problems(["localhost"], elsewhere, port)
+    assert problem.startswith("localhost: 127.0.0.1 answers without the challenge")
     assert list((elsewhere / CHALLENGES).iterdir()) == []
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
-    with pytest.raises(StabilityError) as caught:
-        check_challenge(["nowhere.invalid", "localhost"], tmp_path, 1)
-    _head, nowhere, here = str(caught.value).splitlines()
+    nowhere, here = challenge_problems(["nowhere.invalid", "localhost"], tmp_path, 1)
     assert nowhere.startswith("nowhere.invalid: the name does not resolve")
-    assert here.startswith("localhost: this host (127.0.0.1")
+    assert here.startswith("localhost: this host does not answer: 127.0.0.1:1: connection refused")
+
+
+@pytest.mark.parametrize("port", [Site], indirect=True)
+@pytest.mark.parametrize(
+    ("addresses", "problem"),
+    [
+        (["127.0.0.1", "127.0.0.2"], "shop.test: no answer from 127.0.0.2:"),
+        # an authority asks IPv4 where IPv6 is silent
+        (["127.0.0.1", "::1"], ""),
+        # what is not this host's may be reached by others
+        (["192.0.2.1"], ""),
+    ],
+)
+def test_a_name_of_several_addresses(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, addresses: list[str], problem: str
+) -> None:
+    resolve = socket.getaddrinfo
+
+    def resolved(name: str, *arguments: Any, **options: Any) -> list[Any]:
+        found = addresses if name == "shop.test" else [name]
+        return [entry for address in found for entry in resolve(address, *arguments, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    monkeypatch.setattr(challenge, "_SECONDS", 0.5)
+    problems = challenge_problems(["shop.test"], tmp_path, port)
+    assert [found[: len(problem)] for found in problems] == [problem] * bool(problem)
 
 
 def test_a_webroot_that_others_may_lead_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -80,4 +104,4 @@ def test_a_webroot_that_others_may_lead_elsewhere_is_refused(tmp_path: Path) -> 
     (tmp_path / "link").symlink_to(tmp_path)
     for webroot, wrong in ((shared / "own", shared), (tmp_path / "link", tmp_path / "link")):
         with pytest.raises(StabilityError, match=f"{webroot} is no place for challenges: {wrong} is a link, or others"):
-            check_challenge(["localhost"], webroot)
+            challenge_problems(["localhost"], webroot)

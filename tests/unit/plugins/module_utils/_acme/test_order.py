@@ -29,7 +29,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(lineage, "DIRECTORY", tmp_path / "letsencrypt")
     monkeypatch.setattr(attempts, "STATE", tmp_path)
     monkeypatch.setattr(order, "LOCK", tmp_path / "lock")
-    monkeypatch.setattr(order, "check_challenge", lambda *_arguments: None)
+    monkeypatch.setattr(order, "challenge_problems", lambda *_arguments: [])
     return tmp_path
 
 
@@ -126,6 +126,21 @@ def test_what_to_do_is_said_where_the_reason_does_not_tell(
     certbot(state, monkeypatch, f"echo '{said}'; exit 1")
     with pytest.raises(StabilityError, match=advice):
         converge(SHOP, check=False, insist=False)
+
+
+def test_a_host_that_is_seen_to_be_gone_needs_no_pause(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certbot(state, monkeypatch, "echo x >> $(dirname $0)/calls; echo Detail: no route to host; exit 1")
+    seen: list[list[str]] = [[], ["192.0.2.1 does not answer"], ["192.0.2.1 does not answer"], [], []]
+    monkeypatch.setattr(order, "challenge_problems", lambda *_arguments: seen.pop(0))
+    for expected in (
+        "Detail: no route to host\n192.0.2.1 does not answer$",
+        "none was asked:\n192.0.2.1 does not answer$",
+        "Detail: no route to host\nThe same is not ordered again within an hour",
+        "not ordered again before",
+    ):
+        with pytest.raises(StabilityError, match=expected):
+            converge(SHOP, check=False, insist=False)
+    assert (state / "calls").read_text() == "x\n" * 2
 
 
 @pytest.mark.parametrize("age", [3601.0, -3600.0])
