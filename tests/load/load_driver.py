@@ -20,6 +20,7 @@ import asyncio
 import itertools
 import json
 import signal
+import ssl
 import sys
 import time
 from collections import Counter
@@ -40,7 +41,7 @@ BODY = json.dumps({"text": "x" * 200}).encode()
 
 @dataclass(frozen=True)
 class Settings:
-    """What to ask, and how. `host` is sent as the Host header; empty for that of the address."""
+    """What to ask. `host` is sent as the Host header; empty for that of the address. Certificates are not judged."""
 
     address: str
     host: str = ""
@@ -156,8 +157,10 @@ class Load:
         self.tally = Tally()
         self.over = asyncio.Event()
         address = urlsplit(settings.address)
-        self.server = (address.hostname or "", address.port or 80)
+        self.tls = ssl._create_unverified_context() if address.scheme == "https" else None
+        self.server = (address.hostname or "", address.port or (443 if self.tls else 80))
         self.host = settings.host or address.netloc
+        self.name = urlsplit(f"//{self.host}").hostname if self.tls else None
         self.waiting = settings.connections + settings.websockets
         self.ready = asyncio.Event()
         self.methods = itertools.cycle(settings.methods)
@@ -192,7 +195,8 @@ class Load:
         """Asks over one connection until the load is over or the server announces that it closes the connection."""
         settings = self.settings
         async with step("connect", settings.timeout):
-            client = HttpClient(*await asyncio.open_connection(*self.server), self.host, bool(settings.once))
+            connection = await asyncio.open_connection(*self.server, ssl=self.tls, server_hostname=self.name)
+            client = HttpClient(*connection, self.host, bool(settings.once))
         try:
             for method in self.methods if settings.once else itertools.cycle(settings.methods):
                 sent = time.time()
@@ -214,10 +218,10 @@ class Load:
     async def websocket(self, used: Callable[[], None]) -> None:
         """Exchanges messages over one WebSocket until the load is over or the other side ends it."""
         host, port = self.server
-        uri = f"ws://{self.host}{self.settings.websocket_path}"
+        uri = f"ws{'s' if self.tls else ''}://{self.host}{self.settings.websocket_path}"
         async with step("WebSocket", self.settings.timeout):
             # no pings of its own, and no proxy of the environment: only what the server does is looked at
-            socket = await connect(uri, host=host, port=port, proxy=None, ping_interval=None)
+            socket = await connect(uri, host=host, port=port, ssl=self.tls, proxy=None, ping_interval=None)
         self.tally.opened += 1
         opened = time.time()
         try:

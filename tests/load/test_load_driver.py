@@ -10,6 +10,7 @@ import json
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from certificates import issue
 from load_driver import Settings, Tally, measure
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -27,7 +29,7 @@ OK = b"HTTP/1.1 200 OK\r\nX-Release: one\r\nContent-Length: 2\r\n\r\nok"
 Answer = Callable[[int, asyncio.StreamWriter], Awaitable[bool]]
 
 
-async def serve_http(answer: Answer) -> asyncio.Server:
+async def serve_http(answer: Answer, tls: ssl.SSLContext | None = None) -> asyncio.Server:
     """A server that reads whole requests and lets `answer` write; it closes the connection when that returns False."""
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,7 +44,7 @@ async def serve_http(answer: Answer) -> asyncio.Server:
             kept = await answer(number, writer)
         writer.close()
 
-    return await asyncio.start_server(connection, "127.0.0.1", 0)
+    return await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
 
 
 def load_on_http(answer: Answer, methods: tuple[str, ...] = ("GET", "POST")) -> Tally:
@@ -120,6 +122,29 @@ def test_a_good_server_has_no_failures() -> None:
     seen = tally.releases["one"]
     assert seen["count"] == tally.requests.total()
     assert tally.began <= seen["first"] < seen["last"] <= tally.ended
+
+
+def test_https_is_http_in_tls(tmp_path: Path) -> None:
+    own, names = issue("shop.test"), set()
+    (tmp_path / "both.pem").write_text(own.pem + own.key_pem())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "both.pem")
+    tls.sni_callback = lambda _connection, name, _context: names.add(name)
+
+    async def run() -> tuple[Tally, Tally]:
+        async with await serve_http(good, tls) as plain, serve(echo, "127.0.0.1", 0, ssl=tls) as websockets:
+            ports = [server.sockets[0].getsockname()[1] for server in (plain, websockets)]
+            requests, messages = (
+                Settings(f"https://127.0.0.1:{port}", "shop.test", http, 1 - http, pause=0.01, message_pause=0.01)
+                for port, http in zip(ports, (1, 0), strict=True)
+            )
+            return await asyncio.gather(measure(requests, SECONDS), measure(messages, SECONDS))
+
+    requests, messages = asyncio.run(run())
+    assert (requests.failed, messages.failed, messages.closed) == (0, 0, [])
+    assert requests.statuses[200] > 5
+    assert messages.messages > 5
+    assert names == {"shop.test"}
 
 
 def test_an_announced_close_is_no_failure() -> None:
