@@ -74,6 +74,15 @@ class Authority:
         return str(self.host.check_output("python3 -c %s", _ROOT))
 
     @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """It takes every request, and is slow to answer."""
+        self.host.check_output("systemctl kill --signal=STOP %s", _UNIT)
+        try:
+            yield
+        finally:
+            self.host.check_output("systemctl kill --signal=CONT %s", _UNIT)
+
+    @contextmanager
     def trusted(self, host: Host) -> Iterator[None]:
         """A host that is its customer. In the end nothing is left of that, nor of certbot."""
         put(host, _TRUSTED, self.top.pem)

@@ -24,6 +24,7 @@ INVENTORY = ROOT / "molecule" / "inventory-fleet"
 APPS = ("fleet-app1", "fleet-app2", "fleet-app3")
 PROXIES = ("fleet-proxy1", "fleet-proxy2")
 DATABASE = "fleet-db"
+SPARE = "fleet-proxy3"
 ALL = (*APPS, *PROXIES, DATABASE)
 # Of these units no process may be replaced by a run that changes nothing.
 UNITS = {
@@ -73,13 +74,15 @@ def running() -> dict[str, Processes]:
 
 
 @contextmanager
-def inventory_of(*apps: str) -> Iterator[Path]:
-    """An inventory of the same hosts with these app hosts alone."""
+def inventory_of(*apps: str, proxies: Sequence[str] = PROXIES, **of_proxies: Any) -> Iterator[Path]:
+    """An inventory of these app hosts and proxies, with variables of the proxies' own, and of the database server."""
     directory = ROOT / ".cache" / "inventory-fleet"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     content = yaml.safe_load((INVENTORY / "hosts.yml").read_text(encoding="utf-8"))
+    places = {**content["proxy"]["hosts"], **content.pop("spare")["hosts"]}
     content["app"]["hosts"] = {name: content["app"]["hosts"][name] for name in apps}
+    content["proxy"]["hosts"] = {name: {**places[name], **of_proxies} for name in proxies}
     (directory / "hosts.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
     for name in ("group_vars", ".secrets"):
         (directory / name).symlink_to(INVENTORY / name)
