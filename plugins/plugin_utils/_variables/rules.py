@@ -250,9 +250,13 @@ def _missing(text: str, kind: str, inventory_directory: str) -> str | None:
     test, expected = _ON_CONTROLLER[kind]
     if kind == "archive" and "://" in text:
         return None if re.fullmatch(r"https://\S+", text) else expected
-    place = controller_path(text, inventory_directory)
-    if test(place):
-        return None
+    try:
+        place = controller_path(text, inventory_directory)
+        if test(place):
+            return None
+    except OSError:
+        # a name that is too long for any file system
+        return expected
     return expected if place == text else f"{expected}, but at {place} there is none"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.plugin_utils._variables.rules import expectation, select
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 GOOD: dict[str, list[t.Any]] = {
@@ -119,6 +119,7 @@ def test_an_integer_is_within_its_bounds(value: int, low: int, high: int) -> Non
 
 
 @given(st.text())
+@example("a" * 300)
 def test_no_text_breaks_a_rule(value: str) -> None:
     for kind in GOOD:
         expectation(value, {"rule": kind})
