@@ -25,6 +25,7 @@ from .._host.command import PLAIN, CommandError, run
 from .._host.errors import StabilityError
 from .._host.lock import lock
 from .._host.service_tree import discard_path
+from .._host.small_file import read_small
 from .._host.units import reload_daemon
 from .._net.private_ca import HAS_CRYPTOGRAPHY
 from .._service.secret_values import hide
@@ -49,6 +50,10 @@ _SECONDS = 300
 _BUSY_SECONDS = 120
 _ALONE_SECONDS = _SECONDS + _BUSY_SECONDS
 _BUSY_PAUSE = 2.0
+_LOG = Path("/var/log/letsencrypt/letsencrypt.log")
+_LARGEST = 4 * 1024 * 1024
+_MASK = "AttributeError: can't set attribute"
+_WORDS = re.compile(r"^acme\.messages\.Error: (.+)", re.MULTILINE)
 _CLOCK = ("certificate is not yet valid", "certificate has expired")
 # As Boulder (Let's Encrypt), Pebble and step-ca say it: certbot leaves out the error's type.
 _LOST_ACCOUNT = re.compile(r"\baccount\b.*\b(not found|does not exist|deactivated|not active)\b", re.IGNORECASE)
@@ -227,8 +232,17 @@ def _certbot(arguments: Sequence[str]) -> None:
             if BUSY in error.output and time.monotonic() < deadline:
                 time.sleep(_BUSY_PAUSE)
                 continue
-            raise StabilityError(said(error.output) or str(error)) from error
+            raise StabilityError(_unmasked(said(error.output)) or str(error)) from error
         return
+
+
+def _unmasked(reason: str) -> str:
+    """With the authority's words, which certbot of Debian 12 has in its log alone: it fails at them itself."""
+    words: list[str] = []
+    if _MASK in reason:
+        with suppress(OSError):
+            words = _WORDS.findall(read_small(_LOG, _LARGEST)[0].decode(errors="replace"))
+    return reason.replace(_MASK, words[-1]) if words else reason
 
 
 def _refuse_early(desired: Desired) -> None:

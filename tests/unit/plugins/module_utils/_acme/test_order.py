@@ -143,6 +143,22 @@ def test_a_host_that_is_seen_to_be_gone_needs_no_pause(state: Path, monkeypatch:
     assert (state / "calls").read_text() == "x\n" * 2
 
 
+def test_what_certbot_of_debian_12_fails_at_is_in_its_log(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = state / "letsencrypt.log"
+    log.write_text(
+        "Traceback:\nacme.messages.Error: urn:ietf:params:acme:error:rateLimited :: Too many :: of shop.test\n\n"
+        "During handling of the above exception, another exception occurred:\nAttributeError: can't set attribute\n"
+    )
+    monkeypatch.setattr(order, "_LOG", log)
+    certbot(
+        state, monkeypatch, """echo An unexpected error occurred:; echo "AttributeError: can't set attribute"; exit 1"""
+    )
+    for expected in ("error:rateLimited :: Too many :: of shop.test\nThe same", "can't set attribute\nThe same"):
+        with pytest.raises(StabilityError, match=expected):
+            converge(SHOP, check=False, insist=True)
+        log.unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("age", [3601.0, -3600.0])
 def test_an_order_that_failed_long_ago_or_in_the_future_stands_in_no_way(
     state: Path, monkeypatch: pytest.MonkeyPatch, age: float
