@@ -17,6 +17,10 @@ description:
   - Judges by the same functions as the diagnosis of an app host, and returns the same, for
     M(workbot.stability.diagnosis_table). What is found never fails the task. Changes nothing.
 options:
+  service:
+    description: Its name, by which is known why the last attempt to get its certificate failed.
+    type: str
+    required: true
   proxy_url:
     description: Address of the health endpoint through this host's Nginx. Empty when it is no proxy.
     type: str
@@ -68,6 +72,7 @@ options:
 EXAMPLES = r"""
 - name: Check a proxy
   workbot.stability.fleet_check:
+    service: shop
     proxy_url: http://127.0.0.1/health
     upstreams: [{name: app1, host: 10.0.0.11}]
 """
@@ -77,6 +82,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
 from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import check_database, check_proxy
 
 SPEC = {
+    "service": {"type": "str", "required": True},
     "proxy_url": {"type": "str", "default": ""},
     "host_name": {"type": "str", "default": ""},
     "certificate_url": {"type": "str", "default": ""},

@@ -231,6 +231,7 @@ def test_a_removal_takes_the_certificate_along_and_has_it_revoked(edge: Edge, is
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert edge.host.run("find / -xdev -path '*letsencrypt*' -name 'edge*'").stdout == ""
+    assert edge.host.run("find /etc/systemd /var/lib -name 'certbot*.d' -o -name certbot_certificate").stdout == ""
     assert edge.host.file("/etc/letsencrypt/live/other").exists
     assert not edge.host.file("/var/www/edge-acme").exists
     assert issuer.status_of(serial) == "Revoked"

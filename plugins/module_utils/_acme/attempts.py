@@ -36,8 +36,6 @@ _ENDED = ("success", "exit-code")
 
 @dataclass(frozen=True)
 class Failure:
-    """Of the last attempt; there is none where that has succeeded, or none was made."""
-
     time: float
     reason: str
     order: str = ""
@@ -45,36 +43,54 @@ class Failure:
 
 
 def failure_path(name: str) -> Path:
+    """The last attempt, if it failed."""
     return STATE / f"{name}.json"
 
 
+def refusal_path(name: str) -> Path:
+    """The last order, if it was refused: no renewal meanwhile ends the pause before the next one."""
+    return STATE / f"{name}.refused.json"
+
+
 def renewed_path(name: str) -> Path:
-    """Is there once a renewal was served, which nobody but the timer had begun: Nginx looks for it."""
+    """Exists once a renewal that the timer began was served: Nginx looks for it."""
     return STATE / f"{name}.renewed"
 
 
 def note_failure(name: str, reason: str, order: str = "") -> None:
     """Raises OSError."""
     _make_directory()
-    save_json(failure_path(name), asdict(Failure(time.time(), reason, order)), 0o644)
+    failure = asdict(Failure(time.time(), reason, order))
+    for path in (failure_path(name), *([refusal_path(name)] if order else [])):
+        save_json(path, failure, 0o644)
 
 
 def note_renewal(name: str) -> None:
     """Raises OSError."""
     _make_directory()
     save(renewed_path(name), b"", 0o644)
-    forget_failure(name)
-
-
-def forget_failure(name: str) -> None:
-    """Raises OSError."""
     failure_path(name).unlink(missing_ok=True)
 
 
+def note_order(name: str) -> None:
+    """Of one that has succeeded: nothing is left of failures. Raises OSError."""
+    for path in (failure_path(name), refusal_path(name)):
+        path.unlink(missing_ok=True)
+
+
 def last_failure(name: str) -> Failure | None:
-    """None where there is none, or where it can't be read."""
+    """None where the last attempt has succeeded, none was made, or that can't be read."""
+    return _read(failure_path(name))
+
+
+def last_refusal(name: str) -> Failure | None:
+    """The same of orders."""
+    return _read(refusal_path(name))
+
+
+def _read(path: Path) -> Failure | None:
     with suppress(OSError, ValueError, TypeError):
-        return Failure(**read_json(failure_path(name), _LARGEST))
+        return Failure(**read_json(path, _LARGEST))
     return None
 
 

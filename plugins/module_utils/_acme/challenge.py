@@ -95,7 +95,8 @@ def _silence(silent: Mapping[str, HttpError], answered: Sequence[str]) -> str:
     families = {":" in address for address in answered}
     return next(
         (
-            f"no answer from {error}; an authority may ask there: start that host, or take its address out of the DNS"
+            f"no answer from {error}; an authority may ask there: start that host, or take its address out of the DNS;"
+            " where it is this one's own, as the world sees it, order with nginx_acme_insist"
             for address, error in silent.items()
             if (":" in address) in families
         ),

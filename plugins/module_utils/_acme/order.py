@@ -29,7 +29,16 @@ from .._host.small_file import read_small
 from .._host.units import reload_daemon
 from .._net.private_ca import HAS_CRYPTOGRAPHY
 from .._service.secret_values import hide
-from .attempts import BUSY, failure_path, forget_failure, last_failure, note_failure, renewed_path, said
+from .attempts import (
+    BUSY,
+    failure_path,
+    last_refusal,
+    note_failure,
+    note_order,
+    refusal_path,
+    renewed_path,
+    said,
+)
 from .challenge import challenge_problems
 from .lineage import (
     Lineage,
@@ -54,6 +63,7 @@ _LOG = Path("/var/log/letsencrypt/letsencrypt.log")
 _LARGEST = 4 * 1024 * 1024
 _MASK = "AttributeError: can't set attribute"
 _WORDS = re.compile(r"^acme\.messages\.Error: (.+)", re.MULTILINE)
+_REVOKED = re.compile(r"already ?revoked", re.IGNORECASE)
 _CLOCK = ("certificate is not yet valid", "certificate has expired")
 # As Boulder (Let's Encrypt), Pebble and step-ca say it: certbot leaves out the error's type.
 _LOST_ACCOUNT = re.compile(r"\baccount\b.*\b(not found|does not exist|deactivated|not active)\b", re.IGNORECASE)
@@ -148,20 +158,33 @@ def remove(name: str, *, check: bool, revoke: bool = False) -> bool:
     ours = is_ours(name)
     if check or not ours:
         return ours
-    if PROGRAM.exists() and renewal_path(name).exists():
-        found = read_lineage(name) if revoke else None
-        if found:
-            server = ("--server", found.server) if found.server else ()
-            reason = ("--reason", "cessationofoperation", "--no-delete-after-revoke")
-            _certbot(["revoke", "--cert-name", name, *server, *reason])
+    known = PROGRAM.exists() and renewal_path(name).exists()
+    if revoke and certificate_path(name).exists():
+        if not known:
+            raise StabilityError(
+                f"{certificate_path(name)} can't be revoked: certbot or {renewal_path(name)} is missing"
+            )
+        _revoke(name)
+    if known:
         _certbot(["delete", "--cert-name", name])
-    unit, files = unit_path(name), (renewal_path(name), failure_path(name), renewed_path(name))
-    had_unit = unit.exists()
-    for path in (certificate_path(name).parent, archive_path(name), *files, unit, hook_path(name)):
+    notes = (failure_path(name), refusal_path(name), renewed_path(name))
+    has_unit = unit_path(name).exists()
+    for path in (certificate_path(name).parent, archive_path(name), renewal_path(name), *notes, unit_path(name)):
         discard_path(path)
-    if had_unit:
+    # systemd forgets the hook before it is gone: else no certificate of the host would be renewed
+    if has_unit:
         reload_daemon()
+    discard_path(hook_path(name))
     return True
+
+
+def _revoke(name: str) -> None:
+    """Raises StabilityError, but not where a run that was killed has had it revoked before."""
+    try:
+        _certbot(["revoke", "--cert-name", name, "--reason", "keycompromise", "--no-delete-after-revoke"])
+    except StabilityError as error:
+        if not _REVOKED.search(str(error)):
+            raise
 
 
 def _now() -> datetime.datetime:
@@ -194,7 +217,7 @@ def _order(desired: Desired) -> Lineage:
     made = read_lineage(desired.name)
     if made is None or (left := desired.differences(made, _now())):
         raise StabilityError(f"certbot ordered the certificate, but {'; '.join(left) if made else 'it is not there'}")
-    forget_failure(desired.name)
+    note_order(desired.name)
     return made
 
 
@@ -247,7 +270,7 @@ def _unmasked(reason: str) -> str:
 
 def _refuse_early(desired: Desired) -> None:
     """Raises StabilityError where the same order has failed within the hour."""
-    failure = last_failure(desired.name)
+    failure = last_refusal(desired.name)
     if failure is None or failure.order != desired.fingerprint:
         return
     failed = datetime.datetime.fromtimestamp(failure.time, datetime.UTC)

@@ -6,13 +6,54 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from urllib.parse import urlsplit
 
-from .._net.tls import CertificateDates
+from .._acme.attempts import Failure, last_failure
+from .._net.tls import CertificateDates, read_dates, reason_of
 from .findings import CRITICAL, OK, FallingThresholds, Finding
+from .nginx import DEFAULT_PORTS
 
 _DAY = 86400
 _RENEW = "Renew it; if it was renewed, reload Nginx (systemctl reload nginx)."
+# Days. certbot renews when a third is left: with the levels of one for 90 days, one for 45 would always be a warning.
+_SHORT = 63
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """Where a service's site serves its certificate: for this host name, or where there is none for the address."""
+
+    service: str
+    url: str
+    host_name: str
+    timeout: float
+
+
+def check_served(served: Served, now: float, thresholds: FallingThresholds) -> Finding:
+    """Until when the certificate is valid that is served, and why the last attempt to get another one failed."""
+    parts = urlsplit(served.url)
+    address = parts.hostname or ""
+    name = served.host_name or address
+    try:
+        dates = read_dates(address, parts.port or DEFAULT_PORTS["https"], name, served.timeout)
+    except OSError as error:
+        reason = reason_of(error, served.timeout)
+        message = f"the certificate of {name} can't be read: {reason}. Is Nginx running, and does it serve HTTPS?"
+        found = Finding("certificates", CRITICAL, message, timed=isinstance(error, TimeoutError))
+    else:
+        found = judge_dates(name, dates, now, thresholds)
+    return with_attempt(found, last_failure(served.service))
+
+
+def with_attempt(found: Finding, failure: Failure | None) -> Finding:
+    """A good certificate says nothing of a failure: the next attempt is made in time."""
+    if found.status == OK or failure is None:
+        return found
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(failure.time))
+    reason = " ".join(failure.reason.split())
+    return dataclasses.replace(found, message=f"{found.message} The last attempt ({when}) failed: {reason}")
 
 
 def judge_dates(
@@ -24,10 +65,9 @@ def judge_dates(
     check: str = "certificates",
     advice: str = _RENEW,
 ) -> Finding:
-    """`thresholds` are in days."""
+    """`thresholds` are in days; a certificate for less than 63 has levels of its own, a quarter and a twelfth of it."""
     lasts = max(dates.ends - dates.begins, 1) / _DAY
-    # certbot renews when a third is left: of a certificate for 45 days, or for six, that is no warning
-    if lasts < 3 * thresholds.warning:
+    if lasts < _SHORT:
         thresholds = FallingThresholds(lasts / 4, lasts / 12)
     left = (dates.ends - now) / _DAY
     days = round(left, 1)

@@ -15,15 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from .._host.command import quiet_run
 from .._net.http import Request
-from .._net.tls import read_dates
-from .certificates import judge_dates
+from .certificates import Served, check_served
 from .findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, worst_of
 from .health import Expectation, judge_health, read_health
-from .nginx import DEFAULT_PORTS, instead_at
+from .nginx import instead_at
 
 _AT_ONCE = 16
 # as the role diagnostics presets them
@@ -68,7 +66,8 @@ def check_proxy(options: Mapping[str, Any]) -> list[Finding]:
     findings = [dataclasses.replace(finding, check="proxy") for finding in answer]
     findings += judge_upstreams(upstreams, drained, ask) + judge_rotation(upstreams, drained)
     if options["certificate_url"]:
-        findings.append(_check_certificate(options["certificate_url"], options["host_name"], options["timeout"]))
+        served = Served(options["service"], options["certificate_url"], options["host_name"], options["timeout"])
+        findings.append(check_served(served, time.time(), _CERTIFICATE_DAYS))
     return findings
 
 
@@ -130,14 +129,3 @@ def judge_database(code: int, port: int) -> Finding:
     words = _WORDS.get(code, f"was not asked: pg_isready ended with {code}. Run it by hand")
     end = "" if code == 0 else "."
     return Finding("database", OK if code == 0 else CRITICAL, f"PostgreSQL at port {port} {words}{end}", code)
-
-
-def _check_certificate(url: str, host_name: str, timeout: float) -> Finding:
-    parts = urlsplit(url)
-    address = parts.hostname or ""
-    name = host_name or address
-    try:
-        dates = read_dates(address, parts.port or DEFAULT_PORTS["https"], name, timeout)
-    except OSError as error:
-        return Finding("certificates", CRITICAL, f"the certificate of {name} can't be read: {error}. Is Nginx running?")
-    return judge_dates(name, dates, time.time(), _CERTIFICATE_DAYS)

@@ -119,9 +119,9 @@ def _accounts(items: Sequence[Mapping[str, Any]]) -> list[tuple[accounts.Account
 
 
 def unit_names(desired: Sequence[units.Unit], paths: Sequence[str]) -> list[str]:
-    """The units, and those of which only the file is among the paths; a template is none."""
+    """The units, and those of which only a file is among the paths, their own or a drop-in; a template is none."""
     files = [path.removeprefix(_UNIT_DIRECTORY) for path in paths if path.startswith(_UNIT_DIRECTORY)]
-    others = [name for name in files if "/" not in name and "@." not in name]
+    others = [name for file in files if "@." not in (name := file.partition(".d/")[0])]
     return list(dict.fromkeys([*(unit.name for unit in desired), *others]))
 
 

@@ -58,6 +58,15 @@ def client_trusting(certificate: str | bytes, *, check_hostname: bool) -> ssl.SS
     return context
 
 
+def reason_of(error: Exception, timeout: float) -> str:
+    """Why a connection came to nothing, in words."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    return getattr(error, "strerror", None) or f"what came back is no answer ({type(error).__name__})"
+
+
 def begin_postgresql(plain: socket.socket) -> None:
     """PostgreSQL is asked for TLS (its SSLRequest) before TLS begins. Raises OSError."""
     plain.sendall(struct.pack("!ii", 8, 80877103))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,10 @@ def _serve(given: dict[str, Any]) -> None:
     desired = Desired(given["name"], certificates=[certificate], probes=[probe], announce=given["announce"])
     try:
         served = renew(desired, Layout())
-    except StabilityError as error:
-        note_failure(given["name"], f"It was renewed, but is not served: {error}")
+    except (StabilityError, OSError) as error:
+        # where it can't be kept, certbot's output has it still
+        with suppress(OSError):
+            note_failure(given["name"], f"It was renewed, but is not served: {error}")
         raise
     if served:
         note_renewal(given["name"])

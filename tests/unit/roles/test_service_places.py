@@ -43,6 +43,7 @@ OWN_TEMPLATES = {
     "/etc/systemd/system/shop.service": "pm2/templates/boot.service.j2",
     "/etc/systemd/system/shop@.service": "pm2/templates/activation.service.j2",
     "/etc/systemd/system/shop-renewal.service": "pm2/templates/renewal.service.j2",
+    "/etc/systemd/system/certbot.service.d/shop.conf": "nginx/templates/renewal.conf.j2",
 }
 OWN_PROGRAMS = {
     "/usr/local/lib/shop-renewal": "_programs.renewal:run",

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
-import ssl
 import time
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from ...._acme.attempts import Failure, last_failure
-from ...._checks.certificates import judge_dates
+from ...._checks.certificates import Served, check_served
 from ...._checks.findings import CRITICAL, OK, WARNING, Finding
 from ...._checks.nginx import DEFAULT_PORTS, PID_FILE, instead_at, judge_nginx, read_nginx
-from ...._net.tls import open_connection, read_dates
+from ...._net.tls import open_connection, reason_of
 from ...._net.websocket import Handshake, handshake
 from ..runner import Context
 
@@ -42,7 +40,7 @@ def _websocket(url: str, path: str, context: Context) -> Finding:
         with open_connection(address, parts.port or DEFAULT_PORTS[parts.scheme], name, tls, timeout) as connected:
             answer = handshake(connected, name, path, timeout)
     except (OSError, http.client.HTTPException) as error:
-        found = judge_handshake(path, None, _reason(error, timeout))
+        found = judge_handshake(path, None, reason_of(error, timeout))
         return dataclasses.replace(found, timed=isinstance(error, TimeoutError))
     return judge_handshake(path, answer, f"{1000 * (time.monotonic() - started):.0f} ms")
 
@@ -65,39 +63,13 @@ def judge_handshake(path: str, answer: Handshake | None, told: str) -> Finding:
     return Finding(check, CRITICAL, f"{path}: {answer.problem}. See Nginx's error log.", status, expected)
 
 
-def _reason(error: Exception, timeout: float) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {timeout:g} s"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or error}"
-    return getattr(error, "strerror", None) or f"what came back is no answer ({type(error).__name__})"
-
-
 def check_certificates(context: Context) -> list[Finding]:
     """Until when the certificate is valid that Nginx serves now, and why the last attempt to get another one failed."""
     section, health = context.section("certificates"), context.section("health")
     if not section["url"]:
         return []
-    parts, timeout = urlsplit(section["url"]), float(health["timeout"])
-    address = parts.hostname or ""
-    name = health["host_name"] or address
-    try:
-        dates = read_dates(address, parts.port or DEFAULT_PORTS["https"], name, timeout)
-    except OSError as error:
-        message = f"the certificate of {name} can't be read: {_reason(error, timeout)}. See the check nginx."
-        found = Finding("certificates", CRITICAL, message, timed=isinstance(error, TimeoutError))
-    else:
-        found = judge_dates(name, dates, context.now, context.falling_thresholds("certificate_days"))
-    return [_with_attempt(found, last_failure(context.config["service"]))]
-
-
-def _with_attempt(found: Finding, failure: Failure | None) -> Finding:
-    """What of a certificate is well says nothing of attempts: the next one is made in time."""
-    if found.status == OK or failure is None:
-        return found
-    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(failure.time))
-    reason = " ".join(failure.reason.split())
-    return dataclasses.replace(found, message=f"{found.message} The last attempt ({when}) failed: {reason}")
+    served = Served(context.config["service"], section["url"], health["host_name"], float(health["timeout"]))
+    return [check_served(served, context.now, context.falling_thresholds("certificate_days"))]
 
 
 def check_nginx(context: Context) -> list[Finding]:

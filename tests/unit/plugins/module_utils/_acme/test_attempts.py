@@ -12,7 +12,9 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._acme import attempts
 from ansible_collections.workbot.stability.plugins.module_utils._acme.attempts import (
     last_failure,
+    last_refusal,
     note_failure,
+    note_order,
     note_renewal,
     renewed_path,
     why_not_renewed,
@@ -91,11 +93,16 @@ def test_a_renewal_ends_a_failure_and_whoever_reads_it_need_not_be_root(state: P
     failure = last_failure("shop")
     assert failure is not None
     assert (failure.reason, failure.order) == ("refused", "order")
+    assert last_refusal("shop") == failure
     assert (state / "state").stat().st_mode & 0o777 == 0o755
     assert (state / "state/shop.json").stat().st_mode & 0o777 == 0o644
     assert not renewed_path("shop").exists()
     note_renewal("shop")
     assert last_failure("shop") is None
+    # what was ordered besides is still not to be ordered again
+    assert last_refusal("shop") == failure
+    note_order("shop")
+    assert last_refusal("shop") is None
     assert renewed_path("shop").stat().st_mode & 0o777 == 0o644
 
 

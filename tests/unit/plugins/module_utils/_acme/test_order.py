@@ -91,6 +91,27 @@ def test_a_certificate_of_somebody_else_is_not_removed(state: Path, monkeypatch:
     assert not (state / "calls").exists()
 
 
+def test_what_was_revoked_before_a_run_was_killed_is_not_revoked_again(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook, certificate = lineage.hook_path("shop"), lineage.certificate_path("shop")
+    for path in (hook, certificate):
+        path.parent.mkdir(parents=True)
+        path.write_text("from stability._programs.certificate import run\n")
+    certbot(state, monkeypatch, "exit 1")
+    with pytest.raises(StabilityError, match=r"can't be revoked: certbot or .*/renewal/shop.conf is missing"):
+        remove("shop", check=False, revoke=True)
+    lineage.renewal_path("shop").parent.mkdir()
+    lineage.renewal_path("shop").touch()
+    certbot(state, monkeypatch, 'case "$2" in revoke) echo no such authority; exit 1;; esac')
+    with pytest.raises(StabilityError, match="no such authority"):
+        remove("shop", check=False, revoke=True)
+    assert certificate.exists()
+    certbot(state, monkeypatch, 'case "$2" in revoke) echo error:alreadyRevoked; exit 1;; esac')
+    assert remove("shop", check=False, revoke=True)
+    assert not certificate.exists()
+
+
 def test_what_the_authority_refused_is_said_and_not_ordered_again(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = replace(SHOP, eab_kid="customer", eab_hmac_key="c2VjcmV0LWtleQ")
     said = "echo Saving debug log to x; echo x >> $(dirname $0)/calls; echo Detail: too many of c2VjcmV0LWtleQ; exit 1"
@@ -173,7 +194,9 @@ def test_an_order_that_failed_long_ago_or_in_the_future_stands_in_no_way(
 
 def test_check_mode_asks_nobody(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certbot(state, monkeypatch, "touch $(dirname $0)/calls")
-    (state / "shop.json").write_text(json.dumps({"time": time.time(), "reason": "old", "order": SHOP.fingerprint}))
+    (state / "shop.refused.json").write_text(
+        json.dumps({"time": time.time(), "reason": "old", "order": SHOP.fingerprint})
+    )
     assert converge(SHOP, check=True, insist=False) == (["there is none"], None)
     assert not (state / "calls").exists()
 

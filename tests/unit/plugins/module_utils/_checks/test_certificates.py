@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._checks.certificates import judge_dates
+from ansible_collections.workbot.stability.plugins.module_utils._acme.attempts import Failure
+from ansible_collections.workbot.stability.plugins.module_utils._checks.certificates import judge_dates, with_attempt
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import (
     CRITICAL,
     OK,
     WARNING,
     FallingThresholds,
+    Finding,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._net.tls import CertificateDates
 
@@ -45,3 +47,20 @@ def test_dates_are_judged(begins: float, ends: float, status: str, said: str) ->
     finding = judge_dates("x.test", dates, now, FallingThresholds(21, 7))
     assert finding.status == status
     assert said in finding.message
+
+
+@pytest.mark.parametrize(("left", "status"), [(31, OK), (29, WARNING), (13, CRITICAL)])
+def test_levels_of_one_s_own_are_kept(left: float, status: str) -> None:
+    """Let's Encrypt's are for 90 days, less a second."""
+    now = time.time()
+    dates = CertificateDates(now + (left - 90) * DAY + 1, now + left * DAY)
+    assert judge_dates("x.test", dates, now, FallingThresholds(30, 14)).status == status
+
+
+def test_why_the_last_attempt_failed_is_said_where_that_matters() -> None:
+    failure = Failure(0, "Certbot failed:\n  Detail: refused")
+    warning, fine = (Finding("certificates", status, "20 days.") for status in (WARNING, OK))
+    said = "20 days. The last attempt (1970-01-01 00:00 UTC) failed: Certbot failed: Detail: refused"
+    assert with_attempt(warning, failure).message == said
+    assert with_attempt(warning, None) == warning
+    assert with_attempt(fine, failure) == fine

@@ -265,9 +265,9 @@ def test_a_unit_that_runs_from_an_older_file_is_restarted(since: float, due: lis
 
 
 def test_systemd_is_asked_about_units_of_which_only_the_file_is_installed() -> None:
-    paths = ["alert.service", "act@.service", "nginx.service.d/more.conf", "alert.timer"]
+    paths = ["alert.service", "act@.service", "nginx.service.d/more.conf", "db@.service.d/a.conf", "alert.timer"]
     asked = unit_names([Unit("alert.timer")], [f"/etc/systemd/system/{path}" for path in paths])
-    assert asked == ["alert.timer", "alert.service"]
+    assert asked == ["alert.timer", "alert.service", "nginx.service"]
 
 
 def test_a_file_from_the_time_to_come_restarts_nothing(tmp_path: Path) -> None:
