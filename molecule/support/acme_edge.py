@@ -25,6 +25,7 @@ HOOK = "/etc/letsencrypt/renewal-hooks/deploy/edge"
 LINEAGE = "/etc/letsencrypt/live/edge"
 WEBROOT = "/var/www/edge-acme"
 RECORD = "/var/lib/certbot_certificate/edge.json"
+REFUSED = "/var/lib/certbot_certificate/edge.refused.json"
 
 
 def acme_edge(issuer: Authority) -> AbstractContextManager[Edge]:

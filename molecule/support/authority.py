@@ -20,10 +20,11 @@ ROOT = "/opt/molecule-authority"
 CERTBOTS = ("/etc/letsencrypt", "/var/lib/letsencrypt", "/var/log/letsencrypt", "/var/lib/certbot_certificate")
 _PORT = 14000
 _UNIT = "molecule-authority"
-_ROOT = f"""
-import ssl, urllib.request
-found = urllib.request.urlopen("https://127.0.0.1:{_PORT + 1}/roots/0", context=ssl._create_unverified_context())
-print(found.read().decode())
+# At the port where it tells about itself.
+_ASK = f"""
+import ssl, sys, urllib.request
+address = "https://127.0.0.1:{_PORT + 1}/" + sys.argv[1]
+print(urllib.request.urlopen(address, context=ssl._create_unverified_context()).read().decode())
 """
 _TRUSTED = "/usr/local/share/ca-certificates/molecule-authority.crt"
 # It asks at once, refuses no nonce for the sake of it, and keeps no name as proved.
@@ -65,13 +66,13 @@ class Authority:
 
     def status_of(self, serial: str) -> str:
         """Of a certificate with that serial number: Valid or Revoked."""
-        ask = "wget --quiet --no-check-certificate --output-document=- https://127.0.0.1:%s/cert-status-by-serial/%s"
-        found: dict[str, Any] = json.loads(self.host.check_output(ask, str(_PORT + 1), serial))
+        text = self.host.check_output("python3 -c %s %s", _ASK, f"cert-status-by-serial/{serial}")
+        found: dict[str, Any] = json.loads(text)
         return str(found["Status"])
 
     def root(self) -> str:
         """Of what it issues since its start, as PEM."""
-        return str(self.host.check_output("python3 -c %s", _ROOT))
+        return str(self.host.check_output("python3 -c %s %s", _ASK, "roots/0"))
 
     @contextmanager
     def suspended(self) -> Iterator[None]:

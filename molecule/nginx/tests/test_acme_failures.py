@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from acme_edge import HERE, HOOK, LINEAGE, RECORD, SECOND, WEBROOT, acme_edge, failure, order, renew, serve
+from acme_edge import HERE, HOOK, LINEAGE, RECORD, REFUSED, SECOND, WEBROOT, acme_edge, failure, order, renew, serve
 from authority import ROOT, Authority, authority
 from certificates import issue
 from edge import HOST_NAME, Edge, secure, served
@@ -66,7 +66,7 @@ def edge(issuer: Authority) -> Iterator[Edge]:
 @pytest.fixture
 def wanted(edge: Edge) -> list[str]:
     """Names of another certificate than the one that is there, whose order has not failed yet."""
-    edge.host.check_output("rm -f %s", RECORD)
+    edge.host.check_output("rm -f %s %s", RECORD, REFUSED)
     found = edge.host.check_output(f"openssl x509 -noout -ext subjectAltName -in {LINEAGE}/cert.pem")
     return [HOST_NAME] if SECOND in found else BOTH
 

@@ -138,8 +138,8 @@ def _converge(desired: Desired, *, insist: bool) -> tuple[list[str], Lineage | N
 
 def _note(desired: Desired, reason: str, *, insist: bool) -> list[str]:
     """Keeps why an order has failed; returns what follows from that for the next one."""
-    problems: list[str] = []
-    if not insist:
+    problems = ["certbot has asked nobody: the next run may order at once."] if BUSY in reason else []
+    if not insist and not problems:
         # a host that has gone while the authority looked for it: the next run sees whether it is back
         with suppress(StabilityError):
             problems = challenge_problems(desired.names, Path(desired.webroot))

@@ -210,6 +210,14 @@ def test_a_certbot_that_is_busy_is_waited_for(state: Path, monkeypatch: pytest.M
         converge(SHOP, check=False, insist=False)
 
 
+def test_a_certbot_that_stays_busy_has_asked_nobody(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certbot(state, monkeypatch, "echo Another instance of Certbot is already running.; exit 1")
+    monkeypatch.setattr(order, "_BUSY_SECONDS", 0)
+    for _run in range(2):
+        with pytest.raises(StabilityError, match=r"already running.\ncertbot has asked nobody"):
+            converge(SHOP, check=False, insist=False)
+
+
 def test_what_another_run_has_ordered_meanwhile_is_not_ordered_again(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
