@@ -92,26 +92,13 @@ certificate:
   description: Path of the certificate with its chain.
   returned: success
   type: str
-key:
-  description: Path of its key.
-  returned: success
-  type: str
-ends:
-  description: The day that it ends on, empty where there is none.
-  returned: success
-  type: str
-  sample: "2027-02-27"
 """
 
 import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.workbot.stability.plugins.module_utils._acme.lineage import (
-    certificate_path,
-    is_there,
-    key_path,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._acme.lineage import certificate_path, is_there
 from ansible_collections.workbot.stability.plugins.module_utils._acme.order import PROGRAM, Desired, converge, remove
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 
@@ -145,22 +132,20 @@ def _converge(options: dict[str, Any], *, check: bool) -> dict[str, Any]:
         raise StabilityError(f"name: {name!r} has other characters than letters, digits, dots, dashes and underscores")
     if options["state"] == "absent":
         gone = remove(name, check=check)
-        return {"changed": gone, "reasons": [], "present": False, "certificate": "", "key": "", "ends": ""}
+        return {"changed": gone, "reasons": [], "present": False, "certificate": ""}
     if not options["names"] or not options["webroot"]:
         raise StabilityError("names and webroot must not be empty")
     if not check and not PROGRAM.exists():
         raise StabilityError("certbot is not installed: install Debian's package of that name")
     fields = ("name", "names", "email", "server", "webroot", "eab_kid", "eab_hmac_key")
     desired = Desired(**{field: options[field] for field in fields})
-    why, found = converge(desired, check=check, insist=options["insist"])
+    why = converge(desired, check=check, insist=options["insist"])
     after = "".join(f"order a certificate for {', '.join(desired.names)}: {reason}\n" for reason in why)
     return {
         "changed": bool(why),
         "reasons": why,
         "present": is_there(name),
         "certificate": str(certificate_path(name)),
-        "key": str(key_path(name)),
-        "ends": f"{found.ends:%Y-%m-%d}" if found else "",
         "diff": {"before": "", "after": after},
     }
 

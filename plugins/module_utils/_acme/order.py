@@ -102,38 +102,37 @@ class Desired:
         return sha256(json.dumps(asdict(self)).encode()).hexdigest()
 
 
-def converge(desired: Desired, *, check: bool, insist: bool) -> tuple[list[str], Lineage | None]:
-    """Why the certificate was ordered (or would be), and what is there afterwards. Raises StabilityError and OSError.
+def converge(desired: Desired, *, check: bool, insist: bool) -> list[str]:
+    """Why the certificate was ordered, or would be. Raises StabilityError and OSError.
 
     `insist` asks the authority at once, also where an order has failed within the hour, or where it seems that the
     authority would not find the challenge.
     """
-    found = read_lineage(desired.name)
-    why = desired.differences(found, _now())
+    why = desired.differences(read_lineage(desired.name), _now())
     if not why or check:
-        return why, found
+        return why
     busy = StabilityError(f"another run has been ordering a certificate for {_ALONE_SECONDS} s (it holds {LOCK})")
     with lock(LOCK, busy, seconds=_ALONE_SECONDS):
         return _converge(desired, insist=insist)
 
 
-def _converge(desired: Desired, *, insist: bool) -> tuple[list[str], Lineage | None]:
+def _converge(desired: Desired, *, insist: bool) -> list[str]:
     """Raises StabilityError and OSError."""
     # another run may have ordered it while this one waited: an authority would count a second order
-    found = read_lineage(desired.name)
-    why = desired.differences(found, _now())
+    why = desired.differences(read_lineage(desired.name), _now())
     if not why:
-        return why, found
+        return why
     _refuse_remains(desired.name)
     if not insist:
         _refuse_early(desired)
         if problems := challenge_problems(desired.names, Path(desired.webroot)):
             raise StabilityError("\n".join(["An authority would not find this host, so none was asked:", *problems]))
     try:
-        return why, _order(desired)
+        _order(desired)
     except StabilityError as error:
         reason = hide(str(error), {desired.eab_hmac_key} - {""})
         raise StabilityError("\n".join([reason, *_note(desired, reason, insist=insist)])) from error
+    return why
 
 
 def _note(desired: Desired, reason: str, *, insist: bool) -> list[str]:
@@ -200,7 +199,7 @@ def _refuse_remains(name: str) -> None:
         raise StabilityError(f"{remains[0]} is there, and certbot knows nothing of it: move it away")
 
 
-def _order(desired: Desired) -> Lineage:
+def _order(desired: Desired) -> None:
     """Raises StabilityError."""
     arguments = [
         *("certonly", "--agree-tos", "--no-eff-email", "--email", desired.email, "--server", desired.server),
@@ -218,7 +217,6 @@ def _order(desired: Desired) -> Lineage:
     if made is None or (left := desired.differences(made, _now())):
         raise StabilityError(f"certbot ordered the certificate, but {'; '.join(left) if made else 'it is not there'}")
     note_order(desired.name)
-    return made
 
 
 def _advice(reason: str, server: str) -> Iterator[str]:

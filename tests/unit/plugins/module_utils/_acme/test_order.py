@@ -197,7 +197,7 @@ def test_check_mode_asks_nobody(state: Path, monkeypatch: pytest.MonkeyPatch) ->
     (state / "shop.refused.json").write_text(
         json.dumps({"time": time.time(), "reason": "old", "order": SHOP.fingerprint})
     )
-    assert converge(SHOP, check=True, insist=False) == (["there is none"], None)
+    assert converge(SHOP, check=True, insist=False) == ["there is none"]
     assert not (state / "calls").exists()
 
 
@@ -226,7 +226,7 @@ def test_what_another_run_has_ordered_meanwhile_is_not_ordered_again(
     ordered = replace(FOUND, begins=now, ends=now + 90 * DAY)
     lineages = iter([None, ordered])
     monkeypatch.setattr(order, "read_lineage", lambda _name: next(lineages))
-    assert converge(SHOP, check=False, insist=False) == ([], ordered)
+    assert converge(SHOP, check=False, insist=False) == []
     assert not (state / "calls").exists()
 
 
