@@ -11,18 +11,16 @@ import contextlib
 import datetime
 import json
 import math
-import os
 import re
 import socket
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding, worst_of
-from ..._host.console import complain, visible
+from ..._host.console import complain
 from ..._host.errors import StabilityError
 from ..common import become, end, load_settings
 from .checks import database, proxy, service, system, workers
@@ -30,6 +28,7 @@ from .checks import storage as host
 from .daily import Days, summary
 from .runner import Check, Context, run_checks
 from .samples import Samples
+from .table import as_table, is_coloured, now
 
 CHECKS: dict[str, Check] = {
     "release": service.check_release,
@@ -61,7 +60,6 @@ _WATCH_SECONDS = 2.0
 _LEAST_WATCH, _MOST_WATCH = 0.2, 3600.0
 # home, then clear to the end: what was there before stays in the terminal's history
 _CLEAR = "\x1b[H\x1b[2J"
-_COLOURS = {OK: "32", WARNING: "33", UNKNOWN: "35", CRITICAL: "31"}
 
 
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
@@ -96,13 +94,19 @@ def _once(settings: Mapping[str, Any], options: argparse.Namespace, clear: bool 
     if not options.check and not options.read_only:
         findings += _keep(context, days, findings)
     elapsed = time.monotonic() - started
-    text = as_json(settings, findings, elapsed) if options.json else as_table(settings, findings, _coloured())
+    text = as_json(settings, findings, elapsed) if options.json else as_text(settings, findings, options)
     if options.daily:
         text += summary(days.today, days.before)
     _print((_CLEAR if clear else "") + text)
     if options.daily:
         _end_day(settings, days, context.now)
     return EXIT[worst_of(findings)]
+
+
+def as_text(settings: Mapping[str, Any], findings: Sequence[Finding], options: argparse.Namespace) -> str:
+    """Who asks for some checks, or keeps the report, wants to see all of it."""
+    everything = bool(options.all or options.check or options.daily)
+    return as_table(settings, findings, coloured=is_coloured(), everything=everything)
 
 
 def _keep(context: Context, days: Days, findings: Sequence[Finding]) -> list[Finding]:
@@ -146,6 +150,7 @@ def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
         " 3 something is not known, since the host was too busy to ask.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--all", action="store_true", help="also each finding that is well, in the checks' order")
     parser.add_argument("--check", action="append", choices=list(CHECKS), help="only this check; may be repeated")
     parser.add_argument(
         "--watch", nargs="?", type=_seconds, const=_WATCH_SECONDS, metavar="SECONDS",
@@ -193,37 +198,12 @@ def as_json(settings: Mapping[str, Any], findings: Sequence[Finding], elapsed: f
     report = {
         "service": settings["service"],
         "host": socket.gethostname(),
-        "time": _now(),
+        "time": now(),
         "status": worst_of(findings),
         "elapsed_ms": round(elapsed * 1000),
         "findings": [finding.as_dict() for finding in findings],
     }
     return json.dumps(report, ensure_ascii=True) + "\n"
-
-
-def as_table(settings: Mapping[str, Any], findings: Sequence[Finding], coloured: bool) -> str:
-    width = max((len(finding.check) for finding in findings), default=0)
-    said = [visible(f"{finding.check:<{width}}  {finding.message}") for finding in findings]
-    lines = [f"{_paint(finding.status, coloured)}  {text}" for finding, text in zip(findings, said, strict=True)]
-    told = Counter(finding.status for finding in findings)
-    counts = [
-        f"{told[status]} {status}" for status in (CRITICAL, UNKNOWN, WARNING, OK) if told[status] or status != UNKNOWN
-    ]
-    head = f"{settings['service']} on {socket.gethostname()} at {_now()}: {worst_of(findings).upper()}"
-    return "\n".join([f"{head} ({', '.join(counts)})", *lines]) + "\n"
-
-
-def _paint(status: str, coloured: bool) -> str:
-    label = f"{status:<8}"
-    return f"\x1b[{_COLOURS[status]}m{label}\x1b[0m" if coloured else label
-
-
-def _coloured() -> bool:
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
-
-
-def _now() -> str:
-    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def prune(section: Mapping[str, Any], today: datetime.date) -> None:

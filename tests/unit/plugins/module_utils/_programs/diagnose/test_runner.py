@@ -143,9 +143,3 @@ def test_the_command_tells_what_is_not_known(
         assert json.loads(shown)["status"] == UNKNOWN
     else:
         assert ": UNKNOWN (0 critical, 1 unknown, 1 warning, 0 ok)" in shown
-
-
-def test_each_status_has_a_colour_and_an_exit_status() -> None:
-    shown = cli.as_table({"service": "app"}, [Finding("a", status, "") for status in cli.EXIT], coloured=True)
-    assert all(f"m{status}" in shown for status in cli.EXIT)
-    assert cli.EXIT == {"ok": 0, "warning": 1, "critical": 2, "unknown": 3}
