@@ -101,6 +101,22 @@ def test_people_see_the_state(host: Any, count: int) -> None:
 
 
 @pytest.mark.usefixtures("count")
+def test_what_is_told_of_each_worker_is_what_the_host_counts(host: Any) -> None:
+    # a new process has told PM2 nothing yet
+    wait_for(lambda: all(worker["heap_used"] for worker in workers(host).values()), 60, lambda: str(status(host)))
+    limits = status(host)["limits"]
+    for pid, worker in workers(host).items():
+        files = int(host.check_output("ls /proc/%s/fd | wc -l", str(pid)))
+        seconds = sum(map(int, host.file(f"/proc/{pid}/stat").content_string.rpartition(")")[2].split()[11:13])) / 100
+        # read at most 15 s ago
+        assert worker["open_files"] == pytest.approx(files, abs=10)
+        assert 0 < worker["cpu_seconds"] <= seconds
+        assert 0 < worker["heap_used"] < worker["heap_size"] < worker["rss"] < limits["memory"]
+        assert worker["heap_size"] < limits["heap"]
+        assert 0 < worker["event_loop_ms"]["0.5"] <= worker["event_loop_ms"]["0.95"]
+
+
+@pytest.mark.usefixtures("count")
 def test_people_see_the_check_of_a_problem_until_it_is_mended(host: Any) -> None:
     """Sooner than the diagnosis is due again: its settings are others."""
     line = "problem  units.nosuch.service: critical, no unit nosuch.service is loaded."

@@ -36,6 +36,9 @@ class Pm2Process:
     heap_used: int | None = None
     """Bytes, as the process told PM2; like `heap_total` missing until it did."""
     heap_total: int | None = None
+    event_loop_p50: float | None = None
+    """Milliseconds that its event loop is late, as the process told PM2: the median, and below what 95 of 100 are."""
+    event_loop_p95: float | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
     """PM2's own record of it, the environment included: never shown."""
 
@@ -127,6 +130,8 @@ def _process(entry: Mapping[str, Any]) -> Pm2Process:
         started_at=float(settings.get("pm_uptime") or 0) / 1000,
         heap_used=_bytes(monitor.get("Used Heap Size")),
         heap_total=_bytes(monitor.get("Heap Size")),
+        event_loop_p50=_milliseconds(monitor.get("Event Loop Latency")),
+        event_loop_p95=_milliseconds(monitor.get("Event Loop Latency p95")),
         settings=settings,
     )
 
@@ -138,6 +143,16 @@ def _bytes(metric: Any) -> int | None:
     try:
         return round(float(metric["value"]) * _UNITS[metric["unit"]])
     except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _milliseconds(metric: Any) -> float | None:
+    """The same of a time."""
+    if not isinstance(metric, dict) or metric.get("unit") != "ms":
+        return None
+    try:
+        return float(metric["value"])
+    except (KeyError, TypeError, ValueError):
         return None
 
 

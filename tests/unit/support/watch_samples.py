@@ -20,7 +20,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.judge import judge
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Assessment
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import MB, Readings, Worker
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import (
+    MB,
+    Readings,
+    Usage,
+    Worker,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
 
 APP = "shop-1a2b3c"
@@ -61,6 +66,7 @@ def settings_content(directory: Path, **changes: Any) -> dict[str, Any]:
         "budget_window": 900,
         "diagnosis_interval": 0,
         "memory_restart_mb": 1000,
+        "heap_limit_mb": 700,
         "memory_reload_percent": 90,
         "host_memory_percent": 97,
         "disk_min_mb": 50,
@@ -77,7 +83,8 @@ def settings(directory: Path = Path("/nonexistent"), **changes: Any) -> Settings
 def process(number: int, status: str = "online", pid: int | None = 0, restarts: int = 0) -> Pm2Process:
     """`pid` 0: one of its own."""
     found = 100 + number if pid == 0 else pid
-    return Pm2Process(APP, number, found, status, restarts, 1000.0)
+    told = {"heap_used": 20 * MB, "heap_total": 30 * MB, "event_loop_p50": 0.5, "event_loop_p95": 12.5}
+    return Pm2Process(APP, number, found, status, restarts, 1000.0, **told)
 
 
 def worker(
@@ -85,7 +92,8 @@ def worker(
 ) -> Worker:
     running = status == "online"
     own = process(number, status, 0 if running else None)
-    return Worker(own, age if running else None, 5.0 if running else None, answered, mb * MB)
+    usage = Usage(mb * MB, 1.5, 30) if running else Usage()
+    return Worker(own, age if running else None, 5.0 if running else None, answered, usage)
 
 
 HEALTHY = Readings(
@@ -95,6 +103,7 @@ HEALTHY = Readings(
     workers=(worker(0), worker(1)),
     answers=WorkersReading({100: "", 101: ""}, answer_ms={100: 12.5, 101: 8.0}),
     restarts=0,
+    daemon_mb=60,
     surplus=(),
     deployment=False,
     proxy=Answered(ANSWERED, ""),

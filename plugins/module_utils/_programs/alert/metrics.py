@@ -33,6 +33,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 # The status may be of a hostile user: it is no reason to make millions of series, or labels without end.
 _MOST_SAMPLES = 500
 _LONGEST_LABEL = 200
+_QUANTILES = ("0.5", "0.95")
 
 Labels = Mapping[str, str]
 Sample = tuple[Labels, Any]
@@ -81,6 +82,7 @@ def _metrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Sample]
     """Name, help text and samples of each."""
     readings, budget = _mapping(status.get("readings")), _mapping(status.get("budget"))
     targets, host = _mapping(status.get("targets")), _mapping(readings.get("host"))
+    limits, daemon = _mapping(status.get("limits")), _mapping(readings.get("daemon"))
     workers = [({"worker": str(worker.get("pm_id", ""))}, worker) for worker in _mappings(readings.get("workers"))]
 
     def of_workers(field: str) -> list[Sample]:
@@ -123,6 +125,28 @@ def _metrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Sample]
     yield "worker_up", "Whether PM2 has the worker online, 1 or 0.", of_workers("online")
     yield "worker_rss_bytes", "Resident memory of the worker.", of_workers("rss")
     yield "worker_restarts_total", "Restarts of the worker.", of_workers("restarts")
+    yield "worker_age_seconds", "Since the worker's process was started.", of_workers("age")
+    yield (
+        "worker_cpu_seconds_total",
+        "Time of a processor that the worker's process has used.",
+        of_workers("cpu_seconds"),
+    )
+    yield "worker_open_files", "Open files and connections of the worker's process.", of_workers("open_files")
+    yield "worker_heap_used_bytes", "What is used of V8's heap in the worker.", of_workers("heap_used")
+    yield "worker_heap_size_bytes", "What V8's heap has taken in the worker.", of_workers("heap_size")
+    yield (
+        "worker_event_loop_lag_seconds",
+        "How late the worker's event loop is.",
+        _seconds(
+            ({**labels, "quantile": quantile}, milliseconds)
+            for labels, worker in workers
+            for quantile, milliseconds in _mapping(worker.get("event_loop_ms")).items()
+            if quantile in _QUANTILES
+        ),
+    )
+    yield "heap_limit_bytes", "Up to which V8's heap may grow in a worker.", [({}, limits.get("heap"))]
+    yield "memory_limit_bytes", "Resident memory at which a worker is replaced.", [({}, limits.get("memory"))]
+    yield "daemon_rss_bytes", "Resident memory of PM2's daemon.", [({}, daemon.get("rss"))]
     yield "health_answer_seconds", "How long the worker's health answer took.", _seconds(of_workers("answer_ms"))
     yield "host_memory_available_bytes", "Memory available on the host.", [({}, host.get("available"))]
     days = number(status.get("certificate_days"))

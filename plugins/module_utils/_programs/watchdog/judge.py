@@ -288,7 +288,7 @@ class _Use:
 def _limit_use(worker: Worker, settings: Settings) -> _Use:
     """Of the limit that it will meet first: at one PM2 restarts it, at the other one Node.js aborts."""
     limits = (
-        ("restart limit", worker.rss, settings.memory_restart_mb),
+        ("restart limit", worker.usage.rss, settings.memory_restart_mb),
         ("heap limit", worker.process.heap_used or 0, settings.heap_limit_mb),
     )
     return max(

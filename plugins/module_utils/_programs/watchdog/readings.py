@@ -39,7 +39,7 @@ from .trackers import RestartCounter, Surplus
 
 MB = 1024 * 1024
 _RPC_SECONDS = 2.0
-_MEMORY_SECONDS = 15.0
+_USAGE_SECONDS = 15.0
 _DATABASE_SECONDS = 10.0
 _WAIT_SECONDS = 6.0
 # So long an answer counts that can't be had again: that the database is down, and that it is well.
@@ -54,6 +54,17 @@ _RENEWAL_SECONDS = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
+class Usage:
+    """What a process takes of the host."""
+
+    rss: int = 0
+    """Of it and its descendants, in bytes; 0 while unknown."""
+    cpu_seconds: float | None = None
+    """Of its own, since it was started."""
+    open_files: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Worker:
     """One process of the active app as PM2 lists it."""
 
@@ -64,8 +75,7 @@ class Worker:
     """The same as seconds since boot: with the process id it names one process for ever."""
     has_answered: bool
     """Whether this very process has ever been seen to answer."""
-    rss: int = 0
-    """Of it and its children, in bytes; 0 while unknown."""
+    usage: Usage = Usage()
 
     @property
     def number(self) -> int:
@@ -121,8 +131,8 @@ class Reader:
         self._client: Pm2Client = settings.client
         self.surplus = Surplus(self._client)
         self._answered: set[tuple[int | None, float | None]] = set()
-        self._rss: dict[int, int] = {}
-        self._rss_at = -_MEMORY_SECONDS
+        self._usage: dict[int, Usage] = {}
+        self._usage_at = -_USAGE_SECONDS
         self._daemon_healthy_at: float | None = None
         self._database = DatabaseReader(settings)
         self._proxy = ProxyReader(settings)
@@ -232,15 +242,15 @@ class Reader:
         if process.pid is None or started is None:
             return Worker(process, None, None, False)
         answered = process.pid in answers.answers or (process.pid, started) in self._answered
-        return Worker(process, max(0.0, now - started), started, answered, self._rss_of(process.pid, now))
+        return Worker(process, max(0.0, now - started), started, answered, self._usage_of(process.pid, now))
 
-    def _rss_of(self, pid: int, now: float) -> int:
+    def _usage_of(self, pid: int, now: float) -> Usage:
         """Read again after a while: it costs more than all the rest."""
-        if now - self._rss_at >= _MEMORY_SECONDS:
-            self._rss, self._rss_at = {}, now
-        if pid not in self._rss:
-            self._rss[pid] = tree_rss(pid)
-        return self._rss[pid]
+        if now - self._usage_at >= _USAGE_SECONDS:
+            self._usage, self._usage_at = {}, now
+        if pid not in self._usage:
+            self._usage[pid] = usage_of(pid)
+        return self._usage[pid]
 
     def _investigate(self, readings: Readings, suspect: bool) -> Readings:
         """Of what seems to be unhealthy: is it meant to be so, and is the cause elsewhere?"""
@@ -317,19 +327,20 @@ def is_stopped(pid: int, started: float) -> bool:
     return found is not None and (found.state, found.started) == ("T", started)
 
 
-def tree_rss(pid: int) -> int:
-    """Bytes of a process and its descendants; what ends meanwhile counts nothing."""
+def usage_of(pid: int) -> Usage:
+    """What ends meanwhile counts nothing."""
     psutil = load_library("psutil", "python3-psutil")
     total = 0
     try:
         root = psutil.Process(pid)
         members = [root, *root.children(recursive=True)]
+        times, open_files = root.cpu_times(), root.num_fds()
     except psutil.Error:
-        return 0
+        return Usage()
     for member in members:
         with contextlib.suppress(psutil.Error):
             total += member.memory_info().rss
-    return total
+    return Usage(total, times.user + times.system, open_files)
 
 
 def free_disk(paths: Iterable[str]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import Any
 from ..._host.atomic import save
 from ..codes import Code
 from .model import TARGETS, Assessment
-from .readings import Readings
+from .readings import MB, Readings
 from .settings import Settings
 from .state_files import Pause
 from .state_machine import State
@@ -50,6 +50,7 @@ def describe(
         "diagnosed": None if seen.diagnosed is None else moment.to_wall(seen.diagnosed),
         "certificate_days": seen.certificate_days,
         "budget": _budget(settings, state, moment),
+        "limits": {"heap": settings.heap_limit_mb * MB or None, "memory": settings.memory_restart_mb * MB or None},
         "actions_total": state.actions_total,
         "readings": _readings(readings),
     }
@@ -102,7 +103,11 @@ def _readings(readings: Readings) -> dict[str, Any]:
     proxy = readings.proxy
     return {
         "release": readings.activation,
-        "daemon": {"state": readings.daemon.state, "pid": readings.daemon.pid},
+        "daemon": {
+            "state": readings.daemon.state,
+            "pid": readings.daemon.pid,
+            "rss": readings.daemon_mb * MB or None,
+        },
         "workers": [
             {
                 "pm_id": worker.number,
@@ -111,7 +116,12 @@ def _readings(readings: Readings) -> dict[str, Any]:
                 "online": worker.process.online,
                 "age": None if worker.age is None else round(worker.age, 1),
                 "restarts": worker.process.restarts,
-                "rss": worker.rss or None,
+                "rss": worker.usage.rss or None,
+                "cpu_seconds": worker.usage.cpu_seconds,
+                "open_files": worker.usage.open_files,
+                "heap_used": worker.process.heap_used,
+                "heap_size": worker.process.heap_total,
+                "event_loop_ms": {"0.5": worker.process.event_loop_p50, "0.95": worker.process.event_loop_p95},
                 "answer_ms": answers.answer_ms.get(worker.process.pid or 0),
                 "problem": answers.answers.get(worker.process.pid or 0, ""),
             }

@@ -84,6 +84,23 @@ def test_heap_figures_are_bytes() -> None:
     assert 1 << 20 < first.heap_used < first.heap_total < 1 << 30
 
 
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        ({"unit": "ms", "value": "13.78"}, 13.78),
+        ({"unit": "ms", "value": 0.5}, 0.5),
+        ({"unit": "s", "value": 1}, None),
+        ({"unit": "ms", "value": "soon"}, None),
+        (None, None),
+    ],
+)
+def test_how_late_the_event_loop_is(told: Any, known: float | None) -> None:
+    entries = json.loads(MIXED)
+    entries[0]["pm2_env"]["axm_monitor"] = {"Event Loop Latency p95": told}
+    first = parse_jlist(json.dumps(entries))[0]
+    assert (first.event_loop_p50, first.event_loop_p95) == (None, known)
+
+
 def test_the_environment_is_never_shown() -> None:
     processes = parse_jlist(MIXED)
     assert MARKER in str(processes[0].settings)

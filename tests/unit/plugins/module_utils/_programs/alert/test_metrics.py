@@ -36,7 +36,10 @@ ANYTHING = st.recursive(
     LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner), max_leaves=8
 )
 WORKERS = st.lists(
-    st.dictionaries(st.sampled_from(["pm_id", "online", "rss", "restarts", "answer_ms"]), ANYTHING) | ANYTHING
+    st.dictionaries(
+        st.sampled_from(["pm_id", "online", "rss", "restarts", "answer_ms", "age", "event_loop_ms"]), ANYTHING
+    )
+    | ANYTHING
 )
 STATUSES = st.fixed_dictionaries(
     {},
@@ -49,12 +52,13 @@ STATUSES = st.fixed_dictionaries(
         "budget": st.fixed_dictionaries({"used": ANYTHING, "limit": ANYTHING}) | ANYTHING,
         "actions_total": ANYTHING,
         "certificate_days": ANYTHING,
+        "limits": ANYTHING,
         "readings": st.fixed_dictionaries({"workers": WORKERS, "host": ANYTHING}) | ANYTHING,
     },
 )
 TEXT = r'"(?:[^"\\\n]|\\["\\n])*"'
 SERIES = re.compile(
-    rf'nodejs_service_[a-z_]+\{{service="shop"(?:,(?:target|phase|state|key|severity|worker)={TEXT})*\}}'
+    rf'nodejs_service_[a-z_]+\{{service="shop"(?:,(?:target|phase|state|key|severity|worker|quantile)={TEXT})*\}}'
 )
 COMMENT = re.compile(r"# (HELP nodejs_service_[a-z_]+ [A-Za-z0-9 ,.']+|TYPE nodejs_service_[a-z_]+ (gauge|counter))")
 DOCUMENTATION = ROOT / "docs" / "alerting.md"
@@ -71,9 +75,24 @@ STATUS: dict[str, Any] = {
     "budget": {"used": {"service": 2, "proxy": 0}, "limit": 5, "window": 900},
     "actions_total": 7,
     "certificate_days": 20.5,
+    "limits": {"heap": 268435456, "memory": None},
     "readings": {
+        "daemon": {"rss": 70000000},
         "workers": [
-            {"pm_id": 0, "pid": 11, "rss": 104857600, "restarts": 3, "answer_ms": 12.5, "online": True},
+            {
+                "pm_id": 0,
+                "pid": 11,
+                "rss": 104857600,
+                "restarts": 3,
+                "answer_ms": 12.5,
+                "online": True,
+                "age": 60.5,
+                "cpu_seconds": 1.25,
+                "open_files": 30,
+                "heap_used": 2000,
+                "heap_size": 3000,
+                "event_loop_ms": {"0.5": 0.5, "0.95": None, "0.99": 7},
+            },
             {"pm_id": 1, "pid": None, "rss": None, "restarts": 0, "answer_ms": None, "online": False},
         ],
         "host": {"available": 1000, "total": 4000},
@@ -100,6 +119,14 @@ def test_what_the_status_says_is_there() -> None:
         'nodejs_service_worker_rss_bytes{service="shop",worker="0"} 104857600',
         'nodejs_service_worker_restarts_total{service="shop",worker="0"} 3',
         'nodejs_service_health_answer_seconds{service="shop",worker="0"} 0.0125',
+        'nodejs_service_worker_age_seconds{service="shop",worker="0"} 60.5',
+        'nodejs_service_worker_cpu_seconds_total{service="shop",worker="0"} 1.25',
+        'nodejs_service_worker_open_files{service="shop",worker="0"} 30',
+        'nodejs_service_worker_heap_used_bytes{service="shop",worker="0"} 2000',
+        'nodejs_service_worker_heap_size_bytes{service="shop",worker="0"} 3000',
+        'nodejs_service_worker_event_loop_lag_seconds{service="shop",worker="0",quantile="0.5"} 0.0005',
+        'nodejs_service_heap_limit_bytes{service="shop"} 268435456',
+        'nodejs_service_daemon_rss_bytes{service="shop"} 70000000',
         'nodejs_service_host_memory_available_bytes{service="shop"} 1000',
         'nodejs_service_certificate_left_seconds{service="shop"} 1771200',
         'nodejs_service_host_memory_size_bytes{service="shop"} 4000',
