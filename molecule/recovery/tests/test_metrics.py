@@ -25,8 +25,15 @@ STATUS = {
     "problems": [{"key": "service.worker_hung", "severity": "critical"}],
     "budget": {"used": {"service": 2, "proxy": 0}, "limit": 5, "window": 900},
     "actions_total": 7,
+    "certificate_days": 20.5,
+    "limits": {"heap": 268435456, "memory": 402653184},
     "readings": {
-        "workers": [{"pm_id": 0, "pid": 9, "rss": 104857600, "restarts": 3, "answer_ms": 12.5, "online": True}],
+        "daemon": {"rss": 73400320},
+        "workers": [
+            {"pm_id": 0, "pid": 9, "rss": 104857600, "restarts": 3, "answer_ms": 12.5, "online": True}
+            | {"age": 60.5, "cpu_seconds": 1.25, "open_files": 30, "heap_used": 20971520, "heap_size": 31457280}
+            | {"event_loop_ms": {"p50": 0.5, "p95": 12.5}}
+        ],
         "host": {"available": 1000, "total": 4000},
     },
 }

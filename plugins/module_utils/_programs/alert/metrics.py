@@ -33,7 +33,6 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 # The status may be of a hostile user: it is no reason to make millions of series, or labels without end.
 _MOST_SAMPLES = 500
 _LONGEST_LABEL = 200
-_QUANTILES = ("0.5", "0.95")
 
 Labels = Mapping[str, str]
 Sample = tuple[Labels, Any]
@@ -134,16 +133,12 @@ def _metrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Sample]
     yield "worker_open_files", "Open files and connections of the worker's process.", of_workers("open_files")
     yield "worker_heap_used_bytes", "What is used of V8's heap in the worker.", of_workers("heap_used")
     yield "worker_heap_size_bytes", "What V8's heap has taken in the worker.", of_workers("heap_size")
-    yield (
-        "worker_event_loop_lag_seconds",
-        "How late the worker's event loop is.",
-        _seconds(
-            ({**labels, "quantile": quantile}, milliseconds)
-            for labels, worker in workers
-            for quantile, milliseconds in _mapping(worker.get("event_loop_ms")).items()
-            if quantile in _QUANTILES
-        ),
-    )
+    for field, what in (("p50", "the median"), ("p95", "below what 95 of 100 are")):
+        yield (
+            f"worker_event_loop_lag_{field}_seconds",
+            f"How late the worker's event loop is, {what}.",
+            _seconds((labels, _mapping(worker.get("event_loop_ms")).get(field)) for labels, worker in workers),
+        )
     yield "heap_limit_bytes", "Up to which V8's heap may grow in a worker.", [({}, limits.get("heap"))]
     yield "memory_limit_bytes", "Resident memory at which a worker is replaced.", [({}, limits.get("memory"))]
     yield "daemon_rss_bytes", "Resident memory of PM2's daemon.", [({}, daemon.get("rss"))]

@@ -121,7 +121,7 @@ def _readings(readings: Readings) -> dict[str, Any]:
                 "open_files": worker.usage.open_files,
                 "heap_used": worker.process.heap_used,
                 "heap_size": worker.process.heap_total,
-                "event_loop_ms": {"0.5": worker.process.event_loop_p50, "0.95": worker.process.event_loop_p95},
+                "event_loop_ms": {"p50": worker.process.event_loop_p50, "p95": worker.process.event_loop_p95},
                 "answer_ms": answers.answer_ms.get(worker.process.pid or 0),
                 "problem": answers.answers.get(worker.process.pid or 0, ""),
             }

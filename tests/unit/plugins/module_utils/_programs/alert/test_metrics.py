@@ -58,9 +58,11 @@ STATUSES = st.fixed_dictionaries(
 )
 TEXT = r'"(?:[^"\\\n]|\\["\\n])*"'
 SERIES = re.compile(
-    rf'nodejs_service_[a-z_]+\{{service="shop"(?:,(?:target|phase|state|key|severity|worker|quantile)={TEXT})*\}}'
+    rf'nodejs_service_[a-z0-9_]+\{{service="shop"(?:,(?:target|phase|state|key|severity|worker)={TEXT})*\}}'
 )
-COMMENT = re.compile(r"# (HELP nodejs_service_[a-z_]+ [A-Za-z0-9 ,.']+|TYPE nodejs_service_[a-z_]+ (gauge|counter))")
+COMMENT = re.compile(
+    r"# (HELP nodejs_service_[a-z0-9_]+ [A-Za-z0-9 ,.']+|TYPE nodejs_service_[a-z0-9_]+ (gauge|counter))"
+)
 DOCUMENTATION = ROOT / "docs" / "alerting.md"
 STATUS: dict[str, Any] = {
     "service": "shop",
@@ -91,7 +93,7 @@ STATUS: dict[str, Any] = {
                 "open_files": 30,
                 "heap_used": 2000,
                 "heap_size": 3000,
-                "event_loop_ms": {"0.5": 0.5, "0.95": None, "0.99": 7},
+                "event_loop_ms": {"p50": 0.5, "p95": None},
             },
             {"pm_id": 1, "pid": None, "rss": None, "restarts": 0, "answer_ms": None, "online": False},
         ],
@@ -124,7 +126,7 @@ def test_what_the_status_says_is_there() -> None:
         'nodejs_service_worker_open_files{service="shop",worker="0"} 30',
         'nodejs_service_worker_heap_used_bytes{service="shop",worker="0"} 2000',
         'nodejs_service_worker_heap_size_bytes{service="shop",worker="0"} 3000',
-        'nodejs_service_worker_event_loop_lag_seconds{service="shop",worker="0",quantile="0.5"} 0.0005',
+        'nodejs_service_worker_event_loop_lag_p50_seconds{service="shop",worker="0"} 0.0005',
         'nodejs_service_heap_limit_bytes{service="shop"} 268435456',
         'nodejs_service_daemon_rss_bytes{service="shop"} 70000000',
         'nodejs_service_host_memory_available_bytes{service="shop"} 1000',
