@@ -25,7 +25,8 @@ def full(host: Host, directory: str) -> Iterator[Callable[[], object]]:
         host.check_output("rm -rf %s && cp -a %s %s", target, source, target)
 
     copy(directory, KEPT)
-    with mounted(directory, "size=1m"):
+    # cp leaves the sticky bit that such a file system has otherwise
+    with mounted(directory, "size=1m,mode=0755"):
         host.check_output("cp -a %s/. %s", KEPT, directory)
         assert "No space left" in host.run("LC_ALL=C dd if=/dev/zero of=%s/filler bs=4k", directory).stderr
         try:
