@@ -148,16 +148,16 @@ class ActionModule(Action):
     def _load(self, role: str) -> RoleVariables:
         """Return what the role's argument_specs and vars declare."""
         specs = self._read(role, "meta/argument_specs.yml").get("argument_specs", {})
-        derived = self._read_all(role, "vars/main")
+        derived = self._derived(role)
         rules = derived.get(f"__{role}_rules") or {}
         relations = derived.get(f"__{role}_relations") or []
         return RoleVariables(role, specs.get("main", {}).get("options") or {}, frozenset(derived), rules, relations)
 
-    def _read_all(self, role: str, name: str) -> dict[str, t.Any]:
-        """Return what a file of the role has, or all files of a directory of that name, as Ansible reads them."""
-        files = sorted((_ROLES / role / name).glob("*.yml")) or [_ROLES / role / f"{name}.yml"]
-        read = (self._read(role, str(file.relative_to(_ROLES / role))) for file in files)
-        return {key: value for content in read for key, value in content.items()}
+    def _derived(self, role: str) -> dict[str, t.Any]:
+        """Return the role's vars, which are in a file or in several of a directory, as Ansible reads them."""
+        several = sorted(file.name for file in (_ROLES / role / "vars/main").glob("*.yml"))
+        names = [f"vars/main/{name}" for name in several] or ["vars/main.yml"]
+        return {key: value for name in names for key, value in self._read(role, name).items()}
 
     def _read(self, role: str, name: str) -> dict[str, t.Any]:
         path = _ROLES / role / name

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from .._host.errors import StabilityError
 from .._host.service_tree import directories_below, discard, open_directory, write_file
 from .._net.http import HttpError, Request, fetch
+from .._net.websocket import host_header
 
 CHALLENGES = PurePosixPath(".well-known/acme-challenge")
 _SECONDS = 5.0
@@ -72,8 +73,8 @@ def _problem(name: str, port: int, path: str, text: str) -> str:
         return f"the name does not resolve ({error.strerror or error}); add it to the DNS"
     silent: dict[str, HttpError] = {}
     for address in found:
-        where = f"[{address}]" if ":" in address else address
-        request = Request(f"http://{where}:{port}{path}", headers={"Host": name}, timeout=_SECONDS, follow=False)
+        url = f"http://{host_header(address)}:{port}{path}"
+        request = Request(url, headers={"Host": name}, timeout=_SECONDS, follow=False)
         try:
             answer = fetch(request)
         except HttpError as error:

@@ -18,6 +18,7 @@ from typing import Any
 
 from .._host.command import quiet_run
 from .._net.http import Request
+from .._net.websocket import host_header
 from .certificates import Served, check_served
 from .findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, worst_of
 from .health import Expectation, judge_health, read_health
@@ -44,8 +45,7 @@ class Upstream:
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}{self.path}"
+        return f"http://{host_header(self.host)}:{self.port}{self.path}"
 
 
 def check_proxy(options: Mapping[str, Any]) -> list[Finding]:

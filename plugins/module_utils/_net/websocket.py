@@ -50,4 +50,5 @@ def handshake(connected: socket.socket, host: str, path: str, timeout: float) ->
 
 
 def host_header(host: str) -> str:
+    """As it also stands in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host

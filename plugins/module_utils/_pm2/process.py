@@ -22,6 +22,7 @@ _BACKOFF, _LONGEST_BACKOFF = 1.5, 15.0
 _SECONDS_TO_FORK = 1.0
 _MB = 1024 * 1024
 _UNITS = {"B": 1, "KiB": 1024, "MiB": _MB, "GiB": 1024 * _MB}
+_MILLISECONDS = {"ms": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,29 +131,27 @@ def _process(entry: Mapping[str, Any]) -> Pm2Process:
         started_at=float(settings.get("pm_uptime") or 0) / 1000,
         heap_used=_bytes(monitor.get("Used Heap Size")),
         heap_total=_bytes(monitor.get("Heap Size")),
-        event_loop_p50=_milliseconds(monitor.get("Event Loop Latency")),
-        event_loop_p95=_milliseconds(monitor.get("Event Loop Latency p95")),
+        event_loop_p50=_figure(monitor.get("Event Loop Latency"), _MILLISECONDS),
+        event_loop_p95=_figure(monitor.get("Event Loop Latency p95"), _MILLISECONDS),
         settings=settings,
     )
 
 
 def _bytes(metric: Any) -> int | None:
-    """A figure such as {value: "9.20", unit: MiB}."""
-    if not isinstance(metric, dict) or metric.get("unit") not in _UNITS:
+    found = _figure(metric, _UNITS)
+    try:
+        return None if found is None else round(found)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _figure(metric: Any, units: Mapping[str, int]) -> float | None:
+    """A figure such as {value: "9.20", unit: MiB}, in the unit that counts as 1; None where it is none."""
+    if not isinstance(metric, dict) or metric.get("unit") not in units:
         return None
     try:
-        return round(float(metric["value"]) * _UNITS[metric["unit"]])
+        return float(metric["value"]) * units[metric["unit"]]
     except (KeyError, TypeError, ValueError, OverflowError):
-        return None
-
-
-def _milliseconds(metric: Any) -> float | None:
-    """The same of a time."""
-    if not isinstance(metric, dict) or metric.get("unit") != "ms":
-        return None
-    try:
-        return float(metric["value"])
-    except (KeyError, TypeError, ValueError):
         return None
 
 
