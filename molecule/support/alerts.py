@@ -39,7 +39,7 @@ VARIABLES: dict[str, Any] = {
     "alerting_heartbeat_url": f"http://127.0.0.1:{FIRST}/beat/{SECRET}",
     "alerting_messages_per_hour": 1000,
     "alerting_heartbeat_timeout": 30,
-    "alerting_textfile_directory": "/run/alarm-textfile",
+    "metrics_textfile_directory": "/run/alarm-textfile",
 }
 
 # As the watchdog writes events: readable by its owner alone, by rename, in their order.
@@ -138,7 +138,7 @@ class Alarm:
     def installed(self) -> Iterator[None]:
         """The role is applied and both receivers are there; in the end nothing of it is left."""
         self.remove()  # of a run that was stopped
-        self.host.check_output("mkdir -p %s", VARIABLES["alerting_textfile_directory"])
+        self.host.check_output("mkdir -p %s", VARIABLES["metrics_textfile_directory"])
         for port in (FIRST, SECOND):
             self.receive(port)
         self.set_up()
@@ -154,9 +154,7 @@ class Alarm:
 
     def remove(self) -> None:
         """Nothing of the service is left on the host."""
-        self.host.run(
-            "systemctl disable alarm-alert.path alarm-alert.timer alarm-alert-metrics; systemctl stop 'alarm-*'"
-        )
+        self.host.run("systemctl disable alarm-alert.path alarm-alert.timer alarm-metrics; systemctl stop 'alarm-*'")
         self.host.run(
             "rm -rf /etc/systemd/system/alarm-* /usr/local/bin/alarm-alert /usr/local/lib/alarm-* /var/lib/alarm-*"
             " /run/alarm* /srv/alarm /opt/alarm /var/log/alarm /etc/tmpfiles.d/alarm.conf"

@@ -138,7 +138,7 @@ ALONE: dict[str, tuple[tuple[Any, str], ...]] = {
     ),
     "alerting_heartbeat_url": (("ping", "an http:// or https:// address"), ("https://u:p@h", "without a login")),
     "alerting_language": (("de", "expected one of en, zh"),),
-    "alerting_textfile_directory": (("/etc", PATH), ("/etc/prometheus", PATH)),
+    "metrics_textfile_directory": (("/etc", PATH), ("/etc/prometheus", PATH)),
     "postgresql_admin_password": (("4s\0", "without a NUL byte"),),
     "postgresql_diagnosis_password": (("4s\0", "without a NUL byte"),),
     "postgresql_extensions": (("citext", LIST), (["a b"], "the name of an extension")),

@@ -40,9 +40,9 @@ options:
     type: float
     default: 1
   access_log:
-    description: Nginx's log of the service, a JSON object a line with C(time), C(status), C(upstream). Empty for none.
+    description: Nginx's log of the service, a JSON object a line with C(time), C(status), C(upstream).
     type: path
-    default: ""
+    required: true
 """
 
 EXAMPLES = r"""
@@ -60,7 +60,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import AccessLog, watch
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import Answers, watch
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health, Workers
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
@@ -75,7 +75,7 @@ SPEC: dict[str, Any] = {
     "replaced": {"type": "str", "default": ""},
     "seconds": {"type": "float", "default": 60},
     "max_errors": {"type": "float", "default": 1},
-    "access_log": {"type": "path", "default": ""},
+    "access_log": {"type": "path", "required": True},
     **DAEMON_OPTIONS,
     "user": {"type": "str", "required": True},
     "health_path": {"type": "str", "default": "/"},
@@ -120,9 +120,9 @@ def main() -> None:
         proxy_headers={name: str(value) for name, value in options["proxy_headers"].items()},
     )
     try:
-        log = AccessLog(Path(options["access_log"] or "/dev/null"), since=places.active.lstat().st_mtime)
+        answers = Answers(Path(options["access_log"]), since=places.active.lstat().st_mtime)
         workers = workers_of(options, places, active, health)
-        seconds = watch(workers, health, log, options["seconds"], options["max_errors"])
+        seconds = watch(workers, health, answers, options["seconds"], options["max_errors"])
     except (StabilityError, OSError) as error:
         module.fail_json(msg=f"Release {release} turned bad as the canary: {error}", release=release)
     module.exit_json(
@@ -130,9 +130,9 @@ def main() -> None:
         watched=True,
         release=release,
         seconds=seconds,
-        requests=log.after.requests,
-        errors=log.after.errors,
-        msg=f"release {release} was well for {seconds:g} s: {log.after}",
+        requests=answers.after.requests,
+        errors=answers.after.errors,
+        msg=f"release {release} was well for {seconds:g} s: {answers.after}",
     )
 
 

@@ -124,7 +124,8 @@ def readmes_name_what_exists(root: Path) -> list[str]:
         for kind, named, known in (
             (
                 "variable",
-                re.findall(rf"(?<![\w./-])((?:{role_names})_[a-z_]+)\b(?!\.\w|\()", code),
+                # the metrics begin like the role nodejs
+                re.findall(rf"(?<![\w./-])(?!nodejs_service_)((?:{role_names})_[a-z_]+)\b(?!\.\w|\()", code),
                 variables | members,
             ),
             ("part of the collection", re.findall(rf"{re.escape(COLLECTION)}\.(\w+)", code), members),

@@ -16,7 +16,7 @@ LOGIC = "plugins/module_utils"
 HELPER = "_host/service_tree.py"
 OWN = "tests/checks/path_checks.py"
 # Root's programs on a host that no module imports.
-PROGRAMS = ("_programs/watchdog/root_helper.py", "_programs/alert/metrics.py")
+PROGRAMS = ("_programs/watchdog/root_helper.py", "_programs/metrics/publish.py")
 NAMES = (
     "chmod chown copy copyfile copytree fwalk hardlink_to lchmod lchown link makedirs mkdir mkfifo mknod move open"
     " read_bytes read_text remove rename replace rmdir rmtree scandir symlink symlink_to touch truncate unlink utime"
@@ -46,7 +46,6 @@ ALLOWED = {
     ),
     "_checks/memory.py": ("read_text", KERNEL),
     "_deploy/actual.py": ("read_text", CONFIG),
-    "_deploy/canary.py": ("open", ETC),
     "_deploy/hold.py": ("chown chmod", CONFIG),
     "_deploy/lease.py": ("open read_text unlink", CONFIG),
     "_deploy/links.py": ("chmod mkdir read_bytes", CONFIG),
@@ -80,7 +79,7 @@ ALLOWED = {
     "_pm2/daemon.py": ("read_text", ETC),
     "_pm2/ecosystem.py": ("read_text", CONFIG),
     "_postgresql/window.py": ("open replace", AS_USER),
-    "_programs/alert/metrics.py": ("unlink", "node_exporter's directory, which no service's user may write in"),
+    "_programs/metrics/publish.py": ("unlink", "node_exporter's directory, which no service's user may write in"),
     "_checks/nginx.py": ("read_text", "nginx's pid file, which is root's"),
     "_release/job.py": ("mkdir unlink", CONFIG),
     "_release/lock.py": ("open", CONFIG),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import path_checks as paths
 
-MODULE, PROGRAM = "plugins/modules/ping_check.py", "plugins/module_utils/_programs/alert/metrics.py"
+MODULE, PROGRAM = "plugins/modules/ping_check.py", "plugins/module_utils/_programs/metrics/publish.py"
 IMPORT = "from ansible_collections.workbot.stability.plugins.module_utils._link import link\n"
 SOUND = {
     # the first one no module imports, the second one root runs by itself
@@ -27,6 +27,6 @@ BROKEN = [
         IMPORT,
         "_link.py:2: symlink_to by path as root",
     ),
-    (paths.root_uses_no_paths, PROGRAM, "os.unlink(", "shutil.rmtree(", "metrics.py:2: rmtree by path as root"),
-    (paths.root_uses_no_paths, PROGRAM, "os.unlink(path)", "path", "metrics.py does not use unlink any more"),
+    (paths.root_uses_no_paths, PROGRAM, "os.unlink(", "shutil.rmtree(", "publish.py:2: rmtree by path as root"),
+    (paths.root_uses_no_paths, PROGRAM, "os.unlink(path)", "path", "publish.py does not use unlink any more"),
 ]

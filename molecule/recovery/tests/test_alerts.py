@@ -222,7 +222,7 @@ def test_without_urls_the_command_says_so_and_nothing_runs(alarm: Alarm) -> None
     for gone in ("/srv/alarm/config/alert-secrets.json", "/var/lib/alarm-alert", "/run/alarm-alert"):
         assert not alarm.host.file(gone).exists, gone
     assert not alarm.host.user("alarm-alert").exists
-    assert alarm.host.service("alarm-alert-metrics").is_running
+    assert alarm.host.service("alarm-metrics").is_running
     shown = alarm.host.run("alarm-alert status")
     assert (shown.rc, shown.stdout) == (0, NO_CHANNEL)
     for command in ("test", "send"):

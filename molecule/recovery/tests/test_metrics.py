@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.metrics import render
+from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.text import render
+from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.watchdog import metrics_of
 from hosts import ROOT, put
 from testinfra.host import Host
 
@@ -20,7 +21,6 @@ from testinfra.host import Host
 TOOLS = "/var/tmp/prometheus-tools"
 PORT = "9199"
 STATUS = {
-    "service": "alarm",
     "time": 1764100000.5,
     "state": "recovering",
     "targets": {"service": {"phase": "recovering"}, "proxy": {"phase": "healthy"}},
@@ -57,12 +57,12 @@ def tools(host: Host) -> Iterator[str]:
 
 
 def test_promtool_has_nothing_to_say_to_the_metrics(host: Host, tools: str) -> None:
-    checked = host.run(f"printf %%s %s | {tools}/promtool check metrics", render(STATUS))
+    checked = host.run(f"printf %%s %s | {tools}/promtool check metrics", render("alarm", metrics_of(STATUS)))
     assert (checked.rc, checked.stdout + checked.stderr) == (0, "")
 
 
 def test_nor_to_those_of_the_watchdog_that_runs(host: Host, tools: str) -> None:
-    written = render(json.loads(host.check_output("cat /run/workbot-watchdog/status.json")))
+    written = render("workbot", metrics_of(json.loads(host.check_output("cat /run/workbot-watchdog/status.json"))))
     assert written.count("nodejs_service_worker_up{") == 2
     checked = host.run(f"printf %%s %s | {tools}/promtool check metrics", written)
     assert (checked.rc, checked.stdout + checked.stderr) == (0, "")
@@ -75,7 +75,8 @@ def test_each_rule_is_tried_and_says_what_to_do(host: Host, tools: str) -> None:
         f"{tools}/promtool check rules {TOOLS}/rules.yml && {tools}/promtool test rules {TOOLS}/test.yml"
     )
     assert checked.rc == 0, checked.stdout + checked.stderr
-    rules = {rule["alert"]: rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]}
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    rules = {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
     told = re.findall("^## (.+)$", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE)
     assert told == list(rules)
     for name, rule in rules.items():
@@ -84,7 +85,7 @@ def test_each_rule_is_tried_and_says_what_to_do(host: Host, tools: str) -> None:
 
 
 def test_node_exporter_takes_them(host: Host, tools: str) -> None:
-    host.check_output(f"printf %%s %s > {TOOLS}/textfile/alarm.prom", render(STATUS))
+    host.check_output(f"printf %%s %s > {TOOLS}/textfile/alarm.prom", render("alarm", metrics_of(STATUS)))
     host.check_output(
         f"systemd-run --quiet --unit=molecule-exporter {tools}/prometheus-node-exporter --collector.disable-defaults"
         f" --collector.textfile --collector.textfile.directory={TOOLS}/textfile --web.listen-address=127.0.0.1:{PORT}"

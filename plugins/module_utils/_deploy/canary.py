@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from .._host.errors import StabilityError
+from .._nginx.access_log import AccessLog
 from .health_gate import GateError, Health, Workers, ask_proxy
 
 _LOOK_SECONDS = 1.0
@@ -46,61 +45,26 @@ class Tally:
         return f"{self.errors} of {self.requests} requests were answered with an error ({self.percent:.1f} %)"
 
 
-class AccessLog:
-    """The log of one site, one JSON object a line. `since` is in seconds since the epoch."""
+class Answers:
+    """What the service has answered before a moment, in seconds since the epoch, and after: by the access log."""
 
     def __init__(self, path: Path, since: float) -> None:
         self.before = Tally()
         self.after = Tally()
-        self._path = path
         # Nginx writes whole seconds
         self._since = int(since)
-        self._file: BinaryIO | None = None
-        self._rest = b""
+        self._log = AccessLog(path, history=_HISTORY_BYTES)
 
     def read(self) -> None:
         """Count what has been written since the last time; at first, the last megabyte. Raises OSError."""
-        if self._file is None:
-            self._open(history=True)
-        self._count()
-        if self._is_rotated() and self._open(history=False):
-            self._count()
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def _open(self, history: bool) -> bool:
-        """A log that is not there has no line yet."""
-        try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
-            return False
-        self.close()
-        self._file, self._rest = file, b""
-        size = os.fstat(file.fileno()).st_size
-        if history and size > _HISTORY_BYTES:
-            file.seek(size - _HISTORY_BYTES)
-            file.readline()
-        return True
-
-    def _count(self) -> None:
-        if self._file is None:
-            return
-        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
-        for line in lines:
+        for line in self._log.lines():
             found = _parse(line)
             if found:
                 moment, status = found
                 (self.before if moment < self._since else self.after).add(status)
 
-    def _is_rotated(self) -> bool:
-        if self._file is None:
-            return False
-        try:
-            return self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino
-        except FileNotFoundError:
-            return False
+    def close(self) -> None:
+        self._log.close()
 
 
 def problem_of(before: Tally, after: Tally, max_percent: float) -> str:
@@ -125,17 +89,17 @@ def _parse(line: bytes) -> tuple[float, int] | None:
         return None
 
 
-def watch(workers: Workers, health: Health, log: AccessLog, seconds: float, max_percent: float) -> float:
+def watch(workers: Workers, health: Health, answers: Answers, seconds: float, max_percent: float) -> float:
     """Return once all was well for so long; how long it took. Raises StabilityError at the first thing that is not."""
     began = time.monotonic()
     try:
-        _watch_until(began + seconds, workers, health, log, max_percent)
+        _watch_until(began + seconds, workers, health, answers, max_percent)
     except GateError as error:
         raise StabilityError(f"{error}, {time.monotonic() - began:.0f} s after the watch began") from error
     return round(time.monotonic() - began, 1)
 
 
-def _watch_until(end: float, workers: Workers, health: Health, log: AccessLog, max_percent: float) -> None:
+def _watch_until(end: float, workers: Workers, health: Health, answers: Answers, max_percent: float) -> None:
     workers.wait_until_healthy(time.monotonic() + health.start_timeout)
     bad = 0
     while (left := end - time.monotonic()) > 0:
@@ -145,7 +109,7 @@ def _watch_until(end: float, workers: Workers, health: Health, log: AccessLog, m
         bad = bad + 1 if problem else 0
         if bad >= _BAD_LOOKS:
             raise GateError(f"{_BAD_LOOKS} answers in a row through the proxy were not healthy: {problem}")
-        log.read()
-        if problem := problem_of(log.before, log.after, max_percent):
+        answers.read()
+        if problem := problem_of(answers.before, answers.after, max_percent):
             raise GateError(problem)
     workers.require_same()

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -24,6 +25,17 @@ def load(kind: type[_T], path: Path, limit: int) -> _T:
         return decode(kind, read_json(path, limit))
     except RecursionError as error:
         raise ValueError("it has too many brackets") from error
+
+
+def number(value: Any) -> float | None:
+    """A finite number; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def decode(kind: type[_T], content: Any) -> _T:

@@ -231,7 +231,7 @@ def _tools(service: Service) -> list[Thing]:
         Thing(f"{UNITS}/{name}-alert.timer", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}-alert.path", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}-alert.service", Step.WATCHING, ours),
-        Thing(f"{UNITS}/{name}-alert-metrics.service", Step.WATCHING, ours),
+        Thing(f"{UNITS}/{name}-metrics.service", Step.WATCHING, ours),
         Thing(f"{UNITS}/logrotate-{name}.timer", Step.WATCHING, ours),
         Thing(f"{UNITS}/logrotate-{name}.service", Step.WATCHING, ours),
         # also those of a service that was given back to what it ran under before
@@ -245,7 +245,7 @@ def _tools(service: Service) -> list[Thing]:
         Thing(f"/usr/local/bin/{name}-watchdog", Step.FILES, (_PROGRAM,)),
         Thing(f"/usr/local/bin/{name}-alert", Step.FILES, (_PROGRAM,)),
         Thing(f"/usr/local/lib/{name}-watchdog-act", Step.FILES, (_PROGRAM,)),
-        Thing(f"/usr/local/lib/{name}-alert-metrics", Step.FILES, (_PROGRAM,)),
+        Thing(f"/usr/local/lib/{name}-metrics", Step.FILES, (_PROGRAM,)),
         Thing(textfile, Step.FILES),
         Thing(f"/var/lib/{name}-diagnose", Step.FILES, directory=True),
         Thing(f"/var/lib/{name}-watchdog", Step.FILES, directory=True),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.plugins.filter.core import comment, regex_escape, to_bool
+from ansible.plugins.filter.core import comment, regex_escape, regex_replace, to_bool
 from ansible_collections.workbot.stability.plugins.filter.rate_limits import rate_limits
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from places import ROOT
@@ -35,12 +35,14 @@ VARIABLES: dict[str, Any] = {
     "__nginx_client_requests": 1024,
     "__nginx_header_timeout": "10s",
     "nginx_cleared_headers": ["Forwarded", "X-Original-URL"],
+    "service_routes": ["/", "/orders/:id/lines", "/files/*", "/a.b"],
     "service_websocket_paths": ["/ws", "/live/"],
     "__nginx_unlimited_paths": ["/health", "/api/health", "/api/live/"],
 }
 SERVER: dict[str, Any] = {
     "__nginx_serves_tls": False,
     "nginx_gzip_types": [],
+    "nginx_access_log": "/var/log/nginx/shop.access.log",
     "nginx_trusted_proxies": [],
     "nginx_upstream_servers": [],
     "nginx_rate_limits": [],
@@ -75,7 +77,9 @@ def environment() -> Environment:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters.update({"bool": to_bool, "comment": comment, "regex_escape": regex_escape})
+    found.filters.update(
+        {"bool": to_bool, "comment": comment, "regex_escape": regex_escape, "regex_replace": regex_replace}
+    )
     return found
 
 
@@ -114,6 +118,24 @@ def test_another_path_or_method_is_not(request_line: str) -> None:
 @pytest.mark.parametrize("request_line", ["GET /api/things", "GET /api/health\n", "GET /api/health/x", "GET /api/live"])
 def test_what_only_resembles_an_unlimited_path_is_limited(request_line: str) -> None:
     assert limited(request_line, paths=["/api/"])
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/", "/"),
+        ("/orders/17/lines", "/orders/:id/lines"),
+        ("/orders/17/lines/", "/orders/:id/lines"),
+        ("/orders/17/2/lines", "other"),
+        ("/orders//lines", "other"),
+        ("/files/a/b.png", "/files/*"),
+        ("/a.b", "/a.b"),
+        ("/axb", "other"),
+        ("/ORDERS/17/lines", "other"),
+    ],
+)
+def test_a_request_has_the_route_that_it_fits(path: str, route: str) -> None:
+    assert mapped(render("http.conf", **HTTP), "shop_route", path).strip('"') == route
 
 
 @pytest.mark.parametrize("request_line", ["GET /api/health", "GET /api/live/a", "GET /page"])

@@ -26,7 +26,7 @@ TEMPLATES = {
     "/etc/systemd/system/shop-alert.service": "alerting/templates/service.j2",
     "/etc/systemd/system/shop-alert.path": "alerting/templates/path.j2",
     "/etc/systemd/system/shop-alert.timer": "alerting/templates/timer.j2",
-    "/etc/systemd/system/shop-alert-metrics.service": "alerting/templates/metrics.service.j2",
+    "/etc/systemd/system/shop-metrics.service": "metrics/templates/metrics.service.j2",
     "/etc/cron.d/shop-diagnose": "diagnostics/templates/cron.j2",
     "/etc/logrotate-shop.conf": "logrotate/templates/policy.j2",
 }
@@ -35,7 +35,7 @@ PROGRAMS = {
     "/usr/local/bin/shop-watchdog": "_programs.watchdog.cli:run",
     "/usr/local/bin/shop-alert": "_programs.alert.cli:run",
     "/usr/local/lib/shop-watchdog-act": "_programs.watchdog.root_helper:run",
-    "/usr/local/lib/shop-alert-metrics": "_programs.alert.metrics:run",
+    "/usr/local/lib/shop-metrics": "_programs.metrics.publish:run",
 }
 OWN_TEMPLATES = {
     "/usr/local/bin/shop-pm2": "nodejs/templates/pm2.sh.j2",

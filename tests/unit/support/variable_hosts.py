@@ -139,7 +139,18 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     },
     "contrary": {"service_heap_limit": "2048M", "service_memory_restart_limit": "1G", "service_instances": 400},
 }
-ROLES = ["service", "nodejs", "postgresql", "release", "pm2", "nginx", "logrotate", "diagnostics", "alerting"]
+ROLES = [
+    "service",
+    "nodejs",
+    "postgresql",
+    "release",
+    "pm2",
+    "nginx",
+    "logrotate",
+    "diagnostics",
+    "alerting",
+    "metrics",
+]
 PLAYBOOK = [
     {
         "hosts": "all:!localhost:!factless",

@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..codes import Code
+from ..records import number
 from .problems import HEARTBEAT, RANKS, Event, Ledger
-from .record import EventError, event_of, number
+from .record import EventError, event_of
 
 _MOST_ENTRIES = 200
 _JUMP = 5.0

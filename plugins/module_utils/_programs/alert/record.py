@@ -10,11 +10,11 @@ What comes out is small, its numbers are finite and its time is not in the futur
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from ..._host.errors import StabilityError
+from ..records import number
 from .problems import HEARTBEAT, SEVERITIES, Event
 
 _LONGEST_NAME = 200
@@ -58,17 +58,6 @@ def event_of(record: Mapping[str, Any], now: float) -> Event:
         raise EventError(f"only alerting itself says {HEARTBEAT}: that the watchdog is silent")
     texts["message"] = texts["message"][:_LONGEST_MESSAGE]
     return Event(time=min(time, now), severity=severity, values=_small(values), **texts)
-
-
-def number(value: Any) -> float | None:
-    """A finite number; None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if math.isfinite(found) else None
 
 
 def _small(values: Mapping[str, Any]) -> dict[str, Any]:

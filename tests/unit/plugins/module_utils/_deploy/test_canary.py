@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import AccessLog, Tally, problem_of
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import Answers, Tally, problem_of
 
 SWITCH = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC).timestamp()
 
@@ -21,55 +21,55 @@ def lines(seconds: int, *statuses: int, upstream: str = "unix:/srv/shop/active/0
     return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
-def read(log: AccessLog) -> tuple[Tally, Tally]:
-    log.read()
-    return log.before, log.after
+def read(answers: Answers) -> tuple[Tally, Tally]:
+    answers.read()
+    return answers.before, answers.after
 
 
 def test_requests_before_and_since_are_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_text(lines(-60, 200, 502) + "no JSON\n" + '{"status": 500}\n' + lines(1, 200, 404, 500))
-    assert read(AccessLog(path, SWITCH + 0.9)) == (Tally(2, 1), Tally(3, 1))
+    assert read(Answers(path, SWITCH + 0.9)) == (Tally(2, 1), Tally(3, 1))
 
 
 def test_what_nginx_answers_itself_says_nothing_of_a_release(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_text(lines(-60, 200) + lines(1, 503, 503, 503, upstream="") + lines(1, 200))
-    assert read(AccessLog(path, SWITCH)) == (Tally(1, 0), Tally(1, 0))
+    assert read(Answers(path, SWITCH)) == (Tally(1, 0), Tally(1, 0))
 
 
 def test_what_is_written_later_counts_once_also_across_a_rotation(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_text(lines(1, 200))
-    log = AccessLog(path, SWITCH)
-    assert read(log)[1] == Tally(1, 0)
+    answers = Answers(path, SWITCH)
+    assert read(answers)[1] == Tally(1, 0)
     half = lines(2, 503)
     with path.open("a") as file:
         file.write(half[:20])
-    assert read(log)[1] == Tally(1, 0)
+    assert read(answers)[1] == Tally(1, 0)
     with path.open("a") as file:
         file.write(half[20:])
     path.rename(tmp_path / "access.log.1")
-    assert read(log)[1] == Tally(2, 1)
+    assert read(answers)[1] == Tally(2, 1)
     path.write_text(lines(3, 200, 200))
-    assert read(log)[1] == Tally(4, 1)
-    assert read(log)[1] == Tally(4, 1)
+    assert read(answers)[1] == Tally(4, 1)
+    assert read(answers)[1] == Tally(4, 1)
 
 
 def test_of_a_long_log_the_end_is_read(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_text(lines(-60, *[200] * 40000) + lines(1, 500))
-    before, after = read(AccessLog(path, SWITCH))
+    before, after = read(Answers(path, SWITCH))
     assert 10000 < before.requests < 40000
     assert after == Tally(1, 1)
 
 
 def test_a_log_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    log = AccessLog(path, SWITCH)
-    assert read(log) == (Tally(), Tally())
+    answers = Answers(path, SWITCH)
+    assert read(answers) == (Tally(), Tally())
     path.write_text(lines(1, 200))
-    assert read(log)[1] == Tally(1, 0)
+    assert read(answers)[1] == Tally(1, 0)
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._programs.alert import metrics
-from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.metrics import publish, render, run
 from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
+from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics import text
+from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.requests import Objectives, Requests
+from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.watchdog import metrics_of
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Assessment, Problem
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import Open, State
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.status import (
@@ -63,7 +62,7 @@ SERIES = re.compile(
 COMMENT = re.compile(
     r"# (HELP nodejs_service_[a-z0-9_]+ [A-Za-z0-9 ,.']+|TYPE nodejs_service_[a-z0-9_]+ (gauge|counter))"
 )
-DOCUMENTATION = ROOT / "docs" / "alerting.md"
+DOCUMENTATION = ROOT / "docs" / "metrics.md"
 STATUS: dict[str, Any] = {
     "service": "shop",
     "host": "web1",
@@ -100,6 +99,11 @@ STATUS: dict[str, Any] = {
         "host": {"available": 1000, "total": 4000},
     },
 }
+
+
+def render(status: Mapping[str, Any]) -> str:
+    """As of the service shop, whatever the status says."""
+    return text.render("shop", metrics_of(status))
 
 
 def lines(status: dict[str, Any]) -> list[str]:
@@ -161,15 +165,23 @@ def test_a_problem_that_is_listed_twice_is_one_series() -> None:
     assert len([line for line in lines({**STATUS, "problems": [entry, entry]}) if "_problem{" in line]) == 1
 
 
+def counted() -> Requests:
+    """One request of each kind that is counted."""
+    requests = Requests(Objectives(99.9, 99, 0.5), entry=True)
+    fields = {"rate_limit": "PASSED", "connection_limit": "", "upstream_seconds": "0.1"}
+    requests.add(json.dumps({"route": "/", "status": 200, "seconds": 0.1, **fields}).encode())
+    return requests
+
+
 def test_every_documented_metric_is_made_of_what_the_watchdog_publishes() -> None:
     problem = Problem("service.crash_loop", Code.CRASH_LOOP, "warning", "5 restarts")
     state = State(actions_total=7, problems={problem.key: Open(problem, 4000.0)})
     seen, moment = Assessment({}, certificate_days=20.5), Moment(5000.0, 1764100000.0)
     status = describe(settings(), state, seen, readings(), pause=None, moment=moment)
-    text = render(json.loads(json.dumps(status)))
+    shown = render(json.loads(json.dumps(status))) + text.render("shop", counted().metrics())
     page = DOCUMENTATION.read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| (nodejs_service_\w+) \|", page, re.MULTILINE))
-    assert documented == set(re.findall(r"^(nodejs_service_\w+)\{", text, re.MULTILINE))
+    assert documented == set(re.findall(r"^(nodejs_service_\w+?)(?:_bucket|_sum|_count)?\{", shown, re.MULTILINE))
     for sample in (
         'recovery_actions_total{service="shop"} 7',
         'worker_up{service="shop",worker="1"} 1',
@@ -177,15 +189,15 @@ def test_every_documented_metric_is_made_of_what_the_watchdog_publishes() -> Non
         'health_answer_seconds{service="shop",worker="0"} 0.0125',
         'host_memory_available_bytes{service="shop"} 4800000000',
     ):
-        assert f"nodejs_service_{sample}\n" in text
+        assert f"nodejs_service_{sample}\n" in shown
 
 
 @given(STATUSES)
 def test_whatever_the_status_is_the_metrics_are_of_the_service_alone(status: dict[str, Any]) -> None:
-    text = render({**status, "service": "shop"})
-    assert text.endswith("\n")
+    shown = render(status)
+    assert (shown == "") == (status == {})
     seen = set()
-    for line in text.removesuffix("\n").split("\n"):
+    for line in shown.split("\n")[:-1]:
         if COMMENT.fullmatch(line):
             continue
         series, _space, value = line.rpartition(" ")
@@ -196,49 +208,6 @@ def test_whatever_the_status_is_the_metrics_are_of_the_service_alone(status: dic
 
 
 def test_a_flood_of_series_is_cut() -> None:
-    text = render({"service": "shop", "problems": [{"key": "k" * 5000 + str(n), "severity": n} for n in range(5000)]})
-    assert text.count("nodejs_service_problem{") == 500
-    assert max(map(len, text.splitlines())) < 500
-
-
-def test_a_copy_is_made_of_what_has_changed_and_goes_with_it(tmp_path: Path) -> None:
-    status, target = tmp_path / "status.json", tmp_path / "shop.prom"
-    target.symlink_to(status)  # as it was in 0.1.0
-    assert publish("shop", status, target, None) is None
-    assert not target.is_symlink()
-    status.write_text(json.dumps({"service": "kiosk", "time": 5}), encoding="utf-8")
-    last = publish("shop", status, target, None)
-    assert 'nodejs_service_heartbeat_timestamp_seconds{service="shop"} 5\n' in target.read_text(encoding="utf-8")
-    assert target.stat().st_mode & 0o777 == 0o644
-    written = target.stat().st_mtime_ns
-    assert publish("shop", status, target, last) == last
-    assert target.stat().st_mtime_ns == written
-    status.write_text("{", encoding="utf-8")
-    publish("shop", status, target, last)
-    assert not target.exists()
-
-
-@pytest.mark.parametrize("kind", ["pipe", "link", "directory", "large", "list"])
-def test_what_is_no_status_makes_no_metrics_and_holds_nobody_up(tmp_path: Path, kind: str) -> None:
-    status, target = tmp_path / "status.json", tmp_path / "shop.prom"
-    target.touch()
-    (tmp_path / "other").write_text(json.dumps({"time": 5}), encoding="utf-8")
-    makers = {
-        "pipe": lambda: os.mkfifo(status),
-        "link": lambda: status.symlink_to(tmp_path / "other"),
-        "directory": status.mkdir,
-        "large": lambda: status.write_text(json.dumps({"time": 5}) + " " * 2**20, encoding="utf-8"),
-        "list": lambda: status.write_text("[1]", encoding="utf-8"),
-    }
-    makers[kind]()
-    publish("shop", status, target, None)
-    assert not target.exists()
-
-
-def test_it_ends_where_it_can_not_write_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status = tmp_path / "status.json"
-    status.write_text(json.dumps({"time": 5}), encoding="utf-8")
-    with pytest.raises(SystemExit):
-        run("shop", str(status), str(tmp_path / "gone" / "shop.prom"))
-    assert "No such file or directory" in capsys.readouterr().err
-    assert metrics.__doc__
+    shown = render({"problems": [{"key": "k" * 5000 + str(n), "severity": n} for n in range(5000)]})
+    assert shown.count("nodejs_service_problem{") == 500
+    assert max(map(len, shown.splitlines())) < 500

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Metrics of the service for node_exporter: a file of root's in the textfile collector's directory.
+
+The watchdog's status is written by the service's user, who must neither hold up node_exporter nor speak for another
+service: names, types, help texts and the label `service` are ours. The requests are counted by Nginx's access log.
+
+A program that stays, since one that starts every few seconds costs more of the processor than this one of memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..._host.atomic import save
+from ..._host.small_file import read_small
+from ..._nginx.access_log import AccessLog
+from ..records import decode
+from .requests import Objectives, Requests
+from .text import Metric, render
+from .watchdog import metrics_of
+
+_PERIOD = 5.0
+_LARGEST = 1024 * 1024
+_MODE = 0o644
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the role says. Seconds and percent."""
+
+    service: str
+    status: str
+    access_log: str
+    """Empty where no requests are counted."""
+    entry: bool
+    """Whether clients come to this host; otherwise a proxy of the fleet sends them."""
+    routes: list[str]
+    objectives: Objectives
+    target: str
+
+
+class Publisher:
+    """Keeps the target as the status and the log are; what it has said so far is not written again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._log = AccessLog(Path(settings.access_log)) if settings.access_log else None
+        self._requests = Requests(settings.objectives, settings.entry, settings.routes)
+        self._said: str | None = None
+
+    def publish(self) -> None:
+        """Where there is nothing to say there is no target. Raises OSError."""
+        text = render(self._settings.service, self._metrics())
+        if text == self._said:
+            return
+        target = Path(self._settings.target)
+        if text:
+            save(target, text.encode("utf-8", "replace"), _MODE)
+        else:
+            target.unlink(missing_ok=True)
+        self._said = text
+
+    def _metrics(self) -> Iterator[Metric]:
+        yield from metrics_of(_read_status(Path(self._settings.status)))
+        if self._log:
+            for line in self._log.lines():
+                self._requests.add(line)
+            yield from self._requests.metrics()
+
+
+def run(settings: str) -> None:
+    """The entry point: ends where something can't be read or written, and systemd starts it again.
+
+    `settings` are as JSON.
+    """
+    given = decode(Settings, json.loads(settings))
+    publisher = Publisher(given)
+    while True:
+        try:
+            publisher.publish()
+        except OSError as error:
+            sys.stderr.write(f"{error.filename or given.target}: {error.strerror}\n")
+            raise SystemExit(1) from error
+        time.sleep(_PERIOD)
+
+
+def _read_status(path: Path) -> Mapping[str, Any]:
+    """The watchdog's; empty where there is none, or something else."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        found = json.loads(read_small(path, _LARGEST)[0])
+        return found if isinstance(found, dict) else {}
+    return {}

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Prometheus' text format, for what may come from a hostile status: what would be no metric is left out."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..records import number
+
+PREFIX = "nodejs_service_"
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+# The status may be of a hostile user: it is no reason to make millions of series, or labels without end.
+_MOST_SAMPLES = 500
+_LONGEST_LABEL = 200
+# Prometheus' usual ones, in seconds.
+_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+Labels = Mapping[str, str]
+Sample = tuple[Labels, Any]
+"""A value that is None or no finite number is left out: it was not read. What is true or false is 1 or 0."""
+
+
+@dataclass
+class Histogram:
+    """How many observations were at most so many seconds long, and all of them together."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(_BOUNDS) + 1))
+    total: float = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect.bisect_left(_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def series(self, labels: Labels) -> Iterator[tuple[str, Labels, float]]:
+        """The end of the name, labels and value of each series that Prometheus makes of a histogram."""
+        below = 0
+        for bound, count in zip((*map(str, _BOUNDS), "+Inf"), self.counts, strict=True):
+            below += count
+            yield "_bucket", {**labels, "le": bound}, below
+        yield "_sum", labels, self.total
+        yield "_count", labels, below
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`name` is without the prefix. A counter's name ends with _total; a histogram's samples are `Histogram`s."""
+
+    name: str
+    text: str
+    samples: Sequence[Sample]
+
+
+def render(service: str, metrics: Iterable[Metric]) -> str:
+    """The text of the file. All have the label `service`."""
+    return "".join(f"{line}\n" for metric in metrics for line in _lines(service, metric))
+
+
+def _lines(service: str, metric: Metric) -> Iterator[str]:
+    # a series that is there twice is an error to node_exporter: the first counts
+    shown: dict[str, float] = {}
+    for labels, value in metric.samples[:_MOST_SAMPLES]:
+        parts = value.series(labels) if isinstance(value, Histogram) else [("", labels, value)]
+        for end, part_labels, part in parts:
+            found = number(int(part) if isinstance(part, bool) else part)
+            if found is not None:
+                shown.setdefault(_series(metric.name + end, {"service": service, **part_labels}), found)
+    if shown:
+        yield f"# HELP {PREFIX}{metric.name} {metric.text}"
+        yield f"# TYPE {PREFIX}{metric.name} {_kind(metric)}"
+        yield from (f"{series} {found:.15g}" for series, found in shown.items())
+
+
+def _kind(metric: Metric) -> str:
+    if any(isinstance(value, Histogram) for _labels, value in metric.samples):
+        return "histogram"
+    return "counter" if metric.name.endswith("_total") else "gauge"
+
+
+def _series(name: str, labels: Labels) -> str:
+    inside = ",".join(f'{label}="{text[:_LONGEST_LABEL].translate(_ESCAPES)}"' for label, text in labels.items())
+    return f"{PREFIX}{name}{{{inside}}}"
