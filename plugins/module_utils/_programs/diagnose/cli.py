@@ -23,12 +23,13 @@ from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding, worst_o
 from ..._host.console import complain
 from ..._host.errors import StabilityError
 from ..common import become, end, load_settings
+from ..display import is_coloured
 from .checks import database, proxy, service, system, workers
 from .checks import storage as host
 from .daily import Days, summary
 from .runner import Check, Context, run_checks
 from .samples import Samples
-from .table import as_table, is_coloured, now
+from .table import as_table, now
 
 CHECKS: dict[str, Check] = {
     "release": service.check_release,

@@ -7,20 +7,14 @@
 from __future__ import annotations
 
 import datetime
-import os
 import socket
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding, rank, worst_of
 from ..._host.console import visible
-
-_COLOURS = {OK: "32", WARNING: "33", UNKNOWN: "35", CRITICAL: "31"}
-_BAR = 20
-# a terminal may not know UTF-8
-_USED, _FREE = "#", "."
+from ..display import bar, painted
 
 
 def as_table(settings: Mapping[str, Any], findings: Sequence[Finding], *, coloured: bool, everything: bool) -> str:
@@ -36,10 +30,6 @@ def as_table(settings: Mapping[str, Any], findings: Sequence[Finding], *, colour
     return "\n".join([f"{head} ({', '.join(counts)})", *lines]) + "\n"
 
 
-def is_coloured() -> bool:
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
-
-
 def now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
@@ -47,7 +37,7 @@ def now() -> str:
 def _all(findings: Sequence[Finding], coloured: bool) -> list[str]:
     width = _width(findings)
     return [
-        f"{_painted(finding.status, coloured)}  {visible(f'{finding.check:<{width}}  {finding.message}')}"
+        f"{painted(finding.status, coloured)}  {visible(f'{finding.check:<{width}}  {finding.message}')}"
         for finding in findings
     ]
 
@@ -55,28 +45,19 @@ def _all(findings: Sequence[Finding], coloured: bool) -> list[str]:
 def _folded(findings: Sequence[Finding], coloured: bool) -> list[str]:
     problems = [finding for finding in findings if finding.status != OK]
     lines = _all(sorted(problems, key=lambda finding: -rank(finding.status)), coloured)
-    used = [finding for finding in findings if finding.unit == "%" and isinstance(finding.value, int | float)]
-    width = _width(used)
+    used = [(finding, finding.value) for finding in findings if finding.unit == "%"]
+    width = _width(finding for finding, _value in used)
     lines += [
-        f"{_painted(finding.status, coloured, 'used')}  {visible(f'{finding.check:<{width}}')}  {_bar(finding.value)}"
-        for finding in used
+        f"{painted(finding.status, coloured, 'used')}  {visible(f'{finding.check:<{width}}')}  {bar(percent)}"
+        for finding, percent in used
+        if isinstance(percent, int | float)
     ]
     well = Counter(finding.check.partition(".")[0] for finding in findings if finding.status == OK)
     if well:
         names = [f"{name} ({count})" if count > 1 else name for name, count in well.items()]
-        lines.append(f"{_painted(OK, coloured)}  {visible(', '.join(names))}; --all shows each")
+        lines.append(f"{painted(OK, coloured)}  {visible(', '.join(names))}; --all shows each")
     return lines
-
-
-def _bar(percent: Any) -> str:
-    full = min(_BAR, max(0, round(_BAR * percent / 100)))
-    return f"{_USED * full}{_FREE * (_BAR - full)} {percent:5.1f} %"
 
 
 def _width(findings: Iterable[Finding]) -> int:
     return max((len(finding.check) for finding in findings), default=0)
-
-
-def _painted(status: str, coloured: bool, word: str = "") -> str:
-    label = f"{word or status:<8}"
-    return f"\x1b[{_COLOURS[status]}m{label}\x1b[0m" if coloured else label

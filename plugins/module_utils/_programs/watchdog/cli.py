@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import json
 import os
 import pwd
@@ -24,12 +23,12 @@ from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small
 from ..common import become, end
-from .diagnosis import DIAGNOSE
+from ..display import is_coloured
 from .events import tail
 from .loop import Notifier, Watch
-from .readings import MB
 from .settings import Settings
 from .state_files import Control, Pause
+from .table import as_table, when
 
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -111,65 +110,15 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
         raise StabilityError(f"the watchdog of {settings.service} does not run: see its unit") from None
     try:
         status = json.loads(content)
-        lines = [json.dumps(status, ensure_ascii=True)] if options.json else _described(status)
+        text = json.dumps(status, ensure_ascii=True) + "\n" if options.json else as_table(status, is_coloured())
         code = _EXIT.get(status["state"], 1)
     except _DAMAGE:
         raise StabilityError(f"{settings.status_file} is damaged: restart the watchdog's unit") from None
-    answer(*lines)
+    sys.stdout.write(text)
     age = time.time() - seen.st_mtime
     if age > _STALE_SECONDS:
         raise StabilityError(f"this is {age:.0f} s old: the watchdog hangs or was stopped")
     return code
-
-
-def _described(status: Mapping[str, Any]) -> list[str]:
-    until = status["paused_until"]
-    pause = f" until {_when(until)}" if until else " until `resume`" if status["state"] == "paused" else ""
-    lines = [
-        f"{status['service']} on {status['host']}: {status['state'].upper()}{pause} since {_when(status['since'])}"
-    ]
-    for name, target in status["targets"].items():
-        condition, inhibition = target["condition"], target["inhibition"]
-        lines.append(f"{name:<8} {target['phase']}{': ' + condition['message'] if condition else ''}")
-        if inhibition:
-            lines.append(f"{'':<8} no action is taken: {inhibition['message']}")
-    lines += [f"{'worker ' + str(worker['pm_id']):<8} {_worker(worker)}" for worker in status["readings"]["workers"]]
-    budget = status["budget"]
-    used = ", ".join(f"{name} {count}" for name, count in budget["used"].items())
-    lines.append(f"budget   {used} of {budget['limit']} steps each used within {budget['window'] / 60:g} minutes")
-    return lines + _problems(status)
-
-
-def _problems(status: Mapping[str, Any]) -> list[str]:
-    """Each with the name of its check, but for what the lines of the targets say already."""
-    lines, by_diagnosis = [], False
-    for item in status["problems"]:
-        check, severity = item["key"].removeprefix(DIAGNOSE), item["severity"]
-        if not item["seen"]:
-            lines.append(f"open     {check}: {severity} since {_when(item['since'])}, not seen by the last probe")
-        elif not _is_said(item["key"], status["targets"]):
-            lines.append(f"problem  {check}: {severity}, {item['message']}")
-            by_diagnosis = by_diagnosis or check != item["key"]
-    if by_diagnosis:
-        lines.append(f"{'':<8} diagnosed at {_when(status['diagnosed'])}; {status['service']}-diagnose looks again")
-    return lines
-
-
-def _is_said(key: str, targets: Mapping[str, Any]) -> bool:
-    target, _dot, code = key.partition(".")
-    found = targets.get(target, {})
-    reason = found.get("inhibition" if code else "condition")
-    return bool(reason) and code in ("", reason["code"])
-
-
-def _worker(worker: Mapping[str, Any]) -> str:
-    """What is known of one: one that waits for a restart has neither process nor memory."""
-    if not worker["pid"]:
-        return f"no process, {worker['status']}"
-    size = f", {worker['rss'] / MB:.0f} MB" if worker["rss"] else ""
-    taken = worker["answer_ms"]
-    answer = "no answer" if taken is None else f"answers in {taken:.0f} ms"
-    return f"process {worker['pid']}, {worker['status']}{size}, {worker['problem'] or answer}"
 
 
 def _pause(settings: Settings, options: argparse.Namespace) -> int:
@@ -177,7 +126,7 @@ def _pause(settings: Settings, options: argparse.Namespace) -> int:
     until = now + options.duration if options.duration else None
     by = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
     Control(Path(settings.state_directory)).pause(Pause(round(now, 3), until, by))
-    end = f"until {_when(until)}" if until else "until `resume`"
+    end = f"until {when(until)}" if until else "until `resume`"
     answer(f"paused {end}: the watchdog of {settings.service} keeps watching, and does nothing")
     return 0
 
@@ -195,7 +144,7 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
             with contextlib.suppress(*_DAMAGE):
                 entry = json.loads(line)
                 if entry["kind"] in ("problem", "resolved", "action", "resume", "restart"):
-                    text = f"{_when(entry['time'])}  {entry['kind']:<8}  {entry['key']}: {_short(entry)}"
+                    text = f"{when(entry['time'])}  {entry['kind']:<8}  {entry['key']}: {_short(entry)}"
                     entries.append((float(entry["time"]), json.dumps(entry) if options.json else text))
     entries.sort(key=lambda item: item[0])
     answer(*(text for _moment, text in entries[-options.count :]))
@@ -206,7 +155,3 @@ def _short(entry: Mapping[str, Any]) -> str:
     """What is over was reported in full when it began."""
     message = str(entry["message"])
     return f"{entry['code']} is {message.partition(':')[0]}" if entry["kind"] == "resolved" else message
-
-
-def _when(moment: float) -> str:
-    return datetime.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

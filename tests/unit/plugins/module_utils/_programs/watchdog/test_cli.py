@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import Open, State
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.status import Moment, describe
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.table import as_table
 from watch_samples import readings, settings, settings_content, worker
 
 
@@ -57,15 +59,16 @@ def test_the_command_shows_each_worker(tmp_path: Path, capsys: pytest.CaptureFix
     status = describe(settings(), State(), Assessment({}), seen, pause=None, moment=moment)
     (tmp_path / "status.json").write_text(json.dumps(status))
     assert command(config, "status") == 0
-    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("worker")] == [
-        "worker 0 process 100, online, 100 MB, calls itself ill",
-        "worker 1 process 101, online, 100 MB, no answer",
-        "worker 2 no process, waiting restart",
+    assert [line for line in capsys.readouterr().out.splitlines() if "  worker" in line] == [
+        "used      worker 0  ##..................  10.0 % of 1000 MB, process 100, online, calls itself ill",
+        "used      worker 1  ##..................  10.0 % of 1000 MB, process 101, online, no answer",
+        "warning   worker 2  no process, waiting restart",
     ]
+    status["limits"]["memory"] = None
     status["readings"]["workers"][0]["problem"] = ""
     (tmp_path / "status.json").write_text(json.dumps(status))
     command(config, "status")
-    assert "worker 0 process 100, online, 100 MB, answers in 12 ms" in capsys.readouterr().out
+    assert "ok        worker 0  process 100, online, 100 MB, answers in 12 ms\n" in capsys.readouterr().out
 
 
 def test_the_command_names_the_check_of_each_problem_once_and_in_the_words_of_the_last_probe(
@@ -94,16 +97,33 @@ def test_the_command_names_the_check_of_each_problem_once_and_in_the_words_of_th
     command(config, "status")
     shown = capsys.readouterr().out
     assert [shown.count(text) for text in ("worker 3", "no worker answers", "the database is")] == [0, 1, 1]
-    listed = shown[shown.index("\nproblem") + 1 :].splitlines()
-    assert [line.partition(" 20")[0] for line in listed] == [
-        "problem  disk: warning, 93 % is used",
-        "open     proxy: critical since",
-        "open     proxy.proxy_wrong: critical since",
-        "problem  service.budget: critical, 5 recovery steps did not help",
-        "         diagnosed at",
+    listed = [line.partition(" 20")[0] for line in shown.splitlines()[1:] if "  worker" not in line]
+    assert [re.split(r" {2,}", line) for line in listed] == [
+        ["critical", "service", "healthy: no worker answers"],
+        ["", "service", "no action is taken: the database is the cause"],
+        ["open", "proxy", "critical since"],
+        ["open", "proxy.proxy_wrong", "critical since"],
+        ["critical", "service.budget", "5 recovery steps did not help"],
+        ["warning", "disk", "93 % is used"],
+        ["", "diagnosed at"],
+        ["used", "steps", "....................", "0.0 % of 5: service 0, proxy 0 within 15 minutes"],
+        ["ok", "proxy"],
     ]
-    assert listed[1].endswith(", not seen by the last probe")
-    assert listed[-1].endswith("; shop-diagnose looks again")
+    assert shown.count(", not seen by the last probe\n") == 2
+    assert "; shop-diagnose looks again\n" in shown
+
+
+def test_states_and_levels_have_colours_where_somebody_looks() -> None:
+    problem = Problem("diagnose.disk", Code.FINDING, "warning", "91 %\x1b[2J is used")
+    state, moment = State(problems={problem.key: Open(problem, 4000.0)}), Moment(5000.0, time.time())
+    found = describe(
+        settings(), state, Assessment({}, {}, (problem,), diagnosed=1.0), readings(), pause=None, moment=moment
+    )
+    plain, coloured = as_table(found, coloured=False), as_table(found, coloured=True)
+    assert "\x1b" not in plain
+    assert "\x1b[32mHEALTHY\x1b[0m since" in coloured
+    assert "\x1b[33mwarning \x1b[0m  disk" in coloured
+    assert coloured.count("\x1b[2J") == 0
 
 
 @pytest.mark.parametrize("duration", ["", "0m", "5", "5 m", "-5m", "1w", "99999999m"])
