@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import typing as t
@@ -40,6 +41,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check
     unknown_variables,
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
+from ansible_collections.workbot.stability.plugins.plugin_utils.templates import in_order
 
 from ..module_utils._host.errors import StabilityError
 
@@ -95,10 +97,21 @@ class ActionModule(Action):
         _result, self._arguments = self.validate_argument_spec(_ARGUMENTS)
         self._roles = [self._load(name) for name in self._role_names()]
         self._options = {name: option for role in self._roles for name, option in role.options.items()}
+        self._render_once()
         roles = (path.name for path in _ROLES.iterdir())
         unknown = unknown_variables(self.variables, self._roles, roles, self._ignored())
         found = [problem for role in self._roles for problem in self._check_role(role)]
         return [*unknown, *(problem for problem in [*found, *self._channel_problems()] if is_asked(problem.name))]
+
+    def _render_once(self) -> None:
+        """Have each variable's value where the templates of others look for it."""
+        names = {name for role in self._roles for name in (*role.options, *role.derived)}
+        own = {name: value for name, value in self.variables.items() if name in names}
+        self._rendered = dict(self.variables)
+        self._templar: t.Any = self._templar.copy_with_new_env(available_variables=self._rendered)
+        for name in in_order(own.keys() & self._options.keys(), own):
+            with contextlib.suppress(AnsibleError):
+                self._rendered[name] = self._templar.template(own[name])
 
     def _is_asked(self, name: str) -> bool:
         only = self._arguments["variables"]
@@ -200,7 +213,7 @@ class ActionModule(Action):
         # A default made from other variables is wrong only when one of them is, which has a line of its own.
         derived = _is_derived(option, raw)
         try:
-            value = self._templar.template(raw)
+            value = self._templar.template(self._rendered[name])
         except AnsibleError as error:
             return None, [] if derived else [Problem(name, _template_problem(error, option))]
         self._hidden |= secret_texts(value, option)

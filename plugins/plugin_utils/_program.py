@@ -64,9 +64,9 @@ def _closure(directory: Path, module: str) -> dict[str, bytes]:
 # Programs have many sources in common.
 @functools.cache
 def _imported(directory: Path, name: str, source: bytes) -> tuple[str, ...]:
-    """The files that a source imports from its own tree: `from .x import y`, `from .._a import x`."""
+    """The files that a source imports from its own tree, at its beginning: `from .x import y`, `from .._a import x`."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.parse(source).body:
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
         start = Path(name).parents[node.level - 1] / (node.module or "").replace(".", "/")

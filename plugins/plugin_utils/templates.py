@@ -1,15 +1,18 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Templates that an action renders on the controller, for modules that take many files."""
+"""Templates that an action renders on the controller: for modules that take many files, and variables that are many."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 class _Variables(dict[str, Any]):
@@ -29,3 +32,24 @@ def rendered(
     lookup = lookup_loader.get("ansible.builtin.template", loader=action._loader, templar=action._templar)
     text: str = lookup.run([name], variables=_Variables(task_vars or {}), template_vars=dict(added or {}))[0]
     return text
+
+
+def in_order(names: Iterable[str], variables: Mapping[str, Any]) -> list[str]:
+    """The names, and those of the variables that they may refer to, each behind those that it refers to.
+
+    Whoever renders them in this order, and has each value in the place of its template from then on, renders each
+    template once: Ansible itself renders it for each that refers to it.
+    """
+    found: dict[str, None] = {}
+
+    def add(name: str, above: frozenset[str]) -> None:
+        if name in found or name in above:
+            return
+        for other in _NAME.findall(str(variables[name])):
+            if other in variables:
+                add(other, above | {name})
+        found[name] = None
+
+    for name in sorted(names):
+        add(name, frozenset())
+    return list(found)

@@ -25,6 +25,7 @@ from ansible.playbook.play import Play
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 
+from ..templates import in_order
 from .questions import Result, Running, Unanswered, UnansweredError, source
 
 Ask = Callable[[str], Result]
@@ -34,8 +35,6 @@ _SILENT = {"meta", "validate_argument_spec"}
 _DEBUG = "debug"
 _INCLUDE = "include_tasks"
 _FACTS = "set_fact"
-# The variables that all roles are made of: rendered once, not again for each task.
-_COMMON = ("service_", "__service_")
 _ROOT = (None, "", "root")
 # More than any task depends on others for.
 _MOST_ROUNDS = 20
@@ -138,16 +137,24 @@ class Comparison:
         return (task for block in blocks for task in _tasks(block.filter_tagged_tasks(self.variables)))
 
     def _render_common(self, tasks: Iterable[Task]) -> None:
-        """Render what no task's result and no task's own variables are part of."""
-        to_come = dict.fromkeys((name for task in tasks for name in self._given_by(task)), Unanswered(self._look))
+        """Render once, not for each task, what no result and no variable of a task's or a role's own is part of."""
+        to_come = dict.fromkeys((name for task in tasks for name in self._own_names(task)), Unanswered(self._look))
         variables = {**self.variables, **to_come}
         templar = self.action._templar.copy_with_new_env(available_variables=variables)
-        for name in sorted(name for name in self.variables if name.startswith(_COMMON)):
+        prefixes = tuple(f"{role}_" for role in {"service", *(_role(task) for task in tasks)} if role)
+        common = {name: value for name, value in self.variables.items() if name.strip("_").startswith(prefixes)}
+        for name in in_order(common, common):
             self._looked = False
             with contextlib.suppress(AnsibleError):
                 value = templar.template(variables[name])
                 if not self._looked:
                     variables[name] = self._rendered[name] = value
+
+    def _own_names(self, task: Task) -> Iterator[str]:
+        yield from self._given_by(task)
+        yield from task.get_vars()
+        if task._role:
+            yield from task._role.get_role_params()
 
     def _go_through(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
@@ -327,9 +334,8 @@ class Comparison:
         self._learned.update(dict.fromkeys(_registered(task), result))
 
     def _tell(self, task: Task, what: str, detail: object, since: str = "") -> None:
-        role = task._role.get_name(include_role_fqcn=False) if task._role else ""
         parts = filter(None, (what, "" if task.no_log else str(detail)))
-        self._found.append((self._places[task._uuid], Difference(role, task.name, ": ".join(parts), since)))
+        self._found.append((self._places[task._uuid], Difference(_role(task), task.name, ": ".join(parts), since)))
         if self.first:
             raise _EnoughError
 
@@ -338,6 +344,10 @@ def _tasks(block: Block) -> Iterator[Task]:
     """Those that run where nothing fails."""
     for item in [*block.block, *block.always]:
         yield from _tasks(item) if isinstance(item, Block) else (item,)
+
+
+def _role(task: Task) -> str:
+    return task._role.get_name(include_role_fqcn=False) if task._role else ""
 
 
 def _name(task: Task) -> str:

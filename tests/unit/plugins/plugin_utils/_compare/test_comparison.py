@@ -45,14 +45,16 @@ COMPARE = [
 STAT = "ansible.builtin.stat"
 
 
-def compared(folder: Path, tasks: list[dict[str, Any]], *options: str, **files: Any) -> dict[str, Any]:
+def compared(
+    folder: Path, tasks: list[dict[str, Any]], *options: str, role: dict[str, Any] | None = None, **files: Any
+) -> dict[str, Any]:
     """What is found of a role with these tasks, and with `files` beside them, on this machine."""
     contents = {"tasks/main.yml": tasks, "vars/main.yml": {"inner": "role"}, **files}
     for name, content in contents.items():
         path = folder / "roles" / "web" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
+    (folder / "play.yml").write_text(yaml.safe_dump([{**PLAY[0], "roles": [role]}] if role else PLAY))
     (folder / "compare.yml").write_text(yaml.safe_dump(COMPARE))
     inventory = [
         "--inventory=localhost,",
@@ -128,6 +130,34 @@ def test_an_answer_that_is_to_come_is_not_taken_for_none(tmp_path: Path, express
     variables = {"inner": "role", "service_found": "{{ root.stat.exists | default(false) }}"}
     found = compared(tmp_path, tasks, **{"tasks/again.yml": again, "vars/main.yml": variables})
     assert (differing(found), found["rounds"]) == ([], 2)
+
+
+def test_what_is_rendered_once_has_nothing_of_a_task_s_a_role_s_or_a_result_s_own(tmp_path: Path) -> None:
+    defaults = {
+        "web_port": 80,
+        "web_name": "shop",
+        "web_given": "default",
+        "web_learned": "default",
+        "web_own": "default",
+    }
+    derived = {"__web_address": "{{ __web_host }}:{{ web_port }}", "__web_host": "{{ web_name }}.example"}
+    derived |= {f"__web_{kind}": f"{{{{ web_{kind} }}}}, {{{{ __web_host }}}}" for kind in ("given", "learned", "own")}
+    tasks = [
+        {"name": "Look", STAT: {"path": "/"}, "register": "looked"},
+        {"name": "Keep", "ansible.builtin.set_fact": {"web_learned": "{{ looked.stat.isdir }}"}},
+        {"name": "Same", "ansible.builtin.assert": {"that": "__web_address == 'shop.example:80'"}},
+        {"name": "Role", "ansible.builtin.assert": {"that": "__web_given == 'role, shop.example'"}},
+        {"name": "Result", "ansible.builtin.assert": {"that": "__web_learned == 'True, shop.example'"}},
+        {
+            "name": "Task",
+            "ansible.builtin.assert": {"that": "__web_own == 'task, shop.example'"},
+            "vars": {"web_own": "task"},
+        },
+        {"name": "Other task", "ansible.builtin.assert": {"that": "__web_own == 'default, shop.example'"}},
+    ]
+    role = {"role": "web", "given": "{{ made }}", "web_given": "role"}
+    files = {"defaults/main.yml": defaults, "vars/main.yml": derived}
+    assert differing(compared(tmp_path, tasks, role=role, **files)) == []
 
 
 def test_names_of_what_is_skipped_after_all_keep_their_values(tmp_path: Path) -> None:
