@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 
 from ..templates import in_order
-from .questions import Result, Running, Unanswered, UnansweredError, source
+from .questions import Result, Running, Unanswered, UnansweredError, shown, source
 
 Ask = Callable[[str], Result]
 
@@ -324,7 +324,7 @@ class Comparison:
         if result["failed"]:
             self._tell(task, "would fail", result.get("msg"))
         elif result["changed"]:
-            self._tell(task, "", _shown(result), result.get("since") or "")
+            self._tell(task, "", shown(result), result.get("since") or "")
         elif result.get("skipped") or result.get("ansible_facts"):
             self._tell(task, "can't be compared", "its module has no check mode, or gives facts")
         else:
@@ -388,20 +388,3 @@ def _defaults(task: Task, templar: Any) -> dict[str, Any]:
             if name in given:
                 found |= templar.template(given[name])
     return found
-
-
-def _shown(result: Result) -> str:
-    """What a change is about, in one line for each part."""
-    parts = list(result.get("problems") or result.get("changed_paths") or result.get("changed_files") or ())
-    if "changed_paths" in result or not (parts or result.get("msg")):
-        # what is no file: units, accounts, packages
-        parts += [line for line in _lines(result.get("diff") or ()) if line not in parts]
-    return "; ".join(map(str, parts)) or str(result.get("msg") or "")
-
-
-def _lines(diff: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What is there and shall not be; where it is the other way round, what shall be."""
-    for part in [diff] if isinstance(diff, Mapping) else diff:
-        if not str(part.get("before_header", "")).startswith("/"):
-            before, after = (str(part.get(side, "")).splitlines() for side in ("before", "after"))
-            yield from [line for line in before if line not in after] or [line for line in after if line not in before]

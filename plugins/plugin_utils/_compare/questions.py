@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -106,3 +106,20 @@ def source(name: str) -> str:
     if path is None:
         raise AnsibleError(f"there is no module {name}")
     return _DOCUMENTS.sub("", Path(path).read_text(encoding="utf-8"))
+
+
+def shown(result: Result) -> str:
+    """What a change is about, in one line for each part."""
+    parts = list(result.get("problems") or result.get("changed_paths") or result.get("changed_files") or ())
+    if "changed_paths" in result or not (parts or result.get("msg")):
+        # what is no file: units, accounts, packages
+        parts += [line for line in _lines(result.get("diff") or ()) if line not in parts]
+    return "; ".join(map(str, parts)) or str(result.get("msg") or "")
+
+
+def _lines(diff: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is there and shall not be; where it is the other way round, what shall be."""
+    for part in [diff] if isinstance(diff, Mapping) else diff:
+        if not str(part.get("before_header", "")).startswith("/"):
+            before, after = (str(part.get(side, "")).splitlines() for side in ("before", "after"))
+            yield from [line for line in before if line not in after] or [line for line in after if line not in before]

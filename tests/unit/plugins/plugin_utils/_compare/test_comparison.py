@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.workbot.stability.plugins.plugin_utils._compare.comparison import _shown
+from ansible_collections.workbot.stability.plugins.plugin_utils._compare.questions import shown
 from places import ROOT
 
 MODULE_UTILS = "ansible_collections.workbot.stability.plugins.module_utils."
@@ -294,13 +294,13 @@ def test_what_differs_is_named_also_where_it_is_no_file() -> None:
     }
     others = {"before": "/etc/y\n", "after": "read by systemd: x.service\n"}
     result = {"changed_paths": ["/etc/x", "/etc/y"], "diff": [file, unit, others]}
-    assert _shown(result) == "/etc/x; /etc/y; x.timer stopped"
+    assert shown(result) == "/etc/x; /etc/y; x.timer stopped"
     unread = {"before": "", "after": "read by systemd: x.service\n"}
-    assert _shown({"changed_paths": [], "diff": [unread], "msg": "done"}) == "read by systemd: x.service"
-    assert _shown({"diff": {"before": "", "after": "nginx\nacl\n"}}) == "nginx; acl"
-    assert _shown({"diff": {"before": "node 1\nnpm 2\n", "after": "node 3\nnpm 2\n"}}) == "node 1"
-    assert _shown({"problems": ["no role"], "diff": [unit], "msg": "done"}) == "no role"
-    assert _shown({"msg": "done"}) == "done"
+    assert shown({"changed_paths": [], "diff": [unread], "msg": "done"}) == "read by systemd: x.service"
+    assert shown({"diff": {"before": "", "after": "nginx\nacl\n"}}) == "nginx; acl"
+    assert shown({"diff": {"before": "node 1\nnpm 2\n", "after": "node 3\nnpm 2\n"}}) == "node 1"
+    assert shown({"problems": ["no role"], "diff": [unit], "msg": "done"}) == "no role"
+    assert shown({"msg": "done"}) == "done"
 
 
 def names_of(path: Path) -> set[str]:
