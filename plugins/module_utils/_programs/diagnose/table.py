@@ -45,7 +45,7 @@ def _all(findings: Sequence[Finding], coloured: bool) -> list[str]:
 def _folded(findings: Sequence[Finding], coloured: bool) -> list[str]:
     problems = [finding for finding in findings if finding.status != OK]
     lines = _all(sorted(problems, key=lambda finding: -rank(finding.status)), coloured)
-    used = [(finding, finding.value) for finding in findings if finding.unit == "%"]
+    used = [(finding, finding.value) for finding in findings if finding.unit == "%" and finding.threshold is not None]
     width = _width(finding for finding, _value in used)
     lines += [
         f"{painted(finding.status, coloured, 'used')}  {visible(f'{finding.check:<{width}}')}  {bar(percent)}"

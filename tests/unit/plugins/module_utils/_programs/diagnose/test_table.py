@@ -20,6 +20,7 @@ FOUND = [
     Finding("release", OK, "r1 is active"),
     Finding("disk./", WARNING, "used: 90 %", 90.0, 85.0, "%"),
     Finding("disk./srv", OK, "used: 4 %", 4.0, 85.0, "%"),
+    Finding("heap_total", OK, "of what V8 has taken", 94.0, None, "%"),
     Finding("logs.a", OK, "0 MB", 0.0, 1024.0, "MB"),
     Finding("logs.b", OK, "0 MB", 0.0, 1024.0, "MB"),
     Finding("health", CRITICAL, "no answer\x1b[2J"),
@@ -33,14 +34,14 @@ def shown(findings: list[Finding], *, coloured: bool = False, everything: bool =
 
 def test_problems_come_first_and_what_is_well_is_one_line() -> None:
     head, *lines = shown(FOUND)
-    assert head.endswith(": CRITICAL (1 critical, 1 unknown, 1 warning, 4 ok)")
+    assert head.endswith(": CRITICAL (1 critical, 1 unknown, 1 warning, 5 ok)")
     assert lines == [
         "critical  health  no answer\\x1b[2J",
         "unknown   proxy   the host is busy",
         "warning   disk./  used: 90 %",
         "used      disk./     ##################..  90.0 %",
         "used      disk./srv  #...................   4.0 %",
-        "ok        release, disk, logs (2); --all shows each",
+        "ok        release, disk, heap_total, logs (2); --all shows each",
     ]
 
 
@@ -53,7 +54,7 @@ def test_a_host_that_is_well_is_said_in_two_lines() -> None:
 def test_everything_is_in_the_order_of_the_checks() -> None:
     lines = shown(FOUND, everything=True)[1:]
     assert [line.split()[1] for line in lines] == [finding.check for finding in FOUND]
-    assert lines[0] == "ok        release    r1 is active"
+    assert lines[0] == "ok        release     r1 is active"
 
 
 def test_each_status_has_a_colour_and_an_exit_status() -> None:
