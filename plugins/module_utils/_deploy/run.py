@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from .._host.units import states
 from .._net.http import Request
 from .._pm2.errors import Pm2BusyError, Pm2Error
 from .._release.lock import DeployLockError, deploy_lock, lock_path
-from .._service import dotenv
+from .._service import deployments, dotenv
 from .._service.secret_values import hide, texts_to_hide
 from .actual import Actual, read_active, read_actual
 from .context import Context
@@ -91,7 +91,8 @@ def _run(context: Context) -> Outcome:
         _await_watchdog(context)
         outcome.before, outcome.decision = _look(context)
         outcome.changed = outcome.decision.changes(outcome.before)
-        _do(context, outcome)
+        with _noted(context, outcome.decision):
+            _do(context, outcome)
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
 
@@ -158,6 +159,21 @@ def _require_program(context: Context, release: str, actual: Actual) -> None:
         raise ActivationError(f"release {release} has no program {script}: {program} is not there")
     if not _is_coming(context) and context.tools.as_user(["/usr/bin/test", "-r", str(program)], 5).returncode:
         raise ActivationError(f"release {release} can't run: {program} can't be read by the user {context.user.name}")
+
+
+@contextmanager
+def _noted(context: Context, decision: Decision) -> Iterator[None]:
+    """What becomes of an activation is kept; a disk that has no room for that changes nothing of it."""
+    began, result = time.monotonic(), deployments.FAILED
+    try:
+        yield
+        result = deployments.SUCCEEDED
+    finally:
+        if decision.action == "activate":
+            seconds, activation = round(time.monotonic() - began, 1), decision.activation.name
+            one = deployments.Deployed(round(time.time(), 3), seconds, decision.release, activation, result)
+            with suppress(OSError):
+                deployments.note(context.places.directory, one)
 
 
 def _do(context: Context, outcome: Outcome) -> None:

@@ -180,6 +180,7 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{directory}/hold.sock", Step.FILES),
         Thing(f"{directory}/activations", Step.FILES, directory=True),
         Thing(f"{directory}/releases", Step.FILES, directory=True),
+        Thing(f"{directory}/.deploy.history", Step.FILES),
         Thing(f"{directory}/.deploy.lease", Step.FILES),
         Thing(f"{directory}/.deploy.lock", Step.FILES),
         # of an earlier version; the environment that they were made of is data, and stays

@@ -242,7 +242,8 @@ def picture(host: Context) -> dict[str, Any]:
     """All that a deployment may change."""
     root = host.places.directory
     own = [path for path in root.glob("activations/*/*") if path.is_symlink()]
-    files = [path for path in root.rglob("*") if "releases/" not in str(path) and path.name != ".deploy.lock"]
+    kept = (".deploy.lock", ".deploy.history")
+    files = [path for path in root.rglob("*") if "releases/" not in str(path) and path.name not in kept]
     return {
         "links": {path.name: path.readlink().name for path in root.iterdir() if path.is_symlink()},
         "sockets": {f"{path.parent.name}/{path.name}": path.readlink().name for path in own if path.suffix == ".sock"},
