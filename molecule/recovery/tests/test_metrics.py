@@ -23,20 +23,42 @@ PORT = "9199"
 STATUS = {
     "time": 1764100000.5,
     "state": "recovering",
-    "targets": {"service": {"phase": "recovering"}, "proxy": {"phase": "healthy"}},
+    "targets": {
+        "service": {"phase": "recovering", "inhibition": {"code": "deployment"}},
+        "proxy": {"phase": "healthy", "inhibition": None},
+    },
     "problems": [{"key": "service.worker_hung", "severity": "critical"}],
     "budget": {"used": {"service": 2, "proxy": 0}, "limit": 5, "window": 900},
     "actions_total": 7,
-    "certificate_days": 20.5,
+    "steps": {"kill_worker": 6, "restart_proxy": 1},
+    "live": {"release": "3fa9", "activation": "3fa9@2"},
+    "deployments": {
+        "failed": {"time": 1764000000.5, "seconds": 12.5, "release": "77aa"},
+        "succeeded": {"time": 1763000000.5, "seconds": 20.5, "release": "3fa9"},
+    },
+    "diagnosis": {
+        "ended": 1764099900.5,
+        "interval": 300,
+        "counts": {"ok": 44, "warning": 1, "unknown": 0, "critical": 0},
+        "raised": [{"check": "disk./", "status": "warning"}],
+        "certificate_days": 20.5,
+        "connections": 12,
+        "connections_limit": 40,
+        "server_connections_percent": 12.5,
+    },
+    "watchdog": {"cpu_seconds": 1.5, "commands_cpu_seconds": 3.25, "rss": 31457280},
     "limits": {"heap": 268435456, "memory": 402653184},
     "readings": {
         "daemon": {"rss": 73400320},
         "workers": [
             {"pm_id": 0, "pid": 9, "rss": 104857600, "restarts": 3, "answer_ms": 12.5, "online": True}
             | {"age": 60.5, "cpu_seconds": 1.25, "open_files": 30, "heap_used": 20971520, "heap_size": 31457280}
-            | {"event_loop_ms": {"p50": 0.5, "p95": 12.5}}
+            | {"event_loop_ms": {"p50": 0.5, "p95": 12.5}, "pool": {"total": 5, "idle": 3, "waiting": 0, "max": 10}}
         ],
         "host": {"available": 1000, "total": 4000},
+        "disk": {"/srv/alarm": {"free": 5000000, "inodes": 60000}},
+        "log_bytes": 7000,
+        "probe_seconds": 0.012,
     },
 }
 

@@ -17,10 +17,17 @@ WARNING = "warning"
 UNKNOWN = "unknown"
 """The host was too busy to find out. It may be anything, so it is worse than a warning; most often it is well."""
 CRITICAL = "critical"
-_ORDER = (OK, WARNING, UNKNOWN, CRITICAL)
+STATUSES = (OK, WARNING, UNKNOWN, CRITICAL)
+"""What a finding can be, the worst last."""
 
 DATABASE_FULL = "database.connections"
 """The check that is critical where the database answers, but gives the service's account no connection more."""
+
+CONNECTIONS_OF = "connections.of."
+"""The check of the connections that a service has, of those that it may have; its name follows."""
+
+CONNECTIONS_OPEN = "connections.open"
+"""The check of the share of all connections of the server that are open."""
 
 FAIL_ON = (CRITICAL, WARNING, "never")
 """From which status on a check fails the task that asked."""
@@ -104,7 +111,7 @@ class FallingThresholds(_Pair):
 
 def rank(status: str) -> int:
     """0 for ok; the higher, the worse."""
-    return _ORDER.index(status)
+    return STATUSES.index(status)
 
 
 def worst_of(findings: Iterable[Finding]) -> str:

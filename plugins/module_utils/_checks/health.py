@@ -24,6 +24,8 @@ _PARTS = ("database", "websocket")
 _SHOWN_DEPTH = 4
 _SHOWN_ITEMS = 50
 _SHOWN_TEXT = 200
+# No pool has more: what a service says of itself may be any number.
+_MOST_CONNECTIONS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +103,18 @@ def pid_of(body: Any) -> int | None:
     """The process that a health body names as its own."""
     pid = body.get("pid") if isinstance(body, dict) else None
     return pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None
+
+
+def pool_of(body: Any) -> dict[str, int] | None:
+    """What a health body says of its process' pool of database connections, by the names that pg has for it."""
+    database = body.get("database") if isinstance(body, dict) else None
+    pool = database.get("pool") if isinstance(database, dict) else None
+    names = ("total", "idle", "waiting", "max")
+    found = {name: pool.get(name) for name in names} if isinstance(pool, dict) else {}
+    counts = {
+        name: value for name, value in found.items() if isinstance(value, int) and 0 <= value <= _MOST_CONNECTIONS
+    }
+    return counts if counts.get("max") and len(counts) == len(names) else None
 
 
 def problem_of(reading: HealthReading) -> str:

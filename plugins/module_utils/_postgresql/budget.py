@@ -10,7 +10,17 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._checks.findings import CRITICAL, OK, WARNING, Finding, Levels, Thresholds, judge_share
+from .._checks.findings import (
+    CONNECTIONS_OF,
+    CONNECTIONS_OPEN,
+    CRITICAL,
+    OK,
+    WARNING,
+    Finding,
+    Levels,
+    Thresholds,
+    judge_share,
+)
 from .sessions import Connections, Session
 
 _IDLE = ("idle in transaction", "idle in transaction (aborted)")
@@ -114,12 +124,12 @@ def _judge_open(found: Connections, thresholds: Thresholds) -> Finding:
     used, available = len(found.sessions), found.limits.available
     what = f"{used} of {available} connections are open ({found.limits.arithmetic()})"
     advice = "At the limit new ones are refused: lower the pools or raise max_connections."
-    return judge_share("connections.open", 100 * used / max(1, available), thresholds, what, advice)
+    return judge_share(CONNECTIONS_OPEN, 100 * used / max(1, available), thresholds, what, advice)
 
 
 def _judge_consumer(found: Connections, consumer: Consumer) -> Finding:
     """Does a service keep within its pools, and do the limits of its role and database let it have them?"""
-    check = f"connections.of.{consumer.name}"
+    check = f"{CONNECTIONS_OF}{consumer.name}"
     own = sum(consumer.owns(session) for session in found.sessions)
     what = f"{consumer.name} has {own} connections open and may have {consumer.at_most}"
     for name in (f"role {consumer.role}", f"database {consumer.database}"):

@@ -20,13 +20,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.judge import judge
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Assessment
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import (
-    MB,
-    Readings,
-    Usage,
-    Worker,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import Readings, Worker
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.usage import MB, Room, Usage
 
 APP = "shop-1a2b3c"
 
@@ -110,7 +106,7 @@ HEALTHY = Readings(
     memory_percent=40.0,
     memory_total=8_000_000_000,
     memory_available=4_800_000_000,
-    disk_free_mb={"/srv": 5000.0},
+    room={"/srv": Room(5000 * MB, 60000)},
 )
 
 

@@ -17,16 +17,17 @@ _PHASES = ("healthy", "suspect", "recovering", "exhausted")
 
 def metrics_of(status: Mapping[str, Any]) -> Iterator[Metric]:
     """What the status does not have is left out. Names and labels: docs/metrics.md."""
-    if not status:
-        return
-    readings, budget = _mapping(status.get("readings")), _mapping(status.get("budget"))
-    targets, host = _mapping(status.get("targets")), _mapping(readings.get("host"))
-    limits, daemon = _mapping(status.get("limits")), _mapping(readings.get("daemon"))
-    workers = [({"worker": str(worker.get("pm_id", ""))}, worker) for worker in _mappings(readings.get("workers"))]
+    if status:
+        yield from _state(status)
+        yield from _workers(status)
+        yield from _host(status)
+        yield from _deployments(status)
+        yield from _diagnosis(status)
+        yield from _watchdog(status)
 
-    def of_workers(field: str) -> list[Sample]:
-        return [(labels, worker.get(field)) for labels, worker in workers]
 
+def _state(status: Mapping[str, Any]) -> Iterator[Metric]:
+    targets, budget = _mapping(status.get("targets")), _mapping(status.get("budget"))
     yield Metric(
         "heartbeat_timestamp_seconds",
         "When the watchdog last probed the service, in Unix time.",
@@ -46,6 +47,12 @@ def metrics_of(status: Mapping[str, Any]) -> Iterator[Metric]:
             for phase in _PHASES
         ],
     )
+    inhibitions = {target: _mapping(_mapping(entry).get("inhibition")).get("code") for target, entry in targets.items()}
+    yield Metric(
+        "inhibition",
+        "Why nothing is done about the service or its proxy, always 1.",
+        [({"target": target, "code": str(code)}, 1) for target, code in inhibitions.items() if code],
+    )
     yield Metric(
         "problem",
         "An open problem, always 1.",
@@ -56,11 +63,27 @@ def metrics_of(status: Mapping[str, Any]) -> Iterator[Metric]:
     )
     yield Metric("recovery_actions_total", "Recovery steps that were taken.", [({}, status.get("actions_total"))])
     yield Metric(
+        "recovery_steps_total",
+        "Recovery steps of each kind since the watchdog was started.",
+        [({"step": step}, count) for step, count in _mapping(status.get("steps")).items()],
+    )
+    yield Metric(
         "recovery_budget_used",
         "Recovery steps within the budget's window.",
         [({"target": target}, count) for target, count in _mapping(budget.get("used")).items()],
     )
     yield Metric("recovery_budget_limit", "Steps that each target's budget allows.", [({}, budget.get("limit"))])
+
+
+def _workers(status: Mapping[str, Any]) -> Iterator[Metric]:
+    readings, limits = _mapping(status.get("readings")), _mapping(status.get("limits"))
+    daemon = _mapping(readings.get("daemon"))
+    workers = [({"worker": str(worker.get("pm_id", ""))}, worker) for worker in _mappings(readings.get("workers"))]
+    pools = [(labels, _mapping(worker.get("pool"))) for labels, worker in workers]
+
+    def of_workers(field: str) -> list[Sample]:
+        return [(labels, worker.get(field)) for labels, worker in workers]
+
     yield Metric("worker_up", "Whether PM2 has the worker online, 1 or 0.", of_workers("online"))
     yield Metric("worker_rss_bytes", "Resident memory of the worker.", of_workers("rss"))
     yield Metric("worker_restarts_total", "Restarts of the worker.", of_workers("restarts"))
@@ -79,20 +102,115 @@ def metrics_of(status: Mapping[str, Any]) -> Iterator[Metric]:
             f"How late the worker's event loop is, {what}.",
             _seconds((labels, _mapping(worker.get("event_loop_ms")).get(field)) for labels, worker in workers),
         )
+    for name, field, what in (
+        ("connections", "total", "Database connections that the worker's pool has open."),
+        ("connections_idle", "idle", "Those of them that nobody uses."),
+        ("connections_limit", "max", "Database connections that the worker's pool may have."),
+        ("waiting_requests", "waiting", "Requests that wait for a connection of the worker's pool."),
+    ):
+        yield Metric(f"worker_pool_{name}", what, [(labels, pool.get(field)) for labels, pool in pools])
     yield Metric("heap_limit_bytes", "Up to which V8's heap may grow in a worker.", [({}, limits.get("heap"))])
     yield Metric("memory_limit_bytes", "Resident memory at which a worker is replaced.", [({}, limits.get("memory"))])
     yield Metric("daemon_rss_bytes", "Resident memory of PM2's daemon.", [({}, daemon.get("rss"))])
     yield Metric(
         "health_answer_seconds", "How long the worker's health answer took.", _seconds(of_workers("answer_ms"))
     )
+
+
+def _host(status: Mapping[str, Any]) -> Iterator[Metric]:
+    readings = _mapping(status.get("readings"))
+    host = _mapping(readings.get("host"))
+    disk = [({"path": path}, _mapping(room)) for path, room in _mapping(readings.get("disk")).items()]
     yield Metric("host_memory_available_bytes", "Memory available on the host.", [({}, host.get("available"))])
-    days = number(status.get("certificate_days"))
+    yield Metric("host_memory_size_bytes", "Memory of the host.", [({}, host.get("total"))])
+    yield Metric(
+        "disk_free_bytes", "What is free where the service writes.", [(of, room.get("free")) for of, room in disk]
+    )
+    yield Metric(
+        "disk_free_inodes",
+        "How many more files that file system takes.",
+        [(of, room.get("inodes")) for of, room in disk],
+    )
+    yield Metric("log_size_bytes", "What the service's log directory holds.", [({}, readings.get("log_bytes"))])
+
+
+def _deployments(status: Mapping[str, Any]) -> Iterator[Metric]:
+    live = _mapping(status.get("live"))
+    last = [
+        ({"result": result, "release": str(one.get("release", ""))}, one)
+        for result, entry in _mapping(status.get("deployments")).items()
+        if (one := _mapping(entry))
+    ]
+    yield Metric(
+        "release_info",
+        "The release and the activation that are live, always 1.",
+        [({name: str(live.get(name, "")) for name in ("release", "activation")}, 1)] if live else [],
+    )
+    yield Metric(
+        "deployment_timestamp_seconds",
+        "When the last deployment with this result ended, in Unix time.",
+        [(labels, one.get("time")) for labels, one in last],
+    )
+    yield Metric(
+        "deployment_duration_seconds", "How long it took.", [(labels, one.get("seconds")) for labels, one in last]
+    )
+
+
+def _diagnosis(status: Mapping[str, Any]) -> Iterator[Metric]:
+    found = _mapping(status.get("diagnosis"))
+    days, percent = number(found.get("certificate_days")), number(found.get("server_connections_percent"))
+    yield Metric(
+        "diagnosis_timestamp_seconds",
+        "When the last diagnosis that found anything out ended, in Unix time.",
+        [({}, found.get("ended"))],
+    )
+    yield Metric(
+        "diagnosis_interval_seconds", "From one diagnosis to the next, at most.", [({}, found.get("interval"))]
+    )
+    yield Metric(
+        "diagnosis_findings",
+        "Findings of the last diagnosis.",
+        [({"level": level}, count) for level, count in _mapping(found.get("counts")).items()],
+    )
+    yield Metric(
+        "diagnosis_finding",
+        "A finding of the last diagnosis that is not ok, always 1.",
+        [
+            ({"check": str(finding.get("check", "")), "level": str(finding.get("status", ""))}, 1)
+            for finding in _mappings(found.get("raised"))
+        ],
+    )
+    yield Metric(
+        "database_connections",
+        "Connections of the service to its database, by the last diagnosis.",
+        [({}, found.get("connections"))],
+    )
+    yield Metric(
+        "database_connections_limit",
+        "How many the service may have, by the capacity plan or a limit of its role or database.",
+        [({}, found.get("connections_limit"))],
+    )
+    yield Metric(
+        "database_server_connections_ratio",
+        "The share of the server's connections that are open, by the last diagnosis.",
+        [({}, None if percent is None else percent / 100)],
+    )
     yield Metric(
         "certificate_left_seconds",
         "Until the certificate that Nginx serves ends, by the last diagnosis.",
         [({}, None if days is None else days * 86400)],
     )
-    yield Metric("host_memory_size_bytes", "Memory of the host.", [({}, host.get("total"))])
+
+
+def _watchdog(status: Mapping[str, Any]) -> Iterator[Metric]:
+    own, readings = _mapping(status.get("watchdog")), _mapping(status.get("readings"))
+    yield Metric("probe_duration_seconds", "How long the last probe took.", [({}, readings.get("probe_seconds"))])
+    yield Metric(
+        "watchdog_cpu_seconds_total",
+        "Time of a processor that the watchdog has used itself, and the commands that it has run.",
+        [({"part": "itself"}, own.get("cpu_seconds")), ({"part": "commands"}, own.get("commands_cpu_seconds"))],
+    )
+    yield Metric("watchdog_rss_bytes", "Resident memory of the watchdog.", [({}, own.get("rss"))])
 
 
 def _seconds(samples: Iterable[Sample]) -> list[Sample]:

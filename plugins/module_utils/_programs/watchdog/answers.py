@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
-from ..._checks.health import problem_of
+from ..._checks.health import pool_of, problem_of
 from ..._checks.workers import ANSWERED, REFUSED, WorkerAnswer
 
 
@@ -39,11 +39,14 @@ class WorkersReading:
     """By process: how long its slowest answer took."""
     strangers: tuple[int, ...] = ()
     """Processes that listen on a worker's socket, and are none of them."""
+    pools: Mapping[int, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    """By process: its pool of database connections, where its answer says something of one."""
 
     @classmethod
     def of(cls, responses: Iterable[WorkerAnswer], pids: Collection[int]) -> WorkersReading:
         answers: dict[int, str] = {}
         taken: dict[int, float] = {}
+        pools: dict[int, Mapping[str, int]] = {}
         failures = []
         strangers = []
         for answer in responses:
@@ -52,10 +55,12 @@ class WorkersReading:
                 # the worst answer of a worker counts
                 answers[answer.pid] = answers.get(answer.pid, "") or what.problem
                 taken[answer.pid] = max(taken.get(answer.pid, 0.0), answer.elapsed_ms)
+                if pool := pool_of(answer.reading.body):
+                    pools[answer.pid] = pool
             else:
                 failures.append(what)
                 strangers += [answer.pid] if answer.pid and answer.pid not in pids else []
-        return cls(answers, tuple(failures), taken, tuple(strangers))
+        return cls(answers, tuple(failures), taken, tuple(strangers), pools)
 
     @property
     def unattributed(self) -> list[str]:

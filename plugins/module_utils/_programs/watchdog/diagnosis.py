@@ -19,14 +19,24 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ..._checks.findings import CRITICAL, DATABASE_FULL, UNKNOWN, WARNING
+from ..._checks.findings import (
+    CONNECTIONS_OF,
+    CONNECTIONS_OPEN,
+    CRITICAL,
+    DATABASE_FULL,
+    OK,
+    STATUSES,
+    UNKNOWN,
+    WARNING,
+)
 from ..._host import proc
 from ..._host.command import quiet_run
 from ..._host.later import later
 from ..._host.units import instances_of
 from ..codes import Code
 from ..common import stamp
-from .model import Problem
+from ..records import number
+from .model import Diagnosed, Problem
 from .settings import Settings
 
 DIAGNOSE = "diagnose."
@@ -39,6 +49,8 @@ _AGAIN_SECONDS = 50.0
 _DATABASE_SECONDS = 15.0
 _DATABASE_CHECK_SECONDS = 8.0
 _MAX_REPORT = 4 * 1024 * 1024
+# There may be one for each log file that the service makes.
+_MOST_RAISED = 100
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
 _JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
 
@@ -62,7 +74,8 @@ class Diagnosis:
         )
         self.ended: float | None = None
         """When they were found, in seconds since boot."""
-        self.certificate_days: float | None = None
+        self.found: Diagnosed | None = None
+        """What the last run found that found anything out."""
 
     def tick(self, now: float, healthy: bool) -> None:
         """Begin a run when one is due, which is sooner while there are problems, or its settings are others by now.
@@ -102,7 +115,7 @@ class Diagnosis:
             failed = Problem(f"{DIAGNOSE}failed", Code.FINDING, WARNING, message)
             self.problems = (*(problem for problem in self.problems if problem.key != failed.key), failed)
             return
-        self.certificate_days = next((item.get("value") for item in findings if _is_certificate(item)), None)
+        self.found = summary(findings, self._settings.service, self.ended)
         found = problems_of(findings, (self._settings.pm2_unit, self._settings.proxy_unit))
         unknown = {_group(finding.get("check")) for finding in findings if finding.get("status") == UNKNOWN}
         again = {problem.key for problem in found}
@@ -114,13 +127,34 @@ class Diagnosis:
         self.problems = (*found, *kept)
 
 
-def _is_certificate(finding: Mapping[str, Any]) -> bool:
-    return finding.get("check") == "certificates" and finding.get("unit") == "days"
-
-
 def _group(check: Any) -> str:
     """What the findings of one check have in common: disk of disk./srv."""
     return str(check).partition(".")[0]
+
+
+def summary(findings: Iterable[Mapping[str, Any]], service: str, ended: float) -> Diagnosed:
+    """The findings as numbers; `ended` is in seconds since boot."""
+    known = [finding for finding in findings if finding.get("status") in STATUSES]
+    by_check = {(str(finding.get("check")), str(finding.get("unit"))): finding for finding in known}
+    raised = [
+        {"check": str(finding.get("check")), "status": finding["status"]}
+        for finding in known
+        if finding["status"] != OK
+    ]
+
+    def value(check: str, unit: str, name: str = "value") -> float | None:
+        return number(by_check.get((check, unit), {}).get(name))
+
+    connections = f"{CONNECTIONS_OF}{service}"
+    return Diagnosed(
+        ended,
+        counts={status: sum(finding["status"] == status for finding in known) for status in STATUSES},
+        raised=tuple(raised[:_MOST_RAISED]),
+        certificate_days=value("certificates", "days"),
+        connections=value(connections, "connections"),
+        connections_limit=value(connections, "connections", "threshold"),
+        server_connections_percent=value(CONNECTIONS_OPEN, "%"),
+    )
 
 
 def problems_of(findings: Iterable[Mapping[str, Any]], units: Iterable[str]) -> tuple[Problem, ...]:

@@ -18,8 +18,9 @@ from ..codes import Code
 from .inhibitions import BEGINNING, operator_stopped, starting, stopped_unit
 from .judge_proxy import judge_proxy, proxy_wrong
 from .model import PROXY, SERVICE, Assessment, Condition, Inhibition, Problem, Remedy
-from .readings import MB, Readings, Worker
+from .readings import Readings, Worker
 from .settings import Settings
+from .usage import MB
 
 _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
 _COMING = frozenset({"waiting restart", "launching", "stopping"})
@@ -256,7 +257,8 @@ def _of_database(readings: Readings, condition: Condition) -> Inhibition | None:
 
 def _what_is_short(readings: Readings, settings: Settings) -> Inhibition | None:
     """Of what the host has, and a restart would only take more of."""
-    short = [f"{path} has {free:.0f} MB" for path, free in readings.disk_free_mb.items() if free < settings.disk_min_mb]
+    free_mb = {path: room.free / MB for path, room in readings.room.items()}
+    short = [f"{path} has {free:.0f} MB" for path, free in free_mb.items() if free < settings.disk_min_mb]
     if short:
         message = f"the disk is full ({', '.join(short)} free): a restart would not cure that. Free some space."
         return Inhibition(Code.DISK_SHORT, message, "critical")

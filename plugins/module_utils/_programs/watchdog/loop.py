@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ class Watch:
         self._boot = proc.boot_id()
         self._own: dict[str, Problem] = {}
         """What is wrong with the watchdog itself, by key."""
+        self._steps = Counter[Remedy]()
+        """Since it was started."""
         self._corrupt_until = 0.0
         self._summary_at = 0.0
         self._probed_at = float("-inf")
@@ -201,9 +204,7 @@ class Watch:
             self._own.pop(_CORRUPT, None)
         problems = (*self._steady.of(seen.problems, readings.now), *found, *self._own.values())
         diagnosis = self._diagnosis
-        return dataclasses.replace(
-            seen, problems=problems, diagnosed=diagnosis.ended, certificate_days=diagnosis.certificate_days
-        )
+        return dataclasses.replace(seen, problems=problems, diagnosed=diagnosis.ended, diagnosis=diagnosis.found)
 
     def _note_restarts(self, readings: Readings) -> None:
         """A single one is nothing to report, but to be found by who looks for it; many are a crash loop."""
@@ -216,6 +217,7 @@ class Watch:
 
     def _act(self, step: Step, readings: Readings) -> None:
         self._state = machine.begin(self._state, step, proc.uptime(), self._settings)
+        self._steps[step.remedy] += 1
         self._save()
         self._notifier.send(f"STATUS={step.remedy.value} because of {step.condition.code}")
         with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
@@ -293,7 +295,7 @@ class Watch:
     def _publish(self, seen: Assessment, readings: Readings) -> None:
         moment = Moment(proc.uptime(), time.time())
         pause = self._control.paused(moment.wall)
-        status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment)
+        status = describe(self._settings, self._state, seen, readings, pause=pause, moment=moment, steps=self._steps)
         with self._watched("watchdog.status_not_writable", Code.STATE_NOT_WRITABLE, self._settings.status_file):
             publish(self._settings.status_file, status)
         if moment.boot - self._summary_at >= _SUMMARY_SECONDS:

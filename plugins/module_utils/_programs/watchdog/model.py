@@ -85,6 +85,25 @@ class Problem:
 
 
 @dataclasses.dataclass(frozen=True)
+class Diagnosed:
+    """What one run of the diagnosis found, for those who count."""
+
+    ended: float
+    """In seconds since boot."""
+    counts: Mapping[str, int]
+    """How many findings have each status."""
+    raised: tuple[Mapping[str, str], ...]
+    """Those that are not ok, each as its `check` and its `status`."""
+    certificate_days: float | None = None
+    """Until the certificate that is served ends; None without one."""
+    connections: float | None = None
+    """How many the service has open to its database, of those that its pools may have; None where that is not known."""
+    connections_limit: float | None = None
+    server_connections_percent: float | None = None
+    """How many anybody has open there, of those that the server allows."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Assessment:
     """What one probe of the service and its proxy came to."""
 
@@ -94,8 +113,8 @@ class Assessment:
     problems: tuple[Problem, ...] = ()
     diagnosed: float | None = None
     """When the last run of the diagnosis ended, in seconds since boot; its problems are of that time."""
-    certificate_days: float | None = None
-    """Until the certificate that is served ends, as that run found it; None without one."""
+    diagnosis: Diagnosed | None = None
+    """What the last one that found anything out found."""
 
 
 @dataclasses.dataclass(frozen=True)

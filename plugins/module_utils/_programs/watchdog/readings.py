@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
@@ -28,7 +27,9 @@ from ..._host.units import UnitError, unit_states
 from ..._pm2.client import Pm2Client
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
+from ..._service import deployments
 from ..._service.active import active_activation, is_unfinished, unit_of, worker_socket
+from ..._service.deployments import Deployed
 from .answers import Answered, WorkersReading
 from .diagnosis import NOT_KNOWN, DatabaseAnswer, ask_database
 from .proxy import Verdict
@@ -36,8 +37,8 @@ from .proxy_reader import ProxyReader
 from .settings import Settings
 from .starvation import StarvationWatch
 from .trackers import RestartCounter, Surplus
+from .usage import OwnCost, Room, Usage, own_cost, room, size_of, usage_of
 
-MB = 1024 * 1024
 _RPC_SECONDS = 2.0
 _USAGE_SECONDS = 15.0
 _DATABASE_SECONDS = 10.0
@@ -54,17 +55,6 @@ _RENEWAL_SECONDS = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Usage:
-    """What a process takes of the host."""
-
-    rss: int = 0
-    """Of it and its descendants, in bytes; 0 while unknown."""
-    cpu_seconds: float | None = None
-    """Of its own, since it was started."""
-    open_files: int | None = None
-
-
-@dataclasses.dataclass(frozen=True)
 class Worker:
     """One process of the active app as PM2 lists it."""
 
@@ -75,7 +65,7 @@ class Worker:
     """The same as seconds since boot: with the process id it names one process for ever."""
     has_answered: bool
     """Whether this very process has ever been seen to answer."""
-    usage: Usage = Usage()
+    usage: Usage = dataclasses.field(default_factory=Usage)
 
     @property
     def number(self) -> int:
@@ -99,7 +89,8 @@ class Readings:
     memory_total: int
     memory_available: int
     """Bytes, of the host."""
-    disk_free_mb: Mapping[str, float]
+    room: Mapping[str, Room]
+    """Where the service writes, by path."""
     daemon_unhealthy_for: float = 0.0
     """Seconds since the daemon was healthy."""
     daemon_mb: int = 0
@@ -120,6 +111,11 @@ class Readings:
     seconds: float = 0.0
     """So long the probe took."""
     database: DatabaseAnswer = dataclasses.field(default_factory=DatabaseAnswer)
+    log_bytes: int | None = None
+    """What the service's log directory holds."""
+    deployed: Mapping[str, Deployed] = dataclasses.field(default_factory=dict)
+    """By result: the last deployment that ended so."""
+    own: OwnCost = dataclasses.field(default_factory=OwnCost)
 
 
 class Reader:
@@ -132,6 +128,8 @@ class Reader:
         self.surplus = Surplus(self._client)
         self._answered: set[tuple[int | None, float | None]] = set()
         self._usage: dict[int, Usage] = {}
+        self._log_bytes: int | None = None
+        self._deployed: Mapping[str, Deployed] = {}
         self._usage_at = -_USAGE_SECONDS
         self._daemon_healthy_at: float | None = None
         self._database = DatabaseReader(settings)
@@ -151,6 +149,7 @@ class Reader:
         if suspect:
             self._database.begin(now)
         begun = time.monotonic()
+        self._measure_again(now)
         self._proxy.begin()
         times = processor_times([self._daemon_pid] if self._daemon_pid else [])
         activation, daemon = self._read_service()
@@ -182,12 +181,15 @@ class Reader:
             memory_percent=float(memory.percent),
             memory_total=memory.total,
             memory_available=memory.available,
-            disk_free_mb=free_disk(filter(None, [self._written_to, self.settings.log_directory])),
+            room=room(filter(None, [self._written_to, self.settings.log_directory])),
             daemon_unhealthy_for=now - self._daemon_healthy_at,
             daemon_mb=proc.resident_mb(daemon.pid) if daemon.pid else 0,
             renewable=not self.settings.existing and now - self._renewed_at >= _RENEWAL_SECONDS,
             stopped=stopped,
             starved=self._starvation.starved(times, processor_times(times), answered),
+            log_bytes=self._log_bytes,
+            deployed=self._deployed,
+            own=own_cost(),
         )
         closer = self._investigate(readings, suspect)
         return dataclasses.replace(closer, seconds=time.monotonic() - begun)
@@ -222,7 +224,11 @@ class Reader:
     @property
     def _written_to(self) -> str:
         """What else PM2, or the service, writes to; the home of a PM2 of these roles is in memory."""
-        return self.settings.pm2_home if self.settings.existing else str(Path(self.settings.deploy_lock).parent)
+        return self.settings.pm2_home if self.settings.existing else str(self._deploys_to)
+
+    @property
+    def _deploys_to(self) -> Path:
+        return Path(self.settings.deploy_lock).parent
 
     def _ask_workers(self, processes: Iterable[Pm2Process]) -> WorkersReading:
         settings = self.settings
@@ -242,12 +248,16 @@ class Reader:
         if process.pid is None or started is None:
             return Worker(process, None, None, False)
         answered = process.pid in answers.answers or (process.pid, started) in self._answered
-        return Worker(process, max(0.0, now - started), started, answered, self._usage_of(process.pid, now))
+        return Worker(process, max(0.0, now - started), started, answered, self._usage_of(process.pid))
 
-    def _usage_of(self, pid: int, now: float) -> Usage:
-        """Read again after a while: it costs more than all the rest."""
+    def _measure_again(self, now: float) -> None:
+        """After a while: it costs more than all the rest."""
         if now - self._usage_at >= _USAGE_SECONDS:
             self._usage, self._usage_at = {}, now
+            self._log_bytes = size_of(self.settings.log_directory)
+            self._deployed = {one.result: one for one in deployments.read(self._deploys_to)}
+
+    def _usage_of(self, pid: int) -> Usage:
         if pid not in self._usage:
             self._usage[pid] = usage_of(pid)
         return self._usage[pid]
@@ -325,31 +335,6 @@ def is_stopped(pid: int, started: float) -> bool:
     """Whether a signal has stopped that very process."""
     found = proc.stat(pid)
     return found is not None and (found.state, found.started) == ("T", started)
-
-
-def usage_of(pid: int) -> Usage:
-    """What ends meanwhile counts nothing."""
-    psutil = load_library("psutil", "python3-psutil")
-    total = 0
-    try:
-        root = psutil.Process(pid)
-        members = [root, *root.children(recursive=True)]
-        times, open_files = root.cpu_times(), root.num_fds()
-    except psutil.Error:
-        return Usage()
-    for member in members:
-        with contextlib.suppress(psutil.Error):
-            total += member.memory_info().rss
-    return Usage(total, times.user + times.system, open_files)
-
-
-def free_disk(paths: Iterable[str]) -> dict[str, float]:
-    """MB that are free for others than root, by path; a path that is not there has none."""
-    free = {}
-    for path in paths:
-        with contextlib.suppress(OSError):
-            free[path] = shutil.disk_usage(path).free / MB
-    return free
 
 
 def is_locked(table: str, paths: Iterable[Path]) -> bool:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..._host.atomic import save
+from ..._service.active import release_of
 from ..codes import Code
-from .model import TARGETS, Assessment
-from .readings import MB, Readings
+from .model import TARGETS, Assessment, Remedy
+from .readings import Readings
 from .settings import Settings
 from .state_files import Pause
 from .state_machine import State
+from .usage import MB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +36,16 @@ class Moment:
 
 
 def describe(
-    settings: Settings, state: State, seen: Assessment, readings: Readings, *, pause: Pause | None, moment: Moment
+    settings: Settings,
+    state: State,
+    seen: Assessment,
+    readings: Readings,
+    *,
+    pause: Pause | None,
+    moment: Moment,
+    steps: Mapping[Remedy, int],
 ) -> dict[str, Any]:
-    """The content of status.json; times in seconds since the epoch."""
+    """The content of status.json; times in seconds since the epoch. `steps`: how many the watchdog has begun."""
     since = max((target.since for target in state.targets.values() if target.phase is state.phase), default=0.0)
     return {
         "service": settings.service,
@@ -48,10 +58,14 @@ def describe(
         "targets": {target: _target(target, state, seen, moment) for target in TARGETS},
         "problems": _problems(state, seen, moment),
         "diagnosed": None if seen.diagnosed is None else moment.to_wall(seen.diagnosed),
-        "certificate_days": seen.certificate_days,
+        "diagnosis": _diagnosis(settings, seen, moment),
         "budget": _budget(settings, state, moment),
         "limits": {"heap": settings.heap_limit_mb * MB or None, "memory": settings.memory_restart_mb * MB or None},
         "actions_total": state.actions_total,
+        "steps": {remedy.value: steps.get(remedy, 0) for remedy in Remedy},
+        "live": _live(settings, readings),
+        "deployments": {result: dataclasses.asdict(one) for result, one in readings.deployed.items()},
+        "watchdog": dataclasses.asdict(readings.own),
         "readings": _readings(readings),
     }
 
@@ -98,6 +112,21 @@ def _budget(settings: Settings, state: State, moment: Moment) -> dict[str, Any]:
     return {"used": used, "limit": settings.budget, "window": settings.budget_window}
 
 
+def _diagnosis(settings: Settings, seen: Assessment, moment: Moment) -> dict[str, Any]:
+    """The last run that found anything out, if there was one since the watchdog was started."""
+    interval = {"interval": settings.diagnosis_interval or None}
+    if not seen.diagnosis:
+        return interval
+    return {**interval, **dataclasses.asdict(seen.diagnosis), "ended": moment.to_wall(seen.diagnosis.ended)}
+
+
+def _live(settings: Settings, readings: Readings) -> dict[str, str] | None:
+    """None where nothing is active, and of a service that has no releases of these roles."""
+    if settings.existing or not readings.activation:
+        return None
+    return {"release": release_of(readings.activation), "activation": readings.activation}
+
+
 def _readings(readings: Readings) -> dict[str, Any]:
     answers = readings.answers
     proxy = readings.proxy
@@ -124,6 +153,7 @@ def _readings(readings: Readings) -> dict[str, Any]:
                 "event_loop_ms": {"p50": worker.process.event_loop_p50, "p95": worker.process.event_loop_p95},
                 "answer_ms": answers.answer_ms.get(worker.process.pid or 0),
                 "problem": answers.answers.get(worker.process.pid or 0, ""),
+                "pool": answers.pools.get(worker.process.pid or 0),
             }
             for worker in readings.workers
         ],
@@ -132,7 +162,8 @@ def _readings(readings: Readings) -> dict[str, Any]:
         "surplus": list(readings.surplus),
         "memory_percent": readings.memory_percent,
         "host": {"available": readings.memory_available, "total": readings.memory_total},
-        "disk_free_mb": {path: round(free) for path, free in readings.disk_free_mb.items()},
+        "disk": {path: dataclasses.asdict(room) for path, room in readings.room.items()},
+        "log_bytes": readings.log_bytes,
         "deployment": readings.deployment,
         "probe_seconds": round(readings.seconds, 3),
     }

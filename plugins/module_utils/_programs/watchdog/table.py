@@ -14,7 +14,7 @@ from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..._host.console import visible
 from ..display import bar, in_colour, painted
 from .diagnosis import DIAGNOSE
-from .readings import MB
+from .usage import MB
 
 _STATES = {"healthy": OK, "paused": WARNING, "suspect": WARNING, "recovering": WARNING, "exhausted": CRITICAL}
 

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ...._checks.certificates import judge_dates
 from ...._checks.findings import CRITICAL, DATABASE_FULL, OK, WARNING, Finding, Thresholds, judge_value
+from ...._checks.health import pool_of
 from ...._host.errors import StabilityError
 from ...._net.tls import begin_postgresql, read_dates
 from ...._postgresql.budget import consumer_of, judge_connections, limits_of
@@ -149,7 +150,7 @@ def check_pool(context: Context) -> list[Finding]:
 
 def judge_pools(bodies: Iterable[Any], planned: int) -> list[Finding]:
     """A body may hold database.pool: total, idle, waiting and max. Each worker counts once."""
-    pools = {body.get("pid", number): pool for number, body in enumerate(bodies) if (pool := _pool_of(body))}
+    pools = {body.get("pid", number): pool for number, body in enumerate(bodies) if (pool := pool_of(body))}
     if not pools:
         return []
     found = pools.values()
@@ -163,15 +164,6 @@ def judge_pools(bodies: Iterable[Any], planned: int) -> list[Finding]:
         message += f", {waiting} requests wait for one. See slow statements, or raise service_pool_max."
         return [Finding("pool", WARNING, message, waiting, 0, "requests")]
     return [Finding("pool", OK, message, used, None, "connections")]
-
-
-def _pool_of(body: Any) -> dict[str, int] | None:
-    database = body.get("database") if isinstance(body, dict) else None
-    pool = database.get("pool") if isinstance(database, dict) else None
-    names = ("total", "idle", "waiting", "max")
-    if not isinstance(pool, dict) or not all(isinstance(pool.get(name), int) for name in names) or not pool["max"]:
-        return None
-    return {name: pool[name] for name in names}
 
 
 @_named("connections")

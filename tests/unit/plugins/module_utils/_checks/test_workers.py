@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import Expectation, judge_health
@@ -47,12 +48,14 @@ Start = Callable[..., int]
 class Handler(http.server.BaseHTTPRequestHandler):
     status, with_pid, delay, size = 200, True, 0.0, 0
     says: int | None = None
+    pool: ClassVar[dict[str, int]] = {}
 
     def do_GET(self) -> None:
         time.sleep(self.delay)
         content = {
             "status": "ok",
             **({"pid": self.says or os.getpid()} if self.with_pid else {}),
+            **({"database": {"pool": self.pool}} if self.pool else {}),
             "filler": "x" * self.size,
         }
         body = json.dumps(content).encode()
@@ -326,10 +329,12 @@ def test_a_pid_file_of_another_program_names_no_workers(content: str, tmp_path: 
 
 
 def test_the_watchdog_is_told_what_is_wrong_with_which_worker(tmp_path: Path, start_own: Start) -> None:
-    well, ill = start_own(0), start_own(1, status=500)
+    pool = {"total": 3, "idle": 1, "waiting": 0, "max": 20}
+    well, ill = start_own(0, pool=pool), start_own(1, status=500)
     reading = WorkersReading.of(look_each(tmp_path, 2), [well, ill])
     assert reading.answers[well] == ""
     assert "answered 500" in reading.answers[ill]
+    assert reading.pools == {well: pool}
     assert all(0 < taken < 2000 for taken in (reading.answer_ms[well], reading.answer_ms[ill]))
     assert not reading.refused
 

@@ -7,22 +7,31 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics import text
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.requests import Objectives, Requests
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.watchdog import metrics_of
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Assessment, Problem
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.diagnosis import summary
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
+    SERVICE,
+    Assessment,
+    Inhibition,
+    Problem,
+    Remedy,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import Open, State
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.status import (
     Moment,
     describe,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._service.deployments import Deployed
 from hypothesis import given
 from hypothesis import strategies as st
 from places import ROOT
-from watch_samples import readings, settings
+from watch_samples import HEALTHY, readings, settings
 
 LEAVES = st.one_of(
     st.none(),
@@ -36,28 +45,51 @@ ANYTHING = st.recursive(
 )
 WORKERS = st.lists(
     st.dictionaries(
-        st.sampled_from(["pm_id", "online", "rss", "restarts", "answer_ms", "age", "event_loop_ms"]), ANYTHING
+        st.sampled_from(["pm_id", "online", "rss", "restarts", "answer_ms", "age", "event_loop_ms", "pool"]), ANYTHING
     )
     | ANYTHING
 )
+DIAGNOSIS = st.fixed_dictionaries(
+    {},
+    optional={
+        "ended": ANYTHING,
+        "interval": ANYTHING,
+        "counts": st.dictionaries(st.text(max_size=5), ANYTHING) | ANYTHING,
+        "raised": st.lists(st.dictionaries(st.sampled_from(["check", "status"]), ANYTHING) | ANYTHING) | ANYTHING,
+        "certificate_days": ANYTHING,
+        "connections": ANYTHING,
+        "connections_limit": ANYTHING,
+        "server_connections_percent": ANYTHING,
+    },
+)
+DEPLOYED = st.dictionaries(st.sampled_from(["time", "seconds", "release"]), ANYTHING)
+TARGET = st.fixed_dictionaries({"phase": ANYTHING, "inhibition": st.fixed_dictionaries({"code": ANYTHING}) | ANYTHING})
 STATUSES = st.fixed_dictionaries(
     {},
     optional={
         "service": ANYTHING,
         "time": ANYTHING,
         "state": ANYTHING,
-        "targets": st.dictionaries(st.text(max_size=5), st.fixed_dictionaries({"phase": ANYTHING})) | ANYTHING,
+        "targets": st.dictionaries(st.text(max_size=5), TARGET) | ANYTHING,
         "problems": st.lists(st.fixed_dictionaries({"key": ANYTHING, "severity": ANYTHING})) | ANYTHING,
         "budget": st.fixed_dictionaries({"used": ANYTHING, "limit": ANYTHING}) | ANYTHING,
         "actions_total": ANYTHING,
-        "certificate_days": ANYTHING,
+        "steps": st.dictionaries(st.text(max_size=5), ANYTHING) | ANYTHING,
+        "live": st.dictionaries(st.sampled_from(["release", "activation"]), ANYTHING) | ANYTHING,
+        "deployments": st.dictionaries(st.text(max_size=5), DEPLOYED | ANYTHING) | ANYTHING,
+        "diagnosis": DIAGNOSIS | ANYTHING,
+        "watchdog": st.dictionaries(st.sampled_from(["cpu_seconds", "rss"]), ANYTHING) | ANYTHING,
         "limits": ANYTHING,
-        "readings": st.fixed_dictionaries({"workers": WORKERS, "host": ANYTHING}) | ANYTHING,
+        "readings": st.fixed_dictionaries(
+            {"workers": WORKERS, "host": ANYTHING, "disk": st.dictionaries(st.text(max_size=5), ANYTHING) | ANYTHING}
+        )
+        | ANYTHING,
     },
 )
 TEXT = r'"(?:[^"\\\n]|\\["\\n])*"'
 SERIES = re.compile(
-    rf'nodejs_service_[a-z0-9_]+\{{service="shop"(?:,(?:target|phase|state|key|severity|worker)={TEXT})*\}}'
+    r"nodejs_service_[a-z0-9_]+\{service=\"shop\"(?:,(?:target|phase|state|key|severity|worker|code|step|path|result|release"
+    rf"|activation|level|check|part)={TEXT})*\}}"
 )
 COMMENT = re.compile(
     r"# (HELP nodejs_service_[a-z0-9_]+ [A-Za-z0-9 ,.']+|TYPE nodejs_service_[a-z0-9_]+ (gauge|counter))"
@@ -69,13 +101,29 @@ STATUS: dict[str, Any] = {
     "time": 1764100000.25,
     "state": "recovering",
     "since": 1764099990.0,
-    "targets": {"service": {"phase": "recovering"}, "proxy": {"phase": "healthy"}},
+    "targets": {
+        "service": {"phase": "recovering", "inhibition": {"code": "deployment", "message": ""}},
+        "proxy": {"phase": "healthy", "inhibition": None},
+    },
     "problems": [
         {"key": "service.worker_hung", "code": "worker_hung", "severity": "critical", "since": 1, "message": ""}
     ],
     "budget": {"used": {"service": 2, "proxy": 0}, "limit": 5, "window": 900},
     "actions_total": 7,
-    "certificate_days": 20.5,
+    "steps": {"kill_worker": 2, "restart_proxy": 0},
+    "live": {"release": "3fa9", "activation": "3fa9@2"},
+    "deployments": {"failed": {"time": 1764000000.5, "seconds": 12.5, "release": "77aa", "result": "failed"}},
+    "diagnosis": {
+        "ended": 1764099900.5,
+        "interval": 300,
+        "counts": {"ok": 44, "warning": 1, "critical": 0},
+        "raised": [{"check": "disk./", "status": "warning"}],
+        "certificate_days": 20.5,
+        "connections": 12,
+        "connections_limit": 40,
+        "server_connections_percent": 12.5,
+    },
+    "watchdog": {"cpu_seconds": 1.5, "commands_cpu_seconds": 3.25, "rss": 31457280},
     "limits": {"heap": 268435456, "memory": None},
     "readings": {
         "daemon": {"rss": 70000000},
@@ -93,10 +141,14 @@ STATUS: dict[str, Any] = {
                 "heap_used": 2000,
                 "heap_size": 3000,
                 "event_loop_ms": {"p50": 0.5, "p95": None},
+                "pool": {"total": 5, "idle": 3, "waiting": 0, "max": 10},
             },
             {"pm_id": 1, "pid": None, "rss": None, "restarts": 0, "answer_ms": None, "online": False},
         ],
         "host": {"available": 1000, "total": 4000},
+        "disk": {"/srv/shop": {"free": 5000, "inodes": 60}, "/var/log/shop": {"free": 4000, "inodes": None}},
+        "log_bytes": 700,
+        "probe_seconds": 0.012,
     },
 }
 
@@ -135,6 +187,30 @@ def test_what_the_status_says_is_there() -> None:
         'nodejs_service_daemon_rss_bytes{service="shop"} 70000000',
         'nodejs_service_host_memory_available_bytes{service="shop"} 1000',
         'nodejs_service_certificate_left_seconds{service="shop"} 1771200',
+        'nodejs_service_inhibition{service="shop",target="service",code="deployment"} 1',
+        'nodejs_service_recovery_steps_total{service="shop",step="kill_worker"} 2',
+        'nodejs_service_recovery_steps_total{service="shop",step="restart_proxy"} 0',
+        'nodejs_service_release_info{service="shop",release="3fa9",activation="3fa9@2"} 1',
+        'nodejs_service_deployment_timestamp_seconds{service="shop",result="failed",release="77aa"} 1764000000.5',
+        'nodejs_service_deployment_duration_seconds{service="shop",result="failed",release="77aa"} 12.5',
+        'nodejs_service_diagnosis_timestamp_seconds{service="shop"} 1764099900.5',
+        'nodejs_service_diagnosis_interval_seconds{service="shop"} 300',
+        'nodejs_service_diagnosis_findings{service="shop",level="ok"} 44',
+        'nodejs_service_diagnosis_finding{service="shop",check="disk./",level="warning"} 1',
+        'nodejs_service_database_connections{service="shop"} 12',
+        'nodejs_service_database_connections_limit{service="shop"} 40',
+        'nodejs_service_database_server_connections_ratio{service="shop"} 0.125',
+        'nodejs_service_worker_pool_connections{service="shop",worker="0"} 5',
+        'nodejs_service_worker_pool_connections_idle{service="shop",worker="0"} 3',
+        'nodejs_service_worker_pool_connections_limit{service="shop",worker="0"} 10',
+        'nodejs_service_worker_pool_waiting_requests{service="shop",worker="0"} 0',
+        'nodejs_service_disk_free_bytes{service="shop",path="/srv/shop"} 5000',
+        'nodejs_service_disk_free_inodes{service="shop",path="/srv/shop"} 60',
+        'nodejs_service_log_size_bytes{service="shop"} 700',
+        'nodejs_service_probe_duration_seconds{service="shop"} 0.012',
+        'nodejs_service_watchdog_cpu_seconds_total{service="shop",part="itself"} 1.5',
+        'nodejs_service_watchdog_cpu_seconds_total{service="shop",part="commands"} 3.25',
+        'nodejs_service_watchdog_rss_bytes{service="shop"} 31457280',
         'nodejs_service_host_memory_size_bytes{service="shop"} 4000',
     } <= set(lines(STATUS))
 
@@ -146,6 +222,8 @@ def test_what_was_not_read_is_left_out() -> None:
         'nodejs_service_worker_restarts_total{service="shop",worker="1"} 0',
     ]
     assert not [line for line in found if 'phase="paused"' in line]
+    assert not [line for line in found if "_inhibition{" in line and "proxy" in line]
+    assert not [line for line in found if "_inodes{" in line and "/var/log" in line]
     bare = render({"service": "shop"})
     assert "worker" not in bare
     assert "heartbeat" not in bare
@@ -176,8 +254,23 @@ def counted() -> Requests:
 def test_every_documented_metric_is_made_of_what_the_watchdog_publishes() -> None:
     problem = Problem("service.crash_loop", Code.CRASH_LOOP, "warning", "5 restarts")
     state = State(actions_total=7, problems={problem.key: Open(problem, 4000.0)})
-    seen, moment = Assessment({}, certificate_days=20.5), Moment(5000.0, 1764100000.0)
-    status = describe(settings(), state, seen, readings(), pause=None, moment=moment)
+    moment = Moment(5000.0, 1764100000.0)
+    stopped = Inhibition(Code.STOPPED_BY_OPERATOR, "it was stopped")
+    found = [
+        {"check": "certificates", "status": "warning", "value": 20.5, "unit": "days"},
+        {"check": "connections.open", "status": "ok", "value": 12.5, "threshold": 80, "unit": "%"},
+        {"check": "connections.of.shop", "status": "ok", "value": 12, "threshold": 40, "unit": "connections"},
+    ]
+    seen = Assessment({}, {SERVICE: stopped}, diagnosis=summary(found, "shop", 4900.0))
+    pool = {"total": 5, "idle": 3, "waiting": 0, "max": 10}
+    probe = readings(
+        answers=replace(HEALTHY.answers, pools={100: pool}),
+        log_bytes=700,
+        deployed={"succeeded": Deployed(1764000000.5, 12.5, "1a2b3c", "1a2b3c", "succeeded")},
+    )
+    status = describe(
+        settings(diagnosis_interval=300), state, seen, probe, pause=None, moment=moment, steps={Remedy.KILL_WORKER: 2}
+    )
     shown = render(json.loads(json.dumps(status))) + text.render("shop", counted().metrics())
     page = DOCUMENTATION.read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| (nodejs_service_\w+) \|", page, re.MULTILINE))
@@ -188,6 +281,14 @@ def test_every_documented_metric_is_made_of_what_the_watchdog_publishes() -> Non
         'worker_rss_bytes{service="shop",worker="1"} 104857600',
         'health_answer_seconds{service="shop",worker="0"} 0.0125',
         'host_memory_available_bytes{service="shop"} 4800000000',
+        'diagnosis_timestamp_seconds{service="shop"} 1764099900',
+        'diagnosis_findings{service="shop",level="critical"} 0',
+        'database_connections{service="shop"} 12',
+        'recovery_steps_total{service="shop",step="kill_worker"} 2',
+        'recovery_steps_total{service="shop",step="restart_proxy"} 0',
+        'deployment_timestamp_seconds{service="shop",result="succeeded",release="1a2b3c"} 1764000000.5',
+        'release_info{service="shop",release="1a2b3c",activation="1a2b3c"} 1',
+        'disk_free_inodes{service="shop",path="/srv"} 60000',
     ):
         assert f"nodejs_service_{sample}\n" in shown
 
@@ -205,6 +306,15 @@ def test_whatever_the_status_is_the_metrics_are_of_the_service_alone(status: dic
         assert float(value) - float(value) == 0, line
         assert series not in seen, line
         seen.add(series)
+
+
+def test_a_service_that_runs_under_something_else_has_no_release() -> None:
+    around = settings(existing={"supervisor": "pm2", "url": "http://h", "app": "shop"})
+    moment = Moment(5000.0, 1764100000.0)
+    for configured, activation in ((around, "shop"), (settings(), None)):
+        seen = readings(activation=activation)
+        status = describe(configured, State(), Assessment({}), seen, pause=None, moment=moment, steps={})
+        assert "release_info" not in render(json.loads(json.dumps(status)))
 
 
 def test_a_flood_of_series_is_cut() -> None:

@@ -56,7 +56,7 @@ def test_the_command_shows_each_worker(tmp_path: Path, capsys: pytest.CaptureFix
         workers=(worker(0), silent, waiting), answers=WorkersReading({100: "calls itself ill"}, answer_ms={100: 12.5})
     )
     moment = Moment(5000.0, time.time())
-    status = describe(settings(), State(), Assessment({}), seen, pause=None, moment=moment)
+    status = describe(settings(), State(), Assessment({}), seen, pause=None, moment=moment, steps={})
     (tmp_path / "status.json").write_text(json.dumps(status))
     assert command(config, "status") == 0
     assert [line for line in capsys.readouterr().out.splitlines() if "  worker" in line] == [
@@ -92,7 +92,7 @@ def test_the_command_names_the_check_of_each_problem_once_and_in_the_words_of_th
         diagnosed=4990.0,
     )
     state = State(problems={problem.key: Open(problem, 4000.0) for problem in reported})
-    found = describe(settings(), state, seen, readings(), pause=None, moment=Moment(5000.0, time.time()))
+    found = describe(settings(), state, seen, readings(), pause=None, moment=Moment(5000.0, time.time()), steps={})
     (tmp_path / "status.json").write_text(json.dumps(found))
     command(config, "status")
     shown = capsys.readouterr().out
@@ -117,7 +117,13 @@ def test_states_and_levels_have_colours_where_somebody_looks() -> None:
     problem = Problem("diagnose.disk", Code.FINDING, "warning", "91 %\x1b[2J is used")
     state, moment = State(problems={problem.key: Open(problem, 4000.0)}), Moment(5000.0, time.time())
     found = describe(
-        settings(), state, Assessment({}, {}, (problem,), diagnosed=1.0), readings(), pause=None, moment=moment
+        settings(),
+        state,
+        Assessment({}, {}, (problem,), diagnosed=1.0),
+        readings(),
+        pause=None,
+        moment=moment,
+        steps={},
     )
     plain, coloured = as_table(found, coloured=False), as_table(found, coloured=True)
     assert "\x1b" not in plain

@@ -21,6 +21,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Diagnosis,
     ask_database,
     problems_of,
+    summary,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Problem
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import DatabaseReader
@@ -158,14 +159,59 @@ def test_what_is_not_known_is_neither_a_problem_nor_the_end_of_one(command: Comm
 def test_how_long_the_certificate_lasts_is_kept_from_run_to_run(command: Command) -> None:
     runs = Runs(command)
     command.says(finding("certificates", "warning", value=20.5, unit="days"))
-    assert runs.diagnosis.certificate_days is None
+    assert runs.diagnosis.found is None
     runs.at(1000.0)
     runs.at(1300.0)
-    assert runs.diagnosis.certificate_days == 20.5
+    assert (runs.diagnosis.found and runs.diagnosis.found.certificate_days) == 20.5
     # what can't be read has no end
     command.says(finding("certificates", "critical"))
     runs.at(1400.0)
-    assert runs.diagnosis.certificate_days is None
+    assert (runs.diagnosis.found and runs.diagnosis.found.certificate_days) is None
+
+
+def test_what_was_found_stays_until_another_run_finds_something(command: Command) -> None:
+    runs = Runs(command)
+    command.says(finding("clock", "warning"))
+    runs.at(1000.0)
+    runs.at(1300.0)
+    found, ended = runs.diagnosis.found, runs.diagnosis.ended
+    command.path.write_text("#!/bin/false\n")
+    runs.at(1400.0)
+    assert runs.diagnosis.found is found
+    assert found is not None
+    assert found.ended == ended != runs.diagnosis.ended
+
+
+def test_the_findings_are_counted_and_those_that_are_not_ok_are_named() -> None:
+    found = summary(
+        [
+            finding("connections.budget", "ok", value=50, threshold=97, unit="connections"),
+            finding("connections.open", "ok", value=12.5, threshold=80, unit="%"),
+            finding("connections.of.shop", "warning", value=11, threshold=10, unit="connections"),
+            finding("connections.of.kiosk", "ok", value=3, threshold=10, unit="connections"),
+            finding("health", "critical"),
+            finding("clock", "unknown"),
+            {"check": "odd", "status": ["ok"]},
+        ],
+        "shop",
+        5000.0,
+    )
+    assert found.counts == {"ok": 3, "warning": 1, "unknown": 1, "critical": 1}
+    assert found.raised == (
+        {"check": "connections.of.shop", "status": "warning"},
+        {"check": "health", "status": "critical"},
+        {"check": "clock", "status": "unknown"},
+    )
+    assert (found.connections, found.connections_limit, found.server_connections_percent) == (11, 10, 12.5)
+    assert found.certificate_days is None
+
+
+def test_a_flood_of_findings_is_cut_and_odd_values_are_none() -> None:
+    many = [finding(f"logs.{number}.log", "warning") for number in range(5000)]
+    odd = finding("connections.of.shop", "ok", value="many", threshold=[10], unit="connections")
+    found = summary([*many, odd], "shop", 5000.0)
+    assert (found.counts["warning"], len(found.raised)) == (5000, 100)
+    assert (found.connections, found.connections_limit) == (None, None)
 
 
 def test_a_diagnosis_that_gives_nothing_ends_no_problem(command: Command) -> None:

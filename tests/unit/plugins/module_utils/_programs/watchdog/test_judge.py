@@ -31,7 +31,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     Inhibition,
     Remedy,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import MB
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.usage import MB, Room
 from watch_samples import (
     ALL_HANG,
     FAILED,
@@ -261,7 +261,7 @@ def test_of_workers_that_grow_alike_all_are_named_the_largest_first() -> None:
     [
         ({"deployment": True}, "deployment", "info"),
         ({**ALL_HANG, "database": DatabaseAnswer(down="connection refused")}, "database_down", "critical"),
-        ({"disk_free_mb": {"/srv": 10.0}}, "disk_short", "critical"),
+        ({"room": {"/srv": Room(10 * MB)}}, "disk_short", "critical"),
         ({"memory_percent": 98.0}, "memory_short", "critical"),
         ({"starved": {100: 93.0, 101: 80.0}, "database": DatabaseAnswer("not asked in time")}, "cpu_short", "critical"),
     ],
@@ -295,7 +295,7 @@ def test_a_host_that_is_short_by_the_services_own_leak_is_helped() -> None:
 
 
 def test_a_short_host_whose_service_is_healthy_is_no_matter_of_the_watchdog() -> None:
-    assert service(memory_percent=99.0, disk_free_mb={"/srv": 0.0}) == (None, None)
+    assert service(memory_percent=99.0, room={"/srv": Room(0)}) == (None, None)
 
 
 def test_on_a_host_that_is_too_busy_to_ask_the_database_nothing_is_done_for_a_while() -> None:

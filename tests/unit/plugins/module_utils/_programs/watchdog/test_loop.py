@@ -32,6 +32,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.status import (
     publish,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._service.deployments import Deployed, note
 from watch_samples import Listener, readings, settings, settings_content
 
 
@@ -56,6 +57,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_a_round_writes_what_it_sees(directory: Path) -> None:
+    for number, result in enumerate(("succeeded", "failed", "succeeded")):
+        note(directory, Deployed(1764100000.0 + number, 12.5, "3fa9", "3fa9@2", result))
+    (directory / "out.log").write_text("x" * 100)
     one = watch(directory)
     assert one.round() == (False, False)
     found = status(directory)
@@ -63,6 +67,11 @@ def test_a_round_writes_what_it_sees(directory: Path) -> None:
     assert found["targets"]["service"]["condition"]["code"] == "daemon_dead"
     assert found["targets"]["proxy"] == {**found["targets"]["proxy"], "phase": "healthy", "condition": None}
     assert abs(found["time"] - time.time()) < 5
+    times = {result: deployed["time"] for result, deployed in found["deployments"].items()}
+    assert times == {"succeeded": 1764100002.0, "failed": 1764100001.0}
+    assert found["readings"]["log_bytes"] >= 100
+    assert 0 < found["watchdog"]["cpu_seconds"] <= time.process_time() + 0.02
+    assert set(found["steps"].values()) == {0}
     assert (directory / "status.json").stat().st_mode & 0o777 == 0o644
 
 
@@ -90,6 +99,7 @@ def test_a_step_that_cannot_be_done_is_reported_and_counts(directory: Path) -> N
     assert "act.sock did not answer" in action["message"]
     found = status(directory)
     assert (found["budget"]["used"], found["actions_total"]) == ({"service": 1, "proxy": 0}, 1)
+    assert {step: count for step, count in found["steps"].items() if count} == {"restart_daemon": 1}
     assert [entry["key"] for entry in lines(directory / "monitor.log") if entry["kind"] == "problem"] == ["service"]
     events = [json.loads(path.read_text())["kind"] for path in sorted((directory / "events").iterdir())]
     assert events == ["problem", "action"]

@@ -91,7 +91,19 @@ def test_requests_that_wait_for_a_pool_are_told() -> None:
     assert (finding.status, finding.value) == (WARNING, 4)
 
 
-@pytest.mark.parametrize("odd", [None, [], {}, {"database": 1}, {"database": {"pool": {"max": "x"}}}, body(max=0)])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        [],
+        {},
+        {"database": 1},
+        {"database": {"pool": {"max": "x"}}},
+        body(max=0),
+        body(idle=-1),
+        body(total=10**9),
+    ],
+)
 def test_a_service_that_tells_nothing_of_its_pool_is_not_judged(odd: Any) -> None:
     assert database.judge_pools([odd], 20) == []
 
