@@ -113,6 +113,8 @@ def test_the_message_has_the_new_ones_words_alone_and_no_secret(shop: Service, t
     assert run.code == 2
     assert SERVES.format(active=before["current"]) in run.output
     assert "production connects with" in run.output
+    last = json.loads(shop.host.file("/srv/shop/.deploy.history").content_string)[-1]
+    assert (last["result"], last["release"] == before["current"]) == ("failed", False)
     assert secret not in run.output
     assert "a line of chatty" in shop.host.check_output("tail -n 5 /var/log/shop/error.log")
     assert "a line of chatty" not in run.output
