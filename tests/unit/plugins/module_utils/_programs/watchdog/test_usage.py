@@ -26,9 +26,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 
 def test_memory_of_a_tree_holds_the_children_and_the_rest_is_of_the_process() -> None:
     child = "import time; block = bytearray(60_000_000); print(flush=True); time.sleep(60)"
-    # a tenth of a second of a processor, of which the kernel counts hundredths
+    # some tenths of a second of a processor: the kernel looks a hundred times a second who has it, and where many want it a
+    # process that has it for a few milliseconds at a time is seldom seen
     parent = (
-        f"sum(range(5_000_000)); import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]).wait()"
+        f"sum(range(30_000_000)); import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]).wait()"
     )
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, start_new_session=True) as started:
         assert started.stdout is not None
