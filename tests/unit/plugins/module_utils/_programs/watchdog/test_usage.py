@@ -26,8 +26,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 
 def test_memory_of_a_tree_holds_the_children_and_the_rest_is_of_the_process() -> None:
     child = "import time; block = bytearray(60_000_000); print(flush=True); time.sleep(60)"
-    # some tenths of a second of a processor: the kernel looks a hundred times a second who has it, and where many want it a
-    # process that has it for a few milliseconds at a time is seldom seen
+    # some tenths of a second of a processor: the kernel looks a hundred times a second who has it, and one that has it
+    # for a few milliseconds at a time is seldom seen
     parent = (
         f"sum(range(30_000_000)); import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]).wait()"
     )
