@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from activation_host import GOOD, deploy, desiring, picture, release
+from activation_host import GOOD, deploy, desiring, release
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._service import deployments
@@ -37,13 +37,3 @@ def test_each_deployment_is_kept_with_its_result(served: Context) -> None:
     ]
     assert began < kept[1].time < kept[2].time < kept[3].time < time.time()
     assert 0 < kept[1].seconds < time.time() - began
-
-
-def test_a_record_that_can_not_be_kept_holds_nothing_up(served: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_arguments: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(deployments, "note", full)
-    release(served, "new", GOOD)
-    deploy(served, "new")
-    assert picture(served)["links"]["active"] == "new"

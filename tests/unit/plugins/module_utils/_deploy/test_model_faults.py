@@ -27,6 +27,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host import ato
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
+from ansible_collections.workbot.stability.plugins.module_utils._service import deployments
 
 WRITES = 11
 """So many files and links a deployment writes."""
@@ -115,11 +116,13 @@ def test_a_disk_that_is_full_at_one_of_the_writes(served: Context, room: int, fo
     assert not deploy(served, "").changed
 
 
-def test_those_are_all_the_writes(served: Context) -> None:
+def test_those_are_all_the_writes_but_for_a_record_that_may_be_lost(served: Context) -> None:
     release(served, "new", GOOD)
-    with disk(WRITES + 1) as found:
+    with disk(WRITES) as found:
         deploy(served, "new")
-    assert found.writes == WRITES
+    assert found.writes == WRITES + 1
+    assert [one.release for one in deployments.read(served.places.directory)] == ["old"]
+    assert serving(served) == "new"
 
 
 def refuse(*_arguments: Any, **_named: Any) -> None:
