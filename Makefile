@@ -158,9 +158,10 @@ benchmark-speed: $(READY) ## First and second runs of site.yml beside pyinfra, a
 	@python benchmarks/speed.py $(SPEED)
 
 .PHONY: docs
-docs: $(READY) ## Write the roles' README tables from their argument specifications, and the table of what a removal takes
+docs: $(READY) ## Write what is generated: tables of the roles' variables and of what a removal takes, the dashboard
 	@for role in roles/*/; do aar-doc "$$role" markdown; done
 	@python tests/checks/removal_checks.py
+	@PYTHONPATH=tools python -m dashboard
 
 .PHONY: toolchain-lock
 toolchain-lock: $(READY) ## Write the lock file of Node.js, npm, pnpm and PM2 again, for the default versions
