@@ -22,6 +22,7 @@ _OPEN_AT_ALL = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 OPEN = _OPEN_AT_ALL | os.O_NOFOLLOW
 # The largest whole number that a float holds exactly: no time, count or process id is larger.
 _LARGEST = 2**53
+_TAIL_BYTES = 256 * 1024
 # What `read_small` says of a FIFO, a link, a socket or a file that is too large.
 _NO_SUCH_FILE = (errno.EINVAL, errno.ELOOP, errno.ENXIO, errno.EFBIG)
 
@@ -52,6 +53,18 @@ def read_small(path: Path | str, largest: int, directory: int | None = None) -> 
         # asked first: what is written meanwhile is seen as newer the next time
         seen = os.fstat(file.fileno())
         return read_open(file, largest, path), seen
+
+
+def tail(path: Path | str, directory: int | None = None) -> list[str]:
+    """The last lines of a log, 256 KiB of them; none where it can't be read. The path may be below a descriptor."""
+    try:
+        with open_regular(path, directory) as file:
+            start = max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES)
+            file.seek(start)
+            lines = file.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    return lines[1:] if start else lines
 
 
 def read_json(path: Path, limit: int) -> Any:

@@ -38,6 +38,16 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def mapping(value: Any) -> Mapping[str, Any]:
+    """An object as it is, anything else as an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list."""
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+
+
 def decode(kind: type[_T], content: Any) -> _T:
     """The content as an instance of that dataclass. Raises ValueError where it is none.
 

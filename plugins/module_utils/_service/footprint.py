@@ -249,6 +249,7 @@ def _tools(service: Service) -> list[Thing]:
         Thing(f"/usr/local/lib/{name}-metrics", Step.FILES, (_PROGRAM,)),
         Thing(textfile, Step.FILES),
         Thing(f"/var/lib/{name}-diagnose", Step.FILES, directory=True),
+        Thing(f"/var/lib/{name}-metrics", Step.FILES, directory=True),
         Thing(f"/var/lib/{name}-watchdog", Step.FILES, directory=True),
         Thing(f"/var/lib/{name}-alert", Step.FILES, directory=True),
         *(

@@ -6,6 +6,7 @@
 
 The watchdog's status is written by the service's user, who must neither hold up node_exporter nor speak for another
 service: names, types, help texts and the label `service` are ours. The requests are counted by Nginx's access log.
+What is measured is also recorded on the host, for the report.
 
 A program that stays, since one that starts every few seconds costs more of the processor than this one of memory.
 """
@@ -24,7 +25,9 @@ from typing import Any
 from ..._host.atomic import save
 from ..._host.small_file import read_small
 from ..._nginx.access_log import AccessLog
+from ..history import HistoryError
 from ..records import decode
+from .recorder import Places, Recorder
 from .requests import Objectives, Requests
 from .text import Metric, render
 from .watchdog import metrics_of
@@ -47,6 +50,8 @@ class Settings:
     routes: list[str]
     objectives: Objectives
     target: str
+    """Empty where there is no node_exporter."""
+    history: Places | None
 
 
 class Publisher:
@@ -56,11 +61,22 @@ class Publisher:
         self._settings = settings
         self._log = AccessLog(Path(settings.access_log)) if settings.access_log else None
         self._requests = Requests(settings.objectives, settings.entry, settings.routes)
+        counted = self._requests if self._log else None
+        self._recorder = Recorder(settings.history, counted) if settings.history else None
         self._said: str | None = None
 
     def publish(self) -> None:
         """Where there is nothing to say there is no target. Raises OSError."""
-        text = render(self._settings.service, self._metrics())
+        status = _read_status(Path(self._settings.status))
+        if self._log:
+            for line in self._log.lines():
+                self._requests.add(line)
+        if self._recorder:
+            self._recorder.take(status, time.time())
+        if self._settings.target:
+            self._say(render(self._settings.service, self._metrics(status)))
+
+    def _say(self, text: str) -> None:
         if text == self._said:
             return
         target = Path(self._settings.target)
@@ -70,11 +86,9 @@ class Publisher:
             target.unlink(missing_ok=True)
         self._said = text
 
-    def _metrics(self) -> Iterator[Metric]:
-        yield from metrics_of(_read_status(Path(self._settings.status)))
+    def _metrics(self, status: Mapping[str, Any]) -> Iterator[Metric]:
+        yield from metrics_of(status)
         if self._log:
-            for line in self._log.lines():
-                self._requests.add(line)
             yield from self._requests.metrics()
 
 
@@ -84,14 +98,17 @@ def run(settings: str) -> None:
     `settings` are as JSON.
     """
     given = decode(Settings, json.loads(settings))
-    publisher = Publisher(given)
-    while True:
-        try:
+    try:
+        publisher = Publisher(given)
+        while True:
             publisher.publish()
-        except OSError as error:
-            sys.stderr.write(f"{error.filename or given.target}: {error.strerror}\n")
-            raise SystemExit(1) from error
-        time.sleep(_PERIOD)
+            time.sleep(_PERIOD)
+    except HistoryError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from error
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or given.target}: {error.strerror}\n")
+        raise SystemExit(1) from error
 
 
 def _read_status(path: Path) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .text import Histogram, Metric
+from .text import BOUNDS, Histogram, Metric
 
 _WEBSOCKET = 101
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
@@ -66,6 +66,18 @@ class Requests:
             self._slow[route] += seconds > self.objectives.slow
             if upstream is not None:
                 self._upstream[route].observe(upstream)
+
+    def totals(self) -> dict[str, float]:
+        """All routes together, by the names that the history has: of the seconds, how many took up to each bound."""
+        found = {f"requests.{status}": 0.0 for status in _CLASSES} | {f"limited.{name}": 0.0 for name in _LIMITS}
+        for (_route, status), count in self._answers.items():
+            found[f"requests.{status}"] = found.get(f"requests.{status}", 0.0) + count
+        found |= {f"limited.{name}": count for name, count in self._limited.items()}
+        found["requests.slow"] = sum(self._slow.values())
+        durations = list(self._durations.values())
+        for number, bound in enumerate(BOUNDS):
+            found[f"seconds.{bound}"] = sum(one.counts[number] for one in durations)
+        return found
 
     def metrics(self) -> Iterator[Metric]:
         entry = {"entry": "true" if self.entry else "false"}

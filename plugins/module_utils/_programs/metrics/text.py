@@ -20,6 +20,7 @@ _MOST_SAMPLES = 500
 _LONGEST_LABEL = 200
 # Prometheus' usual ones, in seconds.
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BOUNDS = (*map(str, _BOUNDS), "+Inf")
 
 Labels = Mapping[str, str]
 Sample = tuple[Labels, Any]
@@ -40,7 +41,7 @@ class Histogram:
     def series(self, labels: Labels) -> Iterator[tuple[str, Labels, float]]:
         """The end of the name, labels and value of each series that Prometheus makes of a histogram."""
         below = 0
-        for bound, count in zip((*map(str, _BOUNDS), "+Inf"), self.counts, strict=True):
+        for bound, count in zip(BOUNDS, self.counts, strict=True):
             below += count
             yield "_bucket", {**labels, "le": bound}, below
         yield "_sum", labels, self.total

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..records import number
+from ..records import mapping, mappings, number
 from .text import Metric, Sample
 
 _PHASES = ("healthy", "suspect", "recovering", "exhausted")
@@ -27,7 +27,7 @@ def metrics_of(status: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def _state(status: Mapping[str, Any]) -> Iterator[Metric]:
-    targets, budget = _mapping(status.get("targets")), _mapping(status.get("budget"))
+    targets, budget = mapping(status.get("targets")), mapping(status.get("budget"))
     yield Metric(
         "heartbeat_timestamp_seconds",
         "When the watchdog last probed the service, in Unix time.",
@@ -42,12 +42,12 @@ def _state(status: Mapping[str, Any]) -> Iterator[Metric]:
         "target_phase",
         "Whether the service or its proxy is in this phase, 1 or 0.",
         [
-            ({"target": target, "phase": phase}, _mapping(entry).get("phase") == phase)
+            ({"target": target, "phase": phase}, mapping(entry).get("phase") == phase)
             for target, entry in targets.items()
             for phase in _PHASES
         ],
     )
-    inhibitions = {target: _mapping(_mapping(entry).get("inhibition")).get("code") for target, entry in targets.items()}
+    inhibitions = {target: mapping(mapping(entry).get("inhibition")).get("code") for target, entry in targets.items()}
     yield Metric(
         "inhibition",
         "Why nothing is done about the service or its proxy, always 1.",
@@ -58,28 +58,28 @@ def _state(status: Mapping[str, Any]) -> Iterator[Metric]:
         "An open problem, always 1.",
         [
             ({"key": str(problem.get("key", "")), "severity": str(problem.get("severity", ""))}, 1)
-            for problem in _mappings(status.get("problems"))
+            for problem in mappings(status.get("problems"))
         ],
     )
     yield Metric("recovery_actions_total", "Recovery steps that were taken.", [({}, status.get("actions_total"))])
     yield Metric(
         "recovery_steps_total",
         "Recovery steps of each kind since the watchdog was started.",
-        [({"step": step}, count) for step, count in _mapping(status.get("steps")).items()],
+        [({"step": step}, count) for step, count in mapping(status.get("steps")).items()],
     )
     yield Metric(
         "recovery_budget_used",
         "Recovery steps within the budget's window.",
-        [({"target": target}, count) for target, count in _mapping(budget.get("used")).items()],
+        [({"target": target}, count) for target, count in mapping(budget.get("used")).items()],
     )
     yield Metric("recovery_budget_limit", "Steps that each target's budget allows.", [({}, budget.get("limit"))])
 
 
 def _workers(status: Mapping[str, Any]) -> Iterator[Metric]:
-    readings, limits = _mapping(status.get("readings")), _mapping(status.get("limits"))
-    daemon = _mapping(readings.get("daemon"))
-    workers = [({"worker": str(worker.get("pm_id", ""))}, worker) for worker in _mappings(readings.get("workers"))]
-    pools = [(labels, _mapping(worker.get("pool"))) for labels, worker in workers]
+    readings, limits = mapping(status.get("readings")), mapping(status.get("limits"))
+    daemon = mapping(readings.get("daemon"))
+    workers = [({"worker": str(worker.get("pm_id", ""))}, worker) for worker in mappings(readings.get("workers"))]
+    pools = [(labels, mapping(worker.get("pool"))) for labels, worker in workers]
 
     def of_workers(field: str) -> list[Sample]:
         return [(labels, worker.get(field)) for labels, worker in workers]
@@ -100,7 +100,7 @@ def _workers(status: Mapping[str, Any]) -> Iterator[Metric]:
         yield Metric(
             f"worker_event_loop_lag_{field}_seconds",
             f"How late the worker's event loop is, {what}.",
-            _seconds((labels, _mapping(worker.get("event_loop_ms")).get(field)) for labels, worker in workers),
+            _seconds((labels, mapping(worker.get("event_loop_ms")).get(field)) for labels, worker in workers),
         )
     for name, field, what in (
         ("connections", "total", "Database connections that the worker's pool has open."),
@@ -118,9 +118,9 @@ def _workers(status: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def _host(status: Mapping[str, Any]) -> Iterator[Metric]:
-    readings = _mapping(status.get("readings"))
-    host = _mapping(readings.get("host"))
-    disk = [({"path": path}, _mapping(room)) for path, room in _mapping(readings.get("disk")).items()]
+    readings = mapping(status.get("readings"))
+    host = mapping(readings.get("host"))
+    disk = [({"path": path}, mapping(room)) for path, room in mapping(readings.get("disk")).items()]
     yield Metric("host_memory_available_bytes", "Memory available on the host.", [({}, host.get("available"))])
     yield Metric("host_memory_size_bytes", "Memory of the host.", [({}, host.get("total"))])
     yield Metric(
@@ -135,11 +135,11 @@ def _host(status: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def _deployments(status: Mapping[str, Any]) -> Iterator[Metric]:
-    live = _mapping(status.get("live"))
+    live = mapping(status.get("live"))
     last = [
         ({"result": result, "release": str(one.get("release", ""))}, one)
-        for result, entry in _mapping(status.get("deployments")).items()
-        if (one := _mapping(entry))
+        for result, entry in mapping(status.get("deployments")).items()
+        if (one := mapping(entry))
     ]
     yield Metric(
         "release_info",
@@ -157,7 +157,7 @@ def _deployments(status: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def _diagnosis(status: Mapping[str, Any]) -> Iterator[Metric]:
-    found = _mapping(status.get("diagnosis"))
+    found = mapping(status.get("diagnosis"))
     days, percent = number(found.get("certificate_days")), number(found.get("server_connections_percent"))
     yield Metric(
         "diagnosis_timestamp_seconds",
@@ -170,14 +170,14 @@ def _diagnosis(status: Mapping[str, Any]) -> Iterator[Metric]:
     yield Metric(
         "diagnosis_findings",
         "Findings of the last diagnosis.",
-        [({"level": level}, count) for level, count in _mapping(found.get("counts")).items()],
+        [({"level": level}, count) for level, count in mapping(found.get("counts")).items()],
     )
     yield Metric(
         "diagnosis_finding",
         "A finding of the last diagnosis that is not ok, always 1.",
         [
             ({"check": str(finding.get("check", "")), "level": str(finding.get("status", ""))}, 1)
-            for finding in _mappings(found.get("raised"))
+            for finding in mappings(found.get("raised"))
         ],
     )
     yield Metric(
@@ -203,7 +203,7 @@ def _diagnosis(status: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def _watchdog(status: Mapping[str, Any]) -> Iterator[Metric]:
-    own, readings = _mapping(status.get("watchdog")), _mapping(status.get("readings"))
+    own, readings = mapping(status.get("watchdog")), mapping(status.get("readings"))
     yield Metric("probe_duration_seconds", "How long the last probe took.", [({}, readings.get("probe_seconds"))])
     yield Metric(
         "watchdog_cpu_seconds_total",
@@ -216,11 +216,3 @@ def _watchdog(status: Mapping[str, Any]) -> Iterator[Metric]:
 def _seconds(samples: Iterable[Sample]) -> list[Sample]:
     """From milliseconds."""
     return [(labels, found / 1000) for labels, value in samples if (found := number(value)) is not None]
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []

@@ -21,10 +21,9 @@ from typing import Any
 from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
-from ..._host.small_file import read_small
+from ..._host.small_file import read_small, tail
 from ..common import become, end
 from ..display import is_coloured
-from .events import tail
 from .loop import Notifier, Watch
 from .settings import Settings
 from .state_files import Control, Pause

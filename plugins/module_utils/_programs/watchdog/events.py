@@ -21,11 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ..._host.atomic import save_json
-from ..._host.small_file import OPEN
 from .model import Event
 
 _MOST_EVENTS = 1000
-_TAIL_BYTES = 256 * 1024
 _LOG_MODE = 0o640
 
 
@@ -45,19 +43,6 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
         os.close(descriptor)
     if written != len(line):
         raise OSError(28, os.strerror(28), str(path))
-
-
-def tail(path: Path) -> list[str]:
-    """The last lines of a log; none where it can't be read."""
-    try:
-        with os.fdopen(os.open(path, OPEN), "rb") as file:
-            file.seek(0, os.SEEK_END)
-            start = max(0, file.tell() - _TAIL_BYTES)
-            file.seek(start)
-            lines = file.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    return lines[1:] if start else lines
 
 
 class Outbox:

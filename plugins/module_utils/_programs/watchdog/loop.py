@@ -20,13 +20,14 @@ from typing import Any
 from ..._host import proc
 from ..._host.errors import StabilityError
 from ..._host.processes import load_library
+from ..._host.small_file import tail
 from ..._pm2.client import grown
 from ..codes import Code
 from ..common import stamp
 from . import state_files as keeper
 from . import state_machine as machine
 from .diagnosis import DIAGNOSE, Diagnosis
-from .events import Outbox, append_line, as_record, tail
+from .events import Outbox, append_line, as_record
 from .flapping import Steady
 from .judge import judge
 from .model import SERVICE, Assessment, Event, Problem, Remedy, Step

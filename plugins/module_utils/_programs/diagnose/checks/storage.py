@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...._checks.findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share, judge_value
+from ...._host.disk import used_percent
 from ..runner import Context
 from ..samples import per_hour
 
@@ -119,10 +120,9 @@ def check_disk(context: Context) -> list[Finding]:
 
 
 def judge_disk(path: str, usage: os.statvfs_result, thresholds: Thresholds) -> list[Finding]:
-    """What `df` would say: the share of what unprivileged programs may use."""
-    used = usage.f_blocks - usage.f_bfree
+    """Space as `df` would say it, and inodes."""
     free_mb = usage.f_bavail * usage.f_frsize / _MB
-    percent = 100 * used / max(1, used + usage.f_bavail)
+    percent = used_percent(usage)
     advice = f"Free space, beginning with old releases and logs: `du -xh {path} | sort -h | tail`."
     findings = [judge_share(f"disk.{path}", percent, thresholds, f"{free_mb:.0f} MB free; used", advice)]
     if usage.f_files:  # file systems such as btrfs have no fixed number

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.history import Kept
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.publish import (
     Publisher,
     Settings,
     run,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.recorder import Places
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.requests import Objectives
 
 LINE = {"time": "2026-11-29T12:00:00+00:00", "route": "/", "status": 200, "seconds": 0.004}
@@ -24,7 +27,7 @@ LIMITS = {"rate_limit": "PASSED", "connection_limit": "PASSED", "upstream_second
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     status, target = str(tmp_path / "status.json"), str(tmp_path / "shop.prom")
-    return Settings("shop", status, "", True, ["/"], Objectives(99.9, 99, 0.5), target)
+    return Settings("shop", status, "", True, ["/"], Objectives(99.9, 99, 0.5), target, None)
 
 
 def test_what_has_changed_is_said_and_goes_with_the_status(settings: Settings) -> None:
@@ -73,6 +76,18 @@ def test_requests_are_counted_also_where_no_watchdog_is(tmp_path: Path, settings
         file.write(json.dumps({**LINE, **LIMITS}) + "\n")
     publisher.publish()
     assert f"{counted} 1\n" in target.read_text(encoding="utf-8")
+
+
+def test_without_a_textfile_what_is_measured_is_recorded_alone(tmp_path: Path, settings: Settings) -> None:
+    store = tmp_path / "history.db"
+    Path(settings.status).write_text(json.dumps({"targets": {"service": {"phase": "healthy"}}}), encoding="utf-8")
+    (tmp_path / "monitor.log").write_text(
+        json.dumps({"time": time.time(), "kind": "problem", "key": "service"}), encoding="utf-8"
+    )
+    places = Places(str(store), [str(tmp_path / "monitor.log")], {}, [])
+    Publisher(replace(settings, target="", history=places)).publish()
+    assert [event.kind for event in Kept(store).events(0)] == ["problem"]
+    assert not Path(settings.target).exists()
 
 
 def test_it_ends_where_it_can_not_write_and_says_why(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

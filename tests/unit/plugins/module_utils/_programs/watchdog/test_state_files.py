@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.small_file import tail
 from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import events
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import state_files as kept
@@ -137,7 +138,7 @@ def test_what_is_no_file_is_put_aside_too(tmp_path: Path, kind: str) -> None:
 def test_a_log_that_is_a_fifo_holds_nobody_up(tmp_path: Path) -> None:
     log = tmp_path / "recovery.log"
     os.mkfifo(log)
-    assert events.tail(log) == []
+    assert tail(log) == []
     with pytest.raises(OSError):
         events.append_line(log, {})
 
@@ -166,7 +167,7 @@ def test_a_log_gets_one_line_a_record_and_is_reopened(tmp_path: Path) -> None:
     log.rename(tmp_path / "monitor.log.1")
     events.append_line(log, {"message": "after"})
     assert json.loads((tmp_path / "monitor.log.1").read_text(encoding="utf-8")) == {"message": "two\nlines, 中文"}
-    assert events.tail(log) == ['{"message": "after"}']
+    assert tail(log) == ['{"message": "after"}']
 
 
 def test_a_log_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -184,10 +185,10 @@ def test_a_full_disk_is_an_error_not_half_a_line() -> None:
 def test_the_tail_of_a_long_log_begins_with_a_whole_line(tmp_path: Path) -> None:
     log = tmp_path / "recovery.log"
     log.write_text("".join(f"line {number:06d}\n" for number in range(50_000)), encoding="utf-8")
-    lines = events.tail(log)
+    lines = tail(log)
     assert lines[-1] == "line 049999"
     assert all(len(line) == len("line 000000") for line in lines)
-    assert events.tail(tmp_path / "missing.log") == []
+    assert tail(tmp_path / "missing.log") == []
 
 
 def test_events_wait_in_order_and_the_oldest_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
