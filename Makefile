@@ -163,6 +163,10 @@ docs: $(READY) ## Write what is generated: tables of the roles' variables and of
 	@python tests/checks/removal_checks.py
 	@PYTHONPATH=tools python -m dashboard
 
+.PHONY: pictures
+pictures: $(READY) ## Draw the pictures of the report again, of a simulated service, by headless Chromium
+	@tools/pictures
+
 .PHONY: toolchain-lock
 toolchain-lock: $(READY) ## Write the lock file of Node.js, npm, pnpm and PM2 again, for the default versions
 	@tools/toolchain-lock

@@ -20,7 +20,7 @@ HBA = "/etc/postgresql/*/main/pg_hba.conf"
 _PROGRAM = "stability/_programs/"
 
 _CONFIG_FILES = (
-    *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem", "watchdog.json"),
+    *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem", "watchdog.json", "report.json"),
     *("alert.json", "alert-secrets.json", "reopen-logs.cjs", "own-socket.cjs"),
     # of an earlier version
     *("claim-socket.cjs", "listen-on-socket.cjs"),
@@ -225,6 +225,7 @@ def _tools(service: Service) -> list[Thing]:
     textfile = f"{service.textfile_directory}/{name}.prom" if service.textfile_directory else ""
     return [
         Thing(f"/etc/cron.d/{name}-diagnose", Step.WATCHING, ours),
+        Thing(f"/etc/cron.d/{name}-report", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}-watchdog.service", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}-watchdog-act.socket", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}-watchdog-act@.service", Step.WATCHING, ours),
@@ -245,11 +246,13 @@ def _tools(service: Service) -> list[Thing]:
         Thing(f"/usr/local/bin/{name}-diagnose", Step.FILES, (_PROGRAM,)),
         Thing(f"/usr/local/bin/{name}-watchdog", Step.FILES, (_PROGRAM,)),
         Thing(f"/usr/local/bin/{name}-alert", Step.FILES, (_PROGRAM,)),
+        Thing(f"/usr/local/bin/{name}-report", Step.FILES, (_PROGRAM,)),
         Thing(f"/usr/local/lib/{name}-watchdog-act", Step.FILES, (_PROGRAM,)),
         Thing(f"/usr/local/lib/{name}-metrics", Step.FILES, (_PROGRAM,)),
         Thing(textfile, Step.FILES),
         Thing(f"/var/lib/{name}-diagnose", Step.FILES, directory=True),
         Thing(f"/var/lib/{name}-metrics", Step.FILES, directory=True),
+        Thing(f"/var/lib/{name}-report", Step.FILES, directory=True),
         Thing(f"/var/lib/{name}-watchdog", Step.FILES, directory=True),
         Thing(f"/var/lib/{name}-alert", Step.FILES, directory=True),
         *(

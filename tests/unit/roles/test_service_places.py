@@ -28,12 +28,14 @@ TEMPLATES = {
     "/etc/systemd/system/shop-alert.timer": "alerting/templates/timer.j2",
     "/etc/systemd/system/shop-metrics.service": "metrics/templates/metrics.service.j2",
     "/etc/cron.d/shop-diagnose": "diagnostics/templates/cron.j2",
+    "/etc/cron.d/shop-report": "report/templates/cron.j2",
     "/etc/logrotate-shop.conf": "logrotate/templates/policy.j2",
 }
 PROGRAMS = {
     "/usr/local/bin/shop-diagnose": "_programs.diagnose.cli:run",
     "/usr/local/bin/shop-watchdog": "_programs.watchdog.cli:run",
     "/usr/local/bin/shop-alert": "_programs.alert.cli:run",
+    "/usr/local/bin/shop-report": "_programs.report.cli:run",
     "/usr/local/lib/shop-watchdog-act": "_programs.watchdog.root_helper:run",
     "/usr/local/lib/shop-metrics": "_programs.metrics.publish:run",
 }

@@ -150,6 +150,7 @@ ROLES = [
     "diagnostics",
     "alerting",
     "metrics",
+    "report",
 ]
 PLAYBOOK = [
     {

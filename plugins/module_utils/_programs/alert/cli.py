@@ -20,13 +20,13 @@ from ..._host.command import quiet_run
 from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
 from ..codes import Code
+from ..words import moment
 from .channels import channels, check
 from .config import READABLE, Config, Secrets, collect_all, load_config, load_secrets, read_unit
 from .inbox import TEST
 from .outbox import Channel
 from .run import send
 from .store import State, Store
-from .texts import moment
 
 _TEST_SECONDS = 240.0
 _NO_CHANNEL = "no channel is set, so nothing is reported: set alerting_urls and apply the playbook"

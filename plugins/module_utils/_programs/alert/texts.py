@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..codes import LANGUAGES, Code
+from ..words import check_name, duration, moment, words_of
 from .problems import FLAPPING_QUIET, Notice
-from .translations import CHECKS, LABELS, PHRASES
+from .translations import LABELS, PHRASES
 
 _LONGEST = 500
 # WeCom's robots take texts of 2048 bytes, and Discord's 2000 characters: the shortest of all.
@@ -23,7 +23,6 @@ _PLACE = re.compile(r"\{([a-z_]+)\}")
 _BEFORE_STOP = re.compile(r" (?=[;.](?: |$)|[；。])")
 # What chat services take for a mention, a link or markup. The second of @ is a space without width.
 _NEUTRAL = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
-_UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,23 +56,13 @@ class Writer:
     def limit_reached(self) -> str:
         return self._phrase("limit")
 
-    def duration(self, seconds: float) -> str:
-        """The two largest units of it."""
-        left = max(0, round(seconds))
-        parts = []
-        for unit, size in _UNITS:
-            count, left = divmod(left, size)
-            parts.append((unit, count))
-        first = next((number for number, (_unit, n) in enumerate(parts) if n), len(parts) - 1)
-        shown = [(unit, n) for unit, n in parts[first : first + 2] if n] or [("seconds", 0)]
-        return " ".join(self._phrase(unit, n=n) for unit, n in shown)
-
     def _words(self, notice: Notice) -> tuple[str, str]:
         """The name of what a notice is about, and what to do."""
         name, advice = self._explained(notice.code, notice.key)
         values = dict(notice.values)
         if notice.code == Code.FINDING:
-            values["check"] = self._check(str(values.get("check") or notice.key.partition(".")[2]))
+            check = str(values.get("check") or notice.key.partition(".")[2])
+            values["check"] = check_name(check, self._language)
             known = values.get("value") is not None and values.get("threshold") is not None
             advice = advice if known else ""
         # a value may have no unit
@@ -82,14 +71,7 @@ class Writer:
 
     def _explained(self, code: str, otherwise: str = "") -> tuple[str, str]:
         """Name and advice; for an unknown code the code itself."""
-        try:
-            return Code(code).words[self._language]
-        except ValueError:
-            return neutral(code or otherwise), ""
-
-    def _check(self, check: str) -> str:
-        head, dot, rest = check.partition(".")
-        return (CHECKS.get(head, head) if self._language == "zh" else head) + dot + rest
+        return words_of(code, self._language) or (neutral(code or otherwise), "")
 
     def _label(self, notice: Notice) -> str:
         failed = notice.kind == "action" and notice.values.get("done") is False
@@ -100,8 +82,9 @@ class Writer:
         message = neutral(notice.message)
         details = self._phrase("details", message=message) if message else ""
         since = notice.time if notice.since is None else notice.since
-        times = {"since": moment(since), "duration": self.duration(notice.time - since), "time": moment(notice.time)}
-        quiet = {"quiet": self.duration(FLAPPING_QUIET), "count": notice.count}
+        lasted = duration(notice.time - since, self._language)
+        times = {"since": moment(since), "duration": lasted, "time": moment(notice.time)}
+        quiet = {"quiet": duration(FLAPPING_QUIET, self._language), "count": notice.count}
         if notice.kind == "resolved":
             names = [self._explained(code)[0] for code in notice.actions]
             done = self._phrase("done", actions=self._phrases["comma"].join(names)) if names else ""
@@ -142,14 +125,6 @@ def neutral(text: str) -> str:
     visible = "".join(letter if letter.isprintable() else " " for letter in text)
     short = visible if len(visible) <= _LONGEST else visible[:_LONGEST] + "..."
     return short.translate(_NEUTRAL).strip()
-
-
-def moment(time: float) -> str:
-    """In the host's own time zone, which is shown: the message may be read elsewhere, and later."""
-    try:
-        return datetime.datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
-    except (ValueError, OverflowError, OSError):
-        return f"{time:.0f}"
 
 
 def _shown(value: Any) -> str:

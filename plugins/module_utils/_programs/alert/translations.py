@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The words of the alerts in each of LANGUAGES, beside those of the codes: labels, phrases, names of checks."""
+"""The words of the alerts in each of LANGUAGES, beside those of the codes and the checks: labels and phrases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABELS = {
     "test": ("TEST", "测试"),
 }
 
-# Lines of the body, and the parts of a duration.
+# Lines of the body.
 PHRASES = {
     "title": ("{service} on {host}: {label}: {name}", "{service}（{host}）{label}：{name}"),
     "details": ("{message}", "详情：{message}"),
@@ -45,37 +45,4 @@ PHRASES = {
     "sum_body": ("Held back by the limit of messages in an hour:", "因每小时消息上限而未单独发送："),
     "sum_older": ("... and {count} before these", "……以及更早的 {count} 条"),
     "comma": (", ", "、"),
-    "seconds": ("{n} s", "{n} 秒"),
-    "minutes": ("{n} min", "{n} 分钟"),
-    "hours": ("{n} h", "{n} 小时"),
-    "days": ("{n} d", "{n} 天"),
-}
-
-# Names of the diagnosis' checks, by what stands before the first dot; an unknown one is shown as it is.
-CHECKS = {
-    "release": "版本",
-    "health": "健康检查",
-    "event_loop": "事件循环",
-    "proxy": "反向代理",
-    "websocket": "WebSocket",
-    "certificates": "证书",
-    "nginx": "Nginx",
-    "processes": "进程",
-    "processors": "处理器",
-    "memory": "内存",
-    "descriptors": "文件描述符",
-    "units": "系统服务",
-    "logs": "日志",
-    "disk": "磁盘",
-    "kernel": "内核与主机",
-    "clock": "系统时钟",
-    "cron": "定时任务",
-    "secrets": "密钥",
-    "database": "数据库",
-    "pool": "连接池",
-    "connections": "数据库连接",
-    "statements": "SQL 语句",
-    "indexes": "索引",
-    "state": "状态文件",
-    "failed": "没有结果",
 }

@@ -32,6 +32,7 @@ _KINDS = ("problem", "resolved", "action", "restart")
 _MOST_WORKERS = 32
 _HIGHEST_WORKER = 999
 _MOST_LOGS = 1000
+_LARGEST = 2.0**53
 # What reading a line raises that is not the watchdog's.
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
@@ -109,7 +110,7 @@ class Recorder:
 def readings_of(status: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """The numbers of the watchdog's status; what is none is left out."""
     for name, value in _values(status):
-        if (found := number(value)) is not None:
+        if (found := number(value)) is not None and 0 <= found <= _LARGEST:
             yield name, found
 
 

@@ -7,13 +7,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.problems import Notice
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.texts import Writer, neutral
-from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.translations import (
-    CHECKS,
-    LABELS,
-    PHRASES,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.translations import LABELS, PHRASES
 from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import LANGUAGES, Code
-from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.cli import CHECKS as DIAGNOSED
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +25,6 @@ def notice(kind: str = "opened", code: str = "worker_hung", **more: object) -> N
 def test_each_language_has_every_text(words: tuple[str, ...]) -> None:
     assert len(words) == len(LANGUAGES)
     assert all(words)
-
-
-def test_each_check_of_the_diagnosis_has_a_chinese_name() -> None:
-    assert set(DIAGNOSED) <= set(CHECKS)
 
 
 def test_english() -> None:
@@ -109,14 +100,6 @@ def test_a_step_that_failed_is_reported_as_such() -> None:
 
 def test_long_texts_are_cut() -> None:
     assert len(neutral("x" * 10_000)) < 600
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(-5, "0 s"), (0, "0 s"), (59.6, "1 min"), (61, "1 min 1 s"), (7260, "2 h 1 min"), (90_000, "1 d 1 h")],
-)
-def test_durations(seconds: float, shown: str) -> None:
-    assert Writer("shop", "web1", "en").duration(seconds) == shown
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What happened, from the events of the history: a problem is one thing, from its begin to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..history import Event
+from .series import Line
+
+# A dot of a time line has two units of the drawing's 400; more of them than this are one bar anyway.
+_MOST_DOTS = 300
+_SEVERE = ("critical", "warning")
+ROWS = (
+    ("deployments", "a", ("release",)),
+    ("recovery", "b", ("action", "restart")),
+    ("alerts", "critical", ("problem",)),
+)
+"""Of the time line: a key of the texts, a look, and the kinds of events."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """`until` is None for what is of a moment, and for a problem that is still there."""
+
+    event: Event
+    until: float | None = None
+    severity: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.event.kind == "problem" and self.until is None
+
+
+def happenings(events: Iterable[Event]) -> list[Happening]:
+    """Oldest first. What is for information alone is left out, but for what was done."""
+    found: list[Happening] = []
+    open_at: dict[str, int] = {}
+    for event in events:
+        at = open_at.get(event.key)
+        if event.kind == "resolved":
+            if at is not None:
+                found[at] = replace(found[at], until=event.time)
+                del open_at[event.key]
+        elif event.kind != "problem":
+            found.append(Happening(event, severity=event.severity))
+        elif event.severity in _SEVERE:
+            if at is None:
+                open_at[event.key] = len(found)
+                found.append(Happening(event, severity=event.severity))
+            elif event.severity == _SEVERE[0]:
+                found[at] = replace(found[at], severity=event.severity)
+    return found
+
+
+def rows(
+    happened: Sequence[Happening], since: float, now: float, named: Callable[[str], str]
+) -> list[tuple[str, Line]]:
+    """Of the time line."""
+    found = []
+    for number, (key, look, kinds) in enumerate(ROWS):
+        height = float(len(ROWS) - number)
+        values: list[tuple[float, float | None]] = []
+        for one in [one for one in happened if one.event.kind in kinds][-_MOST_DOTS:]:
+            end = now if one.is_open else one.until or one.event.time
+            if end >= since:
+                begin = max(one.event.time, since)
+                values += [(begin, height), (end, height), (end, None)]
+        found.append((named(key), Line(key, "", look, values)))
+    return found

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A problem is one thing from its begin to its end, on the time line too."""
+
+from __future__ import annotations
+
+from ansible_collections.workbot.stability.plugins.module_utils._programs.history import Event
+from ansible_collections.workbot.stability.plugins.module_utils._programs.report.story import (
+    Happening,
+    happenings,
+    rows,
+)
+
+
+def event(time: float, kind: str, key: str = "service", severity: str = "critical") -> Event:
+    return Event(time, kind, key, "no_answer", severity, "")
+
+
+def test_a_problem_and_its_end_are_one_thing() -> None:
+    found = happenings([event(1, "problem"), event(2, "action"), event(5, "resolved"), event(9, "problem")])
+    assert [(one.event.time, one.until, one.is_open) for one in found] == [
+        (1, 5, False),
+        (2, None, False),
+        (9, None, True),
+    ]
+
+
+def test_a_problem_that_becomes_worse_is_the_same_one() -> None:
+    found = happenings(
+        [event(1, "problem", severity="warning"), event(2, "problem"), event(3, "problem", severity="warning")]
+    )
+    assert [(one.event.time, one.severity) for one in found] == [(1, "critical")]
+
+
+def test_what_is_for_information_alone_and_an_end_without_a_begin_are_left_out() -> None:
+    assert (
+        happenings([event(1, "problem", severity="info"), event(2, "resolved"), event(3, "resolved", key="proxy")])
+        == []
+    )
+
+
+def test_on_the_time_line_a_problem_lasts_and_what_was_over_before_is_not_there() -> None:
+    happened = [
+        *happenings(
+            [
+                event(1, "problem"),
+                event(5, "resolved"),
+                event(50, "problem", key="old"),
+                event(120, "resolved", key="old"),
+            ]
+        ),
+        Happening(event(130, "release")),
+        *happenings([event(150, "problem", key="still")]),
+    ]
+    found = dict(rows(happened, since=100, now=200, named=lambda key: key))
+    assert found["deployments"].values == [(130, 3.0), (130, 3.0), (130, None)]
+    assert found["recovery"].values == []
+    assert found["alerts"].values == [(100, 1.0), (120, 1.0), (120, None), (150, 1.0), (200, 1.0), (200, None)]
