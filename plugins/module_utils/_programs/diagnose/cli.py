@@ -98,6 +98,8 @@ def _once(settings: Mapping[str, Any], options: argparse.Namespace, clear: bool 
     text = as_json(settings, findings, elapsed) if options.json else as_text(settings, findings, options)
     if options.daily:
         text += summary(days.today, days.before)
+        if page := settings["reports"].get("page"):
+            text += f"\nThe day and the last four weeks as a page for a browser: {page}\n"
     _print((_CLEAR if clear else "") + text)
     if options.daily:
         _end_day(settings, days, context.now)

@@ -145,6 +145,7 @@ def test_read_only_keeps_nothing(config: dict[str, Any], tmp_path: Path) -> None
 def test_the_daily_report_adds_the_day(
     config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    config["reports"]["page"] = "/var/lib/app-report/report.html"
     path = write_config(config, tmp_path)
     diagnose.main(path, [])
     capsys.readouterr()
@@ -152,6 +153,7 @@ def test_the_daily_report_adds_the_day(
     output = capsys.readouterr().out
     assert "(2 runs):" in output
     assert "critical  release" in output.partition("Worst since")[2]
+    assert output.endswith("as a page for a browser: /var/lib/app-report/report.html\n")
 
 
 @pytest.mark.parametrize(
