@@ -18,6 +18,7 @@ from testinfra.host import Host
 
 PACKAGES = ("chromium-headless-shell", "fonts-wqy-microhei")
 HOME = "/var/tmp/molecule-browser"
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 AXE = "axe-core@4.14.1"
 DARK = "--blink-settings=preferredColorScheme=0"
 # of its own sandbox nothing is asked here, and a container may not have the namespaces for it
@@ -66,14 +67,15 @@ class Browser:
 
 
 @contextmanager
-def browser(host: Host, npm: str) -> Iterator[Browser]:
-    """Installed, and removed at the end."""
+def browser(host: Host, bin_directory: str) -> Iterator[Browser]:
+    """Installed, and removed at the end. npm is in that directory."""
     apt = "DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes"
     host.check_output("apt-get update -qq")
     host.check_output(f"{apt} install --no-install-recommends {' '.join(PACKAGES)}")
     try:
         host.check_output(f"install -d {HOME} && install -d -o nobody {HOME}/home")
-        host.check_output(f"cd {HOME} && {npm} pack --silent {AXE} && tar -xzf axe-core-*.tgz package/axe.min.js")
+        pack = f"NODE_EXTRA_CA_CERTS={AUTHORITIES} PATH={bin_directory}:$PATH npm pack --silent {AXE}"
+        host.check_output(f"cd {HOME} && {pack} && tar -xzf axe-core-*.tgz package/axe.min.js")
         yield Browser(host)
     finally:
         host.check_output(f"{apt} purge --auto-remove {' '.join(PACKAGES)}")

@@ -68,7 +68,7 @@ def shown(host: Host, address: str) -> str:
 
 @pytest.fixture(scope="module")
 def chromium(host: Host) -> Iterator[Browser]:
-    with browser(host, "/opt/workbot/bin/npm") as found:
+    with browser(host, "/opt/workbot/bin") as found:
         yield found
 
 
@@ -132,7 +132,8 @@ def test_cron_has_it_made_each_day(host: Host) -> None:
     host.check_output("rm %s", PAGE)
     cursor = host.check_output("journalctl --lines=0 --show-cursor --quiet").rpartition("-- cursor: ")[2]
     host.check_output("cd / && env -i PATH=/usr/local/bin:/usr/bin:/bin HOME=/root /bin/sh -c %s", command)
-    assert PAGE in host.check_output("journalctl --after-cursor=%s -t workbot-report -o cat", cursor)
+    host.check_output("journalctl --sync")
+    assert PAGE in host.check_output("journalctl --after-cursor=%s -o cat", cursor).splitlines()
     assert host.file(PAGE).exists
 
 

@@ -29,7 +29,7 @@ BEGIN = 1_764_028_800
 STATUS: dict[str, Any] = {
     "targets": {"service": {"phase": "healthy"}},
     "limits": {"heap": 268435456, "memory": 402653184},
-    "connections": {"open": 12, "limit": 40},
+    "diagnosis": {"connections": 12, "connections_limit": 40},
     "readings": {
         "release": "r1",
         "daemon": {"rss": 70000000},
@@ -192,7 +192,7 @@ ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size
 WORKERS = st.lists(st.dictionaries(st.sampled_from(["pm_id", "rss", "heap_used", "event_loop_ms"]), ODD) | ODD)
 
 
-@given(st.dictionaries(st.sampled_from(["targets", "limits", "connections"]), ODD), WORKERS, ODD)
+@given(st.dictionaries(st.sampled_from(["targets", "limits", "diagnosis"]), ODD), WORKERS, ODD)
 def test_whatever_the_status_is_the_names_are_ours(status: dict[str, Any], workers: list[Any], host: Any) -> None:
     status["readings"] = {"workers": workers * 40, "host": host}
     found = list(readings_of(status))

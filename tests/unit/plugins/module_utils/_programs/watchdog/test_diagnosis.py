@@ -156,17 +156,6 @@ def test_what_is_not_known_is_neither_a_problem_nor_the_end_of_one(command: Comm
     assert runs.at(1500.0) == {}
 
 
-def test_the_connections_to_the_database_are_kept_from_run_to_run(command: Command) -> None:
-    runs = Runs(command)
-    command.says(finding("connections.of.shop", "ok", value=12, threshold=40, unit="connections"))
-    runs.at(1000.0)
-    runs.at(1300.0)
-    assert runs.diagnosis.connections == {"open": 12, "limit": 40}
-    command.says(finding("database", "critical"))
-    runs.at(1600.0)
-    assert runs.diagnosis.connections is None
-
-
 def test_how_long_the_certificate_lasts_is_kept_from_run_to_run(command: Command) -> None:
     runs = Runs(command)
     command.says(finding("certificates", "warning", value=20.5, unit="days"))
