@@ -119,7 +119,7 @@ def test_what_is_told_of_each_worker_is_what_the_host_counts(host: Any) -> None:
 @pytest.mark.usefixtures("count")
 def test_people_see_the_check_of_a_problem_until_it_is_mended(host: Any) -> None:
     """Sooner than the diagnosis is due again: its settings are others."""
-    line = "problem  units.nosuch.service: critical, no unit nosuch.service is loaded."
+    line = "critical  units.nosuch.service  no unit nosuch.service is loaded."
     content = json.loads(host.file(DIAGNOSE).content_string)
     content["units"].append("nosuch.service")
     host.check_output("cp -p %s %s.kept", DIAGNOSE, DIAGNOSE)
