@@ -78,7 +78,8 @@ def test_the_numbers_are_those_of_the_clients_and_no_plot_is_empty(shown: str) -
     assert {title for title, _body in articles} >= PLOTS
     for title, body in articles:
         drawings = [ElementTree.fromstring(text) for text in re.findall(r"<svg.*?</svg>", body, re.DOTALL)]
-        assert len(drawings) == 2, title
+        # of a day; four weeks are there when it is over
+        assert len(drawings) in (1, 2), title
         for drawing in drawings:
             lines = [
                 one for one in drawing.iter() if "reactive" in one.get("class", "") and one.get("d", "").startswith("M")

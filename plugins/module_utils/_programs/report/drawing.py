@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 from ..._host.processes import load_library
 from ..history import DAY
-from .series import Line, Span
+from .series import Line
 
 # In units of the drawing, of which a page has a few more than pixels, and a phone a few less.
 _WIDTH, _HEIGHT, _STRIP = 400, 190, 100
@@ -23,23 +23,18 @@ _MARGIN, _RIGHT, _DOT = 3, 14, 4
 _FEWEST_MARKS, _MOST_MARKS = 3, 6
 _ROOM = 1.08
 _LEAST = 1e-6
-_HOURS = 6
-_DAYS = 7
+# Seconds between two marks of the time.
+_STEPS = (600, 1800, 3600, 2 * 3600, 6 * 3600, DAY, 2 * DAY, 7 * DAY)
 
 
-def draw(lines: Sequence[Line], span: Span, now: float, title: str, top: float | None = None) -> str:
+def draw(lines: Sequence[Line], since: float, now: float, title: str, top: float | None = None) -> str:
     """The lines on a scale from 0 up."""
     highest = top or max(line.peak for line in lines) * _ROOM
-    return _drawn(
-        span,
-        now,
-        lines,
-        title,
-        {"height": _HEIGHT, "range": (0, highest if highest > _LEAST else 1.0), "show_dots": False},
-    )
+    scale = (0, highest if highest > _LEAST else 1.0)
+    return _drawn(since, now, lines, title, {"height": _HEIGHT, "range": scale, "show_dots": False})
 
 
-def draw_strip(rows: Sequence[tuple[str, Line]], span: Span, now: float, title: str) -> str:
+def draw_strip(rows: Sequence[tuple[str, Line]], since: float, now: float, title: str) -> str:
     """What happened, a row each: dots, and a line for what lasted."""
     # pygal takes each letter for a narrow one
     wide = max(sum(unicodedata.east_asian_width(letter) == "W" for letter in name) for name, _line in rows)
@@ -51,15 +46,15 @@ def draw_strip(rows: Sequence[tuple[str, Line]], span: Span, now: float, title: 
         "show_dots": True,
         "dots_size": _DOT,
     }
-    return _drawn(span, now, [line for _name, line in rows], title, options)
+    return _drawn(since, now, [line for _name, line in rows], title, options)
 
 
-def _drawn(span: Span, now: float, lines: Sequence[Line], title: str, options: Mapping[str, Any]) -> str:
+def _drawn(since: float, now: float, lines: Sequence[Line], title: str, options: Mapping[str, Any]) -> str:
     pygal, styles = load_library("pygal", "python3-pygal"), load_library("pygal.style", "python3-pygal")
     chart = pygal.XY(
         width=_WIDTH,
-        xrange=(now - span.seconds, now),
-        x_labels=list(_marks(span, now)),
+        xrange=(since, now),
+        x_labels=list(_marks(since, now)),
         style=styles.Style(label_font_size=_FONT, major_label_font_size=_FONT),
         css=(),
         js=(),
@@ -77,22 +72,19 @@ def _drawn(span: Span, now: float, lines: Sequence[Line], title: str, options: M
     )
     chart.add_xml_filter(lambda root: _bare(root, title, [line.look for line in lines]))
     for line in lines:
-        chart.add("", line.values)
+        chart.add("", [(min(max(time, since), now), value) for time, value in line.values])
     return str(chart.render(is_unicode=True))
 
 
-def _marks(span: Span, now: float) -> Iterator[dict[str, Any]]:
+def _marks(since: float, now: float) -> Iterator[dict[str, Any]]:
     """Whole hours of the day, or days of the month, in the host's own time."""
-    zone = datetime.datetime.fromtimestamp(now).astimezone().tzinfo
-    midnight = datetime.datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    hours = span.seconds == DAY
-    first, step = midnight, datetime.timedelta(hours=_HOURS) if hours else datetime.timedelta(days=_DAYS)
-    while (first + step).timestamp() <= now:
-        first += step
-    for number in range(span.seconds // int(step.total_seconds()) + 1):
-        moment = first - number * step
-        if moment.timestamp() >= now - span.seconds:
-            yield {"label": moment.strftime("%H:%M" if hours else "%m-%d"), "value": moment.timestamp()}
+    step = next((step for step in _STEPS if now - since <= step * _MOST_MARKS), _STEPS[-1])
+    midnight = datetime.datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    latest = int((now - midnight.timestamp()) // step)
+    for number in range(latest, latest - _MOST_MARKS - 1, -1):
+        moment = midnight + datetime.timedelta(seconds=number * step)
+        if moment.timestamp() >= since:
+            yield {"label": moment.strftime("%H:%M" if step < DAY else "%m-%d"), "value": moment.timestamp()}
 
 
 def _bare(root: Element, title: str, looks: Sequence[str]) -> Element:

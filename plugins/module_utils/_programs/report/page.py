@@ -20,7 +20,7 @@ from ..words import check_name, duration, words_of
 from . import series
 from .drawing import draw, draw_strip
 from .facts import Facts
-from .series import SPANS, Plot, Span
+from .series import SPANS, Plot
 from .story import ROWS, Happening, happenings, rows
 from .style import STYLE
 from .template import PAGE
@@ -223,19 +223,24 @@ class Page:
     def _strips(self, safe: Callable[[str], str]) -> Iterator[dict[str, Any]]:
         for span in SPANS:
             caption = self.text(_CAPTIONS[span.name])
-            lines = rows(self._happened, self._facts.now - span.seconds, self._facts.now, self.text)
+            since, now = self._facts.now - span.seconds, self._facts.now
+            lines = rows(self._happened, since, now, self.text)
             title = f"{self.text('happened')}, {caption}"
-            yield {"caption": caption, "drawing": safe(draw_strip(lines, span, self._facts.now, title))}
+            yield {"caption": caption, "drawing": safe(draw_strip(lines, since, now, title))}
 
     def _plots(self, safe: Callable[[str], str]) -> list[dict[str, Any]]:
         found: dict[str, list[dict[str, Any]]] = {}
         for span in SPANS:
-            for plot in series.plots(self._facts.points[span.name], span.width):
-                found.setdefault(plot.name, []).append(self._figure(plot, span, safe))
+            points = self._facts.points[span.name]
+            since = series.since(points, span, self._facts.now)
+            if since is None:
+                continue
+            for plot in series.plots(points, span.width):
+                figure = self._figure(plot, self.text(_CAPTIONS[span.name]), since, safe)
+                found.setdefault(plot.name, []).append(figure)
         return [{"title": self.text(name), "figures": figures} for name, figures in found.items()]
 
-    def _figure(self, plot: Plot, span: Span, safe: Callable[[str], str]) -> dict[str, Any]:
-        caption = self.text(_CAPTIONS[span.name])
+    def _figure(self, plot: Plot, caption: str, since: float, safe: Callable[[str], str]) -> dict[str, Any]:
         title = f"{self.text(plot.name)}, {caption}"
         entries = []
         for line in plot.lines:
@@ -246,7 +251,7 @@ class Page:
                     "text": self.text(key, name=self.text(line.label, n=line.name), value=_short(line.peak)),
                 }
             )
-        drawing = draw(plot.lines, span, self._facts.now, title, plot.top)
+        drawing = draw(plot.lines, since, self._facts.now, title, plot.top)
         return {"caption": caption, "drawing": safe(drawing), "legend": entries}
 
     def _database(self) -> list[dict[str, str]]:

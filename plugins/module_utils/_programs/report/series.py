@@ -37,10 +37,14 @@ class Span:
     seconds: int
     width: int
     """Of a point of the plot."""
+    least: int
+    """Of a history that has just begun, no less is shown."""
+    begins: int = 0
+    """How old a history must be for it to show more than the other span does."""
 
 
-DAY_SPAN = Span("day", MINUTE, DAY, 300)
-WEEKS_SPAN = Span("weeks", HALF_HOUR, WEEKS, 7200)
+DAY_SPAN = Span("day", MINUTE, DAY, 300, least=3600)
+WEEKS_SPAN = Span("weeks", HALF_HOUR, WEEKS, 7200, least=2 * DAY, begins=DAY)
 SPANS = (DAY_SPAN, WEEKS_SPAN)
 
 
@@ -85,6 +89,12 @@ def plots(points: Points, width: int) -> list[Plot]:
         ),
     ]
     return [plot for plot in found if any(line.look != "limit" for line in plot.lines)]
+
+
+def since(points: Points, span: Span, now: float) -> float | None:
+    """From when on there is anything to plot; None where it is too early for that span."""
+    first = min((series[0].time for series in points.values()), default=now)
+    return None if now - first < span.begins else max(now - span.seconds, min(first, now - span.least))
 
 
 def total(points: Points, name: str) -> float:

@@ -14,7 +14,7 @@ STYLE = """
   --a: #1f6fd0; --b: #c2570c; --c: #1a7f5a; --d: #8b3fc7; --e: #b02a63; --f: #5d6d12; --g: #0f7c8c; --h: #7a5230;
   --grey: #6b7683;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --back: #12171d; --panel: #1b222b; --text: #e5eaf0; --soft: #a3aebb; --line: #36414d;
     --ok: #5fd08d; --warning: #f0b04c; --critical: #ff8a8a; --unknown: #c6a2f5;
@@ -54,7 +54,7 @@ header { display: grid; grid-template-columns: 1fr auto; gap: .3rem 1rem; align-
   border: 1px solid currentcolor; border-radius: .6rem; padding: 0 .5rem; font-size: .8rem; white-space: nowrap;
 }
 .badge.a { color: var(--a); } .badge.b { color: var(--b); }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: .5rem 1.2rem; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem 1.2rem; }
 figure { margin: 0; min-width: 0; }
 figcaption { color: var(--soft); font-size: .85rem; }
 svg { display: block; width: 100%; height: auto; }
@@ -86,23 +86,17 @@ th { color: var(--soft); font-weight: 600; }
 summary { cursor: pointer; }
 footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 40rem) {
+  .pair { grid-template-columns: 1fr; }
   thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   table, caption, tbody, tr, td { display: block; }
   tr { padding: .4rem 0; border-bottom: 1px solid var(--line); }
   td { padding: .05rem 0; border: 0; }
 }
 @media print {
-  :root {
-    color-scheme: light;
-    --back: #ffffff; --panel: #ffffff; --text: #000000; --soft: #404040; --line: #bbbbbb;
-    --ok: #14713d; --warning: #8a5200; --critical: #b3202a; --unknown: #6b3fa0;
-    --a: #1f6fd0; --b: #c2570c; --c: #1a7f5a; --d: #8b3fc7; --e: #b02a63; --f: #5d6d12; --g: #0f7c8c; --h: #7a5230;
-    --grey: #6b7683;
-  }
+  :root { color-scheme: light; --panel: #ffffff; --text: #000000; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   .tile { border: 1px solid var(--line); border-inline-start-width: .3rem; }
   article, figure, tr, .tile { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
-  .pair { grid-template-columns: 1fr 1fr; }
 }
 """

@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._programs.history import Point
+from ansible_collections.workbot.stability.plugins.module_utils._programs.history import DAY, Point
 from ansible_collections.workbot.stability.plugins.module_utils._programs.report.series import (
+    DAY_SPAN,
+    WEEKS_SPAN,
     Plot,
     plots,
     quantile,
     requests_of,
     share,
+    since,
 )
 
 WIDTH = 300
@@ -92,6 +95,17 @@ def test_workers_are_beside_their_limit_and_of_many_only_the_extremes_are_plotte
         ("highest", "12", 11.0),
         ("lowest", "12", 0.0),
     ]
+
+
+def test_of_a_history_that_has_just_begun_no_more_is_shown_than_there_is() -> None:
+    now = 10_000_000.0
+    for span, age, shown in (
+        (DAY_SPAN, 60, 3600), (DAY_SPAN, 7200, 7200), (DAY_SPAN, 3 * DAY, DAY),
+        (WEEKS_SPAN, 7200, None), (WEEKS_SPAN, 1.5 * DAY, 2 * DAY), (WEEKS_SPAN, 5 * DAY, 5 * DAY),
+    ):  # fmt: skip
+        begins = since({"healthy": points(1.0, begin=int(now - age))}, span, now)
+        assert begins == (None if shown is None else now - shown)
+    assert since({}, DAY_SPAN, now) == now - 3600
 
 
 def test_totals_are_of_what_was_recorded() -> None:
