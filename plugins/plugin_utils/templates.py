@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
@@ -45,7 +46,7 @@ def in_order(names: Iterable[str], variables: Mapping[str, Any]) -> list[str]:
     def add(name: str, above: frozenset[str]) -> None:
         if name in found or name in above:
             return
-        for other in _NAME.findall(str(variables[name])):
+        for other in _NAME.findall(_shown(variables[name])):
             if other in variables:
                 add(other, above | {name})
         found[name] = None
@@ -53,3 +54,11 @@ def in_order(names: Iterable[str], variables: Mapping[str, Any]) -> list[str]:
     for name in sorted(names):
         add(name, frozenset())
     return list(found)
+
+
+def _shown(value: Any) -> str:
+    """A value that is encrypted, and can't be decrypted, refers to nothing; who renders it hears of it."""
+    try:
+        return str(value)
+    except AnsibleError:
+        return ""

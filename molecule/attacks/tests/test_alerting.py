@@ -15,7 +15,7 @@ from attacks import NEIGHBOUR, Attacker
 from testinfra.host import Host
 
 BOTH = (FIRST, SECOND)
-TEXTFILES = VARIABLES["alerting_textfile_directory"]
+TEXTFILES = VARIABLES["metrics_textfile_directory"]
 EXPORTER = "/var/tmp/attacks-exporter"
 PORT = "9198"
 BAD_EVENTS = """

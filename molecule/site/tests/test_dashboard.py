@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import pytest
 import yaml
-from deployments import load
+from deployments import Service, load
 from hosts import ROOT, put
 from testinfra.host import Host
 
@@ -295,8 +295,9 @@ def test_a_problem_is_shown_and_the_step_against_it_is_marked(host: Host, promet
         assert taken["renew_activation"] + taken["restart_daemon"] > 0
         until(lambda: prometheus.panels("State") == {"State": {"healthy": 1}})
     finally:
-        # it has its whole budget again
+        # it has its whole budget again, and what was replaced has a minute to end its connections
         host.check_output("workbot-watchdog resume")
+        Service("workbot", host).until(lambda found: not found["locked"] and len(found["activations"]) == 1, limit=180)
 
 
 def test_each_rule_finds_its_metrics(prometheus: Prometheus) -> None:

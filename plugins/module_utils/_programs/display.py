@@ -11,6 +11,9 @@ import sys
 
 from .._checks.findings import CRITICAL, OK, UNKNOWN, WARNING
 
+STATES = {"healthy": OK, "paused": WARNING, "suspect": WARNING, "recovering": CRITICAL, "exhausted": CRITICAL}
+"""How bad each state of the watchdog is."""
+
 _COLOURS = {OK: "32", WARNING: "33", UNKNOWN: "35", CRITICAL: "31"}
 _BAR = 20
 # a terminal may not know UTF-8

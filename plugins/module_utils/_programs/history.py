@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS event (
 ) WITHOUT ROWID;
 """
 _PUT = "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, 1)"
+_IS_SOUND = "PRAGMA quick_check(1)"
 _SUM_UP = """
 INSERT INTO reading
 SELECT :half_hour, :place, series, :begin, AVG(mean), MAX(peak), COUNT(*) FROM reading
@@ -54,8 +55,8 @@ WHERE step = :step AND time >= :since AND time <= :until
 GROUP BY series, began ORDER BY series, began
 """
 _FORGET = """
-DELETE FROM event WHERE time < :oldest
-OR time < (SELECT time FROM event ORDER BY time DESC LIMIT 1 OFFSET :most)
+DELETE FROM event WHERE time NOT BETWEEN :oldest AND :latest
+OR (time, kind, key) NOT IN (SELECT time, kind, key FROM event ORDER BY time DESC, kind, key LIMIT :most)
 """
 
 
@@ -91,6 +92,10 @@ class HistoryError(StabilityError):
     """The database can't be read or written at the moment."""
 
 
+class DamageError(HistoryError):
+    """There is something wrong in it. Whoever opens it to write replaces it."""
+
+
 class History:
     """The database, which only its owner writes."""
 
@@ -119,19 +124,19 @@ class History:
         with _told(self._path), self._database as database:
             database.executemany("DELETE FROM reading WHERE step = ? AND place = ?", places.items())
             rows = [(MINUTE, places[MINUTE], name, time, mean, peak) for name, mean, peak in series]
-            database.executemany("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, 1)", rows)
+            database.executemany(_PUT, rows)
             database.execute(_SUM_UP, half_hour | minutes)
 
     def note(self, events: Iterable[Event], now: float) -> None:
         """Keep what is not known yet: of the last four weeks, and no more than 1,000. Raises HistoryError."""
         rows = [
-            (event.time, *(text[:_LONGEST_TEXT] for text in dataclasses.astuple(event)[1:]))
+            (event.time, *(_plain(text) for text in dataclasses.astuple(event)[1:]))
             for event in events
             if now - WEEKS < event.time <= now + MINUTE
         ]
         with _told(self._path), self._database as database:
             database.executemany("INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?)", rows)
-            database.execute(_FORGET, {"oldest": now - WEEKS, "most": _MOST_EVENTS - 1})
+            database.execute(_FORGET, {"oldest": now - WEEKS, "latest": now + MINUTE, "most": _MOST_EVENTS})
 
     def points(self, step: int, since: float, until: float, width: int) -> dict[str, list[Point]]:
         """What was recorded at each `step` in that time, by series, summed up to points of so many seconds.
@@ -165,9 +170,10 @@ class Kept(History):
 def _create(path: Path) -> sqlite3.Connection:
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)))
-        # a power cut may cost the last minutes, and nothing else
-        database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_TABLES)
+        (found,) = database.execute(_IS_SOUND).fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
         path.chmod(_MODE)
         stack.pop_all()
     return database
@@ -177,5 +183,12 @@ def _create(path: Path) -> sqlite3.Connection:
 def _told(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.OperationalError, OSError) as error:
         raise HistoryError(f"{path}: {error}") from error
+    except sqlite3.Error as error:
+        raise DamageError(f"{path}: {error}") from error
+
+
+def _plain(text: str) -> str:
+    """Cut to size, and without halves of characters, which no database takes."""
+    return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()

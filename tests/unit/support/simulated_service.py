@@ -140,7 +140,11 @@ WORST = {
         "time": NOW - 19 * 3600,
     },
 }
-STATUS = {"state": "healthy", "since": _LEAK[1] + 95, "problems": []}
+STATUS = {
+    "state": "healthy",
+    "since": _LEAK[1] + 95,
+    "problems": [{"key": "diagnose.disk./", "severity": "warning", "message": "86.1 % used, 5730 MB free"}],
+}
 
 
 def filled(path: Path, begin: float = NOW - WEEKS) -> Path:

@@ -14,6 +14,7 @@ A program that stays, since one that starts every few seconds costs more of the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import sys
 import time
@@ -64,6 +65,7 @@ class Publisher:
         counted = self._requests if self._log else None
         self._recorder = Recorder(settings.history, counted) if settings.history else None
         self._said: str | None = None
+        self._is_waiting = False
 
     def publish(self) -> None:
         """Where there is nothing to say there is no target. Raises OSError."""
@@ -74,7 +76,23 @@ class Publisher:
         if self._recorder:
             self._recorder.take(status, time.time())
         if self._settings.target:
-            self._say(render(self._settings.service, self._metrics(status)))
+            self._say_or_wait(render(self._settings.service, self._metrics(status)))
+
+    def _say_or_wait(self, text: str) -> None:
+        """What is recorded and counted does not depend on node_exporter's directory, which may be full or gone.
+
+        One that has come back can be written to by a new process alone. Raises OSError.
+        """
+        try:
+            self._say(text)
+        except OSError as error:
+            if self._recorder is None or error.errno == errno.EROFS:
+                raise
+            if not self._is_waiting:
+                sys.stderr.write(f"{error.filename or self._settings.target}: {error.strerror}\n")
+            self._is_waiting = True
+        else:
+            self._is_waiting = False
 
     def _say(self, text: str) -> None:
         if text == self._said:

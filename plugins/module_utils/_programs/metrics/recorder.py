@@ -24,7 +24,7 @@ from typing import Any
 from ..._host.disk import used_percent
 from ..._host.service_tree import open_directory
 from ..._host.small_file import tail
-from ..history import MINUTE, Event, History, HistoryError
+from ..history import MINUTE, DamageError, Event, History, HistoryError
 from ..records import mapping, mappings, number
 from .requests import Requests
 
@@ -63,15 +63,22 @@ class Recorder:
         self._stamps: dict[str, tuple[int, int]] = {}
 
     def take(self, status: Mapping[str, Any], now: float) -> None:
-        """Take in what is there now, and write when a minute is over. What can't be written is lost, and said."""
-        minute = int(now // MINUTE) * MINUTE
+        """Take in what is there now, and write when a minute is over. A minute that can't be written is lost, and said.
+
+        Raises DamageError.
+        """
+        minute, before = int(now // MINUTE) * MINUTE, self._release
         try:
             if self._minute not in (None, minute):
                 self._write(self._minute)
             if events := [*self._happened(), *self._released(status, now)]:
                 self._history.note(events, now)
+        except DamageError:
+            raise
         except HistoryError as error:
             sys.stderr.write(f"{error}\n")
+            # to be noted the next time
+            self._stamps, self._release = {}, before
         self._minute = minute
         for name, value in readings_of(status):
             self._seen[name].append(value)

@@ -84,5 +84,7 @@ def _kind(metric: Metric) -> str:
 
 
 def _series(name: str, labels: Labels) -> str:
-    inside = ",".join(f'{label}="{text[:_LONGEST_LABEL].translate(_ESCAPES)}"' for label, text in labels.items())
+    """Half characters, of which a file can hold none, become one and the same before doubles are looked for."""
+    texts = {label: text[:_LONGEST_LABEL].encode("utf-8", "replace").decode() for label, text in labels.items()}
+    inside = ",".join(f'{label}="{text.translate(_ESCAPES)}"' for label, text in texts.items())
     return f"{PREFIX}{name}{{{inside}}}"

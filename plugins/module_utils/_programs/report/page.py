@@ -15,6 +15,7 @@ from typing import Any
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..._host.processes import load_library
 from ..codes import LANGUAGES
+from ..display import STATES
 from ..records import mapping, mappings, number
 from ..words import check_name, duration, words_of
 from . import series
@@ -27,8 +28,8 @@ from .template import PAGE
 from .texts import TEXTS
 
 _STATUSES = (CRITICAL, UNKNOWN, WARNING, OK)
-_OF_STATES = {"healthy": OK, "suspect": WARNING, "paused": WARNING, "recovering": CRITICAL, "exhausted": CRITICAL}
 _DIAGNOSE = "diagnose."
+_SLOW = "requests.slow"
 _SHOWN_ROWS, _MOST_ROWS = 12, 100
 _MOST_FINDINGS = 500
 _LONGEST_TEXT = 600
@@ -51,7 +52,8 @@ class Page:
         self._facts = facts
         self._language = language
         self._number = LANGUAGES.index(language)
-        self._happened = happenings(facts.events)
+        known = {str(problem.get("key")) for problem in mappings(facts.status.get("problems"))}
+        self._happened = happenings(facts.events, known if facts.status else None)
 
     def render(self) -> str:
         """Raises MissingLibraryError."""
@@ -102,10 +104,10 @@ class Page:
     def _state(self) -> str | None:
         """None where the watchdog is silent."""
         state = self._facts.status.get("state")
-        return state if isinstance(state, str) and state in _OF_STATES else None
+        return state if isinstance(state, str) and state in STATES else None
 
     def _level(self) -> str:
-        return _OF_STATES.get(self._state() or "", UNKNOWN)
+        return STATES.get(self._state() or "", UNKNOWN)
 
     def _wrong(self) -> list[dict[str, str]]:
         """The worst first. What the diagnosis has found is told once, in its own words."""
@@ -152,7 +154,7 @@ class Page:
                 self._in_weeks(f"{sum(in_weeks.values()):,.0f}"),
             )
         yield from self._objective("available_figure", "requests.5xx", "objective.availability")
-        yield from self._objective("fast_figure", "requests.slow", "objective.latency")
+        yield from self._objective("fast_figure", _SLOW, "objective.latency")
         if (latency := series.quantile(day, 0.95)) is not None:
             before = series.quantile(weeks, 0.95)
             yield _Tile(self.text("latency_figure"), _seconds(latency), self._in_weeks(_seconds(before or latency)))
@@ -178,7 +180,7 @@ class Page:
         promised = series.latest(self._facts.day, objective)
         shares = []
         for points in (self._facts.day, self._facts.weeks):
-            answered = sum(series.requests_of(points).values())
+            answered = series.timed(points) if bad == _SLOW else sum(series.requests_of(points).values())
             shares.append(100 * (1 - series.total(points, bad) / answered) if answered else None)
         if promised is None or shares[0] is None:
             return
@@ -198,7 +200,7 @@ class Page:
             if one.event.kind == "problem":
                 kind, look = f"status_{one.severity}", one.severity
                 seconds = (one.until or self._facts.now) - one.event.time
-                lasted = self.text("lasted", time=duration(seconds, self._language))
+                lasted = self.text("lasted", time=duration(seconds, self._language)) if seconds else ""
                 lasted = self.text("comma").join([lasted, self.text("still")]) if one.is_open else lasted
             yield {
                 "time": _clock(one.event.time),

@@ -106,6 +106,11 @@ def requests_of(points: Points) -> dict[str, float]:
     return {status: total(points, f"requests.{status}") for status in _CLASSES if f"requests.{status}" in points}
 
 
+def timed(points: Points) -> float:
+    """Those whose duration counts, which the life of a WebSocket does not."""
+    return sum(total(points, name) for name in points if name.startswith("seconds."))
+
+
 def share(points: Points, name: str) -> float | None:
     """Of the minutes in which anything is known of it, the percentage in which it was so."""
     minutes = sum(point.minutes for point in points.get(name, ()))

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..history import Event
@@ -36,8 +36,12 @@ class Happening:
         return self.event.kind == "problem" and self.until is None
 
 
-def happenings(events: Iterable[Event]) -> list[Happening]:
-    """Oldest first. What is for information alone is left out, but for what was done."""
+def happenings(events: Iterable[Event], problems: Container[str] | None = None) -> list[Happening]:
+    """Oldest first. What is for information alone is left out, but for what was done.
+
+    `problems` are the keys of those that the watchdog has open; None where it does not say. One that is none of them is
+    over, though nobody has noted when.
+    """
     found: list[Happening] = []
     open_at: dict[str, int] = {}
     for event in events:
@@ -54,6 +58,9 @@ def happenings(events: Iterable[Event]) -> list[Happening]:
                 found.append(Happening(event, severity=event.severity))
             elif event.severity == _SEVERE[0]:
                 found[at] = replace(found[at], severity=event.severity)
+    for key, at in open_at.items():
+        if problems is not None and key not in problems:
+            found[at] = replace(found[at], until=found[at].event.time)
     return found
 
 
@@ -64,7 +71,8 @@ def rows(
     found = []
     for number, (key, look, kinds) in enumerate(ROWS):
         height = float(len(ROWS) - number)
-        values: list[tuple[float, float | None]] = []
+        # also where there is nothing else: they say how long the line is
+        values: list[tuple[float, float | None]] = [(since, None), (now, None)]
         for one in [one for one in happened if one.event.kind in kinds][-_MOST_DOTS:]:
             end = now if one.is_open else one.until or one.event.time
             if end >= since:

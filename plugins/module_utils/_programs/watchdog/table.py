@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..._host.console import visible
-from ..display import bar, in_colour, painted
+from ..display import STATES, bar, in_colour, painted
 from .diagnosis import DIAGNOSE
 from .usage import MB
-
-_STATES = {"healthy": OK, "paused": WARNING, "suspect": WARNING, "recovering": WARNING, "exhausted": CRITICAL}
 
 
 class Line(NamedTuple):
@@ -46,7 +44,7 @@ def _head(status: Mapping[str, Any], coloured: bool) -> str:
     until, state = status["paused_until"], status["state"]
     pause = f" until {when(until)}" if until else " until `resume`" if state == "paused" else ""
     name = visible(f"{status['service']} on {status['host']}")
-    shown = in_colour(_STATES.get(state, UNKNOWN), visible(state.upper()), coloured)
+    shown = in_colour(STATES.get(state, UNKNOWN), visible(state.upper()), coloured)
     return f"{name}: {shown}{pause} since {when(status['since'])}"
 
 

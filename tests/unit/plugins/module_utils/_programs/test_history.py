@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sqlite3
 from pathlib import Path
@@ -16,6 +17,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.histor
     HALF_HOUR,
     MINUTE,
     WEEKS,
+    DamageError,
     Event,
     History,
     HistoryError,
@@ -139,6 +141,40 @@ def test_what_is_damaged_is_begun_again(store: Path, damage: bytes) -> None:
         Kept(store).events(0)
     History(store).note([PROBLEM], BEGIN)
     assert Kept(store).events(0) == [PROBLEM]
+
+
+def test_a_damaged_page_is_found_when_it_is_opened_and_the_whole_begun_again(store: Path) -> None:
+    history = History(store)
+    for minute in range(300):
+        history.record(BEGIN + minute * MINUTE, {f"series.{number}": (1.0, 1.0) for number in range(20)})
+    history.close()
+    content = bytearray(store.read_bytes())
+    content[3 * 4096 : 8 * 4096] = b"\xff" * (5 * 4096)
+    store.write_bytes(content)
+    with pytest.raises(DamageError):
+        Kept(store).points(MINUTE, 0, BEGIN + DAY, MINUTE)
+    History(store).note([PROBLEM], BEGIN)
+    assert Kept(store).events(0) == [PROBLEM]
+
+
+def test_a_flood_of_events_takes_no_more_room_also_of_one_moment(store: Path) -> None:
+    history = History(store)
+    for flood in range(5):
+        history.note((dataclasses.replace(PROBLEM, key=f"{flood}.{number}") for number in range(1000)), BEGIN)
+    assert len(history.events(0)) == 1000
+
+
+def test_what_has_not_happened_yet_is_forgotten_once_the_clock_is_right(store: Path) -> None:
+    history = History(store)
+    history.note([dataclasses.replace(PROBLEM, time=BEGIN + 300 * DAY)], BEGIN + 300 * DAY)
+    history.note([PROBLEM], BEGIN)
+    assert history.events(0) == [PROBLEM]
+
+
+def test_half_a_character_is_no_reason_to_end(store: Path) -> None:
+    history = History(store)
+    history.note([dataclasses.replace(PROBLEM, message="\ud800 hangs")], BEGIN)
+    assert [event.message for event in history.events(0)] == ["? hangs"]
 
 
 def test_what_can_not_be_written_is_said_and_nothing_of_it_is_there(store: Path) -> None:

@@ -96,3 +96,20 @@ def test_it_ends_where_it_can_not_write_and_says_why(settings: Settings, capsys:
     with pytest.raises(SystemExit):
         run(json.dumps(asdict(lost)))
     assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_it_goes_on_recording_and_counting_where_the_textfile_can_not_be_written(
+    tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, gone = tmp_path / "access.log", tmp_path / "gone"
+    log.touch()
+    places = Places(str(tmp_path / "history.db"), [], {}, [])
+    publisher = Publisher(replace(settings, access_log=str(log), target=f"{gone}/shop.prom", history=places))
+    publisher.publish()
+    publisher.publish()
+    assert capsys.readouterr().err.count("No such file or directory") == 1
+    log.write_text(json.dumps({**LINE, **LIMITS}) + "\n", encoding="utf-8")
+    publisher.publish()
+    gone.mkdir()
+    publisher.publish()
+    assert 'route="/",status="2xx"} 1\n' in (gone / "shop.prom").read_text(encoding="utf-8")

@@ -239,6 +239,8 @@ def test_labels_are_escaped_and_odd_readings_left_out() -> None:
 
 
 def test_a_problem_that_is_listed_twice_is_one_series() -> None:
+    halves = [{"key": half, "severity": "warning"} for half in ("\ud800", "\ud801")]
+    assert len([line for line in lines({**STATUS, "problems": halves}) if "_problem{" in line]) == 1
     entry = STATUS["problems"][0]
     assert len([line for line in lines({**STATUS, "problems": [entry, entry]}) if "_problem{" in line]) == 1
 

@@ -55,6 +55,13 @@ def test_on_the_time_line_a_problem_lasts_and_what_was_over_before_is_not_there(
         *happenings([event(150, "problem", key="still")]),
     ]
     found = dict(rows(happened, since=100, now=200, named=lambda key: key))
-    assert found["deployments"].values == [(130, 3.0), (130, 3.0), (130, None)]
-    assert found["recovery"].values == []
-    assert found["alerts"].values == [(100, 1.0), (120, 1.0), (120, None), (150, 1.0), (200, 1.0), (200, None)]
+    whole = [(100, None), (200, None)]
+    assert found["deployments"].values == [*whole, (130, 3.0), (130, 3.0), (130, None)]
+    assert found["recovery"].values == whole
+    assert found["alerts"].values == [*whole, (100, 1.0), (120, 1.0), (120, None), (150, 1.0), (200, 1.0), (200, None)]
+
+
+def test_a_problem_that_the_watchdog_does_not_have_is_over_though_nobody_has_noted_it() -> None:
+    events = [event(1, "problem"), event(2, "problem", key="proxy")]
+    assert [one.is_open for one in happenings(events)] == [True, True]
+    assert [one.is_open for one in happenings(events, {"proxy"})] == [False, True]
