@@ -34,6 +34,6 @@ def in_colour(status: str, text: str, coloured: bool) -> str:
     return f"\x1b[{_COLOURS[status]}m{text}\x1b[0m" if coloured else text
 
 
-def bar(percent: float) -> str:
+def as_bar(percent: float) -> str:
     full = min(_BAR, max(0, round(_BAR * percent / 100)))
     return f"{_USED * full}{_FREE * (_BAR - full)} {percent:5.1f} %"

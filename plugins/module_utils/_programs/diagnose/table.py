@@ -14,7 +14,7 @@ from typing import Any
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding, rank, worst_of
 from ..._host.console import visible
-from ..display import bar, painted
+from ..display import as_bar, painted
 
 
 def as_table(settings: Mapping[str, Any], findings: Sequence[Finding], *, coloured: bool, everything: bool) -> str:
@@ -48,7 +48,7 @@ def _folded(findings: Sequence[Finding], coloured: bool) -> list[str]:
     used = [(finding, finding.value) for finding in findings if finding.unit == "%" and finding.threshold is not None]
     width = _width(finding for finding, _value in used)
     lines += [
-        f"{painted(finding.status, coloured, 'used')}  {visible(f'{finding.check:<{width}}')}  {bar(percent)}"
+        f"{painted(finding.status, coloured, 'used')}  {visible(f'{finding.check:<{width}}')}  {as_bar(percent)}"
         for finding, percent in used
         if isinstance(percent, int | float)
     ]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..history import DAY, HALF_HOUR, MINUTE, WEEKS, Point
 
 Points = Mapping[str, Sequence[Point]]
-Values = Sequence[tuple[float, float | None]]
+Values = Sequence["tuple[float, float | None]"]
 """Times and values; None where there is a gap."""
 
 _MB = 1024 * 1024
@@ -108,7 +108,7 @@ def requests_of(points: Points) -> dict[str, float]:
 
 def timed(points: Points) -> float:
     """Those whose duration counts, which the life of a WebSocket does not."""
-    return sum(total(points, name) for name in points if name.startswith("seconds."))
+    return sum(total(points, name) for name in points if name.startswith(_BUCKETS))
 
 
 def share(points: Points, name: str) -> float | None:

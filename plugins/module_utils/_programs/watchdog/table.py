@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..._host.console import visible
-from ..display import STATES, bar, in_colour, painted
+from ..display import STATES, as_bar, in_colour, painted
 from .diagnosis import DIAGNOSE
 from .usage import MB
 
@@ -94,7 +94,7 @@ def _workers(status: Mapping[str, Any]) -> Iterator[Line]:
     limit = status["limits"]["memory"]
     for worker in status["readings"]["workers"]:
         well = worker["online"] and not worker["problem"] and worker["answer_ms"] is not None
-        used = f"{bar(100 * worker['rss'] / limit)} of {limit / MB:.0f} MB, " if worker["rss"] and limit else ""
+        used = f"{as_bar(100 * worker['rss'] / limit)} of {limit / MB:.0f} MB, " if worker["rss"] and limit else ""
         level = OK if well else WARNING
         yield Line(level, "used" if used else level, f"worker {worker['pm_id']}", used + _worker(worker, bool(used)))
 
@@ -114,5 +114,5 @@ def _budget(status: Mapping[str, Any]) -> Line:
     budget = status["budget"]
     most, limit = max(budget["used"].values()), budget["limit"]
     used = ", ".join(f"{name} {count}" for name, count in budget["used"].items())
-    text = f"{bar(100 * most / limit)} of {limit}: {used} within {budget['window'] / 60:g} minutes"
+    text = f"{as_bar(100 * most / limit)} of {limit}: {used} within {budget['window'] / 60:g} minutes"
     return Line(OK if most < limit else CRITICAL, "used", "steps", text)
