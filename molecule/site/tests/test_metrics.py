@@ -174,9 +174,10 @@ def test_the_last_diagnosis_is_what_the_command_finds(host: Host, scrape: Callab
     )
     counted = Counter(finding["status"] for finding in report["findings"])
     series = 'diagnosis_findings{level="%s",service="workbot"}'
-    assert {level: shown[series % level] for level in ("ok", "warning", "unknown", "critical")} == {
-        level: counted[level] for level in ("ok", "warning", "unknown", "critical")
-    }
+    bad = ("warning", "unknown", "critical")
+    assert {level: shown[series % level] for level in bad} == {level: counted[level] for level in bad}
+    # one for each process and each log, which come and go from run to run
+    assert shown[series % "ok"] == pytest.approx(counted["ok"], abs=5)
     budget, opened = findings["connections.of.workbot"], findings["connections.open"]
     assert shown['database_connections_limit{service="workbot"}'] == budget["threshold"]
     assert shown['database_connections{service="workbot"}'] == pytest.approx(budget["value"], abs=3)
