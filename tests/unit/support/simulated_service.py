@@ -28,6 +28,7 @@ NOW = 1_764_082_500.0
 MB = 1024 * 1024
 _LEAK = (NOW - 7 * 3600, NOW - 2.4 * 3600)
 _OUTAGE = (NOW - 9.6 * DAY, NOW - 9.6 * DAY + 1500)
+_BROKEN = "20251120-1155-0d1e5ab"
 _SLOW = (NOW - 19.5 * 3600, NOW - 18.7 * 3600)
 
 
@@ -94,7 +95,8 @@ def events() -> list[Event]:
         4.9: "20251120-1611-77aa0f2",
         0.45: "20251125-0402-e5d9a41",
     }
-    found = [Event(NOW - days * DAY, "release", "service", "", "info", name) for days, name in releases.items()]
+    found = [Event(NOW - days * DAY, "deployment", name, "succeeded", "info", name) for days, name in releases.items()]
+    found.append(Event(NOW - 5.1 * DAY, "deployment", _BROKEN, "failed", "warning", _BROKEN))
     found += _problem(_OUTAGE, "service", "no_answer", "critical", "No worker has answered for 15 s.")
     for seconds, code in ((60, "restart_app"), (240, "restart_daemon"), (1200, "restart_app")):
         found.append(Event(_OUTAGE[0] + seconds, "action", f"service.{code}", code, "info", "done in 2.1 s"))
@@ -141,6 +143,7 @@ WORST = {
     },
 }
 STATUS = {
+    "live": {"release": "20251125-0402-e5d9a41"},
     "state": "healthy",
     "since": _LEAK[1] + 95,
     "problems": [{"key": "diagnose.disk./", "severity": "warning", "message": "86.1 % used, 5730 MB free"}],

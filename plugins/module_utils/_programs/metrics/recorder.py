@@ -24,6 +24,7 @@ from typing import Any
 from ..._host.disk import used_percent
 from ..._host.service_tree import open_directory
 from ..._host.small_file import tail
+from ..._service import deployments
 from ..history import MINUTE, DamageError, Event, History, HistoryError
 from ..records import mapping, mappings, number
 from .requests import Requests
@@ -47,6 +48,8 @@ class Places:
     logs: Mapping[str, str]
     """Directories of logs, each with what the names of the service's own begin with."""
     disks: list[str]
+    deployments: str
+    """The service's directory, which has the record of them."""
 
 
 class Recorder:
@@ -55,7 +58,6 @@ class Recorder:
         self._places = places
         self._requests = requests
         self._history = History(Path(places.store))
-        self._release = next((event.message for event in reversed(self._history.events(0, "release"))), "")
         self._minute: int | None = None
         self._seen: dict[str, list[float]] = defaultdict(list)
         self._counted: Mapping[str, float] = {}
@@ -67,18 +69,21 @@ class Recorder:
 
         Raises DamageError.
         """
-        minute, before = int(now // MINUTE) * MINUTE, self._release
+        minute = int(now // MINUTE) * MINUTE
         try:
-            if self._minute not in (None, minute):
-                self._write(self._minute)
-            if events := [*self._happened(), *self._released(status, now)]:
+            events = list(self._happened())
+            if minute != self._minute:
+                events += _deployed(Path(self._places.deployments))
+                if self._minute is not None:
+                    self._write(self._minute)
+            if events:
                 self._history.note(events, now)
         except DamageError:
             raise
         except HistoryError as error:
             sys.stderr.write(f"{error}\n")
             # to be noted the next time
-            self._stamps, self._release = {}, before
+            self._stamps = {}
         self._minute = minute
         for name, value in readings_of(status):
             self._seen[name].append(value)
@@ -106,12 +111,6 @@ class Recorder:
                 if (found.st_ino, found.st_size) != self._stamps.get(log.name):
                     self._stamps[log.name] = found.st_ino, found.st_size
                     yield from events_of(tail(log.name, directory))
-
-    def _released(self, status: Mapping[str, Any], now: float) -> Iterator[Event]:
-        release = mapping(status.get("readings")).get("release")
-        if isinstance(release, str) and release not in ("", self._release):
-            self._release = release
-            yield Event(now, "release", "service", "", "info", release)
 
 
 def readings_of(status: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -154,6 +153,12 @@ def events_of(lines: Iterable[str]) -> Iterator[Event]:
             if entry["kind"] in _KINDS and moment is not None:
                 texts = (str(entry.get(name, "")) for name in ("kind", "key", "code", "severity", "message"))
                 yield Event(moment, *texts)
+
+
+def _deployed(directory: Path) -> Iterator[Event]:
+    for one in deployments.read(directory):
+        severity = "info" if one.result == deployments.SUCCEEDED else "warning"
+        yield Event(one.time, "deployment", one.release, one.result, severity, one.activation)
 
 
 def _disks(paths: Iterable[str]) -> Iterator[tuple[str, float]]:

@@ -34,19 +34,19 @@ def draw(lines: Sequence[Line], since: float, now: float, title: str, top: float
     return _drawn(since, now, lines, title, {"height": _HEIGHT, "range": scale, "show_dots": False})
 
 
-def draw_strip(rows: Sequence[tuple[str, Line]], since: float, now: float, title: str) -> str:
-    """What happened, a row each: dots, and a line for what lasted."""
+def draw_strip(rows: Sequence[str], lines: Sequence[Line], since: float, now: float, title: str) -> str:
+    """What happened, in rows from above: dots, and a line for what lasted."""
     # pygal takes each letter for a narrow one
-    wide = max(sum(unicodedata.east_asian_width(letter) == "W" for letter in name) for name, _line in rows)
+    wide = max(sum(unicodedata.east_asian_width(letter) == "W" for letter in name) for name in rows)
     options = {
         "height": _STRIP,
         "range": (0.5, len(rows) + 0.5),
-        "y_labels": [{"label": name, "value": len(rows) - number} for number, (name, _line) in enumerate(rows)],
+        "y_labels": [{"label": name, "value": len(rows) - number} for number, name in enumerate(rows)],
         "margin_left": _MARGIN + wide * _FONT // 2,
         "show_dots": True,
         "dots_size": _DOT,
     }
-    return _drawn(since, now, [line for _name, line in rows], title, options)
+    return _drawn(since, now, lines, title, options)
 
 
 def _drawn(since: float, now: float, lines: Sequence[Line], title: str, options: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..._host.processes import load_library
+from ..._service.deployments import SUCCEEDED
 from ..codes import LANGUAGES
 from ..display import STATES
 from ..records import mapping, mappings, number
@@ -22,7 +23,7 @@ from . import series
 from .drawing import draw, draw_strip
 from .facts import Facts
 from .series import SPANS, Plot
-from .story import ROWS, Happening, happenings, rows
+from .story import ROWS, Happening, happenings, lines
 from .style import STYLE
 from .template import PAGE
 from .texts import TEXTS
@@ -170,10 +171,10 @@ class Page:
             times = [one.event.time for one in self._happened if one.event.kind in kinds]
             count = sum(time >= self._facts.now - SPANS[0].seconds for time in times)
             yield _Tile(self.text(key), str(count), self._in_weeks(str(len(times))), WARNING if count else OK)
-        releases = [event for event in self._facts.events if event.kind == "release"]
-        if releases:
-            since = self.text("since", time=_clock(releases[-1].time))
-            yield _Tile(self.text("release_figure"), _cut(releases[-1].message), [since])
+        if release := mapping(self._facts.status.get("live")).get("release"):
+            times = [event.time for event in self._facts.events if (event.key, event.code) == (release, SUCCEEDED)]
+            notes = [self.text("since", time=_clock(times[-1]))] if times else []
+            yield _Tile(self.text("release_figure"), _cut(release), notes)
 
     def _objective(self, key: str, bad: str, objective: str) -> Iterator[_Tile]:
         """The share of the requests that were as promised."""
@@ -197,6 +198,7 @@ class Page:
         looks = {kind: look for _key, look, kinds in ROWS for kind in kinds}
         for one in reversed(self._happened[-_MOST_ROWS:]):
             kind, look, lasted = f"{one.event.kind}_kind", looks.get(one.event.kind, ""), ""
+            look = look if one.is_fine else CRITICAL
             if one.event.kind == "problem":
                 kind, look = f"status_{one.severity}", one.severity
                 seconds = (one.until or self._facts.now) - one.event.time
@@ -208,13 +210,13 @@ class Page:
                 "look": look,
                 "name": self._name(one),
                 "lasted": lasted,
-                "message": "" if one.event.kind == "release" else _cut(one.event.message),
+                "message": "" if one.event.message == one.event.key else _cut(one.event.message),
             }
 
     def _name(self, one: Happening) -> str:
         event = one.event
-        if event.kind == "release":
-            return self.text("release_event", name=_cut(event.message))
+        if event.kind == "deployment":
+            return self.text("release_event" if one.is_fine else "failed_event", name=_cut(event.key))
         return self.text("restart_event") if event.kind == "restart" else self._named(event.code, event.key)
 
     def _named(self, code: str, key: str) -> str:
@@ -226,9 +228,9 @@ class Page:
         for span in SPANS:
             caption = self.text(_CAPTIONS[span.name])
             since, now = self._facts.now - span.seconds, self._facts.now
-            lines = rows(self._happened, since, now, self.text)
+            drawn, names = list(lines(self._happened, since, now)), [self.text(row[0]) for row in ROWS]
             title = f"{self.text('happened')}, {caption}"
-            yield {"caption": caption, "drawing": safe(draw_strip(lines, since, now, title))}
+            yield {"caption": caption, "drawing": safe(draw_strip(names, drawn, since, now, title))}
 
     def _plots(self, safe: Callable[[str], str]) -> list[dict[str, Any]]:
         found: dict[str, list[dict[str, Any]]] = {}

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..history import Event
@@ -15,8 +15,9 @@ from .series import Line
 # A dot of a time line has two units of the drawing's 400; more of them than this are one bar anyway.
 _MOST_DOTS = 300
 _SEVERE = ("critical", "warning")
+_FAILED = "critical"
 ROWS = (
-    ("deployments", "a", ("release",)),
+    ("deployments", "a", ("deployment",)),
     ("recovery", "b", ("action", "restart")),
     ("alerts", "critical", ("problem",)),
 )
@@ -30,6 +31,11 @@ class Happening:
     event: Event
     until: float | None = None
     severity: str = ""
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether it is nothing else than its row says."""
+        return self.event.kind != "deployment" or self.severity == "info"
 
     @property
     def is_open(self) -> bool:
@@ -64,19 +70,16 @@ def happenings(events: Iterable[Event], problems: Container[str] | None = None) 
     return found
 
 
-def rows(
-    happened: Sequence[Happening], since: float, now: float, named: Callable[[str], str]
-) -> list[tuple[str, Line]]:
-    """Of the time line."""
-    found = []
+def lines(happened: Sequence[Happening], since: float, now: float) -> Iterator[Line]:
+    """Of the time line: each row has its height, from below; what has failed stands out."""
     for number, (key, look, kinds) in enumerate(ROWS):
         height = float(len(ROWS) - number)
         # also where there is nothing else: they say how long the line is
-        values: list[tuple[float, float | None]] = [(since, None), (now, None)]
+        drawn: dict[str, list[tuple[float, float | None]]] = {look: [(since, None), (now, None)]}
         for one in [one for one in happened if one.event.kind in kinds][-_MOST_DOTS:]:
             end = now if one.is_open else one.until or one.event.time
             if end >= since:
                 begin = max(one.event.time, since)
+                values = drawn.setdefault(look if one.is_fine else _FAILED, [])
                 values += [(begin, height), (end, height), (end, None)]
-        found.append((named(key), Line(key, "", look, values)))
-    return found
+        yield from (Line(key, "", shown, values) for shown, values in drawn.items())

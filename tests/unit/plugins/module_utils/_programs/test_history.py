@@ -116,8 +116,8 @@ def test_events_are_kept_once_the_latest_of_four_weeks(store: Path) -> None:
     kept = history.events(0)
     assert [event.time for event in kept] == [BEGIN + n for n in range(1000, 2000)]
     assert {len(event.message) for event in kept} == {500}
-    history.note([Event(now, "release", "service", "", "info", "r1")], now)
-    assert [event.message for event in history.events(0, "release")] == ["r1"]
+    history.note([Event(now, "deployment", "r1", "succeeded", "info", "r1")], now)
+    assert [event.message for event in history.events(0, "deployment")] == ["r1"]
     assert history.events(now + 1) == []
     history.note([], BEGIN + 3 * WEEKS)
     assert history.events(0) == []

@@ -84,7 +84,7 @@ def test_without_a_textfile_what_is_measured_is_recorded_alone(tmp_path: Path, s
     (tmp_path / "monitor.log").write_text(
         json.dumps({"time": time.time(), "kind": "problem", "key": "service"}), encoding="utf-8"
     )
-    places = Places(str(store), [str(tmp_path / "monitor.log")], {}, [])
+    places = Places(str(store), [str(tmp_path / "monitor.log")], {}, [], str(tmp_path))
     Publisher(replace(settings, target="", history=places)).publish()
     assert [event.kind for event in Kept(store).events(0)] == ["problem"]
     assert not Path(settings.target).exists()
@@ -103,7 +103,7 @@ def test_it_goes_on_recording_and_counting_where_the_textfile_can_not_be_written
 ) -> None:
     log, gone = tmp_path / "access.log", tmp_path / "gone"
     log.touch()
-    places = Places(str(tmp_path / "history.db"), [], {}, [])
+    places = Places(str(tmp_path / "history.db"), [], {}, [], str(tmp_path))
     publisher = Publisher(replace(settings, access_log=str(log), target=f"{gone}/shop.prom", history=places))
     publisher.publish()
     publisher.publish()

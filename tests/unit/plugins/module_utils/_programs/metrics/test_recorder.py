@@ -22,6 +22,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.metric
     Objectives,
     Requests,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._service import deployments
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,9 +53,8 @@ def places(tmp_path: Path) -> Places:
     logs = tmp_path / "logs"
     logs.mkdir()
     events = [str(logs / name) for name in ("monitor.log", "recovery.log")]
-    return Places(
-        str(tmp_path / "history.db"), events, {str(logs): ""}, [str(tmp_path), str(logs), str(tmp_path / "gone")]
-    )
+    disks = [str(tmp_path), str(logs), str(tmp_path / "gone")]
+    return Places(str(tmp_path / "history.db"), events, {str(logs): ""}, disks, str(tmp_path))
 
 
 @pytest.fixture
@@ -172,13 +172,18 @@ def test_a_link_or_a_pipe_in_the_place_of_a_log_is_not_read(tmp_path: Path, plac
     assert Kept(Path(places.store)).events(0) == []
 
 
-def test_another_release_is_an_event_also_where_it_came_while_nobody_looked(places: Places) -> None:
-    for second, release in enumerate(("r1", "r1", "r2", "r2@2")):
-        Recorder(places, None).take({"readings": {"release": release}}, BEGIN + second)
-    for odd in ({}, {"readings": {"release": None}}, {"readings": {"release": 5}}):
-        Recorder(places, None).take(odd, BEGIN + 10)
-    found = Kept(Path(places.store)).events(0, "release")
-    assert [(event.time - BEGIN, event.message) for event in found] == [(0, "r1"), (2, "r2"), (3, "r2@2")]
+def test_deployments_are_events_once_a_minute(tmp_path: Path, places: Places, recorder: Recorder) -> None:
+    deployments.note(tmp_path, deployments.Deployed(BEGIN - 50, 3.0, "r1", "r1", deployments.SUCCEEDED))
+    recorder.take({}, BEGIN)
+    deployments.note(tmp_path, deployments.Deployed(BEGIN + 5, 3.0, "r1", "r1@2", deployments.FAILED))
+    recorder.take({}, BEGIN + 10)
+    assert len(Kept(Path(places.store)).events(0)) == 1
+    recorder.take({}, BEGIN + 60)
+    found = Kept(Path(places.store)).events(0, "deployment")
+    assert [(event.key, event.message, event.code, event.severity) for event in found] == [
+        ("r1", "r1", "succeeded", "info"),
+        ("r1", "r1@2", "failed", "warning"),
+    ]
 
 
 def test_what_can_not_be_written_ends_nothing(recorder: Recorder, capsys: pytest.CaptureFixture[str]) -> None:

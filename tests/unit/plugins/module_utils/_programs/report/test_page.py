@@ -86,6 +86,7 @@ def test_the_numbers_are_those_of_the_history(facts: Facts) -> None:
     assert f"Requests {requests:,.0f}" in shown
     assert "promised: 99.90 %" in shown
     assert "Release 20251125-0402-e5d9a41 since 2025-11-25 04:07" in shown
+    assert "deployment Deployment of 20251120-1155-0d1e5ab failed" in shown
     assert "Alerts 3" in shown
     assert "watchdog: healthy since 2025-11-25 12:32" in shown
     assert "limit: 384" in shown
@@ -139,7 +140,7 @@ def test_what_a_service_says_is_text(facts: Facts) -> None:
     findings = [finding(EVIL, EVIL, EVIL, 1, EVIL), finding("statements.slow", "warning", EVIL)]
     events = [
         Event(NOW - 60, kind, f"{EVIL}.{kind}", EVIL, "critical", EVIL)
-        for kind in ("problem", "action", "release", "restart")
+        for kind in ("problem", "action", "deployment", "restart")
     ]
     points = {f"disk.{EVIL}": [Point(int(NOW) - 600, 50.0, 10.0, 5)], **facts.day}
     worst = {"indexes." + EVIL: {"status": "critical", "message": EVIL, "time": EVIL}}

@@ -7,11 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.workbot.stability.plugins.module_utils._programs.history import Event
-from ansible_collections.workbot.stability.plugins.module_utils._programs.report.story import (
-    Happening,
-    happenings,
-    rows,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._programs.report.story import happenings, lines
 
 
 def event(time: float, kind: str, key: str = "service", severity: str = "critical") -> Event:
@@ -42,23 +38,33 @@ def test_what_is_for_information_alone_and_an_end_without_a_begin_are_left_out()
 
 
 def test_on_the_time_line_a_problem_lasts_and_what_was_over_before_is_not_there() -> None:
-    happened = [
-        *happenings(
-            [
-                event(1, "problem"),
-                event(5, "resolved"),
-                event(50, "problem", key="old"),
-                event(120, "resolved", key="old"),
-            ]
-        ),
-        Happening(event(130, "release")),
-        *happenings([event(150, "problem", key="still")]),
-    ]
-    found = dict(rows(happened, since=100, now=200, named=lambda key: key))
-    whole = [(100, None), (200, None)]
-    assert found["deployments"].values == [*whole, (130, 3.0), (130, 3.0), (130, None)]
-    assert found["recovery"].values == whole
-    assert found["alerts"].values == [*whole, (100, 1.0), (120, 1.0), (120, None), (150, 1.0), (200, 1.0), (200, None)]
+    happened = happenings(
+        [
+            event(1, "problem"),
+            event(5, "resolved"),
+            event(50, "problem", key="old"),
+            event(120, "resolved", key="old"),
+            event(130, "deployment", severity="info"),
+            event(140, "deployment", severity="warning"),
+            event(150, "problem", key="still"),
+        ]
+    )
+    found = {(line.label, line.look): line.values for line in lines(happened, since=100, now=200)}
+    assert found == {
+        ("deployments", "a"): [(100, None), (200, None), (130, 3.0), (130, 3.0), (130, None)],
+        ("deployments", "critical"): [(140, 3.0), (140, 3.0), (140, None)],
+        ("recovery", "b"): [(100, None), (200, None)],
+        ("alerts", "critical"): [
+            (100, None),
+            (200, None),
+            (100, 1.0),
+            (120, 1.0),
+            (120, None),
+            (150, 1.0),
+            (200, 1.0),
+            (200, None),
+        ],
+    }
 
 
 def test_a_problem_that_the_watchdog_does_not_have_is_over_though_nobody_has_noted_it() -> None:
