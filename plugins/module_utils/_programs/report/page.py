@@ -111,7 +111,7 @@ class Page:
         return STATES.get(self._state() or "", UNKNOWN)
 
     def _wrong(self) -> list[dict[str, str]]:
-        """The worst first. What the diagnosis has found is told once, in its own words."""
+        """The worst first. What the diagnosis has found is said once, in its own words."""
         state, findings = self._state(), self._facts.findings
         found = []
         if self._facts.missing:
