@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/dashboard.json as a document. What its expressions return: molecule/site/tests/test_dashboard.py."""
+"""docs/dashboard.json as a document. What its expressions return: molecule/metrics/tests/test_dashboard.py."""
 
 from __future__ import annotations
 
