@@ -58,7 +58,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy import a
 from ansible_collections.workbot.stability.plugins.module_utils._deploy import lease
 from ansible_collections.workbot.stability.plugins.module_utils._deploy import run as deploy
 from ansible_collections.workbot.stability.plugins.module_utils._host import host_files
-from ansible_collections.workbot.stability.plugins.module_utils._net import download, private_ca
+from ansible_collections.workbot.stability.plugins.module_utils._net import download, requested_certificate
 from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply as nginx
 from ansible_collections.workbot.stability.plugins.module_utils._nginx import options as nginx_options
 from ansible_collections.workbot.stability.plugins.module_utils._nodejs import toolchain
@@ -85,7 +85,7 @@ LOGIC = (
     nginx_options,
     order,
     pm2,
-    private_ca,
+    requested_certificate,
     server,
     toolchain,
 )

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server's certificate, issued by an authority of the host's own, which issues nothing else.
+"""A certificate, issued by an authority of the host's own, which issues nothing else, or by that of another host.
 
-Clients trust the authority, so that a renewed certificate changes nothing for them. The authority's key never leaves
-the host. A given certificate is only checked and stored.
+Those who trust the authority go on doing so when a certificate is renewed. No key ever leaves its host: another host's
+authority is sent a request. A given certificate is only checked and stored.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ except ImportError:
 AUTHORITY_DAYS = 7300
 _LONGEST_COMMON_NAME = 64
 _PRIVATE = 0o600
+_PURPOSES = {"server": "SERVER_AUTH", "client": "CLIENT_AUTH"}
 _OTHER_USAGES = (
     "content_commitment",
     "key_encipherment",
@@ -54,13 +55,14 @@ def moment(certificate: x509.Certificate, field: str) -> datetime.datetime:
 
 @dataclass(frozen=True)
 class Desired:
-    """A certificate for these names in this directory; its key belongs to `owner`."""
+    """A certificate for these names in this directory; its key belongs to `owner`, who is a `server` or a `client`."""
 
     directory: Path
     owner: str
     names: Sequence[str]
     valid_days: int
     renew_days: int
+    usage: str = "server"
 
     @property
     def certificate(self) -> Path:
@@ -100,25 +102,44 @@ class Pair:
 
     @property
     def pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
+        return pem(self.certificate)
 
     @property
     def key_pem(self) -> bytes:
-        return self.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        return key_pem(self.key)
 
 
 def read_pair(certificate: Path, key: Path) -> Pair | None:
     """The pair as it is; None where there is none that fits together, such as after a run that was killed."""
+    secret = read_key(key)
+    return fitting(read(certificate), secret) if secret else None
+
+
+def read_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
+    """None where there is no key of the kind that is made here."""
     try:
-        found = x509.load_pem_x509_certificate(certificate.read_bytes())
-        secret = serialization.load_pem_private_key(key.read_bytes(), None)
-    except (OSError, ValueError, TypeError):
+        found = serialization.load_pem_private_key(read(path) or b"", None)
+    except (ValueError, TypeError):
         return None
-    if not isinstance(secret, ec.EllipticCurvePrivateKey) or _bytes(secret.public_key()) != _bytes(found.public_key()):
+    return found if isinstance(found, ec.EllipticCurvePrivateKey) else None
+
+
+def fitting(certificate: bytes | None, key: ec.EllipticCurvePrivateKey) -> Pair | None:
+    try:
+        found = x509.load_pem_x509_certificate(certificate or b"")
+    except ValueError:
         return None
-    return Pair(found, secret)
+    return Pair(found, key) if _bytes(key.public_key()) == _bytes(found.public_key()) else None
+
+
+def pem(found: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
+    return found.public_bytes(serialization.Encoding.PEM)
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _bytes(key: t.Any) -> bytes:
@@ -136,12 +157,12 @@ def reasons_for_authority(authority: Pair | None, desired: Desired, now: datetim
     return []
 
 
-def reasons(pair: Pair | None, authority: Pair, desired: Desired, now: datetime.datetime) -> list[str]:
+def reasons(pair: Pair | None, authority: x509.Certificate, desired: Desired, now: datetime.datetime) -> list[str]:
     """Why the certificate has to be reissued; empty while it is good."""
     if pair is None:
         return ["there is none with its key"]
     if not _issued_by(pair.certificate, authority):
-        return ["it is not of this host's authority"]
+        return ["it is of another authority"]
     missing = [name for name in desired.names if plain(name) not in pair.names]
     found = [f"it is not for {name}" for name in missing]
     if pair.ends < now + datetime.timedelta(days=desired.renew_days):
@@ -149,12 +170,15 @@ def reasons(pair: Pair | None, authority: Pair, desired: Desired, now: datetime.
     return found
 
 
-def _issued_by(certificate: x509.Certificate, authority: Pair) -> bool:
-    algorithm = certificate.signature_hash_algorithm
-    if algorithm is None or certificate.issuer != authority.certificate.subject:
+def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    algorithm, public = certificate.signature_hash_algorithm, authority.public_key()
+    if (
+        algorithm is None
+        or certificate.issuer != authority.subject
+        or not isinstance(public, ec.EllipticCurvePublicKey)
+    ):
         return False
     try:
-        public = authority.key.public_key()
         public.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))
     except InvalidSignature:
         return False
@@ -162,45 +186,51 @@ def _issued_by(certificate: x509.Certificate, authority: Pair) -> bool:
 
 
 def new_authority(name: str, now: datetime.datetime) -> Pair:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = _named(f"Authority of the database server {name}")
-    builder = _builder(subject, subject, key, now, AUTHORITY_DAYS)
+    key = new_key()
+    subject = named(f"Authority of {name}")
+    builder = _builder(subject, subject, key.public_key(), now, AUTHORITY_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(issues=True), critical=True)
     return Pair(builder.sign(key, hashes.SHA256()), key)
 
 
-def new_certificate(authority: Pair, names: Sequence[str], days: int, now: datetime.datetime) -> Pair:
-    key = ec.generate_private_key(ec.SECP256R1())
-    issuer = authority.key.public_key()
-    builder = _builder(_named(names[0]), authority.certificate.subject, key, now, days)
+def new_certificate(
+    authority: Pair, public: ec.EllipticCurvePublicKey, names: Sequence[str], desired: Desired, now: datetime.datetime
+) -> x509.Certificate:
+    """For these names and this key, and as long and for what is desired."""
+    issuer, purpose = authority.key.public_key(), getattr(ExtendedKeyUsageOID, _PURPOSES[desired.usage])
+    builder = _builder(named(names[0]), authority.certificate.subject, public, now, desired.valid_days)
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(issues=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
     )
-    return Pair(builder.sign(authority.key, hashes.SHA256()), key)
+    return builder.sign(authority.key, hashes.SHA256())
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime.datetime, days: int
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now: datetime.datetime, days: int
 ) -> x509.CertificateBuilder:
     """Valid from an hour ago: the clocks of other hosts may be behind."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
 
 
-def _named(name: str) -> x509.Name:
+def named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:_LONGEST_COMMON_NAME])])
 
 
@@ -237,16 +267,16 @@ def converge_made(desired: Desired, now: datetime.datetime, *, dry: bool) -> tup
         authority = new_authority(desired.names[0], now)
         files |= {desired.authority_key: (authority.key_pem, "root"), desired.authority: (authority.pem, "root")}
     pair = read_pair(desired.certificate, desired.key)
-    kept = pair.names if pair and _issued_by(pair.certificate, authority) else []
-    why = why or reasons(pair, authority, desired, now)
+    kept = pair.names if pair and _issued_by(pair.certificate, authority.certificate) else []
+    why = why or reasons(pair, authority.certificate, desired, now)
     if why or pair is None:
-        names = list(dict.fromkeys([*map(plain, desired.names), *kept]))
-        pair = new_certificate(authority, names, desired.valid_days, now)
+        key, names = new_key(), list(dict.fromkeys([*map(plain, desired.names), *kept]))
+        pair = Pair(new_certificate(authority, key.public_key(), names, desired, now), key)
         files |= {desired.key: (pair.key_pem, desired.owner), desired.certificate: (pair.pem, "root")}
     else:
         keys = {desired.key: desired.owner, desired.authority_key: "root"}
         files = {key: (key.read_bytes(), owner) for key, owner in keys.items()}
-    changed = _store(files, dry=dry)
+    changed = store(files, dry=dry)
     return why or changed, pair
 
 
@@ -258,15 +288,15 @@ def converge_given(desired: Desired, certificate: str, key: str, *, dry: bool) -
         save(staged[1], key.encode())
         check_certificate(Certificate("The given certificate", "the given key", desired.names), *staged)
     given = {desired.key: (key.encode(), desired.owner), desired.certificate: (certificate.encode(), "root")}
-    return _store(given, dry=dry)
+    return store(given, dry=dry)
 
 
-def _store(files: Mapping[Path, tuple[bytes, str]], *, dry: bool) -> list[str]:
+def store(files: Mapping[Path, tuple[bytes, str]], *, dry: bool) -> list[str]:
     """Give each file its content, and a key to its owner alone, as PostgreSQL wants it; what differed."""
     why = []
     for path, (content, owner) in files.items():
         is_key = path.suffix == ".key"
-        if _read(path) != content:
+        if read(path) != content:
             why.append(f"{path.name} is another one")
         elif is_key and not _is_private(path, owner):
             why.append(f"{path.name} is not {owner}'s alone")
@@ -277,7 +307,7 @@ def _store(files: Mapping[Path, tuple[bytes, str]], *, dry: bool) -> list[str]:
     return why
 
 
-def _read(path: Path) -> bytes | None:
+def read(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError:
