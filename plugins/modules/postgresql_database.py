@@ -57,6 +57,9 @@ options:
         description: The roles that it is a member of, and no others. Unset, they are not compared.
         type: list
         elements: str
+      connections:
+        description: How many connections it may have at a time, V(-1) for any number. Unset, that is not compared.
+        type: int
   passwords:
     description:
       - Passwords by the name of the role. One that is empty or missing is not compared.
@@ -165,6 +168,7 @@ ROLE = {
     "login": {"type": "bool", "default": True},
     "configuration": {"type": "dict", "default": {}},
     "member_of": {"type": "list", "elements": "str"},
+    "connections": {"type": "int"},
 }
 RIGHT = {
     "role": {"type": "str", "required": True},

@@ -141,7 +141,12 @@ def shop(host: Host) -> Any:
         "owner": "shop_owner",
         "roles": [
             {"name": "shop_owner", "login": False},
-            {"name": "shop", "configuration": {"statement_timeout": "30s"}, "member_of": ["pg_monitor"]},
+            {
+                "name": "shop",
+                "configuration": {"statement_timeout": "30s"},
+                "member_of": ["pg_monitor"],
+                "connections": 3,
+            },
         ],
         "passwords": {"shop": "Größe \u2168 'quo\"ted"},
         "rights": [{"role": "PUBLIC", "privs": ["CONNECT", "TEMPORARY"], "state": "absent"}],
@@ -157,7 +162,9 @@ def test_a_new_database_is_predicted_and_made_once(host: Host, shop: dict[str, A
     assert module("postgresql_database", user="root", check=True, **shop)["problems"] == told
     assert sql(host, "SELECT count(*) FROM pg_database WHERE datname = 'shop'") == "0"
     assert module("postgresql_database", user="root", **shop)["problems"] == told
-    assert sql(host, "SELECT rolconfig FROM pg_roles WHERE rolname = 'shop'") == "{statement_timeout=30s}"
+    assert (
+        sql(host, "SELECT rolconfig, rolconnlimit FROM pg_roles WHERE rolname = 'shop'") == "{statement_timeout=30s}|3"
+    )
     again = module("postgresql_database", user="root", **shop)
     assert (again["changed"], again["problems"]) == (False, [])
 

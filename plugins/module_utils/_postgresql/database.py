@@ -29,10 +29,11 @@ _TURN_SECONDS = 120
 _LOCK_TIMEOUT = "55P03"
 # Since this version a membership belongs to the role that gave it, and only that one's is taken away.
 _GRANTORS = 160000
-_NEW: Row = {"powerful": False, "verifier": "", "configuration": [], "memberships": []}
+_NEW: Row = {"powerful": False, "connections": -1, "verifier": "", "configuration": [], "memberships": []}
 
 _ROLES = """
-SELECT a.rolname::text AS name, a.rolcanlogin AS login, coalesce(a.rolpassword, '') AS verifier,
+SELECT a.rolname::text AS name, a.rolcanlogin AS login, a.rolconnlimit AS connections,
+  coalesce(a.rolpassword, '') AS verifier,
   a.rolsuper OR a.rolcreatedb OR a.rolcreaterole OR a.rolreplication OR a.rolbypassrls AS powerful,
   coalesce(r.rolconfig, '{}')::text[] AS configuration,
   coalesce((SELECT jsonb_agg(jsonb_build_array(g.rolname, pg_get_userbyid(m.grantor)) ORDER BY g.rolname)
@@ -59,7 +60,7 @@ SELECT a.type, a.object, coalesce(r.rolname::text, 'PUBLIC') AS role, a.right FR
 class DesiredRole:
     """A role without powers; ``member_of`` is all that it is a member of, or None where that is not declared.
 
-    Of its ``configuration`` only what is named is compared, and an empty password is not.
+    Of its ``configuration`` only what is named is compared, and an empty password or no ``connections`` are not.
     """
 
     name: str
@@ -67,6 +68,7 @@ class DesiredRole:
     password: str = field(default="", repr=False)
     configuration: Mapping[str, str] = field(default_factory=dict)
     member_of: Sequence[str] | None = None
+    connections: int | None = None
 
     @property
     def missing(self) -> str:
@@ -211,6 +213,9 @@ def _role(client: PgClient, role: DesiredRole, actual: Row | None) -> Iterator[S
         return
     if actual["powerful"] or actual["login"] != role.login:
         yield Step(f"role {role.name} has other attributes", (f"ALTER ROLE {name} {attributes}",))
+    if role.connections not in (None, actual["connections"]):
+        limited = f"ALTER ROLE {name} CONNECTION LIMIT {role.connections}"
+        yield Step(f"role {role.name} may have {actual['connections']} connections", (limited,))
     if role.password and not has_password(actual["verifier"], role.password):
         verifier = literal(client.verifier(role.password, role.name))
         yield Step(f"role {role.name} has another password", (f"ALTER ROLE {name} PASSWORD {verifier}",))

@@ -28,6 +28,7 @@ ROLE = {
     "name": "shop",
     "login": True,
     "powerful": False,
+    "connections": -1,
     "verifier": "",
     "configuration": ["a=1", "b=2"],
     "memberships": [],
@@ -100,6 +101,8 @@ def test_roles_as_declared() -> None:
     assert planned(DesiredRole("shop")) == []
     assert planned(DesiredRole("shop", configuration={"a": "1"}, member_of=[])) == []
     assert planned(DesiredRole("shop", password="pencil"), verifier=verifier("pencil")) == []
+    assert planned(DesiredRole("shop", connections=3), connections=3) == []
+    assert planned(DesiredRole("shop"), connections=3) == []
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,12 @@ def test_roles_as_declared() -> None:
             ["ALTER ROLE \"shop\" SET \"b\" = 'it''s'"],
         ),
         (
+            DesiredRole("shop", connections=3),
+            {},
+            "role shop may have -1 connections",
+            ['ALTER ROLE "shop" CONNECTION LIMIT 3'],
+        ),
+        (
             DesiredRole("shop", member_of=["stats"]),
             {"memberships": [["others", "boss"]]},
             "role shop is a member of others",
@@ -149,12 +158,13 @@ def test_before_version_16_a_membership_is_nobodys() -> None:
 
 
 def test_a_new_role_comes_with_all_that_is_its_own() -> None:
-    role = DesiredRole("new", password="pencil", configuration={"a": "1"}, member_of=["stats"])
+    role = DesiredRole("new", password="pencil", configuration={"a": "1"}, member_of=["stats"], connections=3)
     client: Any = FakeClient()
     [step] = plan_roles(client, [role])
     assert step.problem == "role new is missing"
     assert step.statements == (
         f'CREATE ROLE "new" LOGIN {NO_POWER}',
+        'ALTER ROLE "new" CONNECTION LIMIT 3',
         "ALTER ROLE \"new\" PASSWORD 'SCRAM of 6'",
         'ALTER ROLE "new" SET "a" = \'1\'',
         'GRANT "stats" TO "new"',
