@@ -24,13 +24,18 @@ INVENTORY = ROOT / "molecule" / "inventory-fleet"
 APPS = ("fleet-app1", "fleet-app2", "fleet-app3")
 PROXIES = ("fleet-proxy1", "fleet-proxy2")
 DATABASE = "fleet-db"
+MONITOR = "fleet-monitor"
 SPARE = "fleet-proxy3"
-ALL = (*APPS, *PROXIES, DATABASE)
+ALL = (*APPS, *PROXIES, DATABASE, MONITOR)
+EXPORTER = "prometheus-node-exporter.service"
 # Of these units no process may be replaced by a run that changes nothing.
 UNITS = {
-    **dict.fromkeys(APPS, ("nginx.service", "system-workbot.slice", "workbot-watchdog.service", "cron.service")),
-    **dict.fromkeys(PROXIES, ("nginx.service",)),
-    DATABASE: ("system-postgresql.slice",),
+    **dict.fromkeys(
+        APPS, ("nginx.service", "system-workbot.slice", "workbot-watchdog.service", "cron.service", EXPORTER)
+    ),
+    **dict.fromkeys(PROXIES, ("nginx.service", EXPORTER)),
+    DATABASE: ("system-postgresql.slice", "prometheus-postgres-exporter.service", EXPORTER),
+    MONITOR: ("prometheus.service", "prometheus-alertmanager.service", EXPORTER),
 }
 LOG = "/var/log/nginx/workbot.access.log"
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
@@ -41,7 +46,7 @@ def address_of(name: str) -> str:
     return (HOSTS / f"{name}.inside").read_text(encoding="utf-8").strip()
 
 
-def _apply(name: str, *options: str, inventory: Path = INVENTORY) -> subprocess.CompletedProcess[str]:
+def apply(name: str, *options: str, inventory: Path = INVENTORY) -> subprocess.CompletedProcess[str]:
     """Runs a playbook of the collection on the fleet."""
     return subprocess.run(
         ["ansible-playbook", f"--inventory={inventory}", *options, f"workbot.stability.{name}"],
@@ -54,7 +59,7 @@ def _apply(name: str, *options: str, inventory: Path = INVENTORY) -> subprocess.
 
 def site(*options: str, inventory: Path = INVENTORY) -> dict[str, int]:
     """Applies site.yml, which must succeed; the number of changed tasks of each host that took part."""
-    run = _apply("site", *options, inventory=inventory)
+    run = apply("site", *options, inventory=inventory)
     assert run.returncode == 0, run.stdout + run.stderr
     return {name: int(changed) for name, changed, _unreachable, _failed in RECAP.findall(run.stdout)}
 
@@ -62,7 +67,7 @@ def site(*options: str, inventory: Path = INVENTORY) -> dict[str, int]:
 def drift(folder: Path) -> dict[str, Any]:
     """What drift.yml says of each host."""
     found = folder / "drift.json"
-    run = _apply("drift", f"--extra-vars={json.dumps({'drift_file': str(found)})}")
+    run = apply("drift", f"--extra-vars={json.dumps({'drift_file': str(found)})}")
     assert found.exists(), run.stdout + run.stderr
     hosts: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))["hosts"]
     return hosts

@@ -215,6 +215,9 @@ def _own(service: Service) -> list[Thing]:
         Thing("/run/nginx-restarts", Step.STAYS, directory=True),
         Thing("/etc/postgresql-common/tls", Step.STAYS, directory=True),
         Thing(f"{UNITS}/postgresql@<version>-main.service.d/network.conf", Step.STAYS),
+        Thing("/etc/prometheus/exporter-tls", Step.STAYS, directory=True),
+        Thing(f"{UNITS}/prometheus-node-exporter.service.d/monitor.conf", Step.STAYS),
+        Thing(f"{UNITS}/prometheus-postgres-exporter.service.d/monitor.conf", Step.STAYS),
     ]
 
 
