@@ -21,9 +21,9 @@ description:
     C(authority.key). The server has to be told to read them again.
   - With O(authority) the certificate is of another host's authority, and the key stays on this one. That takes three
     calls. The first one finds the certificate missing, or no good for one of the reasons above, makes a key if there is
-    none, and returns a C(request). The second one, on the host of the authority, has it issued (O(request)). The third
-    one stores what came back (O(issued)), with C(authority.pem). Until then what is there stays in use. Where the first
-    one returns no request, there is nothing to do.
+    none, says that another certificate is C(pending), and returns a C(request), in check mode an empty one. The second
+    one, on the host of the authority, has the certificate issued (O(request)). The third one stores what came back
+    (O(issued)), with C(authority.pem). Until then what is there stays in use.
   - Returns the C(reasons) for which the certificate was, or is to be, replaced, and the day on which it expires
     (C(not_after)), unless it was given or is still to come.
 options:
@@ -108,7 +108,7 @@ EXAMPLES = r"""
   workbot.stability.server_certificate:
     <<: *certificate
     issued: "{{ answered.issued | default('') }}"
-  when: asked is changed
+  when: asked.pending
 """
 
 import datetime
@@ -152,8 +152,9 @@ def outcome(options: dict[str, Any], desired: Desired, dry: bool) -> dict[str, A
     if options["certificate"]:
         return {"reasons": converge_given(desired, options["certificate"], options["key"], dry=dry)}
     if options["authority"]:
-        why, pair, request = converge_requested(desired, options["authority"], options["issued"], now, dry=dry)
-        more = {"request": request, "names": desired.names}
+        requested = converge_requested(desired, options["authority"], options["issued"], now, dry=dry)
+        why, pair = requested.reasons, requested.pair
+        more = {"pending": requested.pending, "request": requested.request, "names": desired.names}
     else:
         why, pair = converge_made(desired, now, dry=dry)
         more = {"names": pair.names}

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .._host.errors import StabilityError
 from .private_ca import (
@@ -35,10 +37,23 @@ except ImportError:
     pass
 
 
+@dataclass(frozen=True)
+class Requested:
+    """Why something changed, the certificate as it is then, and whether the authority has yet to issue another one.
+
+    The `request` is what it is asked by, empty where nothing is pending, and where no key may be made.
+    """
+
+    reasons: Sequence[str]
+    pair: Pair | None
+    pending: bool
+    request: str
+
+
 def converge_requested(
     desired: Desired, authority: str, issued: str, now: datetime.datetime, *, dry: bool
-) -> tuple[list[str], Pair | None, str]:
-    """Why something changed, the certificate as it is then, and what another host's authority is asked to issue.
+) -> Requested:
+    """Keep a certificate of another host's authority.
 
     While the answer, `issued`, is not there the files stay as they are, but for a missing key: what is in use goes on.
     Raises StabilityError where the answer is not what was asked for.
@@ -58,8 +73,8 @@ def converge_requested(
         files[desired.certificate] = issued.encode(), "root"
     if issued or not why:
         files[desired.authority] = pem(trusted), "root"
-    changed = store(files, dry=dry)
-    return why or changed, pair, "" if dry or issued or not why else _request(key, desired)
+    changed, pending = store(files, dry=dry), bool(why) and not issued
+    return Requested(why or changed, pair, pending, _request(key, desired) if pending and not dry else "")
 
 
 def _authority(text: str) -> x509.Certificate:

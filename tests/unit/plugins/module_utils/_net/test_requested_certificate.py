@@ -48,13 +48,16 @@ def contents(desired: Desired) -> dict[str, str]:
 
 def ask(desired: Desired, monitor: Desired, days: float = 0, *, dry: bool = False) -> tuple[list[str], str]:
     now = NOW + datetime.timedelta(days=days)
-    why, _pair, request = converge_requested(desired, monitor.authority.read_text(), "", now, dry=dry)
-    return why, request
+    found = converge_requested(desired, monitor.authority.read_text(), "", now, dry=dry)
+    assert found.pending is (bool(found.request) or dry)
+    return list(found.reasons), found.request
 
 
 def store(desired: Desired, monitor: Desired, issued: str, days: float = 0) -> list[str]:
     now = NOW + datetime.timedelta(days=days)
-    return converge_requested(desired, monitor.authority.read_text(), issued, now, dry=False)[0]
+    found = converge_requested(desired, monitor.authority.read_text(), issued, now, dry=False)
+    assert not found.pending
+    return list(found.reasons)
 
 
 def obtain(desired: Desired, monitor: Desired, days: float = 0) -> list[str]:
