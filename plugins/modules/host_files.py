@@ -174,6 +174,11 @@ options:
         type: list
         elements: path
         default: []
+      reload_for:
+        description: The same of paths for which the unit is reloaded, where it is not restarted.
+        type: list
+        elements: path
+        default: []
   kernel:
     description:
       - Settings of the running kernel, by the names of sysctl, for example C(fs.protected_symlinks). Set before
@@ -248,6 +253,7 @@ _UNIT = {
     "enabled": {"type": "bool", "default": True},
     "started": {"type": "bool", "default": True},
     "restart_for": {"type": "list", "elements": "path", "default": []},
+    "reload_for": {"type": "list", "elements": "path", "default": []},
 }
 _LIST = {"type": "list", "elements": "dict", "default": []}
 SPEC = {

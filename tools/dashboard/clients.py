@@ -29,7 +29,7 @@ from .parts import (
 )
 
 ERRORS = ', status="5xx"'
-# As docs/prometheus-rules.yml has them: a month's budget in a month, in five days, in two.
+# As roles/monitoring/files/prometheus-rules.yml has them: a month's budget in a month, in five days, in two.
 BURN_LEVELS = ((1, YELLOW), (6, ORANGE), (14.4, RED))
 WINDOWS = {"5 min": "5m", "1 h": "1h", "6 h": "6h", "3 d": "3d"}
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What docs/dashboard.json asks for is asked of Debian's Prometheus, since Grafana does not run here.
 
-It scrapes the host under load, with docs/prometheus-rules.yml. Its answers are compared with others count.
+It scrapes the host under load, with the rules of role monitoring. Its answers are compared with others count.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ print(json.dumps([answer(path) for path in json.loads(sys.argv[1])]))
 """
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "docs/dashboard.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-RULES = ROOT / "docs/prometheus-rules.yml"
+RULES = ROOT / "roles/monitoring/files/prometheus-rules.yml"
 # What Grafana would take by itself, and how long the load lasts at least.
 WINDOW, SECONDS = "30s", 35
 BY_GRAFANA = {"__rate_interval": WINDOW, "__range": "10m"}

@@ -62,7 +62,7 @@ STATUS = {
     },
 }
 
-RULES = ROOT / "docs" / "prometheus-rules.yml"
+RULES = ROOT / "roles/monitoring/files/prometheus-rules.yml"
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
 CASES = ROOT / "molecule" / "recovery" / "fixtures" / "rules.test.yml"
 

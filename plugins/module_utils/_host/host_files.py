@@ -167,7 +167,7 @@ def _put_back(made: Plan, transaction: Transaction) -> str:
     if _has_units(change.path for change in made.files):
         units.reload_daemon()
     for step in made.steps:
-        if step.verb == "restart":
+        if step.verb in ("restart", "reload"):
             units.do(step)
     return "\n".join(lost) or "The files were put back as they were."
 

@@ -21,7 +21,9 @@ from .command import PLAIN, quiet_run
 from .errors import StabilityError
 
 _ACTIVE_SINCE = "ActiveEnterTimestampMonotonic"
-_OF_STATE = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", _ACTIVE_SINCE)
+# Also when it was reloaded.
+_SAME_SINCE = "StateChangeTimestampMonotonic"
+_OF_STATE = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", _ACTIVE_SINCE, _SAME_SINCE)
 # In microseconds since boot: when the unit last left `active`, entered it, began to start; the end of its process.
 _TIMES = tuple(f"{name}TimestampMonotonic" for name in ("ActiveExit", "ActiveEnter", "InactiveExit", "ExecMainExit"))
 _OF_PROCESS = ("Id", "LoadState", "ActiveState", "SubState", "MainPID", "NRestarts", "Result", "Job", *_TIMES)
@@ -37,23 +39,31 @@ class UnitError(StabilityError):
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit as it should be. ``restart_for`` are paths: one that changes or is newer has a running unit restarted."""
+    """A unit as it should be. ``restart_for`` are paths: one that changes or is newer has a running unit restarted.
+
+    Those in ``reload_for`` have it reloaded.
+    """
 
     name: str
     enabled: bool = True
     started: bool = True
     restart_for: Sequence[str] = ()
+    reload_for: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class State:
-    """A unit as it is; ``since`` is when it became active, in seconds of the epoch, infinite where nobody knows."""
+    """A unit as it is; ``since`` is when it became active, ``read`` when it last read its files, also by a reload.
+
+    Both in seconds of the epoch, infinite where nobody knows.
+    """
 
     loaded: bool = False
     active: bool = False
     enabled: bool = False
     outdated: bool = False
     since: float = math.inf
+    read: float = math.inf
 
     def line(self, name: str) -> str:
         if not self.loaded:
@@ -63,7 +73,7 @@ class State:
 
 @dataclass(frozen=True)
 class Step:
-    """What has to be done to a unit; ``verb`` is start, stop, restart or nothing."""
+    """What has to be done to a unit; ``verb`` is start, stop, restart, reload or nothing."""
 
     unit: Unit
     state: State
@@ -77,7 +87,7 @@ class Step:
             "before_header": name,
             "after_header": name,
             "before": self.state.line(name),
-            "after": after.replace("started", "restarted") if self.verb == "restart" else after,
+            "after": after.replace("started", f"{self.verb}ed") if self.verb.startswith("re") else after,
         }
 
 
@@ -100,7 +110,8 @@ def parse(listing: str, booted: float = 0.0) -> list[State]:
             values.get("ActiveState") in ("active", "activating", "reloading"),
             values.get("UnitFileState") in _ENABLED,
             values.get("NeedDaemonReload") == "yes",
-            _since(values, booted),
+            _since(values, booted, _ACTIVE_SINCE),
+            _since(values, booted, _SAME_SINCE),
         )
         for values in _blocks(listing)
     ]
@@ -113,8 +124,8 @@ def _blocks(listing: str) -> list[dict[str, str]]:
     ]
 
 
-def _since(values: Mapping[str, str], booted: float) -> float:
-    microseconds = int(values.get(_ACTIVE_SINCE) or 0)
+def _since(values: Mapping[str, str], booted: float, name: str) -> float:
+    microseconds = int(values.get(name) or 0)
     return booted + microseconds / 1e6 if microseconds else math.inf
 
 
@@ -179,9 +190,9 @@ def _stop_failed(state: Mapping[str, str]) -> bool:
 
 
 def written(units: Sequence[Unit]) -> dict[str, float]:
-    """Return when the files that units are restarted for were written. A time to come is a clock's fault, and none."""
+    """Return when the files that units read were written. A time to come is a clock's fault, and none."""
     now = time.time()
-    paths = {path for unit in units for path in unit.restart_for if Path(path).exists()}
+    paths = {path for unit in units for path in (*unit.restart_for, *unit.reload_for) if Path(path).exists()}
     times = {path: Path(path).stat().st_mtime for path in paths}
     return {path: at for path, at in times.items() if at <= now}
 
@@ -190,12 +201,11 @@ def steps(
     units: Sequence[Unit], now: Mapping[str, State], changed: Sequence[str], times: Mapping[str, float]
 ) -> list[Step]:
     """Return what has to be done, given the paths that change, and when those that do not were written."""
-    newer = {unit.name: {path for path, at in times.items() if at > now[unit.name].since} for unit in units}
-    found = [_step(unit, now[unit.name], {*changed, *newer[unit.name]}) for unit in units]
+    found = [_step(unit, now[unit.name], {*changed}, times) for unit in units]
     return [step for step in found if step.enabling or step.verb]
 
 
-def _step(unit: Unit, state: State, new: Set[str]) -> Step:
+def _step(unit: Unit, state: State, changed: Set[str], times: Mapping[str, float]) -> Step:
     enabling = verb = ""
     if unit.enabled != state.enabled and (unit.enabled or state.loaded):
         enabling = "enable" if unit.enabled else "disable"
@@ -203,8 +213,10 @@ def _step(unit: Unit, state: State, new: Set[str]) -> Step:
         verb = "stop" if state.active else ""
     elif not state.active:
         verb = "start"
-    elif new & set(unit.restart_for):
+    elif any(path in changed or times.get(path, 0) > state.since for path in unit.restart_for):
         verb = "restart"
+    elif any(path in changed or times.get(path, 0) > state.read for path in unit.reload_for):
+        verb = "reload"
     return Step(unit, state, enabling, verb)
 
 

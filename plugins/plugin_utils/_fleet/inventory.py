@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-GROUPS = ("app", "proxy", "database")
+GROUPS = ("app", "proxy", "database", "monitor")
 HTTP_PORT = 80
 # A host that is gone is left out after a few failures, not after one: a single answer that took too long says little.
 MAX_FAILS = 3
@@ -46,14 +46,16 @@ def upstream_servers(
 def fleet_problems(fleet: Fleet, host: str) -> list[tuple[str, str]]:
     """Return what is wrong with the inventory's groups, each with its place, as this host sees it.
 
-    Where there is neither a proxy nor a database server apart, hosts need not reach each other.
+    Where no host serves or watches another one, they need not reach each other.
     """
     problems = []
     servers = fleet["database"]
     if len(servers) > 1 and servers.keys() != fleet["app"].keys():
         problems.append(("groups.database", f"has {', '.join(servers)}; the app hosts share one: leave one in it"))
-    apart = {name for group in ("proxy", "database") for name in fleet[group]} - set(fleet["app"])
-    if not apart:
+    if len(fleet["monitor"]) > 1:
+        problems.append(("groups.monitor", f"has {', '.join(fleet['monitor'])}; one host watches all: leave one in it"))
+    apart = {name for group in GROUPS for name in fleet[group]} - set(fleet["app"])
+    if not apart and not (fleet["monitor"] and len(fleet["app"]) > 1):
         return problems
     if not fleet["app"]:
         problems.append(("groups.app", f"has no host, but {', '.join(sorted(apart))} serve app hosts; add one to it"))

@@ -72,7 +72,7 @@ def test_none_is_taken_for_another() -> None:
 def test_it_asks_for_variables_and_metrics_that_are_there() -> None:
     variables = {variable["name"] for variable in WHOLE["templating"]["list"]}
     assert set(re.findall(r"\$\{?(\w+)", TEXT)) == variables | BY_GRAFANA
-    rules = (DOCS / "prometheus-rules.yml").read_text(encoding="utf-8")
+    rules = (DOCS.parent / "roles/monitoring/files/prometheus-rules.yml").read_text(encoding="utf-8")
     recorded = {rule.get("record") for group in yaml.safe_load(rules)["groups"] for rule in group["rules"]}
     documented = re.findall(
         r"^\| (nodejs_service_\w+) \|", (DOCS / "metrics.md").read_text(encoding="utf-8"), re.MULTILINE
