@@ -24,8 +24,7 @@ class ActionModule(Action):
         first = boolean(self._task.args.get("first", False))
         comparison = Comparison(self, dict(self.variables), extra, lambda text: self.module({"questions": text}), first)
         comparison.run(self._task.play)
-        return {
-            "changed": False,
+        found = {
             "differences": [dataclasses.asdict(difference) for difference in comparison.differences],
             "messages": comparison.messages,
             "questions": comparison.questions,
@@ -33,3 +32,5 @@ class ActionModule(Action):
             "seconds": round(time.monotonic() - began, 2),
             "host_seconds": round(comparison.host_seconds, 2),
         }
+        before = self._task.args.get("before") or {}
+        return {"changed": False, **{name: before[name] + value if before else value for name, value in found.items()}}

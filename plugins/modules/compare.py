@@ -29,6 +29,10 @@ options:
     description: Whether one difference is enough. Then no further ones are looked for.
     type: bool
     default: false
+  before:
+    description: What this has returned in an earlier play of the run; what it returns now is added to that.
+    type: dict
+    default: {}
   questions:
     description: Set by the controller's half alone.
     type: str
