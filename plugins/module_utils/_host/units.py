@@ -64,6 +64,8 @@ class State:
     outdated: bool = False
     since: float = math.inf
     read: float = math.inf
+    starting: bool = False
+    """It is active in so far as systemd tries to start it, perhaps again and again."""
 
     def line(self, name: str) -> str:
         if not self.loaded:
@@ -112,6 +114,7 @@ def parse(listing: str, booted: float = 0.0) -> list[State]:
             values.get("NeedDaemonReload") == "yes",
             _since(values, booted, _ACTIVE_SINCE),
             _since(values, booted, _SAME_SINCE),
+            values.get("ActiveState") == "activating",
         )
         for values in _blocks(listing)
     ]
@@ -216,7 +219,7 @@ def _step(unit: Unit, state: State, changed: Set[str], times: Mapping[str, float
     elif any(path in changed or times.get(path, 0) > state.since for path in unit.restart_for):
         verb = "restart"
     elif any(path in changed or times.get(path, 0) > state.read for path in unit.reload_for):
-        verb = "reload"
+        verb = "restart" if state.starting else "reload"
     return Step(unit, state, enabling, verb)
 
 
