@@ -39,15 +39,17 @@ class HostResult:
 
 
 def result_of(name: str, *candidates: Mapping[str, Any] | None) -> HostResult:
-    """From what the task for that host's kind has registered; None, or skipped, where it did not run."""
+    """From what the tasks for that host's kinds have registered; None, or skipped, where one did not run."""
     ran = [one for one in candidates if one is not None and not one.get("skipped")]
-    registered = ran[0] if ran else None
-    if registered is None:
+    if not ran:
         return HostResult(name, FAILED, problem="the diagnosis did not run on this host")
-    if failure := failure_of(registered, "status"):
-        state, said = failure
-        return HostResult(name, state, problem=said or ("the task failed" if state == FAILED else ""))
-    return HostResult(name, registered["status"], registered.get("findings") or [], registered.get("problem") or "")
+    for registered in ran:
+        if failure := failure_of(registered, "status"):
+            state, said = failure
+            return HostResult(name, state, problem=said or ("the task failed" if state == FAILED else ""))
+    worst = max((one["status"] for one in ran), key=rank)
+    findings = [finding for one in ran for finding in one.get("findings") or ()]
+    return HostResult(name, worst, findings, next((one["problem"] for one in ran if one.get("problem")), ""))
 
 
 def table(results: Sequence[HostResult]) -> list[tuple[str, str]]:

@@ -218,6 +218,10 @@ def _own(service: Service) -> list[Thing]:
         Thing("/etc/prometheus/exporter-tls", Step.STAYS, directory=True),
         Thing(f"{UNITS}/prometheus-node-exporter.service.d/monitor.conf", Step.STAYS),
         Thing(f"{UNITS}/prometheus-postgres-exporter.service.d/monitor.conf", Step.STAYS),
+        Thing("/etc/prometheus/nodejs-services", Step.STAYS, directory=True),
+        Thing("/etc/prometheus/monitor-tls", Step.STAYS, directory=True),
+        Thing(f"{UNITS}/prometheus.service.d/nodejs-services.conf", Step.STAYS),
+        Thing(f"{UNITS}/prometheus-alertmanager.service.d/nodejs-services.conf", Step.STAYS),
     ]
 
 
@@ -239,6 +243,8 @@ def _tools(service: Service) -> list[Thing]:
         Thing(f"{UNITS}/{name}-metrics.service", Step.WATCHING, ours),
         Thing(f"{UNITS}/logrotate-{name}.timer", Step.WATCHING, ours),
         Thing(f"{UNITS}/logrotate-{name}.service", Step.WATCHING, ours),
+        # what the monitor asks of its hosts
+        Thing(f"/etc/prometheus/nodejs-services/{name}.json", Step.WATCHING),
         # also those of a service that was given back to what it ran under before
         Thing(HBA, Step.ACCESS, block),
         Thing("/etc/postgresql/*/main/pg_ident.conf", Step.ACCESS, block),

@@ -26,7 +26,7 @@ def test_who_removes_hears_what_who_asks_hears() -> None:
     given = [
         task["workbot.stability.service_removal"] for task in TASKS.values() if "service_removal" in str(task.keys())
     ]
-    assert len(given) == 4
+    assert len(given) == 5
     assert {options["data"] for options in given} == {"{{ __remove_data }}"}
     assert "__remove_data | bool" in TASKS["Remove data only with explicit confirmation"]["when"]
     assert value("__remove_data") is False

@@ -49,10 +49,16 @@ def test_a_table_has_the_worst_first_and_nothing_of_what_is_well() -> None:
     )
 
 
-def test_of_several_tasks_the_one_that_ran_counts() -> None:
+def test_of_several_tasks_those_that_ran_count() -> None:
     ran = {"status": "ok", "findings": FINDINGS[3:], "problem": ""}
     assert result_of("proxy1", {"skipped": True}, ran) == HostResult("proxy1", "ok", FINDINGS[3:])
     assert result_of("shop1", ran, {"skipped": True}).status == "ok"
+    worse = {"status": "warning", "findings": FINDINGS[:1], "problem": "busy"}
+    both = HostResult("all-in-one", "warning", [FINDINGS[3], FINDINGS[0]], "busy")
+    assert result_of("all-in-one", ran, worse) == both
+    assert result_of("all-in-one", ran, {"failed": True, "msg": "no"}) == HostResult(
+        "all-in-one", "failed", problem="no"
+    )
 
 
 def test_different_releases_are_told() -> None:

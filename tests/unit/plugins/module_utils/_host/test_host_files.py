@@ -227,6 +227,7 @@ ActiveState=active
 UnitFileState=enabled
 NeedDaemonReload=yes
 ActiveEnterTimestampMonotonic=2500000
+StateChangeTimestampMonotonic=3500000
 
 Id=nope.service
 LoadState=not-found
@@ -237,7 +238,7 @@ NeedDaemonReload=no
 
 
 def test_states_are_told_apart() -> None:
-    assert parse(LISTING, 1000) == [State(True, True, True, True, 1002.5), State()]
+    assert parse(LISTING, 1000) == [State(True, True, True, True, 1002.5, 1003.5), State()]
 
 
 @pytest.mark.parametrize(
@@ -248,6 +249,10 @@ def test_states_are_told_apart() -> None:
         (Unit("a"), STOPPED, ["/f"], ("enable", "start")),
         (Unit("a", restart_for=["/f"]), RUNS, ["/f"], ("", "restart")),
         (Unit("a", restart_for=["/f"]), RUNS, ["/g"], None),
+        (Unit("a", restart_for=["/f"], reload_for=["/g"]), RUNS, ["/g"], ("", "reload")),
+        (Unit("a", restart_for=["/f"], reload_for=["/g"]), RUNS, ["/g", "/f"], ("", "restart")),
+        (Unit("a", reload_for=["/g"]), replace(RUNS, starting=True), ["/g"], ("", "restart")),
+        (Unit("a", reload_for=["/g"]), STOPPED, ["/g"], ("enable", "start")),
         (Unit("a", enabled=False, started=False), RUNS, [], ("disable", "stop")),
         (Unit("a", enabled=False, started=False), State(), [], None),
     ],
@@ -264,6 +269,12 @@ def test_a_unit_that_runs_from_an_older_file_is_restarted(since: float, due: lis
     assert [step.verb for step in found] == due
 
 
+@pytest.mark.parametrize(("read", "due"), [(99.0, ["reload"]), (101.0, [])])
+def test_a_unit_that_has_read_an_older_file_is_reloaded_whenever_it_was_started(read: float, due: list[str]) -> None:
+    state = State(True, True, True, since=50.0, read=read)
+    assert [step.verb for step in steps([Unit("a", reload_for=["/f"])], {"a": state}, [], {"/f": 100.0})] == due
+
+
 def test_systemd_is_asked_about_units_of_which_only_the_file_is_installed() -> None:
     paths = ["alert.service", "act@.service", "nginx.service.d/more.conf", "db@.service.d/a.conf", "alert.timer"]
     asked = unit_names([Unit("alert.timer")], [f"/etc/systemd/system/{path}" for path in paths])
@@ -275,7 +286,7 @@ def test_a_file_from_the_time_to_come_restarts_nothing(tmp_path: Path) -> None:
     for path, shift in ((past, -60), (coming, 60)):
         path.touch()
         os.utime(path, (time.time() + shift,) * 2)
-    unit = Unit("a", restart_for=[str(past), str(coming), str(tmp_path / "missing")])
+    unit = Unit("a", restart_for=[str(past), str(tmp_path / "missing")], reload_for=[str(coming)])
     assert written([unit]).keys() == {str(past)}
 
 

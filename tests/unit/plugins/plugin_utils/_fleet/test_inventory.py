@@ -37,6 +37,7 @@ def test_each_group_has_its_hosts_and_one_that_is_not_there_is_empty() -> None:
         "app": {"app1": "10.0.0.1", "app2": "app2"},
         "proxy": {"proxy1": "fd00::1", "app1": "10.0.0.1"},
         "database": {},
+        "monitor": {},
     }
 
 
@@ -48,7 +49,12 @@ def test_a_proxy_passes_requests_on_to_each_app_hosts_own_port() -> None:
     ]
 
 
-GOOD: Fleet = {"app": {"a1": "10.0.0.1", "a2": "web2.test"}, "proxy": {"p1": "10.0.0.3"}, "database": {"d1": "db.test"}}
+GOOD: Fleet = {
+    "app": {"a1": "10.0.0.1", "a2": "web2.test"},
+    "proxy": {"p1": "10.0.0.3"},
+    "database": {"d1": "db.test"},
+    "monitor": {"m1": "10.0.0.4"},
+}
 
 
 @pytest.mark.parametrize("host", ["a1", "a2", "p1", "d1", "another"])
@@ -59,8 +65,10 @@ def test_a_fleet_that_is_well(host: str) -> None:
 @pytest.mark.parametrize(
     ("change", "host", "place", "words"),
     [
-        ({"app": {}}, "p1", "groups.app", "has no host, but d1, p1 serve app hosts"),
+        ({"app": {}}, "p1", "groups.app", "has no host, but d1, m1, p1 serve app hosts"),
         ({"database": {"d1": "10.0.0.8", "d2": "10.0.0.9"}}, "a1", "groups.database", "d1, d2; the app hosts share"),
+        ({"monitor": {"m1": "10.0.0.8", "m2": "10.0.0.9"}}, "a1", "groups.monitor", "m1, m2; one host watches all"),
+        ({"monitor": {"m1": "localhost"}}, "m1", "service_address", "is localhost, where"),
         ({"app": {"a1": "127.0.0.1"}}, "a1", "service_address", "is 127.0.0.1, where the other hosts reach themselves"),
         ({"database": {"d1": "localhost"}}, "d1", "service_address", "is localhost, where"),
         ({"proxy": {"p1": "::1"}}, "p1", "service_address", "is ::1, where"),
@@ -77,4 +85,15 @@ def test_what_a_fleet_can_not_be(change: Fleet, host: str, place: str, words: st
 def test_hosts_that_are_all_of_it_need_not_reach_each_other() -> None:
     everything = {"a1": "127.0.0.1", "a2": "127.0.0.1"}
     for servers in ({}, everything):
-        assert fleet_problems({"app": everything, "proxy": everything, "database": servers}, "a1") == []
+        assert fleet_problems({"app": everything, "proxy": everything, "database": servers, "monitor": {}}, "a1") == []
+
+
+def test_a_monitor_has_to_reach_the_other_hosts_also_where_it_is_one_of_them() -> None:
+    fleet: Fleet = {
+        "app": {"a1": "127.0.0.1", "a2": "10.0.0.2"},
+        "proxy": {},
+        "database": {},
+        "monitor": {"a1": "127.0.0.1"},
+    }
+    assert [place for place, _text in fleet_problems(fleet, "a1")] == ["service_address"]
+    assert fleet_problems({**fleet, "app": {"a1": "127.0.0.1"}}, "a1") == []
