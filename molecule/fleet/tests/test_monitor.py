@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet's monitor knows every host by its name in the inventory, and that one of them is gone.
+
+The exporters, and whom they answer, are in test_monitoring.py; Prometheus by itself is in the scenario monitor.
+"""
+
+from __future__ import annotations
+
+import pytest
+from fleet import APPS, DATABASE, PROXIES
+from hosts import host_of, power_off, power_on
+from monitor import Monitor, until
+
+MONITOR = "fleet-monitor"
+LOST = APPS[-1]
+WELL = {
+    **{("node", name): "up" for name in (*APPS, *PROXIES, DATABASE, MONITOR)},
+    ("postgresql", DATABASE): "up",
+    ("prometheus", MONITOR): "up",
+    ("alertmanager", MONITOR): "up",
+}
+
+
+@pytest.fixture(scope="module")
+def monitor() -> Monitor:
+    return Monitor(host_of(MONITOR))
+
+
+def test_every_exporter_of_the_fleet_answers(monitor: Monitor) -> None:
+    until(lambda: monitor.targets() == WELL, "not all targets are up")
+
+
+def test_each_app_host_says_how_the_service_is_there(monitor: Monitor) -> None:
+    def healthy() -> set[str]:
+        found = monitor.query('nodejs_service_state{service="workbot", state="healthy"} == 1')
+        return {series["metric"]["instance"] for series in found}
+
+    until(lambda: healthy() == {*APPS}, "not all are healthy")
+
+
+def test_a_host_that_is_gone_is_one_alert_until_it_is_back(monitor: Monitor) -> None:
+    def active(instance: str) -> list[str]:
+        return [name for (name, of), state in monitor.alerts().items() if of == instance and state == "active"]
+
+    power_off(LOST)
+    try:
+        until(lambda: active(LOST) == ["NodejsServiceHostDown"], "nobody says that the host is down", 240)
+        assert ("NodejsServiceWatchdogSilent", LOST) not in monitor.alerts()
+    finally:
+        power_on(LOST)
+    until(lambda: monitor.targets() == WELL, "the host is not back", 180)
+    until(lambda: "NodejsServiceHostDown" not in active(LOST), "the alert is still there", 120)
