@@ -9,11 +9,10 @@ The exporters, and whom they answer, are in test_monitoring.py; Prometheus by it
 from __future__ import annotations
 
 import pytest
-from fleet import APPS, DATABASE, PROXIES
+from fleet import APPS, DATABASE, MONITOR, PROXIES
 from hosts import host_of, power_off, power_on
 from monitor import Monitor, until
 
-MONITOR = "fleet-monitor"
 LOST = APPS[-1]
 WELL = {
     **{("node", name): "up" for name in (*APPS, *PROXIES, DATABASE, MONITOR)},

@@ -23,7 +23,7 @@ from testinfra.host import Host
 # What the first two runs on the host left; see converge.yml and molecule.yml.
 BARE = HOSTS / "bare"
 # Of an inventory with a monitor alone.
-MONITORS = {"workbot.stability.monitoring"}
+MONITORS = {"workbot.stability.monitoring", "workbot.stability.exporters"}
 
 
 @pytest.fixture(scope="module")
