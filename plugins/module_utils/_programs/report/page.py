@@ -22,7 +22,7 @@ from ..words import check_name, duration, words_of
 from . import series
 from .drawing import draw, draw_strip
 from .facts import Facts
-from .series import SPANS, Plot
+from .series import SPANS, Plot, Points
 from .story import ROWS, Happening, happenings, lines
 from .style import STYLE
 from .template import PAGE
@@ -30,7 +30,6 @@ from .texts import TEXTS
 
 _STATUSES = (CRITICAL, UNKNOWN, WARNING, OK)
 _DIAGNOSE = "diagnose."
-_SLOW = "requests.slow"
 _SHOWN_ROWS, _MOST_ROWS = 12, 100
 _MOST_FINDINGS = 500
 _LONGEST_TEXT = 600
@@ -154,8 +153,8 @@ class Page:
                 f"{sum(requests.values()):,.0f}",
                 self._in_weeks(f"{sum(in_weeks.values()):,.0f}"),
             )
-        yield from self._objective("available_figure", "requests.5xx", "objective.availability")
-        yield from self._objective("fast_figure", _SLOW, "objective.latency")
+        yield from self._objective("available_figure", "requests.5xx", "objective.availability", series.answered)
+        yield from self._objective("fast_figure", "requests.slow", "objective.latency", series.timed)
         if (latency := series.quantile(day, 0.95)) is not None:
             before = series.quantile(weeks, 0.95)
             yield _Tile(self.text("latency_figure"), _seconds(latency), self._in_weeks(_seconds(before or latency)))
@@ -176,13 +175,12 @@ class Page:
             notes = [self.text("since", time=_clock(times[-1]))] if times else []
             yield _Tile(self.text("release_figure"), _cut(release), notes)
 
-    def _objective(self, key: str, bad: str, objective: str) -> Iterator[_Tile]:
-        """The share of the requests that were as promised."""
+    def _objective(self, key: str, bad: str, objective: str, of: Callable[[Points], float]) -> Iterator[_Tile]:
+        """The share of the requests, as `of` counts them, that were as promised."""
         promised = series.latest(self._facts.day, objective)
         shares = []
         for points in (self._facts.day, self._facts.weeks):
-            answered = series.timed(points) if bad == _SLOW else sum(series.requests_of(points).values())
-            shares.append(100 * (1 - series.total(points, bad) / answered) if answered else None)
+            shares.append(100 * (1 - series.total(points, bad) / count) if (count := of(points)) else None)
         if promised is None or shares[0] is None:
             return
         slow = series.latest(self._facts.day, "objective.slow") or 0.0

@@ -106,6 +106,10 @@ def requests_of(points: Points) -> dict[str, float]:
     return {status: total(points, f"requests.{status}") for status in _CLASSES if f"requests.{status}" in points}
 
 
+def answered(points: Points) -> float:
+    return sum(requests_of(points).values())
+
+
 def timed(points: Points) -> float:
     """Those whose duration counts, which the life of a WebSocket does not."""
     return sum(total(points, name) for name in points if name.startswith(_BUCKETS))
