@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from browser import DARK, Browser, browser
 from deployments import load
+from hosts import HOST, playbook
 from testinfra.host import Host
 
 COMMAND = "/usr/local/bin/workbot-report"
@@ -140,3 +142,17 @@ def test_cron_has_it_made_each_day(host: Host) -> None:
 
 def test_the_report_of_the_diagnosis_ends_with_its_path(host: Host) -> None:
     assert host.check_output("/usr/local/bin/workbot-diagnose --daily || true").endswith(PAGE)
+
+
+def test_the_playbook_brings_the_page(host: Host, tmp_path: Path) -> None:
+    """Of a new run of the command, into a directory that need not be there."""
+    made = "stat --format=%%Y $(readlink -f %s)"
+    before = host.run(made, PAGE).stdout
+    running = playbook("workbot.stability.report", {"page_directory": str(tmp_path / "pages")})
+    output, _none = running.communicate(timeout=120)
+    assert running.returncode == 0, output
+    (found,) = (tmp_path / "pages").iterdir()
+    assert found.name == f"workbot-{HOST}.html"
+    assert str(found) in output
+    assert found.read_text(encoding="utf-8") == host.file(PAGE).content_string
+    assert host.check_output(made, PAGE) != before.strip()
