@@ -209,6 +209,56 @@ class Code(enum.StrEnum):
         ),
         ("看门狗已被人为停止", "服务目前无人监控和恢复，执行 `systemctl start {service}-watchdog` 可启动它。"),
     )
+    MONITORING_SILENT = (
+        "monitoring_silent",
+        (
+            "the monitoring is silent",
+            "No alert of any host comes. On the monitor: `systemctl status prometheus prometheus-alertmanager`.",
+        ),
+        (
+            "监控系统没有心跳",
+            "目前收不到任何主机的告警。在监控主机上查看：`systemctl status prometheus prometheus-alertmanager`。",
+        ),
+    )
+    MONITORING_STOPPED = (
+        "monitoring_stopped",
+        (
+            "the monitoring was stopped by an operator",
+            "No alert of any host comes. On the monitor: `systemctl start prometheus prometheus-alertmanager`.",
+        ),
+        (
+            "监控系统已被人为停止",
+            "目前收不到任何主机的告警。在监控主机上执行：`systemctl start prometheus prometheus-alertmanager`。",
+        ),
+    )
+    HOST_DOWN = (
+        "host_down",
+        ("the host is down", "The monitor gets no answer from it: see whether it runs, and whether its network does."),
+        ("主机宕机", "监控主机得不到它的应答，请检查主机是否在运行、网络是否正常。"),
+    )
+    EVENT_LOOP_LATE = (
+        "event_loop_late",
+        (
+            "a worker's event loop is late",
+            "All requests of that worker wait: see what holds it up.",
+        ),
+        ("工作进程的事件循环延迟", "该进程的所有请求都在等待，请查看是什么占用了它。"),
+    )
+    NOT_DIAGNOSED = (
+        "not_diagnosed",
+        ("no diagnosis for hours", "What runs out would not be reported. See what `{service}-diagnose` says."),
+        ("数小时没有诊断", "资源即将耗尽时不会有告警，请查看 `{service}-diagnose` 的输出。"),
+    )
+    ERROR_BUDGET = (
+        "error_budget",
+        ("clients get too many errors", "The month's budget of errors is used up too fast: see which requests fail."),
+        ("客户端收到的错误过多", "本月的错误预算消耗过快，请查看哪些请求失败。"),
+    )
+    LATENCY_BUDGET = (
+        "latency_budget",
+        ("too many requests are slow", "The month's budget of them is used up too fast: see which, and since when."),
+        ("慢请求过多", "本月的慢请求预算消耗过快，请查看是哪些请求、从何时开始。"),
+    )
     TEST = ("test", ("test message", "Alerts of this service arrive here."), ("测试消息", "该服务的告警会发送到这里。"))
     RELOAD_WORKER = ("reload_worker", ("reload of a worker", ""), ("平滑重载工作进程", ""))
     KILL_WORKER = ("kill_worker", ("kill of a worker", ""), ("结束工作进程", ""))

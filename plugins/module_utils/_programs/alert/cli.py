@@ -59,8 +59,14 @@ def _act(options: argparse.Namespace, config: Config) -> int:
     if options.command == "status":
         return _show(config, secrets, as_json=options.json)
     if not secrets.urls and not (options.command == "send" and secrets.heartbeat_url):
-        raise StabilityError(f"{config.service}: {_NO_CHANNEL}")
+        raise StabilityError(_silent(config))
     return send(config, secrets) if options.command == "send" else _send_test(config, secrets)
+
+
+def _silent(config: Config) -> str:
+    """Why nothing is reported from here."""
+    by_monitor = f"{config.reported_by}, the monitor of all hosts, reports what happens here: see this command there"
+    return f"{config.service}: {by_monitor if config.reported_by else _NO_CHANNEL}"
 
 
 def _check() -> int:
@@ -114,7 +120,7 @@ def _show(config: Config, secrets: Secrets, as_json: bool) -> int:
     if as_json:
         answer(json.dumps(report, ensure_ascii=True))
     elif not secrets.urls and not secrets.heartbeat_url:
-        answer(f"{config.service}: {_NO_CHANNEL}")
+        answer(_silent(config))
     else:
         answer(*_table(report))
     return 1 if any(channel["error"] for channel in report["channels"]) else 0

@@ -19,6 +19,7 @@ from ..._host.console import complain
 from ..._host.units import UnitError, unit_states
 from ..common import load_settings, read_settings
 from ..records import decode
+from .alertmanager import Monitor
 from .heartbeat import Clock, Unit
 from .inbox import collect
 
@@ -42,7 +43,12 @@ class Config:
     state_directory: Path
     runtime_directory: Path
     unit: str
-    watchdog_unit: str
+    watched_units: tuple[str, ...]
+    """The watchdog's; on the monitor's host Prometheus' and Alertmanager's."""
+    monitor: Monitor | None = None
+    """On the monitor's host, where Alertmanager takes the place of the watchdog's events and status."""
+    reported_by: str = ""
+    """The monitor's host, where that reports what happens here."""
     host: str = ""
 
     @property
@@ -51,7 +57,7 @@ class Config:
 
     @property
     def unit_file(self) -> Path:
-        return self.runtime_directory / "watchdog-unit.json"
+        return self.runtime_directory / "watched-units.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +84,10 @@ def clock() -> Clock:
 
 
 def collect_all(config: Config) -> int:
-    """As root: take over the events, and record the watchdog unit's state: alerting's own unit can't ask systemd."""
-    _save_unit(config)
+    """As root: take over the events, and record the state of what is watched: alerting's own unit can't ask systemd."""
+    _save_units(config)
+    if config.monitor:
+        return 0
     try:
         collect(config.events, config.inbox)
     except FileNotFoundError:
@@ -91,18 +99,19 @@ def collect_all(config: Config) -> int:
     return 0
 
 
-def _save_unit(config: Config) -> None:
+def _save_units(config: Config) -> None:
     try:
-        found = unit_states([config.watchdog_unit]).get(config.watchdog_unit, {})
-        save_json(config.unit_file, found, READABLE)
+        found = unit_states(config.watched_units)
+        save_json(config.unit_file, [found.get(name, {}) for name in config.watched_units], READABLE)
     except (OSError, UnitError) as error:
-        complain(f"{config.watchdog_unit}: {error}")
+        complain(f"{', '.join(config.watched_units)}: {error}")
 
 
 def read_unit(config: Config) -> Unit:
-    """As it was found when the run began; not installed where nothing was found."""
+    """As it was found when the run began, of several the one that explains a silence; by default not installed."""
     try:
-        found = json.loads(config.unit_file.read_text(encoding="utf-8"))
-        return Unit(found["LoadState"], found["ActiveState"], found["Result"])
+        listed = json.loads(config.unit_file.read_text(encoding="utf-8"))
+        units = [Unit(found["LoadState"], found["ActiveState"], found["Result"]) for found in listed]
+        return max(units, key=lambda unit: (unit.active != "active", not unit.stopped))
     except (OSError, ValueError, KeyError, TypeError):
         return Unit()

@@ -25,6 +25,9 @@ _JUMP = 5.0
 # An event and the status are not written at one moment: only what is so for longer is held against the events.
 _GRACE_OPEN = 30.0
 _GRACE_GONE = 120.0
+# The codes of its silence: where an operator has stopped it, and else.
+WATCHDOG = (Code.WATCHDOG_STOPPED, Code.WATCHDOG_SILENT)
+MONITORING = (Code.MONITORING_STOPPED, Code.MONITORING_SILENT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Clock:
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """What systemd says of the watchdog."""
+    """What systemd says of what is watched for signs of life: the watchdog, or Prometheus and Alertmanager."""
 
     load: str = "not-found"
     active: str = "inactive"
@@ -50,12 +53,12 @@ class Unit:
     @property
     def stopped(self) -> bool:
         """By an operator: it ended when it was asked to, and did not die."""
-        return self.active == "inactive" and self.result == "success"
+        return self.load != "not-found" and self.active == "inactive" and self.result == "success"
 
 
 @dataclasses.dataclass
 class Sight:
-    """When which status file was seen first."""
+    """When which status file, or which sign of Prometheus, was seen first."""
 
     mtime_ns: int = 0
     since: float = 0.0
@@ -77,15 +80,24 @@ def observe(sight: Sight, mtime_ns: int, clock: Clock, limit: float) -> tuple[Si
     return seen, not too_old and clock.boot - since < limit
 
 
-def heartbeat_events(ledger: Ledger, fresh: bool, unit: Unit, mtime_ns: int, now: float) -> list[Event]:
-    """Silence as a problem, and its end; without a watchdog on the host there is nothing to be silent."""
-    if fresh or not unit.installed:
+def heartbeat_events(
+    ledger: Ledger,
+    fresh: bool,
+    unit: Unit,
+    mtime_ns: int,
+    now: float,
+    *,
+    codes: tuple[Code, Code] = WATCHDOG,
+    why: str = "",
+) -> list[Event]:
+    """Silence as a problem, and its end; where no watchdog is installed none is silent."""
+    if fresh or (codes == WATCHDOG and not unit.installed):
         return [Event("resolved", now, HEARTBEAT)] if HEARTBEAT in ledger.problems else []
-    code, severity = (Code.WATCHDOG_STOPPED, "warning") if unit.stopped else (Code.WATCHDOG_SILENT, "critical")
+    code, severity = (codes[0], "warning") if unit.stopped else (codes[1], "critical")
     if HEARTBEAT in ledger.problems and ledger.problems[HEARTBEAT].code == code:
         return []
     message = f"The last sign is {max(0.0, now - mtime_ns / 1e9):.0f} s old." if mtime_ns else "There is no sign of it."
-    return [Event("problem", now, HEARTBEAT, code, severity, message)]
+    return [Event("problem", now, HEARTBEAT, code, severity, f"{message} {why}".strip())]
 
 
 def missed_events(ledger: Ledger, status: Mapping[str, Any], now: float) -> list[Event]:

@@ -23,7 +23,7 @@ FLAPPING_QUIET = 1800.0
 HEARTBEAT = "watchdog.heartbeat"
 _MOST_ACTIONS = 10
 # Who writes events could make up keys without end. A problem with a key beyond these is not reported.
-_MOST_KEYS = 500
+MOST_KEYS = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Problem:
     """When the last event about it was: the status of before says nothing against it."""
     reported: str = ""
     reminded: float = 0.0
+    missing: float = 0.0
+    """Since when Alertmanager has it no more; 0 while it has."""
     actions: list[str] = dataclasses.field(default_factory=list)
     """Codes of what was done about it."""
 
@@ -101,7 +103,7 @@ class Ledger:
     def has_room(self, key: str) -> bool:
         """Whether a problem with this key may be opened."""
         known = self.problems.keys() | self.openings.keys() | self.flapping.keys() | self.closed.keys()
-        return key in known or key == HEARTBEAT or len(known) < _MOST_KEYS
+        return key in known or key == HEARTBEAT or len(known) < MOST_KEYS
 
 
 def notify(ledger: Ledger, events: Iterable[Event], now: float, reminder: float, actions: bool) -> list[Notice]:
@@ -123,6 +125,10 @@ def notify(ledger: Ledger, events: Iterable[Event], now: float, reminder: float,
             notices += [_notice("action", event)] if actions else []
         elif event.kind == "test":
             notices.append(_notice("test", event))
+    for notice in notices:
+        if notice.key in ledger.problems:
+            # it may have begun long before anybody could report it
+            ledger.problems[notice.key].reminded = now
     return notices + _settled(ledger, now) + _reminders(ledger, now, reminder)
 
 

@@ -17,7 +17,7 @@ from ..._host.errors import StabilityError
 from ..records import number
 from .problems import HEARTBEAT, SEVERITIES, Event
 
-_LONGEST_NAME = 200
+LONGEST_NAME = 200
 _LONGEST_MESSAGE = 1000
 _MOST_VALUES = 30
 _KINDS = ("problem", "resolved", "action", "test")
@@ -52,8 +52,8 @@ def event_of(record: Mapping[str, Any], now: float) -> Event:
         raise EventError("its time is no number of seconds")
     if not isinstance(values, Mapping) or (texts["kind"] != "test" and not texts["key"]):
         raise EventError("it lacks a key, or its values are no object")
-    if max(len(texts["key"]), len(texts["code"])) > _LONGEST_NAME:
-        raise EventError(f"its key or its code is longer than {_LONGEST_NAME} characters")
+    if max(len(texts["key"]), len(texts["code"])) > LONGEST_NAME:
+        raise EventError(f"its key or its code is longer than {LONGEST_NAME} characters")
     if texts["key"] == HEARTBEAT:
         raise EventError(f"only alerting itself says {HEARTBEAT}: that the watchdog is silent")
     texts["message"] = texts["message"][:_LONGEST_MESSAGE]
@@ -65,7 +65,7 @@ def _small(values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in list(values.items())[:_MOST_VALUES]:
         if isinstance(value, str):
-            found[name[:_LONGEST_NAME]] = value[:_LONGEST_NAME]
+            found[name[:LONGEST_NAME]] = value[:LONGEST_NAME]
         elif value is None or isinstance(value, bool) or number(value) is not None:
-            found[name[:_LONGEST_NAME]] = value
+            found[name[:LONGEST_NAME]] = value
     return found

@@ -38,6 +38,8 @@ class State:
     pinged: float = 0.0
     """When the heartbeat URL was last requested, in seconds since boot."""
     ran: float = 0.0
+    source: str = ""
+    """Whose problems these are: Alertmanager's, by its address, or the watchdog's."""
     revision: int = 0
 
 

@@ -32,18 +32,20 @@ class Text:
 
 
 class Writer:
-    """Writes for one service on one host in one language."""
+    """Writes for one service on one host in one language; `of_fleet` where the hosts are in the problems' keys."""
 
-    def __init__(self, service: str, host: str, language: str) -> None:
+    def __init__(self, service: str, host: str, language: str, of_fleet: bool = False) -> None:
         self._own = {"service": service, "host": host}
         self._language = language
+        self._of_fleet = of_fleet
         number = LANGUAGES.index(language)
         self._labels = {label: words[number] for label, words in LABELS.items()}
         self._phrases = {phrase: words[number] for phrase, words in PHRASES.items()}
 
     def write(self, notice: Notice) -> Text:
         name, advice = self._words(notice)
-        title = self._phrase("title", label=self._label(notice), name=name)
+        host = self._host(notice)
+        title = self._phrase("title" if host else "title_of_all", label=self._label(notice), name=name, host=host)
         return Text(title, "\n".join(line for line in self._body(notice, advice) if line))
 
     def sum_up(self, count: int, titles: list[str]) -> Text:
@@ -55,6 +57,11 @@ class Writer:
 
     def limit_reached(self) -> str:
         return self._phrase("limit")
+
+    def _host(self, notice: Notice) -> str:
+        """Empty for what is of no single one."""
+        host, slash, _what = notice.key.partition("/")
+        return neutral(host) if self._of_fleet and slash else self._own["host"]
 
     def _words(self, notice: Notice) -> tuple[str, str]:
         """The name of what a notice is about, and what to do."""
@@ -92,10 +99,12 @@ class Writer:
         if notice.kind == "settled":
             line = self._phrase("settled_gone" if notice.severity == "info" else "settled_open", **quiet)
             return [line, self._phrase("at", **times)]
+        address = neutral(str(notice.values.get("runbook") or "")) if self._of_fleet else ""
+        runbook = self._phrase("runbook", address=address) if address else ""
         if notice.kind == "reminder":
-            return [details, advice, self._phrase("since", **times)]
+            return [details, advice, runbook, self._phrase("since", **times)]
         flapping = self._phrase("flapping", **quiet) if notice.kind == "flapping" else ""
-        return [details, advice, flapping, self._phrase("at", **times)]
+        return [details, advice, runbook, flapping, self._phrase("at", **times)]
 
     def _phrase(self, phrase: str, /, **values: Any) -> str:
         """Only our own texts are looked through for places: what is put in stays as it is."""

@@ -23,6 +23,8 @@ LABELS = {
 # Lines of the body.
 PHRASES = {
     "title": ("{service} on {host}: {label}: {name}", "{service}（{host}）{label}：{name}"),
+    "title_of_all": ("{service}: {label}: {name}", "{service} {label}：{name}"),
+    "runbook": ("What to do: {address}", "处理方法：{address}"),
     "details": ("{message}", "详情：{message}"),
     "since": ("Since {since}, for {duration}.", "开始于 {since}，已持续 {duration}。"),
     "lasted": ("It lasted {duration}, from {since} to {time}.", "持续了 {duration}，从 {since} 到 {time}。"),

@@ -50,7 +50,7 @@ def config(tmp_path: Path) -> Path:
         "state_directory": str(state),
         "runtime_directory": str(run),
         "unit": "shop-alert.service",
-        "watchdog_unit": "shop-watchdog.service",
+        "watched_units": ["shop-watchdog.service"],
     }
     path = tmp_path / "alert.json"
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -184,3 +184,24 @@ def test_a_channel_is_known_by_its_url_and_shown_by_its_kind() -> None:
     assert identity(first) == identity(first) != identity(second)
     assert label(first, 2) == "slack (2)"
     assert label(SECRET, 3) == label(f"{SECRET}/x", 3) == "URL (3)"
+
+
+@pytest.mark.parametrize(
+    ("prometheus", "alertmanager", "explains"),
+    [
+        (("active", "success"), ("active", "success"), ("active", False)),
+        (("active", "success"), ("inactive", "success"), ("inactive", True)),
+        (("inactive", "success"), ("failed", "signal"), ("failed", False)),
+        (("failed", "oom-kill"), ("inactive", "success"), ("failed", False)),
+    ],
+)
+def test_of_several_units_the_one_that_is_dead_explains_a_silence(
+    config: Path, prometheus: tuple[str, str], alertmanager: tuple[str, str], explains: tuple[str, bool]
+) -> None:
+    settings = load_config(config)
+    states = [
+        {"LoadState": "loaded", "ActiveState": active, "Result": result}
+        for active, result in (prometheus, alertmanager)
+    ]
+    settings.unit_file.write_text(json.dumps(states), encoding="utf-8")
+    assert (read_unit(settings).active, read_unit(settings).stopped) == explains

@@ -8,6 +8,7 @@ import dataclasses
 
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.heartbeat import (
     HEARTBEAT,
+    MONITORING,
     Clock,
     Sight,
     Unit,
@@ -115,6 +116,16 @@ def test_a_watchdog_that_was_stopped_by_an_operator_is_a_warning_and_its_later_d
     notify(ledger, first, 1000, 0, False)
     second = heartbeat_events(ledger, False, dead, 0, 1060)
     assert [notice.kind for notice in notify(ledger, second, 1060, 0, False)] == ["worse"]
+
+
+def test_a_monitoring_that_is_not_there_any_more_is_missed() -> None:
+    for unit, code in (
+        (Unit("masked", "inactive", "success"), "monitoring_stopped"),
+        (RUNNING, "monitoring_silent"),
+        (Unit(), "monitoring_silent"),
+    ):
+        (event,) = heartbeat_events(Ledger(), False, unit, 0, 1000, codes=MONITORING, why="connection refused")
+        assert (event.code, event.message) == (code, "There is no sign of it. connection refused")
 
 
 def test_where_no_watchdog_is_installed_none_is_missed() -> None:

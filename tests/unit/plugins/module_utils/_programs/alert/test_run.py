@@ -65,7 +65,7 @@ def config(tmp_path: Path, directories: list[Path]) -> Config:
         state_directory=directories[0],
         runtime_directory=directories[1],
         unit="shop-alert.service",
-        watchdog_unit="shop-watchdog.service",
+        watched_units=("shop-watchdog.service",),
         host="web1",
     )
 
@@ -132,7 +132,7 @@ def test_events_become_messages_once_though_they_can_not_be_deleted(
 def test_a_service_can_not_say_that_its_silence_is_known(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(config.status)
     unit = {"LoadState": "loaded", "ActiveState": "active", "Result": "success"}
-    config.unit_file.write_text(json.dumps(unit), encoding="utf-8")
+    config.unit_file.write_text(json.dumps([unit]), encoding="utf-8")
     event = {"kind": "problem", "key": "watchdog.heartbeat", "code": "watchdog_silent", "time": time.time()}
     state = State(ran=1.0)
     state.sight = dataclasses.replace(state.sight, boot_id=proc.boot_id())
