@@ -264,6 +264,8 @@ def _tools(service: Service) -> list[Thing]:
         Thing(f"/var/lib/{name}-report", Step.FILES, directory=True),
         Thing(f"/var/lib/{name}-watchdog", Step.FILES, directory=True),
         Thing(f"/var/lib/{name}-alert", Step.FILES, directory=True),
+        # of a host that is only the monitor
+        Thing(f"/etc/{name}-alert", Step.FILES, ("alert.json",), directory=True),
         *(
             Thing(
                 f"/run/{name}-{part}",

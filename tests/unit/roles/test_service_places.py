@@ -75,7 +75,14 @@ def test_the_tools_alone_take_less_than_the_service() -> None:
     """All files that the roles write outside of the service's directories are known by what is in them."""
     servers = {"/etc/postgresql/*/main/pg_hba.conf", "/etc/postgresql/*/main/pg_ident.conf"}
     around = known(tools_only=True)
-    assert around.keys() - servers == {"/srv/shop", "/var/log/shop", "/etc/logrotate.d/shop", *TEMPLATES, *PROGRAMS}
+    assert around.keys() - servers == {
+        "/srv/shop",
+        "/var/log/shop",
+        "/etc/logrotate.d/shop",
+        "/etc/shop-alert",
+        *TEMPLATES,
+        *PROGRAMS,
+    }
     own = {"/etc/systemd/system/pm2-shop.service", "/opt/shop", "/etc/ansible/facts.d/shop-plan.fact"}
     assert known().keys() == {*around, *own, *OWN_TEMPLATES, *OWN_PROGRAMS}
 
