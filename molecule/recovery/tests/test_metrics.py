@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.text import render
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.watchdog import metrics_of
 from hosts import ROOT, put
@@ -103,6 +104,8 @@ def test_each_rule_is_tried_and_says_what_to_do(host: Host, tools: str) -> None:
     assert told == list(rules)
     for name, rule in rules.items():
         assert rule["annotations"]["runbook_url"].endswith(f"/docs/runbooks.md#{name.lower()}")
+        code = rule["annotations"].get("code", "{{")
+        assert "{{" in code or code in set(Code), name
         assert CASES.read_text(encoding="utf-8").count(f'"{name}", alertstate="firing"') == 1
 
 

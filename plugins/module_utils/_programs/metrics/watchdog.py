@@ -57,7 +57,7 @@ def _state(status: Mapping[str, Any]) -> Iterator[Metric]:
         "problem",
         "An open problem, always 1.",
         [
-            ({"key": str(problem.get("key", "")), "severity": str(problem.get("severity", ""))}, 1)
+            ({label: str(problem.get(label, "")) for label in ("key", "code", "severity")}, 1)
             for problem in mappings(status.get("problems"))
         ],
     )

@@ -168,7 +168,7 @@ def test_what_the_status_says_is_there() -> None:
         'nodejs_service_state{service="shop",state="recovering"} 1',
         'nodejs_service_state{service="shop",state="healthy"} 0',
         'nodejs_service_target_phase{service="shop",target="proxy",phase="healthy"} 1',
-        'nodejs_service_problem{service="shop",key="service.worker_hung",severity="critical"} 1',
+        'nodejs_service_problem{service="shop",key="service.worker_hung",code="worker_hung",severity="critical"} 1',
         'nodejs_service_recovery_actions_total{service="shop"} 7',
         'nodejs_service_recovery_budget_used{service="shop",target="service"} 2',
         'nodejs_service_recovery_budget_limit{service="shop"} 5',
@@ -232,7 +232,7 @@ def test_what_was_not_read_is_left_out() -> None:
 def test_labels_are_escaped_and_odd_readings_left_out() -> None:
     problems = [{"key": 'a"b\\c\nd', "severity": "warning"}, "odd"]
     status = {"service": "shop", "time": float("nan"), "problems": problems, "targets": [], "readings": {"workers": 5}}
-    assert 'nodejs_service_problem{service="shop",key="a\\"b\\\\c\\nd",severity="warning"} 1' in lines(status)
+    assert 'nodejs_service_problem{service="shop",key="a\\"b\\\\c\\nd",code="",severity="warning"} 1' in lines(status)
     assert not [line for line in lines(status) if "heartbeat" in line]
     huge = {"service": "shop", "readings": {"workers": [{"pm_id": 0, "restarts": 10**400, "online": True}]}}
     assert lines(huge)[-1] == 'nodejs_service_worker_up{service="shop",worker="0"} 1'
