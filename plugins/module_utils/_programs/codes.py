@@ -236,6 +236,14 @@ class Code(enum.StrEnum):
         ("the host is down", "The monitor gets no answer from it: see whether it runs, and whether its network does."),
         ("主机宕机", "监控主机得不到它的应答，请检查主机是否在运行、网络是否正常。"),
     )
+    FLAPPING = (
+        "flapping",
+        (
+            "the service is recovered again and again",
+            "Something breaks it each time. See `{service}-watchdog history`.",
+        ),
+        ("服务反复被自动恢复", "每次恢复后又再次出现故障，请查看 `{service}-watchdog history`。"),
+    )
     EVENT_LOOP_LATE = (
         "event_loop_late",
         (
