@@ -95,7 +95,11 @@ LOGIC = (
 )
 
 
-SPEC = {"first": {"type": "bool", "default": False}, "questions": {"type": "str", "no_log": True}}
+SPEC = {
+    "first": {"type": "bool", "default": False},
+    "before": {"type": "dict", "default": {}},
+    "questions": {"type": "str", "no_log": True},
+}
 
 
 # Seconds that a module has. Without an answer there is a difference, and its task is run.

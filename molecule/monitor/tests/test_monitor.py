@@ -243,6 +243,14 @@ def test_check_and_drift_and_removal_know_the_monitor(host: Host, tmp_path: Path
     assert f"{DIRECTORY}/workbot.json" in gone
 
 
+def test_the_one_that_is_missing_is_installed_again(host: Host, monitor: Monitor, tmp_path: Path) -> None:
+    before = monitor.processes()["prometheus"]
+    host.check_output("apt-get remove --quiet --quiet --assume-yes prometheus-alertmanager")
+    play(tmp_path, *OPTIONS)
+    until(lambda: monitor.targets().get(("alertmanager", HOST)) == "up", "Alertmanager is not back")
+    assert monitor.processes()["prometheus"] == before
+
+
 def test_somebody_elses_prometheus_is_not_taken_over(host: Host) -> None:
     host.check_output(f"mv {DIRECTORY} {DIRECTORY}.kept")
     try:
@@ -250,7 +258,7 @@ def test_somebody_elses_prometheus_is_not_taken_over(host: Host) -> None:
         run = playbook("workbot.stability.site", {}, *OPTIONS)
         output = " ".join(run.communicate()[0].split())
         assert run.returncode == 2, output
-        assert "has a Prometheus that is not of this role" in output
+        assert "that is not of this role" in output
         assert touched(before, state(host)) == []
     finally:
         host.check_output(f"mv {DIRECTORY}.kept {DIRECTORY}")

@@ -58,9 +58,11 @@ def _targets(body: str) -> list[Mapping[str, Any]]:
 def judge_targets(targets: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """One that is not up is a warning, all of them critical; the reason is Prometheus' own."""
     down = [target for target in targets if target["health"] == "down"]
-    up = len(targets) - len(down)
+    up = sum(target["health"] == "up" for target in targets)
     if not down and targets:
-        return [Finding("targets", OK, f"all {up} exporters and servers answer", up, len(targets))]
+        later = "" if up == len(targets) else ", the others were not asked yet"
+        said = f"{up} of {len(targets)} exporters and servers answer{later}"
+        return [Finding("targets", OK, said, up, len(targets))]
     if not targets:
         return [Finding("targets", CRITICAL, "Prometheus has nothing to ask. Apply site.yml to this host.", 0)]
     return [

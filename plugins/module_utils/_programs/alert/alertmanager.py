@@ -128,7 +128,7 @@ def _differs(ledger: Ledger, event: Event) -> bool:
 def _rank(entry: Mapping[str, Any]) -> tuple[bool, bool]:
     """What a service says of itself leaves room for the rest; of two with one key the worse one counts."""
     labels = mapping(entry.get("labels"))
-    return "key" in labels, labels.get("severity") != "critical"
+    return bool(labels.get("service") and labels.get("instance")), labels.get("severity") != "critical"
 
 
 def _is_ours(labels: Mapping[str, Any], monitor: Monitor, service: str) -> bool:

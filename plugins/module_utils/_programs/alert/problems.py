@@ -126,7 +126,7 @@ def notify(ledger: Ledger, events: Iterable[Event], now: float, reminder: float,
         elif event.kind == "test":
             notices.append(_notice("test", event))
     for notice in notices:
-        if notice.key in ledger.problems:
+        if notice.kind != "action" and notice.key in ledger.problems:
             # it may have begun long before anybody could report it
             ledger.problems[notice.key].reminded = now
     return notices + _settled(ledger, now) + _reminders(ledger, now, reminder)

@@ -12,6 +12,8 @@ from typing import Any
 from ..records import mapping, mappings, number
 from .text import Metric, Sample
 
+# Whoever makes up workers makes an alert of each.
+_MOST_WORKERS = 128
 _PHASES = ("healthy", "suspect", "recovering", "exhausted")
 
 
@@ -78,7 +80,8 @@ def _state(status: Mapping[str, Any]) -> Iterator[Metric]:
 def _workers(status: Mapping[str, Any]) -> Iterator[Metric]:
     readings, limits = mapping(status.get("readings")), mapping(status.get("limits"))
     daemon = mapping(readings.get("daemon"))
-    workers = [({"worker": str(worker.get("pm_id", ""))}, worker) for worker in mappings(readings.get("workers"))]
+    listed = mappings(readings.get("workers"))[:_MOST_WORKERS]
+    workers = [({"worker": str(worker.get("pm_id", ""))}, worker) for worker in listed]
     pools = [(labels, mapping(worker.get("pool"))) for labels, worker in workers]
 
     def of_workers(field: str) -> list[Sample]:

@@ -86,6 +86,14 @@ def test_reminders_come_for_critical_problems_alone() -> None:
     assert story.reported(8 * HOUR) == ["reminder"]
 
 
+def test_steps_of_recovery_put_no_reminder_off() -> None:
+    story = Story(actions=True)
+    story.reported(0, opened(0))
+    for hour in (1, 2, 3):
+        assert story.reported(hour * HOUR, action(hour * HOUR, "restart_worker")) == ["action"]
+    assert story.reported(4 * HOUR) == ["reminder"]
+
+
 def test_no_reminders_where_none_are_wanted() -> None:
     story = Story(reminder=0)
     story.reported(0, opened(0))
