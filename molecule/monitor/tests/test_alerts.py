@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people are told by the monitor: alerts of a real Alertmanager, beside a real Prometheus, by a real receiver."""
+"""What the monitor reports to people: alerts of a real Alertmanager, beside a real Prometheus, by a real receiver."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def send(config: Config, secrets: Secrets) -> int:
         while True:
             # who sends a test message waits for the run's end
             last = time.monotonic() >= end or bool(inbox.waiting(config.inbox))
-            fresh = _take_in(config, secrets, state, store)
+            fresh = _take_in(config, ways, state, store)
             if secrets.heartbeat_url and fresh:
                 _beat(secrets.heartbeat_url, state, clock())
             deliver(state, store, ways, time.time)
@@ -77,12 +77,12 @@ def _rest(directory: Path) -> None:
         time.sleep(_TICK)
 
 
-def _take_in(config: Config, secrets: Secrets, state: State, store: Store) -> bool:
+def _take_in(config: Config, ways: Sequence[AppriseChannel], state: State, store: Store) -> bool:
     """Events and silence become messages, on disk; returns whether the watchdog, or Prometheus, shows signs of life."""
     _begin(state, config.monitor.url if config.monitor else "")
     alerts = ask(config.monitor, config.service, time.time()) if config.monitor else None
     now = clock()
-    know_channels(state.outbox, [channel.name for channel in channels(secrets.urls)])
+    know_channels(state.outbox, [channel.name for channel in ways])
     names = inbox.waiting(config.inbox)
     mtime_ns, status = (alerts.sign_ns, {}) if alerts else read_status(config.status)
     state.sight, fresh = observe(state.sight, mtime_ns, now, config.heartbeat_timeout)
