@@ -23,7 +23,7 @@ extends_documentation_fragment: [workbot.stability.internal]
 requirements: [psycopg or psycopg2]
 options:
   name:
-    description: The service, after which the file of its settings is called, and by which its lines are marked.
+    description: The service or the purpose, whose name the file of its settings has, and what marks its lines.
     type: str
     required: true
   version:
@@ -45,16 +45,16 @@ options:
   access:
     description: Lines of C(pg_hba.conf).
     type: str
-    required: true
+    default: ""
   identities:
     description: Lines of C(pg_ident.conf).
     type: str
-    required: true
+    default: ""
   roles:
     description: The roles that O(access) lets in.
     type: list
     elements: str
-    required: true
+    default: []
   watched:
     description: Further files that the server must have read as they are, such as its certificate.
     type: list
@@ -64,6 +64,10 @@ options:
     description: Whether the server may be restarted for settings that need that. Otherwise they are refused.
     type: bool
     default: true
+  only_known:
+    description: Whether a server that has no settings file of this O(name) is left alone.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -95,11 +99,12 @@ SPEC: dict[str, Any] = {
     "port": {"type": "int", "default": 5432},
     "settings": {"type": "dict", "default": {}},
     "max_connections": {"type": "int", "default": 0},
-    "access": {"type": "str", "required": True},
-    "identities": {"type": "str", "required": True},
-    "roles": {"type": "list", "elements": "str", "required": True},
+    "access": {"type": "str", "default": ""},
+    "identities": {"type": "str", "default": ""},
+    "roles": {"type": "list", "elements": "str", "default": []},
     "watched": {"type": "list", "elements": "path", "default": []},
     "restart_allowed": {"type": "bool", "default": True},
+    "only_known": {"type": "bool", "default": False},
 }
 
 

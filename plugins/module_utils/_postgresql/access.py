@@ -13,7 +13,12 @@ _CATCH_ALL = re.compile(
 
 
 def with_block(text: str, marker: str, lines: str, *, first: bool) -> str:
-    """The text with these lines between the two marks: where the marks are, else before all others or after them."""
+    """The text with these lines between the two marks: where the marks are, else before all others or after them.
+
+    Without lines there are no marks.
+    """
+    if not lines:
+        return without_block(text, marker)
     begin, end = _marks(marker)
     block = f"{begin}\n{lines.rstrip()}\n{end}\n"
     if found := _block(marker).search(text):

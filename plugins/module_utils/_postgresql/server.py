@@ -126,7 +126,7 @@ class DesiredServer:
     """What a service needs of its server. ``watched`` are further files that the server must have read as they are.
 
     ``access`` and ``identities`` are lines of pg_hba.conf and pg_ident.conf, ``marker`` what stands around them;
-    ``roles`` are those that the lines let in.
+    ``roles`` are those that the lines let in. With ``only_known`` a server without such a settings file is left alone.
     """
 
     name: str
@@ -139,6 +139,7 @@ class DesiredServer:
     max_connections: int = 0
     watched: Sequence[str] = ()
     restart_allowed: bool = True
+    only_known: bool = False
 
     @property
     def settings_file(self) -> str:
@@ -147,7 +148,7 @@ class DesiredServer:
     @property
     def settings_text(self) -> str:
         lines = (f"{name} = {literal(value)}\n" for name, value in sorted(self.settings.items()))
-        return "".join([f"# Ansible managed\n# For the service {self.name}. {_ORDER}\n", *lines])
+        return "".join([f"# Ansible managed\n# For {self.name}. {_ORDER}\n", *lines])
 
     @property
     def files(self) -> list[str]:
@@ -203,6 +204,8 @@ class Result:
 
 def converge_server(desired: DesiredServer, *, check_mode: bool = False) -> Result:
     """Make the server as declared, one run at a time; in check mode say what is not. Raises StabilityError, OSError."""
+    if desired.only_known and not Path(desired.settings_file).exists():
+        return Result([], [], None)
     if check_mode:
         return _converge(desired, check_mode=True)
     path = Path(f"/run/workbot-postgresql-{desired.cluster.version}.lock")
@@ -278,7 +281,7 @@ def _changes(desired: DesiredServer, actual: ActualServer | None) -> Iterator[Ch
 
 def _change(path: str, text: str, mode: int, command: Sequence[str] = ()) -> Iterator[Change]:
     entry = Entry(text.encode("utf-8", errors="surrogateescape"), mode, OWNER, OWNER)
-    if change := change_of(path, entry, command):
+    if (text or Path(path).exists()) and (change := change_of(path, entry, command)):
         yield change
 
 

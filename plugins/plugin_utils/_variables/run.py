@@ -12,7 +12,7 @@ import typing as t
 
 from .check import Problem
 
-_TAGS = ("immediate", "short_term", "long_term", "alerting", "metrics")
+_TAGS = ("immediate", "short_term", "long_term", "alerting", "metrics", "backup")
 _ANSIBLE_TAGS = {"all", "tagged", "untagged", "always", "never"}
 _MISSPELLED = 0.85
 

@@ -54,6 +54,7 @@ CHECKS: dict[str, Check] = {
     "connections": database.check_connections,
     "statements": database.check_statements,
     "indexes": database.check_indexes,
+    "backup": database.check_backup,
 }
 EXIT = {OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3}
 _INTERRUPTED = 130

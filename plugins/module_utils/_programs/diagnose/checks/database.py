@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ...._checks.backup import judge_backups
 from ...._checks.certificates import judge_dates
 from ...._checks.findings import CRITICAL, DATABASE_FULL, OK, WARNING, Finding, Thresholds, judge_value
 from ...._checks.health import pool_of
 from ...._host.errors import StabilityError
 from ...._net.tls import begin_postgresql, read_dates
+from ...._postgresql.archiving import read_archiving, read_record
 from ...._postgresql.budget import consumer_of, judge_connections, limits_of
 from ...._postgresql.client import Login, MissingDriverError, PgClient, PgError, session
 from ...._postgresql.index.info import read_info
@@ -33,6 +35,7 @@ from ...._postgresql.slow_queries import SlowLimits, judge, over, top
 from ...._postgresql.statements import StatementsError, read
 from ...._postgresql.window import baseline, replace, snapshot_of, window
 from ...._service.dotenv import parse
+from ...backup_record import from_text
 from ..runner import Check, Context
 
 _APPLICATION = "diagnose"
@@ -216,6 +219,17 @@ def check_indexes(context: Context) -> list[Finding]:
                 raise
             return [Finding("indexes", OK, f"the indexes can't be read now: {error}")]
     return judge_indexes(info)
+
+
+@_named("backup")
+def check_backup(context: Context) -> list[Finding]:
+    """What the server's host has recorded of its backups, and whether its changes come into the archive of them."""
+    section = context.section("database")
+    if not section.get("has_backups"):
+        return []
+    with _diagnosis(section) as (client, _notes):
+        record, archiving = read_record(client), read_archiving(client)
+    return list(judge_backups(from_text(record), archiving, context.now))
 
 
 def judge_indexes(info: Mapping[str, Any]) -> list[Finding]:

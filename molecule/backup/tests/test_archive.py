@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A repository that does not answer: the service goes on, people hear of it, and what waits is bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from backup import REPOSITORY, backup, fails, findings
+from databases import sql
+from prediction import play
+from testinfra.host import Host
+
+OPTIONS = ("--inventory=molecule/backup/inventory", "--tags=backup,immediate")
+# A file of changes is 16 MB: two are more than a fifth of it, five more than half.
+LIMIT = {"backup_wal_limit": "128M"}
+ANSWERS = "/run/answers"
+CLIENT = f"""
+import time, urllib.request
+with open({ANSWERS!r}, "w", buffering=1) as answers:
+    while True:
+        try:
+            with urllib.request.urlopen("http://127.0.0.1/api/health", timeout=5) as answer:
+                answers.write(f"{{answer.status}}\\n")
+        except OSError as error:
+            answers.write(f"{{error}}\\n")
+        time.sleep(0.05)
+"""
+WAITING = "ls /var/lib/postgresql/*/main/pg_wal/archive_status/ | grep -c ready || true"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _limited(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder: Path = tmp_path_factory.mktemp("plays")
+    play(folder, *OPTIONS, variables=LIMIT)
+    backup(host, "run", "--full")
+    yield
+    play(folder, *OPTIONS)
+
+
+@contextlib.contextmanager
+def gone(host: Host) -> Iterator[None]:
+    """The repository, as when a disk is not mounted: what is below it is root's."""
+    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.kept && install -d -m 0755 {REPOSITORY}")
+    try:
+        yield
+    finally:
+        host.check_output(f"rm -rf {REPOSITORY} && mv {REPOSITORY}.kept {REPOSITORY}")
+
+
+def change(host: Host, files: int) -> None:
+    """So many files full of changes."""
+    for _number in range(files):
+        sql(host, "SELECT pg_current_xact_id()")
+        sql(host, "SELECT pg_switch_wal()")
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(1)
+
+
+def archive(host: Host) -> str:
+    return str(findings(host)["backup.archive"]["status"])
+
+
+def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: Host) -> None:
+    host.check_output("systemd-run --quiet --collect --unit=answers /usr/bin/python3 -c %s", CLIENT)
+    try:
+        with gone(host):
+            change(host, 1)
+            until(lambda: archive(host) == "warning", "nobody hears that archiving fails")
+            assert "archiving fails" in findings(host)["backup.archive"]["message"]
+            change(host, 4)
+            until(lambda: archive(host) == "critical", "nobody hears that much waits")
+        until(lambda: archive(host) == "ok", "it does not catch up")
+    finally:
+        host.check_output("systemctl stop answers")
+    answers = host.file(ANSWERS).content_string.splitlines()
+    assert len(answers) > 50
+    assert set(answers) == {"200"}
+    # nothing was given up
+    assert "found good" in backup(host, "drill")
+
+
+def test_beyond_the_limit_changes_are_given_up_and_the_next_backup_is_a_new_beginning(host: Host) -> None:
+    with gone(host):
+        change(host, 14)
+        until(lambda: int(host.check_output(WAITING)) <= 9, "the disk fills")
+    until(lambda: archive(host) == "ok", "it does not catch up")
+    assert "A file of changes (WAL) is missing" in fails(host, "drill")
+    backup(host, "run", "--full")
+    assert "found good" in backup(host, "drill")

@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role backup sets up, and that a run keeps it so: who may read what, when what is made, what is archived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backup import COMMAND, REPOSITORY, STATE, backup, backups, fails, findings, state
+from databases import sql
+from drifts import UNITS, Drift, disabled, do, is_mode, says
+from prediction import differences, play, touched
+from prediction import state as state_of
+from testinfra.host import Host
+
+INVENTORY = "--inventory=molecule/backup/inventory"
+OPTIONS = (INVENTORY, "--tags=backup")
+CONFIGURATION = "/etc/pgbackrest/pgbackrest.conf"
+SETTINGS = "/etc/postgresql/*/main/conf.d/postgresql-backup.conf"
+INSTALL, ARCHIVE = "Install the backup command", "Have the server archive"
+PASSPHRASE = "a-passphrase-for-tests-alone"
+
+DRIFTS = {
+    "pgBackRest's settings edited": Drift(
+        f"sed -i /start-fast/d {CONFIGURATION}", INSTALL, CONFIGURATION, f"grep start-fast=y {CONFIGURATION}"
+    ),
+    "the passphrase for everybody": Drift(
+        f"chmod 0644 {CONFIGURATION}", INSTALL, CONFIGURATION, is_mode(CONFIGURATION, "root:640")
+    ),
+    "the command gone": Drift(
+        f"rm /usr/local/bin/{COMMAND}", INSTALL, f"/usr/local/bin/{COMMAND}", f"{COMMAND} status"
+    ),
+    "the drill unlimited": Drift(
+        f"sed -i /MemoryMax/d {UNITS}/postgresql-backup-drill.service",
+        INSTALL,
+        "postgresql-backup-drill.service",
+        f"grep MemoryMax=512M {UNITS}/postgresql-backup-drill.service",
+    ),
+    "the backups' timer disabled": disabled("postgresql-backup.timer", INSTALL),
+    "the drill's timer stopped": Drift(
+        "systemctl stop postgresql-backup-drill.timer",
+        INSTALL,
+        "postgresql-backup-drill.timer stopped",
+        "systemctl is-active postgresql-backup-drill.timer",
+    ),
+    "the repository the service's": Drift(
+        f"chown workbot {REPOSITORY}", INSTALL, REPOSITORY, is_mode(REPOSITORY, "postgres:750")
+    ),
+    "nothing archived": Drift(
+        f"sed -i s/pgbackrest.*archive-push/true/ {SETTINGS} && systemctl reload postgresql",
+        ARCHIVE,
+        "postgresql-backup.conf",
+        says("SELECT current_setting('archive_command') ~ 'archive-push'", "t"),
+    ),
+}
+
+
+def test_the_passphrase_is_the_servers_alone(host: Host) -> None:
+    assert host.file(CONFIGURATION).contains(PASSPHRASE)
+    assert (host.file(CONFIGURATION).mode, host.file(CONFIGURATION).group) == (0o640, "postgres")
+    for user in ("workbot", "nobody"):
+        assert host.run("runuser -u %s -- cat %s", user, CONFIGURATION).rc != 0
+        assert host.run("runuser -u %s -- ls %s", user, REPOSITORY).rc != 0
+
+
+def test_a_backup_is_made_and_kept_from_others(host: Host, numbers: str) -> None:
+    sql(host, f"ALTER TABLE {numbers} ADD secret text DEFAULT 'plainly-readable'")
+    backup(host, "run", "--full")
+    backup(host, "run")
+    newest, before = backups(host)[-1], backups(host)[-2]
+    assert (before["type"], newest["type"]) == ("full", "diff")
+    assert state(host, "backup")["label"] == newest["label"]
+    # changes are compressed before they are encrypted: the repository's own catalogue is text where it is not
+    assert host.run("grep -r -l -a -e plainly-readable -e backup-label %s", REPOSITORY).stdout == ""
+    assert findings(host)["backup.newest"]["status"] == "ok"
+
+
+def test_the_timers_make_them(host: Host) -> None:
+    """What is new is made soon after the installation, and a timer that comes too early makes none."""
+    listed = host.check_output("systemctl list-timers 'postgresql-backup*' --no-legend")
+    assert listed.count("postgresql-backup") == 4
+    backup(host, "run", "--full")
+    count = len(backups(host))
+    host.check_output("systemctl start postgresql-backup.service")
+    assert len(backups(host)) == count
+
+
+def test_an_empty_repository_is_not_taken_for_a_new_one(host: Host) -> None:
+    """As below a mount point whose disk is missing: backups would fill the server's own disk, and be lost with it."""
+    backup(host, "run")
+    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.kept && install -d -o postgres -g postgres -m 0750 {REPOSITORY}")
+    try:
+        assert "is its disk mounted?" in fails(host, "run")
+        assert host.check_output("ls %s", REPOSITORY) == ""
+        assert findings(host)["backup.newest"]["status"] == "warning"
+        backup(host, "run", "--first")
+        assert len(backups(host)) == 1
+    finally:
+        host.check_output(f"rm -r {REPOSITORY} && mv {REPOSITORY}.kept {REPOSITORY}")
+    backup(host, "run")
+    assert findings(host)["backup.newest"]["status"] == "ok"
+
+
+def test_the_service_can_stop_no_backup(host: Host) -> None:
+    """pgBackRest does nothing while a file of that name lies in its directory, which usually is one of /tmp."""
+    host.check_output(
+        "runuser -u workbot -- mkdir -p /tmp/pgbackrest && runuser -u workbot -- touch /tmp/pgbackrest/all.stop"
+    )
+    try:
+        backup(host, "run")
+    finally:
+        host.check_output("rm -rf /tmp/pgbackrest")
+
+
+def test_every_change_is_archived_within_a_minute(host: Host, numbers: str) -> None:
+    sql(host, f"INSERT INTO {numbers} VALUES (0)")
+    file = sql(host, "SELECT pg_walfile_name(pg_current_wal_lsn())")
+    host.check_output(
+        "for n in $(seq 90); do ls %s/archive/*/*/*/%s-* && exit; sleep 1; done; exit 1", REPOSITORY, file
+    )
+
+
+def unwell(host: Host) -> list[str]:
+    return [what for what, drift in DRIFTS.items() if host.run(drift.well).rc != 0]
+
+
+def started(host: Host) -> str:
+    return sql(host, "SELECT pg_postmaster_start_time()")
+
+
+def test_a_second_run_changes_nothing_and_restarts_nothing(host: Host, tmp_path: Path) -> None:
+    before, since = state_of(host), started(host)
+    assert play(tmp_path, *OPTIONS).changed == []
+    assert touched(before, state_of(host)) == []
+    assert started(host) == since
+
+
+def test_what_has_drifted_is_predicted_and_repaired(host: Host, tmp_path: Path) -> None:
+    assert unwell(host) == []
+    do(host, {what: drift.made for what, drift in DRIFTS.items()})
+    assert unwell(host) == list(DRIFTS)
+    before = state_of(host)
+    check = play(tmp_path, "--check", *OPTIONS)
+    assert touched(before, state_of(host)) == []
+    assert [what for what, drift in DRIFTS.items() if not drift.is_announced(check)] == []
+    assert differences(check, play(tmp_path, *OPTIONS)) == []
+    assert unwell(host) == []
+    assert play(tmp_path / "afterwards", *OPTIONS).changed == []
+
+
+def test_without_a_repository_nothing_is_archived_and_nothing_lost(host: Host, made: str, tmp_path: Path) -> None:
+    """A server that archives without a command for it keeps every change, until its disk is full."""
+    check = play(tmp_path, "--check", *OPTIONS, variables={"backup_directory": ""})
+    run = play(tmp_path, *OPTIONS, variables={"backup_directory": ""})
+    try:
+        assert differences(check, run) == []
+        assert sql(host, "SHOW archive_mode") == "off"
+        assert not host.file(f"/usr/local/bin/{COMMAND}").exists
+        assert not host.file(STATE).exists
+        assert play(tmp_path / "again", *OPTIONS, variables={"backup_directory": ""}).changed == []
+    finally:
+        play(tmp_path / "back", *OPTIONS)
+    assert sql(host, "SHOW archive_mode") == "on"
+    assert made in [each["label"] for each in backups(host)]

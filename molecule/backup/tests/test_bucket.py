@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups in a bucket, over TLS, by S3's protocol as Debian's moto speaks it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backup import backup, backups, fails
+from certificates import issue
+from hosts import put
+from prediction import play
+from testinfra.host import Host
+
+OPTIONS = ("--inventory=molecule/backup/inventory", "--tags=backup")
+AUTHORITY, CERTIFICATE, KEY = "/etc/ssl/certs/bucket-authority.pem", "/run/bucket/server.pem", "/run/bucket/server.key"
+# of another name moto would take the first part for a bucket
+NAME, PORT, SECRET = "localhost", 9443, "a-secret-for-tests-alone"
+BUCKET: dict[str, Any] = {
+    "backup_directory": "",
+    "backup_s3_bucket": "shop-backup",
+    "backup_s3_endpoint": f"{NAME}:{PORT}",
+    "backup_s3_ca_file": AUTHORITY,
+    "backup_s3_key": "a-key-for-tests-alone",
+    "backup_s3_secret": SECRET,
+}
+# moto ends TLS in a way that pgBackRest takes for a broken connection
+NGINX = f"""
+daemon off;
+master_process off;
+pid /run/bucket/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+  access_log off;
+  client_max_body_size 0;
+  server {{
+    listen 127.0.0.1:{PORT} ssl;
+    ssl_certificate {CERTIFICATE};
+    ssl_certificate_key {KEY};
+    location / {{
+      proxy_pass http://127.0.0.1:9000;
+      proxy_set_header Host $http_host;
+    }}
+  }}
+}}
+"""
+CREATE = f"""
+import ssl, urllib.request
+request = urllib.request.Request("https://{NAME}:{PORT}/shop-backup", method="PUT")
+urllib.request.urlopen(request, context=ssl._create_unverified_context())
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bucket(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A server of buckets on the host, and the backups in one of them."""
+    if host.run("apt-cache show python3-moto").rc != 0:
+        pytest.skip("Debian 12 has no moto")
+    folder: Path = tmp_path_factory.mktemp("plays")
+    host.check_output("apt-get install -qq --no-install-recommends python3-moto python3-flask python3-flask-cors")
+    authority = issue("A bucket's authority", authority=True)
+    server = issue(NAME, authority, names=[NAME])
+    files = {AUTHORITY: authority.pem, CERTIFICATE: server.pem, KEY: server.key_pem(), "/run/bucket/nginx.conf": NGINX}
+    for path, text in files.items():
+        put(host, path, text)
+    host.check_output("systemd-run --quiet --collect --unit=bucket moto_server -H 127.0.0.1 -p 9000")
+    host.check_output("systemd-run --quiet --collect --unit=bucket-tls nginx -c /run/bucket/nginx.conf")
+    deadline = time.monotonic() + 60
+    while host.run("python3 -c %s", CREATE).rc != 0:
+        assert time.monotonic() < deadline, host.run("journalctl -u bucket --lines=20").stdout
+        time.sleep(1)
+    play(folder, *OPTIONS, variables=BUCKET)
+    yield folder
+    play(folder / "back", *OPTIONS)
+    host.check_output("systemctl stop bucket bucket-tls")
+    host.check_output("rm %s", AUTHORITY)
+    backup(host, "run", "--full")
+
+
+def test_a_backup_is_made_there_and_proven(host: Host) -> None:
+    assert "the repository is empty" in fails(host, "run")
+    backup(host, "run", "--first")
+    assert len(backups(host)) == 1
+    assert "found good" in backup(host, "drill")
+    assert host.run("runuser -u workbot -- grep -r %s /etc/pgbackrest", SECRET).stdout == ""
+
+
+def test_a_second_run_changes_nothing(bucket: Path) -> None:
+    assert play(bucket / "again", *OPTIONS, variables=BUCKET).changed == []

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the backups are for: the server as it was, and the proof that it can be had, or that it can't."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pytest
+from backup import DRILL, REPOSITORY, RESTORED, STATE, backup, backups, fails, findings, state
+from databases import sql
+from testinfra.host import Host
+
+ARCHIVE = f"$(ls -d {REPOSITORY}/archive/*/*-1/*/)"
+CONFIGURATION = "/etc/pgbackrest/pgbackrest.conf"
+WRITER = """
+i=0
+while :; do i=$((i + 1)); echo "INSERT INTO commits VALUES ($i, clock_timestamp()) RETURNING n, at;"; sleep 0.05; done |
+  psql --no-psqlrc --quiet --tuples-only --no-align --dbname=workbot
+"""
+
+
+@contextlib.contextmanager
+def writing(host: Host) -> Iterator[None]:
+    """Numbers, each a commit."""
+    sql(host, "DROP TABLE IF EXISTS commits; CREATE TABLE commits (n int, at timestamptz)")
+    host.check_output("systemd-run --quiet --collect --unit=commits --uid=postgres /bin/sh -c %s", WRITER)
+    try:
+        yield
+    finally:
+        host.run("systemctl stop commits")
+
+
+def restored_sql(host: Host, statement: str) -> str:
+    return str(
+        host.check_output(
+            f"cd / && runuser -u postgres -- psql --host={RESTORED} --no-psqlrc --quiet --tuples-only --no-align"
+            " --dbname=workbot --command=%s",
+            statement,
+        )
+    )
+
+
+@pytest.mark.usefixtures("numbers")
+def test_a_drill_proves_and_leaves_nothing(host: Host, made: str) -> None:
+    assert made
+    assert "restored and found good" in backup(host, "drill")
+    proven = state(host, "drill")
+    assert (proven["label"], proven["problems"]) == (backups(host)[-1]["label"], [])
+    assert abs(proven["proven"] - float(host.check_output("date +%s"))) < 30
+    assert findings(host)["backup.restore"]["status"] == "ok"
+    assert not host.file(f"{STATE}/drill").exists
+
+
+def test_the_server_is_had_back_as_it_was_a_second_before(host: Host, made: str) -> None:
+    with writing(host):
+        time.sleep(5)
+        before = sql(host, "SELECT clock_timestamp()")
+        time.sleep(2)
+        last = sql(host, "WITH gone AS (SELECT max(n) AS n FROM commits) SELECT n FROM gone")
+        sql(host, "DROP TABLE commits")
+    assert made
+    assert sql(host, "SELECT to_regclass('commits')") == ""
+    said = backup(host, "restore", "--time", before)
+    try:
+        assert f"psql -h {RESTORED}" in said
+        assert restored_sql(host, f"SELECT count(*) FROM commits WHERE at >= '{before}'") == "0"
+        kept = int(restored_sql(host, "SELECT count(*) FROM commits"))
+        assert restored_sql(host, "SELECT max(n) FROM commits") == str(kept)
+        # every commit until then: the next number is of a commit after it, and there were more
+        assert 50 < kept < int(last)
+        until = restored_sql(host, f"SELECT '{before}'::timestamptz - max(at) < interval '1 s' FROM commits")
+        assert until == "t"
+        assert sql(host, "SELECT to_regclass('commits')") == ""
+        assert restored_sql(host, "SHOW archive_mode") == "off"
+    finally:
+        backup(host, "forget")
+    assert not host.file(f"{STATE}/restored").exists
+    assert host.run("systemctl is-active postgresql-restored").rc != 0
+
+
+def test_a_restore_without_a_time_has_the_last_commit(host: Host, made: str, numbers: str) -> None:
+    sql(host, f"INSERT INTO {numbers} VALUES (4711)")
+    backup(host, "restore")
+    try:
+        assert restored_sql(host, f"SELECT count(*) FROM {numbers} WHERE n = 4711") == "1"
+        assert "already" in fails(host, "restore")
+    finally:
+        backup(host, "forget")
+    assert made
+
+
+def test_a_time_to_come_is_refused(host: Host) -> None:
+    assert "is still to come" in fails(host, "restore", "--time", "2999-01-01 00:00:00")
+
+
+def byte_of_a_backup(host: Host) -> Iterator[None]:
+    """One byte of the largest file of the newest backup."""
+    label = backups(host)[-1]["label"]
+    file = host.check_output(
+        f"find {REPOSITORY}/backup/*/{label} -type f -printf '%s %p\\n' | sort -n | tail -1 | cut -d' ' -f2"
+    )
+    host.check_output(f"cp -p {file} /root/kept && printf X | dd of={file} bs=1 seek=20000 conv=notrunc")
+    yield
+    host.check_output(f"cp -p /root/kept {file}")
+
+
+def file_of_changes(host: Host) -> Iterator[None]:
+    """One after the newest backup."""
+    sql(host, "CREATE TABLE IF NOT EXISTS numbers (n int); INSERT INTO numbers VALUES (1)")
+    name = sql(host, "SELECT pg_walfile_name(pg_switch_wal())")
+    host.check_output(f"for n in $(seq 60); do ls {ARCHIVE}{name}-* && exit; sleep 1; done; exit 1")
+    host.check_output(f"mv {ARCHIVE}{name}-* /root/")
+    yield
+    host.check_output(f"cd {ARCHIVE} && mv /root/{name}-* .")
+
+
+def key(host: Host) -> Iterator[None]:
+    host.check_output(f"cp -p {CONFIGURATION} /root/kept && sed -i s/cipher-pass=a/cipher-pass=b/ {CONFIGURATION}")
+    yield
+    host.check_output(f"cp -p /root/kept {CONFIGURATION}")
+
+
+def newest_backup(host: Host) -> Iterator[None]:
+    """As by a disk that was put back as it was the day before."""
+    host.check_output(f"cp -a {REPOSITORY} /root/repository")
+    backup(host, "run", "--full")
+    host.check_output(f"mv {REPOSITORY}/backup /root/lost && cp -a /root/repository/backup {REPOSITORY}/")
+    yield
+    host.check_output(f"rm -r {REPOSITORY}/backup /root/repository && mv /root/lost {REPOSITORY}/backup")
+
+
+def repository(host: Host) -> Iterator[None]:
+    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.kept")
+    yield
+    host.check_output(f"mv {REPOSITORY}.kept {REPOSITORY}")
+
+
+LOST = {
+    "a byte": (byte_of_a_backup, "pgbackrest restore"),
+    "a file of changes": (file_of_changes, "A file of changes (WAL) is missing"),
+    "the key": (key, "pgbackrest"),
+    "the newest backup": (newest_backup, "The repository has lost the newest backup"),
+    "the repository": (repository, "repository"),
+}
+
+
+@pytest.mark.usefixtures("numbers")
+@pytest.mark.parametrize("what", LOST)
+def test_what_can_not_be_restored_the_next_drill_tells(host: Host, made: str, what: str) -> None:
+    assert made
+    lose, says = LOST[what]
+    with contextlib.contextmanager(lose)(host):
+        assert says in fails(host, "drill")
+        found = findings(host)["backup.restore"]
+        assert found["status"] == "critical"
+        assert says in found["message"]
+    assert "found good" in backup(host, "drill")
+    assert findings(host)["backup.restore"]["status"] == "ok"
+
+
+def test_rows_that_did_not_come_back_are_told(host: Host, made: str) -> None:
+    """Of an unlogged table nothing is in a backup; the catalogue is made to say that this one is none."""
+    assert made
+    sql(host, "CREATE UNLOGGED TABLE fleeting AS SELECT generate_series(1, 10) n")
+    sql(host, "UPDATE pg_class SET relpersistence = 'p' WHERE relname = 'fleeting'")
+    try:
+        assert "Without their rows were restored: workbot.public.fleeting." in fails(host, "drill")
+    finally:
+        sql(host, "UPDATE pg_class SET relpersistence = 'u' WHERE relname = 'fleeting'; DROP TABLE fleeting")
+    backup(host, "drill")
+
+
+def test_one_that_is_killed_leaves_nothing(host: Host, made: str) -> None:
+    assert made
+    host.check_output(f"rm -f {STATE}/drill.json; systemctl start --no-block {DRILL}")
+    deadline = time.monotonic() + 60
+    while not host.file(f"{STATE}/drill/data/PG_VERSION").exists:
+        assert time.monotonic() < deadline, "it has not begun"
+        time.sleep(0.1)
+    host.check_output(f"systemctl kill --signal=KILL {DRILL}")
+    while host.run(f"systemctl is-active {DRILL}").stdout.strip() in ("activating", "deactivating"):
+        assert time.monotonic() < deadline, "it has not ended"
+        time.sleep(0.1)
+    assert not host.file(f"{STATE}/drill").exists
+    assert host.run("pgrep -u postgres -f %s", f"{STATE}/drill").rc != 0
+    host.check_output(f"systemctl reset-failed {DRILL}")
+    backup(host, "drill")

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backups of a test host's database server, by the command that a person has for them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from testinfra.backend.base import CommandResult
+from testinfra.host import Host
+
+COMMAND = "postgresql-backup"
+STATE = "/var/lib/postgresql-backup"
+REPOSITORY = "/srv/backup"
+STANZA = "workbot-test"
+RESTORED = "/run/postgresql-restored"
+SERVICE, DRILL = "postgresql-backup.service", "postgresql-backup-drill.service"
+
+
+def backup(host: Host, *arguments: str) -> str:
+    """What the command says."""
+    return str(host.check_output(f"{COMMAND} {shlex.join(arguments)}"))
+
+
+def fails(host: Host, *arguments: str) -> str:
+    """What it complains of."""
+    done: CommandResult = host.run(f"{COMMAND} {shlex.join(arguments)}")
+    assert done.rc == 1, done.stdout + done.stderr
+    return str(done.stderr)
+
+
+def pgbackrest(host: Host, *arguments: str) -> str:
+    return str(
+        host.check_output(f"cd / && runuser -u postgres -- pgbackrest --stanza={STANZA} {shlex.join(arguments)}")
+    )
+
+
+def backups(host: Host) -> list[dict[str, Any]]:
+    """As pgBackRest itself lists them."""
+    stanzas = json.loads(pgbackrest(host, "--output=json", "info"))
+    found: list[dict[str, Any]] = stanzas[0]["backup"]
+    return found
+
+
+def state(host: Host, name: str) -> dict[str, Any]:
+    """What the command has left for others: of the backup or the drill."""
+    found: dict[str, Any] = json.loads(host.file(f"{STATE}/{name}.json").content_string)
+    return found
+
+
+def findings(host: Host) -> dict[str, dict[str, Any]]:
+    """What the service's diagnosis says of the backups."""
+    done = host.run("workbot-diagnose --check backup --json")
+    return {finding["check"]: finding for finding in json.loads(done.stdout)["findings"]}

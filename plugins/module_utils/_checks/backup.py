@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be said of a server's backups: how old the newest one is, when one was restored last, and how much of its
+changes (WAL) is not in the archive.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from .findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_value
+
+_HOUR = 3600
+_DAY = 24 * _HOUR
+_MIB = 1024 * 1024
+# Hours. There is one each day, at about the same time.
+_BACKUP = Thresholds(30, 54)
+# Percent of what may wait, and what is meant by that where the server keeps everything.
+_WAITING = Thresholds(20, 50)
+_USUAL_LIMIT = 1024 * _MIB
+# A server that archives was started for it: so young, it need not have a backup, nor the proof of one.
+_FIRST_BACKUP = 2 * _HOUR
+_FIRST_DRILL = 2 * _DAY
+_RUN = "Run `postgresql-backup run` on the database's host, which says what is wrong"
+_DRILL = "Put it right, and prove it by `postgresql-backup drill` on the database's host"
+
+
+@dataclasses.dataclass(frozen=True)
+class LastBackup:
+    """Of the last attempt to make a backup. Times are seconds since the epoch, 0 for never."""
+
+    made: float = 0.0
+    """When the newest backup ended."""
+    label: str = ""
+    error: str = ""
+    """Why the last attempt failed; empty when it did not."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LastDrill:
+    """Of the last attempt to restore a backup beside the server. Times are seconds since the epoch, 0 for never."""
+
+    proven: float = 0.0
+    """When a restore was proven last, and of which backup, in so many seconds."""
+    label: str = ""
+    seconds: float = 0.0
+    problems: tuple[str, ...] = ()
+    """What the last drill found; empty when it was a proof."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What the server's host knows of its backups, and what it was told."""
+
+    backup: LastBackup
+    drill: LastDrill
+    drill_days: int = 7
+    wal_limit: int = 0
+    """Bytes that may wait for the archive; 0 where the server keeps all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Archiving:
+    """Of the server's archiving, as it says itself. Times are seconds since the epoch, 0 for never."""
+
+    enabled: bool
+    started: float
+    """When the server was."""
+    archived: float
+    failed: float
+    waiting: int
+    """Bytes of complete WAL that are not in the archive yet."""
+
+    @property
+    def fails(self) -> bool:
+        return self.failed > self.archived
+
+
+def judge_backups(record: Record, archiving: Archiving, now: float) -> Iterator[Finding]:
+    yield _judge_newest(record.backup, now - archiving.started, now)
+    yield _judge_drill(record, now - archiving.started, now)
+    yield _judge_archiving(archiving, record.wal_limit, now)
+
+
+def _judge_newest(backup: LastBackup, up: float, now: float) -> Finding:
+    check = "backup.newest"
+    if not backup.made:
+        if not backup.error and up < _FIRST_BACKUP:
+            return Finding(check, OK, "there is no backup yet; the first one is made soon")
+        return Finding(check, CRITICAL, f"there is no backup. {_because(backup)}{_RUN}.")
+    message = f"the newest backup, {backup.label}, is {ago(now - backup.made)} old"
+    found = judge_value(
+        check, round((now - backup.made) / _HOUR, 1), _BACKUP, message, f"{_because(backup)}{_RUN}.", unit="hours"
+    )
+    if found.status == OK and backup.error:
+        return dataclasses.replace(found, status=WARNING, message=f"{message}. {_because(backup)}{_RUN}.")
+    return found
+
+
+def _because(backup: LastBackup) -> str:
+    return f"The last attempt failed: {backup.error} " if backup.error else ""
+
+
+def _judge_drill(record: Record, up: float, now: float) -> Finding:
+    check, drill = "backup.restore", record.drill
+    if drill.problems:
+        return Finding(check, CRITICAL, f"the backup could not be proven: {' '.join(drill.problems)} {_DRILL}.")
+    if not drill.proven:
+        if up < _FIRST_DRILL:
+            return Finding(check, OK, "no restore has been proven yet; the first drill is made soon")
+        return Finding(check, WARNING, f"no restore has been proven yet. {_DRILL}.")
+    days = Thresholds(record.drill_days + 3, 2 * record.drill_days + 7)
+    age = round((now - drill.proven) / _DAY, 1)
+    message = (
+        f"backup {drill.label} was restored and found good {ago(now - drill.proven)} ago, in {drill.seconds:.0f} s"
+    )
+    return judge_value(check, age, days, message, f"{_DRILL}.", unit="days")
+
+
+def _judge_archiving(found: Archiving, limit: int, now: float) -> Finding:
+    check = "backup.archive"
+    if not found.enabled:
+        message = "the server archives nothing (archive_mode), so that only what a backup holds can be restored"
+        return Finding(check, CRITICAL, f"{message}. Apply the playbook.")
+    waiting = f"{found.waiting / _MIB:.0f} MB of changes wait for the archive"
+    then = (
+        f"beyond {limit / _MIB:.0f} MB they are given up" if limit else "the server keeps them until its disk is full"
+    )
+    advice = f"The repository does not take them, or not fast enough: {then}. See the server's log."
+    share = round(100 * found.waiting / (limit or _USUAL_LIMIT), 1)
+    judged = judge_value(check, share, _WAITING, waiting, advice, unit="%")
+    if judged.status == OK and found.fails:
+        since = f", for {ago(now - found.archived)}" if found.archived else ""
+        return dataclasses.replace(judged, status=WARNING, message=f"archiving fails{since}; {waiting}. {advice}")
+    return judged
+
+
+def ago(seconds: float) -> str:
+    """A span of time as a person says it."""
+    for length, word in ((_DAY, "days"), (_HOUR, "hours"), (60, "minutes")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {word}"
+    return f"{max(0.0, seconds):.0f} seconds"

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A second server beside the running one, as the server was at a time: to look at, and to take from what was lost.
+
+It is a unit of the moment: `forget` or a boot ends it. The running server is not touched, and archives as before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..._host.command import Identity, call, effective_user
+from ..._host.errors import StabilityError
+from ..._host.units import is_running, unit_states
+from ..._postgresql.archiving import archive_now
+from ..._postgresql.client import MAINTENANCE, PgClient, PgError, session
+from ..._postgresql.pgbackrest import PgBackRest
+from ..._postgresql.server import OWNER
+from .server import PORT, SOCKETS, Restored, login_of
+from .settings import Settings
+
+_UNIT = "postgresql-restored.service"
+_SOCKET = Path("/run/postgresql-restored")
+_LOOK_SECONDS = 1.0
+_UNTIL = "SELECT to_char(pg_last_xact_replay_timestamp(), 'YYYY-MM-DD HH24:MI:SS TZ') AS until"
+_PROPERTIES = (
+    f"User={OWNER}",
+    f"RuntimeDirectory={_SOCKET.name}",
+    "RuntimeDirectoryMode=0700",
+    "UMask=0077",
+    # the running server and the service come first
+    "CPUWeight=20",
+    "IOWeight=20",
+    "MemoryMax=1G",
+    "CapabilityBoundingSet=",
+    "NoNewPrivileges=yes",
+    "PrivateTmp=yes",
+    "ProtectSystem=full",
+    "ProtectHome=yes",
+)
+
+
+class Beside:
+    """The second server; there is one at most."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._restored = Restored(settings, Path(settings.directory) / "restored", _SOCKET)
+
+    def restore(self, when: datetime.datetime | None) -> list[str]:
+        """As root: have it restored and started, and wait for it; what to say. Raises StabilityError."""
+        if is_running(unit_states([_UNIT])[_UNIT]):
+            raise StabilityError("there is a restored server already; `postgresql-backup forget` ends it")
+        if when and when > datetime.datetime.now(tz=datetime.UTC):
+            raise StabilityError(f"{when.isoformat(' ')} is still to come")
+        self._archive_now()
+        given = [f"--time={when.isoformat(' ')}"] if when else []
+        properties = [f"--property={each}" for each in _PROPERTIES]
+        # collected even where it fails, so that its name is free again
+        call("systemd-run", f"--unit={_UNIT}", "--collect", "--quiet", *properties, sys.argv[0], "serve", *given)
+        until = self._wait()
+        return [
+            f"Beside the running server there is another one, as it was at {until or 'the end of the backup'}.",
+            f"To look at it:     sudo -u {OWNER} psql -h {_SOCKET} DATABASE",
+            f"To take a table:   sudo -u {OWNER} pg_dump -h {_SOCKET} -t TABLE DATABASE > table.sql",
+            "To be rid of it:   postgresql-backup forget",
+        ]
+
+    def serve(self, when: datetime.datetime | None) -> None:
+        """As the server's user, in the unit: restore, and become the server. Raises StabilityError and OSError."""
+        self._restored.prepare()
+        options = ["--type=time", f"--target={when.isoformat(' ')}", "--target-action=promote"] if when else []
+        PgBackRest(self._settings.stanza).restore(str(self._restored.data), options)
+        argv = self._restored.command(fleeting=False)
+        os.execv(argv[0], argv)
+
+    def forget(self) -> None:
+        """As root. Raises StabilityError and OSError."""
+        if is_running(unit_states([_UNIT])[_UNIT]):
+            call("systemctl", "stop", _UNIT)
+        with effective_user(Identity.of(OWNER)):
+            self._restored.remove()
+
+    def _archive_now(self) -> None:
+        """Where the server still runs, so that all it has done can be restored."""
+        with contextlib.suppress(PgError), self._session(SOCKETS, self._settings.port) as client:
+            archive_now(client)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _session(socket: str, port: int) -> Iterator[PgClient]:
+        """Raises PgError."""
+        with effective_user(Identity.of(OWNER)), session(login_of(socket, port, MAINTENANCE)) as client:
+            yield client
+
+    def _wait(self) -> str:
+        """Until it answers; up to when it has the changes, empty where there were none after the backup."""
+        while is_running(unit_states([_UNIT])[_UNIT]):
+            with contextlib.suppress(PgError), self._session(str(_SOCKET), PORT) as client:
+                return str(client.one(_UNTIL)["until"] or "")
+            time.sleep(_LOOK_SECONDS)
+        raise StabilityError(f"the restored server did not start: see `journalctl -u {_UNIT}`")

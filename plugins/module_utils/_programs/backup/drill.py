@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The drill: the newest backup and all changes since, restored beside the server, started, and compared with it.
+
+What is found wrong is a sentence each; none means that a restore is proven.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..._host.command import PLAIN, CommandError, run
+from ..._postgresql.archiving import archive_now
+from ..._postgresql.client import MAINTENANCE, MissingDriverError, PgError, quoted, session
+from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
+from ..._postgresql.server import OWNER
+from .server import PORT, SOCKETS, Restored, ServerError, login_of
+from .settings import Settings
+
+_CHECK_SECONDS = 6 * 3600
+_MIB = 1024 * 1024
+# What is restored grows by the changes since, and the server writes some of its own.
+_ROOM = 1.2
+_ROOM_BYTES = 512 * _MIB
+_MOST_NAMED = 5
+_DATABASES = "SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
+# Tables that hold rows themselves. Other than permanent ones are empty after every restore.
+_TABLES = """
+SELECT n.nspname::text AS schema, c.relname::text AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+ORDER BY 1, 2
+"""
+_INVALID = """
+SELECT n.nspname || '.' || c.relname AS name
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT i.indisvalid ORDER BY 1
+"""
+Tables = Mapping[tuple[str, str, str], bool]
+"""Database, schema and table, and whether it has a row."""
+
+
+class Drill:
+    """One drill. `problems` are what it found so far."""
+
+    def __init__(self, settings: Settings, expected: str) -> None:
+        """`expected`: the label of the backup that was made last, as far as this host knows."""
+        self._settings = settings
+        self._expected = expected
+        self._pgbackrest = PgBackRest(settings.stanza)
+        self._restored = Restored(settings, Path(settings.directory) / "drill")
+        self.problems: list[str] = []
+        self.label = ""
+
+    def run(self) -> None:
+        """Raises OSError where the disk does not take it."""
+        try:
+            self._drill()
+        except (BackupError, ServerError, PgError, MissingDriverError, CommandError) as error:
+            self.problems.append(_sentence(str(error)))
+        finally:
+            self._restored.remove()
+
+    def _drill(self) -> None:
+        self._restored.remove()
+        backup = self._newest()
+        if backup is None or not self._has_room(backup):
+            return
+        before = self._tables(self._settings.port, SOCKETS)
+        with session(login_of(SOCKETS, self._settings.port, MAINTENANCE)) as client:
+            end = archive_now(client)
+        self._restored.prepare()
+        self._pgbackrest.restore(str(self._restored.data), [f"--set={backup.label}"])
+        with self._restored.running():
+            self._judge_end(end)
+            self._judge_tables(before)
+            self._judge_indexes()
+            self._judge_pages()
+
+    def _newest(self) -> Backup | None:
+        backups = self._pgbackrest.backups()
+        if not backups:
+            self.problems.append("The repository holds no backup.")
+            return None
+        newest = backups[-1]
+        self.label = newest.label
+        if self._expected > newest.label:
+            self.problems.append(
+                f"The repository has lost the newest backup, {self._expected}: the one before is {newest.label}."
+            )
+        if newest.damaged:
+            self.problems.append(f"Backup {newest.label} was made of damaged pages: see the server's disk and log.")
+        return newest
+
+    def _has_room(self, backup: Backup) -> bool:
+        """The disk may be the running server's: it is not filled for a drill."""
+        needed, free = backup.size * _ROOM + _ROOM_BYTES, shutil.disk_usage(self._settings.directory).free
+        if needed <= free:
+            return True
+        self.problems.append(
+            f"{self._settings.directory} has {free / _MIB:.0f} MB free, and a restore takes {needed / _MIB:.0f} MB."
+        )
+        return False
+
+    def _judge_end(self, end: str) -> None:
+        with self._restored.session() as client:
+            row = client.one(
+                "SELECT pg_last_wal_replay_lsn() >= %(end)s::pg_lsn AS whole,"
+                " to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS until",
+                {"end": end},
+            )
+        if not row["whole"]:
+            since = f"{row['until']} UTC" if row["until"] else f"backup {self.label}"
+            self.problems.append(
+                f"A file of changes (WAL) is missing in the archive: nothing after {since} can be restored."
+                " Make a new backup: `postgresql-backup run --full`."
+            )
+
+    def _judge_tables(self, before: Tables) -> None:
+        """What is gone in the running server by now, too, is no loss."""
+        restored = self._tables(PORT, str(self._restored.socket))
+        if not restored:
+            self.problems.append("There is no table at all in what was restored.")
+        suspects = [table for table, has_rows in before.items() if has_rows and not restored.get(table)]
+        after = self._tables(self._settings.port, SOCKETS) if suspects else {}
+        if lost := [".".join(table) for table in suspects if after.get(table)]:
+            self.problems.append(f"Without their rows were restored: {_some(lost)}.")
+
+    def _tables(self, port: int, socket: str) -> Tables:
+        """A table that somebody has locked is left out."""
+        found: dict[tuple[str, str, str], bool] = {}
+        for database in self._databases(port, socket):
+            with session(login_of(socket, port, database)) as client:
+                client.execute("SET lock_timeout = '2s'")
+                for row in client.query(_TABLES):
+                    place = quoted(row["schema"], row["name"])
+                    with contextlib.suppress(PgError):
+                        has_rows = client.one(f"SELECT EXISTS (SELECT FROM ONLY {place}) AS has")["has"]
+                        found[database, row["schema"], row["name"]] = bool(has_rows)
+        return found
+
+    @staticmethod
+    def _databases(port: int, socket: str) -> list[str]:
+        with session(login_of(socket, port, MAINTENANCE)) as client:
+            return [row["name"] for row in client.query(_DATABASES)]
+
+    def _judge_indexes(self) -> None:
+        """Those that are invalid in the running server the diagnosis tells."""
+        invalid = self._invalid(PORT, str(self._restored.socket))
+        if broken := sorted(invalid - self._invalid(self._settings.port, SOCKETS)):
+            self.problems.append(f"Indexes are invalid in what was restored: {_some(broken)}.")
+
+    def _invalid(self, port: int, socket: str) -> set[str]:
+        found: set[str] = set()
+        for database in self._databases(port, socket):
+            with session(login_of(socket, port, database)) as client:
+                found.update(f"{database}.{row['name']}" for row in client.query(_INVALID))
+        return found
+
+    def _judge_pages(self) -> None:
+        """Every page of every table and index is read, by PostgreSQL's own program for it."""
+        argv = [
+            *(str(self._settings.binaries / "pg_amcheck"), "--all", "--install-missing", "--no-password"),
+            *(f"--host={self._restored.socket}", f"--port={PORT}", f"--username={OWNER}"),
+        ]
+        try:
+            run(argv, cwd="/", environment=PLAIN, timeout=_CHECK_SECONDS, lines=_MOST_NAMED)
+        except CommandError as error:
+            self.problems.append(_sentence(f"What was restored is damaged: {' '.join(str(error).split())}"))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} others" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a person sees who asks how the backups are: at night, and in a hurry."""
+
+from __future__ import annotations
+
+import time
+
+from ..._checks.backup import ago, judge_backups
+from ..._checks.findings import CRITICAL, OK, WARNING, Finding, worst_of
+from ..._postgresql.archiving import read_archiving
+from ..._postgresql.client import MAINTENANCE, MissingDriverError, PgError, session
+from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
+from ..display import is_coloured, painted
+from .server import SOCKETS, login_of
+from .settings import Settings
+from .state import State
+
+_MOST_SHOWN = 14
+_MB = 1_000_000
+
+
+def overview(settings: Settings, state: State, pgbackrest: PgBackRest) -> tuple[list[str], bool]:
+    """The lines, and whether all is well."""
+    now = time.time()
+    findings = _findings(settings, state, now)
+    lines = [f"Backups of PostgreSQL {settings.version}, stanza {settings.stanza}", ""]
+    try:
+        backups = pgbackrest.backups()
+    except BackupError as error:
+        findings.append(Finding("repository", CRITICAL, str(error)))
+        backups = []
+    lines += [f"{painted(each.status, is_coloured())} {each.message}" for each in findings]
+    if backups:
+        lines += ["", *_table(backups, now)]
+        lines += ["", f"The server can be had as it was at any time since {_stamp(backups[0].ended)}:"]
+        lines.append(f"  postgresql-backup restore --time '{_stamp(max(backups[0].ended, now - 600))}'")
+        lines.append("makes a second one beside it, to look at and to take from; nothing of the running one changes.")
+    return lines, worst_of(findings) == OK
+
+
+def _findings(settings: Settings, state: State, now: float) -> list[Finding]:
+    try:
+        with session(login_of(SOCKETS, settings.port, MAINTENANCE)) as client:
+            archiving = read_archiving(client)
+    except (PgError, MissingDriverError) as error:
+        return [Finding("server", WARNING, f"the running server can't be asked: {error}")]
+    return list(judge_backups(state.record, archiving, now))
+
+
+def _table(backups: list[Backup], now: float) -> list[str]:
+    left = len(backups) - _MOST_SHOWN
+    lines = [f"({left} older ones)"] if left > 0 else []
+    return lines + [
+        f"  {backup.label:<34} {_stamp(backup.ended)}  {ago(now - backup.ended):>11} old"
+        f"  {backup.size / _MB:7.0f} MB, {backup.stored / _MB:.0f} MB of them new"
+        for backup in backups[-_MOST_SHOWN:]
+    ]
+
+
+def _stamp(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))

@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the command of the backups knows of this host."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the role says. Bytes and days."""
+
+    stanza: str
+    version: str
+    """Of PostgreSQL, as in its paths."""
+    port: int
+    directory: str
+    """Where the state is, and what is restored."""
+    full_days: int
+    drill_days: int
+    wal_limit: int
+
+    @property
+    def binaries(self) -> Path:
+        return Path(f"/usr/lib/postgresql/{self.version}/bin")

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of a server's backups as text, for whoever asks the server."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from .._checks.backup import LastBackup, LastDrill, Record
+from .records import decode
+
+_LONGEST = 500
+_MOST_PROBLEMS = 5
+
+
+def to_text(record: Record) -> str:
+    """Everybody reads it: what is long is cut."""
+    return json.dumps(dataclasses.asdict(shortened(record)))
+
+
+def from_text(text: str) -> Record:
+    """What is damaged, or nothing, says that nothing was made yet."""
+    try:
+        return decode(Record, json.loads(text))
+    except ValueError:
+        return Record(LastBackup(), LastDrill())
+
+
+def shortened(record: Record) -> Record:
+    problems = tuple(problem[:_LONGEST] for problem in record.drill.problems[:_MOST_PROBLEMS])
+    return dataclasses.replace(
+        record,
+        backup=dataclasses.replace(record.backup, error=record.backup.error[:_LONGEST]),
+        drill=dataclasses.replace(record.drill, problems=problems),
+    )

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said of a server's backups, by when they were made and proven and how much waits."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._checks.backup import (
+    Archiving,
+    LastBackup,
+    LastDrill,
+    Record,
+    ago,
+    judge_backups,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
+
+NOW = 1_800_000_000.0
+HOUR, DAY, MIB = 3600.0, 86400.0, 1024 * 1024
+WELL = Archiving(enabled=True, started=NOW - 30 * DAY, archived=NOW - 60, failed=0, waiting=0)
+NEW = Archiving(enabled=True, started=NOW - HOUR, archived=0, failed=0, waiting=0)
+BACKUP = LastBackup(NOW - 5 * HOUR, "20270115F")
+DRILL = LastDrill(NOW - 2 * DAY, "20270115F", 12.0)
+NOTHING = Record(LastBackup(), LastDrill())
+
+
+def judged(record: Record, archiving: Archiving = WELL) -> dict[str, tuple[str, str]]:
+    return {
+        each.check.removeprefix("backup."): (each.status, each.message)
+        for each in judge_backups(record, archiving, NOW)
+    }
+
+
+@pytest.mark.parametrize(
+    ("hours", "error", "status"),
+    [
+        (5, "", OK),
+        (29, "", OK),
+        (31, "", WARNING),
+        (55, "", CRITICAL),
+        (5, "no route.", WARNING),
+        (55, "no route.", CRITICAL),
+    ],
+)
+def test_a_backup_is_of_the_last_night(hours: float, error: str, status: str) -> None:
+    found = judged(Record(LastBackup(NOW - hours * HOUR, "20270115F", error), DRILL))["newest"]
+    assert found[0] == status
+    assert ("20270115F" in found[1], error in found[1]) == (True, True)
+    assert ("postgresql-backup run" in found[1]) == (status != OK)
+
+
+def test_a_new_server_need_not_have_a_backup_yet_but_an_old_one() -> None:
+    assert [status for status, _message in judged(NOTHING, NEW).values()] == [OK, OK, OK]
+    found = judged(NOTHING)
+    assert (found["newest"][0], found["restore"][0]) == (CRITICAL, WARNING)
+    failed = judged(Record(LastBackup(error="no route."), LastDrill()), NEW)["newest"]
+    assert failed[0] == CRITICAL
+    assert "no route." in failed[1]
+
+
+@pytest.mark.parametrize(("days", "status"), [(2, OK), (9.9, OK), (10.1, WARNING), (21.1, CRITICAL)])
+def test_a_proof_grows_old(days: float, status: str) -> None:
+    assert judged(Record(BACKUP, LastDrill(NOW - days * DAY, "20270115F", 12.0)))["restore"][0] == status
+
+
+def test_what_a_drill_has_found_is_critical_however_young_the_last_proof_is() -> None:
+    found = judged(Record(BACKUP, LastDrill(NOW - HOUR, "20270115F", 12.0, ("A file is missing.",))))["restore"]
+    assert found[0] == CRITICAL
+    assert "A file is missing." in found[1]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "limit", "status"),
+    [
+        (0, 0, OK),
+        (100, 0, OK),
+        (300, 0, WARNING),
+        (600, 0, CRITICAL),
+        (300, 2048, OK),
+        (500, 2048, WARNING),
+        (1100, 2048, CRITICAL),
+    ],
+)
+def test_what_waits_is_told_long_before_the_limit(waiting: int, limit: int, status: str) -> None:
+    archiving = Archiving(True, WELL.started, NOW - 60, 0, waiting * MIB)
+    found = judged(Record(BACKUP, DRILL, 7, limit * MIB), archiving)["archive"]
+    assert found[0] == status
+    assert ("given up" in found[1]) == (bool(limit) and status != OK)
+
+
+def test_archiving_that_fails_is_told_before_anything_waits() -> None:
+    found = judged(Record(BACKUP, DRILL), Archiving(True, WELL.started, NOW - 3 * HOUR, NOW - 10, 0))["archive"]
+    assert found[0] == WARNING
+    assert "for 3 hours" in found[1]
+    assert judged(Record(BACKUP, DRILL), Archiving(True, WELL.started, NOW - 10, NOW - 3 * HOUR, 0))["archive"][0] == OK
+
+
+def test_a_server_that_archives_nothing_is_critical() -> None:
+    assert judged(Record(BACKUP, DRILL), Archiving(False, WELL.started, 0, 0, 0))["archive"][0] == CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-5, "0 seconds"), (90, "90 seconds"), (600, "10 minutes"), (7200, "2 hours"), (864000, "10 days")],
+)
+def test_a_span_is_said_as_people_do(seconds: float, said: str) -> None:
+    assert ago(seconds) == said

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pgBackRest says, as it was captured from a real one (2.55.1), and what people are told of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.pgbackrest import (
+    Backup,
+    BackupError,
+    parse,
+    sentence,
+)
+from places import FIXTURES
+
+INFO = FIXTURES / "pgbackrest/info.json"
+NOTHING: dict[str, Any] = {"archive": [], "backup": [], "name": "workbot-test"}
+
+
+def test_backups_are_read_the_oldest_first() -> None:
+    full, diff = parse(INFO.read_text(encoding="utf-8"), "workbot-test")
+    assert full == Backup("20261129-144256F", True, 1795963377.0, 31574959, 3760432, False)
+    assert (diff.label, diff.full, diff.stored) == ("20261129-144256F_20261129-144811D", False, 197232)
+
+
+@pytest.mark.parametrize(
+    "stanzas",
+    [[], [{**NOTHING, "status": {"code": 1, "message": "missing stanza path"}}], [{**NOTHING, "name": "other"}]],
+)
+def test_a_repository_without_the_stanza_has_no_backup(stanzas: list[dict[str, Any]]) -> None:
+    assert parse(json.dumps(stanzas), "workbot-test") == []
+
+
+def test_why_a_repository_can_not_be_read_is_said() -> None:
+    trouble = {"code": 99, "message": "[PathOpenError] unable to list '/srv/backup': [13] Permission denied"}
+    stanza = {**NOTHING, "repo": [{"status": trouble}], "status": {"code": 99, "message": "other"}}
+    with pytest.raises(BackupError, match="Permission denied"):
+        parse(json.dumps([stanza]), "workbot-test")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[1]",
+        '[{"name": "workbot-test"}]',
+        '[{"name": "workbot-test", "status": {"code": 0}, "backup": [{}]}]',
+    ],
+)
+def test_what_is_not_understood_is_an_error_that_shows_nothing_of_it(text: str) -> None:
+    with pytest.raises(BackupError, match="not understood"):
+        parse(text, "workbot-test")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "P00  ERROR: [055]: unable to open '/srv/x'\n            HINT: is it there?\n",
+            "ERROR: [055]: unable to open '/srv/x' HINT: is it there?.",
+        ),
+        (
+            "ERROR: FormatError: key/value found outside of section at line 1: \x11\x12",
+            "what is in the repository can't be read: its passphrase is another one, or its files are damaged.",
+        ),
+        ("x" * 700, "x" * 600 + "."),
+    ],
+)
+def test_it_is_told_in_one_line(text: str, said: str) -> None:
+    assert sentence(text) == said
