@@ -158,6 +158,7 @@ def test_without_a_repository_nothing_is_archived_and_nothing_lost(host: Host, m
         assert sql(host, "SHOW archive_mode") == "off"
         assert not host.file(f"/usr/local/bin/{COMMAND}").exists
         assert not host.file(STATE).exists
+        assert host.check_output("systemctl list-units --all --no-legend 'postgresql-backup*'") == ""
         assert play(tmp_path / "again", *OPTIONS, variables={"backup_directory": ""}).changed == []
     finally:
         play(tmp_path / "back", *OPTIONS)
