@@ -17,7 +17,9 @@ STATE = "/var/lib/postgresql-backup"
 REPOSITORY = "/srv/backup"
 STANZA = "workbot-test"
 RESTORED = "/run/postgresql-restored"
-SERVICE, DRILL = "postgresql-backup.service", "postgresql-backup-drill.service"
+DRILL = "postgresql-backup-drill.service"
+# whose answer says whether the database does
+LOAD = ("--path=/health", "--methods=GET", "--connections=4")
 
 
 def backup(host: Host, *arguments: str) -> str:

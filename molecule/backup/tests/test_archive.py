@@ -11,26 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from backup import REPOSITORY, backup, fails, findings
+from backup import LOAD, REPOSITORY, backup, fails, findings
 from databases import sql
+from deployments import assert_unnoticed, load
 from prediction import play
 from testinfra.host import Host
 
 OPTIONS = ("--inventory=molecule/backup/inventory", "--tags=backup,immediate")
 # A file of changes is 16 MB: two are more than a fifth of it, five more than half.
 LIMIT = {"backup_wal_limit": "128M"}
-ANSWERS = "/run/answers"
-CLIENT = f"""
-import time, urllib.request
-with open({ANSWERS!r}, "w", buffering=1) as answers:
-    while True:
-        try:
-            with urllib.request.urlopen("http://127.0.0.1/api/health", timeout=5) as answer:
-                answers.write(f"{{answer.status}}\\n")
-        except OSError as error:
-            answers.write(f"{{error}}\\n")
-        time.sleep(0.05)
-"""
 WAITING = "ls /var/lib/postgresql/*/main/pg_wal/archive_status/ | grep -c ready || true"
 
 
@@ -71,9 +60,8 @@ def archive(host: Host) -> str:
     return str(findings(host)["backup.archive"]["status"])
 
 
-def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: Host) -> None:
-    host.check_output("systemd-run --quiet --collect --unit=answers /usr/bin/python3 -c %s", CLIENT)
-    try:
+def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: Host, address: str) -> None:
+    with load(address, *LOAD) as tally:
         with gone(host):
             change(host, 1)
             until(lambda: archive(host) == "warning", "nobody hears that archiving fails")
@@ -81,11 +69,7 @@ def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: H
             change(host, 4)
             until(lambda: archive(host) == "critical", "nobody hears that much waits")
         until(lambda: archive(host) == "ok", "it does not catch up")
-    finally:
-        host.check_output("systemctl stop answers")
-    answers = host.file(ANSWERS).content_string.splitlines()
-    assert len(answers) > 50
-    assert set(answers) == {"200"}
+    assert_unnoticed(tally, methods=("GET",))
     # nothing was given up
     assert "found good" in backup(host, "drill")
 

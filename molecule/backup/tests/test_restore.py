@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from backup import DRILL, REPOSITORY, RESTORED, STATE, backup, backups, fails, findings, state
+from backup import DRILL, LOAD, REPOSITORY, RESTORED, STATE, backup, backups, fails, findings, state
 from databases import sql
+from deployments import assert_unnoticed, load
 from testinfra.host import Host
 
 ARCHIVE = f"$(ls -d {REPOSITORY}/archive/*/*-1/*/)"
@@ -53,6 +54,13 @@ def test_a_drill_proves_and_leaves_nothing(host: Host, made: str) -> None:
     assert abs(proven["proven"] - float(host.check_output("date +%s"))) < 30
     assert findings(host)["backup.restore"]["status"] == "ok"
     assert not host.file(f"{STATE}/drill").exists
+
+
+def test_no_client_notices_a_backup_and_a_drill(host: Host, address: str) -> None:
+    with load(address, *LOAD) as tally:
+        backup(host, "run", "--full")
+        backup(host, "drill")
+    assert_unnoticed(tally, methods=("GET",))
 
 
 def test_the_server_is_had_back_as_it_was_a_second_before(host: Host, made: str) -> None:
