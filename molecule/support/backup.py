@@ -14,7 +14,7 @@ from testinfra.host import Host
 
 COMMAND = "postgresql-backup"
 STATE = "/var/lib/postgresql-backup"
-REPOSITORY = "/srv/backup"
+REPOSITORY = "/srv/backup/pgbackrest"
 STANZA = "workbot-test"
 RESTORED = "/run/postgresql-restored"
 DRILL = "postgresql-backup-drill.service"

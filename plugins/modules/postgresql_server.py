@@ -68,6 +68,11 @@ options:
     description: Whether a server that has no settings file of this O(name) is left alone.
     type: bool
     default: false
+  alone:
+    description: Names of O(settings) that no other of the server's files may set. One that does is an error.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -105,6 +110,7 @@ SPEC: dict[str, Any] = {
     "watched": {"type": "list", "elements": "path", "default": []},
     "restart_allowed": {"type": "bool", "default": True},
     "only_known": {"type": "bool", "default": False},
+    "alone": {"type": "list", "elements": "str", "default": []},
 }
 
 

@@ -66,7 +66,7 @@ def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: H
             change(host, 1)
             until(lambda: archive(host) == "warning", "nobody hears that archiving fails")
             assert "archiving fails" in findings(host)["backup.archive"]["message"]
-            change(host, 4)
+            change(host, 5)
             until(lambda: archive(host) == "critical", "nobody hears that much waits")
         until(lambda: archive(host) == "ok", "it does not catch up")
     assert_unnoticed(tally, methods=("GET",))
@@ -74,11 +74,16 @@ def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: H
     assert "found good" in backup(host, "drill")
 
 
-def test_beyond_the_limit_changes_are_given_up_and_the_next_backup_is_a_new_beginning(host: Host) -> None:
+def test_beyond_the_limit_changes_are_given_up_and_people_hear_of_it_until_there_is_a_backup(host: Host) -> None:
     with gone(host):
         change(host, 14)
         until(lambda: int(host.check_output(WAITING)) <= 9, "the disk fills")
+        assert findings(host)["backup.newest"]["status"] == "critical"
+        assert "changes were given up" in findings(host)["backup.newest"]["message"]
     until(lambda: archive(host) == "ok", "it does not catch up")
+    assert findings(host)["backup.newest"]["status"] == "critical"
     assert "A file of changes (WAL) is missing" in fails(host, "drill")
-    backup(host, "run", "--full")
+    # as the timer does
+    host.check_output("systemctl start postgresql-backup.service")
+    assert findings(host)["backup.newest"]["status"] == "ok"
     assert "found good" in backup(host, "drill")

@@ -23,6 +23,8 @@ _WAITING = Thresholds(20, 50)
 _USUAL_LIMIT = 1024 * _MIB
 # A server that archives was started for it: so young, it need not have a backup, nor the proof of one.
 _FIRST_BACKUP = 2 * _HOUR
+# A restart of what the repository is on is over by then.
+_LONG = _HOUR
 _FIRST_DRILL = 2 * _DAY
 _RUN = "Run `postgresql-backup run` on the database's host, which says what is wrong"
 _DRILL = "Put it right, and prove it by `postgresql-backup drill` on the database's host"
@@ -49,6 +51,8 @@ class LastDrill:
     seconds: float = 0.0
     problems: tuple[str, ...] = ()
     """What the last drill found; empty when it was a proof."""
+    begun: float = 0.0
+    """When one began that has not ended."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Record:
     drill_days: int = 7
     wal_limit: int = 0
     """Bytes that may wait for the archive; 0 where the server keeps all."""
+    given_up: float = 0.0
+    """When changes were given up last, since more had to wait."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,17 +86,22 @@ class Archiving:
 
 
 def judge_backups(record: Record, archiving: Archiving, now: float) -> Iterator[Finding]:
-    yield _judge_newest(record.backup, now - archiving.started, now)
+    yield _judge_newest(record, now - archiving.started, now)
     yield _judge_drill(record, now - archiving.started, now)
     yield _judge_archiving(archiving, record.wal_limit, now)
 
 
-def _judge_newest(backup: LastBackup, up: float, now: float) -> Finding:
-    check = "backup.newest"
+def _judge_newest(record: Record, up: float, now: float) -> Finding:
+    check, backup = "backup.newest", record.backup
     if not backup.made:
         if not backup.error and up < _FIRST_BACKUP:
             return Finding(check, OK, "there is no backup yet; the first one is made soon")
         return Finding(check, CRITICAL, f"there is no backup. {_because(backup)}{_RUN}.")
+    if record.given_up > backup.made:
+        message = f"changes were given up {ago(now - record.given_up)} ago: what was done since can't be restored"
+        return Finding(check, CRITICAL, f"{message} before there is a new backup. {_because(backup)}{_RUN}.")
+    if backup.made > now + _HOUR:
+        return Finding(check, WARNING, f"backup {backup.label} is of a time to come. Is the host's clock right?")
     message = f"the newest backup, {backup.label}, is {ago(now - backup.made)} old"
     found = judge_value(
         check, round((now - backup.made) / _HOUR, 1), _BACKUP, message, f"{_because(backup)}{_RUN}.", unit="hours"
@@ -132,10 +143,13 @@ def _judge_archiving(found: Archiving, limit: int, now: float) -> Finding:
     advice = f"The repository does not take them, or not fast enough: {then}. See the server's log."
     share = round(100 * found.waiting / (limit or _USUAL_LIMIT), 1)
     judged = judge_value(check, share, _WAITING, waiting, advice, unit="%")
-    if judged.status == OK and found.fails:
-        since = f", for {ago(now - found.archived)}" if found.archived else ""
-        return dataclasses.replace(judged, status=WARNING, message=f"archiving fails{since}; {waiting}. {advice}")
-    return judged
+    if not found.fails:
+        return judged
+    # how much waits the server does not know where it has archived nothing since it was started
+    failing = now - max(found.archived, found.started)
+    status = CRITICAL if failing > _LONG or judged.status == CRITICAL else WARNING
+    message = f"archiving fails, for {ago(failing)}; {waiting}. {advice}"
+    return dataclasses.replace(judged, status=status, message=message)
 
 
 def ago(seconds: float) -> str:

@@ -61,10 +61,10 @@ def write_record(client: PgClient, text: str) -> None:
     client.execute(f"COMMENT ON TABLESPACE pg_global IS {literal(text)}")
 
 
-def archive_now(client: PgClient) -> str:
-    """As superuser: have all that was done so far archived; the position in WAL up to which that is. Raises PgError.
+def archive_now(client: PgClient) -> tuple[str, bool]:
+    """As superuser: have all that was done so far archived. Raises PgError.
 
-    What does not come into the archive within 90 s, it goes on without: a restore ends before the position then.
+    Return the position in WAL up to which that is, and whether it came into the archive within 90 s.
     """
     client.query(_COMMIT)
     position = str(client.one("SELECT pg_switch_wal()::text AS position")["position"])
@@ -74,9 +74,9 @@ def archive_now(client: PgClient) -> str:
     while time.monotonic() < deadline:
         last = client.one(_LAST)["name"]
         if last and number_of(last, size) >= number_of(row["file"], size):
-            break
+            return position, True
         time.sleep(_LOOK_SECONDS)
-    return position
+    return position, False
 
 
 def number_of(name: str, size: int) -> int:

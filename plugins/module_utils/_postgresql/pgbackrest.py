@@ -29,6 +29,9 @@ _PREFIX = re.compile(r"^P\d+\s+", re.MULTILINE)
 _NOTHING_THERE = (1, 2, 3)
 _UNREADABLE = ("[FormatError]", "[CryptoError]", "FormatError:", "CryptoError:")
 _LONGEST = 600
+# A file system of another host may hang: the server looks at how much waits only when it begins with a file.
+_ARCHIVE_SECONDS = 600.0
+_GIVEN_UP = "dropped WAL file"
 _FULL = "full"
 
 
@@ -49,6 +52,14 @@ class Backup:
     """That it has added to the repository."""
     damaged: bool
     """pgBackRest has found pages whose checksums are wrong."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """What it said of a file for the archive, and whether that was given up since too much waits."""
+
+    text: str
+    is_given_up: bool
 
 
 class PgBackRest:
@@ -74,20 +85,36 @@ class PgBackRest:
         places = [f"--pg1-path={data_directory}", f"--tablespace-map-all={data_directory}-tablespaces"]
         self._run("restore", [*places, "--archive-mode=off", *options])
 
+    def archive(self, file: str) -> Said:
+        """A file of changes into the repository. Raises BackupError where it has to be tried again."""
+        done = self._try("archive-push", [file], _ARCHIVE_SECONDS)
+        if done.returncode:
+            raise _failed("archive-push", done)
+        return Said(done.stderr, _GIVEN_UP in done.stderr)
+
     def _run(self, command: str, options: Sequence[str] = (), seconds: float | None = None) -> str:
+        done = self._try(command, options, seconds)
+        if done.returncode:
+            raise _failed(command, done)
+        return done.stdout
+
+    def _try(self, command: str, options: Sequence[str], seconds: float | None) -> subprocess.CompletedProcess[str]:
         # the shell's own are settings of it as well
         environment = {**PLAIN, "HOME": os.environ.get("HOME", "/")}
-        argv = [PROGRAM, f"--stanza={self._stanza}", *_QUIET, *options, command]
+        given = [option for option in options if option.startswith("--")]
+        words = [option for option in options if not option.startswith("--")]
+        argv = [PROGRAM, f"--stanza={self._stanza}", *_QUIET, *given, command, *words]
         try:
-            done = quiet_run(argv, seconds, environment)
+            return quiet_run(argv, seconds, environment)
         except OSError as error:
             raise BackupError(f"{PROGRAM}: {error.strerror}.") from error
         except subprocess.TimeoutExpired as error:
             raise BackupError(f"`pgbackrest {command}` did not end within {seconds:.0f} s.") from error
-        if done.returncode:
-            said = done.stderr.strip() or f"exit status {done.returncode}"
-            raise BackupError(f"`pgbackrest {command}` failed: {sentence(said)}")
-        return done.stdout
+
+
+def _failed(command: str, done: subprocess.CompletedProcess[str]) -> BackupError:
+    said = done.stderr.strip() or f"exit status {done.returncode}"
+    return BackupError(f"`pgbackrest {command}` failed: {sentence(said)}")
 
 
 def parse(text: str, stanza: str) -> list[Backup]:

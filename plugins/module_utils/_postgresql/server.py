@@ -79,6 +79,12 @@ FROM pg_file_settings f LEFT JOIN pg_settings s ON s.name = lower(f.name)
 """
 
 
+_ELSEWHERE = """
+SELECT coalesce(string_agg(name || ' in ' || sourcefile, ', '), '') AS elsewhere
+FROM pg_file_settings WHERE name = ANY (%(alone)s) AND sourcefile <> %(file)s
+"""
+
+
 class ServerError(StabilityError):
     """The server is not as declared, or does not take what is; the message says what is in force now."""
 
@@ -126,7 +132,8 @@ class DesiredServer:
     """What a service needs of its server. ``watched`` are further files that the server must have read as they are.
 
     ``access`` and ``identities`` are lines of pg_hba.conf and pg_ident.conf, ``marker`` what stands around them;
-    ``roles`` are those that the lines let in. With ``only_known`` a server without such a settings file is left alone.
+    ``roles`` are those that the lines let in. With ``only_known`` a server without such a settings file is left alone,
+    ``alone`` are settings that no other file may have.
     """
 
     name: str
@@ -140,6 +147,7 @@ class DesiredServer:
     watched: Sequence[str] = ()
     restart_allowed: bool = True
     only_known: bool = False
+    alone: Sequence[str] = ()
 
     @property
     def settings_file(self) -> str:
@@ -177,7 +185,7 @@ class ActualServer:
 
     Of the access rules ``trust`` are those that let somebody in without a password, ``misread`` those that it does not
     understand. ``others`` are roles that log in and are not the service's, ``waiting`` settings that only a restart
-    changes.
+    changes, ``elsewhere`` settings of other files that this one is to have alone.
     """
 
     trust: list[str]
@@ -188,6 +196,7 @@ class ActualServer:
     max_connections: int
     unread: list[str]
     coming: Coming
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True)
@@ -259,7 +268,8 @@ def _read(desired: DesiredServer) -> ActualServer:
         unread = _newer(desired.files, float(row.pop("loaded")))
         settings = client.one(_SETTINGS, {"files": desired.files})
         asked = {"settings": json.dumps(desired.settings), "file": desired.settings_file}
-        return ActualServer(**row, **settings, unread=unread, coming=Coming(**client.one(_COMING, asked)))
+        elsewhere = client.one(_ELSEWHERE, {"alone": list(desired.alone), "file": desired.settings_file})
+        return ActualServer(**row, **settings, **elsewhere, unread=unread, coming=Coming(**client.one(_COMING, asked)))
 
 
 def _newer(paths: Sequence[str], loaded: float) -> list[str]:
@@ -328,6 +338,8 @@ def _refuse(desired: DesiredServer, server: ActualServer) -> None:
             f"max_connections would be {server.max_connections}, less than service_database_max_connections"
             f" ({desired.max_connections}): a file that counts after {desired.settings_file} sets it"
         )
+    if server.elsewhere:
+        wrong.append(f"{server.elsewhere} would be overridden: remove it there, if it is to be so")
     if server.waiting and not desired.restart_allowed:
         wrong.append(f"only a restart changes {server.waiting}, and postgresql_restart_allowed is false")
     if wrong:

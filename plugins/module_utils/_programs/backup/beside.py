@@ -4,7 +4,7 @@
 
 """A second server beside the running one, as the server was at a time: to look at, and to take from what was lost.
 
-It is a unit of the moment: `forget` or a boot ends it. The running server is not touched, and archives as before.
+It is a unit of the moment, whose end removes its files. The running server is not touched, and archives as before.
 """
 
 from __future__ import annotations
@@ -63,22 +63,29 @@ class Beside:
             raise StabilityError(f"{when.isoformat(' ')} is still to come")
         self._archive_now()
         given = [f"--time={when.isoformat(' ')}"] if when else []
-        properties = [f"--property={each}" for each in _PROPERTIES]
+        # whatever ends it: its files go with it
+        ending = f"ExecStopPost=/usr/bin/rm -rf {self._restored.home}"
+        properties = [f"--property={each}" for each in (*_PROPERTIES, ending)]
         # collected even where it fails, so that its name is free again
         call("systemd-run", f"--unit={_UNIT}", "--collect", "--quiet", *properties, sys.argv[0], "serve", *given)
         until = self._wait()
         return [
             f"Beside the running server there is another one, as it was at {until or 'the end of the backup'}.",
             f"To look at it:     sudo -u {OWNER} psql -h {_SOCKET} DATABASE",
-            f"To take a table:   sudo -u {OWNER} pg_dump -h {_SOCKET} -t TABLE DATABASE > table.sql",
+            f"To take a table:   sudo -u {OWNER} pg_dump -h {_SOCKET} --no-owner --no-privileges -t TABLE DATABASE",
+            "                   into psql as the service's role, never as the superuser: docs/backup.md",
             "To be rid of it:   postgresql-backup forget",
         ]
 
     def serve(self, when: datetime.datetime | None) -> None:
         """As the server's user, in the unit: restore, and become the server. Raises StabilityError and OSError."""
-        self._restored.prepare()
+        pgbackrest = PgBackRest(self._settings.stanza)
+        backups = pgbackrest.backups()
+        if not backups:
+            raise StabilityError("the repository holds no backup")
+        self._restored.prepare(backups[-1].size)
         options = ["--type=time", f"--target={when.isoformat(' ')}", "--target-action=promote"] if when else []
-        PgBackRest(self._settings.stanza).restore(str(self._restored.data), options)
+        pgbackrest.restore(str(self._restored.data), options)
         argv = self._restored.command(fleeting=False)
         os.execv(argv[0], argv)
 

@@ -10,7 +10,6 @@ What is found wrong is a sentence each; none means that a restore is proven.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,15 +22,15 @@ from .server import PORT, SOCKETS, Restored, ServerError, login_of
 from .settings import Settings
 
 _CHECK_SECONDS = 6 * 3600
-_MIB = 1024 * 1024
-# What is restored grows by the changes since, and the server writes some of its own.
-_ROOM = 1.2
-_ROOM_BYTES = 512 * _MIB
+# Bytes. Of a table that was so large some rows come back; a queue of jobs may well have been empty for a moment.
+_LARGE = 128 * 1024
 _MOST_NAMED = 5
+# Databases have settings of their own, which their owners make.
+_UNLIMITED = {"PGOPTIONS": "-c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off"}
 _DATABASES = "SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
 # Tables that hold rows themselves. Other than permanent ones are empty after every restore.
 _TABLES = """
-SELECT n.nspname::text AS schema, c.relname::text AS name
+SELECT n.nspname::text AS schema, c.relname::text AS name, pg_relation_size(c.oid) >= %(large)s AS large
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 ORDER BY 1, 2
@@ -42,7 +41,7 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n
 WHERE NOT i.indisvalid ORDER BY 1
 """
 Tables = Mapping[tuple[str, str, str], bool]
-"""Database, schema and table, and whether it has a row."""
+"""Database, schema and table, and whether it is a large one that has a row."""
 
 
 class Drill:
@@ -58,23 +57,32 @@ class Drill:
         self.label = ""
 
     def run(self) -> None:
-        """Raises OSError where the disk does not take it."""
+        """Raises OSError where what was restored can't be removed."""
         try:
             self._drill()
         except (BackupError, ServerError, PgError, MissingDriverError, CommandError) as error:
             self.problems.append(_sentence(str(error)))
+        except OSError as error:
+            self.problems.append(f"{error.filename or self._settings.directory}: {error.strerror}.")
         finally:
-            self._restored.remove()
+            self.remove()
+
+    def remove(self) -> None:
+        """What is left of one. Raises OSError."""
+        self._restored.remove()
 
     def _drill(self) -> None:
         self._restored.remove()
         backup = self._newest()
-        if backup is None or not self._has_room(backup):
+        if backup is None:
             return
         before = self._tables(self._settings.port, SOCKETS)
         with session(login_of(SOCKETS, self._settings.port, MAINTENANCE)) as client:
-            end = archive_now(client)
-        self._restored.prepare()
+            end, is_archived = archive_now(client)
+        if not is_archived:
+            self.problems.append("The server's last changes did not come into the archive in time.")
+            return
+        self._restored.prepare(backup.size)
         self._pgbackrest.restore(str(self._restored.data), [f"--set={backup.label}"])
         with self._restored.running():
             self._judge_end(end)
@@ -96,16 +104,6 @@ class Drill:
         if newest.damaged:
             self.problems.append(f"Backup {newest.label} was made of damaged pages: see the server's disk and log.")
         return newest
-
-    def _has_room(self, backup: Backup) -> bool:
-        """The disk may be the running server's: it is not filled for a drill."""
-        needed, free = backup.size * _ROOM + _ROOM_BYTES, shutil.disk_usage(self._settings.directory).free
-        if needed <= free:
-            return True
-        self.problems.append(
-            f"{self._settings.directory} has {free / _MIB:.0f} MB free, and a restore takes {needed / _MIB:.0f} MB."
-        )
-        return False
 
     def _judge_end(self, end: str) -> None:
         with self._restored.session() as client:
@@ -132,15 +130,17 @@ class Drill:
             self.problems.append(f"Without their rows were restored: {_some(lost)}.")
 
     def _tables(self, port: int, socket: str) -> Tables:
-        """A table that somebody has locked is left out."""
+        """A table that somebody has locked is left out: by the time it is not, its name may be that of a view."""
         found: dict[tuple[str, str, str], bool] = {}
         for database in self._databases(port, socket):
             with session(login_of(socket, port, database)) as client:
                 client.execute("SET lock_timeout = '2s'")
-                for row in client.query(_TABLES):
+                for row in client.query(_TABLES, {"large": _LARGE}):
                     place = quoted(row["schema"], row["name"])
                     with contextlib.suppress(PgError):
-                        has_rows = client.one(f"SELECT EXISTS (SELECT FROM ONLY {place}) AS has")["has"]
+                        has_rows = (
+                            row["large"] and client.one(f"SELECT EXISTS (SELECT FROM ONLY {place}) AS has")["has"]
+                        )
                         found[database, row["schema"], row["name"]] = bool(has_rows)
         return found
 
@@ -169,7 +169,7 @@ class Drill:
             *(f"--host={self._restored.socket}", f"--port={PORT}", f"--username={OWNER}"),
         ]
         try:
-            run(argv, cwd="/", environment=PLAIN, timeout=_CHECK_SECONDS, lines=_MOST_NAMED)
+            run(argv, cwd="/", environment={**PLAIN, **_UNLIMITED}, timeout=_CHECK_SECONDS, lines=_MOST_NAMED)
         except CommandError as error:
             self.problems.append(_sentence(f"What was restored is damaged: {' '.join(str(error).split())}"))
 

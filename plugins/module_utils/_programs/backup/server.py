@@ -11,6 +11,7 @@ in ends it.
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from ..._host.errors import StabilityError
 from ..._host.small_file import tail
-from ..._postgresql.client import Login, PgClient, PgError, session
+from ..._postgresql.client import MAINTENANCE, Login, PgClient, PgError, session
 from ..._postgresql.server import OWNER
 from .settings import Settings
 
@@ -33,6 +34,15 @@ PORT = 5432
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 60
 _MOST_LINES = 3
+_FATAL = re.compile(r"(?:FATAL|PANIC):  (.*)")
+_MIB = 1024 * 1024
+# What is restored grows by the changes since, and the server writes some of its own.
+_ROOM = 1.2
+_ROOM_BYTES = 512 * _MIB
+_SIZE = "SELECT sum(pg_database_size(oid)) AS size FROM pg_database"
+# Between the moment at which a name is read and that at which it is used, the service can make it a view's, whose
+# functions the superuser would then run.
+_TABLES_ALONE = "-c restrict_nonsystem_relation_kind=view,foreign-table"
 # No standby, which would need as many connections as the running server has: it answers when it is at the end.
 _SETTINGS = {
     "listen_addresses": "",
@@ -44,6 +54,11 @@ _SETTINGS = {
     "max_connections": "20",
     "max_wal_senders": "0",
     "max_worker_processes": "8",
+    "max_prepared_transactions": "1000",
+    # it is nobody's subscriber
+    "max_logical_replication_workers": "0",
+    "session_preload_libraries": "",
+    "local_preload_libraries": "",
     "ssl": "off",
     "cluster_name": "restored",
     "log_destination": "stderr",
@@ -72,14 +87,24 @@ class Restored:
         self._settings_file = home / "postgresql.conf"
         self._log = home / "server.log"
 
-    def prepare(self) -> None:
-        """An empty home. Raises OSError."""
+    def prepare(self, size: int) -> None:
+        """An empty home for so many bytes. Raises ServerError where that would fill the disk, and OSError."""
         self.remove()
+        self._require_room(size)
         self.home.mkdir(mode=0o700)
         # over the socket, which only its user reaches
         self._access.write_text(f"local all {OWNER} peer\n", encoding="utf-8")
         self._identities.touch()
         self._settings_file.touch()
+
+    def _require_room(self, size: int) -> None:
+        """The disk may be the running server's, which may have grown since."""
+        with contextlib.suppress(PgError), session(login_of(SOCKETS, self._settings.port, MAINTENANCE)) as client:
+            size = max(size, int(client.one(_SIZE)["size"]))
+        needed, free = size * _ROOM + _ROOM_BYTES, shutil.disk_usage(self.home.parent).free
+        if needed > free:
+            have = f"{self.home.parent} has {free / _MIB:.0f} MB free"
+            raise ServerError(f"{have}, and a restore takes {needed / _MIB:.0f} MB.")
 
     def remove(self) -> None:
         """Raises OSError."""
@@ -124,7 +149,9 @@ class Restored:
                 client.query("SELECT 1")
                 return
             time.sleep(_LOOK_SECONDS)
-        raise ServerError(f"The restored server did not start: {' '.join(fatal_lines(self._log)) or 'it said nothing'}")
+        raise ServerError(
+            f"The restored server did not start: {'; '.join(fatal_lines(self._log)) or 'it said nothing'}."
+        )
 
     def session(self, database: str = "postgres") -> contextlib.AbstractContextManager[PgClient]:
         """Raises PgError."""
@@ -133,10 +160,13 @@ class Restored:
 
 def fatal_lines(log: Path) -> list[str]:
     """Why a server ended, by what it has written."""
-    return [text for line in tail(log) for _before, mark, text in [line.partition("FATAL:  ")] if mark][-_MOST_LINES:]
+    found = (_FATAL.search(line) for line in tail(log))
+    # what it said to who came too early is none of its reasons
+    reasons = [match[1] for match in found if match and not match[1].startswith("the database system is ")]
+    return reasons[-_MOST_LINES:]
 
 
 def login_of(socket: str, port: int, database: str) -> Login:
     """As the superuser, by its user, over a socket."""
     parameters = {"host": socket, "port": port, "user": OWNER, "dbname": database, "connect_timeout": 5}
-    return Login(parameters, application=APPLICATION)
+    return Login({**parameters, "options": _TABLES_ALONE}, application=APPLICATION)

@@ -20,6 +20,9 @@ class Settings:
     port: int
     directory: str
     """Where the state is, and what is restored."""
+    hour: int
+    """Of the day, in the host's time zone: when a backup is made. The drill has its own."""
+    drill_hour: int
     full_days: int
     drill_days: int
     wal_limit: int

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the command of the backups knows, kept in two files, each with a writer of its own, and in the server."""
+"""What the command of the backups knows, kept in files with a writer each, and in the server."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 
 from ..._checks.backup import LastBackup, LastDrill, Record
 from ..._host.atomic import save_json
+from ..._host.command import Identity, effective_user
 from ..._postgresql.archiving import write_record
 from ..._postgresql.client import MAINTENANCE, MissingDriverError, PgError, session
+from ..._postgresql.server import OWNER
 from ..backup_record import to_text
 from ..records import load
 from .server import SOCKETS, login_of
@@ -24,31 +26,65 @@ _T = TypeVar("_T")
 _LARGEST = 256 * 1024
 
 
+@dataclasses.dataclass(frozen=True)
+class Demand:
+    """What somebody wants to have now, whether it is due or not."""
+
+    full: bool = False
+    first: bool = False
+
+
 class State:
-    """What is damaged is as none: the next run writes it again."""
+    """What is damaged is as none: the next run writes it again. Each method raises OSError."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._backup, self._drill = (Path(settings.directory) / name for name in ("backup.json", "drill.json"))
+        self._directory = Path(settings.directory)
+        self._backup, self._drill = self._directory / "backup.json", self._directory / "drill.json"
+        self._given_up = self._directory / "given-up"
 
     @property
     def record(self) -> Record:
         settings = self._settings
         backup, drill = _load(LastBackup, self._backup), _load(LastDrill, self._drill)
-        return Record(backup, drill, settings.drill_days, settings.wal_limit)
+        given_up = self._given_up.stat().st_mtime if self._given_up.exists() else 0.0
+        return Record(backup, drill, settings.drill_days, settings.wal_limit, given_up)
 
     def keep(self, state: LastBackup | LastDrill) -> None:
-        """Raises OSError."""
         save_json(self._backup if isinstance(state, LastBackup) else self._drill, dataclasses.asdict(state))
-        self.publish()
+        self._publish()
 
-    def publish(self) -> None:
+    def give_up(self) -> None:
+        """Note that now changes are given up."""
+        self._given_up.touch()
+        self._publish()
+
+    def _publish(self) -> None:
         """In the server, for all who ask it; one that does not run has it with the next run of a timer."""
         with (
             contextlib.suppress(PgError, MissingDriverError),
             session(login_of(SOCKETS, self._settings.port, MAINTENANCE)) as client,
         ):
             write_record(client, to_text(self.record))
+
+    def demand(self, name: str, demand: Demand) -> None:
+        """As root, of the unit that makes it, which runs as the server's user."""
+        with effective_user(Identity.of(OWNER)):
+            save_json(self._demand(name), dataclasses.asdict(demand))
+
+    def is_demanded(self, name: str) -> bool:
+        return self._demand(name).exists()
+
+    def take(self, name: str) -> Demand | None:
+        """What is demanded, which is then no more."""
+        if not self.is_demanded(name):
+            return None
+        demand: Demand = _load(Demand, self._demand(name))
+        self._demand(name).unlink()
+        return demand
+
+    def _demand(self, name: str) -> Path:
+        return self._directory / f"demand-{name}.json"
 
 
 def _load(kind: type[_T], path: Path) -> Any:

@@ -89,11 +89,25 @@ def test_what_waits_is_told_long_before_the_limit(waiting: int, limit: int, stat
     assert ("given up" in found[1]) == (bool(limit) and status != OK)
 
 
-def test_archiving_that_fails_is_told_before_anything_waits() -> None:
-    found = judged(Record(BACKUP, DRILL), Archiving(True, WELL.started, NOW - 3 * HOUR, NOW - 10, 0))["archive"]
-    assert found[0] == WARNING
-    assert "for 3 hours" in found[1]
+@pytest.mark.parametrize(("minutes", "status"), [(10, WARNING), (59, WARNING), (61, CRITICAL)])
+def test_archiving_that_fails_is_told_before_anything_waits(minutes: float, status: str) -> None:
+    found = judged(Record(BACKUP, DRILL), Archiving(True, WELL.started, NOW - 60 * minutes, NOW - 10, 0))["archive"]
+    assert found[0] == status
+    assert "archiving fails" in found[1]
+    # one that knows nothing of before
+    assert judged(Record(BACKUP, DRILL), Archiving(True, NOW - 60 * minutes, 0, NOW - 10, 0))["archive"][0] == status
     assert judged(Record(BACKUP, DRILL), Archiving(True, WELL.started, NOW - 10, NOW - 3 * HOUR, 0))["archive"][0] == OK
+
+
+def test_changes_that_were_given_up_are_critical_until_there_is_a_backup() -> None:
+    lost = judged(Record(BACKUP, DRILL, given_up=BACKUP.made + HOUR))["newest"]
+    assert lost[0] == CRITICAL
+    assert "given up 4 hours ago" in lost[1]
+    assert judged(Record(BACKUP, DRILL, given_up=BACKUP.made - HOUR))["newest"][0] == OK
+
+
+def test_a_backup_of_a_time_to_come_is_a_clocks_fault() -> None:
+    assert judged(Record(LastBackup(NOW + DAY, "20270115F"), DRILL))["newest"][0] == WARNING
 
 
 def test_a_server_that_archives_nothing_is_critical() -> None:

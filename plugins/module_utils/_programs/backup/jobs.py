@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What units and the server run: a backup and a drill, where one is due or demanded, and a file for the archive."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import sys
+import time
+from collections.abc import Sequence
+
+from ..._checks.backup import LastBackup, LastDrill, Record
+from ..._host.errors import StabilityError
+from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
+from .drill import Drill
+from .settings import Settings
+from .state import Demand, State
+
+_HOUR = 3600
+_DAY = 24 * _HOUR
+# The timers come each hour, at a minute of the host's own.
+_ABOUT = _DAY / 2
+_EMPTY = (
+    "the repository is empty, though backup {} was made: is its disk mounted? If it is to be a new one:"
+    " `postgresql-backup run --first`."
+)
+
+
+class Jobs:
+    """Each says what was done. Raises StabilityError, which is in the state as well, and OSError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._state = State(settings)
+        self._pgbackrest = PgBackRest(settings.stanza)
+
+    def backup(self) -> str:
+        demand, before = self._state.take("backup"), self._state.record
+        try:
+            made = self._newest_backup(demand, before)
+        except BackupError as error:
+            self._state.keep(dataclasses.replace(before.backup, error=str(error)))
+            raise
+        self._state.keep(LastBackup(made.ended, made.label))
+        return f"Backup {made.label} is the newest one."
+
+    def _newest_backup(self, demand: Demand | None, before: Record) -> Backup:
+        """A new one, where that is due or demanded; the first that is known here is new, whatever others there are."""
+        backups = self._pgbackrest.backups()
+        if before.backup.label and not backups and not (demand and demand.first):
+            raise BackupError(_EMPTY.format(before.backup.label))
+        now = time.time()
+        is_known = before.backup.label and backups
+        if not demand and is_known and not is_backup_due(backups[-1], before.given_up, self._settings.hour, now):
+            return backups[-1]
+        self._pgbackrest.create_stanza()
+        is_full = is_full_due(backups, self._settings.full_days, now) or (demand is not None and demand.full)
+        self._pgbackrest.backup(is_full)
+        return self._pgbackrest.backups()[-1]
+
+    def drill(self) -> str:
+        demand, before = self._state.take("drill"), self._state.record
+        now = time.time()
+        if demand is None and not is_drill_due(before, self._settings.drill_hour, now):
+            return "No drill is due."
+        self._state.keep(dataclasses.replace(before.drill, begun=now))
+        drill = Drill(self._settings, before.backup.label)
+        drill.run()
+        if drill.problems:
+            self._state.keep(dataclasses.replace(before.drill, begun=0.0, problems=tuple(drill.problems)))
+            raise StabilityError("\n".join(drill.problems))
+        ended = time.time()
+        self._state.keep(LastDrill(ended, drill.label, ended - now))
+        return f"Backup {drill.label} and all changes since were restored and found good."
+
+    def end_drill(self, result: str) -> None:
+        """After it, however it ended; `result` is systemd's word for that."""
+        Drill(self._settings, "").remove()
+        drill = self._state.record.drill
+        if drill.begun:
+            problem = f"The drill was ended before it had found out ({result}): see the journal of its unit."
+            self._state.keep(dataclasses.replace(drill, begun=0.0, problems=(problem,)))
+
+    def archive(self, file: str) -> None:
+        """As the server's archive_command. What is given up, since too much waits, the server takes for archived."""
+        said = self._pgbackrest.archive(file)
+        sys.stderr.write(said.text)
+        if said.is_given_up:
+            self._state.give_up()
+
+
+def is_backup_due(newest: Backup, given_up: float, hour: int, now: float) -> bool:
+    """There is to be one since that hour, and since changes were given up. A time to come is a clock's fault."""
+    today = datetime.datetime.fromtimestamp(now).astimezone().replace(hour=hour, minute=0, second=0, microsecond=0)
+    begun = today.timestamp() if today.timestamp() <= now else today.timestamp() - _DAY
+    return not max(begun, given_up) <= newest.ended <= now + _HOUR
+
+
+def is_full_due(backups: Sequence[Backup], days: int, now: float) -> bool:
+    full = max((backup.ended for backup in backups if backup.full), default=0.0)
+    return now - full > days * _DAY - _ABOUT
+
+
+def is_drill_due(record: Record, hour: int, now: float) -> bool:
+    """As soon as there is a backup; later at that hour, by the age of the last proof or its failure."""
+    if not record.backup.made:
+        return False
+    drill = record.drill
+    if not (drill.proven or drill.problems):
+        return True
+    is_young = 0 <= now - drill.proven < record.drill_days * _DAY - _ABOUT
+    return datetime.datetime.fromtimestamp(now).astimezone().hour == hour and (bool(drill.problems) or not is_young)

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When the timers of the backups, which come each hour, find that something is due."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._checks.backup import LastBackup, LastDrill, Record
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.pgbackrest import Backup
+from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.jobs import (
+    is_backup_due,
+    is_drill_due,
+    is_full_due,
+)
+
+HOUR, DAY = 3600.0, 86400.0
+MADE = LastBackup(1.0, "20270101F")
+
+
+def at(hour: int, day: int = 15) -> float:
+    return datetime.datetime(2027, 1, day, hour, 20).astimezone().timestamp()
+
+
+def ended(moment: float, full: bool = True) -> Backup:
+    return Backup("20270101F", full, moment, 1, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("made", "given_up", "now", "due"),
+    [
+        (at(2), 0, at(14), False),
+        (at(14, 14), 0, at(1), False),
+        (at(14, 14), 0, at(2), True),
+        (at(2, 13), 0, at(1), True),
+        (at(2), at(12), at(14), True),
+        (at(2), at(1), at(14), False),
+        (at(2, 29), 0, at(14), True),
+    ],
+    ids=[
+        "of today",
+        "before its hour",
+        "in its hour",
+        "missed",
+        "given up",
+        "given up before",
+        "a clock that was ahead",
+    ],
+)
+def test_a_backup_is_due_each_day_since_its_hour_and_after_a_loss(
+    made: float, given_up: float, now: float, due: bool
+) -> None:
+    assert is_backup_due(ended(made), given_up, 2, now) is due
+
+
+@pytest.mark.parametrize(("days", "due"), [(0.1, False), (6.4, False), (6.6, True), (30, True)])
+def test_a_full_backup_is_due_by_its_age_whatever_came_since(days: float, due: bool) -> None:
+    now = at(2)
+    assert is_full_due([ended(now - days * DAY), ended(now, full=False)], 7, now) is due
+    assert is_full_due([], 7, now) is True
+
+
+@pytest.mark.parametrize(
+    ("backup", "drill", "hour", "due"),
+    [
+        (LastBackup(), LastDrill(), 4, False),
+        (MADE, LastDrill(), 14, True),
+        (MADE, LastDrill(at(4, 14), "20270101F"), 4, False),
+        (MADE, LastDrill(at(4, 8), "20270101F"), 4, True),
+        (MADE, LastDrill(at(4, 8), "20270101F"), 5, False),
+        (MADE, LastDrill(at(4, 14), "20270101F", 1.0, ("A file is missing.",)), 4, True),
+        (MADE, LastDrill(at(4, 14), "20270101F", 1.0, ("A file is missing.",)), 14, False),
+        (MADE, LastDrill(0, "", 0, ("A file is missing.",)), 14, False),
+        (MADE, LastDrill(at(4, 29), "20270101F"), 4, True),
+    ],
+)
+def test_a_drill_is_due_by_its_age_or_its_failure_once_there_is_a_backup(
+    backup: LastBackup, drill: LastDrill, hour: int, due: bool
+) -> None:
+    assert is_drill_due(Record(backup, drill), 4, at(hour)) is due
