@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nginx_sites import mounted
@@ -28,6 +28,32 @@ SMALL_KB = 2048
 # watchdog_start_grace
 START_GRACE = 30
 BROKEN_SITE = "/etc/nginx/conf.d/zz-broken-by-hand.conf"
+# Takes Nginx's port as soon as it is free, and answers 200 to everything.
+TAKER = """
+import http.server, time
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+while True:
+    try:
+        http.server.HTTPServer(("0.0.0.0", 80), Answers).serve_forever()
+    except OSError:
+        time.sleep(0.01)
+"""
+# Idle sessions: the server notices at once when their clients are gone.
+CONNECTIONS = """
+import subprocess, sys, time
+held = [subprocess.Popen(["psql", "--quiet"], stdin=subprocess.PIPE) for _ in range(int(sys.argv[1]))]
+time.sleep(600)
+"""
+# Those that are kept for the administrator stay free.
+FREE = (
+    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    " - count(*) + 1 FROM pg_stat_activity WHERE backend_type = 'client backend'"
+)
 
 
 def activation_unit(host: Host) -> str:
@@ -167,6 +193,34 @@ def full(host: Host, directory: str, owner: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def port_taken(host: Host) -> Iterator[int]:
+    """Nginx is dead, and another program has its port: the process id of that."""
+    unit = "molecule-takes-the-port"
+    # inside a container root may not look into what has more capabilities than the one who looks
+    limits = "--property=CapabilityBoundingSet=CAP_NET_BIND_SERVICE"
+    host.check_output(f"systemd-run --quiet --unit={unit} {limits} python3 -c %s", TAKER)
+    try:
+        signal(host, "KILL", *unit_pids(host, "nginx.service"))
+        yield main_pid(host, f"{unit}.service")
+    finally:
+        host.check_output(f"systemctl stop {unit}")
+
+
+@contextmanager
+def connections_taken(host: Host) -> Iterator[None]:
+    """PostgreSQL has no free connection but those kept for its administrator."""
+    unit = "molecule-takes-connections"
+    free = host.check_output("runuser -u postgres -- psql --no-align --tuples-only --command=%s", FREE)
+    host.check_output(
+        "systemd-run --quiet --collect --unit=%s --uid=postgres python3 -c %s %s", unit, CONNECTIONS, free
+    )
+    try:
+        yield
+    finally:
+        host.check_output(f"systemctl stop {unit}")
+
+
 def crowd(number: int) -> str:
     """A shell's command by which so many processes want a processor all the time."""
     return f"for n in $(seq {number}); do while :; do :; done & done; wait"
@@ -194,15 +248,19 @@ def overloaded(host: Host, processes: Collection[int]) -> Iterator[None]:
 
 
 @contextmanager
-def hasty(host: Host) -> Iterator[None]:
-    """A watchdog that waits less between its steps: what takes many of them is seen sooner. The budget stays."""
+def with_settings(host: Host, **settings: Any) -> Iterator[None]:
+    """A watchdog with these settings changed."""
     kept = host.check_output(f"cat {SETTINGS}")
     try:
-        settings = {**json.loads(kept), "start_grace": 4, "backoff_first": 1}
-        _set(host, json.dumps(settings))
+        _set(host, json.dumps({**json.loads(kept), **settings}))
         yield
     finally:
         _set(host, kept)
+
+
+def hasty(host: Host) -> AbstractContextManager[None]:
+    """A watchdog that waits less between its steps: what takes many of them is seen sooner. The budget stays."""
+    return with_settings(host, start_grace=4, backoff_first=1)
 
 
 def _set(host: Host, settings: str) -> None:

@@ -55,6 +55,8 @@ MOST_ACTIONS = 5
 class Course:
     """One fault, in seconds from its beginning. None: that did not happen."""
 
+    began: float
+    """In Unix time."""
     detected: float | None
     healthy: float | None
     actions: tuple[str, ...]
@@ -180,6 +182,7 @@ class Watch:
         spoken = [event["time"] for event in events if event["kind"] != "resolved"]
         first = min([*uneasy, *spoken], default=None)
         return Course(
+            began=began,
             detected=None if first is None else first - began,
             healthy=healthy,
             actions=tuple(event["code"] for event in events if event["kind"] == "action"),

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from hosts import ROOT
+from prometheus import Alert
 from recovery import Course
 
 RESULTS = ROOT / ".cache" / "recovery.json"
 FAULTS = (
-    "| Fault | Noticed (s) | Healthy again (s) | Failed probes | Steps of the watchdog | Told |",
-    "| --- | ---: | ---: | ---: | --- | --- |",
+    "| Fault | Noticed (s) | Healthy again (s) | Failed probes | Steps of the watchdog | Told | Alert rules |",
+    "| --- | ---: | ---: | ---: | --- | --- | --- |",
 )
 SOAK = (
     "| Under load (s) | Requests | Failed | Sockets closed | Steps | CPU (% of a core) | Diagnoses' | RSS (MB) |",
@@ -42,6 +44,18 @@ def keep(fault: str, course: Course) -> None:
     """The last course of each fault is kept."""
     results = kept()
     results["faults"][fault] = asdict(course)
+    _write(results)
+
+
+def kept_since(began: float) -> dict[str, float]:
+    """When each fault began whose course was kept since then."""
+    faults: dict[str, dict[str, Any]] = kept()["faults"]
+    return {fault: course["began"] for fault, course in faults.items() if course.get("began", 0) >= began}
+
+
+def keep_alerts(fault: str, alerts: Iterable[Alert]) -> None:
+    results = kept()
+    results["faults"][fault]["alerts"] = sorted(map(str, alerts))
     _write(results)
 
 
@@ -74,7 +88,8 @@ def tables() -> list[str]:
 def _fault(fault: str, course: dict[str, Any]) -> str:
     seconds = ["" if course[name] is None else f"{course[name]:.1f}" for name in ("detected", "healthy")]
     words = [", ".join(course[name]) or "none" for name in ("actions", "told")]
-    return f"| {' | '.join([fault, *seconds, str(course['failed']), *words])} |"
+    rules = ", ".join(sorted({alert.split()[0] for alert in course.get("alerts", [])})) or "none"
+    return f"| {' | '.join([fault, *seconds, str(course['failed']), *words, rules])} |"
 
 
 def _storm(what: str, sides: list[list[float]]) -> str:

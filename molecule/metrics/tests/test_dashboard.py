@@ -17,37 +17,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import yaml
 from deployments import Service, load
-from hosts import ROOT, put
+from hosts import ROOT
+from prometheus import NODE, Prometheus, running, targets
 from testinfra.host import Host
 
-# None of it is installed: a test host has no use for their daemons.
-TOOLS = "/var/tmp/dashboard-tools"
-UNITS = ("molecule-prometheus", "molecule-postgres-exporter")
-PROMETHEUS, POSTGRESQL, NODE = "127.0.0.1:9290", "127.0.0.1:9287", "127.0.0.1:9100"
-SETTINGS = {
-    "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
-    "rule_files": ["rules.yml"],
-    "scrape_configs": [
-        {"job_name": job, "static_configs": [{"targets": [target]}]}
-        for job, target in (("node", NODE), ("postgresql", POSTGRESQL))
-    ],
-}
-ASK = f"""
-import json, sys, urllib.error, urllib.request
-
-def answer(path):
-    try:
-        return json.load(urllib.request.urlopen("http://{PROMETHEUS}/api/v1/" + path, timeout=10))["data"]
-    except urllib.error.HTTPError as error:
-        return error.read().decode()
-
-print(json.dumps([answer(path) for path in json.loads(sys.argv[1])]))
-"""
+# It is not installed: a test host has no use for its daemon.
+EXPORTER = "/var/tmp/postgres-exporter"
+EXPORTER_UNIT = "molecule-postgres-exporter"
+POSTGRESQL = "127.0.0.1:9287"
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "docs/dashboard.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-RULES = ROOT / "roles/monitoring/files/prometheus-rules.yml"
 # What Grafana would take by itself, and how long the load lasts at least.
 WINDOW, SECONDS = "30s", 35
 BY_GRAFANA = {"__rate_interval": WINDOW, "__range": "10m"}
@@ -77,18 +57,8 @@ Series = dict[str, float]
 """Values by what the legend says."""
 
 
-@dataclass(frozen=True)
-class Prometheus:
-    host: Host
-
-    def get(self, *paths: str) -> list[Any]:
-        answers: list[Any] = json.loads(self.host.check_output("python3 -c %s %s", ASK, json.dumps(paths)))
-        return answers
-
-    def query(self, *expressions: str) -> list[Any]:
-        """Of each the series, or what is wrong with it."""
-        answers = self.get(*(f"query?{urlencode({'query': expression})}" for expression in expressions))
-        return [answer["result"] if isinstance(answer, dict) else answer for answer in answers]
+class Shown(Prometheus):
+    """What Grafana would show of it."""
 
     def variables(self) -> dict[str, str]:
         """What Grafana has in the place of each variable, with all that there is selected."""
@@ -126,7 +96,7 @@ def shown(legend: str, series: dict[str, Any]) -> str:
     return re.sub(r"{{(\w+)}}", lambda match: series["metric"].get(match[1], ""), legend)
 
 
-def mark(name: str, prometheus: Prometheus) -> str:
+def mark(name: str, prometheus: Shown) -> str:
     (expression,) = (one["expr"] for one in DASHBOARD["annotations"]["list"] if one["name"] == name)
     return filled(expression, prometheus.variables())
 
@@ -140,31 +110,22 @@ def until(what: Callable[[], Any], limit: float = 30) -> Any:
 
 
 @pytest.fixture(scope="module")
-def prometheus(host: Host) -> Iterator[Prometheus]:
-    host.check_output("rm -rf %s && mkdir -p %s && apt-get update -qq", TOOLS, TOOLS)
+def prometheus(host: Host) -> Iterator[Shown]:
+    host.check_output("rm -rf %s && mkdir -p %s && apt-get update -qq", EXPORTER, EXPORTER)
     host.check_output(
-        "cd %s && apt-get download -qq prometheus prometheus-postgres-exporter"
-        " && for file in *.deb; do dpkg -x $file . || exit 1; done",
-        TOOLS,
-    )
-    put(host, f"{TOOLS}/rules.yml", RULES.read_text(encoding="utf-8"))
-    put(host, f"{TOOLS}/prometheus.yml", yaml.safe_dump(SETTINGS))
-    host.check_output(
-        f"systemd-run --quiet --collect --unit={UNITS[0]} {TOOLS}/usr/bin/prometheus"
-        f" --config.file={TOOLS}/prometheus.yml --storage.tsdb.path={TOOLS}/data --web.listen-address={PROMETHEUS}"
+        "cd %s && apt-get download -qq prometheus-postgres-exporter && dpkg -x prometheus-postgres-exporter_*.deb .",
+        EXPORTER,
     )
     host.check_output(
-        f"systemd-run --quiet --collect --unit={UNITS[1]} --uid=postgres"
+        f"systemd-run --quiet --collect --unit={EXPORTER_UNIT} --uid=postgres"
         " --setenv=DATA_SOURCE_NAME='postgresql:///postgres?host=/run/postgresql'"
-        f" {TOOLS}/usr/bin/prometheus-postgres-exporter --web.listen-address={POSTGRESQL}"
+        f" {EXPORTER}/usr/bin/prometheus-postgres-exporter --web.listen-address={POSTGRESQL}"
     )
     try:
-        found = Prometheus(host)
-        until(lambda: host.run("python3 -c %s %s", ASK, '["query?query=up"]').rc == 0)
-        until(lambda: len(found.query("up == 1")[0]) == 2)
-        yield found
+        with running(host, {"node": targets(NODE), "postgresql": targets(POSTGRESQL)}):
+            yield Shown(host)
     finally:
-        host.run(f"systemctl stop {' '.join(UNITS)}; rm -r {TOOLS}")
+        host.run(f"systemctl stop {EXPORTER_UNIT}; rm -r {EXPORTER}")
 
 
 @dataclass(frozen=True)
@@ -180,7 +141,7 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(host: Host, address: str, prometheus: Prometheus, pm2_processes: Callable[[], list[dict[str, Any]]]) -> Seen:
+def seen(host: Host, address: str, prometheus: Shown, pm2_processes: Callable[[], list[dict[str, Any]]]) -> Seen:
     with load(address, *LOAD) as pages, load(address, *LIMITED) as limited:
         time.sleep(SECONDS)
         panels = prometheus.panels()
@@ -271,7 +232,7 @@ def test_postgresql_and_the_host_are_as_they_say(host: Host, seen: Seen) -> None
     assert seen.panels["Memory"][NODE] == pytest.approx(in_use, abs=0.15)
 
 
-def test_the_last_deployment_is_marked(host: Host, prometheus: Prometheus) -> None:
+def test_the_last_deployment_is_marked(host: Host, prometheus: Shown) -> None:
     (last,) = (
         series
         for series in prometheus.query(mark("Deployment", prometheus))[0]
@@ -282,7 +243,7 @@ def test_the_last_deployment_is_marked(host: Host, prometheus: Prometheus) -> No
     assert float(last["value"][1]) / 1000 == pytest.approx(link, abs=120)
 
 
-def test_a_problem_is_shown_and_the_step_against_it_is_marked(host: Host, prometheus: Prometheus) -> None:
+def test_a_problem_is_shown_and_the_step_against_it_is_marked(host: Host, prometheus: Shown) -> None:
     steps = mark("Recovery step", prometheus)
     assert prometheus.query(steps) == [[]]
     try:
@@ -300,7 +261,7 @@ def test_a_problem_is_shown_and_the_step_against_it_is_marked(host: Host, promet
         Service("workbot", host).until(lambda found: not found["locked"] and len(found["activations"]) == 1, limit=180)
 
 
-def test_each_rule_finds_its_metrics(prometheus: Prometheus) -> None:
+def test_each_rule_finds_its_metrics(prometheus: Shown) -> None:
     (found,) = prometheus.get("rules")
     rules = [rule for group in found["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}

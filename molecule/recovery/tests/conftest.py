@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
 
 import pytest
-from recovery import CALM, Watch
-from recovery_table import tables
+from fault_alerts import expected
+from faults import forgotten
+from hosts import HOST, host_of
+from prometheus import NODE, Prometheus, running, targets
+from recovery import CALM, STATUS, Watch, until
+from recovery_table import keep_alerts, kept_since, tables
+from testinfra.host import Host
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -23,3 +30,27 @@ def began(watch: Watch) -> float:
     """When the fault begins; by then all is well."""
     watch.until_well(time.time() - CALM - 1)
     return time.time()
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Iterator[Prometheus]:
+    """It scrapes what the service's own metrics are, as often as they are written."""
+    with running(host_of(HOST), {"node": {**targets(NODE), "params": {"collect[]": ["textfile"]}}}) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def judged(host: Host, prometheus: Prometheus) -> Iterator[None]:
+    """Each fault whose course a test keeps has its alerts, and no other one that is critical."""
+    if json.loads(host.check_output(f"cat {STATUS}"))["problems"]:
+        # some stay open for minutes
+        forgotten(host)
+    prometheus.forget()
+    until("nothing is critical", lambda: prometheus.query('ALERTS{service="workbot", severity="critical"}') == [[]], 30)
+    prometheus.forget()
+    start = time.time()
+    yield
+    for fault, began in kept_since(start).items():
+        alerts = prometheus.alerts(began, time.time())
+        keep_alerts(fault, alerts)
+        assert expected(fault).wrong(alerts) == {}, (fault, sorted(map(str, alerts)))

@@ -10,22 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deployments import load
-from faults import LOG_DIRECTORY, STATE_DIRECTORY, WATCHDOG, full, overloaded, pids, signal, unit_pids
+from faults import (
+    LOG_DIRECTORY,
+    STATE_DIRECTORY,
+    WATCHDOG,
+    connections_taken,
+    full,
+    overloaded,
+    pids,
+    signal,
+    unit_pids,
+)
 from recovery import Watch, until
 from recovery_table import keep
 from testinfra.host import Host
-
-# Idle sessions: the server notices at once when their clients are gone.
-CONNECTIONS = """
-import subprocess, sys, time
-held = [subprocess.Popen(["psql", "--quiet"], stdin=subprocess.PIPE) for _ in range(int(sys.argv[1]))]
-time.sleep(600)
-"""
-# Those that are kept for the administrator stay free.
-FREE = (
-    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
-    " - count(*) + 1 FROM pg_stat_activity WHERE backend_type = 'client backend'"
-)
 
 
 def test_a_stopped_database_is_told_and_nothing_is_restarted(host: Host, watch: Watch, began: float) -> None:
@@ -74,14 +72,9 @@ def test_workers_that_wait_for_a_processor_are_told_and_left_alone(
 
 def test_a_database_without_a_free_connection_is_no_reason_to_restart(host: Host, watch: Watch, began: float) -> None:
     before = pids(host)
-    unit = "molecule-takes-connections"
-    free = host.check_output("runuser -u postgres -- psql --no-align --tuples-only --command=%s", FREE)
-    host.check_output("systemd-run --quiet --unit=%s --uid=postgres python3 -c %s %s", unit, CONNECTIONS, free)
-    try:
+    with connections_taken(host):
         time.sleep(20)
         course = watch.course(began, None)
-    finally:
-        host.check_output(f"systemctl stop {unit}")
     watch.until_well(began)
     keep("PostgreSQL out of connections", course)
     assert course.actions == ()

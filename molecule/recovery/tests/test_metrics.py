@@ -16,6 +16,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.codes 
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.text import render
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.watchdog import metrics_of
 from hosts import ROOT, put
+from prometheus import RULES
 from testinfra.host import Host
 
 # Neither is installed: a test host has no use for their daemons.
@@ -63,7 +64,6 @@ STATUS = {
     },
 }
 
-RULES = ROOT / "roles/monitoring/files/prometheus-rules.yml"
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
 CASES = ROOT / "molecule" / "recovery" / "fixtures" / "rules.test.yml"
 

@@ -8,26 +8,10 @@ from __future__ import annotations
 import json
 import time
 
-from faults import BROKEN_SITE, main_pid, pids, signal, unit_pids, unnoticed_end
+from faults import BROKEN_SITE, main_pid, pids, port_taken, signal, unit_pids, unnoticed_end
 from recovery import SOON, Watch
 from recovery_table import keep
 from testinfra.host import Host
-
-# Takes Nginx's port as soon as it is free, and answers 200 to everything.
-TAKER = """
-import http.server, time
-
-class Answers(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-
-while True:
-    try:
-        http.server.HTTPServer(("0.0.0.0", 80), Answers).serve_forever()
-    except OSError:
-        time.sleep(0.01)
-"""
 
 
 def test_a_killed_nginx_is_started(host: Host, watch: Watch, began: float) -> None:
@@ -73,14 +57,8 @@ def test_a_configuration_broken_by_hand_is_left_to_people(host: Host, watch: Wat
 def test_another_program_on_its_port_is_named_and_nginx_started_when_that_has_ended(
     host: Host, watch: Watch, began: float
 ) -> None:
-    unit = "molecule-takes-the-port"
-    # inside a container root may not look into what has more capabilities than the one who looks
-    limits = "--property=CapabilityBoundingSet=CAP_NET_BIND_SERVICE"
-    host.check_output(f"systemd-run --quiet --unit={unit} {limits} python3 -c %s", TAKER)
-    try:
-        signal(host, "KILL", *unit_pids(host, "nginx.service"))
+    with port_taken(host) as taker:
         told = watch.until_told(began, "proxy_port_taken")
-        taker = main_pid(host, f"{unit}.service")
         named = f"another program (python3, pid {taker}) listens on port 80"
         assert told["message"] == f"{named}, which Nginx needs: stop it, then systemctl start nginx"
         diagnosed = json.loads(host.run("workbot-diagnose --json").stdout)["findings"]
@@ -91,9 +69,7 @@ def test_another_program_on_its_port_is_named_and_nginx_started_when_that_has_en
             assert (said[check]["status"], said[check]["message"]) == ("critical", f"{known}. {advice}.")
         assert watch.actions(began) == ()
         assert watch.told(began, "proxy_wrong") is None
-    finally:
         freed = time.time()
-        host.check_output(f"systemctl stop {unit}")
     healthy = watch.until_well(freed)
     keep("Nginx dead, and its port taken by another program that ends when told", watch.course(freed, healthy))
     assert healthy < SOON
