@@ -30,6 +30,7 @@ CHECKS = {
     "clock": "系统时钟",
     "cron": "定时任务",
     "secrets": "密钥",
+    "backup": "备份",
     "database": "数据库",
     "pool": "连接池",
     "connections": "数据库连接",
