@@ -43,7 +43,7 @@ test: $(READY) ## What a change needs before it lands, in two lanes: what CI run
 	@tools/lanes trixie scenario-site trixie '$(STATIC)'
 
 LANE_2 := fleet attacks apps
-LANE_3 := recovery nginx neighbours monitor
+LANE_3 := recovery database neighbours monitor
 .PHONY: test-all
 test-all: $(READY) ## All tests, in three lanes: every scenario, on Debian 13 or 12
 	@tools/lanes \

@@ -163,7 +163,7 @@ class Drill:
         return found
 
     def _judge_pages(self) -> None:
-        """Every page of every table and index is read, by PostgreSQL's own program for it."""
+        """Every page of tables and B-trees is read, by PostgreSQL's own program for it."""
         argv = [
             *(str(self._settings.binaries / "pg_amcheck"), "--all", "--install-missing", "--no-password"),
             *(f"--host={self._restored.socket}", f"--port={PORT}", f"--username={OWNER}"),

@@ -50,7 +50,8 @@ def test_every_playbook_begins_with_it(tmp_path: Path, playbook: str) -> None:
             ("--tags=imediate,mine,all,short_term", "--skip-tags=alert"),
             [
                 "--tags imediate: no task has this tag; did you mean immediate?",
-                "--tags mine: no task has this tag; there are immediate, short_term, long_term, alerting, metrics.",
+                "--tags mine: no task has this tag;"
+                " there are immediate, short_term, long_term, alerting, metrics, backup.",
                 "--skip-tags alert: no task has this tag; did you mean alerting?",
             ],
         ),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP/3, asked by curl. Here, since Debian's Nginx and curl have it from 13 on."""
+"""HTTP/3, asked by curl: Debian's Nginx and curl have it from 13 on."""
 
 from __future__ import annotations
 
