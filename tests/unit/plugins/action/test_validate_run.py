@@ -19,6 +19,7 @@ PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 HOST = {"ansible_host": "127.0.0.1", "ansible_port": 1}
 APP = {"app": {"hosts": {"one": HOST}}}
 PROXY = {"proxy": {"hosts": {"two": HOST}}}
+TAGS = "immediate, short_term, long_term, alerting, metrics, backup"
 
 
 def run(directory: Path, inventory: Any, playbook: str, *options: str) -> tuple[int, str]:
@@ -50,8 +51,7 @@ def test_every_playbook_begins_with_it(tmp_path: Path, playbook: str) -> None:
             ("--tags=imediate,mine,all,short_term", "--skip-tags=alert"),
             [
                 "--tags imediate: no task has this tag; did you mean immediate?",
-                "--tags mine: no task has this tag;"
-                " there are immediate, short_term, long_term, alerting, metrics, backup.",
+                f"--tags mine: no task has this tag; there are {TAGS}.",
                 "--skip-tags alert: no task has this tag; did you mean alerting?",
             ],
         ),
