@@ -75,6 +75,8 @@ def bucket(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     while host.run("python3 -c %s", CREATE).rc != 0:
         assert time.monotonic() < deadline, host.run("journalctl -u bucket --lines=20").stdout
         time.sleep(1)
+    # one that there is not in the bucket
+    backup(host, "run")
     play(folder, *OPTIONS, variables=BUCKET)
     yield folder
     play(folder / "back", *OPTIONS)
