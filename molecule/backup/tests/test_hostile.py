@@ -13,7 +13,8 @@ from databases import sql
 from hosts import put
 from testinfra.host import Host
 
-# The drill reads names of tables first, and then looks into each: meanwhile this one becomes a view, with a function.
+# The drill reads names of tables first, and then the size of each, and then looks into it: meanwhile this one becomes a view,
+# with a function.
 TRAP = """
 SET SESSION AUTHORIZATION workbot;
 SET statement_timeout = 0;
@@ -21,14 +22,20 @@ CREATE TABLE caught (who text);
 CREATE FUNCTION catch() RETURNS int LANGUAGE plpgsql AS
   $$BEGIN INSERT INTO public.caught VALUES (current_user); RETURN 1; END$$;
 CREATE TABLE bait AS SELECT generate_series(1, 10000) n;
+CREATE PROCEDURE await() LANGUAGE plpgsql AS
+  $$BEGIN
+    FOR each IN 1..1200 LOOP
+      EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = 'bait'::regclass AND NOT granted);
+      PERFORM pg_sleep(0.05);
+    END LOOP;
+  END$$;
 BEGIN;
 LOCK TABLE bait IN ACCESS EXCLUSIVE MODE;
-DO $$BEGIN
-  FOR each IN 1..1200 LOOP
-    EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = 'bait'::regclass AND NOT granted);
-    PERFORM pg_sleep(0.05);
-  END LOOP;
-END$$;
+CALL await();
+COMMIT;
+BEGIN;
+LOCK TABLE bait IN ACCESS EXCLUSIVE MODE;
+CALL await();
 DROP TABLE bait;
 CREATE VIEW bait AS SELECT catch() AS n;
 COMMIT;
@@ -50,4 +57,5 @@ def test_a_table_that_becomes_a_view_runs_nothing_as_the_superuser(host: Host) -
     finally:
         host.run("systemctl stop trap")
         # the view with its function; a trap that was not sprung is a table yet
-        sql(host, "DROP FUNCTION IF EXISTS catch() CASCADE; DROP TABLE IF EXISTS bait, caught")
+        sql(host, "DROP FUNCTION IF EXISTS catch() CASCADE; DROP PROCEDURE IF EXISTS await")
+        sql(host, "DROP TABLE IF EXISTS bait, caught")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..._host.command import PLAIN, CommandError, run
 from ..._postgresql.archiving import archive_now
-from ..._postgresql.client import MAINTENANCE, MissingDriverError, PgError, quoted, session
+from ..._postgresql.client import MAINTENANCE, MissingDriverError, PgClient, PgError, Row, quoted, session
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
 from ..._postgresql.server import OWNER
 from .server import PORT, SOCKETS, Restored, ServerError, login_of
@@ -30,7 +30,7 @@ _UNLIMITED = {"PGOPTIONS": "-c statement_timeout=0 -c lock_timeout=0 -c default_
 _DATABASES = "SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
 # Tables that hold rows themselves. Other than permanent ones are empty after every restore.
 _TABLES = """
-SELECT n.nspname::text AS schema, c.relname::text AS name, pg_relation_size(c.oid) >= %(large)s AS large
+SELECT n.nspname::text AS schema, c.relname::text AS name, c.oid::bigint AS oid
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 ORDER BY 1, 2
@@ -135,13 +135,9 @@ class Drill:
         for database in self._databases(port, socket):
             with session(login_of(socket, port, database)) as client:
                 client.execute("SET lock_timeout = '2s'")
-                for row in client.query(_TABLES, {"large": _LARGE}):
-                    place = quoted(row["schema"], row["name"])
+                for row in client.query(_TABLES):
                     with contextlib.suppress(PgError):
-                        has_rows = (
-                            row["large"] and client.one(f"SELECT EXISTS (SELECT FROM ONLY {place}) AS has")["has"]
-                        )
-                        found[database, row["schema"], row["name"]] = bool(has_rows)
+                        found[database, row["schema"], row["name"]] = _has_rows(client, row)
         return found
 
     @staticmethod
@@ -172,6 +168,13 @@ class Drill:
             run(argv, cwd="/", environment={**PLAIN, **_UNLIMITED}, timeout=_CHECK_SECONDS, lines=_MOST_NAMED)
         except CommandError as error:
             self.problems.append(_sentence(f"What was restored is damaged: {' '.join(str(error).split())}"))
+
+
+def _has_rows(client: PgClient, table: Row) -> bool:
+    """Whether that is a large table with a row. Raises PgError."""
+    size = client.one("SELECT pg_relation_size(%(oid)s::oid) AS size", {"oid": table["oid"]})["size"]
+    place = quoted(table["schema"], table["name"])
+    return bool((size or 0) >= _LARGE and client.one(f"SELECT EXISTS (SELECT FROM ONLY {place}) AS has")["has"])
 
 
 def _some(names: Sequence[str]) -> str:
