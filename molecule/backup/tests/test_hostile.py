@@ -13,40 +13,41 @@ from databases import sql
 from hosts import put
 from testinfra.host import Host
 
-# The drill reads names of tables first, and then the size of each, and then looks into it: meanwhile this one becomes a view,
-# with a function.
-TRAP = """
-SET SESSION AUTHORIZATION workbot;
-SET statement_timeout = 0;
+SERVICE = "SET SESSION AUTHORIZATION workbot; SET statement_timeout = 0;"
+MADE = f"""{SERVICE}
 CREATE TABLE caught (who text);
 CREATE FUNCTION catch() RETURNS int LANGUAGE plpgsql AS
   $$BEGIN INSERT INTO public.caught VALUES (current_user); RETURN 1; END$$;
-CREATE TABLE bait AS SELECT generate_series(1, 10000) n;
-CREATE PROCEDURE await() LANGUAGE plpgsql AS
+CREATE PROCEDURE await(number int) LANGUAGE plpgsql AS
   $$BEGIN
     FOR each IN 1..1200 LOOP
-      EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = 'bait'::regclass AND NOT granted);
+      EXIT WHEN (SELECT count(*) >= number FROM pg_locks WHERE relation = 'bait'::regclass AND NOT granted);
       PERFORM pg_sleep(0.05);
     END LOOP;
   END$$;
-BEGIN;
-LOCK TABLE bait IN ACCESS EXCLUSIVE MODE;
-CALL await();
-COMMIT;
-BEGIN;
-LOCK TABLE bait IN ACCESS EXCLUSIVE MODE;
-CALL await();
-DROP TABLE bait;
-CREATE VIEW bait AS SELECT catch() AS n;
-COMMIT;
+CREATE TABLE bait AS SELECT generate_series(1, 10000) n;
+"""
+# The drill reads the names of tables, then the size of each, then looks into it. At the second question it waits for
+# the first of these two, at the third for the other one, who has waited behind it, and makes the name a view's.
+HOLDS = f"{SERVICE} BEGIN; LOCK TABLE bait IN ACCESS EXCLUSIVE MODE; CALL await(2); COMMIT;"
+SWAPS = f"""{SERVICE}
+CALL await(1);
+BEGIN; LOCK TABLE bait IN ACCESS EXCLUSIVE MODE; CALL await(1);
+DROP TABLE bait; CREATE VIEW bait AS SELECT catch() AS n; COMMIT;
 """
 
 
 @pytest.mark.usefixtures("made")
 def test_a_table_that_becomes_a_view_runs_nothing_as_the_superuser(host: Host) -> None:
-    put(host, "/run/trap.sql", TRAP)
-    host.check_output("systemd-run --quiet --collect --unit=trap --uid=postgres psql -X -d workbot -f /run/trap.sql")
+    for name, script in {"made": MADE, "holds": HOLDS, "swaps": SWAPS}.items():
+        put(host, f"/run/trap-{name}.sql", script.replace("; ", ";\n"))
+    psql = "psql -X -v ON_ERROR_STOP=1 -d workbot -f"
+    host.check_output(f"cd / && runuser -u postgres -- {psql} /run/trap-made.sql")
     try:
+        for name in ("holds", "swaps"):
+            host.check_output(
+                f"systemd-run --quiet --collect --unit=trap-{name} --uid=postgres {psql} /run/trap-{name}.sql"
+            )
         deadline = time.monotonic() + 30
         while sql(host, "SELECT count(*) FROM pg_locks WHERE relation = to_regclass('bait') AND granted") == "0":
             assert time.monotonic() < deadline, "the trap is not set"
@@ -55,7 +56,7 @@ def test_a_table_that_becomes_a_view_runs_nothing_as_the_superuser(host: Host) -
         assert sql(host, "SELECT relkind FROM pg_class WHERE relname = 'bait'") == "v"
         assert sql(host, "SELECT count(*) FROM caught") == "0"
     finally:
-        host.run("systemctl stop trap")
-        # the view with its function; a trap that was not sprung is a table yet
+        host.run("systemctl stop trap-holds trap-swaps")
+        # the view goes with its function; a trap that was not sprung is a table yet
         sql(host, "DROP FUNCTION IF EXISTS catch() CASCADE; DROP PROCEDURE IF EXISTS await")
         sql(host, "DROP TABLE IF EXISTS bait, caught")
