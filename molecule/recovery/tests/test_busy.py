@@ -43,17 +43,23 @@ def diagnose(host: Host, options: str = "") -> tuple[int, dict[str, dict[str, An
     return done.rc, {finding["check"]: finding for finding in json.loads(done.stdout)["findings"]}
 
 
+def critical(findings: dict[str, dict[str, Any]]) -> set[str]:
+    return {name for name, finding in findings.items() if finding["status"] == "critical"}
+
+
 @pytest.mark.parametrize("number", [4, FORTY])
 @pytest.mark.parametrize("seconds", [120, pytest.param(600, marks=pytest.mark.soak)])
 def test_busy_programs_are_told_as_that_and_blame_nothing_else(
     host: Host, watch: Watch, began: float, number: int, seconds: int
 ) -> None:
     before = pids(host)
+    # restarts that earlier tests have caused stay critical for an hour
+    known = critical(diagnose(host)[1])
     with busy(host, number):
         while time.time() - began < seconds:
             status, findings = diagnose(host)
             told = {name: finding["message"] for name, finding in findings.items() if finding["status"] != "ok"}
-            assert "critical" not in {finding["status"] for finding in findings.values()}, told
+            assert critical(findings) <= known, told
             # where it gets a processor all the same, everything is known
             unknown = [name for name, finding in findings.items() if finding["status"] == "unknown"]
             assert (status == 3) == bool(unknown) == ("processors" in findings)
