@@ -179,7 +179,7 @@ def test_what_is_removed_archives_nothing_and_loses_no_backup(host: Host, made: 
     assert made in [each["label"] for each in backups(host)]
 
 
-def test_somebody_elses_archive_is_not_ended(host: Host) -> None:
+def test_a_foreign_archive_is_not_ended(host: Host) -> None:
     file = "/etc/postgresql/$(ls /etc/postgresql)/main/conf.d/another.conf"
     host.check_output(f"""echo "archive_command = 'true'" >{file}""")
     try:

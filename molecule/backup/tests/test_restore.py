@@ -189,7 +189,7 @@ LOST = {
 
 @pytest.mark.usefixtures("numbers")
 @pytest.mark.parametrize("what", LOST)
-def test_what_can_not_be_restored_the_next_drill_tells(host: Host, made: str, what: str) -> None:
+def test_what_can_not_be_restored_the_next_drill_reports(host: Host, made: str, what: str) -> None:
     assert made
     lose, says = LOST[what]
     with contextlib.contextmanager(lose)(host):
@@ -201,7 +201,7 @@ def test_what_can_not_be_restored_the_next_drill_tells(host: Host, made: str, wh
     assert findings(host)["backup.restore"]["status"] == "ok"
 
 
-def test_rows_that_did_not_come_back_are_told(host: Host, made: str) -> None:
+def test_rows_that_did_not_come_back_are_reported(host: Host, made: str) -> None:
     """Of an unlogged table nothing is in a backup; the catalogue is made to say that this one is none."""
     assert made
     sql(host, "CREATE UNLOGGED TABLE fleeting AS SELECT generate_series(1, 10000) n")

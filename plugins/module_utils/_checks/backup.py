@@ -57,7 +57,7 @@ class LastDrill:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What the server's host knows of its backups, and what it was told."""
+    """What the server's host knows of its backups, and how it is set up."""
 
     backup: LastBackup
     drill: LastDrill

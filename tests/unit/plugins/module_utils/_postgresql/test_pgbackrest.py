@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pgBackRest says, as it was captured from a real one (2.55.1), and what people are told of it."""
+"""What pgBackRest says, as it was captured from a real one (2.55.1), and what is reported of it."""
 
 from __future__ import annotations
 
