@@ -389,8 +389,8 @@ def do(host: Host, commands: Mapping[str, str]) -> None:
         assert done.rc == 0, f"{what}: {done.stdout}{done.stderr}"
 
 
-def unwell(host: Host) -> list[str]:
+def unwell(host: Host, drifts: Mapping[str, Drift] = DRIFTS) -> list[str]:
     """Which drifts the host shows, by its own word, asked in one call."""
-    names = list(DRIFTS)
-    script = [f"if ! {{ {DRIFTS[name].well}; }} >/dev/null 2>&1; then echo {names.index(name)}; fi" for name in names]
+    names = list(drifts)
+    script = [f"if ! {{ {drifts[name].well}; }} >/dev/null 2>&1; then echo {names.index(name)}; fi" for name in names]
     return [names[int(line)] for line in host.check_output("\n".join(script)).split()]

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,13 @@ from backup import LOAD, REPOSITORY, backup, fails, findings
 from databases import sql
 from deployments import assert_unnoticed, load
 from prediction import play
+from recovery import until
 from testinfra.host import Host
 
 OPTIONS = ("--inventory=molecule/backup/inventory", "--tags=backup,immediate")
 # A file of changes is 16 MB: two are more than a fifth of it, five more than half.
 LIMIT = {"backup_wal_limit": "128M"}
+SECONDS = 120
 WAITING = "ls /var/lib/postgresql/*/main/pg_wal/archive_status/ | grep -c ready || true"
 
 
@@ -49,13 +50,6 @@ def change(host: Host, files: int) -> None:
         sql(host, "SELECT pg_switch_wal()")
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(1)
-
-
 def archive(host: Host) -> str:
     return str(findings(host)["backup.archive"]["status"])
 
@@ -64,11 +58,11 @@ def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: H
     with load(address, *LOAD) as tally:
         with gone(host):
             change(host, 1)
-            until(lambda: archive(host) == "warning", "nobody hears that archiving fails")
+            until("nobody hears that archiving fails", lambda: archive(host) == "warning", SECONDS)
             assert "archiving fails" in findings(host)["backup.archive"]["message"]
             change(host, 5)
-            until(lambda: archive(host) == "critical", "nobody hears that much waits")
-        until(lambda: archive(host) == "ok", "it does not catch up")
+            until("nobody hears that much waits", lambda: archive(host) == "critical", SECONDS)
+        until("it does not catch up", lambda: archive(host) == "ok", SECONDS)
     assert_unnoticed(tally, methods=("GET",))
     # nothing was given up
     assert "found good" in backup(host, "drill")
@@ -77,10 +71,10 @@ def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: H
 def test_beyond_the_limit_changes_are_given_up_and_people_hear_of_it_until_there_is_a_backup(host: Host) -> None:
     with gone(host):
         change(host, 14)
-        until(lambda: int(host.check_output(WAITING)) <= 9, "the disk fills")
+        until("the disk fills", lambda: int(host.check_output(WAITING)) <= 9, SECONDS)
         assert findings(host)["backup.newest"]["status"] == "critical"
         assert "changes were given up" in findings(host)["backup.newest"]["message"]
-    until(lambda: archive(host) == "ok", "it does not catch up")
+    until("it does not catch up", lambda: archive(host) == "ok", SECONDS)
     assert findings(host)["backup.newest"]["status"] == "critical"
     assert "A file of changes (WAL) is missing" in fails(host, "drill")
     # as the timer does

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from backup import COMMAND, REPOSITORY, STATE, backup, backups, fails, findings, state
 from databases import sql
-from drifts import UNITS, Drift, disabled, do, is_mode, says
+from drifts import UNITS, Drift, disabled, do, is_mode, says, unwell
 from hosts import playbook
 from prediction import differences, play, touched
 from prediction import state as state_of
@@ -123,10 +123,6 @@ def test_every_change_is_archived_within_two_minutes(host: Host, numbers: str) -
     )
 
 
-def unwell(host: Host) -> list[str]:
-    return [what for what, drift in DRIFTS.items() if host.run(drift.well).rc != 0]
-
-
 def started(host: Host) -> str:
     return sql(host, "SELECT pg_postmaster_start_time()")
 
@@ -139,15 +135,15 @@ def test_a_second_run_changes_nothing_and_restarts_nothing(host: Host, tmp_path:
 
 
 def test_what_has_drifted_is_predicted_and_repaired(host: Host, tmp_path: Path) -> None:
-    assert unwell(host) == []
+    assert unwell(host, DRIFTS) == []
     do(host, {what: drift.made for what, drift in DRIFTS.items()})
-    assert unwell(host) == list(DRIFTS)
+    assert unwell(host, DRIFTS) == list(DRIFTS)
     before = state_of(host)
     check = play(tmp_path, "--check", *OPTIONS)
     assert touched(before, state_of(host)) == []
     assert [what for what, drift in DRIFTS.items() if not drift.is_announced(check)] == []
     assert differences(check, play(tmp_path, *OPTIONS)) == []
-    assert unwell(host) == []
+    assert unwell(host, DRIFTS) == []
     assert play(tmp_path / "afterwards", *OPTIONS).changed == []
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from drifts import UNITS as UNIT_FILES
-from drifts import Drift, do, is_mode
+from drifts import Drift, do, is_mode, unwell
 from hosts import HOST, ROOT, playbook
 from monitor import DIRECTORY, UNITS, Monitor, until
 from prediction import differences, play, state, touched
@@ -200,20 +200,16 @@ def test_what_promtool_refuses_never_counts(host: Host, monitor: Monitor) -> Non
     assert monitor.processes() == processes
 
 
-def unwell(host: Host) -> list[str]:
-    return [what for what, drift in DRIFTS.items() if host.run(drift.well).rc != 0]
-
-
 def test_what_has_drifted_is_predicted_and_repaired(host: Host, tmp_path: Path) -> None:
-    assert unwell(host) == []
+    assert unwell(host, DRIFTS) == []
     do(host, {what: drift.made for what, drift in DRIFTS.items()})
-    assert unwell(host) == list(DRIFTS)
+    assert unwell(host, DRIFTS) == list(DRIFTS)
     before = state(host)
     check = play(tmp_path, "--check", *OPTIONS)
     assert touched(before, state(host)) == []
     assert [what for what, drift in DRIFTS.items() if not drift.is_announced(check)] == []
     assert differences(check, play(tmp_path, *OPTIONS)) == []
-    assert unwell(host) == []
+    assert unwell(host, DRIFTS) == []
     assert play(tmp_path / "afterwards", *OPTIONS).changed == []
 
 

@@ -32,13 +32,9 @@ _ARCHIVE_SECONDS = 90
 _LOOK_SECONDS = 1.0
 # Whatever it was that the server did last, there is a commit now, which a restore to a time of before can stop at.
 _COMMIT = "SELECT pg_current_xact_id()"
-_END = """
-SELECT pg_walfile_name(%(position)s::pg_lsn) AS file, pg_size_bytes(current_setting('wal_segment_size')) AS size
-"""
 _RECORD = """
 SELECT shobj_description(oid, 'pg_tablespace') AS record FROM pg_tablespace WHERE spcname = 'pg_global'
 """
-_LAST = "SELECT coalesce(substring(last_archived_wal FROM '^[0-9A-F]{24}'), '') AS name FROM pg_stat_archiver"
 
 
 def read_archiving(client: PgClient) -> Archiving:
@@ -68,12 +64,12 @@ def archive_now(client: PgClient) -> tuple[str, bool]:
     """
     client.query(_COMMIT)
     position = str(client.one("SELECT pg_switch_wal()::text AS position")["position"])
-    row = client.one(_END, {"position": position})
-    size = int(row["size"])
+    file = client.one("SELECT pg_walfile_name(%(position)s::pg_lsn) AS name", {"position": position})["name"]
     deadline = time.monotonic() + _ARCHIVE_SECONDS
     while time.monotonic() < deadline:
-        last = client.one(_LAST)["name"]
-        if last and number_of(last, size) >= number_of(row["file"], size):
+        row = client.one(_ARCHIVING)
+        size = int(row["size"])
+        if row["last"] and number_of(row["last"], size) >= number_of(file, size):
             return position, True
         time.sleep(_LOOK_SECONDS)
     return position, False

@@ -70,7 +70,7 @@ class PgBackRest:
 
     def backups(self) -> list[Backup]:
         """What is in the repository, the oldest first. Raises BackupError where it can't be read."""
-        return parse(self._run("info", ["--output=json"], _ASK_SECONDS), self._stanza)
+        return parse(self._run("info", ["--output=json"], seconds=_ASK_SECONDS).stdout, self._stanza)
 
     def create_stanza(self) -> None:
         """One that is there already stays, if it is of this server. Raises BackupError."""
@@ -87,34 +87,25 @@ class PgBackRest:
 
     def archive(self, file: str) -> Said:
         """A file of changes into the repository. Raises BackupError where it has to be tried again."""
-        done = self._try("archive-push", [file], _ARCHIVE_SECONDS)
-        if done.returncode:
-            raise _failed("archive-push", done)
-        return Said(done.stderr, _GIVEN_UP in done.stderr)
+        said = self._run("archive-push", words=[file], seconds=_ARCHIVE_SECONDS).stderr
+        return Said(said, _GIVEN_UP in said)
 
-    def _run(self, command: str, options: Sequence[str] = (), seconds: float | None = None) -> str:
-        done = self._try(command, options, seconds)
-        if done.returncode:
-            raise _failed(command, done)
-        return done.stdout
-
-    def _try(self, command: str, options: Sequence[str], seconds: float | None) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, command: str, options: Sequence[str] = (), words: Sequence[str] = (), seconds: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
         # the shell's own are settings of it as well
         environment = {**PLAIN, "HOME": os.environ.get("HOME", "/")}
-        given = [option for option in options if option.startswith("--")]
-        words = [option for option in options if not option.startswith("--")]
-        argv = [PROGRAM, f"--stanza={self._stanza}", *_QUIET, *given, command, *words]
+        argv = [PROGRAM, f"--stanza={self._stanza}", *_QUIET, *options, command, *words]
         try:
-            return quiet_run(argv, seconds, environment)
+            done = quiet_run(argv, seconds, environment)
         except OSError as error:
             raise BackupError(f"{PROGRAM}: {error.strerror}.") from error
         except subprocess.TimeoutExpired as error:
             raise BackupError(f"`pgbackrest {command}` did not end within {seconds:.0f} s.") from error
-
-
-def _failed(command: str, done: subprocess.CompletedProcess[str]) -> BackupError:
-    said = done.stderr.strip() or f"exit status {done.returncode}"
-    return BackupError(f"`pgbackrest {command}` failed: {sentence(said)}")
+        if done.returncode:
+            said = done.stderr.strip() or f"exit status {done.returncode}"
+            raise BackupError(f"`pgbackrest {command}` failed: {sentence(said)}")
+        return done
 
 
 def parse(text: str, stanza: str) -> list[Backup]:

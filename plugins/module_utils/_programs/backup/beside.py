@@ -14,17 +14,16 @@ import datetime
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from ..._host.command import Identity, call, effective_user
+from ..._host.command import call
 from ..._host.errors import StabilityError
 from ..._host.units import is_running, unit_states
 from ..._postgresql.archiving import archive_now
-from ..._postgresql.client import MAINTENANCE, PgClient, PgError, session
+from ..._postgresql.client import PgError
 from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
-from .server import PORT, SOCKETS, Restored, login_of
+from .server import Restored, as_owner, to_running
 from .settings import Settings
 
 _UNIT = "postgresql-restored.service"
@@ -93,25 +92,18 @@ class Beside:
         """As root. Raises StabilityError and OSError."""
         if is_running(unit_states([_UNIT])[_UNIT]):
             call("systemctl", "stop", _UNIT)
-        with effective_user(Identity.of(OWNER)):
+        with as_owner():
             self._restored.remove()
 
     def _archive_now(self) -> None:
         """Where the server still runs, so that all it has done can be restored."""
-        with contextlib.suppress(PgError), self._session(SOCKETS, self._settings.port) as client:
+        with contextlib.suppress(PgError), as_owner(), to_running(self._settings) as client:
             archive_now(client)
-
-    @staticmethod
-    @contextlib.contextmanager
-    def _session(socket: str, port: int) -> Iterator[PgClient]:
-        """Raises PgError."""
-        with effective_user(Identity.of(OWNER)), session(login_of(socket, port, MAINTENANCE)) as client:
-            yield client
 
     def _wait(self) -> str:
         """Until it answers; up to when it has the changes, empty where there were none after the backup."""
         while is_running(unit_states([_UNIT])[_UNIT]):
-            with contextlib.suppress(PgError), self._session(str(_SOCKET), PORT) as client:
+            with contextlib.suppress(PgError), as_owner(), self._restored.session() as client:
                 return str(client.one(_UNTIL)["until"] or "")
             time.sleep(_LOOK_SECONDS)
         raise StabilityError(f"the restored server did not start: see `journalctl -u {_UNIT}`")

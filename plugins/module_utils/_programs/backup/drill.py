@@ -10,15 +10,16 @@ What is found wrong is a sentence each; none means that a restore is proven.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..._host.command import PLAIN, CommandError, run
 from ..._postgresql.archiving import archive_now
-from ..._postgresql.client import MAINTENANCE, MissingDriverError, PgClient, PgError, Row, quoted, session
+from ..._postgresql.client import MissingDriverError, PgClient, PgError, Row, quoted
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
 from ..._postgresql.server import OWNER
-from .server import PORT, SOCKETS, Restored, ServerError, login_of
+from .server import PORT, Restored, ServerError, to_running
 from .settings import Settings
 
 _CHECK_SECONDS = 6 * 3600
@@ -42,6 +43,8 @@ WHERE NOT i.indisvalid ORDER BY 1
 """
 Tables = Mapping[tuple[str, str, str], bool]
 """Database, schema and table, and whether it is a large one that has a row."""
+Server = Callable[..., contextlib.AbstractContextManager[PgClient]]
+"""Gives a session of a database, of the maintenance one where none is named."""
 
 
 class Drill:
@@ -53,6 +56,7 @@ class Drill:
         self._expected = expected
         self._pgbackrest = PgBackRest(settings.stanza)
         self._restored = Restored(settings, Path(settings.directory) / "drill")
+        self._running = functools.partial(to_running, settings)
         self.problems: list[str] = []
         self.label = ""
 
@@ -76,8 +80,8 @@ class Drill:
         backup = self._newest()
         if backup is None:
             return
-        before = self._tables(self._settings.port, SOCKETS)
-        with session(login_of(SOCKETS, self._settings.port, MAINTENANCE)) as client:
+        before = _tables(self._running)
+        with self._running() as client:
             end, is_archived = archive_now(client)
         if not is_archived:
             self.problems.append("The server's last changes did not come into the archive in time.")
@@ -121,42 +125,18 @@ class Drill:
 
     def _judge_tables(self, before: Tables) -> None:
         """What is gone in the running server by now, too, is no loss."""
-        restored = self._tables(PORT, str(self._restored.socket))
+        restored = _tables(self._restored.session)
         if not restored:
             self.problems.append("There is no table at all in what was restored.")
         suspects = [table for table, has_rows in before.items() if has_rows and not restored.get(table)]
-        after = self._tables(self._settings.port, SOCKETS) if suspects else {}
+        after = _tables(self._running) if suspects else {}
         if lost := [".".join(table) for table in suspects if after.get(table)]:
             self.problems.append(f"Without their rows were restored: {_some(lost)}.")
 
-    def _tables(self, port: int, socket: str) -> Tables:
-        """A table that somebody has locked is left out: by the time it is not, its name may be that of a view."""
-        found: dict[tuple[str, str, str], bool] = {}
-        for database in self._databases(port, socket):
-            with session(login_of(socket, port, database)) as client:
-                client.execute("SET lock_timeout = '2s'")
-                for row in client.query(_TABLES):
-                    with contextlib.suppress(PgError):
-                        found[database, row["schema"], row["name"]] = _has_rows(client, row)
-        return found
-
-    @staticmethod
-    def _databases(port: int, socket: str) -> list[str]:
-        with session(login_of(socket, port, MAINTENANCE)) as client:
-            return [row["name"] for row in client.query(_DATABASES)]
-
     def _judge_indexes(self) -> None:
         """Those that are invalid in the running server the diagnosis tells."""
-        invalid = self._invalid(PORT, str(self._restored.socket))
-        if broken := sorted(invalid - self._invalid(self._settings.port, SOCKETS)):
+        if broken := sorted(_invalid(self._restored.session) - _invalid(self._running)):
             self.problems.append(f"Indexes are invalid in what was restored: {_some(broken)}.")
-
-    def _invalid(self, port: int, socket: str) -> set[str]:
-        found: set[str] = set()
-        for database in self._databases(port, socket):
-            with session(login_of(socket, port, database)) as client:
-                found.update(f"{database}.{row['name']}" for row in client.query(_INVALID))
-        return found
 
     def _judge_pages(self) -> None:
         """Every page of tables and B-trees is read, by PostgreSQL's own program for it."""
@@ -168,6 +148,31 @@ class Drill:
             run(argv, cwd="/", environment={**PLAIN, **_UNLIMITED}, timeout=_CHECK_SECONDS, lines=_MOST_NAMED)
         except CommandError as error:
             self.problems.append(_sentence(f"What was restored is damaged: {' '.join(str(error).split())}"))
+
+
+def _databases(server: Server) -> Iterator[tuple[str, PgClient]]:
+    """Each by its name, with a session of it."""
+    with server() as client:
+        names = [row["name"] for row in client.query(_DATABASES)]
+    for name in names:
+        with server(name) as client:
+            yield name, client
+
+
+def _tables(server: Server) -> Tables:
+    """A table that somebody has locked is left out: by the time it is not, its name may be that of a view."""
+    found: dict[tuple[str, str, str], bool] = {}
+    for database, client in _databases(server):
+        client.execute("SET lock_timeout = '2s'")
+        for row in client.query(_TABLES):
+            with contextlib.suppress(PgError):
+                found[database, row["schema"], row["name"]] = _has_rows(client, row)
+    return found
+
+
+def _invalid(server: Server) -> set[str]:
+    """Its invalid indexes."""
+    return {f"{database}.{row['name']}" for database, client in _databases(server) for row in client.query(_INVALID)}
 
 
 def _has_rows(client: PgClient, table: Row) -> bool:

@@ -11,10 +11,10 @@ import time
 from ..._checks.backup import ago, judge_backups
 from ..._checks.findings import CRITICAL, OK, WARNING, Finding, worst_of
 from ..._postgresql.archiving import read_archiving
-from ..._postgresql.client import MAINTENANCE, MissingDriverError, PgError, session
+from ..._postgresql.client import MissingDriverError, PgError
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
 from ..display import is_coloured, painted
-from .server import SOCKETS, login_of
+from .server import to_running
 from .settings import Settings
 from .state import State
 
@@ -43,7 +43,7 @@ def overview(settings: Settings, state: State, pgbackrest: PgBackRest) -> tuple[
 
 def _findings(settings: Settings, state: State, now: float) -> list[Finding]:
     try:
-        with session(login_of(SOCKETS, settings.port, MAINTENANCE)) as client:
+        with to_running(settings) as client:
             archiving = read_archiving(client)
     except (PgError, MissingDriverError) as error:
         return [Finding("server", WARNING, f"the running server can't be asked: {error}")]

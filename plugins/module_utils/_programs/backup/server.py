@@ -19,18 +19,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..._host.command import Identity, effective_user
 from ..._host.errors import StabilityError
 from ..._host.small_file import tail
 from ..._postgresql.client import MAINTENANCE, Login, PgClient, PgError, session
 from ..._postgresql.server import OWNER
 from .settings import Settings
 
-APPLICATION = "postgresql-backup"
-SOCKETS = "/run/postgresql"
-"""Where the running server's is."""
-
+_APPLICATION = "postgresql-backup"
 # The socket's; nothing listens on a port.
 PORT = 5432
+_SOCKETS = "/run/postgresql"
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 60
 _MOST_LINES = 3
@@ -99,7 +98,7 @@ class Restored:
 
     def _require_room(self, size: int) -> None:
         """The disk may be the running server's, which may have grown since."""
-        with contextlib.suppress(PgError), session(login_of(SOCKETS, self._settings.port, MAINTENANCE)) as client:
+        with contextlib.suppress(PgError), to_running(self._settings) as client:
             size = max(size, int(client.one(_SIZE)["size"]))
         needed, free = size * _ROOM + _ROOM_BYTES, shutil.disk_usage(self.home.parent).free
         if needed > free:
@@ -153,9 +152,9 @@ class Restored:
             f"The restored server did not start: {'; '.join(fatal_lines(self._log)) or 'it said nothing'}."
         )
 
-    def session(self, database: str = "postgres") -> contextlib.AbstractContextManager[PgClient]:
+    def session(self, database: str = MAINTENANCE) -> contextlib.AbstractContextManager[PgClient]:
         """Raises PgError."""
-        return session(login_of(str(self.socket), PORT, database))
+        return session(_login(str(self.socket), PORT, database))
 
 
 def fatal_lines(log: Path) -> list[str]:
@@ -166,7 +165,17 @@ def fatal_lines(log: Path) -> list[str]:
     return reasons[-_MOST_LINES:]
 
 
-def login_of(socket: str, port: int, database: str) -> Login:
+def as_owner() -> contextlib.AbstractContextManager[None]:
+    """Root looks, writes and connects as the server's user for a moment. Raises KeyError where there is none."""
+    return effective_user(Identity.of(OWNER))
+
+
+def to_running(settings: Settings, database: str = MAINTENANCE) -> contextlib.AbstractContextManager[PgClient]:
+    """A session of the running server. Raises PgError."""
+    return session(_login(_SOCKETS, settings.port, database))
+
+
+def _login(socket: str, port: int, database: str) -> Login:
     """As the superuser, by its user, over a socket."""
     parameters = {"host": socket, "port": port, "user": OWNER, "dbname": database, "connect_timeout": 5}
-    return Login({**parameters, "options": _TABLES_ALONE}, application=APPLICATION)
+    return Login({**parameters, "options": _TABLES_ALONE}, application=_APPLICATION)

@@ -13,13 +13,11 @@ from typing import Any, TypeVar
 
 from ..._checks.backup import LastBackup, LastDrill, Record
 from ..._host.atomic import save_json
-from ..._host.command import Identity, effective_user
 from ..._postgresql.archiving import write_record
-from ..._postgresql.client import MAINTENANCE, MissingDriverError, PgError, session
-from ..._postgresql.server import OWNER
+from ..._postgresql.client import MissingDriverError, PgError
 from ..backup_record import to_text
 from ..records import load
-from .server import SOCKETS, login_of
+from .server import as_owner, to_running
 from .settings import Settings
 
 _T = TypeVar("_T")
@@ -63,13 +61,13 @@ class State:
         """In the server, for all who ask it; one that does not run has it with the next run of a timer."""
         with (
             contextlib.suppress(PgError, MissingDriverError),
-            session(login_of(SOCKETS, self._settings.port, MAINTENANCE)) as client,
+            to_running(self._settings) as client,
         ):
             write_record(client, to_text(self.record))
 
     def demand(self, name: str, demand: Demand) -> None:
         """As root, of the unit that makes it, which runs as the server's user."""
-        with effective_user(Identity.of(OWNER)):
+        with as_owner():
             save_json(self._demand(name), dataclasses.asdict(demand))
 
     def is_demanded(self, name: str) -> bool:
