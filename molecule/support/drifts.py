@@ -389,7 +389,7 @@ def do(host: Host, commands: Mapping[str, str]) -> None:
         assert done.rc == 0, f"{what}: {done.stdout}{done.stderr}"
 
 
-def unwell(host: Host, drifts: Mapping[str, Drift] = DRIFTS) -> list[str]:
+def unwell(host: Host, drifts: Mapping[str, Drift]) -> list[str]:
     """Which drifts the host shows, by its own word, asked in one call."""
     names = list(drifts)
     script = [f"if ! {{ {drifts[name].well}; }} >/dev/null 2>&1; then echo {names.index(name)}; fi" for name in names]

@@ -57,7 +57,7 @@ def test_all_that_differs_is_named_and_nothing_is_changed(host: Host, tmp_path: 
         assert touched(before, state(host)) == []
     finally:
         play(tmp_path)
-    assert unwell(host) == []
+    assert unwell(host, DRIFTS) == []
     assert drift(tmp_path)[2]["differences"] == []
 
 
@@ -71,7 +71,7 @@ def test_each_drift_alone_is_named_and_put_right(host: Host, tmp_path: Path, wha
         run = play(tmp_path)
     assert (code, names(said, DRIFTS[what])) == (2, True), output
     assert run.changed != [] or what in WATCHED
-    assert unwell(host) == []
+    assert unwell(host, DRIFTS) == []
 
 
 def test_tags_choose_what_is_compared(host: Host, tmp_path: Path) -> None:

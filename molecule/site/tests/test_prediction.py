@@ -48,9 +48,9 @@ def test_check_mode_leaves_a_bare_host_bare(bare: Path) -> None:
 
 @pytest.fixture
 def drifted(host: Host) -> Host:
-    assert unwell(host) == []
+    assert unwell(host, DRIFTS) == []
     do(host, {what: drift.made for what, drift in DRIFTS.items()})
-    assert unwell(host) == list(DRIFTS)
+    assert unwell(host, DRIFTS) == list(DRIFTS)
     return host
 
 
