@@ -42,7 +42,7 @@ STATIC := lint unit check-project example
 test: $(READY) ## What a change needs before it lands, in two lanes: what CI runs
 	@tools/lanes trixie scenario-site trixie '$(STATIC)'
 
-LANE_2 := fleet attacks apps
+LANE_2 := fleet attacks adopt apps
 LANE_3 := recovery database neighbours monitor
 .PHONY: test-all
 test-all: $(READY) ## All tests, in three lanes: every scenario, on Debian 13 or 12

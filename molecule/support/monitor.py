@@ -50,6 +50,19 @@ class Monitor:
             (one["labels"]["alertname"], one["labels"].get("instance", "")): one["status"]["state"] for one in found
         }
 
+    def reported_since(self) -> dict[tuple[str, str], str]:
+        """When each that Alertmanager has began."""
+        found = self._get("http://127.0.0.1:9093/api/v2/alerts")
+        return {(one["labels"]["alertname"], one["labels"].get("instance", "")): one["startsAt"] for one in found}
+
+    def firing(self) -> dict[tuple[str, str], str]:
+        """Since when what it is about lasts, to the second: of each that fires in Prometheus now."""
+        return {
+            (one["labels"]["alertname"], one["labels"].get("instance", "")): one["activeAt"][:19]
+            for one in self.prometheus("alerts")["alerts"]
+            if one["state"] == "firing"
+        }
+
     def processes(self) -> dict[str, str]:
         """The main process of each, and when it last began or was reloaded."""
         ask = "systemctl show --property=MainPID,StateChangeTimestampMonotonic --value %s"

@@ -168,6 +168,24 @@ def test_one_that_is_killed_comes_back(host: Host, monitor: Monitor) -> None:
     assert all(before[unit] != now for unit, now in monitor.processes().items())
 
 
+def test_an_alert_is_not_over_while_prometheus_restarts(host: Host, monitor: Monitor) -> None:
+    """Nor does it wait once more: by default Prometheus forgets since when an alert of less than ten minutes lasts."""
+    name = ("NodejsServiceDatabaseDown", HOST)
+    host.check_output("systemctl stop prometheus-postgres-exporter")
+    try:
+        until(lambda: name in monitor.firing(), "it does not fire", 150)
+        until(lambda: monitor.alerts().get(name) == "active", "it has not come to Alertmanager")
+        since, reported = monitor.firing()[name], monitor.reported_since()[name]
+        host.check_output("systemctl restart prometheus")
+        until(lambda: host.run("python3 -c %s", READY).rc == 0, "Prometheus is not back")
+        until(lambda: name in monitor.firing(), "it does not fire again")
+        assert monitor.firing()[name] == since
+        assert monitor.reported_since()[name] == reported
+    finally:
+        host.check_output("systemctl start prometheus-postgres-exporter")
+    until(lambda: name not in monitor.firing(), "it is not over")
+
+
 def test_a_second_run_changes_nothing_and_restarts_nothing(host: Host, monitor: Monitor, tmp_path: Path) -> None:
     play(tmp_path, *OPTIONS)
     before, processes = state(host), monitor.processes()
