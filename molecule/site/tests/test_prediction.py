@@ -60,7 +60,7 @@ def test_drifted_host_becomes_what_check_mode_said(drifted: Host, tmp_path: Path
     assert touched(before, state(drifted)) == []
     assert [what for what, drift in DRIFTS.items() if not drift.is_announced(check)] == []
     assert differences(check, play(tmp_path)) == []
-    assert unwell(drifted) == []
+    assert unwell(drifted, DRIFTS) == []
     assert play(tmp_path / "afterwards").changed == [], "the run has not repaired what it had said"
 
 
