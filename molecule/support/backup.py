@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
+import time
+from collections.abc import Iterator
 from typing import Any
 
+from databases import sql
 from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
@@ -20,6 +24,12 @@ RESTORED = "/run/postgresql-restored"
 DRILL = "postgresql-backup-drill.service"
 # whose answer says whether the database does
 LOAD = ("--path=/health", "--methods=GET", "--connections=4")
+
+WRITER = """
+i=0
+while :; do i=$((i + 1)); echo "INSERT INTO commits VALUES ($i, clock_timestamp()) RETURNING n, at;"; sleep 0.05; done |
+  psql --no-psqlrc --quiet --tuples-only --no-align --dbname=workbot
+"""
 
 
 def backup(host: Host, *arguments: str) -> str:
@@ -57,3 +67,26 @@ def findings(host: Host) -> dict[str, dict[str, Any]]:
     """What the service's diagnosis says of the backups."""
     done = host.run("workbot-diagnose --check backup --json")
     return {finding["check"]: finding for finding in json.loads(done.stdout)["findings"]}
+
+
+@contextlib.contextmanager
+def writing(host: Host) -> Iterator[None]:
+    """Numbers, each a commit."""
+    sql(host, "DROP TABLE IF EXISTS commits; CREATE TABLE commits (n int, at timestamptz)")
+    # on a host whose control groups do not tell that they are empty an earlier one is still known
+    unit = f"commits-{time.monotonic_ns()}"
+    host.check_output(f"systemd-run --quiet --collect --unit={unit} --uid=postgres /bin/sh -c %s", WRITER)
+    try:
+        yield
+    finally:
+        host.run(f"systemctl stop {unit}")
+
+
+def restored_sql(host: Host, statement: str) -> str:
+    return str(
+        host.check_output(
+            f"cd / && runuser -u postgres -- psql --host={RESTORED} --no-psqlrc --quiet --tuples-only --no-align"
+            " --dbname=workbot --command=%s",
+            statement,
+        )
+    )

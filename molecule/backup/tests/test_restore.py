@@ -10,39 +10,26 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from backup import DRILL, LOAD, REPOSITORY, RESTORED, STATE, backup, backups, fails, findings, state
+from backup import (
+    DRILL,
+    LOAD,
+    REPOSITORY,
+    RESTORED,
+    STATE,
+    backup,
+    backups,
+    fails,
+    findings,
+    restored_sql,
+    state,
+    writing,
+)
 from databases import sql
 from deployments import assert_unnoticed, load
 from testinfra.host import Host
 
 ARCHIVE = f"$(ls -d {REPOSITORY}/archive/*/*-1/*/)"
 CONFIGURATION = "/etc/pgbackrest/pgbackrest.conf"
-WRITER = """
-i=0
-while :; do i=$((i + 1)); echo "INSERT INTO commits VALUES ($i, clock_timestamp()) RETURNING n, at;"; sleep 0.05; done |
-  psql --no-psqlrc --quiet --tuples-only --no-align --dbname=workbot
-"""
-
-
-@contextlib.contextmanager
-def writing(host: Host) -> Iterator[None]:
-    """Numbers, each a commit."""
-    sql(host, "DROP TABLE IF EXISTS commits; CREATE TABLE commits (n int, at timestamptz)")
-    host.check_output("systemd-run --quiet --collect --unit=commits --uid=postgres /bin/sh -c %s", WRITER)
-    try:
-        yield
-    finally:
-        host.run("systemctl stop commits")
-
-
-def restored_sql(host: Host, statement: str) -> str:
-    return str(
-        host.check_output(
-            f"cd / && runuser -u postgres -- psql --host={RESTORED} --no-psqlrc --quiet --tuples-only --no-align"
-            " --dbname=workbot --command=%s",
-            statement,
-        )
-    )
 
 
 @pytest.mark.usefixtures("numbers")
@@ -83,10 +70,10 @@ def test_the_server_is_had_back_as_it_was_a_second_before(host: Host, made: str)
         until = restored_sql(host, f"SELECT '{before}'::timestamptz - max(at) < interval '1 s' FROM commits")
         assert until == "t"
         assert sql(host, "SELECT to_regclass('commits')") == ""
-        assert restored_sql(host, "SHOW archive_mode") == "off"
+        assert restored_sql(host, "SHOW archive_command") == ""
     finally:
         backup(host, "forget")
-    assert not host.file(f"{STATE}/restored").exists
+    assert host.run("ls -d /var/lib/postgresql/*/restored").rc != 0
     assert host.run("systemctl is-active postgresql-restored").rc != 0
 
 

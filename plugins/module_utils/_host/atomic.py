@@ -52,7 +52,7 @@ def save(
         remove(Path(name))
         raise
     if durable:
-        _sync(path.parent)
+        sync(path.parent)
 
 
 def write(path: Path, content: bytes, ownership: Ownership) -> bool:
@@ -87,7 +87,7 @@ def point(link: Path, target: Path | None) -> bool:
         remove(fresh)
         fresh.symlink_to(target)
         fresh.replace(link)
-    _sync(link.parent)
+    sync(link.parent)
     return True
 
 
@@ -125,7 +125,7 @@ class Return:
             remove(self.link)
         else:
             self.spare.replace(self.link)
-        _sync(self.link.parent)
+        sync(self.link.parent)
 
     def forget(self) -> None:
         """Remove what was kept for it, if it is there still."""
@@ -154,7 +154,8 @@ def remove_tree(path: Path) -> None:
         discard_path(trash)
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
+    """Have the names in it on the disk. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

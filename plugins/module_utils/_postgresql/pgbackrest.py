@@ -81,9 +81,9 @@ class PgBackRest:
         self._run("backup", [f"--type={_FULL if full else 'diff'}"])
 
     def restore(self, data_directory: str, options: Sequence[str]) -> None:
-        """Into a directory that is empty, or not there; the server on it archives nothing. Raises BackupError."""
+        """Into a directory that is empty, or not there. Raises BackupError."""
         places = [f"--pg1-path={data_directory}", f"--tablespace-map-all={data_directory}-tablespaces"]
-        self._run("restore", [*places, "--archive-mode=off", *options])
+        self._run("restore", [*places, *options])
 
     def archive(self, file: str) -> Said:
         """A file of changes into the repository. Raises BackupError where it has to be tried again."""

@@ -219,6 +219,8 @@ def _own(service: Service) -> list[Thing]:
         Thing("/etc/pgbackrest", Step.STAYS, directory=True),
         Thing("/usr/local/bin/postgresql-backup", Step.STAYS),
         Thing("/var/lib/postgresql-backup", Step.STAYS, directory=True),
+        Thing("/var/lib/postgresql/*/restored", Step.STAYS, directory=True),
+        Thing("/var/lib/postgresql/*/replaced", Step.STAYS, directory=True),
         Thing(f"{UNITS}/postgresql-backup.service", Step.STAYS),
         Thing(f"{UNITS}/postgresql-backup.timer", Step.STAYS),
         Thing(f"{UNITS}/postgresql-backup-drill.service", Step.STAYS),

@@ -23,16 +23,16 @@ from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import PgError
 from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
-from .server import Restored, as_owner, to_running
+from .server import Restored, as_owner, stamp, to_running
 from .settings import Settings
+from .state import State
 
-_UNIT = "postgresql-restored.service"
-_SOCKET = Path("/run/postgresql-restored")
+UNIT = "postgresql-restored.service"
+SOCKET = Path("/run/postgresql-restored")
 _LOOK_SECONDS = 1.0
-_UNTIL = "SELECT to_char(pg_last_xact_replay_timestamp(), 'YYYY-MM-DD HH24:MI:SS TZ') AS until"
 _PROPERTIES = (
     f"User={OWNER}",
-    f"RuntimeDirectory={_SOCKET.name}",
+    f"RuntimeDirectory={SOCKET.name}",
     "RuntimeDirectoryMode=0700",
     "UMask=0077",
     # the running server and the service come first
@@ -44,6 +44,9 @@ _PROPERTIES = (
     "PrivateTmp=yes",
     "ProtectSystem=full",
     "ProtectHome=yes",
+    # at once, whoever still looks at it
+    "KillSignal=SIGINT",
+    "KillMode=mixed",
 )
 
 
@@ -52,11 +55,11 @@ class Beside:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._restored = Restored(settings, Path(settings.directory) / "restored", _SOCKET)
+        self._restored = Restored(settings, settings.restored, SOCKET)
 
     def restore(self, when: datetime.datetime | None) -> list[str]:
         """As root: have it restored and started, and wait for it; what to say. Raises StabilityError."""
-        if is_running(unit_states([_UNIT])[_UNIT]):
+        if is_running(unit_states([UNIT])[UNIT]):
             raise StabilityError("there is a restored server already; `postgresql-backup forget` ends it")
         if when and when > datetime.datetime.now(tz=datetime.UTC):
             raise StabilityError(f"{when.isoformat(' ')} is still to come")
@@ -66,14 +69,16 @@ class Beside:
         ending = f"ExecStopPost=/usr/bin/rm -rf {self._restored.home}"
         properties = [f"--property={each}" for each in (*_PROPERTIES, ending)]
         # collected even where it fails, so that its name is free again
-        call("systemd-run", f"--unit={_UNIT}", "--collect", "--quiet", *properties, sys.argv[0], "serve", *given)
+        call("systemd-run", f"--unit={UNIT}", "--collect", "--quiet", *properties, sys.argv[0], "serve", *given)
         until = self._wait()
         return [
-            f"Beside the running server there is another one, as it was at {until or 'the end of the backup'}.",
-            f"To look at it:     sudo -u {OWNER} psql -h {_SOCKET} DATABASE",
-            f"To take a table:   sudo -u {OWNER} pg_dump -h {_SOCKET} --no-owner --no-privileges -t TABLE DATABASE",
-            "                   into psql as the service's role, never as the superuser: docs/backup.md",
-            "To be rid of it:   postgresql-backup forget",
+            f"Beside the running server there is another one, as it was at {until}.",
+            f"To look at it:         sudo -u {OWNER} psql -h {SOCKET} DATABASE",
+            f"To take a table:       sudo -u {OWNER} pg_dump -h {SOCKET} --no-owner --no-privileges -t TABLE DATABASE",
+            "                       into psql as the service's role, never as the superuser: docs/backup.md",
+            "To have it instead of  postgresql-backup replace --check",
+            "the running one:       says what is lost by that",
+            "To be rid of it:       postgresql-backup forget",
         ]
 
     def serve(self, when: datetime.datetime | None) -> None:
@@ -84,14 +89,15 @@ class Beside:
             raise StabilityError("the repository holds no backup")
         self._restored.prepare(backups[-1].size)
         options = ["--type=time", f"--target={when.isoformat(' ')}", "--target-action=promote"] if when else []
-        pgbackrest.restore(str(self._restored.data), options)
+        timeline = State(self._settings).timeline(when.timestamp() if when else None)
+        pgbackrest.restore(str(self._restored.data), [*options, *timeline])
         argv = self._restored.command(fleeting=False)
         os.execv(argv[0], argv)
 
     def forget(self) -> None:
         """As root. Raises StabilityError and OSError."""
-        if is_running(unit_states([_UNIT])[_UNIT]):
-            call("systemctl", "stop", _UNIT)
+        if is_running(unit_states([UNIT])[UNIT]):
+            call("systemctl", "stop", UNIT)
         with as_owner():
             self._restored.remove()
 
@@ -101,9 +107,10 @@ class Beside:
             archive_now(client)
 
     def _wait(self) -> str:
-        """Until it answers; up to when it has the changes, empty where there were none after the backup."""
-        while is_running(unit_states([_UNIT])[_UNIT]):
-            with contextlib.suppress(PgError), as_owner(), self._restored.session() as client:
-                return str(client.one(_UNTIL)["until"] or "")
+        """Until it answers; up to when it has the changes."""
+        while is_running(unit_states([UNIT])[UNIT]):
+            with contextlib.suppress(PgError), as_owner():
+                moment, _position = self._restored.end()
+                return stamp(moment) if moment else "the end of the backup"
             time.sleep(_LOOK_SECONDS)
-        raise StabilityError(f"the restored server did not start: see `journalctl -u {_UNIT}`")
+        raise StabilityError(f"the restored server did not start: see `journalctl -u {UNIT}`")

@@ -26,6 +26,7 @@ from ..records import decode
 from .beside import Beside
 from .jobs import Jobs
 from .overview import overview
+from .replacing import Replacing
 from .settings import Settings
 from .state import Demand, State
 
@@ -85,14 +86,25 @@ class Commands:
         answer(*Beside(self._settings).restore(self._options.time))
         return os.EX_OK
 
+    def replace(self) -> int:
+        """The second server in the place of the running one, for good."""
+        replacing = Replacing(self._settings)
+        answer(*(replacing.predict if self._options.check else replacing.replace)(self._options.databases))
+        return os.EX_OK
+
+    def undo(self) -> int:
+        """The server that was replaced, back in its place."""
+        answer(*Replacing(self._settings).undo())
+        return os.EX_OK
+
     def forget(self) -> int:
-        """End the second server, which removes its files."""
-        Beside(self._settings).forget()
+        """End the second server, which removes its files; or remove those of one that was replaced."""
+        (Replacing if self._options.replaced else Beside)(self._settings).forget()
         return os.EX_OK
 
 
 class Inner:
-    """What units and the server run, as the server's user; each method returns the exit status."""
+    """What units and the server run, as the server's user or as root; each method returns the exit status."""
 
     def __init__(self, settings: Settings, options: argparse.Namespace) -> None:
         self._settings = settings
@@ -113,6 +125,10 @@ class Inner:
 
     def pgbackrest_archive(self) -> int:
         self._jobs.archive(self._options.file)
+        return os.EX_OK
+
+    def exchange(self) -> int:
+        Replacing(self._settings).exchange()
         return os.EX_OK
 
     def serve(self) -> int:
@@ -150,9 +166,14 @@ def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     made.add_argument("--first", action="store_true", help="into an empty repository, after there was another one")
     commands.add_parser("drill", help="restore the newest backup beside the server, and look whether it is good")
     restore = commands.add_parser("restore", help="a second server beside the running one, as it was at a time")
-    commands.add_parser("forget", help="end the second server, which removes its files")
+    replace = commands.add_parser("replace", help="the second server in the place of the running one")
+    replace.add_argument("databases", nargs="*", metavar="DATABASE", help="each that goes back in time: all of them")
+    replace.add_argument("--check", action="store_true", help="say what would be lost, and change nothing")
+    commands.add_parser("undo", help="the server that was replaced, back in its place")
+    forget = commands.add_parser("forget", help="end the second server, which removes its files")
+    forget.add_argument("--replaced", action="store_true", help="remove the files of a server that was replaced")
     # what units and the server run
-    for name in ("make_backup", "make_drill", "end_drill"):
+    for name in ("make_backup", "make_drill", "end_drill", "exchange"):
         commands.add_parser(name)
     # pgBackRest wants to see its own name in what the server runs
     commands.add_parser("pgbackrest_archive").add_argument("file")

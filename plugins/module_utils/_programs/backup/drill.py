@@ -21,6 +21,7 @@ from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
 from ..._postgresql.server import OWNER
 from .server import PORT, Restored, ServerError, to_running
 from .settings import Settings
+from .state import State
 
 _CHECK_SECONDS = 6 * 3600
 # Bytes. Of a table that was so large some rows come back; a queue of jobs may well have been empty for a moment.
@@ -28,7 +29,7 @@ _LARGE = 128 * 1024
 _MOST_NAMED = 5
 # Databases have settings of their own, which their owners make.
 _UNLIMITED = {"PGOPTIONS": "-c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off"}
-_DATABASES = "SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
+DATABASES = "SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
 # Tables that hold rows themselves. Other than permanent ones are empty after every restore.
 _TABLES = """
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.oid::bigint AS oid
@@ -56,6 +57,7 @@ class Drill:
         self._expected = expected
         self._pgbackrest = PgBackRest(settings.stanza)
         self._restored = Restored(settings, Path(settings.directory) / "drill")
+        self._timeline = State(settings).timeline
         self._running = functools.partial(to_running, settings)
         self.problems: list[str] = []
         self.label = ""
@@ -87,7 +89,7 @@ class Drill:
             self.problems.append("The server's last changes did not come into the archive in time.")
             return
         self._restored.prepare(backup.size)
-        self._pgbackrest.restore(str(self._restored.data), [f"--set={backup.label}"])
+        self._pgbackrest.restore(str(self._restored.data), [f"--set={backup.label}", *self._timeline(None)])
         with self._restored.running():
             self._judge_end(end)
             self._judge_tables(before)
@@ -153,7 +155,7 @@ class Drill:
 def _databases(server: Server) -> Iterator[tuple[str, PgClient]]:
     """Each by its name, with a session of it."""
     with server() as client:
-        names = [row["name"] for row in client.query(_DATABASES)]
+        names = [row["name"] for row in client.query(DATABASES)]
     for name in names:
         with server(name) as client:
             yield name, client

@@ -14,7 +14,8 @@ from ..._postgresql.archiving import read_archiving
 from ..._postgresql.client import MissingDriverError, PgError
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
 from ..display import is_coloured, painted
-from .server import to_running
+from .replacing import Replacing
+from .server import stamp, to_running
 from .settings import Settings
 from .state import State
 
@@ -35,9 +36,10 @@ def overview(settings: Settings, state: State, pgbackrest: PgBackRest) -> tuple[
     lines += [f"{painted(each.status, is_coloured())} {each.message}" for each in findings]
     if backups:
         lines += ["", *_table(backups, now)]
-        lines += ["", f"The server can be had as it was at any time since {_stamp(backups[0].ended)}:"]
-        lines.append(f"  postgresql-backup restore --time '{_stamp(max(backups[0].ended, now - 600))}'")
+        lines += ["", f"The server can be had as it was at any time since {stamp(backups[0].ended)}:"]
+        lines.append(f"  postgresql-backup restore --time '{stamp(max(backups[0].ended, now - 600))}'")
         lines.append("makes a second one beside it, to look at and to take from; nothing of the running one changes.")
+    lines += _kept(settings)
     return lines, worst_of(findings) == OK
 
 
@@ -50,15 +52,22 @@ def _findings(settings: Settings, state: State, now: float) -> list[Finding]:
     return list(judge_backups(state.record, archiving, now))
 
 
+def _kept(settings: Settings) -> list[str]:
+    """What takes as much of the disk as the server does."""
+    what = "A replaced server" if Replacing(settings).is_kept() else "What a replacement has left that was ended early"
+    known = {
+        settings.restored: "A restored server is kept in {}. To be rid of it: postgresql-backup forget",
+        settings.replaced: f"{what} is kept in {{}}. To be rid of it: postgresql-backup forget --replaced",
+    }
+    lines = [text.format(path) for path, text in known.items() if path.exists()]
+    return ["", *lines] if lines else []
+
+
 def _table(backups: list[Backup], now: float) -> list[str]:
     left = len(backups) - _MOST_SHOWN
     lines = [f"({left} older ones)"] if left > 0 else []
     return lines + [
-        f"  {backup.label:<34} {_stamp(backup.ended)}  {ago(now - backup.ended):>11} old"
+        f"  {backup.label:<34} {stamp(backup.ended)}  {ago(now - backup.ended):>11} old"
         f"  {backup.size / _MB:7.0f} MB, {backup.stored / _MB:.0f} MB of them new"
         for backup in backups[-_MOST_SHOWN:]
     ]
-
-
-def _stamp(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))

@@ -39,6 +39,9 @@ _MIB = 1024 * 1024
 _ROOM = 1.2
 _ROOM_BYTES = 512 * _MIB
 _SIZE = "SELECT sum(pg_database_size(oid)) AS size FROM pg_database"
+_END = """
+SELECT extract(epoch FROM pg_last_xact_replay_timestamp())::float8 AS moment, pg_last_wal_replay_lsn()::text AS position
+"""
 # Between the moment at which a name is read and that at which it is used, the service can make it a view's, whose
 # functions the superuser would then run.
 _TABLES_ALONE = "-c restrict_nonsystem_relation_kind=view,foreign-table"
@@ -47,7 +50,10 @@ _SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
     "hot_standby": "off",
-    "archive_mode": "off",
+    # changes wait, for the case that it takes the place of the running one
+    "archive_mode": "on",
+    "archive_command": "",
+    "archive_library": "",
     "shared_preload_libraries": "",
     "shared_buffers": "64MB",
     "max_connections": "20",
@@ -65,7 +71,7 @@ _SETTINGS = {
     "unix_socket_permissions": "0700",
 }
 # Nobody keeps what it writes.
-_FLEETING = {"fsync": "off", "autovacuum": "off"}
+_FLEETING = {"fsync": "off", "autovacuum": "off", "archive_mode": "off"}
 
 
 class ServerError(StabilityError):
@@ -152,9 +158,20 @@ class Restored:
             f"The restored server did not start: {'; '.join(fatal_lines(self._log)) or 'it said nothing'}."
         )
 
+    def end(self) -> tuple[float | None, str]:
+        """When its last commit was, None where there was none since the backup, and its position. Raises PgError."""
+        with self.session() as client:
+            row = client.one(_END)
+        return row["moment"], row["position"]
+
     def session(self, database: str = MAINTENANCE) -> contextlib.AbstractContextManager[PgClient]:
         """Raises PgError."""
         return session(_login(str(self.socket), PORT, database))
+
+
+def stamp(moment: float) -> str:
+    """A time as a person gives it: the host's."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
 def fatal_lines(log: Path) -> list[str]:

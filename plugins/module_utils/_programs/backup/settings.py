@@ -18,14 +18,32 @@ class Settings:
     version: str
     """Of PostgreSQL, as in its paths."""
     port: int
+    data_directory: str
+    """The running server's."""
+    restored_directory: str
+    """Where the second server is: on the disk of the running one, whose place it may take."""
     directory: str
-    """Where the state is, and what is restored."""
+    """Where the state is, and what a drill restores."""
     hour: int
     """Of the day, in the host's time zone: when a backup is made. The drill has its own."""
     drill_hour: int
     full_days: int
     drill_days: int
     wal_limit: int
+
+    @property
+    def unit(self) -> str:
+        """The running server's."""
+        return f"postgresql@{self.version}-main.service"
+
+    @property
+    def restored(self) -> Path:
+        return Path(self.restored_directory)
+
+    @property
+    def replaced(self) -> Path:
+        """Where a server is that another one has replaced."""
+        return self.restored.with_name("replaced")
 
     @property
     def binaries(self) -> Path:

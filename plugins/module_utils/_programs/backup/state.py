@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..._checks.backup import LastBackup, LastDrill, Record
 from ..._host.atomic import save_json
-from ..._postgresql.archiving import write_record
+from ..._postgresql.archiving import read_timeline, write_record
 from ..._postgresql.client import MissingDriverError, PgError
 from ..backup_record import to_text
 from ..records import load
@@ -32,6 +33,25 @@ class Demand:
     first: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Replacement:
+    """A server was replaced: when, in seconds since the epoch, and on which timeline it was until then."""
+
+    ended: float
+    timeline: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Past:
+    """The replacements, the oldest first. Of each timeline a restore needs to know when it was the server's."""
+
+    replacements: tuple[Replacement, ...] = ()
+
+    def timeline(self, when: float) -> int | None:
+        """Which one the server was on at that time; None where it is that of today."""
+        return next((each.timeline for each in self.replacements if when < each.ended), None)
+
+
 class State:
     """What is damaged is as none: the next run writes it again. Each method raises OSError."""
 
@@ -40,6 +60,7 @@ class State:
         self._directory = Path(settings.directory)
         self._backup, self._drill = self._directory / "backup.json", self._directory / "drill.json"
         self._given_up = self._directory / "given-up"
+        self._past = self._directory / "past.json"
 
     @property
     def record(self) -> Record:
@@ -50,14 +71,34 @@ class State:
 
     def keep(self, state: LastBackup | LastDrill) -> None:
         save_json(self._backup if isinstance(state, LastBackup) else self._drill, dataclasses.asdict(state))
-        self._publish()
+        self.publish()
+
+    @property
+    def past(self) -> Past:
+        past: Past = _load(Past, self._past)
+        return past
+
+    def replaced_now(self) -> None:
+        """Note that the running server, where it can be asked, is about to be replaced."""
+        with contextlib.suppress(PgError), to_running(self._settings) as client:
+            ended = Replacement(time.time(), read_timeline(client))
+            save_json(self._past, dataclasses.asdict(Past((*self.past.replacements, ended))))
+
+    def timeline(self, when: float | None) -> list[str]:
+        """For a restore to that time or to the newest: pgBackRest's option, which else means what was begun last."""
+        past = self.past
+        found = past.timeline(when) if when else None
+        if found is None and past.replacements:
+            with contextlib.suppress(PgError), to_running(self._settings) as client:
+                found = read_timeline(client)
+        return [f"--target-timeline={found}"] if found else []
 
     def give_up(self) -> None:
         """Note that now changes are given up."""
         self._given_up.touch()
-        self._publish()
+        self.publish()
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
         """In the server, for all who ask it; one that does not run has it with the next run of a timer."""
         with (
             contextlib.suppress(PgError, MissingDriverError),

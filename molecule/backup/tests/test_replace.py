@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole server back in time, in its own place, and back again: each time stays within reach."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from backup import RESTORED, backup, backups, fails, restored_sql, writing
+from databases import sql
+from fleet import until
+from hosts import HOST, playbook
+from testinfra.host import Host
+
+UNIT = "postgresql-replacement.service"
+PLACES = "/var/lib/postgresql/*"
+INVENTORIES = ("--inventory=molecule/inventory", "--inventory=molecule/backup/inventory")
+
+
+def restore_playbook(*options: str, **variables: Any) -> tuple[int, str]:
+    run = playbook("workbot.stability.restore", variables, *INVENTORIES, *options)
+    output = run.communicate()[0]
+    return run.returncode, output
+
+
+def now(host: Host) -> str:
+    """In a second in which nothing else is done."""
+    time.sleep(1.1)
+    moment = sql(host, "SELECT date_trunc('second', clock_timestamp())")
+    time.sleep(1.1)
+    return moment
+
+
+def server(host: Host) -> str:
+    """Which one it is: the time at which its process began."""
+    return sql(host, "SELECT pg_postmaster_start_time()")
+
+
+def backed_up(host: Host) -> None:
+    """The backup is made that a replacement asks for."""
+    until(lambda: host.run("systemctl is-active postgresql-backup").stdout.strip() != "activating", "a backup runs")
+
+
+def timeline(host: Host) -> int:
+    """Of the newest backup."""
+    return int(backups(host)[-1]["archive"]["start"][:8], 16)
+
+
+@pytest.fixture
+def calm(host: Host) -> Iterator[None]:
+    """No backup runs, and nothing is kept from an earlier test."""
+    forget = "postgresql-backup forget && postgresql-backup forget --replaced"
+    backed_up(host)
+    host.check_output(forget)
+    yield
+    host.check_output(forget)
+
+
+@pytest.fixture
+def kept(request: pytest.FixtureRequest, host: Host) -> Iterator[str]:
+    """A time at which there was a table that there is no more."""
+    request.getfixturevalue("made")
+    request.getfixturevalue("calm")
+    sql(host, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 1 AS n")
+    moment = now(host)
+    sql(host, "DROP TABLE kept")
+    yield moment
+    sql(host, "DROP TABLE IF EXISTS kept")
+
+
+def is_there(host: Host, table: str = "kept") -> bool:
+    return sql(host, f"SELECT to_regclass('{table}') IS NOT NULL") == "t"
+
+
+@pytest.mark.usefixtures("made", "calm")
+def test_every_commit_until_then_is_there_and_none_after(host: Host) -> None:
+    """By the playbook, which stops the service for it, says before what is lost, and has the service healthy again."""
+    with writing(host):
+        time.sleep(3)
+        moment = sql(host, "SELECT date_trunc('second', clock_timestamp())")
+        time.sleep(2)
+        last = int(sql(host, "SELECT max(n) FROM commits"))
+        sql(host, "DROP TABLE commits")
+    earlier = timeline(host)
+    began = host.check_output("systemctl show workbot --property=ActiveEnterTimestampMonotonic")
+    code, output = restore_playbook(restore_time=moment, restore_in_place="workbot")
+    assert code == 0, output
+    assert re.search(
+        r"Everything is given up that was done since [\d: -]+ \(\d+ \w+, \d+ MB of changes\), in: workbot", output
+    )
+    assert int(re.search(r"The server was away for (\d+) s", output)[1]) < 60  # type: ignore[index]
+    whole = f"count(*) > 20 AND count(*) = max(n) AND max(n) < {last}"
+    assert sql(host, f"SELECT {whole} AND max(at) < '{moment}' FROM commits") == "t"
+    assert sql(host, f"SELECT '{moment}' - max(at) < interval '1 s' FROM commits") == "t"
+    assert host.check_output("systemctl show workbot --property=ActiveEnterTimestampMonotonic") != began
+    assert not host.file(RESTORED).exists
+    # the next restore begins with a backup of this server
+    until(lambda: timeline(host) > earlier, "no backup of the restored server")
+    assert (
+        sql(host, "SELECT count(*) FROM pg_settings WHERE name LIKE 'recovery_target%' AND source <> 'default'") == "0"
+    )
+
+
+def test_every_time_stays_within_reach_there_and_back(host: Host, kept: str) -> None:
+    sql(host, "CREATE TABLE given_up AS SELECT 1 AS n")
+    before = now(host)
+    backup(host, "restore", "--time", kept)
+    backup(host, "replace", "workbot")
+    assert (is_there(host), is_there(host, "given_up")) == (True, False)
+    sql(host, "CREATE TABLE later AS SELECT 1 AS n")
+    after = now(host)
+    for moment, table in ((before, "given_up"), (after, "later"), (kept, "kept")):
+        backup(host, "restore", "--time", moment)
+        assert restored_sql(host, f"SELECT count(*) FROM {table}") == "1", moment
+        backup(host, "forget")
+    backup(host, "undo")
+    assert (is_there(host), is_there(host, "given_up"), is_there(host, "later")) == (False, True, False)
+    backed_up(host)
+    assert "restored and found good" in backup(host, "drill")
+    for moment, table in ((before, "given_up"), (after, "later"), (kept, "kept")):
+        backup(host, "restore", "--time", moment)
+        assert restored_sql(host, f"SELECT count(*) FROM {table}") == "1", moment
+        backup(host, "forget")
+    sql(host, "DROP TABLE given_up")
+
+
+def test_what_is_not_meant_changes_nothing(host: Host, kept: str) -> None:
+    before = server(host)
+    assert "there is no restored server" in fails(host, "replace", "workbot")
+    assert "no server is kept" in fails(host, "undo")
+    backup(host, "restore", "--time", kept)
+    for names in ((), ("shop",), ("workbot", "shop")):
+        assert "name them all: postgresql-backup replace workbot" in fails(host, "replace", *names)
+    code, output = restore_playbook(restore_in_place="shop")
+    assert code == 2
+    assert "name them all: postgresql-backup replace workbot" in output
+    assert "Stop the service" not in output
+    assert "Everything is given up" in backup(host, "replace", "--check", "workbot")
+    assert (server(host), is_there(host)) == (before, False)
+    backup(host, "replace", "workbot")
+    backed_up(host)
+    backup(host, "restore", "--time", kept)
+    assert "is still kept in" in fails(host, "replace", "workbot")
+    assert "A replaced server is kept in" in host.run("postgresql-backup status").stdout
+    backup(host, "forget", "--replaced")
+    assert host.run(f"ls -d {PLACES}/replaced").rc != 0
+
+
+def test_one_that_does_not_start_is_put_back(host: Host, kept: str) -> None:
+    backup(host, "restore", "--time", kept)
+    # which is looked at by a start alone
+    host.check_output(f"chmod 0777 {PLACES}/restored/data")
+    said = fails(host, "replace", "workbot")
+    assert re.search("the one before is back: data directory .* has invalid permissions", said), said
+    assert not is_there(host)
+    assert "no server is kept" in fails(host, "undo")
+    backup(host, "restore", "--time", kept)
+    backup(host, "replace", "workbot")
+    assert is_there(host)
+
+
+def test_killed_while_the_server_is_stopped(host: Host, kept: str) -> None:
+    backup(host, "restore", "--time", kept)
+    host.check_output("systemd-run --quiet --collect --unit=replaces postgresql-backup replace workbot")
+    host.check_output(
+        "for i in $(seq 600); do systemctl is-active --quiet 'postgresql@*-main.service' || break; sleep 0.05; done;"
+        f" systemctl kill --signal=KILL {UNIT}"
+    )
+    until(lambda: host.run("cd / && runuser -u postgres -- psql -c 'SELECT 1'").rc == 0, "the server is not back")
+    until(lambda: host.run("systemctl is-active replaces").rc != 0, "the command goes on")
+    # it is the one or the other, and what it was can be had again
+    if is_there(host):
+        backup(host, "undo")
+        backup(host, "forget", "--replaced")
+    assert not is_there(host)
+    backup(host, "restore", "--time", kept)
+    backup(host, "replace", "workbot")
+    assert is_there(host)
+
+
+def test_without_a_variable_it_says_which_backups_there_are(host: Host, made: str) -> None:
+    before = server(host)
+    code, output = restore_playbook()
+    assert code == 0, output
+    assert made in output
+    assert "postgresql-backup restore --time" in output
+    assert server(host) == before
+    assert HOST in output
