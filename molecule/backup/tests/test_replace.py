@@ -183,6 +183,14 @@ def test_killed_while_the_server_is_stopped(host: Host, kept: str) -> None:
     assert is_there(host)
 
 
+def test_the_playbook_proves_the_newest_backup(host: Host, made: str) -> None:
+    assert made
+    code, output = restore_playbook(restore_drill=True)
+    assert code == 0, output
+    assert "restored and found good" in " ".join(output.split())
+    assert "changed=0" in output
+
+
 def test_without_a_variable_it_says_which_backups_there_are(host: Host, made: str) -> None:
     before = server(host)
     code, output = restore_playbook()

@@ -228,6 +228,12 @@ def _explain(context: Context, deployment: Deployment, error: Exception) -> str:
     if deployment.log_lines:
         lines += ["The app's log ends with:", *(f"  {line}" for line in deployment.log_lines)]
     lines += [f"Not undone: {problem}" for problem in deployment.not_undone]
+    if deployment.migration_began:
+        before = deployment.migration_began.isoformat(" ", "milliseconds")
+        lines.append(
+            "The database stays as the migration has left it. As it was before, where it has backups (docs/backup.md):"
+            f" postgresql-backup restore --time '{before}'"
+        )
     lines.append(_what_serves(context, deployment.actual))
     return "\n".join(lines)
 

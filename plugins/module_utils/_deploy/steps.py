@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ class Deployment:
         self.log_lines: list[str] = []
         """The last that the new processes wrote: their errors, else their output."""
         self.not_undone: list[str] = []
+        self.migration_began: datetime | None = None
+        """The database stays as a migration leaves it, whatever fails."""
         self.problems: list[str] = []
         """What went wrong once there was no way back any more: the old one was no longer needed."""
         self._context = context
@@ -79,6 +82,7 @@ class Deployment:
                 make_directory(self._context, self.decision, len(self.actual.sockets))
             if self._is_new_release() and self._context.desired.migrate:
                 with self._step("migrate"):
+                    self.migration_began = datetime.now().astimezone()
                     self._hook("before_migrate")
                     self._command(self._context.desired.migrate)
                     self._hook("after_migrate")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 
@@ -140,6 +142,24 @@ def test_a_failing_migration_starts_nothing(served: Context) -> None:
     with pytest.raises(ActivationError, match="Failed step: migrate"):
         deploy(desiring(served, migrate=["/bin/false"]), "new")
     assert picture(served) == before
+
+
+def test_what_fails_after_a_migration_says_the_time_before_it(served: Context) -> None:
+    release(served, "new", BROKEN["unhealthy"][0])
+    trace = served.places.releases.parent / "home/trace"
+    command = ["/bin/sh", "-c", f"date --iso-8601=ns > {trace}"]
+    with pytest.raises(ActivationError, match="Failed step: wait until healthy") as error:
+        deploy(desiring(served, migrate=command), "new")
+    said = re.search(r"As it was before.* restore --time '([^']+)'", str(error.value))
+    assert said
+    before, migrated = (
+        datetime.fromisoformat(said[1]),
+        datetime.fromisoformat(trace.read_text().strip().replace(",", ".")),
+    )
+    assert timedelta(0) <= migrated - before < timedelta(seconds=5)
+    with pytest.raises(ActivationError) as error:
+        deploy(served, "new")
+    assert "migration" not in str(error.value)
 
 
 def test_a_new_one_that_dies_while_the_old_one_drains_gives_the_place_back(served: Context) -> None:
