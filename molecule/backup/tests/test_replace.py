@@ -183,8 +183,8 @@ def test_killed_while_the_server_is_stopped(host: Host, kept: str) -> None:
     assert is_there(host)
 
 
-def test_the_playbook_proves_the_newest_backup(host: Host, made: str) -> None:
-    assert made
+@pytest.mark.usefixtures("made")
+def test_the_playbook_proves_the_newest_backup() -> None:
     code, output = restore_playbook(restore_drill=True)
     assert code == 0, output
     assert "restored and found good" in " ".join(output.split())
