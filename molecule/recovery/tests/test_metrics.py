@@ -47,6 +47,8 @@ STATUS = {
         "connections": 12,
         "connections_limit": 40,
         "server_connections_percent": 12.5,
+        "backup_hours": 5.5,
+        "proof_days": 2,
     },
     "watchdog": {"cpu_seconds": 1.5, "commands_cpu_seconds": 3.25, "rss": 31457280},
     "limits": {"heap": 268435456, "memory": 402653184},

@@ -26,6 +26,8 @@ _FIRST_BACKUP = 2 * _HOUR
 # A restart of what the repository is on is over by then.
 _LONG = _HOUR
 _FIRST_DRILL = 2 * _DAY
+# What the findings are called that say how old something is.
+NEWEST, PROVEN = "backup.newest", "backup.restore"
 _RUN = "Run `postgresql-backup run` on the database's host, which says what is wrong"
 _DRILL = "Put it right, and prove it by `postgresql-backup drill` on the database's host"
 
@@ -92,7 +94,7 @@ def judge_backups(record: Record, archiving: Archiving, now: float) -> Iterator[
 
 
 def _judge_newest(record: Record, up: float, now: float) -> Finding:
-    check, backup = "backup.newest", record.backup
+    check, backup = NEWEST, record.backup
     if not backup.made:
         if not backup.error and up < _FIRST_BACKUP:
             return Finding(check, OK, "there is no backup yet; the first one is made soon")
@@ -116,7 +118,7 @@ def _because(backup: LastBackup) -> str:
 
 
 def _judge_drill(record: Record, up: float, now: float) -> Finding:
-    check, drill = "backup.restore", record.drill
+    check, drill = PROVEN, record.drill
     if drill.problems:
         return Finding(check, CRITICAL, f"the backup could not be proven: {' '.join(drill.problems)} {_DRILL}.")
     if not drill.proven:

@@ -14,6 +14,7 @@ from .text import Metric, Sample
 
 # Whoever makes up workers makes an alert of each.
 _MOST_WORKERS = 128
+_HOUR, _DAY = 3600.0, 86400.0
 _PHASES = ("healthy", "suspect", "recovering", "exhausted")
 
 
@@ -161,7 +162,7 @@ def _deployments(status: Mapping[str, Any]) -> Iterator[Metric]:
 
 def _diagnosis(status: Mapping[str, Any]) -> Iterator[Metric]:
     found = mapping(status.get("diagnosis"))
-    days, percent = number(found.get("certificate_days")), number(found.get("server_connections_percent"))
+    percent = number(found.get("server_connections_percent"))
     yield Metric(
         "diagnosis_timestamp_seconds",
         "When the last diagnosis that found anything out ended, in Unix time.",
@@ -201,7 +202,17 @@ def _diagnosis(status: Mapping[str, Any]) -> Iterator[Metric]:
     yield Metric(
         "certificate_left_seconds",
         "Until the certificate that Nginx serves ends, by the last diagnosis.",
-        [({}, None if days is None else days * 86400)],
+        _times([({}, found.get("certificate_days"))], _DAY),
+    )
+    yield Metric(
+        "backup_age_seconds",
+        "Age of the newest backup of the database's server, by the last diagnosis.",
+        _times([({}, found.get("backup_hours"))], _HOUR),
+    )
+    yield Metric(
+        "backup_proof_age_seconds",
+        "Since a restore of a backup was last proven, by the last diagnosis.",
+        _times([({}, found.get("proof_days"))], _DAY),
     )
 
 
@@ -219,3 +230,7 @@ def _watchdog(status: Mapping[str, Any]) -> Iterator[Metric]:
 def _seconds(samples: Iterable[Sample]) -> list[Sample]:
     """From milliseconds."""
     return [(labels, found / 1000) for labels, value in samples if (found := number(value)) is not None]
+
+
+def _times(samples: Iterable[Sample], factor: float) -> list[Sample]:
+    return [(labels, found * factor) for labels, value in samples if (found := number(value)) is not None]

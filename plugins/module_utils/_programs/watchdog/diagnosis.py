@@ -19,6 +19,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ..._checks.backup import NEWEST as NEWEST_BACKUP
+from ..._checks.backup import PROVEN as PROVEN_RESTORE
 from ..._checks.findings import (
     CONNECTIONS_OF,
     CONNECTIONS_OPEN,
@@ -154,6 +156,8 @@ def summary(findings: Iterable[Mapping[str, Any]], service: str, ended: float) -
         connections=value(connections, "connections"),
         connections_limit=value(connections, "connections", "threshold"),
         server_connections_percent=value(CONNECTIONS_OPEN, "%"),
+        backup_hours=value(NEWEST_BACKUP, "hours"),
+        proof_days=value(PROVEN_RESTORE, "days"),
     )
 
 

@@ -101,6 +101,10 @@ class Diagnosed:
     connections_limit: float | None = None
     server_connections_percent: float | None = None
     """How many anybody has open there, of those that the server allows."""
+    backup_hours: float | None = None
+    """The age of the newest backup of the server; None where there are none, or it is not known."""
+    proof_days: float | None = None
+    """Since a restore of one was proven."""
 
 
 @dataclasses.dataclass(frozen=True)

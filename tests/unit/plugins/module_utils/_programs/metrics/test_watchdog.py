@@ -60,6 +60,8 @@ DIAGNOSIS = st.fixed_dictionaries(
         "connections": ANYTHING,
         "connections_limit": ANYTHING,
         "server_connections_percent": ANYTHING,
+        "backup_hours": ANYTHING,
+        "proof_days": ANYTHING,
     },
 )
 DEPLOYED = st.dictionaries(st.sampled_from(["time", "seconds", "release"]), ANYTHING)
@@ -122,6 +124,8 @@ STATUS: dict[str, Any] = {
         "connections": 12,
         "connections_limit": 40,
         "server_connections_percent": 12.5,
+        "backup_hours": 5.5,
+        "proof_days": 2,
     },
     "watchdog": {"cpu_seconds": 1.5, "commands_cpu_seconds": 3.25, "rss": 31457280},
     "limits": {"heap": 268435456, "memory": None},
@@ -187,6 +191,8 @@ def test_what_the_status_says_is_there() -> None:
         'nodejs_service_daemon_rss_bytes{service="shop"} 70000000',
         'nodejs_service_host_memory_available_bytes{service="shop"} 1000',
         'nodejs_service_certificate_left_seconds{service="shop"} 1771200',
+        'nodejs_service_backup_age_seconds{service="shop"} 19800',
+        'nodejs_service_backup_proof_age_seconds{service="shop"} 172800',
         'nodejs_service_inhibition{service="shop",target="service",code="deployment"} 1',
         'nodejs_service_recovery_steps_total{service="shop",step="kill_worker"} 2',
         'nodejs_service_recovery_steps_total{service="shop",step="restart_proxy"} 0',
@@ -262,6 +268,8 @@ def test_every_documented_metric_is_made_of_what_the_watchdog_publishes() -> Non
         {"check": "certificates", "status": "warning", "value": 20.5, "unit": "days"},
         {"check": "connections.open", "status": "ok", "value": 12.5, "threshold": 80, "unit": "%"},
         {"check": "connections.of.shop", "status": "ok", "value": 12, "threshold": 40, "unit": "connections"},
+        {"check": "backup.newest", "status": "ok", "value": 5.5, "threshold": 30, "unit": "hours"},
+        {"check": "backup.restore", "status": "ok", "value": 2, "threshold": 10, "unit": "days"},
     ]
     seen = Assessment({}, {SERVICE: stopped}, diagnosis=summary(found, "shop", 4900.0))
     pool = {"total": 5, "idle": 3, "waiting": 0, "max": 10}

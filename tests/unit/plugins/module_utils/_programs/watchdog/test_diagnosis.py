@@ -191,12 +191,14 @@ def test_the_findings_are_counted_and_those_that_are_not_ok_are_named() -> None:
             finding("connections.of.kiosk", "ok", value=3, threshold=10, unit="connections"),
             finding("health", "critical"),
             finding("clock", "unknown"),
+            finding("backup.newest", "ok", value=5.5, unit="hours"),
+            finding("backup.restore", "ok"),
             {"check": "odd", "status": ["ok"]},
         ],
         "shop",
         5000.0,
     )
-    assert found.counts == {"ok": 3, "warning": 1, "unknown": 1, "critical": 1}
+    assert found.counts == {"ok": 5, "warning": 1, "unknown": 1, "critical": 1}
     assert found.raised == (
         {"check": "connections.of.shop", "status": "warning"},
         {"check": "health", "status": "critical"},
@@ -204,6 +206,7 @@ def test_the_findings_are_counted_and_those_that_are_not_ok_are_named() -> None:
     )
     assert (found.connections, found.connections_limit, found.server_connections_percent) == (11, 10, 12.5)
     assert found.certificate_days is None
+    assert (found.backup_hours, found.proof_days) == (5.5, None)
 
 
 def test_a_flood_of_findings_is_cut_and_odd_values_are_none() -> None:
