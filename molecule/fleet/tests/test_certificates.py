@@ -44,7 +44,7 @@ def variables(issuer: Authority, *names: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def issuer() -> Iterator[Authority]:
-    """Both proxies have its certificates; afterwards their own ones of before.
+    """Both proxies have its certificates; afterwards those of before, and the monitor asks the third one no more.
 
     The app hosts go on believing the third one, which is nobody then: a run of theirs takes a minute.
     """
@@ -57,7 +57,7 @@ def issuer() -> Iterator[Authority]:
                 assert site("--limit=proxy", inventory=inventory) == dict.fromkeys(PROXIES, 0)
             yield found
         finally:
-            site("--limit=proxy")
+            site("--limit=proxy,monitor")
 
 
 @pytest.fixture
