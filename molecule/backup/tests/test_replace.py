@@ -46,9 +46,13 @@ def backed_up(host: Host) -> None:
     until(lambda: host.run("systemctl is-active postgresql-backup").stdout.strip() != "activating", "a backup runs")
 
 
+def timeline_of(file: str) -> int:
+    return int(file[:8], 16)
+
+
 def timeline(host: Host) -> int:
     """Of the newest backup."""
-    return int(backups(host)[-1]["archive"]["start"][:8], 16)
+    return timeline_of(backups(host)[-1]["archive"]["start"])
 
 
 @pytest.fixture
@@ -90,10 +94,8 @@ def test_every_commit_until_then_is_there_and_none_after(host: Host) -> None:
     began = host.check_output("systemctl show workbot --property=ActiveEnterTimestampMonotonic")
     code, output = restore_playbook(restore_time=moment, restore_in_place="workbot")
     assert code == 0, output
-    assert re.search(
-        r"Everything is given up that was done since [\d: -]+ \(\d+ \w+, \d+ MB of changes\), in: workbot", output
-    )
-    assert int(re.search(r"The server was away for (\d+) s", output)[1]) < 60  # type: ignore[index]
+    assert re.search(r"All changes since [\d: -]+ \(\d+ \w+, \d+ MB\) are lost, in: workbot", output)
+    assert int(re.search(r"it was away for (\d+) s", output)[1]) < 60  # type: ignore[index]
     whole = f"count(*) > 20 AND count(*) = max(n) AND max(n) < {last}"
     assert sql(host, f"SELECT {whole} AND max(at) < '{moment}' FROM commits") == "t"
     assert sql(host, f"SELECT '{moment}' - max(at) < interval '1 s' FROM commits") == "t"
@@ -101,6 +103,7 @@ def test_every_commit_until_then_is_there_and_none_after(host: Host) -> None:
     assert not host.file(RESTORED).exists
     # the next restore begins with a backup of this server
     until(lambda: timeline(host) > earlier, "no backup of the restored server")
+    assert "The server is the one as of" in host.run("postgresql-backup status").stdout
     assert (
         sql(host, "SELECT count(*) FROM pg_settings WHERE name LIKE 'recovery_target%' AND source <> 'default'") == "0"
     )
@@ -114,19 +117,25 @@ def test_every_time_stays_within_reach_there_and_back(host: Host, kept: str) -> 
     assert (is_there(host), is_there(host, "given_up")) == (True, False)
     sql(host, "CREATE TABLE later AS SELECT 1 AS n")
     after = now(host)
+    backed_up(host)
+    assert "The server is now the original one" in backup(host, "undo")
+    assert (is_there(host), is_there(host, "given_up"), is_there(host, "later")) == (False, True, False)
+    # what is old the archive knows by the numbers of timelines
+    assert timeline_of(sql(host, "SELECT pg_walfile_name(pg_current_wal_lsn())")) > timeline(host)
     for moment, table in ((before, "given_up"), (after, "later"), (kept, "kept")):
         backup(host, "restore", "--time", moment)
         assert restored_sql(host, f"SELECT count(*) FROM {table}") == "1", moment
         backup(host, "forget")
-    backup(host, "undo")
-    assert (is_there(host), is_there(host, "given_up"), is_there(host, "later")) == (False, True, False)
     backed_up(host)
     assert "restored and found good" in backup(host, "drill")
-    for moment, table in ((before, "given_up"), (after, "later"), (kept, "kept")):
-        backup(host, "restore", "--time", moment)
-        assert restored_sql(host, f"SELECT count(*) FROM {table}") == "1", moment
-        backup(host, "forget")
-    sql(host, "DROP TABLE given_up")
+    sql(host, "CREATE TABLE latest AS SELECT 1 AS n")
+    backup(host, "restore")
+    assert restored_sql(host, "SELECT count(*) FROM latest, given_up") == "1"
+    assert "first `postgresql-backup forget`" in fails(host, "undo")
+    backup(host, "forget")
+    assert "The server is now the one as of" in backup(host, "undo")
+    assert (is_there(host), is_there(host, "later"), is_there(host, "latest")) == (True, True, False)
+    sql(host, "DROP TABLE later")
 
 
 def test_what_is_not_meant_changes_nothing(host: Host, kept: str) -> None:
@@ -140,44 +149,57 @@ def test_what_is_not_meant_changes_nothing(host: Host, kept: str) -> None:
     assert code == 2
     assert "name them all: postgresql-backup replace workbot" in output
     assert "Stop the service" not in output
-    assert "Everything is given up" in backup(host, "replace", "--check", "workbot")
+    assert "All changes since" in backup(host, "replace", "--check", "workbot")
     assert (server(host), is_there(host)) == (before, False)
     backup(host, "replace", "workbot")
     backed_up(host)
     backup(host, "restore", "--time", kept)
-    assert "is still kept in" in fails(host, "replace", "workbot")
-    assert "A replaced server is kept in" in host.run("postgresql-backup status").stdout
+    assert "First: postgresql-backup forget --replaced" in fails(host, "replace", "workbot")
     backup(host, "forget", "--replaced")
     assert host.run(f"ls -d {PLACES}/replaced").rc != 0
 
 
-def test_one_that_does_not_start_is_put_back(host: Host, kept: str) -> None:
+def test_where_the_restored_one_does_not_start_the_other_one_and_the_service_do(host: Host, kept: str) -> None:
     backup(host, "restore", "--time", kept)
     # which is looked at by a start alone
     host.check_output(f"chmod 0777 {PLACES}/restored/data")
-    said = fails(host, "replace", "workbot")
-    assert re.search("the one before is back: data directory .* has invalid permissions", said), said
+    code, output = restore_playbook(restore_in_place="workbot")
+    said = " ".join(output.split())
+    assert code == 2
+    assert re.search("the one before is back: .* data directory .* has invalid permissions", said), output
+    assert host.check_output("systemctl is-active workbot") == "active"
     assert not is_there(host)
     assert "no server is kept" in fails(host, "undo")
+    assert "leftovers of an interrupted replacement" in host.run("postgresql-backup status").stdout
+    backup(host, "forget", "--replaced")
     backup(host, "restore", "--time", kept)
     backup(host, "replace", "workbot")
     assert is_there(host)
 
 
-def test_killed_while_the_server_is_stopped(host: Host, kept: str) -> None:
+# The shell's condition for the moment at which it is killed.
+STOPPED = "! systemctl is-active --quiet 'postgresql@*-main.service'"
+EXCHANGED = f"[ $(stat -c %i {PLACES}/main) != $was ]"
+
+
+@pytest.mark.parametrize("moment", [STOPPED, EXCHANGED], ids=["while the server is stopped", "after the exchange"])
+def test_whatever_ends_it_there_is_a_server(host: Host, kept: str, moment: str) -> None:
     backup(host, "restore", "--time", kept)
-    host.check_output("systemd-run --quiet --collect --unit=replaces postgresql-backup replace workbot")
     host.check_output(
-        "for i in $(seq 600); do systemctl is-active --quiet 'postgresql@*-main.service' || break; sleep 0.05; done;"
+        f"was=$(stat -c %i {PLACES}/main);"
+        f" systemd-run --quiet --collect --unit=replaces-{time.monotonic_ns()} postgresql-backup replace workbot;"
+        f" for i in $(seq 3000); do if {moment}; then break; fi; sleep 0.01; done;"
         f" systemctl kill --signal=KILL {UNIT}"
     )
     until(lambda: host.run("cd / && runuser -u postgres -- psql -c 'SELECT 1'").rc == 0, "the server is not back")
-    until(lambda: host.run("systemctl is-active replaces").rc != 0, "the command goes on")
-    # it is the one or the other, and what it was can be had again
-    if is_there(host):
+    until(lambda: host.run("pgrep -f 'postgresql-backup replac[e]'").rc != 0, "the command goes on")
+    # it is the one or the other, and the other one can be had again
+    said = host.run("postgresql-backup status").stdout
+    if moment == EXCHANGED or is_there(host):
+        assert "The server is the one as of" in said
         backup(host, "undo")
-        backup(host, "forget", "--replaced")
     assert not is_there(host)
+    backup(host, "forget", "--replaced")
     backup(host, "restore", "--time", kept)
     backup(host, "replace", "workbot")
     assert is_there(host)
@@ -188,7 +210,7 @@ def test_the_playbook_proves_the_newest_backup() -> None:
     code, output = restore_playbook(restore_drill=True)
     assert code == 0, output
     assert "restored and found good" in " ".join(output.split())
-    assert "changed=0" in output
+    assert re.search(rf"^{HOST} .*changed=0 ", output, re.MULTILINE), output
 
 
 def test_without_a_variable_it_says_which_backups_there_are(host: Host, made: str) -> None:

@@ -62,7 +62,7 @@ BROKEN = {
         variables=BUILD,
     ),
     "its migration fails": Bad(
-        ["migrate", "column price does not exist", "As it was before", "postgresql-backup restore --time '20"],
+        ["migrate", "column price does not exist", "as it was before", "postgresql-backup restore --time '20"],
         variables={"pm2_migrate": ["/bin/sh", "-c", "echo 'column price does not exist' >&2; exit 1"]},
     ),
     "a hook fails": Bad(

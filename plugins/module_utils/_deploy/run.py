@@ -231,8 +231,8 @@ def _explain(context: Context, deployment: Deployment, error: Exception) -> str:
     if deployment.migration_began:
         before = deployment.migration_began.isoformat(" ", "milliseconds")
         lines.append(
-            "The database stays as the migration has left it. As it was before, where it has backups (docs/backup.md):"
-            f" postgresql-backup restore --time '{before}'"
+            "The database stays as the migration has left it. To see it as it was before, if it has backups"
+            f" (docs/backup.md): postgresql-backup restore --time '{before}'"
         )
     lines.append(_what_serves(context, deployment.actual))
     return "\n".join(lines)

@@ -82,8 +82,8 @@ class Deployment:
                 make_directory(self._context, self.decision, len(self.actual.sockets))
             if self._is_new_release() and self._context.desired.migrate:
                 with self._step("migrate"):
-                    self.migration_began = datetime.now().astimezone()
                     self._hook("before_migrate")
+                    self.migration_began = datetime.now().astimezone()
                     self._command(self._context.desired.migrate)
                     self._hook("after_migrate")
             if self._old is not None and not self._context.desired.overlap:

@@ -75,11 +75,6 @@ def archive_now(client: PgClient) -> tuple[str, bool]:
     return position, False
 
 
-def read_timeline(client: PgClient) -> int:
-    """Which of its histories the server is on: another one begins where a restore ended. Raises PgError."""
-    return int(str(client.one("SELECT pg_walfile_name(pg_current_wal_lsn()) AS name")["name"])[:8], 16)
-
-
 def number_of(name: str, size: int) -> int:
     """Which file of WAL that is, of any timeline, where each is `size` bytes."""
     return int(name[8:16], 16) * (_FOUR_GIB // size) + int(name[16:24], 16)

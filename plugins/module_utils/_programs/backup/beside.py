@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import math
 import os
 import sys
 import time
@@ -23,7 +24,7 @@ from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import PgError
 from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
-from .server import Restored, as_owner, stamp, to_running
+from .server import Restored, as_owner, stamp, timeline_of, to_running
 from .settings import Settings
 from .state import State
 
@@ -65,8 +66,9 @@ class Beside:
             raise StabilityError(f"{when.isoformat(' ')} is still to come")
         self._archive_now()
         given = [f"--time={when.isoformat(' ')}"] if when else []
-        # whatever ends it: its files go with it
-        ending = f"ExecStopPost=/usr/bin/rm -rf {self._restored.home}"
+        # whatever ends it: its files go with it, unless it is to take the place of the running one
+        removal = f"test -e {self._restored.stays} || rm -rf {self._restored.home}"
+        ending = f'ExecStopPost=/bin/sh -c "{removal}"'
         properties = [f"--property={each}" for each in (*_PROPERTIES, ending)]
         # collected even where it fails, so that its name is free again
         call("systemd-run", f"--unit={UNIT}", "--collect", "--quiet", *properties, sys.argv[0], "serve", *given)
@@ -78,19 +80,24 @@ class Beside:
             "                       into psql as the service's role, never as the superuser: docs/backup.md",
             "To have it instead of  postgresql-backup replace --check",
             "the running one:       says what is lost by that",
-            "To be rid of it:       postgresql-backup forget",
+            "To remove it:          postgresql-backup forget",
         ]
 
     def serve(self, when: datetime.datetime | None) -> None:
         """As the server's user, in the unit: restore, and become the server. Raises StabilityError and OSError."""
         pgbackrest = PgBackRest(self._settings.stanza)
-        backups = pgbackrest.backups()
+        past, moment = State(self._settings).past, when.timestamp() if when else math.inf
+        backups = past.usable(pgbackrest.backups(), moment)
         if not backups:
-            raise StabilityError("the repository holds no backup")
+            raise StabilityError("the repository holds no backup" + (" of before that time" if when else ""))
+        options = [f"--set={backups[-1].label}"]
+        if when:
+            options += ["--type=time", f"--target={when.isoformat(' ')}", "--target-action=promote"]
+        if past.replacements:
+            timeline = past.timeline(moment) or timeline_of(self._settings)
+            options += [f"--target-timeline={timeline}"] if timeline else []
         self._restored.prepare(backups[-1].size)
-        options = ["--type=time", f"--target={when.isoformat(' ')}", "--target-action=promote"] if when else []
-        timeline = State(self._settings).timeline(when.timestamp() if when else None)
-        pgbackrest.restore(str(self._restored.data), [*options, *timeline])
+        pgbackrest.restore(str(self._restored.data), options)
         argv = self._restored.command(fleeting=False)
         os.execv(argv[0], argv)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class Drill:
         self._expected = expected
         self._pgbackrest = PgBackRest(settings.stanza)
         self._restored = Restored(settings, Path(settings.directory) / "drill")
-        self._timeline = State(settings).timeline
+        self._past = State(settings).past
         self._running = functools.partial(to_running, settings)
         self.problems: list[str] = []
         self.label = ""
@@ -89,7 +90,7 @@ class Drill:
             self.problems.append("The server's last changes did not come into the archive in time.")
             return
         self._restored.prepare(backup.size)
-        self._pgbackrest.restore(str(self._restored.data), [f"--set={backup.label}", *self._timeline(None)])
+        self._pgbackrest.restore(str(self._restored.data), [f"--set={backup.label}"])
         with self._restored.running():
             self._judge_end(end)
             self._judge_tables(before)
@@ -107,6 +108,12 @@ class Drill:
             self.problems.append(
                 f"The repository has lost the newest backup, {self._expected}: the one before is {newest.label}."
             )
+        usable = self._past.usable(backups, math.inf)
+        if not usable:
+            self.problems.append("The repository holds no backup of the server since it was replaced.")
+            return None
+        newest = usable[-1]
+        self.label = newest.label
         if newest.damaged:
             self.problems.append(f"Backup {newest.label} was made of damaged pages: see the server's disk and log.")
         return newest

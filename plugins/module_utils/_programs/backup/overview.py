@@ -14,7 +14,7 @@ from ..._postgresql.archiving import read_archiving
 from ..._postgresql.client import MissingDriverError, PgError
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
 from ..display import is_coloured, painted
-from .replacing import Replacing
+from .kept import Kept
 from .server import stamp, to_running
 from .settings import Settings
 from .state import State
@@ -54,12 +54,12 @@ def _findings(settings: Settings, state: State, now: float) -> list[Finding]:
 
 def _kept(settings: Settings) -> list[str]:
     """What takes as much of the disk as the server does."""
-    what = "A replaced server" if Replacing(settings).is_kept() else "What a replacement has left that was ended early"
-    known = {
-        settings.restored: "A restored server is kept in {}. To be rid of it: postgresql-backup forget",
-        settings.replaced: f"{what} is kept in {{}}. To be rid of it: postgresql-backup forget --replaced",
-    }
-    lines = [text.format(path) for path, text in known.items() if path.exists()]
+    lines = []
+    if settings.restored.exists():
+        lines.append(f"{settings.restored} has a restored server. To remove it: postgresql-backup forget")
+    if settings.replaced.exists():
+        kept = Kept(settings)
+        lines += [f"The server is {kept.active()}.", *kept.lines()]
     return ["", *lines] if lines else []
 
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..._host.command import Identity, effective_user
+from ..._host.command import PLAIN, Identity, effective_user, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.small_file import tail
 from ..._postgresql.client import MAINTENANCE, Login, PgClient, PgError, session
@@ -38,6 +38,7 @@ _MIB = 1024 * 1024
 # What is restored grows by the changes since, and the server writes some of its own.
 _ROOM = 1.2
 _ROOM_BYTES = 512 * _MIB
+_TIMELINE = re.compile(r"^Latest checkpoint's TimeLineID:\s+(\d+)$", re.MULTILINE)
 _SIZE = "SELECT sum(pg_database_size(oid)) AS size FROM pg_database"
 _END = """
 SELECT extract(epoch FROM pg_last_xact_replay_timestamp())::float8 AS moment, pg_last_wal_replay_lsn()::text AS position
@@ -91,6 +92,8 @@ class Restored:
         self._identities = home / "pg_ident.conf"
         self._settings_file = home / "postgresql.conf"
         self._log = home / "server.log"
+        self.stays = home / "stays"
+        """While there is such a file, what the server's unit leaves behind is not removed."""
 
     def prepare(self, size: int) -> None:
         """An empty home for so many bytes. Raises ServerError where that would fill the disk, and OSError."""
@@ -180,6 +183,13 @@ def fatal_lines(log: Path) -> list[str]:
     # what it said to who came too early is none of its reasons
     reasons = [match[1] for match in found if match and not match[1].startswith("the database system is ")]
     return reasons[-_MOST_LINES:]
+
+
+def timeline_of(settings: Settings) -> int | None:
+    """Of the server that is meant to run here, also while it is stopped; None where its files do not tell."""
+    argv = [str(settings.binaries / "pg_controldata"), "-D", settings.data_directory]
+    found = _TIMELINE.search(quiet_run(argv, _STOP_SECONDS, PLAIN).stdout)
+    return int(found[1]) if found else None
 
 
 def as_owner() -> contextlib.AbstractContextManager[None]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..._checks.backup import LastBackup, LastDrill, Record
-from ..._host.atomic import save_json
-from ..._postgresql.archiving import read_timeline, write_record
+from ..._host.atomic import save, save_json
+from ..._postgresql.archiving import write_record
 from ..._postgresql.client import MissingDriverError, PgError
 from ..backup_record import to_text
 from ..records import load
+from .past import Past
 from .server import as_owner, to_running
 from .settings import Settings
 
@@ -31,25 +32,6 @@ class Demand:
 
     full: bool = False
     first: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Replacement:
-    """A server was replaced: when, in seconds since the epoch, and on which timeline it was until then."""
-
-    ended: float
-    timeline: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Past:
-    """The replacements, the oldest first. Of each timeline a restore needs to know when it was the server's."""
-
-    replacements: tuple[Replacement, ...] = ()
-
-    def timeline(self, when: float) -> int | None:
-        """Which one the server was on at that time; None where it is that of today."""
-        return next((each.timeline for each in self.replacements if when < each.ended), None)
 
 
 class State:
@@ -67,6 +49,8 @@ class State:
         settings = self._settings
         backup, drill = _load(LastBackup, self._backup), _load(LastDrill, self._drill)
         given_up = self._given_up.stat().st_mtime if self._given_up.exists() else 0.0
+        # the backups of before lead to the server that was replaced
+        given_up = max(given_up, self.past.last)
         return Record(backup, drill, settings.drill_days, settings.wal_limit, given_up)
 
     def keep(self, state: LastBackup | LastDrill) -> None:
@@ -78,20 +62,9 @@ class State:
         past: Past = _load(Past, self._past)
         return past
 
-    def replaced_now(self) -> None:
-        """Note that the running server, where it can be asked, is about to be replaced."""
-        with contextlib.suppress(PgError), to_running(self._settings) as client:
-            ended = Replacement(time.time(), read_timeline(client))
-            save_json(self._past, dataclasses.asdict(Past((*self.past.replacements, ended))))
-
-    def timeline(self, when: float | None) -> list[str]:
-        """For a restore to that time or to the newest: pgBackRest's option, which else means what was begun last."""
-        past = self.past
-        found = past.timeline(when) if when else None
-        if found is None and past.replacements:
-            with contextlib.suppress(PgError), to_running(self._settings) as client:
-                found = read_timeline(client)
-        return [f"--target-timeline={found}"] if found else []
+    def keep_past(self, past: Past) -> None:
+        """On the disk, whatever happens to the host then."""
+        save(self._past, json.dumps(dataclasses.asdict(past)).encode(), durable=True)
 
     def give_up(self) -> None:
         """Note that now changes are given up."""

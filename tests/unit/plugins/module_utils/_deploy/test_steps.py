@@ -150,7 +150,7 @@ def test_what_fails_after_a_migration_says_the_time_before_it(served: Context) -
     command = ["/bin/sh", "-c", f"date --iso-8601=ns > {trace}"]
     with pytest.raises(ActivationError, match="Failed step: wait until healthy") as error:
         deploy(desiring(served, migrate=command), "new")
-    said = re.search(r"As it was before.* restore --time '([^']+)'", str(error.value))
+    said = re.search(r"as it was before.* restore --time '([^']+)'", str(error.value))
     assert said
     before, migrated = (
         datetime.fromisoformat(said[1]),
