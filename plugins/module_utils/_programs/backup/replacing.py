@@ -27,7 +27,7 @@ from ..._host.exchange import exchange
 from ..._host.lock import lock
 from ..._host.units import is_running, run_unit, stop_unit, unit_states
 from ..._postgresql.archiving import archive_now
-from ..._postgresql.client import MAINTENANCE, PgError
+from ..._postgresql.client import MAINTENANCE, PgClient, PgError
 from .beside import SOCKET
 from .beside import UNIT as BESIDE
 from .drill import DATABASES, Server
@@ -81,8 +81,7 @@ class Replacing:
             with as_owner():
                 moment, _position = self._restored.end()
                 with self._restored.session() as client:
-                    for name in _OF_RECOVERY:
-                        client.execute(f"ALTER SYSTEM RESET {name}")
+                    _forget_recovery(client)
                     client.execute("CHECKPOINT")
                 self._restored.stays.touch()
             call("systemctl", "stop", BESIDE)
@@ -140,7 +139,6 @@ class Replacing:
 
     def _exchange(self) -> list[str]:
         """In a unit of its own, so that it comes to its end whoever hangs up."""
-        lines = []
         with as_owner():
             try:
                 with self._running() as client:
@@ -155,7 +153,7 @@ class Replacing:
         if done.returncode:
             ended = f"{_UNIT} was ended: `postgresql-backup status` shows which server is active"
             raise StabilityError(done.stderr.strip() or ended)
-        lines.append(f"The server is now {self._kept.active()}; it was away for {time.monotonic() - began:.0f} s.")
+        lines = [f"The server is now {self._kept.active()}; it was away for {time.monotonic() - began:.0f} s."]
         if not is_archived:
             lines.append("The last changes of the one before did not come into the archive: only its files have them.")
         with as_owner():
@@ -177,8 +175,7 @@ class Replacing:
         while True:
             with contextlib.suppress(PgError), as_owner(), self._running() as client:
                 if client.one(_READY)["ready"]:
-                    for name in _ANOTHER:
-                        client.execute(f"ALTER SYSTEM RESET {name}")
+                    _forget_recovery(client)
                     return
             if time.monotonic() > deadline:
                 raise StabilityError(f"it did not answer within {_ANSWER_SECONDS} s")
@@ -235,6 +232,13 @@ def _require_ended(*units: str) -> None:
 def _names_of(server: Server) -> set[str]:
     with server() as client:
         return {row["name"] for row in client.query(DATABASES)} - {MAINTENANCE}
+
+
+def _forget_recovery(client: PgClient) -> None:
+    """What counts at a restore alone; it does no harm, should the disk have no room for the file without it."""
+    with contextlib.suppress(PgError):
+        for name in _OF_RECOVERY:
+            client.execute(f"ALTER SYSTEM RESET {name}")
 
 
 def _begin_timeline(data: Path, other: Path) -> None:
