@@ -44,10 +44,7 @@ def variables(issuer: Authority, *names: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def issuer() -> Iterator[Authority]:
-    """Both proxies have its certificates; afterwards those of before, and the monitor asks the third one no more.
-
-    The app hosts go on believing the third one, which is nobody then: a run of theirs takes a minute.
-    """
+    """Both proxies have its certificates; afterwards those of before, and no host knows of the third one any more."""
     first, second = map(host_of, PROXIES)
     names = leading_to(PROXIES[0])
     with authority(first, names, address_of(PROXIES[0])) as found, found.trusted(second), resolving(second, names):
@@ -57,7 +54,7 @@ def issuer() -> Iterator[Authority]:
                 assert site("--limit=proxy", inventory=inventory) == dict.fromkeys(PROXIES, 0)
             yield found
         finally:
-            site("--limit=proxy,monitor")
+            site()
 
 
 @pytest.fixture
