@@ -27,7 +27,7 @@ def backups() -> Iterator[None]:
     site(option())
     backup(host_of(DATABASE), "run")
     yield
-    site("--tags=backup", option(backup_removed=True))
+    site(option(backup_removed=True))
 
 
 @pytest.fixture
