@@ -141,7 +141,7 @@ def test_every_time_stays_within_reach_there_and_back(host: Host, kept: str) -> 
 def test_what_is_not_meant_changes_nothing(host: Host, kept: str) -> None:
     before = server(host)
     assert "there is no restored server" in fails(host, "replace", "workbot")
-    assert "no server is kept" in fails(host, "undo")
+    assert "no replaced server is kept" in fails(host, "undo")
     backup(host, "restore", "--time", kept)
     for names in ((), ("shop",), ("workbot", "shop")):
         assert "name them all: postgresql-backup replace workbot" in fails(host, "replace", *names)
@@ -166,10 +166,10 @@ def test_where_the_restored_one_does_not_start_the_other_one_and_the_service_do(
     code, output = restore_playbook(restore_in_place="workbot")
     said = " ".join(output.split())
     assert code == 2
-    assert re.search("the one before is back: .* data directory .* has invalid permissions", said), output
+    assert re.search("the one before is put back: .* data directory .* has invalid permissions", said), output
     assert host.check_output("systemctl is-active workbot") == "active"
     assert not is_there(host)
-    assert "no server is kept" in fails(host, "undo")
+    assert "no replaced server is kept" in fails(host, "undo")
     assert "leftovers of an interrupted replacement" in host.run("postgresql-backup status").stdout
     backup(host, "forget", "--replaced")
     backup(host, "restore", "--time", kept)
@@ -182,17 +182,23 @@ STOPPED = "! systemctl is-active --quiet 'postgresql@*-main.service'"
 EXCHANGED = f"[ $(stat -c %i {PLACES}/main) != $was ]"
 
 
-@pytest.mark.parametrize("moment", [STOPPED, EXCHANGED], ids=["while the server is stopped", "after the exchange"])
-def test_whatever_ends_it_there_is_a_server(host: Host, kept: str, moment: str) -> None:
-    backup(host, "restore", "--time", kept)
+def killed(host: Host, moment: str, *arguments: str) -> None:
+    """The command's unit is killed as soon as that holds; afterwards there is a server, and nothing of the command."""
+    command = f"postgresql-backup {' '.join(arguments)}"
     host.check_output(
         f"was=$(stat -c %i {PLACES}/main);"
-        f" systemd-run --quiet --collect --unit=replaces-{time.monotonic_ns()} postgresql-backup replace workbot;"
+        f" systemd-run --quiet --collect --unit=replaces-{time.monotonic_ns()} {command};"
         f" for i in $(seq 3000); do if {moment}; then break; fi; sleep 0.01; done;"
         f" systemctl kill --signal=KILL {UNIT}"
     )
     until(lambda: host.run("cd / && runuser -u postgres -- psql -c 'SELECT 1'").rc == 0, "the server is not back")
-    until(lambda: host.run("pgrep -f 'postgresql-backup replac[e]'").rc != 0, "the command goes on")
+    until(lambda: host.run("pgrep -f %s", f"^/usr/bin/python3.*{command}").rc != 0, "the command goes on")
+
+
+@pytest.mark.parametrize("moment", [STOPPED, EXCHANGED], ids=["while the server is stopped", "after the exchange"])
+def test_whatever_ends_it_there_is_a_server(host: Host, kept: str, moment: str) -> None:
+    backup(host, "restore", "--time", kept)
+    killed(host, moment, "replace", "workbot")
     # it is the one or the other, and the other one can be had again
     said = host.run("postgresql-backup status").stdout
     if moment == EXCHANGED or is_there(host):
@@ -203,6 +209,21 @@ def test_whatever_ends_it_there_is_a_server(host: Host, kept: str, moment: str) 
     backup(host, "restore", "--time", kept)
     backup(host, "replace", "workbot")
     assert is_there(host)
+
+
+def test_a_return_that_is_killed_leaves_restores_as_they_were(host: Host, kept: str) -> None:
+    backup(host, "restore", "--time", kept)
+    backup(host, "replace", "workbot")
+    backed_up(host)
+    killed(host, STOPPED, "undo")
+    assert is_there(host)
+    moment = now(host)
+    sql(host, "DROP TABLE kept")
+    assert "restored and found good" in backup(host, "drill")
+    backup(host, "restore", "--time", moment)
+    assert restored_sql(host, "SELECT count(*) FROM kept") == "1"
+    backup(host, "forget")
+    assert "The server is now the original one" in backup(host, "undo")
 
 
 @pytest.mark.usefixtures("made")

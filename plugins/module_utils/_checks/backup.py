@@ -68,6 +68,8 @@ class Record:
     """Bytes that may wait for the archive; 0 where the server keeps all."""
     given_up: float = 0.0
     """When changes were given up last, since more had to wait."""
+    replaced: float = 0.0
+    """When a restored server took the place of the one before."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +101,8 @@ def _judge_newest(record: Record, up: float, now: float) -> Finding:
         if not backup.error and up < _FIRST_BACKUP:
             return Finding(check, OK, "there is no backup yet; the first one is made soon")
         return Finding(check, CRITICAL, f"there is no backup. {_because(backup)}{_RUN}.")
-    if record.given_up > backup.made:
-        message = f"changes were given up {ago(now - record.given_up)} ago: what was done since can't be restored"
-        return Finding(check, CRITICAL, f"{message} before there is a new backup. {_because(backup)}{_RUN}.")
+    if max(record.given_up, record.replaced) > backup.made:
+        return _judge_outdated(record, now)
     if backup.made > now + _HOUR:
         return Finding(check, WARNING, f"backup {backup.label} is of a time to come. Is the host's clock right?")
     message = f"the newest backup, {backup.label}, is {ago(now - backup.made)} old"
@@ -111,6 +112,15 @@ def _judge_newest(record: Record, up: float, now: float) -> Finding:
     if found.status == OK and backup.error:
         return dataclasses.replace(found, status=WARNING, message=f"{message}. {_because(backup)}{_RUN}.")
     return found
+
+
+def _judge_outdated(record: Record, now: float) -> Finding:
+    """Something has happened since the newest backup that makes another one necessary."""
+    status, message = WARNING, f"the server was replaced {ago(now - record.replaced)} ago; it has no backup yet."
+    if record.given_up > record.backup.made:
+        message = f"changes were given up {ago(now - record.given_up)} ago: what was done since can't be restored"
+        status, message = CRITICAL, f"{message} before there is a new backup."
+    return Finding(NEWEST, status, f"{message} {_because(record.backup)}{_RUN}.")
 
 
 def _because(backup: LastBackup) -> str:

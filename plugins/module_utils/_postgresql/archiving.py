@@ -57,12 +57,17 @@ def write_record(client: PgClient, text: str) -> None:
     client.execute(f"COMMENT ON TABLESPACE pg_global IS {literal(text)}")
 
 
+def commit(client: PgClient) -> None:
+    """As superuser: one more, after all that others have done. Raises PgError."""
+    client.query(_COMMIT)
+
+
 def archive_now(client: PgClient) -> tuple[str, bool]:
     """As superuser: have all that was done so far archived. Raises PgError.
 
     Return the position in WAL up to which that is, and whether it came into the archive within 90 s.
     """
-    client.query(_COMMIT)
+    commit(client)
     position = str(client.one("SELECT pg_switch_wal()::text AS position")["position"])
     file = client.one("SELECT pg_walfile_name(%(position)s::pg_lsn) AS name", {"position": position})["name"]
     deadline = time.monotonic() + _ARCHIVE_SECONDS

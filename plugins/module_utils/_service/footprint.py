@@ -221,6 +221,7 @@ def _own(service: Service) -> list[Thing]:
         Thing("/var/lib/postgresql-backup", Step.STAYS, directory=True),
         Thing("/var/lib/postgresql/*/restored", Step.STAYS, directory=True),
         Thing("/var/lib/postgresql/*/replaced", Step.STAYS, directory=True),
+        Thing("/var/lib/postgresql/*/past.json", Step.STAYS),
         Thing(f"{UNITS}/postgresql-backup.service", Step.STAYS),
         Thing(f"{UNITS}/postgresql-backup.timer", Step.STAYS),
         Thing(f"{UNITS}/postgresql-backup-drill.service", Step.STAYS),

@@ -24,7 +24,7 @@ from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import PgError
 from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
-from .server import Restored, as_owner, stamp, timeline_of, to_running
+from .server import Restored, as_owner, stamp, to_running
 from .settings import Settings
 from .state import State
 
@@ -86,17 +86,14 @@ class Beside:
     def serve(self, when: datetime.datetime | None) -> None:
         """As the server's user, in the unit: restore, and become the server. Raises StabilityError and OSError."""
         pgbackrest = PgBackRest(self._settings.stanza)
-        past, moment = State(self._settings).past, when.timestamp() if when else math.inf
-        backups = past.usable(pgbackrest.backups(), moment)
+        state, moment = State(self._settings), when.timestamp() if when else math.inf
+        backups = state.past.usable(pgbackrest.backups(), moment)
         if not backups:
-            raise StabilityError("the repository holds no backup" + (" of before that time" if when else ""))
-        options = [f"--set={backups[-1].label}"]
+            raise StabilityError("the repository holds no backup" + (" from before that time" if when else ""))
+        options = [f"--set={backups[-1].label}", *state.timeline(moment)]
         if when:
             options += ["--type=time", f"--target={when.isoformat(' ')}", "--target-action=promote"]
-        if past.replacements:
-            timeline = past.timeline(moment) or timeline_of(self._settings)
-            options += [f"--target-timeline={timeline}"] if timeline else []
-        self._restored.prepare(backups[-1].size)
+        self._restored.prepare(backups[-1].size, min(moment, time.time()))
         pgbackrest.restore(str(self._restored.data), options)
         argv = self._restored.command(fleeting=False)
         os.execv(argv[0], argv)

@@ -13,11 +13,12 @@ import argparse
 import contextlib
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
+from ..._host.lock import lock
 from ..._host.units import UnitError, run_unit
 from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
@@ -27,6 +28,7 @@ from .beside import Beside
 from .jobs import Jobs
 from .overview import overview
 from .replacing import Replacing
+from .server import as_owner
 from .settings import Settings
 from .state import Demand, State
 
@@ -83,24 +85,41 @@ class Commands:
 
     def restore(self) -> int:
         """A second server beside the running one, as it was at a time, to look at and to take from."""
-        answer(*Beside(self._settings).restore(self._options.time))
+        with self._alone():
+            answer(*Beside(self._settings).restore(self._options.time))
         return os.EX_OK
 
     def replace(self) -> int:
         """The second server in the place of the running one, for good."""
         replacing = Replacing(self._settings)
-        answer(*(replacing.predict if self._options.check else replacing.replace)(self._options.databases))
+        with self._alone():
+            answer(*(replacing.predict if self._options.check else replacing.replace)(self._options.databases))
         return os.EX_OK
 
     def undo(self) -> int:
         """The server that was replaced, back in its place."""
-        answer(*Replacing(self._settings).undo())
+        with self._alone():
+            answer(*Replacing(self._settings).undo())
         return os.EX_OK
 
     def forget(self) -> int:
         """End the second server, which removes its files; or remove those of one that was replaced."""
-        (Replacing if self._options.replaced else Beside)(self._settings).forget()
+        if self._options.replaced:
+            with self._alone():
+                Replacing(self._settings).forget()
+        else:
+            # that it ends a restore which still goes on is meant
+            Beside(self._settings).forget()
         return os.EX_OK
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Of all that restores, replaces and removes. Raises StabilityError."""
+        busy = StabilityError("another postgresql-backup restores or replaces the server: wait for its end")
+        with contextlib.ExitStack() as held:
+            with as_owner():
+                held.enter_context(lock(Path(self._settings.directory) / "restoring.lock", busy))
+            yield
 
 
 class Inner:

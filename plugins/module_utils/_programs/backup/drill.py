@@ -58,7 +58,7 @@ class Drill:
         self._expected = expected
         self._pgbackrest = PgBackRest(settings.stanza)
         self._restored = Restored(settings, Path(settings.directory) / "drill")
-        self._past = State(settings).past
+        self._state = State(settings)
         self._running = functools.partial(to_running, settings)
         self.problems: list[str] = []
         self.label = ""
@@ -90,7 +90,7 @@ class Drill:
             self.problems.append("The server's last changes did not come into the archive in time.")
             return
         self._restored.prepare(backup.size)
-        self._pgbackrest.restore(str(self._restored.data), [f"--set={backup.label}"])
+        self._pgbackrest.restore(str(self._restored.data), [f"--set={backup.label}", *self._state.timeline(math.inf)])
         with self._restored.running():
             self._judge_end(end)
             self._judge_tables(before)
@@ -108,7 +108,7 @@ class Drill:
             self.problems.append(
                 f"The repository has lost the newest backup, {self._expected}: the one before is {newest.label}."
             )
-        usable = self._past.usable(backups, math.inf)
+        usable = self._state.past.usable(backups, math.inf)
         if not usable:
             self.problems.append("The repository holds no backup of the server since it was replaced.")
             return None

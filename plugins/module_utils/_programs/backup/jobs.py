@@ -54,7 +54,8 @@ class Jobs:
             raise BackupError(_EMPTY.format(before.backup.label))
         now = time.time()
         is_known = before.backup.label and backups
-        if not demand and is_known and not is_backup_due(backups[-1], before.given_up, self._settings.hour, now):
+        since = max(before.given_up, before.replaced)
+        if not demand and is_known and not is_backup_due(backups[-1], since, self._settings.hour, now):
             return backups[-1]
         self._pgbackrest.create_stanza()
         is_full = is_full_due(backups, self._settings.full_days, now) or (demand is not None and demand.full)
@@ -92,11 +93,11 @@ class Jobs:
             self._state.give_up()
 
 
-def is_backup_due(newest: Backup, given_up: float, hour: int, now: float) -> bool:
-    """There is to be one since that hour, and since changes were given up. A time to come is a clock's fault."""
+def is_backup_due(newest: Backup, since: float, hour: int, now: float) -> bool:
+    """There is to be one since that hour, and since then. A time to come is a clock's fault."""
     today = datetime.datetime.fromtimestamp(now).astimezone().replace(hour=hour, minute=0, second=0, microsecond=0)
     begun = today.timestamp() if today.timestamp() <= now else today.timestamp() - _DAY
-    return not max(begun, given_up) <= newest.ended <= now + _HOUR
+    return not max(begun, since) <= newest.ended <= now + _HOUR
 
 
 def is_full_due(backups: Sequence[Backup], days: int, now: float) -> bool:

@@ -87,7 +87,8 @@ class Kept:
         """What is kept, and what to do with it."""
         known = self._known(self.data)
         if not known:
-            return [f"{self._home} has the leftovers of an interrupted replacement."]
+            left = f"{self._home} has the leftovers of an interrupted replacement."
+            return [left, "To remove them:        postgresql-backup forget --replaced"]
         return [
             f"{self.data} has {known.name}, which was replaced.",
             "To put it back:        postgresql-backup undo",

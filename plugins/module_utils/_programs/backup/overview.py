@@ -36,8 +36,8 @@ def overview(settings: Settings, state: State, pgbackrest: PgBackRest) -> tuple[
     lines += [f"{painted(each.status, is_coloured())} {each.message}" for each in findings]
     if backups:
         lines += ["", *_table(backups, now)]
-        lines += ["", f"The server can be had as it was at any time since {stamp(backups[0].ended)}:"]
-        lines.append(f"  postgresql-backup restore --time '{stamp(max(backups[0].ended, now - 600))}'")
+        lines += ["", f"The server can be had as it was at any time since {stamp(backups[0].ended + 1)}:"]
+        lines.append(f"  postgresql-backup restore --time '{stamp(max(backups[0].ended + 1, now - 600))}'")
         lines.append("makes a second one beside it, to look at and to take from; nothing of the running one changes.")
     lines += _kept(settings)
     return lines, worst_of(findings) == OK

@@ -27,6 +27,8 @@ class Replacement:
     """Of the server that went."""
     restored: float
     """As of when the server was that came."""
+    coming: int = 0
+    """The inode of its data directory, as long as it has not come."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,6 @@ class Past:
         return max(ends, default=0.0)
 
     def usable(self, backups: Iterable[Backup], when: float) -> list[Backup]:
-        """Those that a restore to that time can begin with, the oldest first."""
+        """Those that a restore to that time can begin with, the oldest first: their ends are whole seconds, cut."""
         spans = self.line(when)
-        return [backup for backup in backups if any(begun < backup.ended <= end for begun, end in spans)]
+        return [backup for backup in backups if any(begun < backup.ended <= end - 1 for begun, end in spans)]

@@ -12,21 +12,22 @@ removes what is older by the timelines' numbers, and a restore follows the highe
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import math
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..._checks.backup import ago
+from ..._host.atomic import save
 from ..._host.command import PLAIN, call, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.exchange import exchange
-from ..._host.lock import lock
 from ..._host.units import is_running, run_unit, stop_unit, unit_states
-from ..._postgresql.archiving import archive_now
+from ..._postgresql.archiving import archive_now, commit
 from ..._postgresql.client import MAINTENANCE, PgClient, PgError
 from .beside import SOCKET
 from .beside import UNIT as BESIDE
@@ -45,9 +46,15 @@ _LOOK_SECONDS = 0.5
 _ANSWER_SECONDS = 60
 _MIB = 1024 * 1024
 # What begins another timeline without the archive, and what a restore by pgBackRest has put into postgresql.auto.conf.
-_ANOTHER = {"restore_command": "/bin/false", "recovery_target_timeline": "current"}
-_OF_RECOVERY = (*_ANOTHER, "recovery_target_time", "recovery_target_action")
-_READY = "SELECT NOT pg_is_in_recovery() AS ready"
+_ANOTHER = {
+    "restore_command": "/bin/false",
+    "recovery_target_timeline": "current",
+    "recovery_target_time": "",
+    # a standby would need as many connections as it had before
+    "hot_standby": "off",
+}
+_OF_RECOVERY = (*_ANOTHER, "recovery_target_action")
+_OWN_TIMELINE = "SELECT timeline_id AS timeline FROM pg_control_checkpoint()"
 _SINCE = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), %(position)s::pg_lsn) AS bytes"
 _TABLESPACES = "SELECT spcname::text AS name FROM pg_tablespace WHERE spcname NOT LIKE 'pg\\_%%' ORDER BY 1"
 
@@ -76,50 +83,51 @@ class Replacing:
 
     def replace(self, names: Sequence[str]) -> list[str]:
         """Put the second server into the running one's place."""
-        with self._alone():
-            lost = self.predict(names)[0]
-            with as_owner():
-                moment, _position = self._restored.end()
-                with self._restored.session() as client:
-                    _forget_recovery(client)
-                    client.execute("CHECKPOINT")
-                self._restored.stays.touch()
-            call("systemctl", "stop", BESIDE)
-            with as_owner():
-                self._settings.restored.rename(self._settings.replaced)
-                self._kept.begin(moment or self._newest_backup())
-            return [lost, *self._exchange(), "Roles, passwords and indexes are as of then, too: apply site.yml."]
+        lost = self.predict(names)[0]
+        is_archived = self._archive()
+        with as_owner():
+            with self._restored.session() as client:
+                _forget_recovery(client)
+                client.execute("CHECKPOINT")
+            self._restored.stays.touch()
+        call("systemctl", "stop", BESIDE)
+        with as_owner():
+            as_of = self._restored.as_of
+            self._settings.restored.rename(self._settings.replaced)
+            self._kept.begin(as_of)
+        exchanged = self._exchange(is_archived)
+        return [lost, *exchanged, "Roles, passwords and indexes are as of then, too: apply site.yml."]
 
     def undo(self) -> list[str]:
         """Put the server back that was replaced; the other one is kept in its place."""
-        with self._alone():
-            if not self._kept.is_there():
-                raise StabilityError("no server is kept that was replaced")
-            _require_ended(*_BUSY)
-            if self._settings.restored.exists():
-                # it has the number of the timeline that would be begun
-                raise StabilityError("there is a restored server: first `postgresql-backup forget`")
-            return self._exchange()
+        if not self._kept.is_there():
+            raise StabilityError("no replaced server is kept")
+        self._require_calm()
+        if self._settings.restored.exists():
+            # it has the number of the timeline that would be begun
+            raise StabilityError("there is a restored server: first `postgresql-backup forget`")
+        return self._exchange(self._archive())
 
     def forget(self) -> None:
         """Remove the server that was replaced."""
-        with self._alone():
-            _require_ended(_UNIT)
-            with as_owner(), contextlib.suppress(FileNotFoundError):
-                self._kept.forget()
-                shutil.rmtree(self._settings.replaced)
+        _require_ended(_UNIT)
+        with as_owner(), contextlib.suppress(FileNotFoundError):
+            self._kept.forget()
+            shutil.rmtree(self._settings.replaced)
 
     def exchange(self) -> None:
         """In the unit, which starts the server whatever happens."""
-        stop_unit(self._settings.unit)
         past, is_return = self._state.past, self._kept.is_there()
+        # a restore to a time needs a commit after it
+        ended = time.time()
+        with contextlib.suppress(PgError), as_owner(), self._running() as client:
+            commit(client)
+        stop_unit(self._settings.unit)
         with as_owner():
-            gone = Replacement(time.time(), timeline_of(self._settings) or 0, self._kept.as_of())
-            # on a full disk there has to be a way back all the same
-            with _unless(is_return):
-                self._state.keep_past(Past((*past.replacements, gone)))
-            with _unless(is_return):
-                self._kept.leave(gone.ended)
+            coming = self._kept.data.stat().st_ino
+            gone = Replacement(ended, timeline_of(self._settings) or 0, self._kept.as_of(), coming)
+            self._state.keep_past(Past((*past.replacements, gone)))
+            self._kept.leave(ended)
             if is_return:
                 _begin_timeline(self._kept.data, self._main)
             exchange(self._main, self._kept.data)
@@ -130,22 +138,24 @@ class Replacing:
             stop_unit(self._settings.unit)
             with as_owner():
                 exchange(self._main, self._kept.data)
-                with contextlib.suppress(OSError):
-                    self._state.keep_past(past)
-            raise StabilityError(f"the other server did not start; the one before is back: {error}") from error
-        # for the way back, while there is room for it; one that never served has left no timeline to skip
-        with as_owner(), contextlib.suppress(OSError):
+            raise StabilityError(f"the other server did not start; the one before is put back: {error}") from error
+        with as_owner():
+            self._state.keep_past(Past((*past.replacements, dataclasses.replace(gone, coming=0))))
+            # for the way back, while there is room for it; one that never served has left no timeline to skip
             _begin_timeline(self._kept.data, self._main)
 
-    def _exchange(self) -> list[str]:
+    def _archive(self) -> bool:
+        """All that the running server has done so far, and have little left to do for its stop."""
+        with contextlib.suppress(PgError), as_owner(), self._running() as client:
+            _position, is_archived = archive_now(client)
+            client.execute("CHECKPOINT")
+            return is_archived
+        return False
+
+    def _exchange(self, is_archived: bool) -> list[str]:
         """In a unit of its own, so that it comes to its end whoever hangs up."""
-        with as_owner():
-            try:
-                with self._running() as client:
-                    _position, is_archived = archive_now(client)
-                    client.execute("CHECKPOINT")
-            except PgError:
-                is_archived = False
+        # one of them may have begun meanwhile
+        _require_ended(*_BUSY)
         began = time.monotonic()
         start = f"--property=ExecStopPost=/usr/bin/systemctl start {self._settings.unit}"
         options = (f"--unit={_UNIT}", "--collect", "--quiet", "--wait", "--pipe", start)
@@ -162,21 +172,12 @@ class Replacing:
         call("systemctl", "start", "--no-block", _BACKUP)
         return [*lines, *self._kept.lines()]
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        busy = StabilityError("another postgresql-backup replaces the server, or undoes that: wait for its end")
-        with contextlib.ExitStack() as held:
-            with as_owner():
-                held.enter_context(lock(Path(self._settings.directory) / "replacing.lock", busy))
-            yield
-
     def _wait(self) -> None:
         deadline = time.monotonic() + _ANSWER_SECONDS
         while True:
             with contextlib.suppress(PgError), as_owner(), self._running() as client:
-                if client.one(_READY)["ready"]:
-                    _forget_recovery(client)
-                    return
+                _forget_recovery(client)
+                return
             if time.monotonic() > deadline:
                 raise StabilityError(f"it did not answer within {_ANSWER_SECONDS} s")
             time.sleep(_LOOK_SECONDS)
@@ -186,41 +187,54 @@ class Replacing:
             raise StabilityError("there is no restored server: first `postgresql-backup restore --time ...`")
         if self._settings.replaced.exists():
             raise StabilityError(f"{self._kept.lines()[0]} First: postgresql-backup forget --replaced")
-        _require_ended(*_BUSY)
+        self._require_calm()
         if self._main.is_mount():
-            raise StabilityError(f"{self._main} is a mount, whose name can't be changed: take the databases by pg_dump")
+            raise StabilityError(
+                f"{self._main} is a mount, whose name can't be changed: take the databases with pg_dump"
+            )
         if (self._main / "pg_wal").is_symlink():
             raise StabilityError(
-                f"{self._main}/pg_wal is a link, which a restore does not make: take the databases by pg_dump"
+                f"{self._main}/pg_wal is a link, which a restore does not make: take the databases with pg_dump"
             )
         with as_owner(), self._restored.session() as client:
             spaces = [row["name"] for row in client.query(_TABLESPACES)]
+            timeline = client.one(_OWN_TIMELINE)["timeline"]
+        if timeline <= (timeline_of(self._settings) or 0):
+            # the running server has begun one since, or the archive does not know of that one
+            raise StabilityError("the restored server is outdated: `postgresql-backup forget`, and restore it again")
         if spaces:
-            raise StabilityError(f"the server has tablespaces ({', '.join(spaces)}): take the databases by pg_dump")
+            raise StabilityError(f"the server has tablespaces ({', '.join(spaces)}): take the databases with pg_dump")
 
     def _names(self) -> set[str]:
         """The databases of services, of either server."""
         found = _names_of(self._restored.session)
         # one that does not run may be the reason for all this
-        if is_running(unit_states([self._settings.unit])[self._settings.unit]):
+        if self._is_in_unit():
             found |= _names_of(self._running)
         return found
 
     def _loss(self) -> str:
         """Since when, and how much the running server has done."""
-        moment, position = self._restored.end()
-        if not moment:
-            return f"the backup of {stamp(self._newest_backup())}"
-        parted = self._state.past.parted(moment, math.inf)
+        as_of = self._restored.as_of
+        parted = self._state.past.parted(as_of, math.inf)
         since = f"{stamp(parted)} ({ago(time.time() - parted)}"
-        if parted == moment:
+        if parted == as_of:
+            _moment, position = self._restored.end()
             with contextlib.suppress(PgError), self._running() as client:
                 size = client.one(_SINCE, {"position": position})["bytes"]
                 return f"{since}, {float(size) / _MIB:.0f} MB)"
         return f"{since})"
 
-    def _newest_backup(self) -> float:
-        return self._state.record.backup.made
+    def _require_calm(self) -> None:
+        _require_ended(*_BUSY)
+        if not self._is_in_unit():
+            with as_owner():
+                ask = [str(self._settings.binaries / "pg_ctl"), "-D", str(self._main), "status"]
+                if quiet_run(ask, _ANSWER_SECONDS, PLAIN).returncode == 0:
+                    raise StabilityError(f"the server runs outside of {self._settings.unit}: restart it by systemctl")
+
+    def _is_in_unit(self) -> bool:
+        return is_running(unit_states([self._settings.unit])[self._settings.unit])
 
 
 def _require_ended(*units: str) -> None:
@@ -247,11 +261,7 @@ def _begin_timeline(data: Path, other: Path) -> None:
         if not (data / "pg_wal" / history.name).exists():
             shutil.copyfile(history, data / "pg_wal" / history.name)
     if not (data / "recovery.signal").exists():
+        settings = data / "postgresql.auto.conf"
         lines = "".join(f"{name} = '{value}'\n" for name, value in _ANOTHER.items())
-        with (data / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
-            file.write(lines)
-        (data / "recovery.signal").touch(0o600)
-
-
-def _unless(is_tolerated: bool) -> contextlib.AbstractContextManager[None]:
-    return contextlib.suppress(OSError) if is_tolerated else contextlib.nullcontext()
+        save(settings, settings.read_bytes() + lines.encode(), durable=True)
+        save(data / "recovery.signal", b"", durable=True)

@@ -94,9 +94,13 @@ class Restored:
         self._log = home / "server.log"
         self.stays = home / "stays"
         """While there is such a file, what the server's unit leaves behind is not removed."""
+        self._as_of = home / "as-of"
 
-    def prepare(self, size: int) -> None:
-        """An empty home for so many bytes. Raises ServerError where that would fill the disk, and OSError."""
+    def prepare(self, size: int, as_of: float = 0.0) -> None:
+        """An empty home for so many bytes. Raises ServerError where that would fill the disk, and OSError.
+
+        `as_of` is the time that the server is restored to.
+        """
         self.remove()
         self._require_room(size)
         self.home.mkdir(mode=0o700)
@@ -104,6 +108,12 @@ class Restored:
         self._access.write_text(f"local all {OWNER} peer\n", encoding="utf-8")
         self._identities.touch()
         self._settings_file.touch()
+        self._as_of.write_text(str(as_of), encoding="utf-8")
+
+    @property
+    def as_of(self) -> float:
+        """Raises OSError."""
+        return float(self._as_of.read_text(encoding="utf-8"))
 
     def _require_room(self, size: int) -> None:
         """The disk may be the running server's, which may have grown since."""

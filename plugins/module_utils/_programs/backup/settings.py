@@ -46,5 +46,10 @@ class Settings:
         return self.restored.with_name("replaced")
 
     @property
+    def past(self) -> Path:
+        """Which server was the running one at which time; it goes where the data go."""
+        return Path(self.data_directory).with_name("past.json")
+
+    @property
     def binaries(self) -> Path:
         return Path(f"/usr/lib/postgresql/{self.version}/bin")

@@ -19,7 +19,7 @@ from ..._postgresql.client import MissingDriverError, PgError
 from ..backup_record import to_text
 from ..records import load
 from .past import Past
-from .server import as_owner, to_running
+from .server import as_owner, timeline_of, to_running
 from .settings import Settings
 
 _T = TypeVar("_T")
@@ -42,16 +42,13 @@ class State:
         self._directory = Path(settings.directory)
         self._backup, self._drill = self._directory / "backup.json", self._directory / "drill.json"
         self._given_up = self._directory / "given-up"
-        self._past = self._directory / "past.json"
 
     @property
     def record(self) -> Record:
         settings = self._settings
         backup, drill = _load(LastBackup, self._backup), _load(LastDrill, self._drill)
         given_up = self._given_up.stat().st_mtime if self._given_up.exists() else 0.0
-        # the backups of before lead to the server that was replaced
-        given_up = max(given_up, self.past.last)
-        return Record(backup, drill, settings.drill_days, settings.wal_limit, given_up)
+        return Record(backup, drill, settings.drill_days, settings.wal_limit, given_up, self.past.last)
 
     def keep(self, state: LastBackup | LastDrill) -> None:
         save_json(self._backup if isinstance(state, LastBackup) else self._drill, dataclasses.asdict(state))
@@ -59,12 +56,22 @@ class State:
 
     @property
     def past(self) -> Past:
-        past: Past = _load(Past, self._past)
+        """Without a replacement that was ended before it came about."""
+        past: Past = _load(Past, self._settings.past)
+        with contextlib.suppress(OSError):
+            now = Path(self._settings.data_directory).stat().st_ino
+            return Past(tuple(each for each in past.replacements if each.coming in (0, now)))
         return past
 
     def keep_past(self, past: Past) -> None:
         """On the disk, whatever happens to the host then."""
-        save(self._past, json.dumps(dataclasses.asdict(past)).encode(), durable=True)
+        save(self._settings.past, json.dumps(dataclasses.asdict(past)).encode(), durable=True)
+
+    def timeline(self, when: float) -> list[str]:
+        """pgBackRest's option for a restore to that time: it takes what was begun last, whoever has."""
+        past = self.past
+        found = (past.timeline(when) or timeline_of(self._settings)) if past.replacements else None
+        return [f"--target-timeline={found}"] if found else []
 
     def give_up(self) -> None:
         """Note that now changes are given up."""

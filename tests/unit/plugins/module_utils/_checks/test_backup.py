@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks.backup import (
     Archiving,
@@ -97,6 +99,12 @@ def test_archiving_that_fails_is_told_before_anything_waits(minutes: float, stat
     # one that knows nothing of before
     assert judged(Record(BACKUP, DRILL), Archiving(True, NOW - 60 * minutes, 0, NOW - 10, 0))["archive"][0] == status
     assert judged(Record(BACKUP, DRILL), Archiving(True, WELL.started, NOW - 10, NOW - 3 * HOUR, 0))["archive"][0] == OK
+
+
+def test_a_server_that_was_replaced_is_to_have_a_backup_of_its_own() -> None:
+    found = judged(dataclasses.replace(Record(BACKUP, DRILL), replaced=BACKUP.made + HOUR))["newest"]
+    assert (found[0], "the server was replaced" in found[1]) == (WARNING, True)
+    assert judged(dataclasses.replace(Record(BACKUP, DRILL), replaced=BACKUP.made - HOUR))["newest"][0] == OK
 
 
 def test_changes_that_were_given_up_are_critical_until_there_is_a_backup() -> None:
