@@ -60,7 +60,8 @@ class State:
         past: Past = _load(Past, self._settings.past)
         with contextlib.suppress(OSError):
             now = Path(self._settings.data_directory).stat().st_ino
-            return Past(tuple(each for each in past.replacements if each.coming in (0, now)))
+            come = [each for each in past.replacements if each.coming in (0, now)]
+            return Past(tuple(dataclasses.replace(each, coming=0) for each in come))
         return past
 
     def keep_past(self, past: Past) -> None:

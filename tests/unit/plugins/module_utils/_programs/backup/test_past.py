@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.pgbackrest import Backup
 from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.past import Past, Replacement
+from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.settings import Settings
+from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.state import State
 
 # At 100 by one as of 60, which began timeline 2; that went at 200 for the first one, as that was at 100, on timeline 3.
 PAST = Past((Replacement(100.0, 1, 60.0), Replacement(200.0, 2, 100.0)))
@@ -48,6 +52,18 @@ def test_one_that_was_never_replaced_has_one_line() -> None:
     assert Past().line(50.0) == [(0.0, 50.0)]
     assert [backup.label for backup in Past().usable(BACKUPS, math.inf)] == [backup.label for backup in BACKUPS]
     assert Past().last == 0
+
+
+def test_a_replacement_that_was_killed_counts_if_it_came_about(tmp_path: Path) -> None:
+    main, other = tmp_path / "main", tmp_path / "other"
+    for data in (main, other):
+        data.mkdir()
+    state = State(Settings("shop", "17", 5432, str(main), str(tmp_path / "restored"), str(tmp_path), 2, 3, 7, 7, 0))
+    last = Replacement(300.0, 3, 250.0)
+    state.keep_past(Past((*PAST.replacements, dataclasses.replace(last, coming=main.stat().st_ino))))
+    assert state.past == Past((*PAST.replacements, last))
+    state.keep_past(Past((*PAST.replacements, dataclasses.replace(last, coming=other.stat().st_ino))))
+    assert state.past == PAST
 
 
 def test_a_clock_that_went_back_ends_no_question() -> None:
