@@ -139,10 +139,12 @@ class Replacing:
             with as_owner():
                 exchange(self._main, self._kept.data)
             raise StabilityError(f"the other server did not start; the one before is put back: {error}") from error
-        with as_owner():
-            self._state.keep_past(Past((*past.replacements, dataclasses.replace(gone, coming=0))))
-            # for the way back, while there is room for it; one that never served has left no timeline to skip
+        # for the way back, while there is room for it; one that never served has left no timeline to skip
+        with as_owner(), contextlib.suppress(OSError):
             _begin_timeline(self._kept.data, self._main)
+        # the inode says as well that it has come
+        with as_owner(), contextlib.suppress(OSError):
+            self._state.keep_past(Past((*past.replacements, dataclasses.replace(gone, coming=0))))
 
     def _archive(self) -> bool:
         """All that the running server has done so far, and have little left to do for its stop."""
