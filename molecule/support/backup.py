@@ -69,6 +69,26 @@ def findings(host: Host) -> dict[str, dict[str, Any]]:
     return {finding["check"]: finding for finding in json.loads(done.stdout)["findings"]}
 
 
+def now(host: Host) -> str:
+    """In a second in which nothing else is done."""
+    time.sleep(1.1)
+    moment = sql(host, "SELECT date_trunc('second', clock_timestamp())")
+    time.sleep(1.1)
+    return moment
+
+
+def drop_a_table(host: Host) -> str:
+    """The time at which it was still there."""
+    sql(host, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 1 AS n")
+    moment = now(host)
+    sql(host, "DROP TABLE kept")
+    return moment
+
+
+def is_there(host: Host, table: str = "kept") -> bool:
+    return sql(host, f"SELECT to_regclass('{table}') IS NOT NULL") == "t"
+
+
 @contextlib.contextmanager
 def writing(host: Host) -> Iterator[None]:
     """Numbers, each a commit."""

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from backup import RESTORED, backup, backups, fails, restored_sql, writing
+from backup import (
+    RESTORED,
+    backup,
+    backups,
+    drop_a_table,
+    fails,
+    is_there,
+    now,
+    restored_sql,
+    writing,
+)
 from databases import sql
 from fleet import until
 from hosts import HOST, playbook
@@ -19,21 +29,13 @@ from testinfra.host import Host
 
 UNIT = "postgresql-replacement.service"
 PLACES = "/var/lib/postgresql/*"
-INVENTORIES = ("--inventory=molecule/inventory", "--inventory=molecule/backup/inventory")
+INVENTORY = "--inventory=molecule/backup/inventory"
 
 
 def restore_playbook(*options: str, **variables: Any) -> tuple[int, str]:
-    run = playbook("workbot.stability.restore", variables, *INVENTORIES, *options)
+    run = playbook("workbot.stability.restore", variables, INVENTORY, *options)
     output = run.communicate()[0]
     return run.returncode, output
-
-
-def now(host: Host) -> str:
-    """In a second in which nothing else is done."""
-    time.sleep(1.1)
-    moment = sql(host, "SELECT date_trunc('second', clock_timestamp())")
-    time.sleep(1.1)
-    return moment
 
 
 def server(host: Host) -> str:
@@ -70,15 +72,8 @@ def kept(request: pytest.FixtureRequest, host: Host) -> Iterator[str]:
     """A time at which there was a table that there is no more."""
     request.getfixturevalue("made")
     request.getfixturevalue("calm")
-    sql(host, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 1 AS n")
-    moment = now(host)
-    sql(host, "DROP TABLE kept")
-    yield moment
+    yield drop_a_table(host)
     sql(host, "DROP TABLE IF EXISTS kept")
-
-
-def is_there(host: Host, table: str = "kept") -> bool:
-    return sql(host, f"SELECT to_regclass('{table}') IS NOT NULL") == "t"
 
 
 @pytest.mark.usefixtures("made", "calm")

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
-from backup import backup
+from backup import backup, drop_a_table, is_there
 from databases import sql
 from fleet import APPS, DATABASE, answers, apply, site, until
 from hosts import host_of, power_off, power_on
@@ -34,19 +33,11 @@ def backups() -> Iterator[None]:
 def kept() -> Iterator[str]:
     """A time at which there was a table that there is no more, and a server as of then beside the running one."""
     server = host_of(DATABASE)
-    sql(server, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 1 AS n")
-    time.sleep(1.1)
-    moment = sql(server, "SELECT date_trunc('second', clock_timestamp())")
-    time.sleep(1.1)
-    sql(server, "DROP TABLE kept")
+    moment = drop_a_table(server)
     backup(server, "restore", "--time", moment)
     yield moment
     server.check_output("postgresql-backup forget && postgresql-backup forget --replaced")
     sql(server, "DROP TABLE IF EXISTS kept")
-
-
-def is_back() -> bool:
-    return sql(host_of(DATABASE), "SELECT to_regclass('kept') IS NOT NULL") == "t"
 
 
 def begun(*names: str) -> list[str]:
@@ -71,7 +62,7 @@ def test_a_part_of_the_hosts_is_refused(limit: str) -> None:
     assert run.returncode == 2, run.stdout
     expected = f"--limit leaves out {', '.join(APPS[1:])}" if DATABASE in limit else "No host of this run has a server"
     assert expected in " ".join(run.stdout.split())
-    assert (begun(), is_back()) == (before, False)
+    assert (begun(), is_there(host_of(DATABASE))) == (before, False)
 
 
 @pytest.mark.usefixtures("kept")
@@ -83,7 +74,7 @@ def test_where_a_host_is_away_nothing_is_stopped() -> None:
         run = apply("restore", option(restore_in_place="workbot"))
         assert run.returncode not in (0, 1), run.stdout
         assert "Stop the service" not in run.stdout
-        assert (begun(*APPS[:2]), is_back()) == (before, False)
+        assert (begun(*APPS[:2]), is_there(host_of(DATABASE))) == (before, False)
     finally:
         power_on(APPS[2])
         until(lambda: answers(APPS[2]), "the host is not back")
@@ -94,6 +85,6 @@ def test_the_service_is_stopped_on_all_hosts_and_healthy_on_all_afterwards() -> 
     before = begun()
     run = apply("restore", option(restore_in_place="workbot"))
     assert run.returncode == 0, run.stdout
-    assert is_back()
+    assert is_there(host_of(DATABASE))
     assert [name for name in APPS if not answers(name)] == []
     assert [name for name, then, now in zip(APPS, before, begun(), strict=True) if then == now] == []

@@ -166,6 +166,11 @@ def is_running(state: Mapping[str, str]) -> bool:
     return state.get("ActiveState") not in ("inactive", "failed")
 
 
+def runs(name: str) -> bool:
+    """Whether systemd says so of the unit of this full name. Raises UnitError."""
+    return is_running(unit_states([name]).get(name, {}))
+
+
 def was_stopped(state: Mapping[str, str]) -> bool:
     """Whether somebody has stopped the unit of which systemd says this, or is stopping it.
 
@@ -250,7 +255,7 @@ def run_unit(verb: str, name: str, seconds: float | None = None) -> None:
 
 def stop_unit(name: str) -> None:
     """Stop a unit, and forget that it failed, as it may by that very stop. Raises UnitError."""
-    if is_running(unit_states([name]).get(name, {})):
+    if runs(name):
         _systemctl("stop", "--", name)
     if unit_states([name]).get(name, {}).get("ActiveState") == "failed":
         _systemctl("reset-failed", "--", name)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..._host.command import call
 from ..._host.errors import StabilityError
-from ..._host.units import is_running, unit_states
+from ..._host.units import runs, stop_unit
 from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import PgError
 from ..._postgresql.pgbackrest import PgBackRest
@@ -60,7 +60,7 @@ class Beside:
 
     def restore(self, when: datetime.datetime | None) -> list[str]:
         """As root: have it restored and started, and wait for it; what to say. Raises StabilityError."""
-        if is_running(unit_states([UNIT])[UNIT]):
+        if runs(UNIT):
             raise StabilityError("there is a restored server already; `postgresql-backup forget` ends it")
         if when and when > datetime.datetime.now(tz=datetime.UTC):
             raise StabilityError(f"{when.isoformat(' ')} is still to come")
@@ -100,8 +100,7 @@ class Beside:
 
     def forget(self) -> None:
         """As root. Raises StabilityError and OSError."""
-        if is_running(unit_states([UNIT])[UNIT]):
-            call("systemctl", "stop", UNIT)
+        stop_unit(UNIT)
         with as_owner():
             self._restored.remove()
 
@@ -112,7 +111,7 @@ class Beside:
 
     def _wait(self) -> str:
         """Until it answers; up to when it has the changes."""
-        while is_running(unit_states([UNIT])[UNIT]):
+        while runs(UNIT):
             with contextlib.suppress(PgError), as_owner():
                 moment, _position = self._restored.end()
                 return stamp(moment) if moment else "the end of the backup"

@@ -30,12 +30,11 @@ from .overview import overview
 from .replacing import Replacing
 from .server import as_owner
 from .settings import Settings
-from .state import Demand, State
+from .state import UNITS, Demand, State
 
 _READERS = "root"
 _FAILED = 1
 _WRONG = 2
-_UNITS = {"backup": "postgresql-backup.service", "drill": "postgresql-backup-drill.service"}
 
 
 class Commands:
@@ -70,11 +69,11 @@ class Commands:
         while self._state.is_demanded(name):
             # what it has found stands in the state
             with contextlib.suppress(UnitError):
-                run_unit("start", _UNITS[name])
+                run_unit("start", UNITS[name])
                 continue
             if self._state.is_demanded(name):
                 self._state.take(name)
-                raise StabilityError(f"{_UNITS[name]} does not run: see `systemctl status {_UNITS[name]}`")
+                raise StabilityError(f"{UNITS[name]} does not run: see `systemctl status {UNITS[name]}`")
 
     def status(self) -> int:
         """How the backups are, and what to do when they are needed."""

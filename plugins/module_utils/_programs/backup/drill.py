@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..._host.command import PLAIN, CommandError, run
@@ -20,7 +20,7 @@ from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import MissingDriverError, PgClient, PgError, Row, quoted
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
 from ..._postgresql.server import OWNER
-from .server import PORT, Restored, ServerError, to_running
+from .server import PORT, Restored, Server, ServerError, database_names, to_running
 from .settings import Settings
 from .state import State
 
@@ -30,7 +30,6 @@ _LARGE = 128 * 1024
 _MOST_NAMED = 5
 # Databases have settings of their own, which their owners make.
 _UNLIMITED = {"PGOPTIONS": "-c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off"}
-DATABASES = "SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
 # Tables that hold rows themselves. Other than permanent ones are empty after every restore.
 _TABLES = """
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.oid::bigint AS oid
@@ -45,8 +44,6 @@ WHERE NOT i.indisvalid ORDER BY 1
 """
 Tables = Mapping[tuple[str, str, str], bool]
 """Database, schema and table, and whether it is a large one that has a row."""
-Server = Callable[..., contextlib.AbstractContextManager[PgClient]]
-"""Gives a session of a database, of the maintenance one where none is named."""
 
 
 class Drill:
@@ -102,11 +99,9 @@ class Drill:
         if not backups:
             self.problems.append("The repository holds no backup.")
             return None
-        newest = backups[-1]
-        self.label = newest.label
-        if self._expected > newest.label:
+        if self._expected > backups[-1].label:
             self.problems.append(
-                f"The repository has lost the newest backup, {self._expected}: the one before is {newest.label}."
+                f"The repository has lost the newest backup, {self._expected}: the one before is {backups[-1].label}."
             )
         usable = self._state.past.usable(backups, math.inf)
         if not usable:
@@ -161,9 +156,7 @@ class Drill:
 
 def _databases(server: Server) -> Iterator[tuple[str, PgClient]]:
     """Each by its name, with a session of it."""
-    with server() as client:
-        names = [row["name"] for row in client.query(DATABASES)]
-    for name in names:
+    for name in database_names(server):
         with server(name) as client:
             yield name, client
 

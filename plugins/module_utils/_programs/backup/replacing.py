@@ -26,22 +26,20 @@ from ..._host.atomic import save
 from ..._host.command import PLAIN, call, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.exchange import exchange
-from ..._host.units import is_running, run_unit, stop_unit, unit_states
+from ..._host.units import is_running, run_unit, runs, stop_unit, unit_states
 from ..._postgresql.archiving import archive_now, commit
 from ..._postgresql.client import MAINTENANCE, PgClient, PgError
 from .beside import SOCKET
 from .beside import UNIT as BESIDE
-from .drill import DATABASES, Server
 from .kept import Kept
 from .past import Past, Replacement
-from .server import Restored, as_owner, stamp, timeline_of, to_running
+from .server import Restored, as_owner, database_names, stamp, timeline_of, to_running
 from .settings import Settings
-from .state import State
+from .state import UNITS, State
 
 _UNIT = "postgresql-replacement.service"
-_BACKUP = "postgresql-backup.service"
 # What must not be asked of a server that goes away.
-_BUSY = (_BACKUP, "postgresql-backup-drill.service", _UNIT)
+_BUSY = (*UNITS.values(), _UNIT)
 _LOOK_SECONDS = 0.5
 _ANSWER_SECONDS = 60
 _MIB = 1024 * 1024
@@ -90,7 +88,7 @@ class Replacing:
                 _forget_recovery(client)
                 client.execute("CHECKPOINT")
             self._restored.stays.touch()
-        call("systemctl", "stop", BESIDE)
+        stop_unit(BESIDE)
         with as_owner():
             as_of = self._restored.as_of
             self._settings.restored.rename(self._settings.replaced)
@@ -171,7 +169,7 @@ class Replacing:
         with as_owner():
             self._state.publish()
         # due, since the last one leads to the other server
-        call("systemctl", "start", "--no-block", _BACKUP)
+        call("systemctl", "start", "--no-block", UNITS["backup"])
         return [*lines, *self._kept.lines()]
 
     def _wait(self) -> None:
@@ -185,7 +183,7 @@ class Replacing:
             time.sleep(_LOOK_SECONDS)
 
     def _require_possible(self) -> None:
-        if not (is_running(unit_states([BESIDE])[BESIDE]) and self._settings.restored.exists()):
+        if not (runs(BESIDE) and self._settings.restored.exists()):
             raise StabilityError("there is no restored server: first `postgresql-backup restore --time ...`")
         if self._settings.replaced.exists():
             raise StabilityError(f"{self._kept.lines()[0]} First: postgresql-backup forget --replaced")
@@ -209,11 +207,11 @@ class Replacing:
 
     def _names(self) -> set[str]:
         """The databases of services, of either server."""
-        found = _names_of(self._restored.session)
+        found = {*database_names(self._restored.session)}
         # one that does not run may be the reason for all this
-        if self._is_in_unit():
-            found |= _names_of(self._running)
-        return found
+        if runs(self._settings.unit):
+            found |= {*database_names(self._running)}
+        return found - {MAINTENANCE}
 
     def _loss(self) -> str:
         """Since when, and how much the running server has done."""
@@ -229,25 +227,17 @@ class Replacing:
 
     def _require_calm(self) -> None:
         _require_ended(*_BUSY)
-        if not self._is_in_unit():
+        if not runs(self._settings.unit):
             with as_owner():
                 ask = [str(self._settings.binaries / "pg_ctl"), "-D", str(self._main), "status"]
                 if quiet_run(ask, _ANSWER_SECONDS, PLAIN).returncode == 0:
                     raise StabilityError(f"the server runs outside of {self._settings.unit}: restart it by systemctl")
-
-    def _is_in_unit(self) -> bool:
-        return is_running(unit_states([self._settings.unit])[self._settings.unit])
 
 
 def _require_ended(*units: str) -> None:
     busy = [name for name, state in unit_states(units).items() if is_running(state)]
     if busy:
         raise StabilityError(f"{busy[0]} still runs: wait for its end, or `systemctl stop {busy[0]}`")
-
-
-def _names_of(server: Server) -> set[str]:
-    with server() as client:
-        return {row["name"] for row in client.query(DATABASES)} - {MAINTENANCE}
 
 
 def _forget_recovery(client: PgClient) -> None:

@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..._host.command import PLAIN, Identity, effective_user, quiet_run
@@ -40,6 +40,7 @@ _ROOM = 1.2
 _ROOM_BYTES = 512 * _MIB
 _TIMELINE = re.compile(r"^Latest checkpoint's TimeLineID:\s+(\d+)$", re.MULTILINE)
 _SIZE = "SELECT sum(pg_database_size(oid)) AS size FROM pg_database"
+_DATABASES = "SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
 _END = """
 SELECT extract(epoch FROM pg_last_xact_replay_timestamp())::float8 AS moment, pg_last_wal_replay_lsn()::text AS position
 """
@@ -73,6 +74,10 @@ _SETTINGS = {
 }
 # Nobody keeps what it writes.
 _FLEETING = {"fsync": "off", "autovacuum": "off", "archive_mode": "off"}
+
+
+Server = Callable[..., contextlib.AbstractContextManager[PgClient]]
+"""Gives a session of a database, of the maintenance one where none is named."""
 
 
 class ServerError(StabilityError):
@@ -185,6 +190,12 @@ class Restored:
 def stamp(moment: float) -> str:
     """A time as a person gives it: the host's."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+def database_names(server: Server) -> list[str]:
+    """All that sessions can be had of. Raises PgError."""
+    with server() as client:
+        return [row["name"] for row in client.query(_DATABASES)]
 
 
 def fatal_lines(log: Path) -> list[str]:

@@ -24,6 +24,8 @@ from .settings import Settings
 
 _T = TypeVar("_T")
 _LARGEST = 256 * 1024
+# What makes each that can be demanded.
+UNITS = {"backup": "postgresql-backup.service", "drill": "postgresql-backup-drill.service"}
 
 
 @dataclasses.dataclass(frozen=True)
