@@ -12,8 +12,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nginx_sites import mounted
-from recovery import CALM, WORKERS, Watch, ask, until
+from recovery import CALM, WORKERS, Watch, ask
 from testinfra.host import Host
+from waiting import until
 
 ENVIRONMENT = "/srv/workbot/active/environment"
 FAULTS_FILE = "/srv/workbot/shared/faults.json"

@@ -10,9 +10,8 @@ import re
 import shutil
 import ssl
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -113,15 +112,6 @@ def get(name: str, path: str, *, tls: bool = False, **headers: str) -> tuple[int
 def logged(name: str, mark: str) -> list[dict[str, Any]]:
     """The lines of the host's access log that have this in them. It has no query: the agent is what marks a request."""
     return [json.loads(line) for line in host_of(name).run("grep -F %s %s", mark, LOG).stdout.splitlines()]
-
-
-def until(that: Callable[[], bool], what: str, limit: float = 90) -> float:
-    """Waits until it is so; returns how long that took."""
-    began = time.monotonic()
-    while not that():
-        assert time.monotonic() < began + limit, f"not within {limit:g} s: {what}"
-        time.sleep(0.5)
-    return time.monotonic() - began
 
 
 def answers(name: str, path: str = "/api/health") -> bool:

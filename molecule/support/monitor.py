@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -67,10 +65,3 @@ class Monitor:
         """The main process of each, and when it last began or was reloaded."""
         ask = "systemctl show --property=MainPID,StateChangeTimestampMonotonic --value %s"
         return {unit: self.host.check_output(ask, unit) for unit in UNITS}
-
-
-def until(that: Callable[[], bool], what: str, limit: float = 60) -> None:
-    deadline = time.monotonic() + limit
-    while not that():
-        assert time.monotonic() < deadline, what
-        time.sleep(1)

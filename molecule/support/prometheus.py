@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 import yaml
 from hosts import ROOT, put
-from recovery import until
 from testinfra.host import Host
+from waiting import until
 
 RULES = ROOT / "roles" / "monitoring" / "files" / "prometheus-rules.yml"
 # None of it is installed: a test host has no use for its daemon.

@@ -9,8 +9,7 @@ import json
 import shlex
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from hosts import HOST, SSH_CONFIG
 from testinfra.host import Host
+from waiting import until
 
 PROBE = (Path(__file__).parent / "recovery_probe.py").read_text(encoding="utf-8")
 NAME = "workbot"
@@ -113,15 +113,6 @@ def probing() -> Iterator[Samples]:
         running.stdin.close()
         running.wait(timeout=10)
         reader.join()
-
-
-def until(what: str, that: Callable[[], Any], limit: float) -> Any:
-    """The first true answer of `that`."""
-    deadline = time.monotonic() + limit
-    while not (found := that()):
-        assert time.monotonic() < deadline, f"not within {limit:g} s: {what}"
-        time.sleep(0.3)
-    return found
 
 
 def ask(host: Host, method: str, path: str, numbers: Iterable[int]) -> list[int]:

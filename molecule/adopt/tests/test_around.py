@@ -14,8 +14,8 @@ import by_hand
 import pytest
 from by_hand import NAMES
 from deployments import assert_unnoticed, load
-from recovery import until
 from testinfra.host import Host
+from waiting import until
 
 UNCHANGED = dict.fromkeys(NAMES, 0)
 # Seconds until the watchdog has seen it.

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from alerts import EVENTS, FIRST, RUN, SECOND, UNIT, VARIABLES, Alarm, problem
 from attacks import NEIGHBOUR, Attacker
 from testinfra.host import Host
+from waiting import until
 
 BOTH = (FIRST, SECOND)
 TEXTFILES = VARIABLES["metrics_textfile_directory"]
@@ -87,17 +87,10 @@ def scrape(host: Host) -> Iterator[Callable[[], str]]:
         return shown
 
     try:
-        until(lambda: host.socket(f"tcp://127.0.0.1:{PORT}").is_listening, "node_exporter")
+        until("node_exporter", lambda: host.socket(f"tcp://127.0.0.1:{PORT}").is_listening)
         yield answer
     finally:
         host.run("systemctl stop attacks-exporter; rm -r %s", EXPORTER)
-
-
-def until(that: Callable[[], bool], what: str, limit: float = 30) -> None:
-    deadline = time.monotonic() + limit
-    while not that():
-        assert time.monotonic() < deadline, f"after {limit:g} s not yet: {what}"
-        time.sleep(0.5)
 
 
 def test_bad_events_keep_no_message_back(alarm: Alarm, hostile: Attacker) -> None:
@@ -139,11 +132,11 @@ def test_node_exporter_answers_and_shows_nothing_forged(
 ) -> None:
     own = 'nodejs_service_heartbeat_timestamp_seconds{service="alarm"}'
     alarm.watch()
-    until(lambda: own in scrape(), "metrics of the watchdog")
+    until("metrics of the watchdog", lambda: own in scrape())
     alarm.host.check_output("systemctl kill --signal=STOP alarm-watchdog")
     hostile.run('rm -f "$1/metrics.prom"; mkfifo "$1/metrics.prom"', RUN)
     hostile.run(PUT_STATUS, RUN, json.dumps(FORGED))
-    until(lambda: f"{own} 1\n" in scrape(), "what the hostile status says of its own service")
+    until("what the hostile status says of its own service", lambda: f"{own} 1\n" in scrape())
     shown = scrape()
     assert "node_textfile_scrape_error 0" in shown
     assert [
@@ -153,13 +146,13 @@ def test_node_exporter_answers_and_shows_nothing_forged(
     assert shown.count("nodejs_service_worker_up{") == 1
     for attack in ("mkfifo", "ln -s /dev/zero", "ln -s /etc/passwd", "mkdir", "truncate -s 1T", "printf '{' >"):
         hostile.run(PUT_STATUS, RUN, json.dumps({"time": 2.0}))
-        until(lambda: f"{own} 2\n" in scrape(), "a sound status")
+        until("a sound status", lambda: f"{own} 2\n" in scrape())
         hostile.run(f'rm "$1/status.json"; {attack} "$1/status.json"', RUN)
-        until(lambda: own not in scrape(), f"no metrics after {attack}")
+        until(f"no metrics after {attack}", lambda: own not in scrape())
         assert "node_textfile_scrape_error 0" in scrape()
         hostile.run('rm -rf "$1/status.json"', RUN)
     copy = alarm.host.file(f"{TEXTFILES}/alarm.prom")
     assert not copy.exists
     alarm.host.check_output("systemctl kill --signal=CONT alarm-watchdog")
-    until(lambda: own in scrape(), "the metrics are back")
+    until("the metrics are back", lambda: own in scrape())
     assert (copy.is_symlink, copy.user, copy.mode) == (False, "root", 0o644)

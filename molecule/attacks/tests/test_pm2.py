@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import pytest
 from deployments import Service
 from faults import activation_unit, forgotten, given_up, pids, signal, without_environment, workers
-from recovery import WORKERS, Samples, Watch, until
+from recovery import WORKERS, Samples, Watch
 from testinfra.host import Host
+from waiting import until
 
 
 @pytest.fixture

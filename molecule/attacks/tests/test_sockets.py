@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 import pytest
 from attacks import HOSTILE, Attacker
 from deployments import Service
-from recovery import until
 from testinfra.host import Host
+from waiting import until
 
 ACTIVE = "/srv/{}/active/0.sock"
 # Prints what a user gets who connects there: "connected", or the error.

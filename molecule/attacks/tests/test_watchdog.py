@@ -15,8 +15,9 @@ import pytest
 from attacks import HOSTILE, Attacker
 from deployments import Service
 from faults import WATCHDOG, main_pid, pids, signal, unit_pids
-from recovery import Watch, until
+from recovery import Watch
 from testinfra.host import Host
+from waiting import until
 
 NGINX = "nginx.service"
 HELPER = f"/run/{HOSTILE}-watchdog-act.sock"

@@ -14,8 +14,8 @@ from backup import LOAD, REPOSITORY, backup, fails, findings
 from databases import sql
 from deployments import assert_unnoticed, load
 from prediction import play
-from recovery import until
 from testinfra.host import Host
+from waiting import until
 
 OPTIONS = ("--inventory=molecule/backup/inventory", "--tags=backup,immediate")
 # A file of changes is 16 MB: two are more than a fifth of it, five more than half.

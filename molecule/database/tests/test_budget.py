@@ -16,22 +16,20 @@ from databases import findings, get, module, sql
 from deployments import wait
 from hosts import playbook
 from testinfra.host import Host
+from waiting import until
 
 SERVICE = {"name": "workbot", "instances": 2, "pool_max": 20}
 ENVIRONMENT = "/srv/workbot/config/environment"
+LOCKED = """
+SELECT count(*) FROM pg_locks
+WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'conversations'::regclass
+"""
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'workbot' AND wait_event_type = 'Lock'"
 HOLD = "import psycopg, time; c = psycopg.connect(%r); c.execute(%r); time.sleep(60)"
 
 
 def budget(**more: Any) -> dict[str, Any]:
     return module("postgresql_connection_budget", login_db="postgres", fail_on="never", services=[SERVICE], **more)
-
-
-def until(condition: Callable[[], bool], limit: float = 15) -> None:
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -71,7 +69,10 @@ def test_sixteen_instances_with_twenty_connections_are_refused() -> None:
 def test_what_others_have_open_counts(host: Host, hold: Callable[[str, str], None]) -> None:
     for _number in range(16):
         hold("postgres", "SELECT 1")
-    until(lambda: int(sql(host, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder'")) == 16)
+    until(
+        "not all are held",
+        lambda: int(sql(host, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder'")) == 16,
+    )
     for run in (
         wait(playbook("workbot.stability.site", {}, "--tags=short_term")),
         wait(playbook("workbot.stability.deploy", {})),
@@ -94,13 +95,15 @@ def test_the_server_says_what_it_allows(host: Host) -> None:
 def test_the_pools_of_the_service_keep_to_the_plan(host: Host, hold: Callable[[str, str], None]) -> None:
     """Every request waits for a table: the workers open as many connections as they may, and not one more."""
     hold("workbot", "LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE")
-    until(lambda: sql(host, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted"
-                            " AND relation = 'conversations'::regclass") == "1")  # fmt: skip
+    until("the table is not locked", lambda: sql(host, LOCKED) == "1")
     paths = ["/api/conversations?limit=1"] * 100
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(get, host, "/srv/workbot/active/{}.sock", *paths, at_once=100)
         # each has come: 40 have a connection, 60 wait for one
-        until(lambda: "60 requests wait" in host.run("workbot-diagnose --json --check pool").stdout)
+        until(
+            "nobody says that requests wait",
+            lambda: "60 requests wait" in host.run("workbot-diagnose --json --check pool").stdout,
+        )
         assert int(sql(host, WAITING)) == 40
         report = json.loads(host.run("workbot-diagnose --json --check pool --check connections").stdout)
         waiting = findings(budget(waiting_warning=0.5, waiting_critical=100))["connections.waiting"]
@@ -119,7 +122,7 @@ def test_the_pools_of_the_service_keep_to_the_plan(host: Host, hold: Callable[[s
 def test_an_open_transaction_is_named(host: Host, hold: Callable[[str, str], None]) -> None:
     hold("workbot", "SELECT 1")
     idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
-    until(lambda: sql(host, idle) == "1")
+    until("no session is idle", lambda: sql(host, idle) == "1")
     time.sleep(1)
     result = budget(idle_warning=0.5, idle_critical=600)
     finding = findings(result)["connections.idle_in_transaction"]

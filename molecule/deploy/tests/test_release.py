@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 from deployments import wait
 from hosts import HOST, ROOT, SSH_CONFIG, playbook
 from testinfra.host import Host
+from waiting import until
 
 PLACE = "/srv/release-test"
 SECRET = "do-not-show-this-secret"
@@ -124,15 +125,6 @@ def running(host: Host) -> list[str]:
     return found
 
 
-def until(that: Callable[[], Any]) -> Any:
-    """What that returns, as soon as it is something."""
-    deadline = time.monotonic() + 60
-    while not (found := that()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
-
-
 def test_a_release_is_made_once(host: Host, tmp_path: Path) -> None:
     source = application(tmp_path, scripts={"build": "node --print process.env.JWT_SECRET >built"})
     options = {
@@ -212,7 +204,7 @@ def test_two_deployments_at_once(host: Host, tmp_path: Path) -> None:
     job = {"CI_JOB_URL": "https://ci.example/jobs/7", "GITLAB_USER_LOGIN": "alice"}
     first = start(directory=source, before_build=[["sleep", str(SLEEP)]], environment=job)
     try:
-        until(lambda: running(host))
+        until("no build runs", lambda: running(host))
         begun = time.monotonic()
         message = refused(directory=source)
         assert time.monotonic() - begun < 120
@@ -228,11 +220,11 @@ def test_a_run_whose_controller_is_gone_ends_its_work(host: Host, tmp_path: Path
     source = str(application(tmp_path))
     options: dict[str, Any] = {"directory": source, "before_build": [["sh", "-c", f"sleep {SLEEP} || true"]]}
     first = start(**options)
-    build = until(lambda: running(host))
+    build = until("no build runs", lambda: running(host))
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     host.check_output(f"kill {' '.join(build)}")
-    until(lambda: host.file(f"{PLACE}/.deploy.lock").content_string.strip() == "")
+    until("the deployment is not over", lambda: host.file(f"{PLACE}/.deploy.lock").content_string.strip() == "")
     again = release(**options)
     assert (again["changed"], again["made"]) == (False, False)
 
@@ -240,7 +232,7 @@ def test_a_run_whose_controller_is_gone_ends_its_work(host: Host, tmp_path: Path
 @pytest.mark.parametrize("number", ["TERM", "HUP"])
 def test_a_run_that_is_told_to_end_takes_its_build_along(number: str, host: Host, tmp_path: Path) -> None:
     first = start(directory=str(application(tmp_path)), before_build=[["sleep", str(SLEEP)]])
-    until(lambda: running(host))
+    until("no build runs", lambda: running(host))
     module = host.file(f"{PLACE}/.deploy.lock").content_string.split()[-1]
     host.check_output(f"kill -{number} {module}")
     first.communicate(timeout=60)
@@ -251,7 +243,7 @@ def test_a_run_that_is_told_to_end_takes_its_build_along(number: str, host: Host
 def test_what_a_killed_run_leaves_is_swept(host: Host, tmp_path: Path) -> None:
     source = str(application(tmp_path))
     first = start(directory=source, before_build=[["sleep", str(SLEEP)]])
-    build = until(lambda: running(host))
+    build = until("no build runs", lambda: running(host))
     module = host.file(f"{PLACE}/.deploy.lock").content_string.split()[-1]
     host.check_output(f"kill -KILL {module}")
     first.communicate(timeout=60)

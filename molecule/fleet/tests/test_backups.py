@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 from backup import backup, drop_a_table, is_there
 from databases import sql
-from fleet import APPS, DATABASE, answers, apply, site, until
+from fleet import APPS, DATABASE, answers, apply, site
 from hosts import host_of, power_off, power_on
+from waiting import until
 
 VARIABLES = {"backup_directory": "/srv/backup", "backup_passphrase": "a-passphrase-for-tests-alone"}
 
@@ -77,7 +78,7 @@ def test_where_a_host_is_away_nothing_is_stopped() -> None:
         assert (begun(*APPS[:2]), is_there(host_of(DATABASE))) == (before, False)
     finally:
         power_on(APPS[2])
-        until(lambda: answers(APPS[2]), "the host is not back")
+        until("the host is not back", lambda: answers(APPS[2]))
 
 
 @pytest.mark.usefixtures("kept")

@@ -17,9 +17,10 @@ import pytest
 from authority import Authority, authority, resolving
 from cryptography import x509
 from deployments import assert_unnoticed, load, wait
-from fleet import APPS, PROXIES, SPARE, address_of, answers, get, inventory_of, site, until
+from fleet import APPS, PROXIES, SPARE, address_of, answers, get, inventory_of, site
 from fleet_deployments import WATCHFUL
 from hosts import host_of, playbook, power_off, power_on, reached
+from waiting import until
 
 NAME, ADDED = "fleet.test", "www.fleet.test"
 CHALLENGE = "/.well-known/acme-challenge"
@@ -63,7 +64,7 @@ def dying() -> Iterator[str]:
     name = PROXIES[1]
     yield name
     power_on(name)
-    until(lambda: reached(host_of(name)), f"{name} is back")
+    until(f"{name} is back", lambda: reached(host_of(name)))
 
 
 @contextmanager
@@ -141,7 +142,7 @@ def test_one_dies_before_the_authority_asks_it_and_no_hand_is_needed(issuer: Aut
         with resolving(hosts[left], leading_to(dead)):
             with issuer.suspended():
                 running = start()
-                until(lambda: all(host.run(ORDERS).rc == 0 for host in hosts.values()), "both order", 180)
+                until("both order", lambda: all(host.run(ORDERS).rc == 0 for host in hosts.values()), 180)
                 power_off(dead)
             said = wait(running).output
         assert f"Domain: {ADDED}" in said
@@ -154,7 +155,7 @@ def test_one_dies_before_the_authority_asks_it_and_no_hand_is_needed(issuer: Aut
         assert names_of(left) == {NAME, ADDED}
 
         power_on(dead)
-        until(lambda: answers(dead) and reached(hosts[dead]), f"{dead} is back")
+        until(f"{dead} is back", lambda: answers(dead) and reached(hosts[dead]))
         assert names_of(dead) == {NAME}
         names = leading_to(dead)
         with resolving(hosts[left], names), resolving(hosts[dead], names), under_load(dead):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from deployments import AT_ONCE, assert_unnoticed, release, wait
-from fleet import APPS, PROXIES, until
+from fleet import APPS, PROXIES
 from fleet_deployments import WATCHFUL, loaded, nginx_workers, play, releases, set_up, start, succeed
 from hosts import host_of, power_off, power_on, reached
+from waiting import until
 
 REACHED = "/srv/shop/shared/step"
 # 1001 is what a WebSocket is told whose process stops
@@ -27,7 +28,7 @@ def shop() -> Iterator[None]:
     yield
     power_on(*APPS)
     for name in APPS:
-        until(lambda name=name: reached(host_of(name)), f"{name} is back")
+        until(f"{name} is back", lambda name=name: reached(host_of(name)))
 
 
 def on_one_host(name: str, then: str) -> dict[str, list[list[str]]]:
@@ -105,7 +106,7 @@ def test_a_host_that_dies_in_the_middle_and_what_comes_after(tmp_path: Path) -> 
     rest = on_one_host(lost, f"touch {REACHED}; sleep 60")
     source = release(tmp_path, "lost")
     running = start("deploy", release_directory=source, pm2_hooks=rest, environment=WATCHFUL, **AT_ONCE)
-    until(lambda: host_of(lost).file(REACHED).exists, "the second host is at work", 180)
+    until("the second host is at work", lambda: host_of(lost).file(REACHED).exists, 180)
     # meanwhile another controller, or another terminal, begins
     second = play("deploy", release_directory=source, **AT_ONCE)
     power_off(lost)
@@ -128,7 +129,7 @@ def test_a_host_that_dies_in_the_middle_and_what_comes_after(tmp_path: Path) -> 
     assert len(set(new.values())) == 1
 
     power_on(lost)
-    until(lambda: reached(host_of(lost)), f"{lost} is back")
+    until(f"{lost} is back", lambda: reached(host_of(lost)))
     host_of(lost).check_output(f"rm -f {REACHED}")
     succeed("deploy", release_directory=source, **AT_ONCE)
     assert len(set(releases())) == 1

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import pytest
 from fleet import APPS, DATABASE, MONITOR, PROXIES, site
 from hosts import host_of, power_off, power_on
-from monitor import Monitor, until
+from monitor import Monitor
+from waiting import until
 
 LOST = APPS[-1]
 WELL = {
@@ -46,7 +47,7 @@ def reported() -> set[str]:
 
 
 def test_every_exporter_of_the_fleet_answers(monitor: Monitor) -> None:
-    until(lambda: monitor.targets() == WELL, "not all targets are up")
+    until("not all targets are up", lambda: monitor.targets() == WELL)
 
 
 def test_each_app_host_says_how_the_service_is_there(monitor: Monitor) -> None:
@@ -54,7 +55,7 @@ def test_each_app_host_says_how_the_service_is_there(monitor: Monitor) -> None:
         found = monitor.query('nodejs_service_state{service="workbot", state="healthy"} == 1')
         return {series["metric"]["instance"] for series in found}
 
-    until(lambda: healthy() == {*APPS}, "not all are healthy")
+    until("not all are healthy", lambda: healthy() == {*APPS})
 
 
 @pytest.mark.usefixtures("reporting")
@@ -64,11 +65,11 @@ def test_a_host_that_is_gone_is_one_alert_until_it_is_back(monitor: Monitor) -> 
 
     power_off(LOST)
     try:
-        until(lambda: active(LOST) == ["NodejsServiceHostDown"], "nobody says that the host is down", 240)
+        until("nobody says that the host is down", lambda: active(LOST) == ["NodejsServiceHostDown"], 240)
         assert ("NodejsServiceWatchdogSilent", LOST) not in monitor.alerts()
-        until(lambda: any(LOST in key for key in reported()), "the monitor reports it to nobody")
+        until("the monitor reports it to nobody", lambda: any(LOST in key for key in reported()))
     finally:
         power_on(LOST)
-    until(lambda: monitor.targets() == WELL, "the host is not back", 180)
-    until(lambda: "NodejsServiceHostDown" not in active(LOST), "the alert is still there", 120)
-    until(lambda: not any(LOST in key for key in reported()), "the monitor goes on reporting it", 180)
+    until("the host is not back", lambda: monitor.targets() == WELL, 180)
+    until("the alert is still there", lambda: "NodejsServiceHostDown" not in active(LOST), 120)
+    until("the monitor goes on reporting it", lambda: not any(LOST in key for key in reported()), 180)

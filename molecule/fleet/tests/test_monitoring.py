@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from certificates import issue
 from databases import sql
-from fleet import APPS, DATABASE, MONITOR, PROXIES, address_of, apply, drift, site, until
+from fleet import APPS, DATABASE, MONITOR, PROXIES, address_of, apply, drift, site
 from hosts import host_of, power_off, power_on, reached
+from waiting import until
 
 NODE, POSTGRESQL = 9100, 9187
 POSTGRESQL_EXPORTER = "prometheus-postgres-exporter.service"
@@ -178,7 +179,7 @@ def test_while_the_monitor_is_away_a_run_goes_on_and_a_new_host_waits(monitor: C
             monitor.metrics(new, NODE)
     finally:
         power_on(MONITOR)
-        until(lambda: reached(host_of(MONITOR)), f"{MONITOR} is back")
+        until(f"{MONITOR} is back", lambda: reached(host_of(MONITOR)))
     changed = site("--limit=proxy", "--tags=metrics")
     assert (changed[kept], changed[new] > 0) == (0, True)
     assert monitor.metrics(new, NODE)

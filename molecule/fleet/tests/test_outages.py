@@ -10,8 +10,9 @@ import uuid
 
 import pytest
 from deployments import load
-from fleet import APPS, PROXIES, address_of, answers, served_by, until
+from fleet import APPS, PROXIES, address_of, answers, served_by
 from hosts import power_off, power_on
+from waiting import until
 
 GETS = ("--methods=GET", "--path=/api/health", "--connections=16", "--pause=0.05")
 # Two connection attempts that time out one after the other, and a busy machine.
@@ -19,7 +20,7 @@ LONGEST = 8
 
 
 def comes_back(proxy: str, app: str) -> None:
-    until(lambda: app in served_by(proxy, uuid.uuid4().hex), f"{proxy} sends requests to {app} again")
+    until(f"{proxy} sends requests to {app} again", lambda: app in served_by(proxy, uuid.uuid4().hex))
 
 
 @pytest.mark.parametrize("app", APPS[:1])
@@ -45,6 +46,6 @@ def test_a_proxy_dies_and_the_other_one_serves_all() -> None:
         time.sleep(5)
         assert served_by(left, uuid.uuid4().hex) == set(APPS)
         power_on(dead)
-        until(lambda: answers(dead), f"{dead} serves again")
+        until(f"{dead} serves again", lambda: answers(dead))
     assert (tally["failed"], tally["closed"]) == (0, [])
     assert served_by(dead, uuid.uuid4().hex) == set(APPS)

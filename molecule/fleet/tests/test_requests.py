@@ -13,8 +13,9 @@ from collections import Counter
 
 import pytest
 from deployments import load
-from fleet import APPS, DATABASE, PROXIES, address_of, get, logged, names_of, served_by, until
+from fleet import APPS, DATABASE, PROXIES, address_of, get, logged, names_of, served_by
 from hosts import host_of
+from waiting import until
 
 FORGED = "198.51.100.7"
 
@@ -37,7 +38,7 @@ def test_websockets_reach_every_app_host(proxy: str) -> None:
         host_of(proxy).check_output("sleep 2")
     assert (tally["failed"], tally["opened"], tally["closed"]) == (0, websockets, [])
     assert tally["messages"] >= websockets
-    until(lambda: len(logged(proxy, path)) == before + websockets, "each WebSocket has a line in the proxy's log", 10)
+    until("each WebSocket has a line in the proxy's log", lambda: len(logged(proxy, path)) == before + websockets, 10)
     assert names_of(logged(proxy, path)[before:]) == set(APPS)
 
 

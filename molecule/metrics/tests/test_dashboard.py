@@ -21,6 +21,7 @@ from deployments import Service, load
 from hosts import ROOT
 from prometheus import NODE, Prometheus, running, targets
 from testinfra.host import Host
+from waiting import until
 
 # It is not installed: a test host has no use for its daemon.
 EXPORTER = "/var/tmp/postgres-exporter"
@@ -99,14 +100,6 @@ def shown(legend: str, series: dict[str, Any]) -> str:
 def mark(name: str, prometheus: Shown) -> str:
     (expression,) = (one["expr"] for one in DASHBOARD["annotations"]["list"] if one["name"] == name)
     return filled(expression, prometheus.variables())
-
-
-def until(what: Callable[[], Any], limit: float = 30) -> Any:
-    deadline = time.monotonic() + limit
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(1)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -249,12 +242,12 @@ def test_a_problem_is_shown_and_the_step_against_it_is_marked(host: Host, promet
     try:
         # longer than of a worker: for nine seconds, until the daemon or the whole activation has been replaced
         host.check_output("kill -STOP $(cat /srv/workbot/active/pm2/pm2.pid)")
-        until(lambda: prometheus.panels("Problems") == {"Problems": {"critical": 1}})
+        until("no problem is shown", lambda: prometheus.panels("Problems") == {"Problems": {"critical": 1}})
         assert prometheus.panels("Open problems") == {"Open problems": {"service": 1}}
-        until(lambda: prometheus.query(steps)[0])
+        until("no step is shown", lambda: prometheus.query(steps)[0])
         taken = prometheus.panels("Recovery steps")["Recovery steps"]
         assert taken["renew_activation"] + taken["restart_daemon"] > 0
-        until(lambda: prometheus.panels("State") == {"State": {"healthy": 1}})
+        until("it is not healthy again", lambda: prometheus.panels("State") == {"State": {"healthy": 1}})
     finally:
         # it has its whole budget again, and what was replaced has a minute to end its connections
         host.check_output("workbot-watchdog resume")

@@ -14,9 +14,10 @@ from fault_alerts import expected
 from faults import forgotten
 from hosts import HOST, host_of
 from prometheus import NODE, Prometheus, running, targets
-from recovery import CALM, STATUS, Watch, until
+from recovery import CALM, STATUS, Watch
 from recovery_table import keep_alerts, kept_since, tables
 from testinfra.host import Host
+from waiting import until
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from faults import crowd, pids, signal, unit_pids
-from recovery import Watch, until
+from recovery import Watch
 from recovery_table import keep
 from testinfra.host import Host
+from waiting import until
 
 UNIT = "molecule-busy"
 DATABASE = "postgresql.service 'postgresql@*.service'"

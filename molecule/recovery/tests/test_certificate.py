@@ -17,8 +17,8 @@ from alerts import DIRECTORY, Alarm
 from authority import Authority, authority
 from edge import shown
 from hosts import playbook
-from recovery import until
 from testinfra.host import Host
+from waiting import until
 
 NAME = "workbot.test"
 PORT = "8194"

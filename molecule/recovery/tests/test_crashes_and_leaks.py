@@ -29,9 +29,10 @@ from faults import (
     without_environment,
     workers,
 )
-from recovery import LOAD, MOST_ACTIONS, SOON, WORKERS, Watch, until
+from recovery import LOAD, MOST_ACTIONS, SOON, WORKERS, Watch
 from recovery_table import keep
 from testinfra.host import Host
+from waiting import until
 
 POLICY = "/etc/logrotate-workbot.conf"
 # vars/faulty.yml says the first, and the capacity plan makes the other one of it.

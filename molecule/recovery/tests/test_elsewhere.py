@@ -21,9 +21,10 @@ from faults import (
     signal,
     unit_pids,
 )
-from recovery import Watch, until
+from recovery import Watch
 from recovery_table import keep
 from testinfra.host import Host
+from waiting import until
 
 
 def test_a_stopped_database_is_told_and_nothing_is_restarted(host: Host, watch: Watch, began: float) -> None:

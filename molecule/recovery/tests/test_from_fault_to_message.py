@@ -11,8 +11,9 @@ import pytest
 from alerts import DIRECTORY, PLAYBOOK, Alarm
 from faults import WATCHDOG, pids, signal
 from hosts import playbook
-from recovery import Watch, until
+from recovery import Watch
 from testinfra.host import Host
+from waiting import until
 
 PORT = "8193"
 SERVICE = "--extra-vars=@molecule/recovery/vars/faulty.yml"

@@ -11,9 +11,10 @@ import time
 import pytest
 from deployments import AT_ONCE, FROM_RELEASE, Service, wait
 from faults import STATE_DIRECTORY, WATCHDOG, main_pid, pids, signal
-from recovery import Watch, until
+from recovery import Watch
 from recovery_table import keep
 from testinfra.host import Host
+from waiting import until
 
 VARIABLES = "--extra-vars=@molecule/recovery/vars/faulty.yml"
 

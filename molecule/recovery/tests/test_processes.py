@@ -10,9 +10,10 @@ from collections.abc import Callable
 import pytest
 from deployments import load
 from faults import ACTIVATION, WATCHDOG, activation_unit, leaked, main_pid, pids, resident_mb, signal, unnoticed_end
-from recovery import LOAD, SOON, Watch, until
+from recovery import LOAD, SOON, Watch
 from recovery_table import keep
 from testinfra.host import Host
+from waiting import until
 
 PM2_HOME = "/srv/workbot/active/pm2"
 HOLDER = "molecule-holds-the-socket"

@@ -31,8 +31,9 @@ from faults import (
     without_environment,
 )
 from prometheus import Prometheus
-from recovery import Watch, until
+from recovery import Watch
 from testinfra.host import Host
+from waiting import until
 
 # What a worker has to hold for its reload, which is at 92 % of 384 MB, and for less than that of its end.
 NEAR_LIMIT_MB = 368

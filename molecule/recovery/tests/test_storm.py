@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from deployments import load
 from faults import age, pids, signal
-from recovery import WORKERS, Watch, until
+from recovery import WORKERS, Watch
 from recovery_table import keep_storm
 from testinfra.host import Host
+from waiting import until
 
 # 48 clients, about 400 requests a second, half of them POST. Nginx limits neither.
 READS = ("--path=/api/health", "--methods=GET", "--connections=24", "--pause=0.1")

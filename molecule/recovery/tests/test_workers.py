@@ -10,9 +10,10 @@ from contextlib import nullcontext
 
 import pytest
 from faults import armed, disarmed, fault, grown_worker, hasty, pids, sick, signal, workers
-from recovery import MOST_ACTIONS, SOON, UNNOTICED, Watch, until
+from recovery import MOST_ACTIONS, SOON, UNNOTICED, Watch
 from recovery_table import keep
 from testinfra.host import Host
+from waiting import until
 
 
 def test_a_killed_worker_is_pm2s_to_bring_back(host: Host, watch: Watch, began: float) -> None:
