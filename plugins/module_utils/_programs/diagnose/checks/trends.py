@@ -17,8 +17,11 @@ from ..runner import Context
 from ..samples import per_hour
 
 _HOUR = 3600.0
-# A worker's memory goes up and down within minutes.
-_SHORTEST_GROWTH = 1800.0
+# A worker's memory goes up and down within minutes: a healthy one under load grew by 5 MB in half an hour, by which it
+# would reach its limit in a day. So the time that it is watched for, half an hour at least for a fast leak and six
+# hours for a slow one, says nothing of more than four times as long.
+_SPANS = (1800.0, 6 * _HOUR)
+_REACH = 4
 # One that has just been started, as at each deployment, fills its caches: that is no leak.
 _WARM_UP = 1800.0
 
@@ -44,39 +47,52 @@ class Growth:
     rss: int
     per_hour: float
     """Bytes."""
+    span: float
+    """Seconds that it was watched for, at least."""
+
+    def hours(self, limit: int) -> float | None:
+        """Until it is as large as that; None where it does not grow, or nobody can tell."""
+        if self.per_hour <= 0:
+            return None
+        hours = max(0.0, (limit - self.rss) / self.per_hour)
+        return hours if hours * _HOUR <= _REACH * self.span else None
 
 
 def judge_growth(context: Context, trees: Iterable[ProcessTree], limit_mb: int) -> list[Finding]:
     """How fast workers grow, and when the fastest would reach the limit at which it is restarted."""
-    rows = [growth for tree in trees if (growth := _growth(context, tree)) is not None]
+    rows = [growth for tree in trees for span in _SPANS if (growth := _growth(context, tree, span)) is not None]
     if not limit_mb:
         return []
     return [judge_rows(rows, limit_mb * MB, context.falling_thresholds("growth_hours"))]
 
 
-def _growth(context: Context, tree: ProcessTree) -> Growth | None:
-    """None until a worker has been watched for long enough."""
+def _growth(context: Context, tree: ProcessTree, least: float) -> Growth | None:
+    """None until a worker has been watched for so long."""
     started_at = tree.processes[0].started_at
     if context.now - started_at < _WARM_UP:
         return None
     identity = f"{tree.pid}:{started_at:.0f}"
-    key = f"growth.{tree.label}"
-    before = context.samples.baseline(key, identity, tree.rss, context.now, least=_SHORTEST_GROWTH)
+    key = f"growth.{tree.label}.{least:.0f}"
+    before = context.samples.baseline(key, identity, tree.rss, context.now, least)
     if before is None or before.identity != identity:
         return None
     rate = per_hour(tree.rss - before.value, context.now - before.time)
-    return Growth(tree.label, tree.rss, rate) if rate is not None else None
+    return Growth(tree.label, tree.rss, rate, least) if rate is not None else None
 
 
 def judge_rows(rows: Sequence[Growth], limit: int, thresholds: FallingThresholds) -> Finding:
-    growing = {row.label: (limit - row.rss) / row.per_hour for row in rows if row.per_hour > 0}
+    growing = [(hours, row) for row in rows if (hours := row.hours(limit)) is not None]
     if not growing:
-        told = "no worker grows" if rows else "not measured yet: that takes an hour from a worker's start"
-        return Finding("memory.growth", OK, told, None, thresholds.warning, "hours")
-    first = min(growing, key=lambda label: growing[label])
-    rate = next(row.per_hour for row in rows if row.label == first)
-    hours = max(0.0, round(growing[first], 1))
-    message = f"{first} grows by {rate / MB:.1f} MB an hour; it would reach the restart limit in {_time(hours)}"
+        said = (
+            "no worker grows towards its limit"
+            if rows
+            else "not measured yet: that takes an hour from a worker's start"
+        )
+        return Finding("memory.growth", OK, said, None, thresholds.warning, "hours")
+    first, row = min(growing, key=lambda each: each[0])
+    hours = round(first, 1)
+    rate = f"{row.per_hour / MB:.1f} MB an hour"
+    message = f"{row.label} grows by {rate}; it would reach the restart limit in {_time(hours)}"
     advice = "Compare two heap snapshots to find the leak."
     return judge_value("memory.growth", hours, thresholds, message, advice, unit="hours")
 

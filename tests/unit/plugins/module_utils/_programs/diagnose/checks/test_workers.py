@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -144,29 +145,43 @@ def test_growth_is_measured_within_one_process(context_at: Callable[[float], Con
     assert look(1800, tree(1, 90)) is None  # it has filled its caches
     assert look(HOUR, tree(1, 100)) is None  # the first one that counts
     assert look(HOUR + 600, tree(1, 300)) is None  # too early to tell
-    assert look(2 * HOUR, tree(1, 200)) == 8.0  # 800 MB are left at 100 MB an hour
-    assert look(3 * HOUR, tree(1, 200)) is None  # it does not grow
+    assert look(2 * HOUR, tree(1, 400)) == 2.0  # 600 MB are left at 300 MB an hour
+    assert look(3 * HOUR, tree(1, 400)) is None  # it does not grow
     assert look(4 * HOUR, tree(2, 900)) is None  # another process
+
+
+def test_a_slow_leak_is_known_by_a_longer_look(context_at: Callable[[float], Context]) -> None:
+    """A worker that goes up and down by 5 MB is none."""
+    found = {}
+    for minute in range(30, 900, 5):
+        leak, wave = tree(1, 100 + minute), dataclasses.replace(tree(2, 100 + 5 * (minute // 30 % 2)), label="app-1.1")
+        (finding,) = judge_growth(context_at(60.0 * minute), [leak, wave], 1000)
+        found[minute] = (finding.value, finding.message)
+    known = [minute for minute, (value, _message) in found.items() if value is not None]
+    # with a look of half an hour two hours are in sight, with one of six hours a day
+    assert known == list(range(395, 900, 5))
+    assert found[395][0] == pytest.approx((900 - 395) / 60, abs=0.1)
+    assert all("app-1.0 grows by 60.0 MB an hour" in found[minute][1] for minute in known)
 
 
 def test_a_leak_is_told_by_every_look_however_often_there_is_one(context_at: Callable[[float], Context]) -> None:
     """The watchdog looks every five minutes: what comes and goes between two looks would be told again and again."""
-    for minute in range(95, 400, 5):
-        (finding,) = judge_growth(context_at(60.0 * minute), [tree(1, 100 + minute)], 1000)
-        assert (finding.value is not None) == (minute >= 125), minute
-        if finding.value is not None:
-            assert finding.value == pytest.approx((900 - minute) / 60, abs=0.1)
+    for minute in range(95, 395, 5):
+        (finding,) = judge_growth(context_at(60.0 * minute), [tree(1, 200 + 2 * minute)], 1000)
+        # less than two hours are left, of which half an hour can tell
+        assert (finding.value is not None) == (minute >= 280), minute
 
 
 @pytest.mark.parametrize(
     ("rows", "status", "hours"),
     [
         ([], OK, None),
-        ([Growth("a", 500 * MB, -5 * MB)], OK, None),
-        ([Growth("a", 500 * MB, 10 * MB)], OK, 50.0),
-        ([Growth("a", 500 * MB, 10 * MB), Growth("b", 100 * MB, 50 * MB)], WARNING, 18.0),
-        ([Growth("a", 900 * MB, 100 * MB)], CRITICAL, 1.0),
-        ([Growth("a", 1100 * MB, 100 * MB)], CRITICAL, 0.0),
+        ([Growth("a", 500 * MB, -5 * MB, HOUR)], OK, None),
+        ([Growth("a", 500 * MB, 10 * MB, HOUR)], OK, None),
+        ([Growth("a", 500 * MB, 10 * MB, 13 * HOUR)], OK, 50.0),
+        ([Growth("a", 500 * MB, 10 * MB, HOUR), Growth("b", 100 * MB, 50 * MB, 6 * HOUR)], WARNING, 18.0),
+        ([Growth("a", 900 * MB, 100 * MB, HOUR)], CRITICAL, 1.0),
+        ([Growth("a", 1100 * MB, 100 * MB, HOUR)], CRITICAL, 0.0),
     ],
 )
 def test_the_time_that_is_left_is_judged(rows: list[Growth], status: str, hours: float | None) -> None:
