@@ -20,8 +20,8 @@ ROOTS = ("/etc", "/srv", "/usr/local", "/opt", "/var/lib", "/run/workbot")
 # clock, what the watchdog, the metrics and the hourly diagnosis have seen, the logs, the pages that a Next.js site
 # regenerates. Ansible has a directory for itself.
 RESTLESS = re.compile(
-    r"/var/lib/postgresql/\d+/main/|/var/lib/systemd/|/var/lib/[^/]*(watchdog|diagnose|alert|metrics|report)[^/]*/"
-    r"|/var/lib/prometheus/|/\.ansible/tmp$|/var/lib/logrotate/|/srv/[^/]+/logs/|/srv/[^/]+/home/|/\.next/|/etc/resolv\.conf$|/etc/hosts$"
+    r"/var/lib/postgresql/\d+/main/|/var/lib/systemd/|/var/lib/[^/]*(watchdog|diagnose|alert|metrics|report|backup)[^/]*/"
+    r"|/var/lib/prometheus/|/pgbackrest/archive/|/\.ansible/tmp$|/var/lib/logrotate/|/srv/[^/]+/logs/|/srv/[^/]+/home/|/\.next/|/etc/resolv\.conf$|/etc/hosts$"
 )
 # psql prints rows, pg_dumpall the rest; a random key is in each dump of newer versions.
 CATALOGUE = (
@@ -32,7 +32,7 @@ CATALOGUE = (
 UNIT_KEYS = "Id,ActiveState,SubState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic,NeedDaemonReload"
 # Sessions, mounts, devices and what a timer or a socket starts for a moment come and go by themselves.
 PASSING = re.compile(
-    r"\.(device|mount|scope|slice|swap)$|^(session|user)|-act@|apt-|dpkg-|^logrotate[^.]*\.service|systemd-tmpfiles-clean"
+    r"\.(device|mount|scope|slice|swap)$|^(session|user)|-act@|-backup[^.]*\.service|apt-|dpkg-|^logrotate[^.]*\.service|systemd-tmpfiles-clean"
 )
 
 

@@ -16,7 +16,12 @@ LOGIC = "plugins/module_utils"
 HELPER = "_host/service_tree.py"
 OWN = "tests/checks/path_checks.py"
 # Root's programs on a host that no module imports.
-PROGRAMS = ("_programs/watchdog/root_helper.py", "_programs/metrics/publish.py", "_programs/report/cli.py")
+PROGRAMS = (
+    "_programs/watchdog/root_helper.py",
+    "_programs/metrics/publish.py",
+    "_programs/report/cli.py",
+    "_programs/file_backup/cli.py",
+)
 NAMES = (
     "chmod chown copy copyfile copytree fwalk hardlink_to lchmod lchown link makedirs mkdir mkfifo mknod move open"
     " read_bytes read_text remove rename replace rmdir rmtree scandir symlink symlink_to touch truncate unlink utime"
@@ -82,6 +87,7 @@ ALLOWED = {
     "_programs/common.py": ("read_text", CONFIG),
     "_programs/history.py": ("chmod unlink", ETC),
     "_programs/report/cli.py": ("unlink", ETC),
+    "_programs/file_backup/restoring.py": ("chown mkdir rmdir", CONFIG),
     "_programs/metrics/recorder.py": ("scandir", "of a directory that is open, reached without a link of its owner's"),
     "_programs/metrics/publish.py": ("unlink", "node_exporter's directory, which no service's user may write in"),
     "_checks/nginx.py": ("read_text", "nginx's pid file, which is root's"),

@@ -83,6 +83,7 @@ def bucket(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     host.check_output("systemctl stop bucket bucket-tls")
     host.check_output("rm %s", AUTHORITY)
     backup(host, "run", "--full")
+    host.check_output("workbot-file-backup run --first")
 
 
 def test_a_backup_is_made_there_and_proven(host: Host) -> None:
@@ -91,6 +92,16 @@ def test_a_backup_is_made_there_and_proven(host: Host) -> None:
     assert len(backups(host)) == 1
     assert "found good" in backup(host, "drill")
     assert host.run("runuser -u workbot -- grep -r %s /etc/pgbackrest", SECRET).stdout == ""
+
+
+def test_the_services_files_are_kept_there_as_well(host: Host) -> None:
+    host.check_output("runuser -u workbot -- touch /srv/workbot/shared/uploads/a.txt")
+    host.check_output(
+        "workbot-file-backup run --first && workbot-file-backup drill && workbot-file-backup restore uploads/a.txt"
+    )
+    assert host.file("/srv/workbot/restored/uploads/a.txt").exists
+    host.check_output("workbot-file-backup forget && rm /srv/workbot/shared/uploads/a.txt")
+    assert host.run("runuser -u workbot -- grep -r %s /srv/workbot/config", SECRET).stdout == ""
 
 
 def test_a_second_run_changes_nothing(bucket: Path) -> None:

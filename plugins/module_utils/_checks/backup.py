@@ -2,13 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be said of a server's backups: how old the newest one is, when one was restored last, and how much of its
-changes (WAL) is not in the archive.
+"""What can be said of backups, of a server or of a service's files: how old the newest one is, when one was proven, and
+whether another is due. Of a server also how much of its changes (WAL) is not in the archive.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Iterator
 
 from .findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_value
@@ -28,8 +29,30 @@ _LONG = _HOUR
 _FIRST_DRILL = 2 * _DAY
 # What the findings are called that say how old something is.
 NEWEST, PROVEN = "backup.newest", "backup.restore"
-_RUN = "Run `postgresql-backup run` on the database's host, which says what is wrong"
-_DRILL = "Put it right, and prove it by `postgresql-backup drill` on the database's host"
+# The timers come each hour, at a minute of the host's own.
+_ABOUT = _DAY / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class _Subject:
+    """What the findings of backups are called, and the command for them."""
+
+    newest: str
+    proven: str
+    command: str
+    where: str = ""
+    proof: str = "restored and found good"
+
+    @property
+    def run(self) -> str:
+        return f"Run `{self.command} run`{self.where}, which says what is wrong"
+
+    @property
+    def drill(self) -> str:
+        return f"Put it right, and prove it by `{self.command} drill`{self.where}"
+
+
+_SERVER = _Subject(NEWEST, PROVEN, "postgresql-backup", " on the database's host")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,27 +113,34 @@ class Archiving:
 
 
 def judge_backups(record: Record, archiving: Archiving, now: float) -> Iterator[Finding]:
-    yield _judge_newest(record, now - archiving.started, now)
-    yield _judge_drill(record, now - archiving.started, now)
+    yield _judge_newest(_SERVER, record, now - archiving.started, now)
+    yield _judge_drill(_SERVER, record, now - archiving.started, now)
     yield _judge_archiving(archiving, record.wal_limit, now)
 
 
-def _judge_newest(record: Record, up: float, now: float) -> Finding:
-    check, backup = NEWEST, record.backup
+def judge_files(record: Record, begun: float, now: float, command: str) -> Iterator[Finding]:
+    """Of a service's files, whose backups were set up at that time."""
+    subject = _Subject("files.newest", "files.restore", command, proof="read and compared with the files")
+    yield _judge_newest(subject, record, now - begun, now)
+    yield _judge_drill(subject, record, now - begun, now)
+
+
+def _judge_newest(subject: _Subject, record: Record, up: float, now: float) -> Finding:
+    check, backup, run = subject.newest, record.backup, subject.run
     if not backup.made:
         if not backup.error and up < _FIRST_BACKUP:
             return Finding(check, OK, "there is no backup yet; the first one is made soon")
-        return Finding(check, CRITICAL, f"there is no backup. {_because(backup)}{_RUN}.")
+        return Finding(check, CRITICAL, f"there is no backup. {_because(backup)}{run}.")
     if max(record.given_up, record.replaced) > backup.made:
         return _judge_outdated(record, now)
     if backup.made > now + _HOUR:
         return Finding(check, WARNING, f"backup {backup.label} is of a time to come. Is the host's clock right?")
     message = f"the newest backup, {backup.label}, is {ago(now - backup.made)} old"
     found = judge_value(
-        check, round((now - backup.made) / _HOUR, 1), _BACKUP, message, f"{_because(backup)}{_RUN}.", unit="hours"
+        check, round((now - backup.made) / _HOUR, 1), _BACKUP, message, f"{_because(backup)}{run}.", unit="hours"
     )
     if found.status == OK and backup.error:
-        return dataclasses.replace(found, status=WARNING, message=f"{message}. {_because(backup)}{_RUN}.")
+        return dataclasses.replace(found, status=WARNING, message=f"{message}. {_because(backup)}{run}.")
     return found
 
 
@@ -120,27 +150,25 @@ def _judge_outdated(record: Record, now: float) -> Finding:
     if record.given_up > record.backup.made:
         message = f"changes were given up {ago(now - record.given_up)} ago: what was done since can't be restored"
         status, message = CRITICAL, f"{message} before there is a new backup."
-    return Finding(NEWEST, status, f"{message} {_because(record.backup)}{_RUN}.")
+    return Finding(NEWEST, status, f"{message} {_because(record.backup)}{_SERVER.run}.")
 
 
 def _because(backup: LastBackup) -> str:
     return f"The last attempt failed: {backup.error} " if backup.error else ""
 
 
-def _judge_drill(record: Record, up: float, now: float) -> Finding:
-    check, drill = PROVEN, record.drill
+def _judge_drill(subject: _Subject, record: Record, up: float, now: float) -> Finding:
+    check, drill = subject.proven, record.drill
     if drill.problems:
-        return Finding(check, CRITICAL, f"the backup could not be proven: {' '.join(drill.problems)} {_DRILL}.")
+        return Finding(check, CRITICAL, f"the backup could not be proven: {' '.join(drill.problems)} {subject.drill}.")
     if not drill.proven:
         if up < _FIRST_DRILL:
-            return Finding(check, OK, "no restore has been proven yet; the first drill is made soon")
-        return Finding(check, WARNING, f"no restore has been proven yet. {_DRILL}.")
+            return Finding(check, OK, "no backup has been proven yet; the first drill is made soon")
+        return Finding(check, WARNING, f"no backup has been proven yet. {subject.drill}.")
     days = Thresholds(record.drill_days + 3, 2 * record.drill_days + 7)
     age = round((now - drill.proven) / _DAY, 1)
-    message = (
-        f"backup {drill.label} was restored and found good {ago(now - drill.proven)} ago, in {drill.seconds:.0f} s"
-    )
-    return judge_value(check, age, days, message, f"{_DRILL}.", unit="days")
+    message = f"backup {drill.label} was {subject.proof} {ago(now - drill.proven)} ago, in {drill.seconds:.0f} s"
+    return judge_value(check, age, days, message, f"{subject.drill}.", unit="days")
 
 
 def _judge_archiving(found: Archiving, limit: int, now: float) -> Finding:
@@ -170,3 +198,30 @@ def ago(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {word}"
     return f"{max(0.0, seconds):.0f} seconds"
+
+
+def is_backup_due(newest: float, since: float, hour: int, now: float) -> bool:
+    """There is to be one since that hour, and since then. A time to come is a clock's fault."""
+    today = datetime.datetime.fromtimestamp(now).astimezone().replace(hour=hour, minute=0, second=0, microsecond=0)
+    begun = today.timestamp() if today.timestamp() <= now else today.timestamp() - _DAY
+    return not max(begun, since) <= newest <= now + _HOUR
+
+
+def is_full_due(newest: float, days: int, now: float) -> bool:
+    return now - newest > days * _DAY - _ABOUT
+
+
+def is_drill_due(record: Record, hour: int, now: float) -> bool:
+    """As soon as there is a backup; later at that hour, by the age of the last proof or its failure."""
+    if not record.backup.made:
+        return False
+    drill = record.drill
+    if not (drill.proven or drill.problems):
+        return True
+    return datetime.datetime.fromtimestamp(now).astimezone().hour == hour and wants_proof(record, now)
+
+
+def wants_proof(record: Record, now: float) -> bool:
+    """Whether the last proof is old, or has failed."""
+    is_young = 0 <= now - record.drill.proven < record.drill_days * _DAY - _ABOUT
+    return bool(record.drill.problems) or not is_young

@@ -2,18 +2,20 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record of a server's backups as text, for whoever asks the server."""
+"""The record of backups as text, for whoever asks the server, and of file backups in a file."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 from .._checks.backup import LastBackup, LastDrill, Record
-from .records import decode
+from .records import decode, load
 
 _LONGEST = 500
 _MOST_PROBLEMS = 5
+_LARGEST = 64 * 1024
 
 
 def to_text(record: Record) -> str:
@@ -26,6 +28,14 @@ def from_text(text: str) -> Record:
     try:
         return decode(Record, json.loads(text))
     except ValueError:
+        return Record(LastBackup(), LastDrill())
+
+
+def load_record(path: Path) -> Record:
+    """What is damaged, or not there, says that nothing was made yet."""
+    try:
+        return load(Record, path, _LARGEST)
+    except (OSError, ValueError):
         return Record(LastBackup(), LastDrill())
 
 

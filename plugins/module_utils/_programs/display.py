@@ -2,12 +2,15 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the commands on a host have in common where people look at them: a word in its colour, and bars."""
+"""What the commands on a host have in common where people look at them: a word in its colour, bars, and times."""
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import os
 import sys
+import time
 
 from .._checks.findings import CRITICAL, OK, UNKNOWN, WARNING
 
@@ -37,3 +40,16 @@ def in_colour(status: str, text: str, coloured: bool) -> str:
 def as_bar(percent: float) -> str:
     full = min(_BAR, max(0, round(_BAR * percent / 100)))
     return f"{_USED * full}{_FREE * (_BAR - full)} {percent:5.1f} %"
+
+
+def stamp(moment: float) -> str:
+    """A time as a person gives it: the host's."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+def as_time(text: str) -> datetime.datetime:
+    """What a person gives as a time, for argparse."""
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError, OSError) as error:
+        raise argparse.ArgumentTypeError(f"{text} is no date and time, such as 2026-11-29 14:00:00") from error

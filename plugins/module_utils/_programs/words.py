@@ -31,6 +31,7 @@ CHECKS = {
     "cron": "定时任务",
     "secrets": "密钥",
     "backup": "备份",
+    "files": "文件备份",
     "database": "数据库",
     "pool": "连接池",
     "connections": "数据库连接",

@@ -21,7 +21,8 @@ _PROGRAM = "stability/_programs/"
 
 _CONFIG_FILES = (
     *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem", "watchdog.json", "report.json"),
-    *("alert.json", "alert-secrets.json", "reopen-logs.cjs", "own-socket.cjs"),
+    *("alert.json", "alert-secrets.json", "file-backup.json", "file-backup-secrets.json"),
+    *("reopen-logs.cjs", "own-socket.cjs"),
     # of an earlier version
     *("claim-socket.cjs", "listen-on-socket.cjs"),
 )
@@ -154,6 +155,9 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"/var/lib/certbot_certificate/{name}.renewed", Step.CERTIFICATE),
         Thing(f"{UNITS}/certbot.service.d/{name}.conf", Step.CERTIFICATE, ours),
         Thing(f"{UNITS}/{name}-renewal.service", Step.WATCHING, ours),
+        # a timer before its service
+        Thing(f"{UNITS}/{name}-file-backup.timer", Step.WATCHING, ours),
+        Thing(f"{UNITS}/{name}-file-backup@.service", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}.service", Step.PM2, ours),
         Thing(f"{UNITS}/{name}@.service", Step.PM2, ours),
         # of an earlier version; `pm2 startup` of a user called as the service makes a unit of the same name
@@ -167,6 +171,8 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"/etc/tmpfiles.d/{name}.conf", Step.FILES, ours),
         Thing(f"/usr/local/bin/{name}-pm2", Step.FILES, ours),
         Thing(f"/usr/local/lib/{name}-renewal", Step.FILES, (_PROGRAM,)),
+        Thing(f"/usr/local/bin/{name}-file-backup", Step.FILES, (_PROGRAM,)),
+        Thing(f"/var/lib/{name}-file-backup", Step.FILES, directory=True),
         # what it has planned of the host, for the plans of others
         Thing(f"/etc/ansible/facts.d/{name}-plan.fact", Step.FILES, ours),
         Thing(f"/opt/{name}", Step.FILES, ("versions",), directory=True),
@@ -191,6 +197,7 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{service.home}/pm2.log*", Step.FILES),
         Thing(f"{directory}/config", Step.FILES, data=True, directory=True),
         Thing(f"{directory}/shared", Step.FILES, data=True, directory=True),
+        Thing(f"{directory}/restored", Step.FILES, data=True, directory=True),
         Thing(service.home, Step.FILES, data=True, directory=True),
         Thing(directory, Step.FILES, data=True, directory=True),
         Thing(service.run_directory, Step.USER, directory=True),

@@ -45,10 +45,13 @@ OWN_TEMPLATES = {
     "/etc/systemd/system/shop.service": "pm2/templates/boot.service.j2",
     "/etc/systemd/system/shop@.service": "pm2/templates/activation.service.j2",
     "/etc/systemd/system/shop-renewal.service": "pm2/templates/renewal.service.j2",
+    "/etc/systemd/system/shop-file-backup.timer": "backup/templates/files.timer.j2",
+    "/etc/systemd/system/shop-file-backup@.service": "backup/templates/files.service.j2",
     "/etc/systemd/system/certbot.service.d/shop.conf": "nginx/templates/renewal.conf.j2",
 }
 OWN_PROGRAMS = {
     "/usr/local/lib/shop-renewal": "_programs.renewal:run",
+    "/usr/local/bin/shop-file-backup": "_programs.file_backup.cli:run",
     "/etc/letsencrypt/renewal-hooks/deploy/shop": "_programs.certificate:run",
 }
 

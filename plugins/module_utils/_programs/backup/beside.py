@@ -24,7 +24,8 @@ from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import PgError
 from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
-from .server import Restored, as_owner, stamp, to_running
+from ..display import stamp
+from .server import Restored, as_owner, to_running
 from .settings import Settings
 from .state import State
 

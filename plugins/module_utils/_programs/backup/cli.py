@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from ..._host.units import UnitError, run_unit
 from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
 from ..common import become, end, load_settings
+from ..display import as_time
 from ..records import decode
 from .beside import Beside
 from .jobs import Jobs
@@ -198,15 +198,8 @@ def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     for restoring in (restore, commands.add_parser("serve")):
         restoring.add_argument(
             "--time",
-            type=_time,
+            type=as_time,
             metavar="TIME",
             help="such as '2026-11-29 14:00:00', in the host's time zone; else the newest",
         )
     return parser.parse_args(arguments)
-
-
-def _time(text: str) -> datetime.datetime:
-    try:
-        return datetime.datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError, OSError) as error:
-        raise argparse.ArgumentTypeError(f"{text} is no date and time, such as 2026-11-29 14:00:00") from error

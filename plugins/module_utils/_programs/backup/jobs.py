@@ -7,22 +7,16 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import sys
 import time
-from collections.abc import Sequence
 
-from ..._checks.backup import LastBackup, LastDrill, Record
+from ..._checks.backup import LastBackup, LastDrill, Record, is_backup_due, is_drill_due, is_full_due
 from ..._host.errors import StabilityError
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
 from .drill import Drill
 from .settings import Settings
 from .state import Demand, State
 
-_HOUR = 3600
-_DAY = 24 * _HOUR
-# The timers come each hour, at a minute of the host's own.
-_ABOUT = _DAY / 2
 _EMPTY = (
     "the repository is empty, though backup {} was made: is its disk mounted? If it is to be a new one:"
     " `postgresql-backup run --first`."
@@ -55,10 +49,11 @@ class Jobs:
         now = time.time()
         is_known = before.backup.label and backups
         since = max(before.given_up, before.replaced)
-        if not demand and is_known and not is_backup_due(backups[-1], since, self._settings.hour, now):
+        if not demand and is_known and not is_backup_due(backups[-1].ended, since, self._settings.hour, now):
             return backups[-1]
         self._pgbackrest.create_stanza()
-        is_full = is_full_due(backups, self._settings.full_days, now) or (demand is not None and demand.full)
+        full = max((backup.ended for backup in backups if backup.full), default=0.0)
+        is_full = is_full_due(full, self._settings.full_days, now) or (demand is not None and demand.full)
         self._pgbackrest.backup(is_full)
         return self._pgbackrest.backups()[-1]
 
@@ -91,26 +86,3 @@ class Jobs:
         sys.stderr.write(said.text)
         if said.is_given_up:
             self._state.give_up()
-
-
-def is_backup_due(newest: Backup, since: float, hour: int, now: float) -> bool:
-    """There is to be one since that hour, and since then. A time to come is a clock's fault."""
-    today = datetime.datetime.fromtimestamp(now).astimezone().replace(hour=hour, minute=0, second=0, microsecond=0)
-    begun = today.timestamp() if today.timestamp() <= now else today.timestamp() - _DAY
-    return not max(begun, since) <= newest.ended <= now + _HOUR
-
-
-def is_full_due(backups: Sequence[Backup], days: int, now: float) -> bool:
-    full = max((backup.ended for backup in backups if backup.full), default=0.0)
-    return now - full > days * _DAY - _ABOUT
-
-
-def is_drill_due(record: Record, hour: int, now: float) -> bool:
-    """As soon as there is a backup; later at that hour, by the age of the last proof or its failure."""
-    if not record.backup.made:
-        return False
-    drill = record.drill
-    if not (drill.proven or drill.problems):
-        return True
-    is_young = 0 <= now - drill.proven < record.drill_days * _DAY - _ABOUT
-    return datetime.datetime.fromtimestamp(now).astimezone().hour == hour and (bool(drill.problems) or not is_young)

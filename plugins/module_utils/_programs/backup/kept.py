@@ -15,8 +15,9 @@ from pathlib import Path
 
 from ..._host.atomic import save
 from ..._host.errors import StabilityError
+from ..display import stamp
 from ..records import load
-from .server import as_owner, stamp
+from .server import as_owner
 from .settings import Settings
 
 _LARGEST = 4096

@@ -13,9 +13,9 @@ from ..._checks.findings import CRITICAL, OK, WARNING, Finding, worst_of
 from ..._postgresql.archiving import read_archiving
 from ..._postgresql.client import MissingDriverError, PgError
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
-from ..display import is_coloured, painted
+from ..display import is_coloured, painted, stamp
 from .kept import Kept
-from .server import stamp, to_running
+from .server import to_running
 from .settings import Settings
 from .state import State
 

@@ -29,11 +29,12 @@ from ..._host.exchange import exchange
 from ..._host.units import is_running, run_unit, runs, stop_unit, unit_states
 from ..._postgresql.archiving import archive_now, commit
 from ..._postgresql.client import MAINTENANCE, PgClient, PgError
+from ..display import stamp
 from .beside import SOCKET
 from .beside import UNIT as BESIDE
 from .kept import Kept
 from .past import Past, Replacement
-from .server import Restored, as_owner, database_names, stamp, timeline_of, to_running
+from .server import Restored, as_owner, database_names, timeline_of, to_running
 from .settings import Settings
 from .state import UNITS, State
 

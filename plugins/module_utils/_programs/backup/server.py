@@ -187,11 +187,6 @@ class Restored:
         return session(_login(str(self.socket), PORT, database))
 
 
-def stamp(moment: float) -> str:
-    """A time as a person gives it: the host's."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
-
-
 def database_names(server: Server) -> list[str]:
     """All that sessions can be had of. Raises PgError."""
     with server() as client:

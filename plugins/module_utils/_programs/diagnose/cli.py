@@ -55,6 +55,7 @@ CHECKS: dict[str, Check] = {
     "statements": database.check_statements,
     "indexes": database.check_indexes,
     "backup": database.check_backup,
+    "files": host.check_files,
 }
 EXIT = {OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3}
 _INTERRUPTED = 130

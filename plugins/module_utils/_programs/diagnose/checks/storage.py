@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the diagnosis looks at around the service: logs and disk space."""
+"""What the diagnosis looks at around the service: logs, disk space, and the backups of its files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...._checks.backup import judge_files
 from ...._checks.findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share, judge_value
 from ...._host.disk import used_percent
+from ...backup_record import load_record
 from ..runner import Context
 from ..samples import per_hour
 
@@ -130,3 +132,16 @@ def judge_disk(path: str, usage: os.statvfs_result, thresholds: Thresholds) -> l
         advice = "Too many small files: find the directory that holds them."
         findings.append(judge_share(f"disk.inodes.{path}", inodes, thresholds, "inodes used", advice))
     return findings
+
+
+def check_files(context: Context) -> list[Finding]:
+    """What the host has recorded of the backups of the service's files."""
+    section = context.config.get("files") or {}
+    if not section.get("record"):
+        return []
+    path = Path(section["record"])
+    try:
+        begun = path.parent.stat().st_mtime
+    except OSError as error:
+        return [Finding("files", WARNING, f"{path.parent}: {error.strerror}. Apply the playbook.")]
+    return list(judge_files(load_record(path), begun, context.now, section["command"]))

@@ -15,6 +15,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.backup i
     Record,
     ago,
     judge_backups,
+    judge_files,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
 
@@ -128,3 +129,24 @@ def test_a_server_that_archives_nothing_is_critical() -> None:
 )
 def test_a_span_is_said_as_people_do(seconds: float, said: str) -> None:
     assert ago(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("record", "begun", "statuses"),
+    [
+        (NOTHING, NOW - HOUR, [OK, OK]),
+        (NOTHING, NOW - 5 * DAY, [CRITICAL, WARNING]),
+        (Record(BACKUP, DRILL), NOW - 5 * DAY, [OK, OK]),
+        (Record(dataclasses.replace(BACKUP, error="no route."), DRILL), NOW, [WARNING, OK]),
+        (Record(BACKUP, dataclasses.replace(DRILL, problems=("It is damaged.",))), NOW, [OK, CRITICAL]),
+    ],
+    ids=["new", "never made", "all is well", "failed", "damaged"],
+)
+def test_backups_of_files_are_judged_alike_and_have_a_command_of_their_own(
+    record: Record, begun: float, statuses: list[str]
+) -> None:
+    found = list(judge_files(record, begun, NOW, "shop-backup"))
+    assert [(each.check, each.status) for each in found] == list(
+        zip(("files.newest", "files.restore"), statuses, strict=True)
+    )
+    assert all(("`shop-backup " in each.message) == (each.status != OK) for each in found)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._checks.backup import LastBackup, LastDrill, Record
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.pgbackrest import Backup
-from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.jobs import (
+from ansible_collections.workbot.stability.plugins.module_utils._checks.backup import (
+    LastBackup,
+    LastDrill,
+    Record,
     is_backup_due,
     is_drill_due,
     is_full_due,
+    wants_proof,
 )
 
 HOUR, DAY = 3600.0, 86400.0
@@ -22,10 +24,6 @@ MADE = LastBackup(1.0, "20270101F")
 
 def at(hour: int, day: int = 15) -> float:
     return datetime.datetime(2027, 1, day, hour, 20).astimezone().timestamp()
-
-
-def ended(moment: float, full: bool = True) -> Backup:
-    return Backup("20270101F", full, moment, 1, 1, False)
 
 
 @pytest.mark.parametrize(
@@ -52,14 +50,14 @@ def ended(moment: float, full: bool = True) -> Backup:
 def test_a_backup_is_due_each_day_since_its_hour_and_after_a_loss(
     made: float, given_up: float, now: float, due: bool
 ) -> None:
-    assert is_backup_due(ended(made), given_up, 2, now) is due
+    assert is_backup_due(made, given_up, 2, now) is due
 
 
 @pytest.mark.parametrize(("days", "due"), [(0.1, False), (6.4, False), (6.6, True), (30, True)])
 def test_a_full_backup_is_due_by_its_age_whatever_came_since(days: float, due: bool) -> None:
     now = at(2)
-    assert is_full_due([ended(now - days * DAY), ended(now, full=False)], 7, now) is due
-    assert is_full_due([], 7, now) is True
+    assert is_full_due(now - days * DAY, 7, now) is due
+    assert is_full_due(0.0, 7, now) is True
 
 
 @pytest.mark.parametrize(
@@ -80,3 +78,18 @@ def test_a_drill_is_due_by_its_age_or_its_failure_once_there_is_a_backup(
     backup: LastBackup, drill: LastDrill, hour: int, due: bool
 ) -> None:
     assert is_drill_due(Record(backup, drill), 4, at(hour)) is due
+
+
+@pytest.mark.parametrize(
+    ("drill", "wanted"),
+    [
+        (LastDrill(), True),
+        (LastDrill(at(2, 14), "32ec5651"), False),
+        (LastDrill(at(2, 8), "32ec5651"), True),
+        (LastDrill(at(2, 14), "32ec5651", 1.0, ("It is damaged.",)), True),
+        (LastDrill(at(2, 29), "32ec5651"), True),
+    ],
+    ids=["none yet", "young", "old", "failed", "of a time to come"],
+)
+def test_a_proof_is_wanted_whatever_the_hour(drill: LastDrill, wanted: bool) -> None:
+    assert wants_proof(Record(MADE, drill), at(2)) is wanted

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The `<service>-backup` command: makes backups of the files that outlive a release, proves them, and restores.
+
+Backups and drills are made in units of their own, by a timer or by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..._checks.backup import ago, judge_files
+from ..._checks.findings import OK, worst_of
+from ..._host.command import call
+from ..._host.console import answer, complain
+from ..._host.errors import StabilityError
+from ..._host.units import UnitError, run_unit, stop_unit
+from ..backup_record import load_record
+from ..common import end, load_settings, read_settings
+from ..display import as_time, is_coloured, painted, stamp
+from ..records import decode
+from .jobs import Jobs
+from .restic import Restic
+from .restoring import restore
+from .settings import Settings
+
+_READERS = "root"
+_FAILED = 1
+_WRONG = 2
+_MOST_SHOWN = 14
+
+
+class Commands:
+    """As root; each method returns the exit status."""
+
+    def __init__(self, settings: Settings, options: argparse.Namespace) -> None:
+        self._settings = settings
+        self._options = options
+        secrets = read_settings(Path(settings.secrets))
+        self._restic = Restic(settings.repository, settings.cache, settings.options, secrets)
+
+    def make(self) -> int:
+        """What the unit runs."""
+        answer(getattr(Jobs(self._settings, self._restic), self._options.job)())
+        return os.EX_OK
+
+    def run(self) -> int:
+        """A backup, now."""
+        self._in_unit("first" if self._options.first else "backup")
+        answer(f"Backup {load_record(self._settings.record).backup.label} is made.")
+        return os.EX_OK
+
+    def drill(self) -> int:
+        """A drill, now."""
+        self._in_unit("drill")
+        drill = load_record(self._settings.record).drill
+        answer(f"Backup {drill.label} was read and compared with the files, in {drill.seconds:.0f} s.")
+        return os.EX_OK
+
+    def _in_unit(self, job: str) -> None:
+        before, unit = load_record(self._settings.record), self._settings.unit(job)
+        try:
+            run_unit("start", unit)
+        except UnitError as error:
+            # who asks for it is told: it is no failed unit of the host
+            stop_unit(unit)
+            record = load_record(self._settings.record)
+            # what it has found stands in the record, unless it could not even begin
+            said = "\n".join(record.drill.problems) if job == "drill" else record.backup.error
+            raise StabilityError(said if said and record != before else str(error)) from error
+
+    def status(self) -> int:
+        """How the backups are, and what to do when they are needed."""
+        now, settings = time.time(), self._settings
+        snapshots = self._restic.snapshots() or []
+        set_up = Path(settings.directory).stat().st_mtime
+        findings = list(judge_files(load_record(settings.record), set_up, now, settings.command))
+        answer(f"Backups of {settings.shared}", "")
+        answer(*(f"{painted(each.status, is_coloured())} {each.message}" for each in findings))
+        if snapshots:
+            shown = snapshots[-_MOST_SHOWN:]
+            answer("", *(f"  {each.label}  {stamp(each.begun)}  {ago(now - each.begun):>11} old" for each in shown))
+            answer("", f"The files as they were at one of these times, in {settings.restored}:")
+            answer(f"  {settings.command} restore --time '{stamp(snapshots[-1].begun)}'")
+        return os.EX_OK if worst_of(findings) == OK else _WRONG
+
+    def restore(self) -> int:
+        """The files of a backup, beside those of the service."""
+        # what it runs ends with it
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, lambda *_given: sys.exit(_FAILED))
+        with self._settings.alone():
+            answer(*restore(self._settings, self._restic, self._options.time, self._options.path))
+        return os.EX_OK
+
+    def restic(self) -> int:
+        """restic's own commands, with all that it has to be given."""
+        with self._settings.alone():
+            return self._restic.by_hand(self._options.words)
+
+    def forget(self) -> int:
+        """Remove what was restored."""
+        # as deep as the service has made it, too
+        call("rm", "--recursive", "--force", "--", self._settings.restored)
+        return os.EX_OK
+
+
+def main(config: str, arguments: Sequence[str] | None = None) -> int:
+    """Do what is asked; returns the exit status."""
+    options = parse(arguments, config)
+    try:
+        settings = load_settings(Path(options.config), lambda content: decode(Settings, content), _READERS)
+        return int(getattr(Commands(settings, options), options.command)())
+    except StabilityError as error:
+        complain(error)
+    except OSError as error:
+        complain(f"{error.filename or options.config}: {error.strerror}")
+    return _FAILED
+
+
+def run(config: str) -> None:
+    """The entry point."""
+    end(main(config))
+
+
+def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Backups of the service's files on this host. Run it as root.")
+    parser.add_argument("--config", default=config, help="settings file (default: %(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("status", help="say how the backups are, and what to do when they are needed")
+    made = commands.add_parser("run", help="make a backup")
+    made.add_argument("--first", action="store_true", help="into a repository that is another one than before")
+    commands.add_parser("drill", help="read the newest backup, and compare it with the files")
+    restore = commands.add_parser("restore", help="unpack the files of a backup beside those of the service")
+    restore.add_argument("--time", type=as_time, metavar="TIME", help="the last one before that; else the newest")
+    restore.add_argument("path", nargs="?", default="", help="a file or a directory; else all")
+    commands.add_parser("forget", help="remove what was restored")
+    commands.add_parser("restic", help="restic itself").add_argument("words", nargs=argparse.REMAINDER, metavar="...")
+    # what the unit runs
+    commands.add_parser("make").add_argument("job", choices=("due", "backup", "first", "drill"))
+    return parser.parse_args(arguments)

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the unit does: a backup and a drill, where one is due or asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import socket
+import time
+from collections.abc import Iterator
+
+from ..._checks.backup import LastBackup, LastDrill, Record, is_backup_due, wants_proof
+from ..._host.atomic import save_json
+from ..._host.command import Identity
+from ..._host.errors import StabilityError
+from ..backup_record import load_record, shortened
+from .archive import comparing, damaged, packing, unreadable
+from .restic import Restic, ResticError, Snapshot, sentence
+from .settings import Settings
+
+_BUSY_SECONDS = 12 * 3600.0
+_READABLE = 0o640
+# tar's: some files changed while it read them, or differ
+_DIFFERENT = 1
+_MOST_NAMED = 3
+_EMPTY = "the repository is empty, though backup {} was made: is its disk mounted? If it is to be a new one: {}."
+_ANOTHER = (
+    "the repository has backups that were not made by this installation: restore what is needed of them, then {}."
+)
+
+
+class Jobs:
+    """Each says what was done. Raises StabilityError, which is in the record as well, and OSError."""
+
+    def __init__(self, settings: Settings, restic: Restic) -> None:
+        self._settings = settings
+        self._restic = restic
+        self._user = Identity.of(settings.user)
+
+    def due(self) -> str:
+        """A backup, and a drill of it where the last proof is old or has failed."""
+        with self._alone():
+            if not is_backup_due(self._record.backup.made, 0.0, self._settings.hour, time.time()):
+                return "Nothing is due."
+            made = self._back_up()
+            return f"{made} {self._drill()}" if wants_proof(self._record, time.time()) else made
+
+    def backup(self) -> str:
+        with self._alone():
+            return self._back_up()
+
+    def first(self) -> str:
+        """A backup into a repository that is another one than before."""
+        with self._alone():
+            return self._back_up(is_first=True)
+
+    def drill(self) -> str:
+        with self._alone():
+            return self._drill()
+
+    @property
+    def _record(self) -> Record:
+        return dataclasses.replace(load_record(self._settings.record), drill_days=self._settings.drill_days)
+
+    def _keep(self, *, backup: LastBackup | None = None, drill: LastDrill | None = None) -> None:
+        before = self._record
+        record = dataclasses.replace(before, backup=backup or before.backup, drill=drill or before.drill)
+        save_json(self._settings.record, dataclasses.asdict(shortened(record)), _READABLE)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """What another job does comes first; of one that was killed the record says so."""
+        with self._settings.alone(_BUSY_SECONDS):
+            drill = self._record.drill
+            if drill.begun:
+                problem = f"The drill was ended before it had found out: see the journal of {self._settings.unit('*')}."
+                self._keep(drill=dataclasses.replace(drill, begun=0.0, problems=(problem,)))
+            yield
+
+    def _back_up(self, is_first: bool = False) -> str:
+        before = self._record.backup
+        try:
+            label, unread = self._store(before.label, is_first)
+            self._keep(backup=LastBackup(time.time(), label, unread))
+            self._restic.forget(self._settings.keep_days)
+        except ResticError as error:
+            self._keep(backup=dataclasses.replace(self._record.backup, error=str(error)))
+            raise
+        if unread:
+            raise StabilityError(f"Backup {label} is made, but is not whole: {unread}")
+        return f"Backup {label} is made."
+
+    def _store(self, known: str, is_first: bool) -> tuple[str, str]:
+        """The label, and what could not be read."""
+        snapshots = self._restic.snapshots()
+        first = f"`{self._settings.command} run --first`"
+        if known and not snapshots and not is_first:
+            raise ResticError(_EMPTY.format(known, first))
+        if snapshots and not known and not is_first:
+            raise ResticError(_ANOTHER.format(first))
+        if snapshots is None:
+            self._restic.create()
+        self._restic.unlock()
+        label, packed = self._restic.store(packing(self._settings.shared, self._user), socket.gethostname())
+        if packed.status < 0:
+            self._restic.discard(label)
+            raise ResticError("tar was killed while it read the files.")
+        return label, sentence(packed.errors) if packed.status > _DIFFERENT else ""
+
+    def _drill(self) -> str:
+        before, began = self._record, time.time()
+        self._keep(drill=dataclasses.replace(before.drill, begun=began))
+        label = ""
+        problems: list[str] = []
+        try:
+            newest = self._newest(before.backup.label)
+            label = newest.label
+            self._restic.unlock()
+            self._restic.check()
+            problems += self._compare(newest)
+        except ResticError as error:
+            problems.append(str(error))
+        if problems:
+            self._keep(drill=dataclasses.replace(before.drill, begun=0.0, problems=tuple(problems)))
+            raise StabilityError("\n".join(problems))
+        ended = time.time()
+        self._keep(drill=LastDrill(ended, label, ended - began))
+        return f"Backup {label} was read and compared with the files, in {ended - began:.0f} s."
+
+    def _newest(self, known: str) -> Snapshot:
+        """The one that was made last here."""
+        snapshots = self._restic.snapshots()
+        if not snapshots:
+            raise ResticError("The repository holds no backup.")
+        found = [each for each in snapshots if each.label == known] if known else snapshots
+        if not found:
+            raise ResticError(
+                f"The repository has lost the newest backup, {known}: the one before is {snapshots[-1].label}."
+            )
+        return found[-1]
+
+    def _compare(self, newest: Snapshot) -> Iterator[str]:
+        """All that was stored is read, and what was not changed since has to be the same."""
+        compared = self._restic.fetch(newest.label, comparing(self._settings.shared, self._user))
+        if compared.status < 0:
+            yield "tar was killed while it compared the files."
+        elif said := unreadable(compared.errors):
+            yield f"What was stored is no whole archive: {sentence(said)}"
+        if found := damaged(compared.output, self._settings.shared, self._user, newest.begun):
+            named = ", ".join(found[:_MOST_NAMED])
+            more = f" and {len(found) - _MOST_NAMED} others" if len(found) > _MOST_NAMED else ""
+            yield f"What was stored of these is not what they are, though nobody has changed them: {named}{more}."

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of a backup beside those of the service, unpacked as the service's user: to look at, and to take from."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..._host.command import Identity
+from ..._host.errors import StabilityError
+from ..display import stamp
+from .archive import unpacking
+from .restic import Restic, Snapshot, sentence
+from .settings import Settings
+
+# That stays free beside them.
+_ROOM_BYTES = 512 * 1024 * 1024
+
+
+def restore(settings: Settings, restic: Restic, moment: datetime.datetime | None, path: str) -> list[str]:
+    """All that was there at that time, or what was at a path; what there is to do then. Raises StabilityError."""
+    target, user, found = Path(settings.restored), Identity.of(settings.user), _snapshot(restic, moment)
+    place = below(path, settings.shared)
+    if not place:
+        _check_room(settings, restic.size(found.label))
+    with _new(settings, user):
+        unpacked = restic.fetch(found.label, unpacking(str(target), user, place))
+        if unpacked.status:
+            said = sentence(unpacked.errors) or "tar was killed."
+            raise StabilityError(f"backup {found.label} can't be restored: {said}")
+    return [
+        f"{target} has the files as they were at {stamp(found.begun)}. Take what is needed as the service's user:",
+        f"  sudo -u {settings.user} cp -a {target}/FILE {settings.shared}/FILE",
+        f"Then: {settings.command} forget",
+    ]
+
+
+def below(path: str, directory: str) -> str:
+    """What a person means, as the archive has it; nothing for all of it."""
+    return path.removeprefix(directory).removeprefix("./").strip("/")
+
+
+def _snapshot(restic: Restic, moment: datetime.datetime | None) -> Snapshot:
+    """The newest one of that time or before it."""
+    snapshots = restic.snapshots() or []
+    if not snapshots:
+        raise StabilityError("the repository holds no backup")
+    # a person gives seconds
+    fitting = [each for each in snapshots if moment is None or int(each.begun) <= moment.timestamp()]
+    if not fitting:
+        raise StabilityError(f"there is no backup of that time: the oldest is of {stamp(snapshots[0].begun)}")
+    return fitting[-1]
+
+
+def _check_room(settings: Settings, size: int) -> None:
+    needed, free = size + _ROOM_BYTES, shutil.disk_usage(settings.shared).free
+    if needed > free:
+        raise StabilityError(
+            f"{settings.restored} needs {needed >> 20} MB, and its disk has {free >> 20} MB: restore a part of it, by a"
+            f" path below {settings.shared}"
+        )
+
+
+@contextlib.contextmanager
+def _new(settings: Settings, user: Identity) -> Iterator[None]:
+    """Have the directory, of the service's user. Of what fails it has what came before that."""
+    target = Path(settings.restored)
+    try:
+        target.mkdir(0o750)
+    except FileExistsError as error:
+        raise StabilityError(f"{target} is there already: `{settings.command} forget` removes it") from error
+    try:
+        os.chown(target, user.uid, user.gid)
+        yield
+    except StabilityError as error:
+        with contextlib.suppress(OSError):
+            target.rmdir()
+            raise
+        raise StabilityError(f"{error}\nWhat could be restored is in {target}.") from error

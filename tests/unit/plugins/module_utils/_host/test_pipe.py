@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two programs, of which the second reads what the first writes."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import PLAIN
+from ansible_collections.workbot.stability.plugins.module_utils._host.pipe import Program, pipe
+
+
+def shell(text: str) -> Program:
+    return Program(["/bin/sh", "-c", text], PLAIN)
+
+
+def test_the_second_has_all_that_the_first_has_written_and_each_its_own_end() -> None:
+    first, second = pipe(shell("seq 100000; echo no >&2; exit 3"), shell("wc -l; exit 4"))
+    assert (first.status, first.errors, first.output) == (3, "no\n", "")
+    assert (second.status, second.errors, second.output.strip()) == (4, "", "100000")
+
+
+def test_the_first_ends_where_nobody_reads() -> None:
+    first, second = pipe(shell("exec yes"), shell("exec head -n 1"))
+    assert (first.status, second.output) == (-signal.SIGPIPE, "y\n")
+
+
+def test_what_is_not_there_leaves_nothing_that_runs() -> None:
+    began = time.monotonic()
+    with pytest.raises(FileNotFoundError):
+        pipe(shell("sleep 60"), Program(["/nonexistent"], PLAIN))
+    assert time.monotonic() - began < 10
