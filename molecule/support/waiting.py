@@ -16,6 +16,6 @@ def until(what: str, that: Callable[[], _T], limit: float = 90, pause: float = 0
     """The first true answer of `that`; who waits in vain reads what for."""
     deadline = time.monotonic() + limit
     while not (found := that()):
-        assert time.monotonic() < deadline, f"waited {limit:g} s: {what}"
+        assert time.monotonic() < deadline, f"waited {limit:g} s for: {what}"
         time.sleep(pause)
     return found

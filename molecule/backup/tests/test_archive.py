@@ -58,11 +58,11 @@ def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: H
     with load(address, *LOAD) as tally:
         with gone(host):
             change(host, 1)
-            until("nobody hears that archiving fails", lambda: archive(host) == "warning", SECONDS)
+            until("the finding that archiving fails", lambda: archive(host) == "warning", SECONDS)
             assert "archiving fails" in findings(host)["backup.archive"]["message"]
             change(host, 5)
-            until("nobody hears that much waits", lambda: archive(host) == "critical", SECONDS)
-        until("it does not catch up", lambda: archive(host) == "ok", SECONDS)
+            until("the finding that much waits", lambda: archive(host) == "critical", SECONDS)
+        until("it catches up", lambda: archive(host) == "ok", SECONDS)
     assert_unnoticed(tally, methods=("GET",))
     # nothing was given up
     assert "found good" in backup(host, "drill")
@@ -71,10 +71,10 @@ def test_the_service_goes_on_and_people_hear_of_it_long_before_the_limit(host: H
 def test_beyond_the_limit_changes_are_given_up_and_people_hear_of_it_until_there_is_a_backup(host: Host) -> None:
     with gone(host):
         change(host, 14)
-        until("the disk fills", lambda: int(host.check_output(WAITING)) <= 9, SECONDS)
+        until("no more than the limit waits", lambda: int(host.check_output(WAITING)) <= 9, SECONDS)
         assert findings(host)["backup.newest"]["status"] == "critical"
         assert "changes were given up" in findings(host)["backup.newest"]["message"]
-    until("it does not catch up", lambda: archive(host) == "ok", SECONDS)
+    until("it catches up", lambda: archive(host) == "ok", SECONDS)
     assert findings(host)["backup.newest"]["status"] == "critical"
     assert "A file of changes (WAL) is missing" in fails(host, "drill")
     # as the timer does

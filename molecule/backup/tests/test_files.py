@@ -19,6 +19,7 @@ from drifts import UNITS, Drift, disabled, do, is_mode, unwell
 from prediction import differences, play, touched
 from prediction import state as state_of
 from testinfra.host import Host
+from waiting import until
 
 OPTIONS = ("--inventory=molecule/backup/inventory", "--tags=backup")
 COMMAND = "workbot-file-backup"
@@ -81,6 +82,12 @@ def as_service(host: Host, script: str) -> str:
     return str(host.check_output("runuser -u workbot -- sh -c %s", script))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def begun(host: Host) -> None:
+    """Whatever tests before have removed and installed again."""
+    command(host, "run", "--first")
+
+
 @pytest.fixture(autouse=True)
 def uploads(host: Host) -> Iterator[str]:
     """Files of the service's, as it may name them."""
@@ -98,7 +105,7 @@ def large(host: Host) -> None:
 def test_a_backup_is_made_and_kept_from_others(host: Host) -> None:
     command(host, "run")
     assert record(host)["backup"]["label"] == snapshots(host)[-1]
-    assert host.run("grep -r -l -a -e %s -e a.txt %s", TEXT, REPOSITORY).stdout == ""
+    assert host.run("grep -r -l -a -e %s -e a.txt %s", TEXT, REPOSITORY).rc == 1
     assert host.run("runuser -u nobody -- cat %s", f"{STATE}/record.json").rc != 0
     for path in (SECRETS, REPOSITORY, f"{STATE}/cache"):
         assert host.run("runuser -u workbot -- ls %s/ || runuser -u workbot -- cat %s", path, path).stdout == ""
@@ -112,6 +119,11 @@ def test_the_timer_comes_and_finds_whether_one_is_due(host: Host) -> None:
     made = snapshots(host)
     host.check_output(f"systemctl start {COMMAND}@due.service")
     assert snapshots(host) == made
+    # a day and a week later
+    host.check_output(f"sed -i -E 's/(\"(made|proven)\": )[0-9.]+/\\11000000000.0/g' {STATE}/record.json")
+    host.check_output(f"systemctl start {COMMAND}@due.service")
+    assert len(snapshots(host)) == len(made) + 1
+    assert min(record(host)["backup"]["made"], record(host)["drill"]["proven"]) > 1_100_000_000
 
 
 def test_files_come_back_as_they_were_at_a_time(host: Host) -> None:
@@ -144,7 +156,7 @@ def test_a_link_leads_root_nowhere(host: Host) -> None:
     as_service(host, f"ln -s /etc/shadow {UPLOADS}/shadow; ln -s /etc {UPLOADS}/etc; mkfifo {UPLOADS}/pipe")
     as_service(host, f"mkdir {UPLOADS}/closed && cp {UPLOADS}/a.txt {UPLOADS}/closed/ && chmod 0 {UPLOADS}/closed")
     host.check_output(f"install -m 0600 /etc/shadow {UPLOADS}/roots")
-    assert "roots: Cannot open: Permission denied" in fails(host, "run")
+    assert "not all of the files could be read: tar: ./uploads/closed: Cannot open" in fails(host, "run")
     assert findings(host)["files.newest"]["status"] == "warning"
     command(host, "restore")
     assert host.file(f"{RESTORED}/uploads/shadow").is_symlink
@@ -166,13 +178,13 @@ def test_a_drill_proves_that_all_can_be_read_and_is_the_same(host: Host) -> None
     assert findings(host)["files.restore"]["status"] == "ok"
 
 
+MISSING = "find data -type f -size +100k -delete"
 DAMAGES = {
-    # a pack of data, whose key is not that of the trees, which are in the cache as well
     "a byte changed": (
         "for f in $(find data -type f -size +100k); do echo x | dd of=$f bs=1 seek=5000 conv=notrunc status=none; done",
         "`restic dump` failed",
     ),
-    "a file missing": ("find data -type f -size +100k -delete", "`restic check` failed"),
+    "a file missing": (MISSING, "`restic check` failed"),
     "the newest lost": ("rm snapshots/$(ls -t snapshots | head -n 1)", "has lost the newest backup"),
     "the key another one": (f"sed -i s/a-passphrase/b-passphrase/ {SECRETS}", "its passphrase is another one"),
     "all of it gone": ("rm -r *", "holds no backup"),
@@ -195,6 +207,30 @@ def test_damage_is_found_and_says_what_to_do(host: Host, damage: str) -> None:
     finally:
         host.check_output(f"rm -r {REPOSITORY} && mv {REPOSITORY}.kept {REPOSITORY} && mv {SECRETS}.kept {SECRETS}")
     command(host, "drill")
+
+
+def test_a_damaged_repository_is_repaired_as_the_documentation_has_it(host: Host) -> None:
+    as_service(host, f"head -c 2M /dev/urandom >{UPLOADS}/data")
+    command(host, "run")
+    host.check_output(f"cd {REPOSITORY} && {MISSING}")
+    fails(host, "drill")
+    restic(host, "rebuild-index")
+    command(host, "run")
+    # of other files than there are now
+    for label in snapshots(host)[:-1]:
+        restic(host, f"forget {label}")
+    command(host, "drill")
+
+
+def test_files_that_are_out_of_reach_are_no_empty_backup(host: Host) -> None:
+    command(host, "run")
+    made = snapshots(host)
+    host.check_output(f"mv {SHARED} {SHARED}.away && install -d -m 0700 {SHARED}")
+    try:
+        assert "Cannot open: Permission denied" in fails(host, "run")
+    finally:
+        host.check_output(f"rmdir {SHARED} && mv {SHARED}.away {SHARED}")
+    assert snapshots(host) == made
 
 
 def test_what_was_stored_wrongly_is_found(host: Host) -> None:
@@ -227,14 +263,22 @@ def test_an_empty_repository_is_not_taken_for_a_new_one(host: Host) -> None:
     command(host, "run")
 
 
+def ended(host: Host, job: str) -> None:
+    """Not before the unit has: where systemd is not told that nothing of it is left, it waits for that."""
+    states = ("failed", "inactive")
+    until(
+        "it has ended", lambda: host.run(f"systemctl is-active {COMMAND}@{job}.service").stdout.strip() in states, 120
+    )
+
+
 @pytest.mark.usefixtures("large")
 def test_a_backup_that_is_not_whole_is_none(host: Host) -> None:
     made = snapshots(host)
     host.check_output(f"systemctl start --no-block {COMMAND}@backup.service")
     host.check_output("for n in $(seq 300); do pkill -KILL -u workbot -x tar && exit; sleep 0.1; done; exit 1")
-    host.check_output(f"while [ $(systemctl is-active {COMMAND}@backup.service) = activating ]; do sleep 0.2; done")
+    ended(host, "backup")
     assert snapshots(host) == made
-    assert "tar was killed" in findings(host)["files.newest"]["message"]
+    assert "tar could not read the files" in findings(host)["files.newest"]["message"]
     command(host, "run")
     assert findings(host)["files.newest"]["status"] == "ok"
 
@@ -245,7 +289,7 @@ def test_a_drill_that_was_killed_is_known_and_leaves_nothing(host: Host) -> None
     host.check_output(f"systemctl start --no-block {COMMAND}@drill.service")
     host.check_output("for n in $(seq 300); do pgrep -u workbot -x tar && exit; sleep 0.1; done; exit 1")
     host.check_output(f"systemctl kill --signal=KILL {COMMAND}@drill.service")
-    host.check_output(f"while [ $(systemctl is-active {COMMAND}@drill.service) = activating ]; do sleep 0.2; done")
+    ended(host, "drill")
     assert host.run("pgrep -u workbot -x tar").rc != 0
     host.check_output(f"systemctl start {COMMAND}@due.service")
     assert "ended before it had found out" in findings(host)["files.restore"]["message"]
@@ -302,7 +346,7 @@ def test_what_is_not_wanted_is_removed_and_its_backups_stay(host: Host, tmp_path
     assert play(tmp_path / "again", *OPTIONS, variables=without).changed == []
     play(tmp_path / "back", *OPTIONS)
     # as on a host that was made again: what is in shared/ may be nothing yet
-    assert "were not made by this installation" in fails(host, "run")
+    assert "has no record of" in fails(host, "run")
     assert snapshots(host) == made
     command(host, "run", "--first")
     assert snapshots(host)[:-1] == made

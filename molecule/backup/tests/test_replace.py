@@ -45,7 +45,7 @@ def server(host: Host) -> str:
 
 def backed_up(host: Host) -> None:
     """The backup is made that a replacement asks for."""
-    until("a backup runs", lambda: host.run("systemctl is-active postgresql-backup").stdout.strip() != "activating")
+    until("no backup runs", lambda: host.run("systemctl is-active postgresql-backup").stdout.strip() != "activating")
 
 
 def timeline_of(file: str) -> int:
@@ -97,7 +97,7 @@ def test_every_commit_until_then_is_there_and_none_after(host: Host) -> None:
     assert host.check_output("systemctl show workbot --property=ActiveEnterTimestampMonotonic") != began
     assert not host.file(RESTORED).exists
     # the next restore begins with a backup of this server
-    until("no backup of the restored server", lambda: timeline(host) > earlier)
+    until("a backup of the restored server", lambda: timeline(host) > earlier)
     assert "The server is the one as of" in host.run("postgresql-backup status").stdout
     assert (
         sql(host, "SELECT count(*) FROM pg_settings WHERE name LIKE 'recovery_target%' AND source <> 'default'") == "0"
@@ -186,8 +186,8 @@ def killed(host: Host, moment: str, *arguments: str) -> None:
         f" for i in $(seq 3000); do if {moment}; then break; fi; sleep 0.01; done;"
         f" systemctl kill --signal=KILL {UNIT}"
     )
-    until("the server is not back", lambda: host.run("cd / && runuser -u postgres -- psql -c 'SELECT 1'").rc == 0)
-    until("the command goes on", lambda: host.run("pgrep -f %s", f"^/usr/bin/python3.*{command}").rc != 0)
+    until("the server is back", lambda: host.run("cd / && runuser -u postgres -- psql -c 'SELECT 1'").rc == 0)
+    until("the command has ended", lambda: host.run("pgrep -f %s", f"^/usr/bin/python3.*{command}").rc != 0)
 
 
 @pytest.mark.parametrize("moment", [STOPPED, EXCHANGED], ids=["while the server is stopped", "after the exchange"])

@@ -70,7 +70,7 @@ def test_what_others_have_open_counts(host: Host, hold: Callable[[str, str], Non
     for _number in range(16):
         hold("postgres", "SELECT 1")
     until(
-        "not all are held",
+        "all are held",
         lambda: int(sql(host, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder'")) == 16,
     )
     for run in (
@@ -95,13 +95,13 @@ def test_the_server_says_what_it_allows(host: Host) -> None:
 def test_the_pools_of_the_service_keep_to_the_plan(host: Host, hold: Callable[[str, str], None]) -> None:
     """Every request waits for a table: the workers open as many connections as they may, and not one more."""
     hold("workbot", "LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE")
-    until("the table is not locked", lambda: sql(host, LOCKED) == "1")
+    until("the table is locked", lambda: sql(host, LOCKED) == "1")
     paths = ["/api/conversations?limit=1"] * 100
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(get, host, "/srv/workbot/active/{}.sock", *paths, at_once=100)
         # each has come: 40 have a connection, 60 wait for one
         until(
-            "nobody says that requests wait",
+            "the finding that requests wait",
             lambda: "60 requests wait" in host.run("workbot-diagnose --json --check pool").stdout,
         )
         assert int(sql(host, WAITING)) == 40
@@ -122,7 +122,7 @@ def test_the_pools_of_the_service_keep_to_the_plan(host: Host, hold: Callable[[s
 def test_an_open_transaction_is_named(host: Host, hold: Callable[[str, str], None]) -> None:
     hold("workbot", "SELECT 1")
     idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
-    until("no session is idle", lambda: sql(host, idle) == "1")
+    until("a session is idle", lambda: sql(host, idle) == "1")
     time.sleep(1)
     result = budget(idle_warning=0.5, idle_critical=600)
     finding = findings(result)["connections.idle_in_transaction"]

@@ -204,7 +204,7 @@ def test_two_deployments_at_once(host: Host, tmp_path: Path) -> None:
     job = {"CI_JOB_URL": "https://ci.example/jobs/7", "GITLAB_USER_LOGIN": "alice"}
     first = start(directory=source, before_build=[["sleep", str(SLEEP)]], environment=job)
     try:
-        until("no build runs", lambda: running(host))
+        until("a build runs", lambda: running(host))
         begun = time.monotonic()
         message = refused(directory=source)
         assert time.monotonic() - begun < 120
@@ -220,11 +220,11 @@ def test_a_run_whose_controller_is_gone_ends_its_work(host: Host, tmp_path: Path
     source = str(application(tmp_path))
     options: dict[str, Any] = {"directory": source, "before_build": [["sh", "-c", f"sleep {SLEEP} || true"]]}
     first = start(**options)
-    build = until("no build runs", lambda: running(host))
+    build = until("a build runs", lambda: running(host))
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     host.check_output(f"kill {' '.join(build)}")
-    until("the deployment is not over", lambda: host.file(f"{PLACE}/.deploy.lock").content_string.strip() == "")
+    until("the deployment is over", lambda: host.file(f"{PLACE}/.deploy.lock").content_string.strip() == "")
     again = release(**options)
     assert (again["changed"], again["made"]) == (False, False)
 
@@ -232,7 +232,7 @@ def test_a_run_whose_controller_is_gone_ends_its_work(host: Host, tmp_path: Path
 @pytest.mark.parametrize("number", ["TERM", "HUP"])
 def test_a_run_that_is_told_to_end_takes_its_build_along(number: str, host: Host, tmp_path: Path) -> None:
     first = start(directory=str(application(tmp_path)), before_build=[["sleep", str(SLEEP)]])
-    until("no build runs", lambda: running(host))
+    until("a build runs", lambda: running(host))
     module = host.file(f"{PLACE}/.deploy.lock").content_string.split()[-1]
     host.check_output(f"kill -{number} {module}")
     first.communicate(timeout=60)
@@ -243,7 +243,7 @@ def test_a_run_that_is_told_to_end_takes_its_build_along(number: str, host: Host
 def test_what_a_killed_run_leaves_is_swept(host: Host, tmp_path: Path) -> None:
     source = str(application(tmp_path))
     first = start(directory=source, before_build=[["sleep", str(SLEEP)]])
-    build = until("no build runs", lambda: running(host))
+    build = until("a build runs", lambda: running(host))
     module = host.file(f"{PLACE}/.deploy.lock").content_string.split()[-1]
     host.check_output(f"kill -KILL {module}")
     first.communicate(timeout=60)

@@ -78,7 +78,7 @@ def test_where_a_host_is_away_nothing_is_stopped() -> None:
         assert (begun(*APPS[:2]), is_there(host_of(DATABASE))) == (before, False)
     finally:
         power_on(APPS[2])
-        until("the host is not back", lambda: answers(APPS[2]))
+        until("the host is back", lambda: answers(APPS[2]))
 
 
 @pytest.mark.usefixtures("kept")

@@ -242,12 +242,12 @@ def test_a_problem_is_shown_and_the_step_against_it_is_marked(host: Host, promet
     try:
         # longer than of a worker: for nine seconds, until the daemon or the whole activation has been replaced
         host.check_output("kill -STOP $(cat /srv/workbot/active/pm2/pm2.pid)")
-        until("no problem is shown", lambda: prometheus.panels("Problems") == {"Problems": {"critical": 1}})
+        until("a problem is shown", lambda: prometheus.panels("Problems") == {"Problems": {"critical": 1}})
         assert prometheus.panels("Open problems") == {"Open problems": {"service": 1}}
-        until("no step is shown", lambda: prometheus.query(steps)[0])
+        until("a step is shown", lambda: prometheus.query(steps)[0])
         taken = prometheus.panels("Recovery steps")["Recovery steps"]
         assert taken["renew_activation"] + taken["restart_daemon"] > 0
-        until("it is not healthy again", lambda: prometheus.panels("State") == {"State": {"healthy": 1}})
+        until("it is healthy again", lambda: prometheus.panels("State") == {"State": {"healthy": 1}})
     finally:
         # it has its whole budget again, and what was replaced has a minute to end its connections
         host.check_output("workbot-watchdog resume")

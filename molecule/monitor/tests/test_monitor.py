@@ -81,8 +81,8 @@ def calm(monitor: Monitor) -> Iterator[None]:
     """Both answer, before and after."""
     yield
     for unit in UNITS:
-        until(f"{unit} does not run", lambda unit=unit: monitor.host.run("systemctl is-active %s", unit).rc == 0)
-    until("they do not answer", lambda: monitor.host.run("python3 -c %s", READY).rc == 0)
+        until(f"{unit} runs", lambda unit=unit: monitor.host.run("systemctl is-active %s", unit).rc == 0)
+    until("both answer", lambda: monitor.host.run("python3 -c %s", READY).rc == 0)
 
 
 READY = """
@@ -103,7 +103,7 @@ def test_they_listen_to_their_own_host_alone(host: Host) -> None:
 def test_everything_that_is_asked_answers(monitor: Monitor) -> None:
     jobs = ("node", "postgresql", "prometheus", "alertmanager")
     well = dict.fromkeys(((job, HOST) for job in jobs), "up")
-    until("not all targets are up", lambda: monitor.targets() == well)
+    until("all targets are up", lambda: monitor.targets() == well)
     assert monitor.query(f'nodejs_service_state{{instance="{HOST}", service="workbot"}}') != []
 
 
@@ -116,7 +116,7 @@ def test_its_rules_are_those_of_the_collection(host: Host, monitor: Monitor) -> 
     loaded = [rule for group in monitor.prometheus("rules")["groups"] for rule in group["rules"]]
     assert sorted(rule["name"] for rule in loaded) == sorted(declared)
     until(
-        "rules can't be judged",
+        "all rules can be judged",
         lambda: all(
             rule["health"] == "ok" for group in monitor.prometheus("rules")["groups"] for rule in group["rules"]
         ),
@@ -124,7 +124,7 @@ def test_its_rules_are_those_of_the_collection(host: Host, monitor: Monitor) -> 
 
 
 def test_an_alert_reaches_alertmanager(monitor: Monitor) -> None:
-    until("the alert has not come", lambda: monitor.alerts().get(("NodejsServiceMonitoring", "")) == "active")
+    until("the alert has come", lambda: monitor.alerts().get(("NodejsServiceMonitoring", "")) == "active")
 
 
 def test_of_a_host_that_is_down_nothing_else_is_reported(host: Host, monitor: Monitor) -> None:
@@ -133,7 +133,7 @@ def test_of_a_host_that_is_down_nothing_else_is_reported(host: Host, monitor: Mo
     for name, instance in (("Down", "web1"), ("Full", "web1"), ("Full", "web2")):
         alert = {"Down": "NodejsServiceHostDown", "Full": "NodejsServiceDiskFull"}[name]
         host.check_output(f"{add} alertname={alert} instance={instance}", end)
-    until("it is not muted", lambda: monitor.alerts().get(("NodejsServiceDiskFull", "web1")) == "suppressed")
+    until("it is muted", lambda: monitor.alerts().get(("NodejsServiceDiskFull", "web1")) == "suppressed")
     assert monitor.alerts()["NodejsServiceHostDown", "web1"] == "active"
     assert monitor.alerts()["NodejsServiceDiskFull", "web2"] == "active"
 
@@ -153,19 +153,19 @@ def test_a_second_service_asks_the_same_host_once_and_targets_that_go_leave_no_a
     lost = '"targets": ["127.0.0.1:1"], "labels": {"job": "node", "instance": "gone", "__scheme__": "http"}'
     host.check_output(f"sed '1s/.*/[{{{lost}}},/' {DIRECTORY}/workbot.json >{file}")
     try:
-        until("its targets are not asked", lambda: monitor.targets() == {**before, ("node", "gone"): "down"})
-        until("the host that is down is not noticed", lambda: monitor.query('ALERTS{instance="gone"}') != [])
+        until("its targets are asked", lambda: monitor.targets() == {**before, ("node", "gone"): "down"})
+        until("the host that is down is noticed", lambda: monitor.query('ALERTS{instance="gone"}') != [])
     finally:
         host.check_output(f"rm {file}")
-    until("its targets are still asked", lambda: monitor.targets() == before)
-    until("something is left of it", lambda: monitor.query('{instance="gone"}') == [])
+    until("its targets are asked no longer", lambda: monitor.targets() == before)
+    until("nothing is left of it", lambda: monitor.query('{instance="gone"}') == [])
 
 
 def test_one_that_is_killed_comes_back(host: Host, monitor: Monitor) -> None:
     before = monitor.processes()
     for unit in UNITS:
         host.check_output("systemctl kill --signal=KILL %s", unit)
-    until("they are not back", lambda: host.run("python3 -c %s", READY).rc == 0 and monitor.processes() != before)
+    until("they are back", lambda: host.run("python3 -c %s", READY).rc == 0 and monitor.processes() != before)
     assert all(before[unit] != now for unit, now in monitor.processes().items())
 
 
@@ -174,17 +174,17 @@ def test_an_alert_is_not_over_while_prometheus_restarts(host: Host, monitor: Mon
     name = ("NodejsServiceDatabaseDown", HOST)
     host.check_output("systemctl stop prometheus-postgres-exporter")
     try:
-        until("it does not fire", lambda: name in monitor.firing(), 150)
-        until("it has not come to Alertmanager", lambda: monitor.alerts().get(name) == "active")
+        until("it fires", lambda: name in monitor.firing(), 150)
+        until("it has come to Alertmanager", lambda: monitor.alerts().get(name) == "active")
         since, reported = monitor.firing()[name], monitor.reported_since()[name]
         host.check_output("systemctl restart prometheus")
-        until("Prometheus is not back", lambda: host.run("python3 -c %s", READY).rc == 0)
-        until("it does not fire again", lambda: name in monitor.firing())
+        until("Prometheus is back", lambda: host.run("python3 -c %s", READY).rc == 0)
+        until("it fires again", lambda: name in monitor.firing())
         assert monitor.firing()[name] == since
         assert monitor.reported_since()[name] == reported
     finally:
         host.check_output("systemctl start prometheus-postgres-exporter")
-    until("it is not over", lambda: name not in monitor.firing())
+    until("it is over", lambda: name not in monitor.firing())
 
 
 def test_a_second_run_changes_nothing_and_restarts_nothing(host: Host, monitor: Monitor, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_what_has_drifted_is_predicted_and_repaired(host: Host, tmp_path: Path) 
 
 def test_a_configuration_that_keeps_prometheus_from_starting_is_repaired(host: Host, tmp_path: Path) -> None:
     host.check_output(f"echo 'no configuration' >{DIRECTORY}/prometheus.yml; systemctl restart prometheus")
-    until("it runs all the same", lambda: host.run("systemctl is-active prometheus").stdout.strip() == "activating")
+    until("it does not run", lambda: host.run("systemctl is-active prometheus").stdout.strip() == "activating")
     play(tmp_path, *OPTIONS)
 
 
@@ -262,7 +262,7 @@ def test_the_one_that_is_missing_is_installed_again(host: Host, monitor: Monitor
     before = monitor.processes()["prometheus"]
     host.check_output("apt-get remove --quiet --quiet --assume-yes prometheus-alertmanager")
     play(tmp_path, *OPTIONS)
-    until("Alertmanager is not back", lambda: monitor.targets().get(("alertmanager", HOST)) == "up")
+    until("Alertmanager is back", lambda: monitor.targets().get(("alertmanager", HOST)) == "up")
     assert monitor.processes()["prometheus"] == before
 
 
@@ -291,4 +291,4 @@ def test_a_host_without_them_becomes_what_check_mode_said(host: Host, monitor: M
     assert touched(before, state(host)) == []
     assert differences(check, play(tmp_path, *OPTIONS)) == []
     assert play(tmp_path / "again", *OPTIONS).changed == []
-    until("the new one asks nobody", lambda: monitor.targets().get(("node", HOST)) == "up")
+    until("the new one asks its targets", lambda: monitor.targets().get(("node", HOST)) == "up")

@@ -45,7 +45,7 @@ class _Subject:
 
     @property
     def run(self) -> str:
-        return f"Run `{self.command} run`{self.where}, which says what is wrong"
+        return f"`{self.command} run`{self.where} makes one, or says what is wrong"
 
     @property
     def drill(self) -> str:

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import StabilityError
 
@@ -56,6 +57,11 @@ class Identity:
 def is_program(path: str | Path) -> bool:
     """Whether a file is there that can be run: what has the bit for it may be a directory as well."""
     return Path(path).is_file() and os.access(path, os.X_OK)
+
+
+def as_user(user: Identity | None) -> dict[str, Any]:
+    """What subprocess has to be given to run as that user, with its group alone; nothing for None."""
+    return {"user": user.uid, "group": user.gid, "extra_groups": [user.gid]} if user else {}
 
 
 @contextlib.contextmanager
@@ -165,9 +171,7 @@ def run(
                 start_new_session=True,
                 umask=0o027 if identity else 0o022,
                 pass_fds=tuple(keep_open),
-                user=identity.uid if identity else None,
-                group=identity.gid if identity else None,
-                extra_groups=[identity.gid] if identity else None,
+                **as_user(identity),
             )
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}: {error.filename}") from error

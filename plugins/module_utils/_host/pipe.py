@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from .command import Identity
+from .command import Identity, as_user
 
 # What is said beyond it is left out.
 _LARGEST = 16 * 1024 * 1024
@@ -56,7 +56,6 @@ def pipe(first: Program, second: Program) -> tuple[Ended, Ended]:
 def _running(
     program: Program, stdin: int | IO[bytes] | None, stdout: int | IO[bytes], stderr: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    user = program.identity
     # This logic does not know AnsibleModule, so it cannot use its run_command.
     process = subprocess.Popen(  # pylint: disable=ansible-bad-function
         program.argv,
@@ -68,9 +67,7 @@ def _running(
         # as another user it has no part in root's terminal
         start_new_session=True,
         umask=0o027,
-        user=user.uid if user else None,
-        group=user.gid if user else None,
-        extra_groups=[user.gid] if user else None,
+        **as_user(program.identity),
     )
     try:
         yield process

@@ -16,6 +16,8 @@ from .records import decode, load
 _LONGEST = 500
 _MOST_PROBLEMS = 5
 _LARGEST = 64 * 1024
+LOCK = "lock"
+"""Beside the record: made once, and not written to."""
 
 
 def to_text(record: Record) -> str:
@@ -37,6 +39,12 @@ def load_record(path: Path) -> Record:
         return load(Record, path, _LARGEST)
     except (OSError, ValueError):
         return Record(LastBackup(), LastDrill())
+
+
+def begun_at(path: Path) -> float:
+    """When the first run began that kept its record there; before that, when all was set up. Raises OSError."""
+    first = path.with_name(LOCK)
+    return (first if first.exists() else path.parent).stat().st_mtime
 
 
 def shortened(record: Record) -> Record:

@@ -15,20 +15,34 @@ from pathlib import Path
 from ..._host.command import PLAIN, Identity, effective_user
 from ..._host.pipe import Program
 
-TAR = "/usr/bin/tar"
+TAR = "tar"
 # Times to the nanosecond, and nothing in it that differs from one run to the next, but for what is sparse: what is the
 # same is stored once.
 _FORMAT = ("--format=posix", "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime", "--sort=name")
 _DIFFERS = frozenset({"Contents differ", "Size differs"})
 _TOUCHED = frozenset({"Mod time differs", "Mode differs"})
 # What tar says of files that are another kind of thing by now, or closed to the service itself.
-_CHANGED = re.compile(r": (Warning: )?Cannot (stat|open|readlink): |Exiting with failure status")
+_CHANGED = re.compile(r": (Warning: )?Cannot (stat|open|readlink): ")
+_SUMMARY = "Exiting with failure status"
+_CUT_SHORT = "Error is not recoverable"
+_QUIET = tuple(f"--warning=no-file-{what}" for what in ("ignored", "changed", "removed"))
 # The file system's clock is a coarse one, and tar begins before restic.
 _SECONDS = 5.0
 
 
 def packing(directory: str, user: Identity) -> Program:
-    return _tar(user, "--create", *_FORMAT, "--sparse", "--file=-", f"--directory={directory}", ".")
+    """What it says of files that are missing in it, `unwritten` understands. Of links to a file each is one itself."""
+    return _tar(
+        user,
+        "--create",
+        *_FORMAT,
+        *_QUIET,
+        "--sparse",
+        "--hard-dereference",
+        "--file=-",
+        f"--directory={directory}",
+        ".",
+    )
 
 
 def comparing(directory: str, user: Identity) -> Program:
@@ -46,9 +60,19 @@ def _tar(user: Identity, *words: str) -> Program:
     return Program([TAR, *words], PLAIN, user)
 
 
+def is_cut_short(complaints: str) -> bool:
+    """Whether tar has ended before it had written all that it can read."""
+    return _CUT_SHORT in complaints
+
+
+def unwritten(complaints: str) -> str:
+    """What tar has said of files when it packed."""
+    return "\n".join(line for line in complaints.splitlines() if _SUMMARY not in line)
+
+
 def unreadable(complaints: str) -> str:
     """What tar has said of the archive when it compared: nothing where that is whole."""
-    return "\n".join(line for line in complaints.splitlines() if not _CHANGED.search(line))
+    return "\n".join(line for line in unwritten(complaints).splitlines() if not _CHANGED.search(line))
 
 
 def damaged(said: str, directory: str, user: Identity, since: float) -> list[str]:

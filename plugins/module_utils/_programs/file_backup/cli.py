@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The `<service>-backup` command: makes backups of the files that outlive a release, proves them, and restores.
+"""The `<service>-file-backup` command: makes backups of the files that outlive a release, proves them, and restores.
 
 Backups and drills are made in units of their own, by a timer or by hand.
 """
@@ -18,17 +18,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..._checks.backup import ago, judge_files
-from ..._checks.findings import OK, worst_of
-from ..._host.command import call
+from ..._checks.findings import CRITICAL, OK, Finding, worst_of
+from ..._host.command import PLAIN, quiet_run
 from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
 from ..._host.units import UnitError, run_unit, stop_unit
-from ..backup_record import load_record
+from ..backup_record import begun_at, load_record
 from ..common import end, load_settings, read_settings
+from ..common import stamp as stamp_of
 from ..display import as_time, is_coloured, painted, stamp
 from ..records import decode
 from .jobs import Jobs
-from .restic import Restic
+from .restic import Restic, ResticError, sentence
 from .restoring import restore
 from .settings import Settings
 
@@ -66,30 +67,36 @@ class Commands:
         return os.EX_OK
 
     def _in_unit(self, job: str) -> None:
-        before, unit = load_record(self._settings.record), self._settings.unit(job)
+        before, unit = stamp_of(self._settings.record), self._settings.unit(job)
         try:
             run_unit("start", unit)
         except UnitError as error:
-            # who asks for it is told: it is no failed unit of the host
+            # who has asked for it hears of it: it is no failed unit of the host
             stop_unit(unit)
             record = load_record(self._settings.record)
             # what it has found stands in the record, unless it could not even begin
             said = "\n".join(record.drill.problems) if job == "drill" else record.backup.error
-            raise StabilityError(said if said and record != before else str(error)) from error
+            raise StabilityError(said if stamp_of(self._settings.record) != before else str(error)) from error
 
     def status(self) -> int:
         """How the backups are, and what to do when they are needed."""
         now, settings = time.time(), self._settings
-        snapshots = self._restic.snapshots() or []
-        set_up = Path(settings.directory).stat().st_mtime
-        findings = list(judge_files(load_record(settings.record), set_up, now, settings.command))
+        findings = list(judge_files(load_record(settings.record), begun_at(settings.record), now, settings.command))
+        try:
+            snapshots = self._restic.snapshots() or []
+        except ResticError as error:
+            findings.append(Finding("repository", CRITICAL, str(error)))
+            snapshots = []
         answer(f"Backups of {settings.shared}", "")
         answer(*(f"{painted(each.status, is_coloured())} {each.message}" for each in findings))
         if snapshots:
-            shown = snapshots[-_MOST_SHOWN:]
-            answer("", *(f"  {each.label}  {stamp(each.begun)}  {ago(now - each.begun):>11} old" for each in shown))
+            left, shown = len(snapshots) - _MOST_SHOWN, snapshots[-_MOST_SHOWN:]
+            answer("", *([f"  ({left} older ones)"] if left > 0 else []))
+            answer(*(f"  {each.label}  {stamp(each.begun)}  {ago(now - each.begun):>11} old" for each in shown))
             answer("", f"The files as they were at one of these times, in {settings.restored}:")
             answer(f"  {settings.command} restore --time '{stamp(snapshots[-1].begun)}'")
+        if Path(settings.restored).exists():
+            answer("", f"{settings.restored} has restored files. To remove them: {settings.command} forget")
         return os.EX_OK if worst_of(findings) == OK else _WRONG
 
     def restore(self) -> int:
@@ -108,8 +115,11 @@ class Commands:
 
     def forget(self) -> int:
         """Remove what was restored."""
-        # as deep as the service has made it, too
-        call("rm", "--recursive", "--force", "--", self._settings.restored)
+        with self._settings.alone():
+            # as deep as the service has made it, too
+            done = quiet_run(["rm", "--recursive", "--force", "--", self._settings.restored], environment=PLAIN)
+        if done.returncode:
+            raise StabilityError(sentence(done.stderr))
         return os.EX_OK
 
 
@@ -143,7 +153,9 @@ def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     restore.add_argument("--time", type=as_time, metavar="TIME", help="the last one before that; else the newest")
     restore.add_argument("path", nargs="?", default="", help="a file or a directory; else all")
     commands.add_parser("forget", help="remove what was restored")
-    commands.add_parser("restic", help="restic itself").add_argument("words", nargs=argparse.REMAINDER, metavar="...")
+    # all that follows is its own, what begins with dashes as well
+    own = commands.add_parser("restic", help="restic itself", add_help=False, prefix_chars="\0")
+    own.add_argument("words", nargs="*", metavar="...")
     # what the unit runs
     commands.add_parser("make").add_argument("job", choices=("due", "backup", "first", "drill"))
     return parser.parse_args(arguments)

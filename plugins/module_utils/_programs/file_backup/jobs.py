@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import socket
 import time
 from collections.abc import Iterator
 
 from ..._checks.backup import LastBackup, LastDrill, Record, is_backup_due, wants_proof
-from ..._host.atomic import save_json
+from ..._host.atomic import save
 from ..._host.command import Identity
 from ..._host.errors import StabilityError
 from ..backup_record import load_record, shortened
-from .archive import comparing, damaged, packing, unreadable
+from .archive import comparing, damaged, is_cut_short, packing, unreadable, unwritten
 from .restic import Restic, ResticError, Snapshot, sentence
 from .settings import Settings
 
@@ -28,7 +29,8 @@ _DIFFERENT = 1
 _MOST_NAMED = 3
 _EMPTY = "the repository is empty, though backup {} was made: is its disk mounted? If it is to be a new one: {}."
 _ANOTHER = (
-    "the repository has backups that were not made by this installation: restore what is needed of them, then {}."
+    "the repository has backups that this host has no record of: where it was made again, restore first what is needed"
+    " of them. Then {}."
 )
 
 
@@ -46,16 +48,17 @@ class Jobs:
             if not is_backup_due(self._record.backup.made, 0.0, self._settings.hour, time.time()):
                 return "Nothing is due."
             made = self._back_up()
-            return f"{made} {self._drill()}" if wants_proof(self._record, time.time()) else made
+            proven = self._drill() if wants_proof(self._record, time.time()) else ""
+            return f"{whole(made)} {proven}".strip()
 
     def backup(self) -> str:
         with self._alone():
-            return self._back_up()
+            return whole(self._back_up())
 
     def first(self) -> str:
         """A backup into a repository that is another one than before."""
         with self._alone():
-            return self._back_up(is_first=True)
+            return whole(self._back_up(is_first=True))
 
     def drill(self) -> str:
         with self._alone():
@@ -68,7 +71,8 @@ class Jobs:
     def _keep(self, *, backup: LastBackup | None = None, drill: LastDrill | None = None) -> None:
         before = self._record
         record = dataclasses.replace(before, backup=backup or before.backup, drill=drill or before.drill)
-        save_json(self._settings.record, dataclasses.asdict(shortened(record)), _READABLE)
+        text = json.dumps(dataclasses.asdict(shortened(record)))
+        save(self._settings.record, text.encode(), _READABLE, durable=True)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -80,18 +84,18 @@ class Jobs:
                 self._keep(drill=dataclasses.replace(drill, begun=0.0, problems=(problem,)))
             yield
 
-    def _back_up(self, is_first: bool = False) -> str:
-        before = self._record.backup
+    def _back_up(self, is_first: bool = False) -> LastBackup:
+        """Older ones go where it is whole."""
         try:
-            label, unread = self._store(before.label, is_first)
-            self._keep(backup=LastBackup(time.time(), label, unread))
-            self._restic.forget(self._settings.keep_days)
+            label, unread = self._store(self._record.backup.label, is_first)
+            made = LastBackup(time.time(), label, unread)
+            self._keep(backup=made)
+            if not unread:
+                self._restic.forget(self._settings.keep_days)
         except ResticError as error:
             self._keep(backup=dataclasses.replace(self._record.backup, error=str(error)))
             raise
-        if unread:
-            raise StabilityError(f"Backup {label} is made, but is not whole: {unread}")
-        return f"Backup {label} is made."
+        return made
 
     def _store(self, known: str, is_first: bool) -> tuple[str, str]:
         """The label, and what could not be read."""
@@ -105,10 +109,11 @@ class Jobs:
             self._restic.create()
         self._restic.unlock()
         label, packed = self._restic.store(packing(self._settings.shared, self._user), socket.gethostname())
-        if packed.status < 0:
+        if packed.status < 0 or is_cut_short(packed.errors):
             self._restic.discard(label)
-            raise ResticError("tar was killed while it read the files.")
-        return label, sentence(packed.errors) if packed.status > _DIFFERENT else ""
+            raise ResticError(f"tar could not read the files: {sentence(packed.errors) or 'it was killed.'}")
+        unread = unwritten(packed.errors) if packed.status > _DIFFERENT else ""
+        return label, f"not all of the files could be read: {sentence(unread)}" if unread else ""
 
     def _drill(self) -> str:
         before, began = self._record, time.time()
@@ -153,3 +158,10 @@ class Jobs:
             named = ", ".join(found[:_MOST_NAMED])
             more = f" and {len(found) - _MOST_NAMED} others" if len(found) > _MOST_NAMED else ""
             yield f"What was stored of these is not what they are, though nobody has changed them: {named}{more}."
+
+
+def whole(made: LastBackup) -> str:
+    """What is said of a backup. Raises StabilityError where something is missing in it."""
+    if made.error:
+        raise StabilityError(f"Backup {made.label} is made, but {made.error}")
+    return f"Backup {made.label} is made."

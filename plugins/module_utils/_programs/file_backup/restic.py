@@ -108,7 +108,7 @@ class Restic:
         except OSError as error:
             raise ResticError(f"{error.filename}: {error.strerror}.") from error
         if stored.status:
-            raise _failed("backup", stored.status, stored.errors)
+            raise _failed("backup", stored.status, f"{written.errors}\n{stored.errors}")
         return _label(stored.output), written
 
     def fetch(self, label: str, sink: Program) -> Ended:

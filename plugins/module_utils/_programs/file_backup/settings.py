@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
+from ..backup_record import LOCK
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Settings:
     @contextlib.contextmanager
     def alone(self, seconds: float = 0.0) -> Iterator[None]:
         """One at a time, of all that has to do with the repository. Raises StabilityError after so many seconds."""
-        ending = f"wait for its end, or `systemctl stop '{self.unit('*')}'`"
-        busy = StabilityError(f"a backup or a drill of the files is being made: {ending}")
-        with lock(Path(self.directory) / "lock", busy, seconds=seconds):
+        ending = f"wait for its end; a backup or a drill ends by `systemctl stop '{self.unit('*')}'`"
+        busy = StabilityError(f"another {self.command} is at work: {ending}")
+        with lock(self.record.with_name(LOCK), busy, seconds=seconds):
             yield

@@ -14,7 +14,7 @@ from typing import Any
 from ...._checks.backup import judge_files
 from ...._checks.findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_share, judge_value
 from ...._host.disk import used_percent
-from ...backup_record import load_record
+from ...backup_record import begun_at, load_record
 from ..runner import Context
 from ..samples import per_hour
 
@@ -141,7 +141,7 @@ def check_files(context: Context) -> list[Finding]:
         return []
     path = Path(section["record"])
     try:
-        begun = path.parent.stat().st_mtime
+        begun = begun_at(path)
     except OSError as error:
         return [Finding("files", WARNING, f"{path.parent}: {error.strerror}. Apply the playbook.")]
     return list(judge_files(load_record(path), begun, context.now, section["command"]))

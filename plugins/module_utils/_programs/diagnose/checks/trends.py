@@ -18,9 +18,9 @@ from ..samples import per_hour
 
 _HOUR = 3600.0
 # A worker's memory goes up and down within minutes: a healthy one under load grew by 5 MB in half an hour, by which it
-# would reach its limit in a day. So the time that it is watched for, half an hour at least for a fast leak and six
+# would reach its limit in a day. So the time that it is watched for, half an hour at least for a fast leak, two and six
 # hours for a slow one, says nothing of more than four times as long.
-_SPANS = (1800.0, 6 * _HOUR)
+_SPANS = (1800.0, 2 * _HOUR, 6 * _HOUR)
 _REACH = 4
 # One that has just been started, as at each deployment, fills its caches: that is no leak.
 _WARM_UP = 1800.0
@@ -84,7 +84,7 @@ def judge_rows(rows: Sequence[Growth], limit: int, thresholds: FallingThresholds
     growing = [(hours, row) for row in rows if (hours := row.hours(limit)) is not None]
     if not growing:
         said = (
-            "no worker grows towards its limit"
+            "no worker is on course for its limit"
             if rows
             else "not measured yet: that takes an hour from a worker's start"
         )

@@ -18,9 +18,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.pipe impor
 from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.archive import (
     comparing,
     damaged,
+    is_cut_short,
     packing,
     unpacking,
     unreadable,
+    unwritten,
 )
 
 ODD = ("a.txt", "of: two", "b[1]*.txt", "-rf", "über\nzwei")
@@ -43,6 +45,7 @@ def shared(tmp_path: Path) -> Path:
     for name in ODD:
         (files / name).write_text(name)
     (files / "link").symlink_to("/etc/passwd")
+    (files / "again").hardlink_to(files / "a.txt")
     return files.parent
 
 
@@ -82,6 +85,7 @@ def test_only_what_nobody_has_changed_is_damaged(shared: Path, packed: Path, me:
     (shared / "uploads" / "-rf").unlink()
     (shared / "uploads" / "-rf").mkdir()
     (shared / "uploads" / "b[1]*.txt").write_text("else")
+    (shared / "uploads" / "again").unlink()
     for name in ("a.txt", "of: two"):
         rotten(shared / "uploads" / name)
     assert compared(packed, shared, me, time.time() + 60) == ["uploads/a.txt", "uploads/of: two"]
@@ -100,17 +104,23 @@ def test_a_name_leads_to_no_other_directory(shared: Path, me: Identity, tmp_path
     assert damaged(said, str(shared), me, time.time() + 60) == []
 
 
+def test_what_ends_early_is_told_from_what_can_not_be_read() -> None:
+    closed = "tar: ./a: Cannot open: Permission denied\ntar: Exiting with failure status due to previous errors\n"
+    assert (is_cut_short(closed), unwritten(closed)) == (False, "tar: ./a: Cannot open: Permission denied")
+    assert is_cut_short("tar: /srv: Cannot open: No such file\ntar: Error is not recoverable: exiting now\n")
+
+
 def test_what_is_no_archive_is_said_to(shared: Path, packed: Path, me: Identity) -> None:
     packed.write_bytes(packed.read_bytes().replace(b"ustar", b"USTAR"))
     said = pipe(Program(["/bin/cat", str(packed)], PLAIN), mine(comparing(str(shared), me)))[1]
     assert "does not look like a tar archive" in unreadable(said.errors)
 
 
-@pytest.mark.parametrize("path", ["", "uploads", "uploads/b[1]*.txt", "uploads/-rf"])
+@pytest.mark.parametrize("path", ["", "uploads", "uploads/b[1]*.txt", "uploads/-rf", "uploads/a.txt", "uploads/again"])
 def test_all_or_a_part_is_unpacked(shared: Path, packed: Path, me: Identity, path: str) -> None:
     target = shared.with_name("restored")
     target.mkdir()
     done = pipe(Program(["/bin/cat", str(packed)], PLAIN), mine(unpacking(str(target), me, path)))[1]
     assert (done.status, done.errors) == (0, "")
     found = sorted(each.name for each in target.rglob("*") if not each.is_dir())
-    assert found == ([Path(path).name] if path.count("/") else sorted((*ODD, "link")))
+    assert found == ([Path(path).name] if path.count("/") else sorted((*ODD, "link", "again")))

@@ -20,3 +20,8 @@ def test_a_path_is_one_below_the_shared_directory(path: str) -> None:
 @pytest.mark.parametrize("arguments", [[], [SHARED], ["./"]])
 def test_without_a_path_it_is_all(arguments: list[str]) -> None:
     assert below(parse(["restore", *arguments], "/etc/x.json").path, SHARED) == ""
+
+
+def test_what_follows_restic_is_its_own() -> None:
+    words = ["--json", "forget", "-h", "--keep-last=3", "x"]
+    assert parse(["restic", *words], "/etc/x.json").words == words
