@@ -164,8 +164,8 @@ docs: $(READY) ## Write what is generated: tables of the roles' variables and of
 	@PYTHONPATH=tools python -m dashboard
 
 .PHONY: pictures
-pictures: $(READY) ## Draw the pictures of the report again, of a simulated service, by headless Chromium
-	@tools/pictures
+pictures: $(READY) ## Draw the pictures of the report again, of a simulated service, or with PAGES=DIRECTORY of a host's pages
+	@tools/pictures $(PAGES)
 
 .PHONY: toolchain-lock
 toolchain-lock: $(READY) ## Write the lock file of Node.js, npm, pnpm and PM2 again, for the default versions
