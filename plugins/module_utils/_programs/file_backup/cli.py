@@ -12,10 +12,10 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from ..._checks.backup import ago, judge_files
 from ..._checks.findings import CRITICAL, OK, Finding, worst_of
@@ -103,7 +103,7 @@ class Commands:
         """The files of a backup, beside those of the service."""
         # what it runs ends with it
         for number in (signal.SIGHUP, signal.SIGTERM):
-            signal.signal(number, lambda *_given: sys.exit(_FAILED))
+            signal.signal(number, _leave)
         with self._settings.alone():
             answer(*restore(self._settings, self._restic, self._options.time, self._options.path))
         return os.EX_OK
@@ -121,6 +121,10 @@ class Commands:
         if done.returncode:
             raise StabilityError(sentence(done.stderr))
         return os.EX_OK
+
+
+def _leave(*_signal: object) -> NoReturn:
+    raise SystemExit(_FAILED)
 
 
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
