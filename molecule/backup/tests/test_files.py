@@ -105,7 +105,7 @@ def large(host: Host) -> None:
 def test_a_backup_is_made_and_kept_from_others(host: Host) -> None:
     command(host, "run")
     assert record(host)["backup"]["label"] == snapshots(host)[-1]
-    assert host.run("grep -r -l -a -e %s -e a.txt %s", TEXT, REPOSITORY).rc == 1
+    assert host.run("grep -r -l -a -F -e %s -e uploads/deep %s", TEXT, REPOSITORY).rc == 1
     assert host.run("runuser -u nobody -- cat %s", f"{STATE}/record.json").rc != 0
     for path in (SECRETS, REPOSITORY, f"{STATE}/cache"):
         assert host.run("runuser -u workbot -- ls %s/ || runuser -u workbot -- cat %s", path, path).stdout == ""

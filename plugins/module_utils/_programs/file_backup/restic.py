@@ -108,8 +108,13 @@ class Restic:
         except OSError as error:
             raise ResticError(f"{error.filename}: {error.strerror}.") from error
         if stored.status:
+            # what it could read nothing of it has stored as empty
+            if label := _label(stored.output):
+                self.discard(label)
             raise _failed("backup", stored.status, f"{written.errors}\n{stored.errors}")
-        return _label(stored.output), written
+        if not (label := _label(stored.output)):
+            raise ResticError("`restic backup` did not say what it has made.")
+        return label, written
 
     def fetch(self, label: str, sink: Program) -> Ended:
         """Give a program what was stored; how it ended. Raises ResticError."""
@@ -166,11 +171,11 @@ def parse(text: str) -> list[Snapshot]:
 
 
 def _label(text: str) -> str:
-    """As `restic snapshots` shows it: the first letters of what a backup says of itself."""
+    """As `restic snapshots` shows it: the first letters of what a backup says of itself; nothing where it made none."""
     try:
         return str(json.loads(text.splitlines()[-1])["snapshot_id"])[:8]
-    except (ValueError, LookupError, TypeError) as error:
-        raise ResticError(f"`restic backup` said what is not understood: {type(error).__name__}.") from error
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 def _failed(command: str, status: int, said: str) -> ResticError:
