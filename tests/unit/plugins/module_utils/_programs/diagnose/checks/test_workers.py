@@ -158,7 +158,7 @@ def test_a_slow_leak_is_known_by_a_longer_look(context_at: Callable[[float], Con
         (finding,) = judge_growth(context_at(60.0 * minute), [leak, wave], 1000)
         found[minute] = (finding.value, finding.message)
     known = [minute for minute, (value, _message) in found.items() if value is not None]
-    # a look of two hours sees eight hours ahead, one of six hours a day
+    # two hours tell of eight, six hours of a day
     assert known == list(range(395, 900, 5))
     assert found[395][0] == pytest.approx((900 - 395) / 60, abs=0.1)
     assert all("app-1.0 grows by 60.0 MB an hour" in found[minute][1] for minute in known)
@@ -168,7 +168,7 @@ def test_a_leak_is_told_by_every_look_however_often_there_is_one(context_at: Cal
     """The watchdog looks every five minutes: what comes and goes between two looks would be told again and again."""
     for minute in range(95, 395, 5):
         (finding,) = judge_growth(context_at(60.0 * minute), [tree(1, 200 + 2 * minute)], 1000)
-        # a look of half an hour sees two hours ahead, one of two hours all that are left
+        # half an hour tells of two hours, two hours of all that are left
         assert (finding.value is not None) == (minute >= 215), minute
 
 
