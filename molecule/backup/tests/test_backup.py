@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from backup import COMMAND, REPOSITORY, STATE, backup, backups, fails, findings, state
 from databases import sql
-from drifts import UNITS, Drift, disabled, do, is_mode, says, unwell
+from drifts import UNITS, Drift, disabled, is_mode, says
 from hosts import playbook
 from prediction import differences, play, touched
 from prediction import state as state_of
+from repairs import assert_predicted_and_repaired
 from testinfra.host import Host
 
 INVENTORY = "--inventory=molecule/backup/inventory"
@@ -135,16 +136,7 @@ def test_a_second_run_changes_nothing_and_restarts_nothing(host: Host, tmp_path:
 
 
 def test_what_has_drifted_is_predicted_and_repaired(host: Host, tmp_path: Path) -> None:
-    assert unwell(host, DRIFTS) == []
-    do(host, {what: drift.made for what, drift in DRIFTS.items()})
-    assert unwell(host, DRIFTS) == list(DRIFTS)
-    before = state_of(host)
-    check = play(tmp_path, "--check", *OPTIONS)
-    assert touched(before, state_of(host)) == []
-    assert [what for what, drift in DRIFTS.items() if not drift.is_announced(check)] == []
-    assert differences(check, play(tmp_path, *OPTIONS)) == []
-    assert unwell(host, DRIFTS) == []
-    assert play(tmp_path / "afterwards", *OPTIONS).changed == []
+    assert_predicted_and_repaired(host, DRIFTS, tmp_path, *OPTIONS)
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from backup import LOAD
 from deployments import load
-from drifts import UNITS, Drift, disabled, do, is_mode, unwell
+from drifts import UNITS, Drift, disabled, is_mode
 from prediction import differences, play, touched
 from prediction import state as state_of
+from repairs import assert_predicted_and_repaired
 from testinfra.host import Host
 from waiting import until
 
@@ -326,15 +327,7 @@ def test_a_second_run_changes_nothing(host: Host, tmp_path: Path) -> None:
 
 
 def test_what_has_drifted_is_predicted_and_repaired(host: Host, tmp_path: Path) -> None:
-    assert unwell(host, DRIFTS) == []
-    do(host, {what: drift.made for what, drift in DRIFTS.items()})
-    assert unwell(host, DRIFTS) == list(DRIFTS)
-    before = state_of(host)
-    check = play(tmp_path, "--check", *OPTIONS)
-    assert touched(before, state_of(host)) == []
-    assert [what for what, drift in DRIFTS.items() if not drift.is_announced(check)] == []
-    assert differences(check, play(tmp_path, *OPTIONS)) == []
-    assert unwell(host, DRIFTS) == []
+    assert_predicted_and_repaired(host, DRIFTS, tmp_path, *OPTIONS)
 
 
 def test_what_is_not_wanted_is_removed_and_its_backups_stay(host: Host, tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 import yaml
 from drifts import UNITS as UNIT_FILES
-from drifts import Drift, do, is_mode, unwell
+from drifts import Drift, is_mode
 from hosts import HOST, ROOT, playbook
 from monitor import DIRECTORY, UNITS, Monitor
 from prediction import differences, play, state, touched
+from repairs import assert_predicted_and_repaired
 from testinfra.host import Host
 from waiting import until
 
@@ -220,16 +221,7 @@ def test_what_promtool_refuses_never_counts(host: Host, monitor: Monitor) -> Non
 
 
 def test_what_has_drifted_is_predicted_and_repaired(host: Host, tmp_path: Path) -> None:
-    assert unwell(host, DRIFTS) == []
-    do(host, {what: drift.made for what, drift in DRIFTS.items()})
-    assert unwell(host, DRIFTS) == list(DRIFTS)
-    before = state(host)
-    check = play(tmp_path, "--check", *OPTIONS)
-    assert touched(before, state(host)) == []
-    assert [what for what, drift in DRIFTS.items() if not drift.is_announced(check)] == []
-    assert differences(check, play(tmp_path, *OPTIONS)) == []
-    assert unwell(host, DRIFTS) == []
-    assert play(tmp_path / "afterwards", *OPTIONS).changed == []
+    assert_predicted_and_repaired(host, DRIFTS, tmp_path, *OPTIONS)
 
 
 def test_a_configuration_that_keeps_prometheus_from_starting_is_repaired(host: Host, tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ class Ownership:
     mode: int
 
 
-def save_json(path: Path, content: Any, mode: int = 0o600) -> None:
+def save_json(path: Path, content: Any, mode: int = 0o600, *, durable: bool = False) -> None:
     """Write the content as JSON, as `save` does. Raises OSError."""
-    save(path, json.dumps(content).encode(), mode)
+    save(path, json.dumps(content).encode(), mode, durable=durable)
 
 
 def save(

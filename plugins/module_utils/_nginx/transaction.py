@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .._host.atomic import save
+from .._host.atomic import save_json
 from .._host.errors import StabilityError
 from .._host.files import Change, Entry, actual
 from .._host.service_tree import fill
@@ -114,7 +114,7 @@ class Transaction:
         record = {"files": {change.path: _pack(change.before) for change in changes}, "directories": fresh}
         # The files may hold keys: the journal is for root alone.
         with _naming(f"Nothing was changed: what is there now cannot be noted in {self.journal}"):
-            save(self.journal, json.dumps(record).encode(), durable=True)
+            save_json(self.journal, record, durable=True)
         for directory in fresh:
             with _naming(f"Cannot make the directory {self.root / directory}"):
                 (self.root / directory).mkdir(mode=0o755)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from .._host.console import complain
 from .._host.errors import StabilityError
 
 _T = TypeVar("_T")
@@ -53,6 +54,17 @@ def stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns
+
+
+def attempt(command: Callable[[], int], config: str, failed: int = 1) -> int:
+    """The exit status of a command with that settings file; what it raises people read as a sentence."""
+    try:
+        return command()
+    except StabilityError as error:
+        complain(error)
+    except OSError as error:
+        complain(f"{error.filename or config}: {error.strerror}")
+    return failed
 
 
 def end(status: int) -> NoReturn:

@@ -15,13 +15,13 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..._host.console import answer, complain
+from ..._host.console import answer
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.units import UnitError, run_unit
 from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
-from ..common import become, end, load_settings
+from ..common import attempt, become, end, load_settings
 from ..display import as_time
 from ..records import decode
 from .beside import Beside
@@ -158,15 +158,13 @@ class Inner:
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; returns the exit status."""
     options = parse(arguments, config)
-    try:
+
+    def command() -> int:
         settings = load_settings(Path(options.config), lambda content: decode(Settings, content), _READERS)
         kind = Inner if hasattr(Inner, options.command) else Commands
         return int(getattr(kind(settings, options), options.command)())
-    except StabilityError as error:
-        complain(error)
-    except OSError as error:
-        complain(f"{error.filename or options.config}: {error.strerror}")
-    return _FAILED
+
+    return attempt(command, options.config)
 
 
 def run(config: str) -> None:

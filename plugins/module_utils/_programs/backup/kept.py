@@ -10,10 +10,9 @@ A note beside it has the inodes of the data directories that have served: they s
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
-from ..._host.atomic import save
+from ..._host.atomic import save_json
 from ..._host.errors import StabilityError
 from ..display import stamp
 from ..records import load
@@ -112,7 +111,7 @@ class Kept:
                 raise StabilityError(f"{self._note} is damaged ({error})") from error
 
     def _write(self, note: Note) -> None:
-        save(self._note, json.dumps(dataclasses.asdict(note)).encode(), durable=True)
+        save_json(self._note, dataclasses.asdict(note), durable=True)
 
 
 def _inode(data: Path) -> int:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..._checks.backup import LastBackup, LastDrill, Record
-from ..._host.atomic import save, save_json
+from ..._host.atomic import save_json
 from ..._postgresql.archiving import write_record
 from ..._postgresql.client import MissingDriverError, PgError
 from ..backup_record import to_text
@@ -68,7 +67,7 @@ class State:
 
     def keep_past(self, past: Past) -> None:
         """On the disk, whatever happens to the host then."""
-        save(self._settings.past, json.dumps(dataclasses.asdict(past)).encode(), durable=True)
+        save_json(self._settings.past, dataclasses.asdict(past), durable=True)
 
     def timeline(self, when: float) -> list[str]:
         """pgBackRest's option for a restore to that time: it takes what was begun last, whoever has."""

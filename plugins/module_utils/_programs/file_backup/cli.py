@@ -20,11 +20,11 @@ from typing import NoReturn
 from ..._checks.backup import ago, judge_files
 from ..._checks.findings import CRITICAL, OK, Finding, worst_of
 from ..._host.command import PLAIN, quiet_run
-from ..._host.console import answer, complain
+from ..._host.console import answer
 from ..._host.errors import StabilityError
 from ..._host.units import UnitError, run_unit, stop_unit
 from ..backup_record import begun_at, load_record
-from ..common import end, load_settings, read_settings
+from ..common import attempt, end, load_settings, read_settings
 from ..common import stamp as stamp_of
 from ..display import as_time, is_coloured, painted, stamp
 from ..records import decode
@@ -130,14 +130,12 @@ def _leave(*_signal: object) -> NoReturn:
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; returns the exit status."""
     options = parse(arguments, config)
-    try:
+
+    def command() -> int:
         settings = load_settings(Path(options.config), lambda content: decode(Settings, content), _READERS)
         return int(getattr(Commands(settings, options), options.command)())
-    except StabilityError as error:
-        complain(error)
-    except OSError as error:
-        complain(f"{error.filename or options.config}: {error.strerror}")
-    return _FAILED
+
+    return attempt(command, options.config)
 
 
 def run(config: str) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import socket
 import time
 from collections.abc import Iterator
 
 from ..._checks.backup import LastBackup, LastDrill, Record, is_backup_due, wants_proof
-from ..._host.atomic import save
+from ..._host.atomic import save_json
 from ..._host.command import Identity
 from ..._host.errors import StabilityError
 from ..backup_record import load_record, shortened
@@ -71,8 +70,7 @@ class Jobs:
     def _keep(self, *, backup: LastBackup | None = None, drill: LastDrill | None = None) -> None:
         before = self._record
         record = dataclasses.replace(before, backup=backup or before.backup, drill=drill or before.drill)
-        text = json.dumps(dataclasses.asdict(shortened(record)))
-        save(self._settings.record, text.encode(), _READABLE, durable=True)
+        save_json(self._settings.record, dataclasses.asdict(shortened(record)), _READABLE, durable=True)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

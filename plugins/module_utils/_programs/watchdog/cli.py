@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..._host.console import answer, complain
+from ..._host.console import answer
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small, tail
-from ..common import become, end
+from ..common import attempt, become, end
 from ..display import is_coloured
 from .loop import Notifier, Watch
 from .settings import Settings
@@ -42,16 +42,14 @@ _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, Recur
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands; returns the exit status."""
     options = _parse(arguments, config)
-    try:
+
+    def command() -> int:
         settings = Settings.load(Path(options.config))
         become(settings.user)
-        command: Callable[[Settings, argparse.Namespace], int] = options.command
-        return command(settings, options)
-    except StabilityError as error:
-        complain(error)
-    except OSError as error:
-        complain(f"{error.filename or options.config}: {error.strerror}")
-    return _NOT_RUNNING
+        chosen: Callable[[Settings, argparse.Namespace], int] = options.command
+        return chosen(settings, options)
+
+    return attempt(command, options.config, failed=_NOT_RUNNING)
 
 
 def run(config: str) -> None:
