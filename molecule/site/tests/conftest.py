@@ -8,9 +8,8 @@ from __future__ import annotations
 import pytest
 
 # What the host is like right after the playbook, and only then: first. What changes it most: last.
-FIRST, LAST = "test_second_run", "test_reboot"
+ORDER = {"test_second_run": 0, "test_drift": 1, "test_reboot": 3}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {FIRST: 0, LAST: 2}
-    items.sort(key=lambda item: order.get(item.path.stem, 1))
+    items.sort(key=lambda item: ORDER.get(item.path.stem, 2))

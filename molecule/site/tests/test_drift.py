@@ -1,28 +1,26 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`drift.yml` names what a run would change, changes nothing, and says of a host that is as declared that it is."""
+"""`drift.yml` names what a run would change, and `--check` predicts it. Neither changes anything; the run repairs it.
+
+Of a host that is as declared they say that it is.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from drifts import DRIFTS, Drift, do, unwell
 from hosts import HOST, playbook
-from prediction import play, state, touched
+from prediction import differences, play, state, touched
 from testinfra.host import Host
 
 # The watchdog puts them right as well, and may have been first.
 WATCHED = {"a process deleted"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def declared(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A deployment with variables of its own, as test_deploy.py's last, leaves its options to site.yml."""
-    play(tmp_path_factory.mktemp("declared"))
 
 
 def drift(folder: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
@@ -46,19 +44,29 @@ def test_a_host_as_declared_is_said_to_be(host: Host, tmp_path: Path) -> None:
     assert touched(before, state(host)) == []
 
 
-def test_all_that_differs_is_named_and_nothing_is_changed(host: Host, tmp_path: Path) -> None:
-    do(host, {what: drift.made for what, drift in DRIFTS.items()})
-    try:
-        before = state(host)
-        code, output, said = drift(tmp_path)
-        assert (code, said["state"]) == (2, "differs"), output
-        assert [what for what, drift in DRIFTS.items() if not names(said, drift)] == [], said
-        assert [difference for difference in said["differences"] if not difference["what"]] == []
-        assert touched(before, state(host)) == []
-    finally:
-        play(tmp_path)
+@pytest.fixture
+def drifted(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """In every way at once."""
     assert unwell(host, DRIFTS) == []
-    assert drift(tmp_path)[2]["differences"] == []
+    do(host, {what: drift.made for what, drift in DRIFTS.items()})
+    assert unwell(host, DRIFTS) == list(DRIFTS)
+    yield host
+    if unwell(host, DRIFTS):
+        play(tmp_path_factory.mktemp("repaired"))
+
+
+def test_all_that_differs_is_named_and_becomes_what_check_mode_said(drifted: Host, tmp_path: Path) -> None:
+    before = state(drifted)
+    code, output, said = drift(tmp_path)
+    check = play(tmp_path, "--check")
+    assert touched(before, state(drifted)) == []
+    assert (code, said["state"]) == (2, "differs"), output
+    assert [what for what, drift in DRIFTS.items() if not names(said, drift)] == [], said
+    assert [difference for difference in said["differences"] if not difference["what"]] == []
+    assert [what for what, drift in DRIFTS.items() if not drift.is_announced(check)] == []
+    assert differences(check, play(tmp_path)) == []
+    assert unwell(drifted, DRIFTS) == []
+    assert play(tmp_path / "afterwards").changed == [], "the run has not repaired what it had said"
 
 
 @pytest.mark.soak

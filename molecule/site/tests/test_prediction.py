@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`--check --diff` predicts exactly what the run then does, and touches nothing: a bare host, one that drifted.
+"""`--check --diff` predicts exactly what the run then does to a bare host, and touches nothing.
 
 What a run does not take out of the way it refuses before the first change.
 
-The finished host is in test_second_run.py.
+The finished host is in test_second_run.py, one that has drifted in test_drift.py.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drifts import DRIFTS, REFUSED, do, unwell
+from drifts import REFUSED, do
 from hosts import HOSTS, ROOT, playbook
-from prediction import Record, differences, play, state, touched
+from prediction import Record, differences, state, touched
 from testinfra.host import Host
 
 # What the first two runs on the host left; see converge.yml and molecule.yml.
@@ -44,24 +44,6 @@ def test_bare_host_becomes_what_check_mode_said(bare: Path) -> None:
 def test_check_mode_leaves_a_bare_host_bare(bare: Path) -> None:
     before, after = (json.loads((bare / f"before-{mode}.json").read_text()) for mode in ("check", "run"))
     assert touched(before, after) == []
-
-
-@pytest.fixture
-def drifted(host: Host) -> Host:
-    assert unwell(host, DRIFTS) == []
-    do(host, {what: drift.made for what, drift in DRIFTS.items()})
-    assert unwell(host, DRIFTS) == list(DRIFTS)
-    return host
-
-
-def test_drifted_host_becomes_what_check_mode_said(drifted: Host, tmp_path: Path) -> None:
-    before = state(drifted)
-    check = play(tmp_path, "--check")
-    assert touched(before, state(drifted)) == []
-    assert [what for what, drift in DRIFTS.items() if not drift.is_announced(check)] == []
-    assert differences(check, play(tmp_path)) == []
-    assert unwell(drifted, DRIFTS) == []
-    assert play(tmp_path / "afterwards").changed == [], "the run has not repaired what it had said"
 
 
 @pytest.fixture
