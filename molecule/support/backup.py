@@ -44,6 +44,16 @@ def fails(host: Host, *arguments: str) -> str:
     return str(done.stderr)
 
 
+@contextlib.contextmanager
+def another_repository(host: Host) -> Iterator[None]:
+    """An empty one in the place of the repository, which is put back."""
+    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.kept && install -d -o postgres -g postgres -m 0750 {REPOSITORY}")
+    try:
+        yield
+    finally:
+        host.check_output(f"rm -r {REPOSITORY} && mv {REPOSITORY}.kept {REPOSITORY}")
+
+
 def pgbackrest(host: Host, *arguments: str) -> str:
     return str(
         host.check_output(f"cd / && runuser -u postgres -- pgbackrest --stanza={STANZA} {shlex.join(arguments)}")

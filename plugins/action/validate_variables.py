@@ -127,7 +127,7 @@ class ActionModule(Action):
     def _fleet_problems(self) -> list[Problem]:
         """Return what is wrong with the inventory's groups and the host's address in them."""
         groups = self.variables["groups"]
-        if not any(groups.get(name) for name in ("proxy", "database", "monitor")):
+        if not any(groups.get(name) for name in ("proxy", "database", "monitor", "backup")):
             return []  # looking up every host's address takes seconds where there are many
         fleet = fleet_of(self.variables["hostvars"], groups)
         return [Problem(name, text) for name, text in fleet_problems(fleet, self.variables["inventory_hostname"])]

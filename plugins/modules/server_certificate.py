@@ -51,9 +51,10 @@ options:
     type: int
     default: 180
   usage:
-    description: What the certificate is for. One that is there already is not replaced for it.
+    description:
+      - What the certificate is for; C(peer) is both. One that is there already is not replaced for it.
     type: str
-    choices: [server, client]
+    choices: [server, client, peer]
     default: server
   authority:
     description: The certificate of another host's authority, PEM.
@@ -135,7 +136,7 @@ SPEC: dict[str, Any] = {
     "owner": {"type": "str", "default": "root"},
     "valid_days": {"type": "int", "default": 825},
     "renew_days": {"type": "int", "default": 180},
-    "usage": {"type": "str", "choices": ["server", "client"], "default": "server"},
+    "usage": {"type": "str", "choices": ["server", "client", "peer"], "default": "server"},
     "authority": {"type": "str", "default": ""},
     "issued": {"type": "str", "default": ""},
     "request": {"type": "str", "default": ""},

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from backup import COMMAND, REPOSITORY, STATE, backup, backups, fails, findings, state
+from backup import COMMAND, REPOSITORY, STATE, another_repository, backup, backups, fails, findings, state
 from databases import sql
 from drifts import UNITS, Drift, disabled, is_mode, says
 from hosts import playbook
@@ -92,15 +92,12 @@ def test_the_timers_come_and_find_whether_one_is_due(host: Host) -> None:
 def test_an_empty_repository_is_not_taken_for_a_new_one(host: Host) -> None:
     """As below a mount point whose disk is missing: backups would fill the server's own disk, and be lost with it."""
     backup(host, "run")
-    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.kept && install -d -o postgres -g postgres -m 0750 {REPOSITORY}")
-    try:
+    with another_repository(host):
         assert "is its disk mounted?" in fails(host, "run")
         assert host.check_output("ls %s", REPOSITORY) == ""
         assert findings(host)["backup.newest"]["status"] == "warning"
         backup(host, "run", "--first")
         assert len(backups(host)) == 1
-    finally:
-        host.check_output(f"rm -r {REPOSITORY} && mv {REPOSITORY}.kept {REPOSITORY}")
     backup(host, "run")
     assert findings(host)["backup.newest"]["status"] == "ok"
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from backup import (
     RESTORED,
+    another_repository,
     backup,
     backups,
     drop_a_table,
@@ -237,3 +238,13 @@ def test_without_a_variable_it_says_which_backups_there_are(host: Host, made: st
     assert "postgresql-backup restore --time" in output
     assert server(host) == before
     assert HOST in output
+
+
+def test_what_it_has_become_another_repository_restores_as_well(host: Host) -> None:
+    """The server has put the history of its timelines into the one before."""
+    assert timeline(host) > 1
+    with another_repository(host):
+        backup(host, "run", "--first")
+        assert "found good" in backup(host, "drill")
+    backup(host, "run", "--full")
+    backup(host, "drill")

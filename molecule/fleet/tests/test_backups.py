@@ -1,33 +1,52 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The database host's backups, of which the app hosts know, and its way back in time while their service is stopped."""
+"""The database host's backups on another host, of which the app hosts know, and its way back in time."""
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
-from backup import backup, drop_a_table, is_there
+from backup import backup, drop_a_table, fails, findings, is_there
 from databases import sql
-from fleet import APPS, DATABASE, answers, apply, site
-from hosts import host_of, power_off, power_on
+from fleet import ALL, APPS, DATABASE, MONITOR, address_of, answers, apply, running, site
+from hosts import ROOT, host_of, power_off, power_on
 from waiting import until
 
-VARIABLES = {"backup_directory": "/srv/backup", "backup_passphrase": "a-passphrase-for-tests-alone"}
+# Where the monitor has the repository as well.
+BACKUP_INVENTORY = f"--inventory={ROOT / 'molecule/fleet/inventory'}"
+REPOSITORY = "/srv/backup/pgbackrest"
+REPOSITORY_UNITS = ("pgbackrest.service", "backup-repository.path")
+PORT = 8432
+FAILS = "SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver"
 
 
-def option(**variables: str | bool) -> str:
-    return f"--extra-vars={json.dumps({**VARIABLES, **variables})}"
+def option(**variables: str | bool) -> tuple[str, str]:
+    return BACKUP_INVENTORY, f"--extra-vars={json.dumps(variables)}"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def backups() -> Iterator[None]:
-    site(option())
+    site(*option())
     backup(host_of(DATABASE), "run")
     yield
-    site(option(backup_removed=True))
+    site(*option(backup_removed=True))
+    keeper = host_of(MONITOR)
+    assert not [unit for unit in REPOSITORY_UNITS if keeper.service(unit).is_running]
+    assert keeper.run(f"ls {REPOSITORY}/backup/{DATABASE}/latest").rc == 0
+    # what follows begins without them
+    keeper.check_output("rm -r /srv/backup")
+
+
+def pgbackrest(*arguments: str) -> str:
+    """What it says on the database's host."""
+    command = f"pgbackrest --stanza={DATABASE} {shlex.join(arguments)}"
+    done = host_of(DATABASE).run(f"cd / && runuser -u postgres -- {command}")
+    return str(done.stdout + done.stderr)
 
 
 @pytest.fixture
@@ -47,6 +66,69 @@ def begun(*names: str) -> list[str]:
     return [host_of(name).check_output(ask) for name in names or APPS]
 
 
+def test_a_second_run_changes_nothing() -> None:
+    before = running()
+    assert site(*option()) == dict.fromkeys(ALL, 0)
+    assert running() == before
+
+
+def test_the_repository_is_on_the_other_host_which_is_let_in_for_a_backup_alone() -> None:
+    server, keeper = host_of(DATABASE), host_of(MONITOR)
+    assert keeper.run(f"ls {REPOSITORY}/backup/{DATABASE}/latest").rc == 0
+    assert not server.file("/srv/backup").exists
+    assert not server.socket(f"tcp://0.0.0.0:{PORT}").is_listening
+    listens = keeper.process.filter(comm="pgbackrest")
+    assert {process.user for process in listens} == {"pgbackrest"}
+
+
+def test_who_has_no_certificate_of_its_authority_is_not_let_in() -> None:
+    server = host_of(DATABASE)
+    server.check_output(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout /tmp/own.key"
+        f" -out /tmp/own.pem -subj /CN={address_of(DATABASE)} && chown postgres /tmp/own.key && chmod 600 /tmp/own.key"
+    )
+    own = ("--repo1-host-cert-file=/tmp/own.pem", "--repo1-host-key-file=/tmp/own.key")
+    for options in (own, ("--reset-repo1-host-cert-file", "--reset-repo1-host-key-file")):
+        assert "backup.info" not in pgbackrest(*options, "repo-ls", f"backup/{DATABASE}")
+    assert "backup.info" in pgbackrest("repo-ls", f"backup/{DATABASE}")
+
+
+def test_a_proof_needs_no_more_than_the_repository() -> None:
+    assert "found good" in backup(host_of(DATABASE), "drill")
+
+
+def test_a_request_that_nobody_waits_for_is_over_and_the_next_one_is_made() -> None:
+    """As of a host that was switched off: where it was let in nobody answers."""
+    server = host_of(DATABASE)
+    server.check_output(
+        'cd / && echo \'{"name": "gone"}\' | runuser -u postgres --'
+        f" pgbackrest --stanza={DATABASE} repo-put --raw requests/{DATABASE}.json"
+    )
+    unit = host_of(MONITOR).service("backup-repository.service")
+    until("it tries to make that backup", lambda: unit.systemd_properties["ActiveState"] == "activating")
+    assert "is made" in backup(server, "run")
+
+
+def test_where_the_repository_host_is_gone_the_service_goes_on_and_all_is_caught_up_with() -> None:
+    server = host_of(DATABASE)
+    power_off(MONITOR)
+    try:
+        sql(server, "SELECT pg_switch_wal()")
+        assert re.search(f"does {MONITOR} answer|{address_of(MONITOR)}", fails(server, "run"))
+        until("the server is not rid of its changes", lambda: sql(server, FAILS) == "t", limit=180)
+        assert [name for name in APPS if not answers(name)] == []
+        found = findings(host_of(APPS[0]))
+        assert {name: found[name]["status"] for name in ("backup.newest", "backup.archive")} == {
+            "backup.newest": "warning",
+            "backup.archive": "warning",
+        }, found
+    finally:
+        power_on(MONITOR)
+    until("all is in the archive", lambda: sql(server, FAILS) == "f", limit=240)
+    assert "is made" in backup(server, "run")
+    assert findings(host_of(APPS[0]))["backup.newest"]["status"] == "ok"
+
+
 def test_the_app_hosts_know_of_them() -> None:
     for name in APPS:
         found = json.loads(host_of(name).run("workbot-diagnose --check backup --json").stdout)["findings"]
@@ -59,7 +141,7 @@ def test_the_app_hosts_know_of_them() -> None:
 @pytest.mark.parametrize("limit", [f"{APPS[0]},{DATABASE}", ",".join(APPS)])
 def test_a_part_of_the_hosts_is_refused(limit: str) -> None:
     before = begun()
-    run = apply("restore", f"--limit={limit}", option(restore_in_place="workbot"))
+    run = apply("restore", f"--limit={limit}", *option(restore_in_place="workbot"))
     assert run.returncode == 2, run.stdout
     expected = f"--limit leaves out {', '.join(APPS[1:])}" if DATABASE in limit else "No host of this run has a server"
     assert expected in " ".join(run.stdout.split())
@@ -72,7 +154,7 @@ def test_where_a_host_is_away_nothing_is_stopped() -> None:
     power_off(APPS[2])
     try:
         before = begun(*APPS[:2])
-        run = apply("restore", option(restore_in_place="workbot"))
+        run = apply("restore", *option(restore_in_place="workbot"))
         assert run.returncode not in (0, 1), run.stdout
         assert "Stop the service" not in run.stdout
         assert (begun(*APPS[:2]), is_there(host_of(DATABASE))) == (before, False)
@@ -84,7 +166,7 @@ def test_where_a_host_is_away_nothing_is_stopped() -> None:
 @pytest.mark.usefixtures("kept")
 def test_the_service_is_stopped_on_all_hosts_and_healthy_on_all_afterwards() -> None:
     before = begun()
-    run = apply("restore", option(restore_in_place="workbot"))
+    run = apply("restore", *option(restore_in_place="workbot"))
     assert run.returncode == 0, run.stdout
     assert is_there(host_of(DATABASE))
     assert [name for name in APPS if not answers(name)] == []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two programs of which the second reads what the first writes, each as a user of its own."""
+"""A program as long as it is needed, or two of which the second reads what the first writes. Each has a user."""
 
 from __future__ import annotations
 
@@ -43,19 +43,20 @@ def pipe(first: Program, second: Program) -> tuple[Ended, Ended]:
     """Run both to their ends, however long that takes. Raises OSError where one can't be started."""
     with contextlib.ExitStack() as held:
         said, complained, output = (held.enter_context(tempfile.TemporaryFile()) for _each in range(3))
-        source = held.enter_context(_running(first, subprocess.DEVNULL, subprocess.PIPE, said))
-        sink = held.enter_context(_running(second, source.stdout, output, complained))
+        source = held.enter_context(running(first, subprocess.DEVNULL, subprocess.PIPE, said))
+        sink = held.enter_context(running(second, source.stdout, output, complained))
         # an end of the second is one for the first as well
         if source.stdout:
             source.stdout.close()
         ends = sink.wait(), source.wait()
-        return Ended(ends[1], _text(said)), Ended(ends[0], _text(complained), _text(output))
+        return Ended(ends[1], text_of(said)), Ended(ends[0], text_of(complained), text_of(output))
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     program: Program, stdin: int | IO[bytes] | None, stdout: int | IO[bytes], stderr: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """One of them, which ends with the block, as does what it has begun. Raises OSError where it can't be started."""
     # This logic does not know AnsibleModule, so it cannot use its run_command.
     process = subprocess.Popen(  # pylint: disable=ansible-bad-function
         program.argv,
@@ -77,6 +78,6 @@ def _running(
         process.wait()
 
 
-def _text(file: IO[bytes]) -> str:
+def text_of(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read(_LARGEST).decode("utf-8", "replace")

@@ -36,7 +36,7 @@ except ImportError:
 AUTHORITY_DAYS = 7300
 _LONGEST_COMMON_NAME = 64
 _PRIVATE = 0o600
-_PURPOSES = {"server": "SERVER_AUTH", "client": "CLIENT_AUTH"}
+_PURPOSES = {"server": ("SERVER_AUTH",), "client": ("CLIENT_AUTH",), "peer": ("SERVER_AUTH", "CLIENT_AUTH")}
 _OTHER_USAGES = (
     "content_commitment",
     "key_encipherment",
@@ -55,7 +55,8 @@ def moment(certificate: x509.Certificate, field: str) -> datetime.datetime:
 
 @dataclass(frozen=True)
 class Desired:
-    """A certificate for these names in this directory; its key belongs to `owner`, who is a `server` or a `client`."""
+    """A certificate for these names in this directory; its key belongs to `owner`, who is a `server`, a `client` or,
+    as a `peer`, both."""
 
     directory: Path
     owner: str
@@ -198,12 +199,13 @@ def new_certificate(
     authority: Pair, public: ec.EllipticCurvePublicKey, names: Sequence[str], desired: Desired, now: datetime.datetime
 ) -> x509.Certificate:
     """For these names and this key, and as long and for what is desired."""
-    issuer, purpose = authority.key.public_key(), getattr(ExtendedKeyUsageOID, _PURPOSES[desired.usage])
+    issuer = authority.key.public_key()
+    purposes = [getattr(ExtendedKeyUsageOID, purpose) for purpose in _PURPOSES[desired.usage]]
     builder = _builder(named(names[0]), authority.certificate.subject, public, now, desired.valid_days)
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(issues=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
     )

@@ -8,16 +8,20 @@ repository. Its settings are in its own file; all of it runs as the server's use
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._host.command import PLAIN, quiet_run
 from .._host.errors import StabilityError
+from .._host.pipe import Program, running, text_of
 
 PROGRAM = "/usr/bin/pgbackrest"
 # It ends by its own time limits, where it waits; a backup takes as long as it takes.
@@ -33,6 +37,8 @@ _LONGEST = 600
 _ARCHIVE_SECONDS = 600.0
 _GIVEN_UP = "dropped WAL file"
 _FULL = "full"
+# The exit status of repo-get where there is no such file.
+_MISSING = 1
 
 
 class BackupError(StabilityError):
@@ -65,8 +71,10 @@ class Said:
 class PgBackRest:
     """The commands for one stanza, which is pgBackRest's word for a server and all its backups."""
 
-    def __init__(self, stanza: str) -> None:
+    def __init__(self, stanza: str, repository_host: str = "") -> None:
+        """`repository_host`: the one that is asked for all that is in the repository; empty where that is this one."""
         self._stanza = stanza
+        self._repository_host = repository_host
 
     def backups(self) -> list[Backup]:
         """What is in the repository, the oldest first. Raises BackupError where it can't be read."""
@@ -78,7 +86,31 @@ class PgBackRest:
 
     def backup(self, full: bool) -> None:
         """Raises BackupError."""
-        self._run("backup", [f"--type={_FULL if full else 'diff'}"])
+        self._run("backup", [_type(full)])
+
+    def backing_up(self, full: bool, seconds: float) -> Iterator[int]:
+        """The same, counting each time that so many seconds have passed; it ends with the iterator."""
+        with self._running("backup", [_type(full)]) as (process, problem):
+            for count in itertools.count(1):
+                yield count
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    if process.wait(seconds):
+                        raise BackupError(problem())
+                    return
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Callable[[], str]]:
+        """Let the repository host in meanwhile, by the settings. What is yielded says why that ended, once it has."""
+        with self._running("server") as (process, problem):
+            yield lambda: "" if process.poll() is None else problem()
+
+    def put(self, file: str, text: str) -> None:
+        """A file into the repository. Raises BackupError."""
+        self._run("repo-put", ["--raw"], [file], _ASK_SECONDS, text)
+
+    def get(self, file: str) -> str:
+        """A file of the repository, empty where there is none. Raises BackupError."""
+        return self._run("repo-get", ["--raw", "--ignore-missing"], [file], _ASK_SECONDS, may_miss=True).stdout
 
     def restore(self, data_directory: str, options: Sequence[str]) -> None:
         """Into a directory that is empty, or not there. Raises BackupError."""
@@ -90,22 +122,58 @@ class PgBackRest:
         said = self._run("archive-push", words=[file], seconds=_ARCHIVE_SECONDS).stderr
         return Said(said, _GIVEN_UP in said)
 
+    @contextlib.contextmanager
+    def _running(
+        self, command: str, options: Sequence[str] = ()
+    ) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
+        """The process, and what says how it has failed. Raises BackupError where it can't be started."""
+        program = Program(self._argv(command, options), _environment())
+        with contextlib.ExitStack() as held:
+            said = held.enter_context(tempfile.TemporaryFile())
+            try:
+                process = held.enter_context(running(program, subprocess.DEVNULL, subprocess.DEVNULL, said))
+            except OSError as error:
+                raise BackupError(f"{PROGRAM}: {error.strerror}.") from error
+            yield process, lambda: _failure(command, process.returncode, text_of(said))
+
     def _run(
-        self, command: str, options: Sequence[str] = (), words: Sequence[str] = (), seconds: float | None = None
+        self,
+        command: str,
+        options: Sequence[str] = (),
+        words: Sequence[str] = (),
+        seconds: float | None = None,
+        text: str = "",
+        *,
+        may_miss: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        # the shell's own are settings of it as well
-        environment = {**PLAIN, "HOME": os.environ.get("HOME", "/")}
-        argv = [PROGRAM, f"--stanza={self._stanza}", *_QUIET, *options, command, *words]
         try:
-            done = quiet_run(argv, seconds, environment)
+            done = quiet_run([*self._argv(command, options), *words], seconds, _environment(), text)
         except OSError as error:
             raise BackupError(f"{PROGRAM}: {error.strerror}.") from error
         except subprocess.TimeoutExpired as error:
-            raise BackupError(f"`pgbackrest {command}` did not end within {seconds:.0f} s.") from error
-        if done.returncode:
-            said = done.stderr.strip() or f"exit status {done.returncode}"
-            raise BackupError(f"`pgbackrest {command}` failed: {sentence(said)}")
+            where = f": does {self._repository_host} answer" if self._repository_host else ""
+            raise BackupError(f"`pgbackrest {command}` did not end within {seconds:.0f} s{where}.") from error
+        if done.returncode and not (may_miss and done.returncode == _MISSING):
+            raise BackupError(_failure(command, done.returncode, done.stderr))
         return done
+
+    def _argv(self, command: str, options: Sequence[str]) -> list[str]:
+        # what serves is for all stanzas
+        stanza = [] if command == "server" else [f"--stanza={self._stanza}"]
+        return [PROGRAM, *stanza, *_QUIET, *options, command]
+
+
+def _type(full: bool) -> str:
+    return f"--type={_FULL if full else 'diff'}"
+
+
+def _environment() -> dict[str, str]:
+    """The shell's own are settings of it as well."""
+    return {**PLAIN, "HOME": os.environ.get("HOME", "/")}
+
+
+def _failure(command: str, status: int, said: str) -> str:
+    return f"`pgbackrest {command}` failed: {sentence(said.strip() or f'exit status {status}')}"
 
 
 def parse(text: str, stanza: str) -> list[Backup]:

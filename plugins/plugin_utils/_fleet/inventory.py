@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-GROUPS = ("app", "proxy", "database", "monitor")
+GROUPS = ("app", "proxy", "database", "monitor", "backup")
 HTTP_PORT = 80
 # A host that is gone is left out after a few failures, not after one: a single answer that took too long says little.
 MAX_FAILS = 3
@@ -52,8 +52,16 @@ def fleet_problems(fleet: Fleet, host: str) -> list[tuple[str, str]]:
     servers = fleet["database"]
     if len(servers) > 1 and servers.keys() != fleet["app"].keys():
         problems.append(("groups.database", f"has {', '.join(servers)}; the app hosts share one: leave one in it"))
-    if len(fleet["monitor"]) > 1:
-        problems.append(("groups.monitor", f"has {', '.join(fleet['monitor'])}; one host watches all: leave one in it"))
+    for group, does in (("monitor", "watches all"), ("backup", "has all backups")):
+        if len(fleet[group]) > 1:
+            problems.append((f"groups.{group}", f"has {', '.join(fleet[group])}; one host {does}: leave one in it"))
+    if served := [name for name in fleet["backup"] if name in (servers or fleet["app"])]:
+        problems.append(
+            (
+                "groups.backup",
+                f"has {', '.join(served)}, and would keep the backups of its own server: use another host",
+            )
+        )
     apart = {name for group in GROUPS for name in fleet[group]} - set(fleet["app"])
     if not apart and not (fleet["monitor"] and len(fleet["app"]) > 1):
         return problems

@@ -22,9 +22,9 @@ from ..._host.errors import StabilityError
 from ..._host.units import runs, stop_unit
 from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import PgError
-from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
 from ..display import stamp
+from .remote import pgbackrest_of
 from .server import Restored, as_owner, to_running
 from .settings import Settings
 from .state import State
@@ -86,7 +86,7 @@ class Beside:
 
     def serve(self, when: datetime.datetime | None) -> None:
         """As the server's user, in the unit: restore, and become the server. Raises StabilityError and OSError."""
-        pgbackrest = PgBackRest(self._settings.stanza)
+        pgbackrest = pgbackrest_of(self._settings)
         state, moment = State(self._settings), when.timestamp() if when else math.inf
         backups = state.past.usable(pgbackrest.backups(), moment)
         if not backups:

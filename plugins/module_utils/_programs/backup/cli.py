@@ -19,7 +19,6 @@ from ..._host.console import answer
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.units import UnitError, run_unit
-from ..._postgresql.pgbackrest import PgBackRest
 from ..._postgresql.server import OWNER
 from ..common import attempt, become, end, load_settings
 from ..display import as_time
@@ -27,6 +26,7 @@ from ..records import decode
 from .beside import Beside
 from .jobs import Jobs
 from .overview import overview
+from .remote import pgbackrest_of
 from .replacing import Replacing
 from .server import as_owner
 from .settings import Settings
@@ -78,7 +78,7 @@ class Commands:
     def status(self) -> int:
         """How the backups are, and what to do when they are needed."""
         become(OWNER)
-        lines, is_well = overview(self._settings, self._state, PgBackRest(self._settings.stanza))
+        lines, is_well = overview(self._settings, self._state, pgbackrest_of(self._settings))
         answer(*lines)
         return os.EX_OK if is_well else _WRONG
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from ..._host.command import PLAIN, CommandError, run
 from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import MissingDriverError, PgClient, PgError, Row, quoted
-from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
+from ..._postgresql.pgbackrest import Backup, BackupError
 from ..._postgresql.server import OWNER
+from .remote import pgbackrest_of
 from .server import PORT, Restored, Server, ServerError, database_names, to_running
 from .settings import Settings
 from .state import State
@@ -53,7 +54,7 @@ class Drill:
         """`expected`: the label of the backup that was made last, as far as this host knows."""
         self._settings = settings
         self._expected = expected
-        self._pgbackrest = PgBackRest(settings.stanza)
+        self._pgbackrest = pgbackrest_of(settings)
         self._restored = Restored(settings, Path(settings.directory) / "drill")
         self._state = State(settings)
         self._running = functools.partial(to_running, settings)

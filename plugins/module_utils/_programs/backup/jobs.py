@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from pathlib import Path
 
 from ..._checks.backup import LastBackup, LastDrill, Record, is_backup_due, is_drill_due, is_full_due
 from ..._host.errors import StabilityError
-from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
+from ..._postgresql.pgbackrest import Backup, BackupError
 from .drill import Drill
+from .remote import pgbackrest_of
 from .settings import Settings
 from .state import Demand, State
 
@@ -29,7 +31,7 @@ class Jobs:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._state = State(settings)
-        self._pgbackrest = PgBackRest(settings.stanza)
+        self._pgbackrest = pgbackrest_of(settings)
 
     def backup(self) -> str:
         demand, before = self._state.take("backup"), self._state.record
@@ -55,7 +57,13 @@ class Jobs:
         full = max((backup.ended for backup in backups if backup.full), default=0.0)
         is_full = is_full_due(full, self._settings.full_days, now) or (demand is not None and demand.full)
         self._pgbackrest.backup(is_full)
+        self._archive_history()
         return self._pgbackrest.backups()[-1]
+
+    def _archive_history(self) -> None:
+        """Of the timelines, which a restore needs: the server did that once, maybe into another repository."""
+        for file in sorted(Path(self._settings.data_directory).glob("pg_wal/*.history")):
+            self._pgbackrest.archive(str(file))
 
     def drill(self) -> str:
         demand, before = self._state.take("drill"), self._state.record

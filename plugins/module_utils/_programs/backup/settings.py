@@ -30,6 +30,8 @@ class Settings:
     full_days: int
     drill_days: int
     wal_limit: int
+    repository_host: str = ""
+    """The one that has the repository and makes the backups; empty where this one does."""
 
     @property
     def unit(self) -> str:

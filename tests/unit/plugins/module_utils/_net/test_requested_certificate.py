@@ -60,11 +60,11 @@ def store(desired: Desired, monitor: Desired, issued: str, days: float = 0) -> l
     return list(found.reasons)
 
 
-def obtain(desired: Desired, monitor: Desired, days: float = 0) -> list[str]:
+def obtain(desired: Desired, monitor: Desired, days: float = 0, usage: str = "server") -> list[str]:
     """All three calls, as the tasks of a run make them."""
     why, request = ask(desired, monitor, days)
     if request:
-        at_monitor = replace(monitor, names=desired.names, usage="server")
+        at_monitor = replace(monitor, names=desired.names, usage=usage)
         issued = issue(at_monitor, request, NOW + datetime.timedelta(days=days))
         assert store(desired, monitor, issued, days) == why
     return why
@@ -117,6 +117,14 @@ def test_the_authoritys_host_is_let_in_and_another_server_of_it_is_not(
     obtain(other, monitor)
     assert answers(desired, monitor)
     assert not answers(desired, other)
+
+
+def test_peers_come_to_terms_whoever_asks(desired: Desired, tmp_path: Path) -> None:
+    peer = Desired(tmp_path / "peer", getpass.getuser(), ["192.0.2.9"], 825, 180, "peer")
+    converge_made(peer, NOW, dry=False)
+    obtain(desired, peer, usage="peer")
+    assert answers(desired, peer)
+    assert answers(peer, desired)
 
 
 def test_a_second_run_asks_for_nothing(desired: Desired, monitor: Desired) -> None:

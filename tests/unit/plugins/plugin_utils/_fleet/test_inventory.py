@@ -38,6 +38,7 @@ def test_each_group_has_its_hosts_and_one_that_is_not_there_is_empty() -> None:
         "proxy": {"proxy1": "fd00::1", "app1": "10.0.0.1"},
         "database": {},
         "monitor": {},
+        "backup": {},
     }
 
 
@@ -54,6 +55,7 @@ GOOD: Fleet = {
     "proxy": {"p1": "10.0.0.3"},
     "database": {"d1": "db.test"},
     "monitor": {"m1": "10.0.0.4"},
+    "backup": {"b1": "10.0.0.5"},
 }
 
 
@@ -65,9 +67,11 @@ def test_a_fleet_that_is_well(host: str) -> None:
 @pytest.mark.parametrize(
     ("change", "host", "place", "words"),
     [
-        ({"app": {}}, "p1", "groups.app", "has no host, but d1, m1, p1 serve app hosts"),
+        ({"app": {}}, "p1", "groups.app", "has no host, but b1, d1, m1, p1 serve app hosts"),
         ({"database": {"d1": "10.0.0.8", "d2": "10.0.0.9"}}, "a1", "groups.database", "d1, d2; the app hosts share"),
         ({"monitor": {"m1": "10.0.0.8", "m2": "10.0.0.9"}}, "a1", "groups.monitor", "m1, m2; one host watches all"),
+        ({"backup": {"b1": "10.0.0.8", "b2": "10.0.0.9"}}, "d1", "groups.backup", "b1, b2; one host has all backups"),
+        ({"backup": {"d1": "db.test"}}, "d1", "groups.backup", "has d1, and would keep the backups of its own server"),
         ({"monitor": {"m1": "localhost"}}, "m1", "service_address", "is localhost, where"),
         ({"app": {"a1": "127.0.0.1"}}, "a1", "service_address", "is 127.0.0.1, where the other hosts reach themselves"),
         ({"database": {"d1": "localhost"}}, "d1", "service_address", "is localhost, where"),
@@ -85,7 +89,12 @@ def test_what_a_fleet_can_not_be(change: Fleet, host: str, place: str, words: st
 def test_hosts_that_are_all_of_it_need_not_reach_each_other() -> None:
     everything = {"a1": "127.0.0.1", "a2": "127.0.0.1"}
     for servers in ({}, everything):
-        assert fleet_problems({"app": everything, "proxy": everything, "database": servers, "monitor": {}}, "a1") == []
+        assert (
+            fleet_problems(
+                {"app": everything, "proxy": everything, "database": servers, "monitor": {}, "backup": {}}, "a1"
+            )
+            == []
+        )
 
 
 def test_a_monitor_has_to_reach_the_other_hosts_also_where_it_is_one_of_them() -> None:
@@ -94,6 +103,7 @@ def test_a_monitor_has_to_reach_the_other_hosts_also_where_it_is_one_of_them() -
         "proxy": {},
         "database": {},
         "monitor": {"a1": "127.0.0.1"},
+        "backup": {},
     }
     assert [place for place, _text in fleet_problems(fleet, "a1")] == ["service_address"]
     assert fleet_problems({**fleet, "app": {"a1": "127.0.0.1"}}, "a1") == []

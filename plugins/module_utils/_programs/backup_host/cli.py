@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The `backup-repository` program: makes the backups that servers of other hosts ask for, one after the other.
+
+A server's host may write into the repository what it likes: a name or a text that is none of a request is passed over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..._host.atomic import save_json
+from ..._host.console import answer
+from ..._postgresql.pgbackrest import BackupError, PgBackRest
+from ..backup_request import ANSWERS, LARGEST, REQUESTS, SUFFIX, Answer, Request
+from ..common import attempt, end, load_settings
+from ..records import decode, load
+
+_STANZA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+_SIGN_SECONDS = 10.0
+_READERS = "the repository's user"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the role says."""
+
+    repository: str
+    """pgBackRest's."""
+
+
+class Requests:
+    """Those that are in the repository. Each method raises OSError."""
+
+    def __init__(self, repository: Path) -> None:
+        self._requests, self._answers = repository / REQUESTS, repository / ANSWERS
+
+    def fulfil(self) -> list[str]:
+        """All, also those that come meanwhile; returns what was made."""
+        made = []
+        while waiting := self._waiting():
+            stanza = waiting[0]
+            request = self._take(stanza)
+            if request.name:
+                made.append(f"{stanza}: {self._make(stanza, request) or 'a backup is made'}")
+        return made
+
+    def _waiting(self) -> list[str]:
+        """The stanzas that have one, the oldest first. What else is there goes: it would begin this again and again."""
+        files = sorted(self._requests.glob(f"*{SUFFIX}"), key=lambda path: path.lstat().st_mtime)
+        for path in files:
+            if not _STANZA.fullmatch(path.stem):
+                path.unlink()
+        return [path.stem for path in files if _STANZA.fullmatch(path.stem)]
+
+    def _take(self, stanza: str) -> Request:
+        """It is then no more: what ends this in the middle has the other host ask again."""
+        request = self._read(stanza)
+        self._path(stanza).unlink()
+        return request
+
+    def _read(self, stanza: str) -> Request:
+        try:
+            return load(Request, self._path(stanza), LARGEST)
+        except (OSError, ValueError):
+            return Request()
+
+    def _path(self, stanza: str) -> Path:
+        return self._requests / f"{stanza}{SUFFIX}"
+
+    def _make(self, stanza: str, request: Request) -> str:
+        """The error, if there is one."""
+        error = ""
+        try:
+            pgbackrest = PgBackRest(stanza)
+            pgbackrest.create_stanza()
+            for sign in pgbackrest.backing_up(request.full, _SIGN_SECONDS):
+                self._answer(stanza, Answer(request.name, sign_of_life=sign))
+                self._bid_wait(sign)
+        except BackupError as failure:
+            error = str(failure)
+        self._answer(stanza, Answer(request.name, ended=True, error=error))
+        return error
+
+    def _bid_wait(self, sign: int) -> None:
+        for stanza in self._waiting():
+            if name := self._read(stanza).name:
+                self._answer(stanza, Answer(name, sign_of_life=sign))
+
+    def _answer(self, stanza: str, content: Answer) -> None:
+        save_json(self._answers / f"{stanza}{SUFFIX}", dataclasses.asdict(content))
+
+
+def main(config: str, arguments: Sequence[str] | None = None) -> int:
+    """Make what is asked for; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Makes the backups that servers of other hosts have asked for.")
+    parser.add_argument("--config", default=config, help="settings file (default: %(default)s)")
+    options = parser.parse_args(arguments)
+
+    def command() -> int:
+        settings = load_settings(Path(options.config), lambda content: decode(Settings, content), _READERS)
+        answer(*Requests(Path(settings.repository)).fulfil())
+        return os.EX_OK
+
+    return attempt(command, options.config)
+
+
+def run(config: str) -> None:
+    """The entry point."""
+    end(main(config))
