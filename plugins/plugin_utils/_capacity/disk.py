@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of the capacity plan that adds up the disk: logs (rate x retention), releases, dumps, what is reserved."""
+"""The part of the capacity plan that adds up the disk: logs (rate x retention), releases, dumps, what may wait for the
+archive of the backups, what is reserved.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +33,7 @@ _VARIABLES = (
     "release_keep",
     "logrotate_rotate",
     "logrotate_maxsize",
+    "backup_wal_limit",
 )
 
 
@@ -88,7 +91,7 @@ def disk_part(core: Plan, settings: Settings) -> Part:
         blamed = next((name for name in _VARIABLES if settings.is_set(name)), "")
         blamed = "service_reserved_disk" if alone else blamed
         if blamed:
-            part.refuse(blamed, f"not enough disk: {line}, {disk}. {_advice(settings, needed - total)}")
+            part.refuse(blamed, f"not enough disk: {line}, {disk}. {_advice(core, settings, needed - total)}")
         else:
             part.notes.append(
                 f"the disk may be too small: {line}, {disk}. service_log_volume and service_release_size say more"
@@ -134,19 +137,34 @@ def _add_items(part: Part, core: Plan, settings: Settings) -> None:
         row("toolchains", f"{TOOLCHAIN_MB}M", "chosen", "Node.js, npm, pnpm, PM2: the active set and the next")
     if core.heap_limit_mb:
         row("a heap dump", f"{core.heap_limit_mb}M", "chosen", "one, as large as the heap limit")
+    if waiting := _waiting_mb(core, settings):
+        origin = settings.origin("backup_wal_limit")
+        row("changes for the archive", f"{waiting}M", origin, "what may wait for a repository that does not answer")
     row("system", f"{SYSTEM_MB}M", "chosen", "Debian and its packages")
     if reserved := settings.mb("service_reserved_disk"):
-        row("reserved", f"{reserved}M", "set", "the database, its dumps, other programs")
+        row("reserved", f"{reserved}M", "set", "the database, its dumps, drills, other programs")
+
+
+def _waiting_mb(core: Plan, settings: Settings) -> int:
+    """Return how much of the server's changes may wait, 0 where it has no backups or nothing is given up."""
+    values, desired = settings.values, core.desired
+    has_server = desired.database and desired.database_is_local
+    is_wanted = values.get("backup_directory") or values.get("backup_s3_bucket")
+    if not (has_server and is_wanted and settings.has("backup_wal_limit")) or values.get("backup_removed"):
+        return 0
+    return settings.mb("backup_wal_limit")
 
 
 def _release_mb(settings: Settings) -> int:
     return RELEASE_MB if settings.values["service_release_size"] == "auto" else settings.mb("service_release_size")
 
 
-def _advice(settings: Settings, short: int) -> str:
-    """Return what would make ``short`` MB of room: fewer releases, fewer rotated files, less that is reserved."""
+def _advice(core: Plan, settings: Settings, short: int) -> str:
+    """Return what would make ``short`` MB of room: fewer releases, rotated files, changes that wait, reserves."""
     ways = [_fewer_releases(settings, short), _fewer_files(settings, short)]
-    reserved = settings.mb("service_reserved_disk")
+    waiting, reserved = _waiting_mb(core, settings), settings.mb("service_reserved_disk")
+    if waiting > short:
+        ways.append(f"backup_wal_limit to {waiting - short}M")
     if reserved >= short:
         ways.append(f"service_reserved_disk to {f'{reserved - short}M' if reserved > short else 0}")
     ways = [way for way in ways if way]

@@ -48,6 +48,10 @@ _PLANNED = (
     "nginx_websocket_",
     "nginx_worker_",
     "logrotate_",
+    "backup_directory",
+    "backup_s3_bucket",
+    "backup_removed",
+    "backup_wal_limit",
 )
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 

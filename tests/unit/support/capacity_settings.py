@@ -16,7 +16,7 @@ _DISK = [{"mount": "/", "size_total": 100 * 1024**3}, {"mount": "/srv", "size_to
 # Defaults made from other variables are left out: the plan has no part in them.
 CAPACITY_DEFAULTS: dict[str, t.Any] = {
     name: value
-    for role in ("service", "postgresql", "release", "pm2", "nginx", "logrotate")
+    for role in ("service", "postgresql", "backup", "release", "pm2", "nginx", "logrotate")
     for name, value in yaml.safe_load((_ROLES / role / "defaults/main.yml").read_text(encoding="utf-8")).items()
     if "{{" not in str(value)
 } | {"service_directory": "/srv/shop", "service_websocket_paths": ["/ws"]}

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import typing as t
 
 import pytest
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import plan
@@ -70,6 +72,36 @@ def test_a_reserve_that_the_whole_disk_does_not_have_is_to_blame_itself() -> Non
     assert problem.variable == "service_reserved_disk"
     assert "921600M reserved" in problem.message
     assert "of 20480M on /srv. Set service_reserved_disk to " in problem.message
+
+
+BACKUPS = {"backup_directory": "/mnt/backup"}
+
+
+HERE, ELSEWHERE = Desired(2, 4096), Desired(2, 4096, database_is_local=False)
+
+
+def waiting(desired: Desired, **changes: t.Any) -> list[str]:
+    """The rows of what may wait for the archive."""
+    rows = disk_part(plan(desired), capacity_settings(**changes)).rows
+    return [row.value for row in rows if row.name == "changes for the archive"]
+
+
+def test_changes_that_wait_for_the_archive_have_their_place_where_there_are_backups() -> None:
+    assert waiting(HERE, **BACKUPS) == ["4096M"]
+    assert waiting(HERE, backup_s3_bucket="shop", backup_wal_limit="2G") == ["2048M"]
+    assert waiting(HERE) == []
+    assert waiting(HERE, **BACKUPS, backup_removed=True) == []
+    # then the server keeps all, until the disk is full
+    assert waiting(HERE, **BACKUPS, backup_wal_limit="0") == []
+    assert waiting(ELSEWHERE, **BACKUPS) == []
+
+
+def test_what_may_wait_may_be_too_much() -> None:
+    (problem,) = disk_part(plan(HERE), capacity_settings(**BACKUPS, backup_wal_limit="30G")).contradictions
+    assert problem.variable == "backup_wal_limit"
+    advised = re.search(r"Set backup_wal_limit to (\d+M)", problem.message)
+    assert advised, problem.message
+    assert disk_part(plan(HERE), capacity_settings(**BACKUPS, backup_wal_limit=advised[1])).contradictions == []
 
 
 def test_a_host_that_tells_no_disk_is_not_judged() -> None:
