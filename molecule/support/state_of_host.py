@@ -65,7 +65,12 @@ def files() -> dict[str, str]:
 def units() -> dict[str, str]:
     shown = output("systemctl", "show", "--all", f"--property={UNIT_KEYS}", "*")
     blocks = (dict(line.split("=", 1) for line in block.splitlines()) for block in shown.split("\n\n") if block)
-    return {block["Id"]: " ".join(block.values()) for block in blocks if not PASSING.search(block["Id"])}
+    found = {block["Id"]: " ".join(block.values()) for block in blocks if not PASSING.search(block["Id"])}
+    # a timer is running, not waiting, while the service is at work that it has started
+    return {
+        name: state.replace("active running", "active waiting") if name.endswith(".timer") else state
+        for name, state in found.items()
+    }
 
 
 def processes() -> dict[str, str]:

@@ -114,10 +114,11 @@ def test_every_time_stays_within_reach_there_and_back(host: Host, kept: str) -> 
     sql(host, "CREATE TABLE later AS SELECT 1 AS n")
     after = now(host)
     backed_up(host)
+    older = timeline(host)
     assert "The server is now the original one" in backup(host, "undo")
     assert (is_there(host), is_there(host, "given_up"), is_there(host, "later")) == (False, True, False)
     # what is old the archive knows by the numbers of timelines
-    assert timeline_of(sql(host, "SELECT pg_walfile_name(pg_current_wal_lsn())")) > timeline(host)
+    assert timeline_of(sql(host, "SELECT pg_walfile_name(pg_current_wal_lsn())")) > older
     for moment, table in ((before, "given_up"), (after, "later"), (kept, "kept")):
         backup(host, "restore", "--time", moment)
         assert restored_sql(host, f"SELECT count(*) FROM {table}") == "1", moment
