@@ -63,10 +63,10 @@ def site(*options: str, inventory: Path = INVENTORY) -> dict[str, int]:
     return {name: int(changed) for name, changed, _unreachable, _failed in RECAP.findall(run.stdout)}
 
 
-def drift(folder: Path) -> dict[str, Any]:
+def drift(folder: Path, *options: str) -> dict[str, Any]:
     """What drift.yml says of each host."""
     found = folder / "drift.json"
-    run = apply("drift", f"--extra-vars={json.dumps({'drift_file': str(found)})}")
+    run = apply("drift", *options, f"--extra-vars={json.dumps({'drift_file': str(found)})}")
     assert found.exists(), run.stdout + run.stderr
     hosts: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))["hosts"]
     return hosts

@@ -59,8 +59,9 @@ class ActionModule(ActionBase):
         """
         if len([name for name in _SOURCES if item.get(name) is not None]) != 1:
             raise AnsibleActionFail(f"{item.get('path', 'a file')}: one of {', '.join(_SOURCES)} is needed")
+        added = item.pop("vars", None)
         if template := item.pop("template", None):
-            item["content"] = rendered(self, template, task_vars)
+            item["content"] = rendered(self, template, task_vars, added)
         if (content := item.pop("content", None)) is not None:
             item["sent"] = _encoded(str(content).encode())
         if program := item.pop("program", None):

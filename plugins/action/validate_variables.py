@@ -29,7 +29,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core i
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
-from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of, fleet_problems
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import GROUPS, fleet_of, fleet_problems
 from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check import (
     Option,
     Problem,
@@ -127,7 +127,7 @@ class ActionModule(Action):
     def _fleet_problems(self) -> list[Problem]:
         """Return what is wrong with the inventory's groups and the host's address in them."""
         groups = self.variables["groups"]
-        if not any(groups.get(name) for name in ("proxy", "database", "monitor", "backup")):
+        if not any(groups.get(name) for name in GROUPS if name != "app"):
             return []  # looking up every host's address takes seconds where there are many
         fleet = fleet_of(self.variables["hostvars"], groups)
         return [Problem(name, text) for name, text in fleet_problems(fleet, self.variables["inventory_hostname"])]

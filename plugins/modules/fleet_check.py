@@ -13,8 +13,8 @@ extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.
 author: workbot.stability contributors (@workbot)
 description:
   - Of a proxy, whether it answers for the service, which app hosts behind it do, which are out of rotation, and how
-    long its certificate is valid. Of a database server, whether it accepts connections. Of a monitor, whether
-    Prometheus and Alertmanager answer, and which exporters do.
+    long its certificate is valid. Of a database server, whether it accepts connections. Of a repository host, whether
+    it lets database hosts in. Of a monitor, whether Prometheus and Alertmanager answer, and which exporters do.
   - Judges by the same functions as the diagnosis of an app host, and returns the same, for
     M(workbot.stability.diagnosis_table). What is found never fails the task. Changes nothing.
 options:
@@ -64,6 +64,10 @@ options:
     description: Port of the PostgreSQL server of this host; V(0) when it has none.
     type: int
     default: 0
+  repository_port:
+    description: Port of the repository host of the backups; V(0) when it is none.
+    type: int
+    default: 0
   monitor:
     description: Whether it is the monitor.
     type: bool
@@ -84,7 +88,11 @@ EXAMPLES = r"""
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
-from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import check_database, check_proxy
+from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import (
+    check_database,
+    check_proxy,
+    check_repository,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._checks.monitor import check_monitor
 
 SPEC = {
@@ -105,6 +113,7 @@ SPEC = {
     "upstream_path": {"type": "str", "default": "/health"},
     "drained_file": {"type": "path", "default": ""},
     "database_port": {"type": "int", "default": 0},
+    "repository_port": {"type": "int", "default": 0},
     "monitor": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 5},
 }
@@ -116,6 +125,8 @@ def main() -> None:
     findings = check_proxy(options) if options["proxy_url"] else []
     if options["database_port"]:
         findings += check_database(options["database_port"], options["timeout"])
+    if options["repository_port"]:
+        findings += check_repository(options["repository_port"], options["timeout"])
     if options["monitor"]:
         findings += check_monitor(options["timeout"])
     module.exit_json(changed=False, **verdict(findings), problem="")

@@ -105,6 +105,9 @@ options:
       template:
         description: Name of a template, found where P(ansible.builtin.template#module) finds it.
         type: str
+      vars:
+        description: More variables for the template.
+        type: dict
       program:
         description:
           - A command made of this collection's own code, a module of C(module_utils) and all that it imports from
@@ -238,6 +241,7 @@ _FILE = {
     "path": _PATH,
     "content": {"type": "str"},
     "template": {"type": "str"},
+    "vars": {"type": "dict"},
     "program": {"type": "dict", "options": {"entry_point": _NAME, "arguments": {"type": "dict", "default": {}}}},
     # whether there is one
     "secret": {"type": "bool", "default": False, "no_log": False},

@@ -9,17 +9,18 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from backup import backup, drop_a_table, fails, findings, is_there
+from backup import REPOSITORY, backup, drop_a_table, fails, findings, is_there
 from databases import sql
-from fleet import ALL, APPS, DATABASE, MONITOR, address_of, answers, apply, running, site
-from hosts import ROOT, host_of, power_off, power_on
+from fleet import ALL, APPS, DATABASE, address_of, answers, apply, drift, running, site
+from fleet import SPARE as KEEPER
+from hosts import ROOT, host_of, power_off, power_on, reached
 from waiting import until
 
-# Where the monitor has the repository as well.
+# In it a host that is nothing else is the repository host.
 BACKUP_INVENTORY = f"--inventory={ROOT / 'molecule/fleet/inventory'}"
-REPOSITORY = "/srv/backup/pgbackrest"
 REPOSITORY_UNITS = ("pgbackrest.service", "backup-repository.path")
 PORT = 8432
 FAILS = "SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver"
@@ -32,21 +33,16 @@ def option(**variables: str | bool) -> tuple[str, str]:
 @pytest.fixture(scope="module", autouse=True)
 def backups() -> Iterator[None]:
     site(*option())
-    backup(host_of(DATABASE), "run")
+    backup(host_of(DATABASE), "run", "--first")
     yield
-    site(*option(backup_removed=True))
-    keeper = host_of(MONITOR)
-    assert not [unit for unit in REPOSITORY_UNITS if keeper.service(unit).is_running]
-    assert keeper.run(f"ls {REPOSITORY}/backup/{DATABASE}/latest").rc == 0
-    # what follows begins without them
-    keeper.check_output("rm -r /srv/backup")
+    # the last test has removed what makes them
+    host_of(KEEPER).check_output("rm -rf /srv/backup")
 
 
-def pgbackrest(*arguments: str) -> str:
-    """What it says on the database's host."""
-    command = f"pgbackrest --stanza={DATABASE} {shlex.join(arguments)}"
-    done = host_of(DATABASE).run(f"cd / && runuser -u postgres -- {command}")
-    return str(done.stdout + done.stderr)
+def pgbackrest(*arguments: str, stanza: str = DATABASE, stdin: str = "") -> str:
+    """What it says on the database host, of errors as well."""
+    command = f"runuser -u postgres -- pgbackrest --stanza={stanza} {shlex.join(arguments)}"
+    return str(host_of(DATABASE).run(f"cd / && printf %s {shlex.quote(stdin)} | {command} 2>&1").stdout)
 
 
 @pytest.fixture
@@ -68,29 +64,45 @@ def begun(*names: str) -> list[str]:
 
 def test_a_second_run_changes_nothing() -> None:
     before = running()
-    assert site(*option()) == dict.fromkeys(ALL, 0)
+    assert site(*option()) == dict.fromkeys((*ALL, KEEPER), 0)
     assert running() == before
 
 
 def test_the_repository_is_on_the_other_host_which_is_let_in_for_a_backup_alone() -> None:
-    server, keeper = host_of(DATABASE), host_of(MONITOR)
+    server, keeper = host_of(DATABASE), host_of(KEEPER)
     assert keeper.run(f"ls {REPOSITORY}/backup/{DATABASE}/latest").rc == 0
     assert not server.file("/srv/backup").exists
-    assert not server.socket(f"tcp://0.0.0.0:{PORT}").is_listening
-    listens = keeper.process.filter(comm="pgbackrest")
-    assert {process.user for process in listens} == {"pgbackrest"}
+    assert [name for name in (DATABASE, KEEPER) if f":{PORT} " in host_of(name).check_output("ss -Htln")] == [KEEPER]
+    assert {process.user for process in keeper.process.filter(comm="pgbackrest")} == {"pgbackrest"}
 
 
-def test_who_has_no_certificate_of_its_authority_is_not_let_in() -> None:
-    server = host_of(DATABASE)
+def test_nobody_else_is_let_in() -> None:
+    server, own = host_of(DATABASE), ("--repo1-host-cert-file=/tmp/own.pem", "--repo1-host-key-file=/tmp/own.key")
     server.check_output(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout /tmp/own.key"
-        f" -out /tmp/own.pem -subj /CN={address_of(DATABASE)} && chown postgres /tmp/own.key && chmod 600 /tmp/own.key"
+        f" -out /tmp/own.pem -subj /CN={DATABASE} && chown postgres /tmp/own.key && chmod 600 /tmp/own.key"
     )
-    own = ("--repo1-host-cert-file=/tmp/own.pem", "--repo1-host-key-file=/tmp/own.key")
-    for options in (own, ("--reset-repo1-host-cert-file", "--reset-repo1-host-key-file")):
-        assert "backup.info" not in pgbackrest(*options, "repo-ls", f"backup/{DATABASE}")
-    assert "backup.info" in pgbackrest("repo-ls", f"backup/{DATABASE}")
+    listing = ("repo-ls", f"backup/{DATABASE}")
+    for options, stanza, expected in (
+        ((), DATABASE, "backup.info"),
+        ((), "fleet-other", "access denied"),
+        (own, DATABASE, "unknown ca"),
+    ):
+        said = pgbackrest(*options, *listing, stanza=stanza)
+        assert expected in said, said
+
+
+def test_check_and_drift_know_the_repository_host(tmp_path: Path) -> None:
+    assert drift(tmp_path, BACKUP_INVENTORY)[KEEPER]["state"] == "as declared"
+    keeper = host_of(KEEPER)
+    assert re.search(rf"{KEEPER} +ok", apply("check", BACKUP_INVENTORY).stdout)
+    keeper.check_output("systemctl stop pgbackrest.service backup-repository.path")
+    said = apply("check", BACKUP_INVENTORY).stdout
+    assert f"pgBackRest at port {PORT} does not answer" in " ".join(said.split())
+    assert drift(tmp_path, BACKUP_INVENTORY)[KEEPER]["state"] == "differs"
+    changed = site(*option())
+    assert {name for name, number in changed.items() if number} == {KEEPER}
+    assert keeper.service("pgbackrest.service").is_running
 
 
 def test_a_proof_needs_no_more_than_the_repository() -> None:
@@ -100,21 +112,18 @@ def test_a_proof_needs_no_more_than_the_repository() -> None:
 def test_a_request_that_nobody_waits_for_is_over_and_the_next_one_is_made() -> None:
     """As of a host that was switched off: where it was let in nobody answers."""
     server = host_of(DATABASE)
-    server.check_output(
-        'cd / && echo \'{"name": "gone"}\' | runuser -u postgres --'
-        f" pgbackrest --stanza={DATABASE} repo-put --raw requests/{DATABASE}.json"
-    )
-    unit = host_of(MONITOR).service("backup-repository.service")
+    pgbackrest("repo-put", "--raw", f"requests/{DATABASE}.json", stdin='{"id": "gone"}')
+    unit = host_of(KEEPER).service("backup-repository.service")
     until("it tries to make that backup", lambda: unit.systemd_properties["ActiveState"] == "activating")
     assert "is made" in backup(server, "run")
 
 
 def test_where_the_repository_host_is_gone_the_service_goes_on_and_all_is_caught_up_with() -> None:
     server = host_of(DATABASE)
-    power_off(MONITOR)
+    power_off(KEEPER)
     try:
         sql(server, "SELECT pg_switch_wal()")
-        assert re.search(f"does {MONITOR} answer|{address_of(MONITOR)}", fails(server, "run"))
+        assert re.search(f"does {KEEPER} answer|{address_of(KEEPER)}", fails(server, "run"))
         until("the server is not rid of its changes", lambda: sql(server, FAILS) == "t", limit=180)
         assert [name for name in APPS if not answers(name)] == []
         found = findings(host_of(APPS[0]))
@@ -123,7 +132,8 @@ def test_where_the_repository_host_is_gone_the_service_goes_on_and_all_is_caught
             "backup.archive": "warning",
         }, found
     finally:
-        power_on(MONITOR)
+        power_on(KEEPER)
+        until("the host is back", lambda: reached(host_of(KEEPER)))
     until("all is in the archive", lambda: sql(server, FAILS) == "f", limit=240)
     assert "is made" in backup(server, "run")
     assert findings(host_of(APPS[0]))["backup.newest"]["status"] == "ok"
@@ -171,3 +181,11 @@ def test_the_service_is_stopped_on_all_hosts_and_healthy_on_all_afterwards() -> 
     assert is_there(host_of(DATABASE))
     assert [name for name in APPS if not answers(name)] == []
     assert [name for name, then, now in zip(APPS, before, begun(), strict=True) if then == now] == []
+
+
+def test_where_they_are_removed_the_repository_stays() -> None:
+    site(*option(backup_removed=True))
+    keeper = host_of(KEEPER)
+    assert [unit for unit in REPOSITORY_UNITS if keeper.service(unit).is_running] == []
+    assert keeper.run(f"ls {REPOSITORY}/backup/{DATABASE}/latest").rc == 0
+    assert not keeper.file("/etc/pgbackrest/pgbackrest.conf").exists

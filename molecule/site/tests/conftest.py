@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 # What the host is like right after the playbook, and only then: first. What changes it most: last.
+# A deployment leaves variables of its own, which differ from what is declared.
 ORDER = {"test_second_run": 0, "test_drift": 1, "test_reboot": 3}
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`drift.yml` names what a run would change, and `--check` predicts it. Neither changes anything; the run repairs it.
 
-Of a host that is as declared they say that it is.
+On a host that is as declared drift.yml reports no difference.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def drifted(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
 def test_all_that_differs_is_named_and_becomes_what_check_mode_said(drifted: Host, tmp_path: Path) -> None:
     before = state(drifted)
     code, output, said = drift(tmp_path)
+    compared = state(drifted)
     check = play(tmp_path, "--check")
-    assert touched(before, state(drifted)) == []
+    assert (touched(before, compared), touched(compared, state(drifted))) == ([], [])
     assert (code, said["state"]) == (2, "differs"), output
     assert [what for what, drift in DRIFTS.items() if not names(said, drift)] == [], said
     assert [difference for difference in said["differences"] if not difference["what"]] == []

@@ -27,6 +27,7 @@ from .nginx import instead_at
 _AT_ONCE = 16
 # as the role diagnostics presets them
 _CERTIFICATE_DAYS = FallingThresholds(warning=21, critical=7)
+_TIMED_OUT = 124
 _WORDS = {
     0: "accepts connections",
     1: "refuses connections: it starts, stops or recovers. See its log",
@@ -118,10 +119,36 @@ def check_database(port: int, timeout: float) -> list[Finding]:
     """Whether the server of this host accepts connections; needs no login."""
     command = ["pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}", f"--timeout={max(1, round(timeout))}"]
     try:
-        code = quiet_run(command, timeout=2 * timeout).returncode
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [Finding("database", CRITICAL, f"pg_isready can't be run: {error}. Apply site.yml to this host.")]
-    return [judge_database(code, port)]
+        return [judge_database(_status(command, timeout), port)]
+    except OSError as error:
+        return [_not_run("database", "pg_isready", error)]
+
+
+def check_repository(port: int, timeout: float) -> list[Finding]:
+    """Whether the repository host answers pgBackRest on other hosts; needs no certificate."""
+    command = ["pgbackrest", "server-ping", "127.0.0.1", f"--tls-server-port={port}"]
+    try:
+        return [judge_repository(_status(command, timeout), port)]
+    except OSError as error:
+        return [_not_run("repository", "pgbackrest", error)]
+
+
+def _status(command: Sequence[str], timeout: float) -> int:
+    """The exit status; that of timeout(1) after twice the time. Raises OSError."""
+    try:
+        return quiet_run(command, timeout=2 * timeout).returncode
+    except subprocess.TimeoutExpired:
+        return _TIMED_OUT
+
+
+def _not_run(check: str, program: str, error: OSError) -> Finding:
+    return Finding(check, CRITICAL, f"{program} can't be run: {error}. Apply site.yml to this host.")
+
+
+def judge_repository(code: int, port: int) -> Finding:
+    """From the exit status of `pgbackrest server-ping`."""
+    words = "answers" if code == 0 else "does not answer. See the log of the unit pgbackrest, and start it."
+    return Finding("repository", OK if code == 0 else CRITICAL, f"pgBackRest at port {port} {words}", code)
 
 
 def judge_database(code: int, port: int) -> Finding:

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .errors import StabilityError
 
@@ -28,6 +28,8 @@ PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _PROGRAM_SECONDS = 120.0
 _TIMED_OUT = 124
 _GRACE = 10
+# Of what a program says; more is left out.
+_LARGEST_TEXT = 16 * 1024 * 1024
 
 
 class CommandError(StabilityError):
@@ -62,6 +64,15 @@ def is_program(path: str | Path) -> bool:
 def as_user(user: Identity | None) -> dict[str, Any]:
     """What subprocess has to be given to run as that user, with its group alone; nothing for None."""
     return {"user": user.uid, "group": user.gid, "extra_groups": [user.gid]} if user else {}
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is run, as whom; without an identity as whoever runs this."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    identity: Identity | None = None
 
 
 @contextlib.contextmanager
@@ -208,3 +219,35 @@ def _reason(status: int, timeout: int) -> str:
 def _tail(text: str, lines: int) -> str:
     kept = text.rstrip().splitlines()[-lines:]
     return " Its last lines:\n" + "\n".join(kept) if kept else " It wrote nothing."
+
+
+@contextlib.contextmanager
+def running(
+    program: Program, stdin: int | IO[bytes] | None, stdout: int | IO[bytes], stderr: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program, whose session is killed when the block ends. Raises OSError where it can't be started."""
+    # This logic does not know AnsibleModule, so it cannot use its run_command.
+    process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+        program.argv,
+        cwd="/",
+        env=dict(program.environment),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        # as another user it has no part in root's terminal
+        start_new_session=True,
+        umask=0o027,
+        **as_user(program.identity),
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def text_of(file: IO[bytes]) -> str:
+    """What a program wrote into it, from its beginning; bytes that are no UTF-8 are replaced."""
+    file.seek(0)
+    return file.read(_LARGEST_TEXT).decode("utf-8", "replace")

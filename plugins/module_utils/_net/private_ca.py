@@ -206,7 +206,7 @@ def new_certificate(
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(issues=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(_alternatives(names, desired.usage)), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
     )
     return builder.sign(authority.key, hashes.SHA256())
@@ -247,6 +247,14 @@ def plain(name: str) -> str:
         return str(ipaddress.ip_address(name))
     except ValueError:
         return name
+
+
+def _alternatives(names: Sequence[str], usage: str) -> list[x509.GeneralName]:
+    """A peer's addresses stand among the host names as well: pgBackRest before 2.53 looks for them there alone."""
+    found = [_alternative(name) for name in names]
+    if usage == "peer":
+        found += [x509.DNSName(plain(name)) for name in names if isinstance(_alternative(name), x509.IPAddress)]
+    return found
 
 
 def _alternative(name: str) -> x509.GeneralName:

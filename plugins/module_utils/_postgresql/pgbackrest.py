@@ -2,8 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""pgBackRest, which makes the backups of this host's server and restores them: its commands, and what is in the
-repository. Its settings are in its own file; all of it runs as the server's user.
+"""pgBackRest, which makes the backups of a server and restores them: its commands, and what is in the repository.
+
+Its settings are in its own file. It runs as the server's user, or on a repository host as the repository's.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .._host.command import PLAIN, quiet_run
+from .._host.command import PLAIN, Program, quiet_run, running, text_of
 from .._host.errors import StabilityError
-from .._host.pipe import Program, running, text_of
 
 PROGRAM = "/usr/bin/pgbackrest"
 # It ends by its own time limits, where it waits; a backup takes as long as it takes.
@@ -32,6 +32,8 @@ _QUIET = ("--log-level-console=off", "--log-level-stderr=warn")
 _PREFIX = re.compile(r"^P\d+\s+", re.MULTILINE)
 _NOTHING_THERE = (1, 2, 3)
 _UNREADABLE = ("[FormatError]", "[CryptoError]", "FormatError:", "CryptoError:")
+# of a certificate it says CryptoError as well
+_OF_TLS = re.compile(r"certificate|TLS|hostname")
 _LONGEST = 600
 # A file system of another host may hang: the server looks at how much waits only when it begins with a file.
 _ARCHIVE_SECONDS = 600.0
@@ -89,18 +91,26 @@ class PgBackRest:
         self._run("backup", [_type(full)])
 
     def backing_up(self, full: bool, seconds: float) -> Iterator[int]:
-        """The same, counting each time that so many seconds have passed; it ends with the iterator."""
-        with self._running("backup", [_type(full)]) as (process, problem):
-            for count in itertools.count(1):
-                yield count
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    if process.wait(seconds):
-                        raise BackupError(problem())
-                    return
+        """Both, with a count at once and whenever so many seconds have passed. What goes on ends with the iterator.
+
+        Raises BackupError.
+        """
+        count = itertools.count(1)
+        for command, options in (("stanza-create", []), ("backup", [_type(full)])):
+            with self._running(command, options) as (process, problem):
+                while process.poll() is None:
+                    yield next(count)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(seconds)
+                if process.returncode:
+                    raise BackupError(problem())
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[Callable[[], str]]:
-        """Let the repository host in meanwhile, by the settings. What is yielded says why that ended, once it has."""
+        """Let the repository host in, as the settings say, while the block lasts.
+
+        What is yielded says why that has ended, empty while it has not. Raises BackupError where it can't be started.
+        """
         with self._running("server") as (process, problem):
             yield lambda: "" if process.poll() is None else problem()
 
@@ -168,7 +178,7 @@ def _type(full: bool) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """The shell's own are settings of it as well."""
+    """pgBackRest takes PGBACKREST_* of the shell's as options."""
     return {**PLAIN, "HOME": os.environ.get("HOME", "/")}
 
 
@@ -206,7 +216,7 @@ def _backup(found: Mapping[str, Any]) -> Backup:
 
 def sentence(text: str) -> str:
     """What it says in one line; of what can't be decrypted it says every byte."""
-    if any(mark in text for mark in _UNREADABLE):
+    if any(mark in text for mark in _UNREADABLE) and not _OF_TLS.search(text):
         return "what is in the repository can't be read: its passphrase is another one, or its files are damaged."
     line = " ".join(_PREFIX.sub("", text).split())
     return (line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...").rstrip(".") + "."

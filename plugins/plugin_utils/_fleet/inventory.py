@@ -6,13 +6,20 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 
 GROUPS = ("app", "proxy", "database", "monitor", "backup")
 HTTP_PORT = 80
 # A host that is gone is left out after a few failures, not after one: a single answer that took too long says little.
 MAX_FAILS = 3
+# As in role service: this host's own server is used.
+_LOOPBACK = "127.0.0.1"
+_LOCAL_SERVER = re.compile(r"(127[.]0[.]0[.]1|::1|localhost)$|/")
+
 Fleet = dict[str, dict[str, str]]
+Variables = t.Mapping[str, t.Any]
+Groups = t.Mapping[str, t.Sequence[str]]
 
 
 def address_of(name: str, variables: t.Mapping[str, t.Any]) -> str:
@@ -26,6 +33,22 @@ def fleet_of(hostvars: t.Mapping[str, t.Mapping[str, t.Any]], groups: t.Mapping[
     Read from the inventory, not from the play: with --limit and serial the fleet is the same.
     """
     return {group: {name: address_of(name, hostvars[name]) for name in groups.get(group, ())} for group in GROUPS}
+
+
+def has_server(variables: Variables, groups: Groups, name: str) -> bool:
+    """Whether the roles run a PostgreSQL server on the host, as `service_database_is_local` says there."""
+    servers = groups.get("database", ())
+    if (
+        name not in [*groups.get("app", ()), *servers]
+        or variables.get("service_supervisor", "collection") != "collection"
+    ):
+        return False
+    host = str(variables.get("service_database_host") or ("" if servers and name not in servers else _LOOPBACK))
+    return _is_true(variables.get("service_database_enabled", bool(servers))) and bool(_LOCAL_SERVER.match(host))
+
+
+def _is_true(value: object) -> bool:
+    return str(value).lower() in ("true", "yes", "on", "1")
 
 
 def upstream_servers(
@@ -46,7 +69,7 @@ def upstream_servers(
 def fleet_problems(fleet: Fleet, host: str) -> list[tuple[str, str]]:
     """Return what is wrong with the inventory's groups, each with its place, as this host sees it.
 
-    Where no host serves or watches another one, they need not reach each other.
+    Where no host serves or watches another one, or has its backups, they need not reach each other.
     """
     problems = []
     servers = fleet["database"]

@@ -5,20 +5,14 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
-from .inventory import GROUPS, address_of
+from .inventory import GROUPS, Groups, Variables, address_of, has_server
 
 _LOOPBACK = "127.0.0.1"
-# As in role service: this host's own server is used.
-_LOCAL_SERVER = re.compile(r"(127[.]0[.]0[.]1|::1|localhost)$|/")
 _PORTS = {"node": 9100, "postgresql": 9187}
 # Of the monitor alone: Prometheus and Alertmanager.
 _OWN_PORTS = {"prometheus": 9090, "alertmanager": 9093}
-
-Variables = t.Mapping[str, t.Any]
-Groups = t.Mapping[str, t.Sequence[str]]
 
 
 def targets_of(hostvars: t.Mapping[str, Variables], groups: Groups, monitor: str) -> list[dict[str, t.Any]]:
@@ -42,19 +36,3 @@ def targets_of(hostvars: t.Mapping[str, Variables], groups: Groups, monitor: str
             for job, port in ports.items()
         ]
     return found
-
-
-def has_server(variables: Variables, groups: Groups, name: str) -> bool:
-    """Whether the roles run a PostgreSQL server on the host, as `service_database_is_local` says there."""
-    servers = groups.get("database", ())
-    if (
-        name not in [*groups.get("app", ()), *servers]
-        or variables.get("service_supervisor", "collection") != "collection"
-    ):
-        return False
-    host = str(variables.get("service_database_host") or ("" if servers and name not in servers else _LOOPBACK))
-    return _is_true(variables.get("service_database_enabled", bool(servers))) and bool(_LOCAL_SERVER.match(host))
-
-
-def _is_true(value: object) -> bool:
-    return str(value).lower() in ("true", "yes", "on", "1")

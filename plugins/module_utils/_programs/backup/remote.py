@@ -13,13 +13,11 @@ import time
 from collections.abc import Callable
 
 from ..._postgresql.pgbackrest import BackupError, PgBackRest
-from ..backup_request import ANSWERS, REQUESTS, SUFFIX, Answer, Request
+from ..backup_request import ANSWERS, HEARTBEAT_SECONDS, HEARTBEAT_TIMEOUT, REQUESTS, SUFFIX, Answer, Request
 from ..records import decode
 from .settings import Settings
 
 _PAUSE = 2.0
-# A sign of life comes each 10 seconds. Where the network is away for longer it is asked again an hour later.
-_SILENT_SECONDS = 180.0
 
 
 def pgbackrest_of(settings: Settings) -> PgBackRest:
@@ -32,7 +30,7 @@ class RemotePgBackRest(PgBackRest):
     """As on this host, but for what the repository host does itself."""
 
     def create_stanza(self) -> None:
-        """It does that with each backup: while it makes one nobody else may."""
+        """Done there with each backup: while one is made nobody else may."""
 
     def backup(self, full: bool) -> None:
         request = Request(secrets.token_hex(8), full)
@@ -45,7 +43,7 @@ class RemotePgBackRest(PgBackRest):
     def _await(self, request: Request, problem: Callable[[], str]) -> Answer:
         """Its answer, when it has ended."""
         last, heard, trouble = Answer(), time.monotonic(), ""
-        while time.monotonic() - heard < _SILENT_SECONDS:
+        while time.monotonic() - heard < HEARTBEAT_TIMEOUT:
             time.sleep(_PAUSE)
             if found := problem():
                 raise BackupError(found)
@@ -54,12 +52,14 @@ class RemotePgBackRest(PgBackRest):
             except BackupError as error:
                 trouble = f" {error}"
                 continue
-            if answer.name == request.name and answer.ended:
+            if answer.id == request.id and answer.ended:
                 return answer
-            if answer.name == request.name and answer != last:
+            if answer.id == request.id and answer != last:
                 last, heard = answer, time.monotonic()
-        where = f"see backup-repository.service on {self._repository_host}"
-        raise BackupError(f"the repository host makes no backup: {where}.{trouble}")
+        silent = f"has not answered for {HEARTBEAT_TIMEOUT:.0f} s; expected a heartbeat every {HEARTBEAT_SECONDS:.0f} s"
+        raise BackupError(
+            f"the repository host {self._repository_host} {silent}. See backup-repository.service there.{trouble}"
+        )
 
     def _answer(self) -> Answer:
         """What is damaged, or not there, is none."""

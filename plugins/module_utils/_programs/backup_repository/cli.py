@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The `backup-repository` program: makes the backups that servers of other hosts ask for, one after the other.
+"""The `backup-repository` program: makes the backups that database hosts ask for, one after the other.
 
-A server's host may write into the repository what it likes: a name or a text that is none of a request is passed over.
+A database host may write into the repository what it likes: what is no request is removed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pathlib import Path
 
 from ..._host.atomic import save_json
 from ..._host.console import answer
+from ..._host.service_tree import discard_path
 from ..._postgresql.pgbackrest import BackupError, PgBackRest
-from ..backup_request import ANSWERS, LARGEST, REQUESTS, SUFFIX, Answer, Request
+from ..backup_request import ANSWERS, HEARTBEAT_SECONDS, LARGEST, REQUESTS, SUFFIX, Answer, Request
 from ..common import attempt, end, load_settings
 from ..records import decode, load
 
 _STANZA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
-_SIGN_SECONDS = 10.0
 _READERS = "the repository's user"
 
 
@@ -48,22 +48,25 @@ class Requests:
         while waiting := self._waiting():
             stanza = waiting[0]
             request = self._take(stanza)
-            if request.name:
+            if request.id:
                 made.append(f"{stanza}: {self._make(stanza, request) or 'a backup is made'}")
         return made
 
     def _waiting(self) -> list[str]:
         """The stanzas that have one, the oldest first. What else is there goes: it would begin this again and again."""
         files = sorted(self._requests.glob(f"*{SUFFIX}"), key=lambda path: path.lstat().st_mtime)
+        stanzas = [
+            path.stem for path in files if _STANZA.fullmatch(path.stem) and path.is_file() and not path.is_symlink()
+        ]
         for path in files:
-            if not _STANZA.fullmatch(path.stem):
-                path.unlink()
-        return [path.stem for path in files if _STANZA.fullmatch(path.stem)]
+            if path.stem not in stanzas:
+                discard_path(path)
+        return stanzas
 
     def _take(self, stanza: str) -> Request:
         """It is then no more: what ends this in the middle has the other host ask again."""
         request = self._read(stanza)
-        self._path(stanza).unlink()
+        self._path(stanza).unlink(missing_ok=True)
         return request
 
     def _read(self, stanza: str) -> Request:
@@ -79,20 +82,18 @@ class Requests:
         """The error, if there is one."""
         error = ""
         try:
-            pgbackrest = PgBackRest(stanza)
-            pgbackrest.create_stanza()
-            for sign in pgbackrest.backing_up(request.full, _SIGN_SECONDS):
-                self._answer(stanza, Answer(request.name, sign_of_life=sign))
-                self._bid_wait(sign)
+            for heartbeat in PgBackRest(stanza).backing_up(request.full, HEARTBEAT_SECONDS):
+                self._answer(stanza, Answer(request.id, heartbeat=heartbeat))
+                self._answer_waiting(heartbeat)
         except BackupError as failure:
             error = str(failure)
-        self._answer(stanza, Answer(request.name, ended=True, error=error))
+        self._answer(stanza, Answer(request.id, ended=True, error=error))
         return error
 
-    def _bid_wait(self, sign: int) -> None:
+    def _answer_waiting(self, heartbeat: int) -> None:
         for stanza in self._waiting():
-            if name := self._read(stanza).name:
-                self._answer(stanza, Answer(name, sign_of_life=sign))
+            if identity := self._read(stanza).id:
+                self._answer(stanza, Answer(identity, heartbeat=heartbeat))
 
     def _answer(self, stanza: str, content: Answer) -> None:
         save_json(self._answers / f"{stanza}{SUFFIX}", dataclasses.asdict(content))
@@ -100,7 +101,7 @@ class Requests:
 
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
     """Make what is asked for; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Makes the backups that servers of other hosts have asked for.")
+    parser = argparse.ArgumentParser(description="Makes the backups that database hosts have asked for.")
     parser.add_argument("--config", default=config, help="settings file (default: %(default)s)")
     options = parser.parse_args(arguments)
 

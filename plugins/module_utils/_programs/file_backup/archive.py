@@ -12,8 +12,7 @@ import os
 import re
 from pathlib import Path
 
-from ..._host.command import PLAIN, Identity, effective_user
-from ..._host.pipe import Program
+from ..._host.command import PLAIN, Identity, Program, effective_user
 
 TAR = "tar"
 # Times to the nanosecond, and nothing in it that differs from one run to the next, but for what is sparse: what is the

@@ -18,9 +18,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._host.command import PLAIN, quiet_run
+from ..._host.command import PLAIN, Program, quiet_run
 from ..._host.errors import StabilityError
-from ..._host.pipe import Ended, Program, pipe
+from ..._host.pipe import Ended, pipe
 
 PROGRAM = "/usr/bin/restic"
 _ARCHIVE = "files.tar"

@@ -16,6 +16,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet im
     Upstream,
     check_proxy,
     judge_database,
+    judge_repository,
     judge_rotation,
     judge_upstreams,
     read_drained,
@@ -124,3 +125,8 @@ def test_what_answers_in_place_of_a_proxy_is_no_healthy_one(
     found = asked(server)[0]
     assert (found.check, found.status) == ("proxy", CRITICAL)
     assert found.message.startswith(f"port {server} is answered by another program (of the user ")
+
+
+@pytest.mark.parametrize(("code", "status"), [(0, OK), (1, CRITICAL), (124, CRITICAL)])
+def test_a_repository_host_answers_or_not(code: int, status: str) -> None:
+    assert judge_repository(code, 8432).status == status

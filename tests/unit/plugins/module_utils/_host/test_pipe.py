@@ -9,8 +9,8 @@ import signal
 import time
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._host.command import PLAIN
-from ansible_collections.workbot.stability.plugins.module_utils._host.pipe import Program, pipe
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import PLAIN, Program
+from ansible_collections.workbot.stability.plugins.module_utils._host.pipe import pipe
 
 
 def shell(text: str) -> Program:

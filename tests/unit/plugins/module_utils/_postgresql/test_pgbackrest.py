@@ -68,6 +68,10 @@ def test_what_is_not_understood_is_an_error_that_shows_nothing_of_it(text: str) 
             "ERROR: FormatError: key/value found outside of section at line 1: \x11\x12",
             "what is in the repository can't be read: its passphrase is another one, or its files are damaged.",
         ),
+        (
+            "[CryptoError] unable to verify certificate presented by 'keeper1:8432': [10] certificate has expired",
+            "[CryptoError] unable to verify certificate presented by 'keeper1:8432': [10] certificate has expired.",
+        ),
         ("x" * 700, "x" * 600 + "."),
     ],
 )

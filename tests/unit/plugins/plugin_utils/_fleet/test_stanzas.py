@@ -18,13 +18,17 @@ HOSTS: dict[str, dict[str, t.Any]] = {
 }
 
 
+def stanzas(groups: dict[str, list[str]]) -> dict[str, dict[str, t.Any]]:
+    return {one["path"]: one["vars"]["stanza"] for one in stanzas_of(HOSTS, groups, "/etc/x")}
+
+
 def test_of_a_fleet_it_is_the_database_host() -> None:
     groups = {"app": ["app1", "app2"], "database": ["db1"], "backup": ["keeper"]}
-    assert stanzas_of(HOSTS, groups) == [{"name": "db1", "address": "10.0.0.31", "port": 5432}]
+    assert stanzas(groups) == {"/etc/x/db1.conf": {"name": "db1", "address": "10.0.0.31", "port": 5432}}
 
 
 def test_without_one_each_app_host_that_has_a_server() -> None:
-    assert stanzas_of(HOSTS, {"app": ["app1", "app2", "app3"], "backup": ["keeper"]}) == [
-        {"name": "app1", "address": "10.0.0.11", "port": 5432},
-        {"name": "app2", "address": "fd00::12", "port": 5433},
-    ]
+    assert stanzas({"app": ["app1", "app2", "app3"], "backup": ["keeper"]}) == {
+        "/etc/x/app1.conf": {"name": "app1", "address": "10.0.0.11", "port": 5432},
+        "/etc/x/app2.conf": {"name": "app2", "address": "fd00::12", "port": 5433},
+    }

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.targets import has_server, targets_of
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import has_server
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.targets import targets_of
 
 HOSTS: dict[str, dict[str, t.Any]] = {
     "app1": {"ansible_host": "10.0.0.11"},

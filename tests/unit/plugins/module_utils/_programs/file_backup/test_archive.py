@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._host.command import PLAIN, Identity
-from ansible_collections.workbot.stability.plugins.module_utils._host.pipe import Program, pipe
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import PLAIN, Identity, Program
+from ansible_collections.workbot.stability.plugins.module_utils._host.pipe import pipe
 from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.archive import (
     comparing,
     damaged,
