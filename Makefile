@@ -40,7 +40,7 @@ clean-site: $(READY) ## Remove the host that `make site` made
 STATIC := lint unit check-project example
 .PHONY: test
 test: $(READY) ## What a change needs before it lands, in two lanes: what CI runs
-	@tools/lanes trixie scenario-site trixie '$(STATIC)'
+	@tools/lanes trixie 'scenario-site check-project example' trixie 'lint unit'
 
 LANE_2 := fleet attacks adopt apps
 LANE_3 := recovery database neighbours monitor

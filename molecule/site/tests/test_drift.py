@@ -93,4 +93,4 @@ def test_tags_choose_what_is_compared(host: Host, tmp_path: Path) -> None:
         assert found["what"] == "/etc/cron.d/workbot-diagnose"
         assert found["since"] >= before
     finally:
-        play(tmp_path)
+        play(tmp_path, "--tags=immediate")
