@@ -45,13 +45,14 @@ def fails(host: Host, *arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def another_repository(host: Host) -> Iterator[None]:
+def another_repository(host: Host, owner: str = "postgres", mode: str = "0750") -> Iterator[None]:
     """An empty one in the place of the repository, which is put back."""
-    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.kept && install -d -o postgres -g postgres -m 0750 {REPOSITORY}")
+    empty = f"install -d -o {owner} -g {owner} -m {mode} {REPOSITORY}"
+    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.kept && {empty}")
     try:
         yield
     finally:
-        host.check_output(f"rm -r {REPOSITORY} && mv {REPOSITORY}.kept {REPOSITORY}")
+        host.check_output(f"rm -rf {REPOSITORY} && mv {REPOSITORY}.kept {REPOSITORY}")
 
 
 def pgbackrest(host: Host, *arguments: str) -> str:

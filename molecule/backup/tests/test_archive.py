@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from backup import LOAD, REPOSITORY, backup, fails, findings
+from backup import LOAD, another_repository, backup, fails, findings
 from databases import sql
 from deployments import assert_unnoticed, load
 from prediction import play
@@ -33,14 +33,9 @@ def _limited(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     play(folder, *OPTIONS)
 
 
-@contextlib.contextmanager
-def gone(host: Host) -> Iterator[None]:
+def gone(host: Host) -> contextlib.AbstractContextManager[None]:
     """The repository, as when a disk is not mounted: what is below it is root's."""
-    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.kept && install -d -m 0755 {REPOSITORY}")
-    try:
-        yield
-    finally:
-        host.check_output(f"rm -rf {REPOSITORY} && mv {REPOSITORY}.kept {REPOSITORY}")
+    return another_repository(host, "root", "0755")
 
 
 def change(host: Host, files: int) -> None:

@@ -82,16 +82,13 @@ class PgBackRest:
         """What is in the repository, the oldest first. Raises BackupError where it can't be read."""
         return parse(self._run("info", ["--output=json"], seconds=_ASK_SECONDS).stdout, self._stanza)
 
-    def create_stanza(self) -> None:
-        """One that is there already stays, if it is of this server. Raises BackupError."""
-        self._run("stanza-create")
-
     def backup(self, full: bool) -> None:
-        """Raises BackupError."""
-        self._run("backup", [_type(full)])
+        """A new one, and before it the stanza, which stays if it is of this server. Raises BackupError."""
+        for _count in self.backing_up(full):
+            pass
 
-    def backing_up(self, full: bool, seconds: float) -> Iterator[int]:
-        """Both, with a count at once and whenever so many seconds have passed. What goes on ends with the iterator.
+    def backing_up(self, full: bool, seconds: float | None = None) -> Iterator[int]:
+        """The same, with a count at once and whenever so many seconds have passed. What goes on ends with the iterator.
 
         Raises BackupError.
         """

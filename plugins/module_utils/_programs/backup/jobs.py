@@ -53,7 +53,6 @@ class Jobs:
         since = max(before.given_up, before.replaced)
         if not demand and is_known and not is_backup_due(backups[-1].ended, since, self._settings.hour, now):
             return backups[-1]
-        self._pgbackrest.create_stanza()
         full = max((backup.ended for backup in backups if backup.full), default=0.0)
         is_full = is_full_due(full, self._settings.full_days, now) or (demand is not None and demand.full)
         self._pgbackrest.backup(is_full)

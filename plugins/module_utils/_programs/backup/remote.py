@@ -27,10 +27,7 @@ def pgbackrest_of(settings: Settings) -> PgBackRest:
 
 
 class RemotePgBackRest(PgBackRest):
-    """As on this host, but for what the repository host does itself."""
-
-    def create_stanza(self) -> None:
-        """Done there with each backup: while one is made nobody else may."""
+    """As on this host, but for the backup itself."""
 
     def backup(self, full: bool) -> None:
         request = Request(secrets.token_hex(8), full)
