@@ -21,7 +21,8 @@ ROOTS = ("/etc", "/srv", "/usr/local", "/opt", "/var/lib", "/run/workbot")
 # regenerates. Ansible has a directory for itself.
 RESTLESS = re.compile(
     r"/var/lib/postgresql/\d+/main/|/var/lib/systemd/|/var/lib/[^/]*(watchdog|diagnose|alert|metrics|report|backup)[^/]*/"
-    r"|/var/lib/prometheus/|/pgbackrest/archive/|/backup/restic/|/\.ansible/tmp$|/var/lib/logrotate/|/srv/[^/]+/logs/|/srv/[^/]+/home/|/\.next/|/etc/resolv\.conf$|/etc/hosts$"
+    r"|/var/lib/prometheus/|/pgbackrest/archive/|/backup/restic/|/var/lib/logrotate/|/\.ansible/tmp$"
+    r"|/srv/[^/]+/logs/|/srv/[^/]+/home/|/\.next/|/etc/resolv\.conf$|/etc/hosts$"
 )
 # psql prints rows, pg_dumpall the rest; a random key is in each dump of newer versions.
 CATALOGUE = (
