@@ -41,7 +41,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check
     unknown_variables,
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
-from ansible_collections.workbot.stability.plugins.plugin_utils.templates import in_order
+from ansible_collections.workbot.stability.plugins.plugin_utils.templates import References, in_order
 
 from ..module_utils._host.errors import StabilityError
 
@@ -62,7 +62,8 @@ _LIST = {"type": "list", "elements": "str"}
 _ARGUMENTS = {"roles": _LIST, "variables": _LIST, "overcommit": {"type": "bool", "default": False}}
 # Of the service; only one of them can have a name.
 _ENVIRONMENTS = ("pm2_environment", "service_environment", "service_secrets")
-_ROLES = Path(__file__).resolve().parents[2] / "roles"
+# As Ansible names them: it has read these files already.
+_ROLES = Path(__file__).parents[2] / "roles"
 
 
 class ActionModule(Action):
@@ -107,11 +108,21 @@ class ActionModule(Action):
         """Have each variable's value where the templates of others look for it."""
         names = {name for role in self._roles for name in (*role.options, *role.derived)}
         own = {name: value for name, value in self.variables.items() if name in names}
-        self._rendered = dict(self.variables)
-        self._templar: t.Any = self._templar.copy_with_new_env(available_variables=self._rendered)
+        self._references = References()
+        self._rendered: dict[str, t.Any] = {}
+        self._templar: t.Any = self._templar.copy_with_new_env()
         for name in in_order(own.keys() & self._options.keys(), own):
             with contextlib.suppress(AnsibleError):
-                self._rendered[name] = self._templar.template(own[name])
+                self._rendered[name] = self._template(own[name])
+
+    def _template(self, given: t.Any) -> t.Any:
+        return self._templar_for(given).template(given)
+
+    def _templar_for(self, given: t.Any) -> t.Any:
+        """The templar, with what `given` refers to."""
+        variables = {**self.variables, **self._rendered}
+        self._templar.available_variables = self._references.of(given, variables, self._rendered)
+        return self._templar
 
     def _is_asked(self, name: str) -> bool:
         only = self._arguments["variables"]
@@ -134,7 +145,7 @@ class ActionModule(Action):
 
     def _service_problems(self) -> list[Problem]:
         """Return what is wrong with secrets: a proxy needs none, a database server the service's password."""
-        if self._templar.template(self.variables.get("service_runs_here", True)):
+        if self._template(self.variables.get("service_runs_here", True)):
             values = self._values
             return [*_environment_problems(values), *_password_problems(values), *self._forgotten_database()]
         is_server = self.variables["inventory_hostname"] in self.variables["groups"].get("database", ())
@@ -181,7 +192,7 @@ class ActionModule(Action):
 
     def _ignored(self) -> list[str]:
         try:
-            ignored = self._templar.template(self.variables.get("service_ignored_variables", []))
+            ignored = self._template(self.variables.get("service_ignored_variables", []))
         except AnsibleError:
             return []  # reported with the other values
         return ignored if isinstance(ignored, list) else []
@@ -209,14 +220,14 @@ class ActionModule(Action):
     def _check_relations(self, role: RoleVariables) -> t.Iterator[Problem]:
         """Yield a problem for each condition between variables that does not hold."""
         for relation in role.relations:
-            if not self._templar.evaluate_conditional(relation["that"]):
-                yield self._problem(relation["variable"], str(self._templar.template(relation["message"])))
+            if not self._templar_for(relation["that"]).evaluate_conditional(relation["that"]):
+                yield self._problem(relation["variable"], str(self._template(relation["message"])))
 
     def _check_value(self, name: str, option: Option, raw: t.Any) -> tuple[t.Any, list[Problem]]:
         # A default made from other variables is wrong only when one of them is, which has a line of its own.
         derived = _is_derived(option, raw)
         try:
-            value = self._templar.template(self._rendered[name])
+            value = self._rendered[name] if name in self._rendered else self._template(raw)
         except AnsibleError as error:
             return None, [] if derived else [Problem(name, _template_problem(error, option))]
         self._hidden |= secret_texts(value, option)
@@ -226,7 +237,7 @@ class ActionModule(Action):
     def _plan(self) -> tuple[Plan | None, list[Problem]]:
         """Return the core of the capacity plan, or what contradicts itself in it."""
         try:
-            desired = Desired.of(self._templar.template(self.variables["__service_capacity"]))
+            desired = Desired.of(self._template(self.variables["__service_capacity"]))
         except AnsibleUndefinedVariable as error:
             return None, [Problem("gather_facts", f"the plan needs the host's cores and memory: {error.message}")]
         except StabilityError as error:
@@ -338,7 +349,7 @@ def _origin(variables: dict[str, t.Any], label: str) -> str:
         return ""
     if not origin.path:
         return str(origin.description or "").strip("<>")
-    if Path(origin.path).resolve().is_relative_to(_ROLES):
+    if Path(origin.path).resolve().is_relative_to(_ROLES.resolve()):
         return ""
     place = os.path.relpath(origin.path)
     place = origin.path if place.startswith("../..") else place

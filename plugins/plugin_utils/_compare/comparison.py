@@ -25,7 +25,7 @@ from ansible.playbook.play import Play
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 
-from ..templates import in_order
+from ..templates import References, in_order
 from .questions import Result, Running, Unanswered, UnansweredError, shown, source
 
 Ask = Callable[[str], Result]
@@ -87,6 +87,7 @@ class Comparison:
     """In which order the tasks were come to."""
     _asked: list[Running] = field(default_factory=list)
     _put_off: list[_PutOff] = field(default_factory=list)
+    _references: References = field(default_factory=References)
     _rendered: dict[str, Any] = field(default_factory=dict)
     _learned: dict[str, Any] = field(default_factory=dict)
     _looked: bool = False
@@ -140,11 +141,12 @@ class Comparison:
         """Render once, not for each task, what no result and no variable of a task's or a role's own is part of."""
         to_come = dict.fromkeys((name for task in tasks for name in self._own_names(task)), Unanswered(self._look))
         variables = {**self.variables, **to_come}
-        templar = self.action._templar.copy_with_new_env(available_variables=variables)
+        templar = self.action._templar.copy_with_new_env()
         prefixes = tuple(f"{role}_" for role in {"service", *(_role(task) for task in tasks)} if role)
         common = {name: value for name, value in self.variables.items() if name.strip("_").startswith(prefixes)}
         for name in in_order(common, common):
             self._looked = False
+            templar.available_variables = self._references.of(variables[name], variables, self._rendered)
             with contextlib.suppress(AnsibleError):
                 value = templar.template(variables[name])
                 if not self._looked:
@@ -208,7 +210,9 @@ class Comparison:
         if name in _SILENT:
             return
         variables = self._variables_of(task)
-        templar = self.action._templar.copy_with_new_env(available_variables=variables)
+        given = (task.when, task.args, task.module_defaults)
+        referred = self._references.of(given, variables, {**self._rendered, **self._learned})
+        templar = self.action._templar.copy_with_new_env(available_variables=referred)
         holds = _holds(templar, task.when)
         self._require_answers()
         if not holds:
