@@ -9,6 +9,7 @@ An empty list is a pass. Checks take the root so that a test can hand them a sma
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,13 @@ def short(name: str) -> str:
 
 
 def playbooks(root: Path) -> dict[str, list[dict[str, Any]]]:
-    return {path.stem: load(path) or [] for path in sorted((root / "playbooks").glob("*.yml"))}
+    """The plays of each playbook, and of the parts that it names: files that begin with an underscore."""
+    return {path.stem: _plays(path) for path in sorted((root / "playbooks").glob("[!_]*.yml"))}
+
+
+def _plays(path: Path) -> list[dict[str, Any]]:
+    parts = re.findall(r"\b_\w+\.yml", path.read_text(encoding="utf-8"))
+    return [*(load(path) or []), *(play for part in parts for play in _plays(path.with_name(part)))]
 
 
 def entries(node: Any) -> list[dict[str, Any]]:

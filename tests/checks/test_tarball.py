@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ KEPT_BY_PEOPLE = (
 
 IMPORT = "ansible.builtin.import_role"
 PLAYBOOK = "ansible.builtin.import_playbook"
+ELSEWHERE = ("proxy", "database", "monitor", "backup")
 
 
 def bin_path(name: str) -> Path:
@@ -131,13 +133,15 @@ def test_tarball_takes_nothing_that_people_keep(tmp_path: Path) -> None:
     assert not problems, "\n" + "\n".join(problems)
 
 
-@pytest.mark.parametrize("name", sorted(playbooks(ROOT)))
-def test_playbook_runs_by_its_collection_name(installed: Path, name: str) -> None:
+def listed(installed: Path, name: str, groups: Iterable[str]) -> str:
+    """The tasks of a playbook for an inventory that has these groups."""
+    inventory = installed.parent / "hosts"
+    inventory.write_text("".join(f"[{group}]\nlocalhost\n" for group in groups), encoding="utf-8")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     # Only this place and the packaged collections beside ansible itself: the checkout must not answer.
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(installed)
     run = subprocess.run(
-        [bin_path("ansible-playbook"), "--list-tasks", "-vv", "-i", "localhost,", f"{COLLECTION}.{name}"],
+        [bin_path("ansible-playbook"), "--list-tasks", "-vv", "-i", str(inventory), f"{COLLECTION}.{name}"],
         cwd=installed,
         env=environment,
         capture_output=True,
@@ -145,11 +149,27 @@ def test_playbook_runs_by_its_collection_name(installed: Path, name: str) -> Non
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert f"{installed}/ansible_collections/" in run.stdout
+    return run.stdout
+
+
+@pytest.mark.parametrize("name", sorted(playbooks(ROOT)))
+def test_playbook_runs_by_its_collection_name(installed: Path, name: str) -> None:
+    output = listed(installed, name, ["app", *ELSEWHERE])
+    assert f"{installed}/ansible_collections/" in output
     for play in playbooks(ROOT)[name]:
-        assert play["name"] in run.stdout or "hosts" not in play
+        assert play["name"] in output or "hosts" not in play
     applied = [entry for entry in entries(playbooks(ROOT)[name]) if {"roles", IMPORT, PLAYBOOK} & set(entry)]
-    assert bool(re.search(rf"{re.escape(COLLECTION)}\.\w+ : ", run.stdout)) == bool(applied)
+    assert bool(re.search(rf"{re.escape(COLLECTION)}\.\w+ : ", output)) == bool(applied)
+
+
+@pytest.mark.parametrize("group", ELSEWHERE)
+def test_what_is_for_other_groups_is_read_where_the_inventory_has_one(installed: Path, group: str) -> None:
+    plays = [play["name"] for play in playbooks(ROOT)["site"] if "hosts" in play]
+    assert len(re.findall(r"^  play #", listed(installed, "site", ["app", group]), re.MULTILINE)) == len(set(plays))
+
+
+def test_what_is_for_other_groups_is_not_read_where_there_is_none(installed: Path) -> None:
+    assert len(re.findall(r"^  play #", listed(installed, "site", ["app", "europe"]), re.MULTILINE)) == 2
 
 
 def test_contents_problems_sees_what_is_too_much() -> None:
