@@ -146,7 +146,10 @@ class Comparison:
         common = {name: value for name, value in self.variables.items() if name.strip("_").startswith(prefixes)}
         for name in in_order(common, common):
             self._looked = False
-            templar.available_variables = self._references.of(variables[name], variables, self._rendered)
+            referred = self._references.of(variables[name], variables, self._rendered)
+            if len(referred) < len(variables) and any(isinstance(value, Unanswered) for value in referred.values()):
+                continue
+            templar.available_variables = referred
             with contextlib.suppress(AnsibleError):
                 value = templar.template(variables[name])
                 if not self._looked:
