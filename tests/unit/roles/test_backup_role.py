@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is refused of backups on a host of the group backup; no host is reached."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from variable_hosts import GOOD
+
+from playbooks import run_playbook
+
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+PLAYBOOK = [
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "pre_tasks": [
+            {
+                "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "hardware", "distribution"]},
+                "delegate_to": "localhost",
+                "vars": LOCAL,
+            },
+            {"workbot.stability.validate_variables": {}, "register": "checked", "ignore_errors": True},
+            {
+                "ansible.builtin.copy": {
+                    "content": "{{ checked.msg }}",
+                    "dest": "{{ playbook_dir }}/{{ inventory_hostname }}.text",
+                    "mode": "0600",
+                },
+                "delegate_to": "localhost",
+                "vars": LOCAL,
+            },
+            {"ansible.builtin.meta": "end_play"},
+        ],
+        "roles": [f"workbot.stability.{role}" for role in ("service", "postgresql", "backup")],
+    }
+]
+KEPT = {"backup_directory": "/backup", "backup_passphrase": "s3cr3t-0f-the-b4ckups", "backup_files": False}
+
+
+def said(directory: Path, apps: dict[str, dict[str, Any]], **store: Any) -> dict[str, str]:
+    """What is said of each host: app hosts with servers of their own, and the one that keeps their backups."""
+    hosts = {
+        name: {"ansible_host": f"192.0.2.{number}", **GOOD, **KEPT, **variables}
+        for number, (name, variables) in enumerate({"store": store, **apps}.items())
+    }
+    inventory = {"backup": {"hosts": {"store": hosts.pop("store")}}, "app": {"hosts": hosts}}
+    (directory / "hosts.json").write_text(json.dumps(inventory), encoding="utf-8")
+    (directory / "play.json").write_text(json.dumps(PLAYBOOK), encoding="utf-8")
+    _code, output = run_playbook(str(directory / "play.json"), directory / "hosts.json")
+    texts = {file.stem: file.read_text(encoding="utf-8") for file in directory.glob("*.text")}
+    assert texts.keys() == {"store", *apps}, output
+    return texts
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    bucket = {"bucket": "backups", "endpoint": "s3.test", "key": "a-key", "secret": "the-secret-of-it"}
+    apps = {
+        "shop1": {},
+        "nowhere": {"backup_directory": ""},
+        "open": {"backup_passphrase": ""},
+        "files": {"backup_files": True, "backup_has_files": True},
+        "shop 2": {},
+        "bucket": {"backup_directory": "", **{f"backup_s3_{name}": value for name, value in bucket.items()}},
+    }
+    return said(tmp_path_factory.mktemp("play"), apps)
+
+
+@pytest.mark.parametrize("host", ["shop1", "store"])
+def test_servers_of_app_hosts_have_one_repository_host(texts: dict[str, str], host: str) -> None:
+    assert "wrong" not in texts[host]
+
+
+@pytest.mark.parametrize(
+    ("host", "variable", "problem"),
+    [
+        ("nowhere", "backup_directory", "must be given: the directory of store (group backup)"),
+        ("open", "backup_passphrase", "must be given, since the backups leave the host (group backup)"),
+        ("files", "backup_files", "must be false with a host of the group backup"),
+        ("shop 2", "backup_directory", "is on a host of the group backup, which knows this one by its name"),
+        ("bucket", "backup_s3_bucket", "is one place and the group backup another"),
+    ],
+)
+def test_each_condition_is_named(texts: dict[str, str], host: str, variable: str, problem: str) -> None:
+    assert re.search(rf"^{variable} .*{re.escape(problem)}", texts[host], re.MULTILINE)
+
+
+def test_a_repository_host_without_servers_is_refused(tmp_path: Path) -> None:
+    none = {"service_database_enabled": False, "service_database_password": ""}
+    assert re.search(
+        "^backup_directory .* is for backups of servers", said(tmp_path, {"shop1": none})["store"], re.MULTILINE
+    )
