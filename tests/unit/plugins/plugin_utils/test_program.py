@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import zipfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.plugin_utils._program import build
+from ansible_collections.workbot.stability.plugins.plugin_utils._program import _imported, build
 from places import ROOT
 
 SOURCES = ROOT / "plugins/module_utils"
@@ -35,6 +36,20 @@ def test_the_archive_runs_on_its_own(tmp_path: Path) -> None:
     assert "no\"where'.json" in done.stderr
     help_text = subprocess.run([path, "--help"], cwd="/", env={}, capture_output=True, text=True, check=True).stdout
     assert "--check" in help_text
+
+
+def test_imports_are_read_as_python_reads_them() -> None:
+    for path in SOURCES.rglob("*.py"):
+        source, folder = path.read_bytes(), path.relative_to(SOURCES).parent
+        expected = []
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ImportFrom) and node.level:
+                start = Path(folder, *[".."] * (node.level - 1), *(node.module or "").split("."))
+                expected += [start / alias.name for alias in node.names] if (SOURCES / start).is_dir() else [start]
+        found = _imported(SOURCES, str(path.relative_to(SOURCES)), source)
+        assert [(SOURCES / name).resolve() for name in found] == [
+            (SOURCES / f"{name}.py").resolve() for name in expected
+        ]
 
 
 def test_only_what_is_imported_is_packed(tmp_path: Path) -> None:
