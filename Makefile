@@ -57,7 +57,7 @@ lint: lint-ansible lint-yaml lint-python lint-imports lint-shell lint-changelog 
 .PHONY: lint-ansible
 lint-ansible: $(READY) ## ansible-lint, profile production
 	@echo '== ansible-lint'
-	@# nor that it can't follow an import_playbook whose name depends on the inventory
+	@# -qq: without a warning that it can't follow an import_playbook whose name depends on the inventory
 	@ansible-lint -qq
 
 .PHONY: lint-yaml

@@ -110,18 +110,18 @@ class ActionModule(Action):
         own = {name: value for name, value in self.variables.items() if name in names}
         self._references = References()
         self._rendered: dict[str, t.Any] = {}
+        self._current = dict(self.variables)
         self._templar: t.Any = self._templar.copy_with_new_env()
         for name in in_order(own.keys() & self._options.keys(), own):
             with contextlib.suppress(AnsibleError):
-                self._rendered[name] = self._template(own[name])
+                self._rendered[name] = self._current[name] = self._template(own[name])
 
     def _template(self, given: t.Any) -> t.Any:
         return self._templar_for(given).template(given)
 
     def _templar_for(self, given: t.Any) -> t.Any:
         """The templar, with what `given` refers to."""
-        variables = {**self.variables, **self._rendered}
-        self._templar.available_variables = self._references.of(given, variables, self._rendered)
+        self._templar.available_variables = self._references.of([given], self._current, self._rendered)
         return self._templar
 
     def _is_asked(self, name: str) -> bool:

@@ -22,8 +22,9 @@ from ..module_utils._host.errors import StabilityError
 INTERPRETER = "/usr/bin/python3 -I"
 _PACKAGE = Path("stability")
 _ENTRY_POINT = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*):([A-Za-z_][A-Za-z0-9_]*)")
-_IMPORT = re.compile(r"^from (\.+)([\w.]*) import (?:\(([^)]*)\)|(.+))$", re.MULTILINE)
-# What stands before `as`, a comma or a comment.
+_IMPORT = re.compile(r"^from (\.+)([\w.]*) import (?:\(([^)]*)\)|(.+?)) *$", re.MULTILINE)
+_COMMENT = re.compile(r"#.*")
+# What stands before `as` and a comma.
 _IMPORTED = re.compile(r"(?:^|,)\s*(\w+)")
 # The oldest time that a zip archive can hold.
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -68,7 +69,7 @@ def _closure(directory: Path, module: str) -> dict[str, bytes]:
 def _imported(directory: Path, name: str, source: bytes) -> tuple[str, ...]:
     """The files that a source imports from its own tree, at its beginning: `from .x import y`, `from .._a import x`."""
     found: list[str] = []
-    for dots, module, several, one in _IMPORT.findall(source.decode()):
+    for dots, module, several, one in _IMPORT.findall(_COMMENT.sub("", source.decode())):
         start = Path(name).parents[len(dots) - 1] / module.replace(".", "/")
         if (directory / start).is_dir():
             found += [str(start / f"{imported}.py") for imported in _IMPORTED.findall(several or one)]

@@ -114,8 +114,10 @@ def playbooks(root: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _plays(path: Path) -> list[dict[str, Any]]:
-    parts = re.findall(r"\b_\w+\.yml", path.read_text(encoding="utf-8"))
-    return [*(load(path) or []), *(play for part in parts for play in _plays(path.with_name(part)))]
+    plays = load(path) or []
+    imported = " ".join(play.get("ansible.builtin.import_playbook", "") for play in plays)
+    parts = re.findall(r"\b_\w+\.yml", imported)
+    return [*plays, *(play for part in parts for play in _plays(path.with_name(part)))]
 
 
 def entries(node: Any) -> list[dict[str, Any]]:

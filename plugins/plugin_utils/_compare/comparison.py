@@ -146,8 +146,8 @@ class Comparison:
         common = {name: value for name, value in self.variables.items() if name.strip("_").startswith(prefixes)}
         for name in in_order(common, common):
             self._looked = False
-            referred = self._references.of(variables[name], variables, self._rendered)
-            if len(referred) < len(variables) and any(isinstance(value, Unanswered) for value in referred.values()):
+            referred = self._references.of([variables[name]], variables, self._rendered)
+            if referred is not variables and any(isinstance(value, Unanswered) for value in referred.values()):
                 continue
             templar.available_variables = referred
             with contextlib.suppress(AnsibleError):
@@ -213,7 +213,7 @@ class Comparison:
         if name in _SILENT:
             return
         variables = self._variables_of(task)
-        given = (task.when, task.args, task.module_defaults)
+        given = [task.when, task.args, task.module_defaults]
         referred = self._references.of(given, variables, {**self._rendered, **self._learned})
         templar = self.action._templar.copy_with_new_env(available_variables=referred)
         holds = _holds(templar, task.when)

@@ -35,27 +35,33 @@ def test_a_circle_has_an_end() -> None:
     [
         (["{{ address }}", "port == 80"], {"address", "host", "name", "port"}),
         ({"at": {"{{ port }}": None}}, {"port"}),
+        ({"at": ("{{\nport }}", ["{{\thost }}"])}, {"port", "host", "name"}),
         ("nothing of it", set()),
         ("{{ unknown }}", set()),
     ],
 )
 def test_a_template_refers_to_what_it_names_itself_or_by_others(given: object, names: set[str]) -> None:
-    assert References().of(given, VARIABLES, {}) == {name: VARIABLES[name] for name in names}
+    assert References().of([given], VARIABLES, {}) == {name: VARIABLES[name] for name in names}
 
 
 def test_a_value_refers_to_nothing_unless_it_is_given_to_another_variable_of_the_name() -> None:
     final = {"address": "name of another host", "host": "{{ port }}"}
-    assert set(References().of("{{ address }}, {{ host }}", {**VARIABLES, "address": final["address"]}, final)) == {
-        "address",
-        "host",
-        "name",
-    }
+    variables = {**VARIABLES, "address": final["address"]}
+    assert set(References().of(["{{ address }}, {{ host }}"], variables, final)) == {"address", "host", "name"}
 
 
-@pytest.mark.parametrize("lookup", ["lookup('vars', 'po' ~ 'rt')", "query('varnames', 'p')", "vars['po' ~ 'rt']"])
-def test_a_lookup_may_look_at_any_variable(lookup: str) -> None:
-    variables = {**VARIABLES, "found": f"{{{{ {lookup} }}}}"}
-    assert References().of("{{ found }}", variables, {}) is variables
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ lookup('vars', 'po' ~ 'rt') }}",
+        "{{ query('varnames', 'p') }}",
+        "{{ vars['po' ~ 'rt'] }}",
+        "{% include 'x' %}",
+    ],
+)
+def test_what_may_read_any_variable_is_given_all(template: str) -> None:
+    variables = {**VARIABLES, "found": template}
+    assert References().of(["{{ found }}"], variables, {}) is variables
 
 
 def test_another_host_is_not_rendered_for_its_name() -> None:
@@ -66,4 +72,4 @@ def test_another_host_is_not_rendered_for_its_name() -> None:
         __getitem__ = __iter__ = __len__ = __repr__  # type: ignore[assignment]
 
     variables = {"hostvars": HostVars(), "shop": {"port": 80}}
-    assert set(References().of("{{ hostvars.shop.port }}", variables, {})) == {"hostvars", "shop"}
+    assert set(References().of(["{{ hostvars.shop.port }}"], variables, {})) == {"hostvars", "shop"}
