@@ -182,7 +182,7 @@ def test_a_service_that_nobody_watches_and_that_is_down_pages_people(
 ) -> None:
     """By the silence of the watchdog, and by what clients get."""
     host.check_output(f"systemctl stop {WATCHDOG}")
-    with load(address, *SENT):
+    with load(address, *SENT, "--pause=0"):
         host.check_output("workbot-pm2 stop all")
         # as soon as they are 1.44 % of what the tests before have asked in an hour: by as many a second as the host can
         until("errors are noticed", lambda: ERRORS in fires(prometheus), 90 + FIRES)
