@@ -17,11 +17,11 @@ import subprocess
 
 ROOTS = ("/etc", "/srv", "/usr/local", "/opt", "/var/lib", "/run/workbot")
 # What the host itself writes at all times: the cluster's data (its catalogue is asked instead), systemd's timers and
-# clock, what the watchdog, the metrics and the hourly diagnosis have seen, the logs, the pages that a Next.js site
-# regenerates. Ansible has a directory for itself.
+# clock, what the watchdog, the metrics and the hourly diagnosis have seen, the logs, backups, and the pages that a
+# Next.js site regenerates. Ansible has a directory for itself.
 RESTLESS = re.compile(
     r"/var/lib/postgresql/\d+/main/|/var/lib/systemd/|/var/lib/[^/]*(watchdog|diagnose|alert|metrics|report|backup)[^/]*/"
-    r"|/var/lib/prometheus/|/pgbackrest/archive/|/backup/restic/|/var/lib/logrotate/|/\.ansible/tmp$"
+    r"|/var/lib/prometheus/|/pgbackrest/(archive|backup)/|/backup/restic/|/var/lib/logrotate/|/\.ansible/tmp$"
     r"|/srv/[^/]+/logs/|/srv/[^/]+/home/|/\.next/|/etc/resolv\.conf$|/etc/hosts$"
 )
 # psql prints rows, pg_dumpall the rest; a random key is in each dump of newer versions.
