@@ -154,7 +154,7 @@ def test_a_part_of_the_hosts_is_refused(limit: str) -> None:
     run = apply("restore", f"--limit={limit}", *option(restore_in_place="workbot"))
     assert run.returncode == 2, run.stdout
     expected = f"--limit leaves out {', '.join(APPS[1:])}" if DATABASE in limit else "No host of this run has a server"
-    assert expected in " ".join(run.stdout.split())
+    assert expected in " ".join((run.stdout + run.stderr).split())
     assert (begun(), is_there(host_of(DATABASE))) == (before, False)
 
 
