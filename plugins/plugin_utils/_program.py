@@ -64,7 +64,7 @@ def _closure(directory: Path, module: str) -> dict[str, bytes]:
     return sources
 
 
-# Programs have many sources in common. Python's own parser takes ten times as long, in the process of each task anew.
+# Programs have many sources in common. Python's own parser takes ten times as long, and each task's process needs it.
 @functools.cache
 def _imported(directory: Path, name: str, source: bytes) -> tuple[str, ...]:
     """The files that a source imports from its own tree, at its beginning: `from .x import y`, `from .._a import x`."""
