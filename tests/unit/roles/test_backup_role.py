@@ -7,26 +7,20 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from variable_hosts import GOOD
+from variable_hosts import FACTS, GOOD
 
 from playbooks import run_playbook
 
-LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 PLAYBOOK = [
     {
         "hosts": "all",
         "gather_facts": False,
         "pre_tasks": [
-            {
-                "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "hardware", "distribution"]},
-                "delegate_to": "localhost",
-                "vars": LOCAL,
-            },
+            FACTS,
             {"workbot.stability.validate_variables": {}, "register": "checked", "ignore_errors": True},
             {
                 "ansible.builtin.copy": {
@@ -35,7 +29,6 @@ PLAYBOOK = [
                     "mode": "0600",
                 },
                 "delegate_to": "localhost",
-                "vars": LOCAL,
             },
             {"ansible.builtin.meta": "end_play"},
         ],

@@ -152,19 +152,14 @@ ROLES = [
     "metrics",
     "report",
 ]
+# The plan needs cores and memory; any machine's will do, for all hosts.
+FACTS = {
+    "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "hardware", "distribution"]},
+    "delegate_to": "localhost",
+    "run_once": True,
+}
 PLAYBOOK = [
-    {
-        "hosts": "all:!localhost:!factless",
-        "gather_facts": False,
-        "tasks": [
-            # The plan needs cores and memory; any machine's will do, for all hosts.
-            {
-                "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "hardware", "distribution"]},
-                "delegate_to": "localhost",
-                "run_once": True,
-            },
-        ],
-    },
+    {"hosts": "all:!localhost:!factless", "gather_facts": False, "tasks": [FACTS]},
     {
         "hosts": "all:!localhost",
         "gather_facts": False,
