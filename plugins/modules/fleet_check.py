@@ -68,6 +68,10 @@ options:
     description: Port of the repository host of the backups; V(0) when it is none.
     type: int
     default: 0
+  files_port:
+    description: Port at which that host takes the backups of services' files; V(0) when it does not.
+    type: int
+    default: 0
   monitor:
     description: Whether it is the monitor.
     type: bool
@@ -90,6 +94,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
 from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import (
     check_database,
+    check_file_repository,
     check_proxy,
     check_repository,
 )
@@ -114,6 +119,7 @@ SPEC = {
     "drained_file": {"type": "path", "default": ""},
     "database_port": {"type": "int", "default": 0},
     "repository_port": {"type": "int", "default": 0},
+    "files_port": {"type": "int", "default": 0},
     "monitor": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 5},
 }
@@ -127,6 +133,8 @@ def main() -> None:
         findings += check_database(options["database_port"], options["timeout"])
     if options["repository_port"]:
         findings += check_repository(options["repository_port"], options["timeout"])
+    if options["files_port"]:
+        findings += check_file_repository(options["files_port"], options["timeout"])
     if options["monitor"]:
         findings += check_monitor(options["timeout"])
     module.exit_json(changed=False, **verdict(findings), problem="")

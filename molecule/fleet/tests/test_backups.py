@@ -21,8 +21,10 @@ from waiting import until
 
 # In it a host that is nothing else is the repository host.
 BACKUP_INVENTORY = f"--inventory={ROOT / 'molecule/fleet/inventory'}"
-REPOSITORY_UNITS = ("pgbackrest.service", "backup-repository.path")
-PORT = 8432
+REPOSITORY_UNITS = ("pgbackrest.service", "backup-repository.path", "file-backup-repository.service")
+PORT, FILES_PORT = 8432, 8433
+# As the inventory has it.
+PASSPHRASE = "a-passphrase-for-tests-alone"
 FAILS = "SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver"
 
 
@@ -69,9 +71,9 @@ def test_a_second_run_changes_nothing() -> None:
 
 
 def test_the_repository_is_on_the_other_host_which_is_let_in_for_a_backup_alone() -> None:
-    server, keeper = host_of(DATABASE), host_of(KEEPER)
+    keeper = host_of(KEEPER)
     assert keeper.run(f"ls {REPOSITORY}/backup/{DATABASE}/latest").rc == 0
-    assert not server.file("/srv/backup").exists
+    assert [name for name in (DATABASE, *APPS) if host_of(name).file("/srv/backup").exists] == []
     assert [name for name in (DATABASE, KEEPER) if f":{PORT} " in host_of(name).check_output("ss -Htln")] == [KEEPER]
     assert {process.user for process in keeper.process.filter(comm="pgbackrest")} == {"pgbackrest"}
 
@@ -96,13 +98,14 @@ def test_check_and_drift_know_the_repository_host(tmp_path: Path) -> None:
     assert drift(tmp_path, BACKUP_INVENTORY)[KEEPER]["state"] == "as declared"
     keeper = host_of(KEEPER)
     assert re.search(rf"{KEEPER} +ok", apply("check", BACKUP_INVENTORY).stdout)
-    keeper.check_output("systemctl stop pgbackrest.service backup-repository.path")
-    said = apply("check", BACKUP_INVENTORY).stdout
-    assert f"pgBackRest at port {PORT} does not answer" in " ".join(said.split())
+    keeper.check_output(f"systemctl stop {' '.join(REPOSITORY_UNITS)}")
+    said = " ".join(apply("check", BACKUP_INVENTORY).stdout.split())
+    assert f"pgBackRest at port {PORT} does not answer" in said
+    assert f"rclone at port {FILES_PORT} does not answer" in said
     assert drift(tmp_path, BACKUP_INVENTORY)[KEEPER]["state"] == "differs"
     changed = site(*option())
     assert {name for name, number in changed.items() if number} == {KEEPER}
-    assert keeper.service("pgbackrest.service").is_running
+    assert [unit for unit in REPOSITORY_UNITS if not keeper.service(unit).is_running] == []
 
 
 def test_a_proof_needs_no_more_than_the_repository() -> None:
@@ -147,6 +150,77 @@ def test_the_app_hosts_know_of_them() -> None:
         ], found
 
 
+def file_backups(name: str) -> list[str]:
+    """Of that app host's files, as the repository host has them; the oldest first."""
+    return host_of(KEEPER).check_output(f"ls -tr {PLACE}/workbot.{name}/*/snapshots/*").split()
+
+
+def file_backup(*arguments: str) -> str:
+    """What the command says on an app host."""
+    return str(host_of(APPS[0]).check_output(f"workbot-file-backup {shlex.join(arguments)}"))
+
+
+PLACE = "/srv/backup/restic"
+UPLOADS = "/srv/workbot/shared/uploads"
+# By all that an app host knows.
+INTRUDER = """
+import base64, http.client, json, ssl, urllib.parse
+config = "/srv/workbot/config/file-backup"
+place = urllib.parse.urlsplit(json.load(open(f"{config}-secrets.json"))["RESTIC_REPOSITORY"].removeprefix("rest:"))
+login = base64.b64encode(f"{place.username}:{place.password}".encode()).decode()
+kept = "KEPT"
+for method, path in (
+    ("GET", f"/{kept}"),
+    ("DELETE", f"/{kept}"),
+    ("POST", f"/{kept}"),
+    ("GET", "/OTHER"),
+    ("GET", f"{place.path}../OTHER"),
+    ("GET", f"{place.path}%2e%2e/OTHER"),
+):
+    context = ssl.create_default_context(cafile=f"{config}-authority.pem")
+    connection = http.client.HTTPSConnection(place.hostname, place.port, context=context)
+    connection.request(method, path, b"", {"Authorization": f"Basic {login}"})
+    print(connection.getresponse().status)
+"""
+
+
+def test_files_of_an_app_host_are_there_and_come_back() -> None:
+    app = host_of(APPS[0])
+    app.check_output(f"runuser -u workbot -- sh -c 'echo first >{UPLOADS}/a.txt'")
+    before = file_backups(APPS[0])
+    file_backup("run")
+    assert len(file_backups(APPS[0])) == len(before) + 1
+    assert "read and compared with the files" in file_backup("drill")
+    file_backup("restore")
+    assert app.file("/srv/workbot/restored/uploads/a.txt").content_string == "first\n"
+    file_backup("forget")
+    found = json.loads(app.run("workbot-diagnose --check files --json").stdout)["findings"]
+    assert {finding["status"] for finding in found} == {"ok"}, found
+
+
+def test_an_app_host_removes_and_changes_nothing_and_reads_nothing_of_others() -> None:
+    app, kept = host_of(APPS[0]), file_backups(APPS[0])
+    own, other = (file_backups(name)[-1].removeprefix(f"{PLACE}/") for name in APPS[:2])
+    script = INTRUDER.replace("KEPT", own).replace("OTHER", other)
+    assert app.check_output("python3 -c %s", script).split() == ["200", "403", "403", "403", "301", "301"]
+    assert file_backups(APPS[0]) == kept
+    assert PASSPHRASE not in app.check_output("cat /srv/workbot/config/*")
+
+
+def test_what_is_old_goes_by_the_clock_of_the_repository_host() -> None:
+    keeper, place = host_of(KEEPER), f"{PLACE}/workbot.{APPS[0]}"
+    file_backup("run")
+    before = file_backups(APPS[0])
+    # as it is when the turns of two others have come
+    keeper.check_output(f"cp -a {place} {place}.kept && cp -a {place}/? {place}/before && touch {place}/?/config")
+    keeper.check_output(f"find {place}/before -type f -exec touch --date='29 days ago' {{}} +")
+    keeper.check_output("systemctl start file-backup-repository-discard.service")
+    assert file_backups(APPS[0]) == before
+    keeper.check_output(f"rm -r {place} && mv {place}.kept {place}")
+    file_backup("run")
+    assert file_backups(APPS[0])[:-1] == before
+
+
 @pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("limit", [f"{APPS[0]},{DATABASE}", ",".join(APPS)])
 def test_a_part_of_the_hosts_is_refused(limit: str) -> None:
@@ -186,6 +260,8 @@ def test_the_service_is_stopped_on_all_hosts_and_healthy_on_all_afterwards() -> 
 def test_where_they_are_removed_the_repository_stays() -> None:
     site(*option(backup_removed=True))
     keeper = host_of(KEEPER)
+    assert file_backups(APPS[0])
     assert [unit for unit in REPOSITORY_UNITS if keeper.service(unit).is_running] == []
     assert keeper.run(f"ls {REPOSITORY}/backup/{DATABASE}/latest").rc == 0
-    assert not keeper.file("/etc/pgbackrest/pgbackrest.conf").exists
+    for path in ("/etc/pgbackrest/pgbackrest.conf", "/etc/file-backup-repository"):
+        assert not keeper.file(path).exists

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http
 import json
 import subprocess
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .._host.command import quiet_run
-from .._net.http import Request
+from .._net.http import HttpError, Request, fetch
 from .._net.websocket import host_header
 from .certificates import Served, check_served
 from .findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, worst_of
@@ -131,6 +132,18 @@ def check_repository(port: int, timeout: float) -> list[Finding]:
         return [judge_repository(_status(command, timeout), port)]
     except OSError as error:
         return [_not_run("repository", "pgbackrest", error)]
+
+
+def check_file_repository(port: int, timeout: float) -> list[Finding]:
+    """Whether the repository host takes backups of services' files from other hosts: without a password it says 401."""
+    request = Request(url=f"https://127.0.0.1:{port}/", timeout=timeout, validate_certs=False)
+    try:
+        status = fetch(request).status
+        problem = "" if status == http.HTTPStatus.UNAUTHORIZED else f"answers with {status}"
+    except HttpError as error:
+        status, problem = 0, f"does not answer: {error}"
+    ending = f"{problem}. See the log of the unit file-backup-repository, and start it." if problem else "answers"
+    return [Finding("files_repository", CRITICAL if problem else OK, f"rclone at port {port} {ending}", status)]
 
 
 def _status(command: Sequence[str], timeout: float) -> int:

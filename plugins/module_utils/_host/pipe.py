@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .command import Program, running, text_of
@@ -23,14 +26,24 @@ class Ended:
     output: str = ""
 
 
-def pipe(first: Program, second: Program) -> tuple[Ended, Ended]:
-    """Run both to their ends, however long that takes. Raises OSError where one can't be started."""
+def pipe(
+    first: Program, second: Program, is_whole: Callable[[Ended], bool] = lambda _ended: True
+) -> tuple[Ended, Ended]:
+    """Run both to their ends, however long that takes. Raises OSError where one can't be started.
+
+    The second does not see the end of what it reads before the first has ended. Where that is not whole, and it is not
+    the second that has ended first, it is interrupted, and does not see it at all.
+    """
     with contextlib.ExitStack() as held:
         said, complained, output = (held.enter_context(tempfile.TemporaryFile()) for _each in range(3))
-        source = held.enter_context(running(first, subprocess.DEVNULL, subprocess.PIPE, said))
-        sink = held.enter_context(running(second, source.stdout, output, complained))
+        reader, writer = os.pipe()
+        reading, writing = held.enter_context(os.fdopen(reader, "rb")), held.enter_context(os.fdopen(writer, "wb"))
+        source = held.enter_context(running(first, subprocess.DEVNULL, writing, said))
+        sink = held.enter_context(running(second, reading, output, complained))
         # an end of the second is one for the first as well
-        if source.stdout:
-            source.stdout.close()
-        ends = sink.wait(), source.wait()
-        return Ended(ends[1], text_of(said)), Ended(ends[0], text_of(complained), text_of(output))
+        reading.close()
+        written = Ended(source.wait(), text_of(said))
+        if written.status != -signal.SIGPIPE and not is_whole(written):
+            sink.send_signal(signal.SIGINT)
+        writing.close()
+        return written, Ended(sink.wait(), text_of(complained), text_of(output))

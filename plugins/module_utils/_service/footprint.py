@@ -21,7 +21,7 @@ _PROGRAM = "stability/_programs/"
 
 _CONFIG_FILES = (
     *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem", "watchdog.json", "report.json"),
-    *("alert.json", "alert-secrets.json", "file-backup.json", "file-backup-secrets.json"),
+    *("alert.json", "alert-secrets.json", "file-backup.json", "file-backup-secrets.json", "file-backup-authority.pem"),
     *("reopen-logs.cjs", "own-socket.cjs"),
     # of an earlier version
     *("claim-socket.cjs", "listen-on-socket.cjs"),
@@ -238,6 +238,11 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{UNITS}/backup-repository.service", Step.STAYS),
         Thing(f"{UNITS}/backup-repository.path", Step.STAYS),
         Thing(f"{UNITS}/pgbackrest.service.d/repository.conf", Step.STAYS),
+        Thing("/etc/file-backup-repository", Step.STAYS, directory=True),
+        Thing("/usr/local/bin/file-backup-repository", Step.STAYS),
+        Thing(f"{UNITS}/file-backup-repository.service", Step.STAYS),
+        Thing(f"{UNITS}/file-backup-repository-discard.service", Step.STAYS),
+        Thing(f"{UNITS}/file-backup-repository-discard.timer", Step.STAYS),
         Thing("/etc/prometheus/exporter-tls", Step.STAYS, directory=True),
         Thing(f"{UNITS}/prometheus-node-exporter.service.d/monitor.conf", Step.STAYS),
         Thing(f"{UNITS}/prometheus-postgres-exporter.service.d/monitor.conf", Step.STAYS),

@@ -44,10 +44,11 @@ def has_server(variables: Variables, groups: Groups, name: str) -> bool:
     ):
         return False
     host = str(variables.get("service_database_host") or ("" if servers and name not in servers else _LOOPBACK))
-    return _is_true(variables.get("service_database_enabled", bool(servers))) and bool(_LOCAL_SERVER.match(host))
+    return is_true(variables.get("service_database_enabled", bool(servers))) and bool(_LOCAL_SERVER.match(host))
 
 
-def _is_true(value: object) -> bool:
+def is_true(value: object) -> bool:
+    """Of a variable as an inventory may have it."""
     return str(value).lower() in ("true", "yes", "on", "1")
 
 

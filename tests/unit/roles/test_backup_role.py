@@ -35,7 +35,7 @@ PLAYBOOK = [
         "roles": [f"workbot.stability.{role}" for role in ("service", "postgresql", "backup")],
     }
 ]
-KEPT = {"backup_directory": "/backup", "backup_passphrase": "s3cr3t-0f-the-b4ckups", "backup_files": False}
+KEPT = {"backup_directory": "/backup", "backup_passphrase": "s3cr3t-0f-the-b4ckups"}
 
 
 def said(directory: Path, apps: dict[str, dict[str, Any]], **store: Any) -> dict[str, str]:
@@ -60,7 +60,6 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "shop1": {},
         "nowhere": {"backup_directory": ""},
         "open": {"backup_passphrase": ""},
-        "files": {"backup_files": True, "backup_has_files": True},
         "shop 2": {},
         "bucket": {"backup_directory": "", **{f"backup_s3_{name}": value for name, value in bucket.items()}},
     }
@@ -77,7 +76,6 @@ def test_servers_of_app_hosts_have_one_repository_host(texts: dict[str, str], ho
     [
         ("nowhere", "backup_directory", "must be given: the directory of store (group backup)"),
         ("open", "backup_passphrase", "must be given, since the backups leave the host (group backup)"),
-        ("files", "backup_files", "must be false with a host of the group backup"),
         ("shop 2", "backup_directory", "is on a host of the group backup, which knows this one by its name"),
         ("bucket", "backup_s3_bucket", "is one place and the group backup another"),
     ],
@@ -86,8 +84,19 @@ def test_each_condition_is_named(texts: dict[str, str], host: str, variable: str
     assert re.search(rf"^{variable} .*{re.escape(problem)}", texts[host], re.MULTILINE)
 
 
-def test_a_repository_host_without_servers_is_refused(tmp_path: Path) -> None:
-    none = {"service_database_enabled": False, "service_database_password": ""}
+NO_SERVER = {"service_database_enabled": False, "service_database_password": ""}
+
+
+def test_a_repository_host_that_has_nothing_to_keep_is_refused(tmp_path: Path) -> None:
     assert re.search(
-        "^backup_directory .* is for backups of servers", said(tmp_path, {"shop1": none})["store"], re.MULTILINE
+        "^backup_directory .* is for backups of servers", said(tmp_path, {"shop1": NO_SERVER})["store"], re.MULTILINE
     )
+
+
+def test_a_repository_host_may_keep_files_alone(tmp_path: Path) -> None:
+    assert "wrong" not in said(tmp_path, {"shop1": {**NO_SERVER, "release_shared_directories": ["uploads"]}})["store"]
+
+
+def test_pgbackrest_and_files_have_a_port_each(tmp_path: Path) -> None:
+    text = said(tmp_path, {"shop1": {}}, backup_files_port=8432)["store"]
+    assert re.search("^backup_files_port .* is that of pgBackRest as well", text, re.MULTILINE)

@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from ..._host.command import PLAIN, Identity, Program, effective_user
+from ..._host.pipe import Ended
 
 TAR = "tar"
 # Times to the nanosecond, and nothing in it that differs from one run to the next, but for what is sparse: what is the
@@ -59,9 +60,9 @@ def _tar(user: Identity, *words: str) -> Program:
     return Program([TAR, *words], PLAIN, user)
 
 
-def is_cut_short(complaints: str) -> bool:
-    """Whether tar has ended before it had written all that it can read."""
-    return _CUT_SHORT in complaints
+def is_whole(packed: Ended) -> bool:
+    """Whether tar has written all that it can read."""
+    return packed.status >= 0 and _CUT_SHORT not in packed.errors
 
 
 def unwritten(complaints: str) -> str:

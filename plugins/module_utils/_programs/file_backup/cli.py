@@ -29,7 +29,8 @@ from ..common import stamp as stamp_of
 from ..display import as_time, is_coloured, painted, stamp
 from ..records import decode
 from .jobs import Jobs
-from .restic import Restic, ResticError, sentence
+from .repositories import Repositories
+from .restic import ResticError, sentence
 from .restoring import restore
 from .settings import Settings
 
@@ -45,12 +46,11 @@ class Commands:
     def __init__(self, settings: Settings, options: argparse.Namespace) -> None:
         self._settings = settings
         self._options = options
-        secrets = read_settings(Path(settings.secrets))
-        self._restic = Restic(settings.repository, settings.cache, settings.options, secrets)
+        self._repositories = Repositories(settings, read_settings(Path(settings.secrets)))
 
     def make(self) -> int:
         """What the unit runs."""
-        answer(getattr(Jobs(self._settings, self._restic), self._options.job)())
+        answer(getattr(Jobs(self._settings, self._repositories), self._options.job)())
         return os.EX_OK
 
     def run(self) -> int:
@@ -83,7 +83,7 @@ class Commands:
         now, settings = time.time(), self._settings
         findings = list(judge_files(load_record(settings.record), begun_at(settings.record), now, settings.command))
         try:
-            snapshots = self._restic.snapshots() or []
+            snapshots = self._repositories.snapshots() or []
         except ResticError as error:
             findings.append(Finding("repository", CRITICAL, str(error)))
             snapshots = []
@@ -105,13 +105,13 @@ class Commands:
         for number in (signal.SIGHUP, signal.SIGTERM):
             signal.signal(number, _leave)
         with self._settings.alone():
-            answer(*restore(self._settings, self._restic, self._options.time, self._options.path))
+            answer(*restore(self._settings, self._repositories, self._options.time, self._options.path))
         return os.EX_OK
 
     def restic(self) -> int:
         """restic's own commands, with all that it has to be given."""
         with self._settings.alone():
-            return self._restic.by_hand(self._options.words)
+            return self._repositories.current(time.time()).by_hand(self._options.words)
 
     def forget(self) -> int:
         """Remove what was restored."""

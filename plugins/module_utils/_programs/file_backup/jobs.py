@@ -17,8 +17,9 @@ from ..._host.atomic import save_json
 from ..._host.command import Identity
 from ..._host.errors import StabilityError
 from ..backup_record import load_record, shortened
-from .archive import comparing, damaged, is_cut_short, packing, unreadable, unwritten
-from .restic import Restic, ResticError, Snapshot, sentence
+from .archive import comparing, damaged, is_whole, packing, unreadable, unwritten
+from .repositories import Repositories
+from .restic import ResticError, Snapshot, sentence
 from .settings import Settings
 
 _BUSY_SECONDS = 12 * 3600.0
@@ -36,9 +37,9 @@ _ANOTHER = (
 class Jobs:
     """Each says what was done. Raises StabilityError, which is in the record as well, and OSError."""
 
-    def __init__(self, settings: Settings, restic: Restic) -> None:
+    def __init__(self, settings: Settings, repositories: Repositories) -> None:
         self._settings = settings
-        self._restic = restic
+        self._repositories = repositories
         self._user = Identity.of(settings.user)
 
     def due(self) -> str:
@@ -89,7 +90,7 @@ class Jobs:
             made = LastBackup(time.time(), label, unread)
             self._keep(backup=made)
             if not unread:
-                self._restic.forget(self._settings.keep_days)
+                self._repositories.forget()
         except ResticError as error:
             self._keep(backup=dataclasses.replace(self._record.backup, error=str(error)))
             raise
@@ -97,19 +98,17 @@ class Jobs:
 
     def _store(self, known: str, is_first: bool) -> tuple[str, str]:
         """The label, and what could not be read."""
-        snapshots = self._restic.snapshots()
+        snapshots = self._repositories.snapshots()
         first = f"`{self._settings.command} run --first`"
         if known and not snapshots and not is_first:
             raise ResticError(_EMPTY.format(known, first))
         if snapshots and not known and not is_first:
             raise ResticError(_ANOTHER.format(first))
-        if snapshots is None:
-            self._restic.create()
-        self._restic.unlock()
-        label, packed = self._restic.store(packing(self._settings.shared, self._user), socket.gethostname())
-        if packed.status < 0 or is_cut_short(packed.errors):
-            self._restic.discard(label)
-            raise ResticError(f"tar could not read the files: {sentence(packed.errors) or 'it was killed.'}")
+        restic = self._repositories.current(time.time())
+        if restic.snapshots() is None:
+            restic.create()
+        restic.unlock()
+        label, packed = restic.store(packing(self._settings.shared, self._user), is_whole, socket.gethostname())
         unread = unwritten(packed.errors) if packed.status > _DIFFERENT else ""
         return label, f"not all of the files could be read: {sentence(unread)}" if unread else ""
 
@@ -121,8 +120,8 @@ class Jobs:
         try:
             newest = self._newest(before.backup.label)
             label = newest.label
-            self._restic.unlock()
-            self._restic.check()
+            newest.repository.unlock()
+            newest.repository.check()
             problems += self._compare(newest)
         except ResticError as error:
             problems.append(str(error))
@@ -135,7 +134,7 @@ class Jobs:
 
     def _newest(self, known: str) -> Snapshot:
         """The one that was made last here."""
-        snapshots = self._restic.snapshots()
+        snapshots = self._repositories.snapshots()
         if not snapshots:
             raise ResticError("The repository holds no backup.")
         found = [each for each in snapshots if each.label == known] if known else snapshots
@@ -147,7 +146,7 @@ class Jobs:
 
     def _compare(self, newest: Snapshot) -> Iterator[str]:
         """All that was stored is read, and what was not changed since has to be the same."""
-        compared = self._restic.fetch(newest.label, comparing(self._settings.shared, self._user))
+        compared = newest.repository.fetch(newest.label, comparing(self._settings.shared, self._user))
         if compared.status < 0:
             yield "tar was killed while it compared the files."
         elif said := unreadable(compared.errors):

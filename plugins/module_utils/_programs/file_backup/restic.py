@@ -15,7 +15,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..._host.command import PLAIN, Program, quiet_run
@@ -24,8 +24,9 @@ from ..._host.pipe import Ended, pipe
 
 PROGRAM = "/usr/bin/restic"
 _ARCHIVE = "files.tar"
-# It ends by its own time limits, where it waits; these commands only ask.
-_ASK_SECONDS = 300.0
+# It ends by its own time limits, where it waits; these commands only ask. A size takes all of the index.
+_ASK_SECONDS = 60.0
+_SIZE_SECONDS = 600.0
 _NO_REPOSITORY = "Is there a repository at the following location?"
 # Of a directory and of a bucket; any other trouble to reach it has that question as well.
 _NOT_THERE = ("no such file", "does not exist")
@@ -41,21 +42,21 @@ class ResticError(StabilityError):
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """A backup of the repository; `begun` is in seconds since the epoch."""
+    """A backup of a repository; `begun` is in seconds since the epoch."""
 
     label: str
     begun: float
+    repository: Restic
 
 
 class Restic:
-    """The commands for one repository."""
+    """The commands for one repository, which is named among the secrets, as restic has them in its environment."""
 
-    def __init__(self, repository: str, cache: str, options: tuple[str, ...], secrets: Mapping[str, str]) -> None:
+    def __init__(self, cache: str, options: tuple[str, ...], secrets: Mapping[str, str]) -> None:
         self._options = options
         self._environment = {
             **PLAIN,
             **secrets,
-            "RESTIC_REPOSITORY": repository,
             "RESTIC_CACHE_DIR": cache,
             # the service comes first
             "GOMAXPROCS": "1",
@@ -66,13 +67,13 @@ class Restic:
         done = self._done("snapshots", "--json", "--no-lock", seconds=_ASK_SECONDS)
         if done.returncode and _NO_REPOSITORY in done.stderr and any(words in done.stderr for words in _NOT_THERE):
             return None
-        return parse(self._checked(done, "snapshots"))
+        return parse(self._checked(done, "snapshots"), self)
 
     def size(self, label: str) -> int:
         """Bytes of the files in a backup. Raises ResticError."""
         words = ("stats", "--json", "--no-lock", "--mode=restore-size", label)
         try:
-            return int(json.loads(self._checked(self._done(*words, seconds=_ASK_SECONDS), "stats"))["total_size"])
+            return int(json.loads(self._checked(self._done(*words, seconds=_SIZE_SECONDS), "stats"))["total_size"])
         except (ValueError, LookupError, TypeError) as error:
             raise ResticError(f"`restic stats` said what is not understood: {type(error).__name__}.") from error
 
@@ -96,21 +97,21 @@ class Restic:
         kept = (f"--keep-within={days}d", f"--keep-last={_MOST_KEPT}")
         self._run("forget", *kept, "--group-by=", "--prune", "--quiet")
 
-    def discard(self, label: str) -> None:
-        """Remove one that is not whole. Raises ResticError."""
-        self._run("forget", label, "--quiet")
+    def store(self, source: Program, is_whole: Callable[[Ended], bool], host: str) -> tuple[str, Ended]:
+        """Make a backup of what the program writes; its label, and how the program ended. Raises ResticError.
 
-    def store(self, source: Program, host: str) -> tuple[str, Ended]:
-        """Make a backup of what the program writes; its label, and how the program ended. Raises ResticError."""
+        Of what is not whole none is made: where others keep the repository nobody could remove it.
+        """
         words = ("backup", "--json", "--quiet", f"--host={host}", "--stdin", f"--stdin-filename={_ARCHIVE}")
         try:
-            written, stored = pipe(source, self._program(*words))
+            written, stored = pipe(source, self._program(*words), is_whole)
         except OSError as error:
             raise ResticError(f"{error.filename}: {error.strerror}.") from error
+        # restic that ends early ends the program, too
+        if not is_whole(written) and written.status != -signal.SIGPIPE:
+            said = sentence(written.errors) or "it was killed."
+            raise ResticError(f"{source.argv[0]} could not read the files: {said}")
         if stored.status:
-            # what it could read nothing of it has stored as empty
-            if label := _label(stored.output):
-                self.discard(label)
             raise _failed("backup", stored.status, f"{written.errors}\n{stored.errors}")
         if not (label := _label(stored.output)):
             raise ResticError("`restic backup` did not say what it has made.")
@@ -158,11 +159,11 @@ class Restic:
         return done.stdout
 
 
-def parse(text: str) -> list[Snapshot]:
-    """What `restic snapshots` says, as JSON. Raises ResticError."""
+def parse(text: str, repository: Restic) -> list[Snapshot]:
+    """What `restic snapshots` says, as JSON, of the backups in that repository. Raises ResticError."""
     try:
         found = [
-            Snapshot(str(each["short_id"]), datetime.datetime.fromisoformat(each["time"]).timestamp())
+            Snapshot(str(each["short_id"]), datetime.datetime.fromisoformat(each["time"]).timestamp(), repository)
             for each in json.loads(text)
         ]
     except (ValueError, LookupError, TypeError) as error:
@@ -186,7 +187,8 @@ def sentence(text: str) -> str:
     """What it says, in one line, whether as text or as JSON."""
     if _WRONG_KEY in text:
         return "what is in the repository can't be read: its passphrase is another one."
-    line = " ".join(" ".join(map(_plain, text.splitlines())).split()).removeprefix("Fatal: ")
+    plain = " ".join(map(_plain, text.splitlines())).partition(_NO_REPOSITORY)[0]
+    line = " ".join(plain.split()).removeprefix("Fatal: ")
     return (line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...").rstrip(".") + "." if line else ""
 
 

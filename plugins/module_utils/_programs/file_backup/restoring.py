@@ -17,21 +17,22 @@ from ..._host.command import Identity
 from ..._host.errors import StabilityError
 from ..display import stamp
 from .archive import unpacking
-from .restic import Restic, Snapshot, sentence
+from .repositories import Repositories
+from .restic import Snapshot, sentence
 from .settings import Settings
 
 # That stays free beside them.
 _ROOM_BYTES = 512 * 1024 * 1024
 
 
-def restore(settings: Settings, restic: Restic, moment: datetime.datetime | None, path: str) -> list[str]:
+def restore(settings: Settings, repositories: Repositories, moment: datetime.datetime | None, path: str) -> list[str]:
     """All that was there at that time, or what was at a path; what there is to do then. Raises StabilityError."""
-    target, user, found = Path(settings.restored), Identity.of(settings.user), _snapshot(restic, moment)
+    target, user, found = Path(settings.restored), Identity.of(settings.user), _snapshot(repositories, moment)
     place = below(path, settings.shared)
     if not place:
-        _check_room(settings, restic.size(found.label))
+        _check_room(settings, found.repository.size(found.label))
     with _new(settings, user):
-        unpacked = restic.fetch(found.label, unpacking(str(target), user, place))
+        unpacked = found.repository.fetch(found.label, unpacking(str(target), user, place))
         if unpacked.status:
             said = sentence(unpacked.errors) or "tar was killed."
             raise StabilityError(f"backup {found.label} can't be restored: {said}")
@@ -47,9 +48,9 @@ def below(path: str, directory: str) -> str:
     return path.removeprefix(directory).removeprefix("./").strip("/")
 
 
-def _snapshot(restic: Restic, moment: datetime.datetime | None) -> Snapshot:
+def _snapshot(repositories: Repositories, moment: datetime.datetime | None) -> Snapshot:
     """The newest one of that time or before it."""
-    snapshots = restic.snapshots() or []
+    snapshots = repositories.snapshots() or []
     if not snapshots:
         raise StabilityError("the repository holds no backup")
     # a person gives seconds

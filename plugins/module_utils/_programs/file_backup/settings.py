@@ -27,18 +27,18 @@ class Settings:
     """Where they are."""
     restored: str
     """Where they come to lie when they are restored: on the same disk."""
-    repository: str
-    """As restic names it."""
     options: tuple[str, ...]
     """Of restic, for all of its commands."""
     secrets: str
-    """A file with what restic has to be given in its environment."""
+    """A file with what restic has to be given in its environment, its repository among it."""
     directory: str
     """Where the record is, and what restic remembers of the repository."""
     hour: int
     """Of the day, in the host's time zone: when a backup is made, and looked at where that is due."""
     drill_days: int
     keep_days: int
+    turns: int
+    """How many repositories take turns, each for `keep_days`: some where another host removes them, as a whole."""
 
     @property
     def command(self) -> str:

@@ -14,6 +14,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks import f
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING, Finding
 from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import (
     Upstream,
+    check_file_repository,
     check_proxy,
     judge_database,
     judge_repository,
@@ -130,3 +131,9 @@ def test_what_answers_in_place_of_a_proxy_is_no_healthy_one(
 @pytest.mark.parametrize(("code", "status"), [(0, OK), (1, CRITICAL), (124, CRITICAL)])
 def test_a_repository_host_answers_or_not(code: int, status: str) -> None:
     assert judge_repository(code, 8432).status == status
+
+
+def test_what_takes_files_answers_by_tls(server: int) -> None:
+    (found,) = check_file_repository(server, 5)
+    assert (found.check, found.status) == ("files_repository", CRITICAL)
+    assert f"rclone at port {server} does not answer: 127.0.0.1:{server}: " in found.message

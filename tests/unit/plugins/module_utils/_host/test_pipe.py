@@ -33,3 +33,12 @@ def test_what_is_not_there_leaves_nothing_that_runs() -> None:
     with pytest.raises(FileNotFoundError):
         pipe(shell("sleep 60"), Program(["/nonexistent"], PLAIN))
     assert time.monotonic() - began < 10
+
+
+def test_of_what_is_not_whole_the_second_sees_no_end() -> None:
+    reader = shell("cat; echo all")
+    _first, second = pipe(shell("echo some; exit 3"), reader, lambda ended: ended.status != 3)
+    assert second.status == -signal.SIGINT
+    assert "all" not in second.output
+    _first, second = pipe(shell("echo some; exit 0"), reader, lambda ended: ended.status != 3)
+    assert (second.status, second.output) == (0, "some\nall\n")

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import PLAIN, Identity, Program
-from ansible_collections.workbot.stability.plugins.module_utils._host.pipe import pipe
+from ansible_collections.workbot.stability.plugins.module_utils._host.pipe import Ended, pipe
 from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.archive import (
     comparing,
     damaged,
-    is_cut_short,
+    is_whole,
     packing,
     unpacking,
     unreadable,
@@ -106,8 +106,9 @@ def test_a_name_leads_to_no_other_directory(shared: Path, me: Identity, tmp_path
 
 def test_what_ends_early_is_told_from_what_can_not_be_read() -> None:
     closed = "tar: ./a: Cannot open: Permission denied\ntar: Exiting with failure status due to previous errors\n"
-    assert (is_cut_short(closed), unwritten(closed)) == (False, "tar: ./a: Cannot open: Permission denied")
-    assert is_cut_short("tar: /srv: Cannot open: No such file\ntar: Error is not recoverable: exiting now\n")
+    assert (is_whole(Ended(2, closed)), unwritten(closed)) == (True, "tar: ./a: Cannot open: Permission denied")
+    assert not is_whole(Ended(2, "tar: /srv: Cannot open: No such file\ntar: Error is not recoverable: exiting now\n"))
+    assert not is_whole(Ended(-9, ""))
 
 
 def test_what_is_no_archive_is_said_to(shared: Path, packed: Path, me: Identity) -> None:

@@ -9,11 +9,14 @@ import json
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.restic import (
+    Restic,
     ResticError,
     Snapshot,
     parse,
     sentence,
 )
+
+RESTIC = Restic("/cache", (), {"RESTIC_REPOSITORY": "/backup"})
 
 
 def test_backups_come_by_their_time() -> None:
@@ -21,8 +24,9 @@ def test_backups_come_by_their_time() -> None:
         {"short_id": "32ec5651", "time": "2026-11-29T20:41:08.801993332Z"},
         {"short_id": "0badcafe", "time": "2026-11-29T21:41:07+01:00"},
     ]
-    assert parse(json.dumps(said)) == [Snapshot("0badcafe", 1795984867.0), Snapshot("32ec5651", 1795984868.801993)]
-    assert parse("[]") == []
+    found = [("0badcafe", 1795984867.0), ("32ec5651", 1795984868.801993)]
+    assert parse(json.dumps(said), RESTIC) == [Snapshot(label, begun, RESTIC) for label, begun in found]
+    assert parse("[]", RESTIC) == []
 
 
 @pytest.mark.parametrize(
@@ -30,7 +34,7 @@ def test_backups_come_by_their_time() -> None:
 )
 def test_what_is_not_understood_is_an_error(text: str) -> None:
     with pytest.raises(ResticError, match="not understood"):
-        parse(text)
+        parse(text, RESTIC)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,10 @@ def test_what_is_not_understood_is_an_error(text: str) -> None:
         (
             "Fatal: wrong password or no key found",
             "what is in the repository can't be read: its passphrase is another one.",
+        ),
+        (
+            "Fatal: unable to open config file: 401\nIs there a repository at the following location?\nrest:x\n",
+            "unable to open config file: 401.",
         ),
         ("", ""),
         ("x" * 700, "x" * 600 + "."),
