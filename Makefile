@@ -146,6 +146,12 @@ benchmark-recovery: $(READY) ## From each fault to well again, and what the watc
 	@python -m pytest molecule/recovery/tests
 	@python benchmarks/recovery.py
 
+.PHONY: benchmark-drill
+benchmark-drill: $(READY) ## How long the service takes to answer beside a drill of the backups, and without
+	@molecule create -s site
+	@molecule converge -s backup
+	@python benchmarks/drill.py
+
 .PHONY: benchmark-workers
 benchmark-workers: $(READY) ## A socket of each worker beside a shared one: who waits when a worker ends, throughput, balance
 	@molecule create -s site
