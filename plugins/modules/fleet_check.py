@@ -14,7 +14,8 @@ author: workbot.stability contributors (@workbot)
 description:
   - Of a proxy, whether it answers for the service, which app hosts behind it do, which are out of rotation, and how
     long its certificate is valid. Of a database server, whether it accepts connections. Of a repository host, whether
-    it lets database hosts in. Of a monitor, whether Prometheus and Alertmanager answer, and which exporters do.
+    it lets database hosts in, takes files from app hosts, and could remove old ones. Of a monitor, whether Prometheus
+    and Alertmanager answer, and which exporters do.
   - Judges by the same functions as the diagnosis of an app host, and returns the same, for
     M(workbot.stability.diagnosis_table). What is found never fails the task. Changes nothing.
 options:

@@ -22,6 +22,7 @@ from waiting import until
 # In it a host that is nothing else is the repository host.
 BACKUP_INVENTORY = f"--inventory={ROOT / 'molecule/fleet/inventory'}"
 REPOSITORY_UNITS = ("pgbackrest.service", "backup-repository.path", "file-backup-repository.service")
+DISCARD = "file-backup-repository-discard.service"
 PORT, FILES_PORT = 8432, 8433
 # As the inventory has it.
 PASSPHRASE = "a-passphrase-for-tests-alone"
@@ -98,14 +99,19 @@ def test_check_and_drift_know_the_repository_host(tmp_path: Path) -> None:
     assert drift(tmp_path, BACKUP_INVENTORY)[KEEPER]["state"] == "as declared"
     keeper = host_of(KEEPER)
     assert re.search(rf"{KEEPER} +ok", apply("check", BACKUP_INVENTORY).stdout)
-    keeper.check_output(f"systemctl stop {' '.join(REPOSITORY_UNITS)}")
+    keeper.check_output(
+        f"systemctl stop {' '.join(REPOSITORY_UNITS)} && echo >/etc/file-backup-repository/workbot.{APPS[0]}.json"
+    )
+    assert keeper.run(f"systemctl start {DISCARD}").rc != 0
     said = " ".join(apply("check", BACKUP_INVENTORY).stdout.split())
     assert f"pgBackRest at port {PORT} does not answer" in said
     assert f"rclone at port {FILES_PORT} does not answer" in said
+    assert "old backups could not be removed" in said
     assert drift(tmp_path, BACKUP_INVENTORY)[KEEPER]["state"] == "differs"
     changed = site(*option())
     assert {name for name, number in changed.items() if number} == {KEEPER}
     assert [unit for unit in REPOSITORY_UNITS if not keeper.service(unit).is_running] == []
+    keeper.check_output(f"systemctl start {DISCARD}")
 
 
 def test_a_proof_needs_no_more_than_the_repository() -> None:
@@ -214,7 +220,7 @@ def test_what_is_old_goes_by_the_clock_of_the_repository_host() -> None:
     # as it is when the turns of two others have come
     keeper.check_output(f"cp -a {place} {place}.kept && cp -a {place}/? {place}/before && touch {place}/?/config")
     keeper.check_output(f"find {place}/before -type f -exec touch --date='29 days ago' {{}} +")
-    keeper.check_output("systemctl start file-backup-repository-discard.service")
+    keeper.check_output(f"systemctl start {DISCARD}")
     assert file_backups(APPS[0]) == before
     keeper.check_output(f"rm -r {place} && mv {place}.kept {place}")
     file_backup("run")

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from .._host.command import quiet_run
+from .._host.units import UnitError, failed_units
 from .._net.http import HttpError, Request, fetch
 from .._net.websocket import host_header
 from .certificates import Served, check_served
-from .findings import CRITICAL, OK, WARNING, FallingThresholds, Finding, worst_of
+from .findings import CRITICAL, OK, UNKNOWN, WARNING, FallingThresholds, Finding, worst_of
 from .health import Expectation, judge_health, read_health
 from .nginx import instead_at
 
@@ -29,6 +30,7 @@ _AT_ONCE = 16
 # as the role diagnostics presets them
 _CERTIFICATE_DAYS = FallingThresholds(warning=21, critical=7)
 _TIMED_OUT = 124
+_DISCARD = "file-backup-repository-discard.service"
 _WORDS = {
     0: "accepts connections",
     1: "refuses connections: it starts, stops or recovers. See its log",
@@ -135,7 +137,10 @@ def check_repository(port: int, timeout: float) -> list[Finding]:
 
 
 def check_file_repository(port: int, timeout: float) -> list[Finding]:
-    """Whether the repository host takes backups of services' files from other hosts: without a password it says 401."""
+    """Whether the repository host takes backups of services' files from other hosts, and could remove old ones.
+
+    Without a password it says 401.
+    """
     request = Request(url=f"https://127.0.0.1:{port}/", timeout=timeout, validate_certs=False)
     try:
         status = fetch(request).status
@@ -143,7 +148,15 @@ def check_file_repository(port: int, timeout: float) -> list[Finding]:
     except HttpError as error:
         status, problem = 0, f"does not answer: {error}"
     ending = f"{problem}. See the log of the unit file-backup-repository, and start it." if problem else "answers"
-    return [Finding("files_repository", CRITICAL if problem else OK, f"rclone at port {port} {ending}", status)]
+    findings = [Finding("files_repository", CRITICAL if problem else OK, f"rclone at port {port} {ending}", status)]
+    try:
+        has_old_ones = _DISCARD in failed_units()
+    except UnitError as error:
+        return [*findings, Finding("files_repository", UNKNOWN, str(error))]
+    if has_old_ones:
+        advice = f"`journalctl -u {_DISCARD}` says why; `systemctl start {_DISCARD}` tries again."
+        findings.append(Finding("files_repository", WARNING, f"old backups could not be removed. {advice}"))
+    return findings
 
 
 def _status(command: Sequence[str], timeout: float) -> int:

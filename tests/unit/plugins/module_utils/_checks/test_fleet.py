@@ -133,7 +133,12 @@ def test_a_repository_host_answers_or_not(code: int, status: str) -> None:
     assert judge_repository(code, 8432).status == status
 
 
-def test_what_takes_files_answers_by_tls(server: int) -> None:
-    (found,) = check_file_repository(server, 5)
-    assert (found.check, found.status) == ("files_repository", CRITICAL)
-    assert f"rclone at port {server} does not answer: 127.0.0.1:{server}: " in found.message
+def test_what_takes_files_answers_by_tls_and_removes_old_ones(server: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "failed_units", lambda: ["file-backup-repository-discard.service"])
+    answer, removal = check_file_repository(server, 5)
+    assert [(found.check, found.status) for found in (answer, removal)] == [
+        ("files_repository", CRITICAL),
+        ("files_repository", WARNING),
+    ]
+    assert f"rclone at port {server} does not answer: 127.0.0.1:{server}: " in answer.message
+    assert removal.message.startswith("old backups could not be removed.")
