@@ -19,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "molecule" / "support"))
@@ -45,7 +46,7 @@ two cores, which whoever asks shares. The server has {size} of data, and a drill
 """
 
 host = host_of(HOST)
-address = (HOSTS / f"{HOST}.inside").read_text(encoding="utf-8").strip()
+address = urlsplit((HOSTS / f"{HOST}.address").read_text(encoding="utf-8").strip()).netloc
 
 
 @dataclass
@@ -69,7 +70,7 @@ def ask(until: Callable[[], bool]) -> Answers:
         while not until():
             time.sleep(max(0.0, due - time.monotonic()))
             try:
-                connection.request("GET", PATH, headers={"Host": HOST})
+                connection.request("GET", PATH)
                 answer = connection.getresponse()
                 answer.read()
                 is_good = answer.status == http.HTTPStatus.OK
