@@ -32,7 +32,7 @@ def pipe(
     """Run both to their ends, however long that takes. Raises OSError where one can't be started.
 
     The second does not see the end of what it reads before the first has ended. Where that is not whole, and it is not
-    the second that has ended first, it is interrupted, and does not see it at all.
+    the second that has ended first, it is killed, and does not see it at all: a signal that it handles may come later.
     """
     with contextlib.ExitStack() as held:
         said, complained, output = (held.enter_context(tempfile.TemporaryFile()) for _each in range(3))
@@ -44,6 +44,6 @@ def pipe(
         reading.close()
         written = Ended(source.wait(), text_of(said))
         if written.status != -signal.SIGPIPE and not is_whole(written):
-            sink.send_signal(signal.SIGINT)
+            sink.kill()
         writing.close()
         return written, Ended(sink.wait(), text_of(complained), text_of(output))
