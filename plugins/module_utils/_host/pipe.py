@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -31,8 +30,8 @@ def pipe(
 ) -> tuple[Ended, Ended]:
     """Run both to their ends, however long that takes. Raises OSError where one can't be started.
 
-    The second does not see the end of what it reads before the first has ended. Where that is not whole, and it is not
-    the second that has ended first, it is killed, and does not see it at all: a signal that it handles may come later.
+    The second does not see the end of what it reads before the first has ended. Where that is not whole it is killed,
+    and does not see it at all: a signal that it handles may come later.
     """
     with contextlib.ExitStack() as held:
         said, complained, output = (held.enter_context(tempfile.TemporaryFile()) for _each in range(3))
@@ -43,7 +42,7 @@ def pipe(
         # an end of the second is one for the first as well
         reading.close()
         written = Ended(source.wait(), text_of(said))
-        if written.status != -signal.SIGPIPE and not is_whole(written):
+        if not is_whole(written):
             sink.kill()
         writing.close()
         return written, Ended(sink.wait(), text_of(complained), text_of(output))

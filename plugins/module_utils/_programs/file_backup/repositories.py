@@ -40,6 +40,6 @@ class Repositories:
         return sorted(itertools.chain(*found), key=lambda each: each.begun) if found else None
 
     def forget(self) -> None:
-        """Remove old backups, where that is not somebody else's. Raises ResticError."""
+        """Remove old backups, where no other host does that. Raises ResticError."""
         if len(self._all) == 1:
             self._all[0].forget(self._days)

@@ -107,8 +107,7 @@ class Restic:
             written, stored = pipe(source, self._program(*words), is_whole)
         except OSError as error:
             raise ResticError(f"{error.filename}: {error.strerror}.") from error
-        # restic that ends early ends the program, too
-        if not is_whole(written) and written.status != -signal.SIGPIPE:
+        if not is_whole(written):
             said = sentence(written.errors) or "it was killed."
             raise ResticError(f"{source.argv[0]} could not read the files: {said}")
         if stored.status:
