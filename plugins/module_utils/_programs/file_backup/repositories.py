@@ -4,8 +4,8 @@
 
 """Where the backups of a service's files are: in one repository, or in some that take turns.
 
-A repository host removes what is old without looking into it: it has neither the key nor a reason to trust what is in
-there. So a new repository begins where one has been in use for as long as backups are kept, and goes as a whole.
+A repository host removes what is old without looking into it: its user has neither the key nor a reason to trust what
+is in there. So a new repository begins where one has been in use for as long as backups are kept, and goes as a whole.
 """
 
 from __future__ import annotations
