@@ -37,18 +37,17 @@ clean-site: $(READY) ## Remove the host that `make site` made
 	@tools/clean site
 
 # Lanes run side by side, because scenarios mostly wait. Each has hosts of its own, and what a lane begins with begins on a bare one.
-STATIC := lint unit check-project example
 .PHONY: test
 test: $(READY) ## What a change needs before it lands, in two lanes: what CI runs
 	@tools/lanes trixie 'scenario-site check-project example' trixie 'lint unit'
 
-LANE_2 := fleet attacks adopt apps
-LANE_3 := recovery database neighbours monitor
+LANE_2 := fleet adopt attacks neighbours apps
+LANE_3 := recovery database monitor
 .PHONY: test-all
 test-all: $(READY) ## All tests, in three lanes: every scenario, on Debian 13 or 12
-	@tools/lanes \
-	  trixie '$(addprefix scenario-,$(filter-out $(LANE_2) $(LANE_3),$(SCENARIOS)))' \
-	  bookworm '$(STATIC) $(addprefix scenario-,$(LANE_2))' \
+	@tools/lanes --keep-going \
+	  trixie '$(addprefix scenario-,$(filter-out $(LANE_2) $(LANE_3),$(SCENARIOS))) lint unit' \
+	  bookworm 'check-project example $(addprefix scenario-,$(LANE_2))' \
 	  bookworm '$(addprefix scenario-,$(LANE_3))'
 
 .PHONY: lint

@@ -99,6 +99,16 @@ def test_a_failure_ends_the_other_lane_and_is_the_last_that_is_shown(checkout: P
     assert nothing_is_left(checkout)
 
 
+def test_after_a_failure_all_others_still_run_where_that_is_asked_for(checkout: Path) -> None:
+    code, lines = run(checkout, "--keep-going", "trixie", "slow who", "bookworm", "bad who")
+    assert code == 1, lines
+    assert {"hosts, trixie", "hosts2, bookworm"} < set(lines)
+    assert lines[-5].startswith("== FAILED after 0 min 0")
+    failed = {line.partition(",")[0] for line in lines[-4:] if "FAILED" in line}
+    assert failed == {"== lane 2: bad FAILED"}
+    assert nothing_is_left(checkout)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_nothing(checkout: Path, number: signal.Signals) -> None:
     running = started(checkout, "trixie", "forever", "bookworm", "forever")
