@@ -16,7 +16,7 @@ from .dotenv import NAME, DotenvError, quote
 
 # Each release sets PORT to its own socket; NODE_ENV follows service_mode, which more than this name depends on.
 _OWN_NAMES = {
-    "NODE_ENV": "set service_mode instead: the build, the pool sizes and the log level follow it too",
+    "NODE_ENV": "set service_mode instead: the pool sizes follow it too",
     "PORT": "each release listens on a socket of its own, which this collection chooses",
     **dict.fromkeys(
         ("HOME", "LANG", "PATH"), "PM2 has it for all processes, and node --env-file changes nothing that is set"
