@@ -48,7 +48,7 @@ class Run:
         return "changed=0 " not in self.output
 
 
-def wait(running: subprocess.Popen[str], limit: float = 180) -> Run:
+def wait(running: subprocess.Popen[str], limit: float = 600) -> Run:
     output, _none = running.communicate(timeout=limit)
     return Run(running.returncode, " ".join(output.split()))
 

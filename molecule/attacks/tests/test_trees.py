@@ -57,6 +57,13 @@ while not os.path.exists(end):
         libc.renameat2(-100, one, -100, other, 2)
 """
 
+NEST = """
+import os
+for _level in range(1500):
+    os.mkdir("n")
+    os.chdir("n")
+"""
+
 
 @pytest.fixture
 def place(host: Host, tmp_path: Path) -> Iterator[dict[str, Any]]:
@@ -202,6 +209,42 @@ def test_logs_that_lead_to_the_neighbours_secrets_are_not_shown(
     finally:
         attacker.run('mv "$1.kept" "$1"', LOG)
     assert hostile.settled()["active"] == before["active"]
+
+
+def test_nesting_beyond_what_descriptors_suffice_for_stops_no_run(attacker: Attacker, hostile: Service) -> None:
+    logs = str(Path(LOG).parent)
+    attacker.run('cd "$1" && python3 -c "$2"', logs, NEST)
+    try:
+        run = wait(hostile.start("site", "--tags=immediate"), SECONDS)
+        assert run.code == 0, run.output
+    finally:
+        attacker.run('rm -r "$1/n"', logs)
+
+
+def test_no_lock_and_no_file_of_the_services_keeps_a_deployment_out(attacker: Attacker, hostile: Service) -> None:
+    active = hostile.settled()["active"]
+    attacker.run('nohup flock "$1" sleep 1234 </dev/null >/dev/null 2>&1 &', f"/srv/{HOSTILE}/releases")
+    snapshot = f"/srv/{HOSTILE}/activations/{active}/environment"
+    attacker.run("""printf 'A=\\377\\n' >>"$1" && truncate -s 100G "$1" """, snapshot)
+    try:
+        run = wait(hostile.start("deploy", FROM_RELEASE), SECONDS)
+        assert run.code == 0, run.output
+    finally:
+        attacker.run("pkill -f '[s]leep 1234'")
+    assert hostile.settled()["active"] != active
+
+
+def test_root_opens_nothing_that_a_pid_file_leads_to(host: Host, attacker: Attacker) -> None:
+    """A device may act as soon as it is opened; here a file of root's would name the daemon."""
+    path = f"{PM2['pm2_home']}/pm2.pid"
+    host.check_output(f"install -d -m 0700 {VICTIM} && cat %s > {VICTIM}/pid", path)
+    attacker.run('mv "$1" "$1.kept" && ln -s "$2" "$1"', path, f"{VICTIM}/pid")
+    try:
+        assert "PM2 is not running" in host.run(f"{HOSTILE}-pm2 list").stderr
+    finally:
+        attacker.run('mv "$1.kept" "$1"', path)
+        host.check_output(f"rm -r {VICTIM}")
+    assert host.run(f"{HOSTILE}-pm2 list").rc == 0
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from .._pm2.ecosystem import read as read_ecosystem
 from .._pm2.errors import Pm2Error
 from .._pm2.process import Pm2Process
 from .._pm2.rpc import processes_of
-from .._service.dotenv import parse
+from .._service.dotenv import read
 from .context import Context
 from .model import Activation, Places
 
@@ -76,8 +76,8 @@ def read_actual(context: Context) -> Actual:
         releases=release_names(places.releases),
         sockets=_linked_sockets(places, active) if active else (),
         activations=_activations(places),
-        active_environment=_environment(places.snapshot(active)) if active else None,
-        environment=_environment(places.environment) or {},
+        active_environment=_kept_environment(places.snapshot(active)) if active else None,
+        environment=read(str(places.environment)),
         preloaded_at=max((path.stat().st_mtime for path in preloads if path.exists()), default=0),
     )
 
@@ -129,9 +129,11 @@ def release_names(releases: Path) -> tuple[str, ...]:
     return tuple(name for name in _names(releases) if not name.startswith(".") and (releases / name).is_dir())
 
 
-def _environment(path: Path) -> dict[str, str] | None:
-    text = _text(path)
-    return None if text is None else parse(text)
+def _kept_environment(path: Path) -> dict[str, str] | None:
+    """None where there is none that can be read: the service's user may have made anything of it."""
+    with contextlib.suppress(OSError):
+        return read(str(path)) if path.exists() else None
+    return None
 
 
 def _text(path: Path) -> str | None:

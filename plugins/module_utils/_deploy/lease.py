@@ -10,23 +10,24 @@ the run until the host's turn is over, and for so many seconds at most: that of 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
-import os
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .._host.atomic import save_json
 from .._host.errors import StabilityError
-from .._host.lock import acquire
+from .._host.lock import lock
 from .._release.lock import lock_holder, lock_path
 from .actual import linked_name, read_active, release_names
 from .earlier import is_earlier
 from .model import Places
+
+# The service can lock whatever it can open, such as the directory of its releases.
+_LOCK = Path("/run/deploy-lease.lock")
+_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def take(releases: Path, lease: Lease, take_over: bool, check_mode: bool = False
         raise LeaseError(f"the service is not set up on this host: {releases} is not there. Apply site.yml first")
     if is_earlier(Places.below(releases.parent)):
         raise LeaseError("an earlier version of the collection has set up this host. Apply site.yml first")
-    with _alone(releases):
+    with _alone():
         holder = lock_holder(lock_path(releases))
         if holder:
             raise LeaseError(f"Another deployment is at work: {holder}")
@@ -79,7 +80,7 @@ def drop(releases: Path, run: str) -> bool:
     """Remove the lease if it is this run's; whether there was one."""
     if not releases.is_dir():
         return False
-    with _alone(releases):
+    with _alone():
         found = read(lease_path(releases))
         if found is None or found.run != run:
             return False
@@ -115,12 +116,6 @@ def _refusal(other: Lease, now: float) -> str:
     )
 
 
-@contextlib.contextmanager
-def _alone(releases: Path) -> Iterator[None]:
+def _alone() -> AbstractContextManager[None]:
     """One lease at a time is looked at and put."""
-    descriptor = os.open(releases, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        acquire(descriptor, seconds=math.inf)
-        yield
-    finally:
-        os.close(descriptor)
+    return lock(_LOCK, LeaseError(f"another run is at its lease: it holds {_LOCK}"), seconds=_PATIENCE)

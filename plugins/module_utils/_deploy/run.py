@@ -38,8 +38,11 @@ from .teardown import attempt, discard_release, settle_links, sweep
 def run(context: Context) -> Outcome:
     """Raises StabilityError; then what was active before still is, or the message says so. It shows no secret."""
     places = context.places
-    environments = map(dotenv.read, map(str, [places.environment, *places.activations.glob("*/environment")]))
-    hidden = set[str]().union(*map(texts_to_hide, environments))
+    hidden: set[str] = set()
+    for path in (places.environment, *places.activations.glob("*/environment")):
+        # what can't be read is told where it is needed
+        with suppress(OSError):
+            hidden |= texts_to_hide(dotenv.read(str(path)))
     try:
         return _run_or_discard(context)
     except (StabilityError, OSError) as error:

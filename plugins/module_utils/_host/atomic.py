@@ -66,12 +66,14 @@ def write(path: Path, content: bytes, ownership: Ownership) -> bool:
 def _same(path: Path, content: bytes, ownership: Ownership) -> bool:
     try:
         found = path.lstat()
-        attributes = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
-        return (
-            stat.S_ISREG(found.st_mode)
-            and attributes == (ownership.uid, ownership.gid, ownership.mode)
-            and path.read_bytes() == content
-        )
+        if not stat.S_ISREG(found.st_mode):
+            return False
+        with path.open("rb") as file:
+            attributes = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
+            # no more of it: another user's file may be of any size
+            return (
+                attributes == (ownership.uid, ownership.gid, ownership.mode) and file.read(len(content) + 1) == content
+            )
     except FileNotFoundError:
         return False
 

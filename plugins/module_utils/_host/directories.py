@@ -50,14 +50,14 @@ def strangers(path: str, owner: str) -> list[str]:
     except KeyError:
         uid = None
     with open_directory(path) as top:
-        return sorted(entry.path for entry in entries(top, path) if _is_stranger(entry.found, uid))
+        return sorted(entry.path for entry in entries(top, path, whole=False) if _is_stranger(entry.found, uid))
 
 
 def hand_over(path: str, owner: str) -> None:
     """Give all of that to the owner and his group. Raises StabilityError."""
     account = pwd.getpwnam(owner)
     with open_directory(path) as top:
-        for entry in entries(top, path):
+        for entry in entries(top, path, whole=False):
             if _is_stranger(entry.found, account.pw_uid):
                 try:
                     entry.give(account.pw_uid, account.pw_gid)

@@ -8,6 +8,7 @@ A path is replaced by a rename, never written through: where a link stands, the 
 
 from __future__ import annotations
 
+import errno
 import grp
 import hashlib
 import os
@@ -25,6 +26,10 @@ from .atomic import save
 from .command import quiet_run
 from .errors import StabilityError
 from .service_tree import open_directory, put_link
+from .small_file import read_small
+
+# Bytes: many times what is installed. A file of the service's user's may be of any size.
+_LARGEST = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -114,10 +119,13 @@ def actual(path: str) -> Entry | None:
         return Entry(target=str(Path(path).readlink()))
     if not stat.S_ISREG(found.st_mode):
         raise StabilityError(f"{path} is neither a file nor a link; move it away")
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        return Entry(file.read(), stat.S_IMODE(found.st_mode), user_name(found.st_uid), group_name(found.st_gid))
+    try:
+        content, found = read_small(path, _LARGEST)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise StabilityError(f"{path} {error.strerror}; move it away") from error
+        raise
+    return Entry(content, stat.S_IMODE(found.st_mode), user_name(found.st_uid), group_name(found.st_gid))
 
 
 def actual_directory(path: str, listed: bool = False) -> Entry | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from .small_file import open_regular, read_open
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 40
 _OTHERS_WRITE = 0o022
+# Each level takes two descriptors, of which a process may have 1,024.
+_MOST_OPEN = 200
+# Whoever nests faster than it is removed is stopped by that.
+_MOST_LEVELS = 1_000_000
 
 
 @contextlib.contextmanager
@@ -177,20 +182,36 @@ def discard_path(path: str | Path) -> None:
 
 
 def _empty(tree: int, path: str, device: int) -> None:
-    if os.fstat(tree).st_dev != device:
-        raise OSError(f"{path}: another file system begins here, it is left alone")
-    with os.scandir(tree) as found:
+    """However deep it is, in two descriptors: what a directory in it holds moves up into the tree itself."""
+    left = _directories_left(tree, path, device)
+    for _level in range(_MOST_LEVELS):
+        names, left = left, []
+        for name in names:
+            inner = os.open(name, _DIRECTORY, dir_fd=tree)
+            try:
+                for lower in _directories_left(inner, path, device):
+                    left.append(secrets.token_hex(16))
+                    os.rename(lower, left[-1], src_dir_fd=inner, dst_dir_fd=tree)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=tree)
+        if not left:
+            return
+    raise OSError(errno.ELOOP, "is nested too deeply to be removed", path)
+
+
+def _directories_left(directory: int, path: str, device: int) -> list[str]:
+    """Their names, when all else in it is removed."""
+    with os.scandir(directory) as found:
         names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+    inner = [name for name, is_directory in names if is_directory]
+    for name in inner:
+        if os.stat(name, dir_fd=directory, follow_symlinks=False).st_dev != device:
+            raise OSError(f"{path}: another file system begins at {name} in it, it is left alone")
     for name, is_directory in names:
         if not is_directory:
-            os.unlink(name, dir_fd=tree)
-            continue
-        inner = os.open(name, _DIRECTORY, dir_fd=tree)
-        try:
-            _empty(inner, f"{path}/{name}", device)
-        finally:
-            os.close(inner)
-        os.rmdir(name, dir_fd=tree)
+            os.unlink(name, dir_fd=directory)
+    return inner
 
 
 @dataclass(frozen=True)
@@ -217,13 +238,22 @@ class Entry:
             Path(place).chmod(mode)
 
 
-def entries(top: int, path: str) -> Iterator[Entry]:
+def entries(top: int, path: str, *, whole: bool = True) -> Iterator[Entry]:
     """All that is below an open directory, each before what is in it; no link is followed. What goes meanwhile is left.
 
-    An entry is only there until the next one is asked for.
+    An entry is only there until the next one is asked for. Nesting beyond what descriptors suffice for is nobody's but
+    an attacker's: it raises OSError, or is left out where not the whole tree is asked for.
     """
+    yield from _entries(top, path, _MOST_OPEN, whole)
+
+
+def _entries(top: int, path: str, levels: int, whole: bool) -> Iterator[Entry]:
     with os.scandir(top) as found:
         names = sorted(entry.name for entry in found)
+    if names and not levels:
+        if whole:
+            raise OSError(errno.ELOOP, "is nested too deeply", path)
+        return
     for name in names:
         try:
             handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
@@ -235,7 +265,7 @@ def entries(top: int, path: str) -> Iterator[Entry]:
             if entry.is_directory:
                 inside = os.open(".", _DIRECTORY, dir_fd=handle)
                 try:
-                    yield from entries(inside, entry.path)
+                    yield from _entries(inside, entry.path, levels - 1, whole)
                 finally:
                     os.close(inside)
         finally:

@@ -4,11 +4,13 @@
 
 """What the kernel knows about unix sockets: who listens and how many connections there are, by the path that was bound.
 
-The table is /proc/net/unix (proc_net_unix(5)). A socket that was renamed since stands in it under its first name.
+The table is /proc/net/unix (proc_net_unix(5)). A socket that was renamed since stands in it under its first name. Names
+are printed as they are: by one with line breaks in it anybody adds rows, and so can only make more of the connections.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +18,8 @@ _TABLE = Path("/proc/net/unix")
 # In it: state of a connection that is accepted, and of one that still waits to be
 _CONNECTED, _CONNECTING = "03", "02"
 _LISTENING_FLAG = 0x10000
-_PATH_COLUMN = 7
+# Num, RefCount, Protocol, Flags, Type, St, Inode, Path
+_ROW = re.compile(r"[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) [0-9A-F]{4} ([0-9A-F]{2}) +([0-9]+) (.+)")
 
 Wanted = Callable[[Path], bool]
 """Whether a socket that was bound at this path is one of those in question."""
@@ -35,8 +38,8 @@ def listening(wanted: Wanted, table: Path = _TABLE) -> list[int]:
 
 def _rows(wanted: Wanted, table: Path) -> Iterator[tuple[int, str, int]]:
     """Flags, state and inode of each such socket. Only the accepting side of a connection has the path."""
-    for line in table.read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
-        columns = line.split(None, _PATH_COLUMN)
+    for line in table.read_text(encoding="utf-8", errors="replace").split("\n"):
+        row = _ROW.fullmatch(line)
         # a cluster's primary binds the path relative to its directory, which is / for a PM2 daemon under systemd
-        if len(columns) > _PATH_COLUMN and wanted(Path("/", columns[_PATH_COLUMN].lstrip("/"))):
-            yield int(columns[3], 16), columns[5], int(columns[6])
+        if row and wanted(Path("/", row[4].lstrip("/"))):
+            yield int(row[1], 16), row[2], int(row[3])

@@ -23,6 +23,8 @@ from .._host.lock import acquire
 from .store import is_full
 
 _RECORD_BYTES = 1024
+# Whoever asks who holds it has it for a moment.
+_PATIENCE = 1.0
 
 
 class DeployLockError(StabilityError):
@@ -36,7 +38,7 @@ def lock_path(releases: Path) -> Path:
 
 @contextlib.contextmanager
 def deploy_lock(path: Path, what: str, who: str) -> Iterator[int]:
-    """Hold the lock at path, or raise DeployLockError at once; OSError where the file can't be made.
+    """Hold the lock at path, or raise DeployLockError within a second; OSError where the file can't be made.
 
     what and who are for the people whom it keeps out ("release 3fa9c1d2e0b7", "alice@laptop"). Yields the descriptor
     that holds the lock: a child that inherits it (a build) keeps the lock for as long as it runs.
@@ -44,7 +46,7 @@ def deploy_lock(path: Path, what: str, who: str) -> Iterator[int]:
     with _clear_when_full(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        if not acquire(descriptor):
+        if not acquire(descriptor, seconds=_PATIENCE):
             raise DeployLockError(f"Another deployment is at work: {_holder(descriptor)}. Nothing was changed.")
         now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         with _clear_when_full(path):

@@ -189,7 +189,7 @@ def is_full(error: BaseException) -> bool:
 def shortage(path: Path) -> str:
     """How much an unfinished release took of its disk, and what was left."""
     with open_directory(path) as top:
-        taken = sum(entry.found.st_blocks for entry in entries(top, "")) * 512
+        taken = sum(entry.found.st_blocks for entry in entries(top, "", whole=False)) * 512
     room = os.statvfs(path)
     left = f"{room.f_bavail * room.f_frsize // _MB} MB"
     if room.f_files and not room.f_favail:

@@ -16,7 +16,10 @@ import typing as t
 from pathlib import Path
 
 from .._host.errors import StabilityError
+from .._host.small_file import read_small
 
+LARGEST = 1 << 20
+"""Bytes. The service's user, whose file it is, may have made anything of it."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # A value that is its own text: no quote, space or comment sign that Node could take for syntax.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=?&~^*!;()\[\]{}|<>-]+")
@@ -68,5 +71,10 @@ def parse(text: str) -> dict[str, str]:
 
 
 def read(path: str | None) -> dict[str, str]:
-    """Return the variables of the file at ``path``; none where there is no file (yet)."""
-    return parse(Path(path).read_text(encoding="utf-8")) if path and Path(path).exists() else {}
+    """Return the variables of the file at ``path``; none where there is no file (yet).
+
+    Raises OSError, also for what is no regular file or larger than any environment.
+    """
+    if not path or not Path(path).exists():
+        return {}
+    return parse(read_small(path, LARGEST)[0].decode("utf-8", "replace"))

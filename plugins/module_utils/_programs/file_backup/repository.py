@@ -23,6 +23,7 @@ from pathlib import Path
 from ..._host.atomic import remove_tree, save
 from ..._host.console import answer
 from ..._host.errors import StabilityError
+from ..._host.service_tree import entries, open_directory
 from ..common import attempt, end, load_settings
 from ..records import decode
 
@@ -84,8 +85,9 @@ def old_ones(directory: Path, before: float) -> list[Path]:
 
 def _newest(place: Path) -> float:
     """When the last file came to it; a directory changes by what is removed as well."""
-    moments = (os.lstat(Path(root, name)).st_mtime for root, _directories, names in os.walk(place) for name in names)
-    return max(moments, default=place.lstat().st_mtime)
+    with open_directory(place) as top:
+        moments = (entry.found.st_mtime for entry in entries(top, "", whole=False) if not entry.is_directory)
+        return max(moments, default=os.fstat(top).st_mtime)
 
 
 def _hash(password: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from activation_host import FakeSystemd, config, processes
+from activation_host import FakeSystemd, config, deploy, processes
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active, read_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
@@ -47,6 +47,23 @@ def test_the_active_one_has_its_own_environment_whatever_the_file_says_now(serve
     served.places.environment.write_text("KEY=2\n")
     found = read_actual(served)
     assert (found.active_environment, found.environment) == ({"KEY": "1"}, {"KEY": "2"})
+
+
+@pytest.mark.parametrize("made", ["no text", "endless", "a link"])
+def test_whatever_the_service_has_made_of_its_environment_the_next_activation_has_one(
+    served: Context, made: str
+) -> None:
+    snapshot = served.places.snapshot(OLD)
+    if made == "a link":
+        snapshot.unlink()
+        snapshot.symlink_to("/dev/zero")
+    else:
+        snapshot.write_bytes(b"KEY=\xff\n")
+    if made == "endless":
+        os.truncate(snapshot, 1 << 40)
+    assert deploy(served, "").changed
+    active = read_actual(served)
+    assert (active.active, active.active_environment) == (Activation("old", 2), {"KEY": "1"})
 
 
 def test_the_youngest_file_that_is_read_at_a_start_counts(served: Context, tmp_path: Path) -> None:

@@ -4,9 +4,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import lease as lease_module
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.earlier import bring_over
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease import (
     Lease,
@@ -30,7 +35,8 @@ def lease(run: str, began: float = 1000, who: str = "alice@laptop") -> Lease:
 
 
 @pytest.fixture
-def releases(tmp_path: Path) -> Path:
+def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(lease_module, "_LOCK", tmp_path / "lock")
     directory = tmp_path / "releases"
     directory.mkdir()
     return directory
@@ -81,6 +87,29 @@ def test_a_deployment_at_work_is_in_the_way(releases: Path) -> None:
         take(releases, lease("first"), take_over=True)
     assert lock_holder(lock_path(releases)) == ""
     take(releases, lease("first"), take_over=False)
+
+
+def test_nobody_who_can_read_the_releases_holds_a_run_up(releases: Path) -> None:
+    held = [os.open(place, os.O_RDONLY | os.O_DIRECTORY) for place in (releases, releases.parent)]
+    for descriptor in held:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    began = time.monotonic()
+    take(releases, lease("first"), take_over=False)
+    assert drop(releases, "first")
+    assert time.monotonic() - began < 5
+    for descriptor in held:
+        os.close(descriptor)
+    assert (releases.parent / "lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_who_asks_whether_a_deployment_is_at_work_keeps_none_out(releases: Path) -> None:
+    path = lock_path(releases)
+    path.touch(0o600)
+    asking = os.open(path, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    threading.Timer(0.2, os.close, [asking]).start()
+    with deploy_lock(path, "release a", "alice"):
+        assert "release a" in lock_holder(path)
 
 
 def test_a_host_without_the_service_is_told_apart(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import pwd
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host import service_tree
@@ -179,6 +180,45 @@ def test_a_tree_is_removed_and_nothing_behind_its_links(tmp_path: Path) -> None:
     assert (tmp_path / "outside/file").read_text() == "kept"
 
 
+def nested(directory: Path, levels: int) -> Path:
+    """So many directories in one another, with a file in the last one: deeper than any path can say."""
+    directory.mkdir()
+    current = os.open(directory, os.O_RDONLY)
+    for _level in range(levels):
+        os.mkdir("d", dir_fd=current)
+        following = os.open("d", os.O_RDONLY, dir_fd=current)
+        os.close(current)
+        current = following
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=current))
+    os.close(current)
+    return directory
+
+
+def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
+    discard_path(nested(tmp_path / "tree", 3000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tree_that_grows_as_fast_as_it_is_removed_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_tree, "_MOST_LEVELS", 50)
+    with pytest.raises(OSError, match="nested too deeply to be removed"):
+        discard_path(nested(tmp_path / "tree", 60))
+
+
+def test_of_a_tree_that_is_too_deep_the_whole_is_refused_and_the_top_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "beside").touch()
+    nested(tmp_path / "a", 600)
+    with open_directory(tmp_path) as top:
+        with pytest.raises(OSError, match="nested too deeply"):
+            list(entries(top, ""))
+        assert [entry.path for entry in entries(top, "", whole=False)][-1] == "/beside"
+    before = sorted(Path("/proc/self/fd").iterdir())[:-1]
+    discard_path(tmp_path / "a")
+    assert sorted(Path("/proc/self/fd").iterdir())[:-1] == before
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     root = tmp_path / "shop"
@@ -198,18 +238,19 @@ def test_a_link_goes_alone(tree: Path, tmp_path: Path) -> None:
 
 def test_another_file_system_is_not_entered(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when it is mounted after the look at the mounts: the device differs from that of the tree."""
-    handles: list[int] = []
-    stat = service_tree.os.fstat
+    stat = service_tree.os.stat
 
-    def fstat(handle: int) -> object:
-        handles.append(handle)
-        status = list(stat(handle))
-        status[2] = len(handles) // 3
+    def other_device(name: str, **how: Any) -> object:
+        status = list(stat(name, **how))
+        status[2] += name == "node_modules"
         return service_tree.os.stat_result(status)
 
-    monkeypatch.setattr(service_tree.os, "fstat", fstat)
-    with pytest.raises(OSError, match="another file system begins here"):
+    (tree / "releases/one/node_modules/data").touch()
+    monkeypatch.setattr(service_tree.os, "stat", other_device)
+    with pytest.raises(OSError, match="another file system begins at node_modules"):
         discard_path(tree)
+    monkeypatch.undo()
+    assert [path.name for path in tree.rglob("data")] == ["data"]
 
 
 def test_an_entry_stays_what_it_was_when_its_name_is_given_to_another(tmp_path: Path) -> None:

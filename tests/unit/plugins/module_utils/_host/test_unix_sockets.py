@@ -55,6 +55,13 @@ def test_connections_of_a_path_are_those_accepted_and_those_waiting(tmp_path: Pa
     assert connections(bound_at(path), tmp_path / "unix") == count
 
 
+@pytest.mark.parametrize("forged", ["x 0 0 zz 1 3 0 /run/shop/1a2b.sock", "0: \x85 x 03 / /run/shop/1a2b.sock"])
+def test_a_name_with_line_breaks_breaks_nothing(forged: str) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"\0{time.monotonic()}\n{forged}\n")
+        assert connections(bound_at("/run/shop/1a2b.sock")) == 0
+
+
 def test_connections_of_several_paths_are_counted_together(tmp_path: Path) -> None:
     (tmp_path / "unix").write_text(TABLE)
     assert connections(lambda path: path.parent == Path("/run/shop"), tmp_path / "unix") == 4
