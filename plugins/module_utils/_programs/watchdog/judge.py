@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 from ..._checks.external_service import PM2, Existing
@@ -17,7 +17,8 @@ from ..._service.active import unit_of
 from ..codes import Code
 from .inhibitions import BEGINNING, operator_stopped, starting, stopped_unit
 from .judge_proxy import judge_proxy, proxy_wrong
-from .model import PROXY, SERVICE, Assessment, Condition, Inhibition, Problem, Remedy
+from .model import PROXY, SERVICE, Assessment, Condition, Inhibition, OwnStop, Problem, Remedy
+from .own_stops import is_own
 from .readings import Readings, Worker
 from .settings import Settings
 from .usage import MB
@@ -30,9 +31,12 @@ _FROM_DATABASE = frozenset({Code.UNHEALTHY, Code.NO_ANSWER, Code.WORKER_HUNG, Co
 _FROM_STARVATION = frozenset({Code.DAEMON_HUNG, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
 
 
-def judge(readings: Readings, settings: Settings, recovering: bool) -> Assessment:
-    """`recovering`: a remedy is at work on the service, and nothing counts as healthy before it answers."""
-    condition, inhibition = _Service(readings, settings, recovering).judge()
+def judge(readings: Readings, settings: Settings, recovering: bool, own_stops: Collection[OwnStop] = ()) -> Assessment:
+    """`recovering`: a remedy is at work on the service, and nothing counts as healthy before it answers.
+
+    `own_stops`: of workers that recovery steps have stopped, as far as known.
+    """
+    condition, inhibition = _Service(readings, settings, recovering, own_stops).judge()
     proxy, proxy_inhibition = judge_proxy(readings, settings, service_is_healthy=condition is None)
     if settings.existing:
         condition, proxy = _of_existing(condition, settings, settings.existing), _without_remedy(proxy)
@@ -70,6 +74,7 @@ class _Service:
     readings: Readings
     settings: Settings
     recovering: bool
+    own_stops: Collection[OwnStop]
 
     def judge(self) -> _Judged:
         if self.readings.daemon.state != WELL:
@@ -82,7 +87,7 @@ class _Service:
         if not workers:
             message = f"PM2 does not know the app {self.settings.app_of(self.readings.activation)}"
             return Condition(Code.APP_MISSING, message, (Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)), None
-        if all(worker.process.status == "stopped" for worker in workers):
+        if all(worker.process.status == "stopped" for worker in workers) and not all(map(self._is_own_stop, workers)):
             message = "all workers were stopped in PM2"
             inhibition = operator_stopped(f"{message}; start them with the service's pm2 command, or deploy")
             return Condition(Code.NO_ANSWER, message, (Remedy.RESTART_APP,)), inhibition
@@ -125,6 +130,14 @@ class _Service:
     def _is_coming(worker: Worker) -> bool:
         """PM2 is about to start it, or has not noticed yet that it ended."""
         return worker.process.status in _COMING or (worker.process.online and worker.age is None)
+
+    def _is_own_stop(self, worker: Worker) -> bool:
+        return is_own(self.own_stops, worker)
+
+    @property
+    def _left(self) -> list[Worker]:
+        """Those that do not come back by themselves, and that no operator has stopped."""
+        return [worker for worker in self.readings.workers if _is_given_up(worker) or self._is_own_stop(worker)]
 
     @property
     def _workers_start(self) -> Inhibition:
@@ -183,30 +196,34 @@ class _Service:
     def _none_runs(self, online: list[Worker]) -> _Judged:
         workers = self.readings.workers
         coming = [worker for worker in workers if self._is_coming(worker)]
-        states = ", ".join(f"{worker.number} {worker.process.status}" for worker in workers)
+        states = ", ".join(map(self._state_of, workers))
         if not online and not coming:
             escalation = (Remedy.RESTART_WORKER, *_WHOLE_APP)
-            return Condition(
-                Code.WORKER_MISSING, f"no worker runs (worker {states})", escalation, _given_up(workers)
-            ), None
+            message = f"no worker runs (worker {states})"
+            return Condition(Code.WORKER_MISSING, message, escalation, _numbers(self._left)), None
         condition = Condition(Code.NO_ANSWER, f"no worker answers (worker {states})", _WHOLE_APP)
         if self._crash_loop:
             return condition, Inhibition(Code.CRASH_LOOP, "PM2 starts the workers again and again, ever more slowly")
         return condition, None if self.recovering else self._workers_start
 
+    def _state_of(self, worker: Worker) -> str:
+        return f"{worker.number} {worker.process.status}{' by a recovery step' if self._is_own_stop(worker) else ''}"
+
     def _missing(self) -> Condition | None:
         """Fewer workers than planned, while others serve."""
-        workers = self.readings.workers
-        given_up = [worker for worker in workers if worker.process.status == "errored"]
+        workers, left = self.readings.workers, self._left
+        given_up = [worker for worker in left if _is_given_up(worker)]
         coming = [worker for worker in workers if self.recovering and self._is_coming(worker)]
         there, planned = len(workers), self.settings.instances or len(workers)
         if given_up or coming:
             message = f"{_named(given_up)} was given up by PM2" if given_up else f"{_named(coming)} is not there yet"
+        elif left:
+            message = f"{_named(left)} was stopped by a recovery step that did not start it again"
         elif there < planned:
             message = f"PM2 has {there} of {planned} workers"
         else:
             return None
-        return Condition(Code.WORKER_MISSING, message, (Remedy.RESTART_WORKER,), _numbers(given_up), "warning")
+        return Condition(Code.WORKER_MISSING, message, (Remedy.RESTART_WORKER,), _numbers(left), "warning")
 
     def _near_limit(self, online: list[Worker]) -> Condition | None:
         """One worker at a time, the largest first: the others must carry the load meanwhile.
@@ -349,8 +366,9 @@ def _numbers(workers: Iterable[Worker]) -> tuple[int, ...]:
     return tuple(sorted(worker.number for worker in workers))
 
 
-def _given_up(workers: Iterable[Worker]) -> tuple[int, ...]:
-    return _numbers(worker for worker in workers if worker.process.status == "errored")
+def _is_given_up(worker: Worker) -> bool:
+    """By PM2."""
+    return worker.process.status == "errored"
 
 
 def _named(workers: Iterable[Worker]) -> str:

@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from .events import Outbox, append_line, as_record
 from .flapping import Steady
 from .judge import judge
 from .model import SERVICE, Assessment, Event, Problem, Remedy, Step
+from .own_stops import lasting, noted
 from .readings import Reader, Readings
 from .remedies import Actions
 from .root_client import RENEW_ACTIVATION, act
@@ -155,6 +156,7 @@ class Watch:
         with self._ended_by_signal():
             readings = self._reader.read(now, suspect)
         self._note_restarts(readings)
+        self._state = dataclasses.replace(self._state, own_stops=lasting(self._state.own_stops, readings))
         paused = self._paused()
         seen = self._assess(readings)
         self._diagnosis.tick(now, healthy=not any(seen.conditions.values()) and not any(seen.inhibitions.values()))
@@ -192,7 +194,7 @@ class Watch:
 
     def _assess(self, readings: Readings) -> Assessment:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
-        seen = judge(readings, self._settings, recovering)
+        seen = judge(readings, self._settings, recovering, self._state.own_stops)
         inhibition = seen.inhibitions.get(SERVICE)
         known = inhibition is not None and inhibition.code in (Code.DATABASE_DOWN, Code.DATABASE_FULL)
         found = [
@@ -222,12 +224,18 @@ class Watch:
         self._save()
         self._notifier.send(f"STATUS={step.remedy.value} because of {step.condition.code}")
         with self._ended_by_signal(), self._notifier.kept_alive(_LONGEST_STEP):
-            outcome = Actions(self._settings, readings).carry_out(step)
+            outcome = Actions(self._settings, readings, self._note_stops).carry_out(step)
         if step.remedy is Remedy.RENEW_ACTIVATION:
             self._reader.note_renewal(readings.now)
         if outcome.done and step.remedy in _OWN_RESTARTS:
             self._reader.restarts.forgive(step.condition.workers or (worker.number for worker in readings.workers))
         self._take(machine.end(self._state, step, outcome, proc.uptime(), self._settings))
+
+    def _note_stops(self, workers: Iterable[int]) -> None:
+        """Saved at once: what ends the watchdog in the middle of the step leaves it to the next one."""
+        stops = noted(self._state.own_stops, workers, time.time())
+        self._state = dataclasses.replace(self._state, own_stops=stops)
+        self._save()
 
     def _remove_surplus(self, readings: Readings) -> None:
         """Once for each. No recovery step: what serves goes on serving."""

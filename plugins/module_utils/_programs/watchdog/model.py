@@ -133,6 +133,16 @@ class Step:
 
 
 @dataclasses.dataclass(frozen=True)
+class OwnStop:
+    """A recovery step was about to have PM2 stop a worker, to start it again."""
+
+    worker: int
+    """PM2's number of it."""
+    at: float
+    """Seconds since the epoch, as PM2 says when a process was started: one that was started later is another one."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Outcome:
     """What became of a step: done, or why not. Whether it helped, the next probe shows."""
 

@@ -34,9 +34,14 @@ _NOTICE_SECONDS = 0.5
 class Actions:
     """What can be done about the app that the readings are of."""
 
-    def __init__(self, settings: Settings, readings: Readings) -> None:
+    def __init__(self, settings: Settings, readings: Readings, note_stops: Callable[[Iterable[int]], None]) -> None:
+        """`note_stops` is told the numbers of the workers that PM2 is about to be asked to stop, and to start again.
+
+        Not before it is certain that nobody else changes PM2's processes: that may be an operator who stops them.
+        """
         self._settings = settings
         self._readings = readings
+        self._note_stops = note_stops
         self._client: Pm2Client = settings.client
         self._remedies: Mapping[Remedy, Callable[[Step], str]] = {
             Remedy.RELOAD_WORKER: self._reload_workers,
@@ -93,6 +98,7 @@ class Actions:
 
     def _restart_workers(self, step: Step) -> str:
         with self._alone():
+            self._note_stops(step.condition.workers)
             given_up = {worker.number for worker in self._workers(step) if worker.process.status == "errored"}
             for number in step.condition.workers:
                 if number in given_up:
@@ -123,11 +129,12 @@ class Actions:
         return f"recreated {self._app} from {file}"
 
     def _stop_hung(self) -> None:
-        """They would keep a stop waiting for PM2's kill_timeout each.
+        """Before all workers are stopped: these would keep that waiting for PM2's kill_timeout each.
 
         Killed without a word to PM2 they would be restarted by it in the middle of what follows, and one that is
         started twice is lost from PM2's list.
         """
+        self._note_stops(worker.number for worker in self._readings.workers)
         answers = self._readings.answers.answers
         hung = [worker for worker in self._readings.workers if worker.started and worker.process.pid not in answers]
         stops = [later("stop", stop_worker, self._client, worker.number, _RELOAD_SECONDS) for worker in hung]

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from ..codes import Code
 from .flapping import EMPTY, Bucket
-from .model import TARGETS, Assessment, Condition, Event, Inhibition, Outcome, Problem, Remedy, Step
+from .model import TARGETS, Assessment, Condition, Event, Inhibition, Outcome, OwnStop, Problem, Remedy, Step
 
 PAUSED = Inhibition(Code.PAUSED, "recovery is paused")
 # A condition that is inhibited for so long is reported: a deployment that hangs must not keep it secret.
@@ -110,6 +110,8 @@ class State:
     """By key."""
     restarts: tuple[float, ...] = ()
     """Of workers, none by the watchdog, within the window of a crash loop: when each was seen."""
+    own_stops: tuple[OwnStop, ...] = ()
+    """Of workers that a step was about to stop, and that no probe has seen running since."""
 
     def __post_init__(self) -> None:
         if self.targets.keys() != set(TARGETS):

@@ -28,7 +28,7 @@ def test_a_hung_worker_is_not_killed_in_the_middle_of_another_command(tmp_path: 
         readings: Any = SimpleNamespace(
             workers=[SimpleNamespace(number=0, process=process, started=started_at(worker.pid))]
         )
-        actions = Actions(settings, readings)
+        actions = Actions(settings, readings, lambda _workers: None)
         with client.lock():
             outcome = actions.carry_out(step)
         assert (outcome.done, worker.poll()) == (False, None)

@@ -24,6 +24,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     SERVICE,
     TARGETS,
     Event,
+    OwnStop,
     Problem,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.state_machine import (
@@ -60,6 +61,7 @@ STATE = State(
     },
     7,
     {FULL.key: Open(FULL, 50.0)},
+    own_stops=(OwnStop(1, 1764100000.25),),
 )
 
 
