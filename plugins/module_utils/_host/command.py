@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import select
 import signal
 import subprocess
 import tempfile
@@ -153,6 +154,46 @@ def proxies(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: environment.get(name) or environment.get(name.upper(), "") for name in names}
 
 
+class _Kept(subprocess.Popen[bytes]):
+    """The first process of a session of its own. When it has ended it stays in the process table until end_group().
+
+    So long nothing else gets its number, which is its group's as well, and what is sent to that meets nobody else.
+    """
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found:
+                self.returncode = found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        status = self.poll()
+        if status is None:
+            self._await_end(timeout)
+            status = self.poll()
+        if status is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return status
+
+    def _await_end(self, timeout: float | None) -> None:
+        """Without a look every now and then, as Popen takes: a descriptor can be waited for with a time limit."""
+        descriptor = os.pidfd_open(self.pid)
+        try:
+            ends = select.poll()
+            ends.register(descriptor, select.POLLIN)
+            ends.poll(None if timeout is None else timeout * 1000)
+        finally:
+            os.close(descriptor)
+
+    def end_group(self) -> None:
+        """What the program left running in its group (a build server, a watcher) must not outlive it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        # Popen.wait does nothing where the status is known, and takes a lock that a signal may have left taken.
+        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
 def run(
     argv: Sequence[str | Path],
     *,
@@ -163,7 +204,7 @@ def run(
     keep_open: Sequence[int] = (),
     lines: int = 40,
 ) -> str:
-    """Run argv and return all it wrote (both streams together).
+    """Run argv and return all it wrote (both streams together), or the last 16 MiB of that.
 
     timeout is in seconds. keep_open are file descriptors the program inherits (a lock, so that it stays held while
     the program runs on). Raises CommandError with the last `lines` lines of output.
@@ -171,8 +212,7 @@ def run(
     name = " ".join(map(str, argv[:4]))
     with tempfile.TemporaryFile() as output:
         try:
-            # This logic does not know AnsibleModule, so it cannot use its run_command.
-            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+            process = _Kept(
                 ["/usr/bin/timeout", "--kill-after=5", str(timeout), *argv],
                 cwd=cwd,
                 env=dict(environment),
@@ -187,25 +227,21 @@ def run(
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}: {error.filename}") from error
         status = _wait(process, timeout + _GRACE)
-        output.seek(0)
-        text = output.read().decode("utf-8", "replace")
+        # whoever writes without end takes no memory with it
+        output.seek(max(0, output.seek(0, os.SEEK_END) - _LARGEST_TEXT))
+        text = output.read(_LARGEST_TEXT).decode("utf-8", "replace")
     if status == 0:
         return text
     raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}", text)
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: int) -> int:
+def _wait(process: _Kept, seconds: int) -> int:
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:
         return _TIMED_OUT
     finally:
-        # What the program left running in its group (a build server, a watcher) must not outlive it.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        # Popen.wait would wait for ever for its own lock where a signal has ended it between taking and using that.
-        with contextlib.suppress(ChildProcessError):
-            process.returncode = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+        process.end_group()
 
 
 def _reason(status: int, timeout: int) -> str:
@@ -226,8 +262,7 @@ def running(
     program: Program, stdin: int | IO[bytes] | None, stdout: int | IO[bytes], stderr: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program, whose session is killed when the block ends. Raises OSError where it can't be started."""
-    # This logic does not know AnsibleModule, so it cannot use its run_command.
-    process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+    process = _Kept(
         program.argv,
         cwd="/",
         env=dict(program.environment),
@@ -242,9 +277,7 @@ def running(
     try:
         yield process
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.end_group()
 
 
 def text_of(file: IO[bytes]) -> str:

@@ -42,11 +42,10 @@ from .files import (
     mount_points,
     removable,
 )
+from .processes import end_processes, processes_of
 from .system import (
     Account,
     Unit,
-    end_processes,
-    processes_of,
     read_account,
     read_units,
     refuse_deployment,
@@ -148,7 +147,7 @@ def make_plan(removal: Removal, layout: Layout) -> Plan:
         _plan_database(plan, read_database(service), removal.data)
     _plan_emptied(plan, belongings(service, Step.EMPTIED))
     for account in accounts:
-        _plan_account(plan, account, keeps=account is own and _owns_more(plan))
+        _plan_account(plan, account, removal.patience, keeps=account is own and _owns_more(plan))
     _plan_authorities(plan, service)
     return plan
 
@@ -309,11 +308,11 @@ def _owns_more(plan: Plan) -> bool:
     return any(line.startswith("/") for line in [*plan.kept, *plan.left])
 
 
-def _plan_account(plan: Plan, account: Account, keeps: bool) -> None:
+def _plan_account(plan: Plan, account: Account, patience: float, keeps: bool) -> None:
     if account.there and keeps:
         plan.kept.append(f"{account.words()}, whose data it is: another user could get the number")
     elif account.there:
-        plan.add([account.words()], partial(remove_account, account))
+        plan.add([account.words()], partial(remove_account, account, patience))
 
 
 def apply(removal: Removal, layout: Layout, check: bool) -> Plan:

@@ -2,23 +2,20 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a service has in systemd, in the process table and among the accounts of its host, and taking it from there."""
+"""What a service has in systemd and among the accounts of its host, and taking it from there."""
 
 from __future__ import annotations
 
 import contextlib
 import grp
-import os
 import pwd
-import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._deploy.lease import lease_path
 from .._deploy.lease import read as read_lease
-from .._host import proc
 from .._host.command import call
 from .._host.errors import StabilityError
 from .._host.service_tree import discard_path
@@ -26,11 +23,11 @@ from .._host.units import instances_of, unit_states
 from .._release.lock import lock_holder, lock_path
 from .._service.footprint import UNITS, Service
 from .files import found
+from .processes import end_processes
 
 # systemd itself ends what does not stop within its TimeoutStopSec, which grows with the processes.
 _STOP_SECONDS = 1800
 _LAST_SYSTEM_GID = 999
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -128,51 +125,15 @@ def _own_group(group: str, user: str) -> int | None:
     return None if others or entry.gr_gid > _LAST_SYSTEM_GID else entry.gr_gid
 
 
-def remove_account(account: Account) -> None:
+def remove_account(account: Account, patience: float) -> None:
+    """`patience`: seconds for what still runs as the user. Raises StabilityError."""
     if account.uid is not None:
+        # What was started since the plan was made would go on under a number that another user can get.
+        end_processes(account.uid, patience)
         call("userdel", account.user)
     # userdel takes a group of the same name with it
     if account.gid is not None and _own_group(account.group, account.user) is not None:
         call("groupdel", account.group)
-
-
-def processes_of(uid: int, table: Path = Path("/proc")) -> dict[int, int]:
-    """The user's processes, each with its parent. What is dead and only waits for its parent is none.
-
-    Nor is one in a container: the number means another user there.
-    """
-    listed = {}
-    for pid in proc.pids(table):
-        fields = proc.status(pid, table)
-        with contextlib.suppress(KeyError):  # it has just ended
-            ends = fields["State"].startswith("Z")
-            in_container = len(fields["NSpid"].split()) > 1
-            if int(fields["Uid"].split()[0]) == uid and not ends and not in_container:
-                listed[pid] = int(fields["PPid"])
-    return listed
-
-
-def end_processes(uid: int, patience: float, list_them: Callable[[int], dict[int, int]] = processes_of) -> None:
-    """End whatever runs as that user: those that started the others first, by SIGTERM, and what is left by SIGKILL."""
-    listed = list_them(uid)
-    for pid, parent in listed.items():
-        if parent not in listed:
-            _send(pid, signal.SIGTERM)
-    deadline = time.monotonic() + patience
-    while list_them(uid) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    deadline = time.monotonic() + patience
-    while left := list_them(uid):
-        for pid in left:
-            _send(pid, signal.SIGKILL)
-        if time.monotonic() > deadline:
-            raise StabilityError(f"processes {', '.join(map(str, left))} of user {uid} do not end")
-        time.sleep(_POLL_SECONDS)
-
-
-def _send(pid: int, which: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, which)
 
 
 def refuse_foreign_homes(service: Service, trees: Sequence[str]) -> None:

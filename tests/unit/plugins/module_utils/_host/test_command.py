@@ -5,17 +5,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._host import command, proc
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import (
+    PLAIN,
     CommandError,
+    Program,
     clean_environment,
     is_program,
     run,
+    running,
+    text_of,
 )
 
 
@@ -36,6 +43,11 @@ def test_a_failure_shows_the_last_lines_of_both_streams(tmp_path: Path) -> None:
     assert "exit status 3" in str(failure.value)
     assert str(failure.value).endswith("99\n100\nwhy")
     assert len(str(failure.value).splitlines()) == 41
+
+
+def test_of_output_without_end_the_last_part_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_LARGEST_TEXT", 8)
+    assert shell("printf 'first second third'", tmp_path) == "nd third"
 
 
 def test_the_time_limit_ends_all_that_was_started(tmp_path: Path) -> None:
@@ -83,13 +95,63 @@ def alive(pid: int) -> bool:
 def test_a_signal_that_left_the_lock_of_popen_taken_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(self: Any, timeout: float | None = None) -> int:
+    def interrupted(self: Any, _timeout: float) -> int:
         self._waitpid_lock.acquire(blocking=False)
-        if timeout is not None:
-            raise SystemExit(143)
-        return int(original(self))
+        raise SystemExit(143)
 
-    original = subprocess.Popen.wait
-    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    monkeypatch.setattr(command._Kept, "wait", interrupted)
     with pytest.raises(SystemExit):
         run(["/bin/sleep", "60"], cwd=tmp_path, environment={"PATH": "/bin"}, timeout=60)
+
+
+@pytest.fixture
+def signalled(monkeypatch: pytest.MonkeyPatch) -> dict[int, bool]:
+    """The groups that were sent a signal, and whether their number was still taken by this test's program."""
+    groups: dict[int, bool] = {}
+
+    def look(group: int, which: int) -> None:
+        groups[group] = proc.stat(group) is not None
+        killpg(group, which)
+
+    killpg = os.killpg
+    monkeypatch.setattr(os, "killpg", look)
+    return groups
+
+
+def test_the_group_of_what_was_run_is_nobody_else_s_when_it_is_ended(
+    tmp_path: Path, signalled: dict[int, bool]
+) -> None:
+    shell("exit 0", tmp_path)
+    assert list(signalled.values()) == [True]
+    (group,) = signalled
+    assert proc.stat(group) is None, "it is taken out of the process table in the end"
+
+
+def test_a_number_stays_a_program_s_own_until_the_block_ends(signalled: dict[int, bool]) -> None:
+    """However its end was noticed, and however long ago."""
+    for text, status in (("exit 3", 3), ("kill -TERM $$", -signal.SIGTERM)):
+        with tempfile.TemporaryFile() as said:
+            program = Program(["/bin/sh", "-c", f"sleep 60 & echo $!; {text}"], PLAIN)
+            with running(program, subprocess.DEVNULL, said, said) as process:
+                assert process.wait() == status
+                process.kill()
+                assert process.wait(0) == process.poll() == process.returncode == status
+                number, left = process.pid, int(text_of(said))
+                assert proc.lives(left)
+            assert (process.returncode, signalled[number]) == (status, True)
+            assert proc.stat(number) is None
+            assert not alive(left)
+
+
+def test_a_wait_ends_with_its_time(signalled: dict[int, bool]) -> None:
+    with tempfile.TemporaryFile() as said:
+        program = Program(["/bin/sleep", "60"], PLAIN)
+        with running(program, subprocess.DEVNULL, said, said) as process:
+            for seconds in (0, 0.2):
+                begun = time.monotonic()
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(seconds)
+                assert seconds <= time.monotonic() - begun < seconds + 20
+            assert process.poll() is None
+        assert process.returncode == -signal.SIGKILL
+    assert signalled == {process.pid: True}

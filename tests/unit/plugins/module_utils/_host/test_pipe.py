@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import PLAIN, Program
@@ -42,3 +44,19 @@ def test_of_what_is_not_whole_the_second_sees_no_end() -> None:
     assert "all" not in second.output
     _first, second = pipe(shell("echo some; exit 0"), reader, lambda ended: ended.status != 3)
     assert (second.status, second.output) == (0, "some\nall\n")
+
+
+def test_neither_number_is_anybody_else_s_when_what_is_left_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first has ended long before the second."""
+    taken: list[tuple[str, bool]] = []
+    killpg = os.killpg
+
+    def look(group: int, which: int) -> None:
+        taken.append((str(group), Path(f"/proc/{group}").exists()))
+        killpg(group, which)
+
+    monkeypatch.setattr(os, "killpg", look)
+    _first, second = pipe(shell("echo $$"), shell("cat; sleep 0.3; echo $$"))
+    first, last = second.output.split()
+    assert taken == [(last, True), (first, True)]
+    assert not Path(f"/proc/{first}").exists()

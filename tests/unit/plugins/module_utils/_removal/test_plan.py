@@ -167,10 +167,10 @@ def test_a_link_in_place_of_the_directory_goes_alone_and_only_as_data(host: Host
 def test_a_user_stays_while_files_of_his_may_be_there() -> None:
     account = Account("shop", "shop", 990, 990)
     plan = Plan(kept=["database shop"])
-    _plan_account(plan, account, keeps=removal_plan._owns_more(plan))
+    _plan_account(plan, account, 15, keeps=removal_plan._owns_more(plan))
     assert plan.words() == ["user shop and group shop"]
     for plan in (Plan(kept=["/srv/shop/config"]), Plan(left=["/srv/shop: is a mount point"])):
-        _plan_account(plan, account, keeps=removal_plan._owns_more(plan))
+        _plan_account(plan, account, 15, keeps=removal_plan._owns_more(plan))
         assert plan.words() == []
         assert "user shop" in plan.kept[-1]
 

@@ -1,17 +1,11 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose units, accounts and processes these are, and how processes are ended."""
+"""Whose units and accounts these are."""
 
 from __future__ import annotations
 
-import os
 import pwd
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
@@ -19,15 +13,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._removal import 
 from ansible_collections.workbot.stability.plugins.module_utils._removal.system import (
     Account,
     Unit,
-    end_processes,
-    processes_of,
     read_account,
     read_units,
     refuse_foreign_homes,
+    remove_account,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service
-
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
 
 
 def account(name: str, home: str, uid: int = 990, gid: int = 990) -> pwd.struct_passwd:
@@ -88,39 +79,11 @@ def test_a_unit_is_there_by_its_file_or_by_what_systemd_knows(monkeypatch: pytes
     assert Unit("x.service", ("/etc/systemd/system/x.service",), known=False).there
 
 
-@pytest.fixture
-def deaf() -> Iterator[int]:
-    """A process that does not listen to SIGTERM, with a child that does."""
-    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, start_new_session=True) as running:
-        assert running.stdout is not None
-        running.stdout.readline()
-        yield running.pid
-        running.kill()
-
-
-def test_what_does_not_listen_is_killed(deaf: int) -> None:
-    def mine(uid: int) -> dict[int, int]:
-        return {pid: parent for pid, parent in processes_of(uid).items() if pid == deaf}
-
-    assert mine(os.getuid())
-    end_processes(os.getuid(), 0.5, mine)
-    assert not mine(os.getuid())
-
-
-def test_what_cannot_be_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, which: sent.append((pid, which)))
-    with pytest.raises(StabilityError, match="processes 71, 72 of user 990 do not end"):
-        end_processes(990, 0.3, lambda _uid: {71: 1, 72: 71})
-    assert sent[0] == (71, signal.SIGTERM)
-    assert (72, signal.SIGTERM) not in sent
-    assert {(71, signal.SIGKILL), (72, signal.SIGKILL)} <= set(sent)
-
-
-def test_a_process_in_a_container_is_none_of_the_users(tmp_path: Path) -> None:
-    """A database in a container runs as 999 as a rule, which on the host is the number of the first system user."""
-    for pid, (state, spaces) in {"101": ("S", "101"), "102": ("S", "102\t1"), "103": ("Z", "103")}.items():
-        (tmp_path / pid).mkdir()
-        text = f"State:\t{state} (x)\nPPid:\t1\nUid:\t999\t999\t999\t999\nNSpid:\t{spaces}\n"
-        (tmp_path / pid / "status").write_text(text)
-    assert processes_of(999, tmp_path) == {101: 1}
+def test_what_was_started_since_the_plan_ends_before_its_number_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[object, ...]] = []
+    monkeypatch.setattr(system, "end_processes", lambda *order: done.append(order))
+    monkeypatch.setattr(system, "call", lambda *command: done.append(command))
+    remove_account(Account("shop", "shop", None, None), 5)
+    assert done == []
+    remove_account(Account("shop", "shop", 990, None), 5)
+    assert done == [(990, 5), ("userdel", "shop")]
