@@ -67,6 +67,7 @@ processes:
   description:
     - Every process, as PM2 knows it. C(pid) is V(null) when it does not run. C(status) is such as V(online),
       V(stopped), V(errored), V(launching) or V(waiting restart).
+    - What the daemon tells in a form that PM2 itself never uses is V(null) as well.
     - C(unstable_restarts) is how often in a row it ended before it was stable, C(exit_code) how it ended last,
       C(started_at) when it was started last, in seconds since the epoch, C(node_version) that of the Node.js that it
       was started under.
@@ -139,18 +140,26 @@ def _process(process: Pm2Process) -> dict[str, Any]:
     settings = process.settings
     return {
         **process.report(),
-        "unstable_restarts": int(settings.get("unstable_restarts") or 0),
-        "exit_code": settings.get("exit_code"),
+        "unstable_restarts": _number(settings.get("unstable_restarts") or 0),
+        "exit_code": _number(settings.get("exit_code")),
         "started_at": process.started_at,
         "exec_mode": mode(settings.get("exec_mode") or "fork"),
         "namespace": str(settings.get("namespace") or "default"),
-        "script": settings.get("pm_exec_path"),
-        "cwd": settings.get("pm_cwd"),
-        "interpreter": settings.get("exec_interpreter"),
-        "node_version": settings.get("node_version"),
-        "out_file": settings.get("pm_out_log_path"),
-        "error_file": settings.get("pm_err_log_path"),
+        "script": _text(settings.get("pm_exec_path")),
+        "cwd": _text(settings.get("pm_cwd")),
+        "interpreter": _text(settings.get("exec_interpreter")),
+        "node_version": _text(settings.get("node_version")),
+        "out_file": _text(settings.get("pm_out_log_path")),
+        "error_file": _text(settings.get("pm_err_log_path")),
     }
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def main() -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from .._host.command import Identity
 from .._host.errors import StabilityError
-from .._nodejs.package import addons, built_for, require_engine
+from .._nodejs.package import addons, require_engine
 from .._pm2.client import Pm2Client
+from .._release.store import Releases
 from .model import ActivationError
 
 _NODE_SECONDS = 20.0
@@ -56,16 +57,23 @@ def _others(installed: Pm2Client) -> Iterator[Pm2Client]:
 
 def _require(tools: Pm2Client, release: Path, user: Identity) -> None:
     require_engine(release, Path(tools.node).parent, user)
-    files = addons(release)
-    running = _said(tools, ["--print", "process.versions.modules"]) if files else ""
-    for path in files:
-        built = built_for(path) or _refused(tools, path)
+    found = addons(release, _made(release))
+    running = _said(tools, ["--print", "process.versions.modules"]) if found else ""
+    for path, named in found.items():
+        built = named or _refused(tools, path)
         if running and built and built != running:
             raise ActivationError(
                 f"release {release.name} can't run here: its native addon {path.relative_to(release)} was built for a"
                 f" Node.js of ABI {built}, and the installed one has ABI {running}. Deploy it from its source again,"
                 " which builds it again, or one that was built elsewhere for this Node.js"
             )
+
+
+def _made(release: Path) -> float:
+    """When root has declared the release whole, in seconds since the epoch; 0 where it has no such mark of its own."""
+    mark = Releases(release.parent, active_link=Path()).get(release.name)
+    # a service that may write in its releases can give one the mark of another
+    return mark.created if mark and mark.id == release.name else 0.0
 
 
 def _refused(tools: Pm2Client, addon: Path) -> str:

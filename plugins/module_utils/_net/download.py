@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import re
 import time
 import urllib.error
@@ -19,6 +20,7 @@ from .._host.errors import StabilityError
 
 _CHECKSUM = re.compile(r"(sha256|sha384|sha512):([0-9a-fA-F]+)\Z")
 _BLOCK = 1 << 20
+_PIECE = 1 << 16
 _LOGIN = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/?#@]+@", re.IGNORECASE)
 _QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?]*)\?[^\s]+", re.IGNORECASE)
 
@@ -59,8 +61,9 @@ def verify(path: Path, checksum: str, name: str, declared: str) -> None:
 
 
 def download(url: str, path: Path, checksum: str, timeout: int, *, option: str, declared: str) -> None:
-    """Fetch url into path and verify it. timeout (seconds) bounds the whole transfer, a slow drip included.
+    """Fetch url into path, as it is sent, and verify it.
 
+    timeout (seconds) bounds the transfer of the file, a slow drip included; before it, silence of 30 s ends the wait.
     option and declared are the variables that have the address and the checksum, for messages.
     """
     shown = f"{option} {without_secrets(url)}"
@@ -68,12 +71,14 @@ def download(url: str, path: Path, checksum: str, timeout: int, *, option: str, 
         raise DownloadError(f"{shown} can't be fetched: only https:// addresses are.")
     deadline = time.monotonic() + timeout
     try:
-        with open_url(url, timeout=min(30, timeout)) as answer, path.open("wb") as out:
-            while block := answer.read(_BLOCK):
-                out.write(block)
+        # the checksum is that of the file; decompressing, Python would wait for a whole block
+        with open_url(url, timeout=min(30, timeout), decompress=False) as answer, path.open("wb") as out:
+            # read() would wait for a whole block as well
+            while piece := answer.read1(_PIECE):
+                out.write(piece)
                 if time.monotonic() > deadline:
                     raise DownloadError(f"{shown} was not fetched within {timeout} s.")
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise DownloadError(f"{shown} can't be fetched: {error}") from error
     try:
         verify(path, checksum, shown, declared)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .._host.command import Identity, clean_environment, run
 from .._host.errors import StabilityError
-from .._host.service_tree import entries, open_directory, read
+from .._host.service_tree import Entry, entries, open_directory, read
+from .._host.small_file import open_regular
 
 # npm's own rules, from the npm that lies beside node: what npm calls satisfied is satisfied.
 _ENGINE = """
@@ -28,10 +30,13 @@ _TIMEOUT = 30
 _MANIFEST_BYTES = 8 << 20
 # Addons that are made with Node-API run under any ABI. The others export `node_register_module_v<ABI>`, or register
 # themselves and are known by what Node.js says when it loads them.
-_ADDON_BYTES = 1 << 30
+_ADDON_BYTES = 256 << 20
 _ELF = b"\x7fELF"
 _NODE_API = re.compile(rb"napi_register_module_v\d|napi_module_register")
-_NAMED = re.compile(rb"node_register_module_v(\d+)")
+# A name in an ELF file ends with a NUL.
+_NAMED = re.compile(rb"node_register_module_v(\d{1,9})\0")
+_PIECE = 1 << 20
+_LONGEST_NAME = 64
 
 
 def node_abi(bin_directory: Path) -> str:
@@ -49,7 +54,7 @@ def manifest(release: Path, user: Identity) -> dict[str, Any] | None:
         raise StabilityError(
             f"The release's package.json can't be read by the user {user.name}: {error.strerror}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StabilityError(f"The release's package.json is no valid JSON: {error}") from error
     if not isinstance(found, dict):
         raise StabilityError("The release's package.json is no JSON object.")
@@ -77,20 +82,54 @@ def _node(bin_directory: Path, *arguments: str) -> str:
     return run([bin_directory / "node", *arguments], cwd="/", environment=environment, timeout=_TIMEOUT)
 
 
-def addons(release: Path) -> list[Path]:
-    """The release's native addons for this kind of system that only one ABI of Node.js can load."""
-    found: list[Path] = []
-    with contextlib.suppress(FileNotFoundError), open_directory(release) as top:
-        found += [Path(entry.path) for entry in entries(top, str(release)) if entry.is_file]
-    return sorted(path for path in found if path.suffix == ".node" and _bound(path))
+def addons(release: Path, made: float) -> dict[Path, str]:
+    """The release's native addons for this kind of system that only one ABI of Node.js can load.
+
+    Each with the ABI that it names, "" when it names none. made is when the release was declared whole, in seconds
+    since the epoch, 0 where nobody has: where the service may write, only what is as it was then belongs to the
+    release. By an addon of its own the service could otherwise have it refused for ever.
+    """
+    found = {}
+    # what can't be read is no reason to refuse a release: whether it runs, the health check finds out
+    with contextlib.suppress(OSError), open_directory(release) as top:
+        for entry in entries(top, str(release), whole=False):
+            if _belongs(entry, made) and (abi := _abi(entry)) is not None:
+                found[Path(entry.path)] = abi
+    return dict(sorted(found.items()))
 
 
-def built_for(addon: Path) -> str:
-    """The ABI that an addon names; "" when it names none."""
-    found = _NAMED.search(read(addon, _ADDON_BYTES))
-    return found[1].decode() if found else ""
+def _belongs(entry: Entry, made: float) -> bool:
+    """Whether it is a file named as an addon that the service has not made, or changed, since the release was made."""
+    seen = entry.found
+    if not entry.is_file or Path(entry.path).suffix != ".node" or seen.st_size > _ADDON_BYTES:
+        return False
+    # Nobody but the kernel sets the time of the last change: that of the content, the owner, the mode or a name.
+    return seen.st_uid in (0, os.geteuid()) or seen.st_ctime <= made
 
 
-def _bound(path: Path) -> bool:
-    content = read(path, _ADDON_BYTES)
-    return content.startswith(_ELF) and not _NODE_API.search(content)
+def _abi(entry: Entry) -> str | None:
+    """The ABI that an addon is for, "" when it names none; None when it is for any, or for another kind of system."""
+    try:
+        with open_regular(f"/proc/self/fd/{entry.handle}", follow=True) as file:
+            return _abi_in(file)
+    except OSError:
+        return None
+
+
+def _abi_in(file: BinaryIO) -> str | None:
+    if file.read(len(_ELF)) != _ELF:
+        return None
+    named, before = "", b""
+    # the file may grow meanwhile
+    for _number in range(_ADDON_BYTES // _PIECE):
+        piece = file.read(_PIECE)
+        if not piece:
+            break
+        # a name may be in two pieces
+        text = before + piece
+        if _NODE_API.search(text):
+            return None
+        if not named and (match := _NAMED.search(text)):
+            named = match[1].decode()
+        before = text[-_LONGEST_NAME:]
+    return named

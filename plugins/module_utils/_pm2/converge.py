@@ -185,7 +185,7 @@ def saved_list(client: Pm2Client, live: Sequence[Pm2Process]) -> SavedList:
             saved = [_fingerprint(entry) for entry in stated] if isinstance(stated, list) else None
     except FileNotFoundError:
         return "missing"
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return "damaged"
     if saved is None:
         return "damaged"

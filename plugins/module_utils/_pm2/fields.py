@@ -7,6 +7,9 @@
 What PM2 itself documents: https://pm2.keymetrics.io/docs/usage/application-declaration/. Which fields a reload
 applies is measured (PM2 7.0.4): `pm2 reload` takes every plain setting and new values of the environment into the
 running record, but never takes anything out and resolves no path anew.
+
+What a live process has is told by a daemon of the service's user, which may tell anything. A normal form raises
+Pm2Error, and nothing else, for what it can't be of: of a declaration that is an error, of a live process a difference.
 """
 
 from __future__ import annotations
@@ -26,14 +29,17 @@ from .process import Pm2Process
 
 Remedy = Literal["reload", "recreate"]
 
-_SIZE = re.compile(r"^(\d+)([KMG]?)$")
-_PERIOD = re.compile(r"^(\d+)(ms|h|m|s)?$")
+# Python refuses to read numbers of some thousand digits
+_SIZE = re.compile(r"^(\d{1,20})([KMG]?)$")
+_PERIOD = re.compile(r"^(\d{1,20})(ms|h|m|s)?$")
 _BYTES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _MILLISECONDS = {"": 1, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _INSTANCE_SUFFIX = re.compile(r"(-\d+)?(\.[^./]*)$")
 # what `time: true` stands for
 _TIME_FORMAT = "YYYY-MM-DDTHH:mm:ss"
 _WRAPPERS = frozenset({"tsx", "ts-node", "npm", "npx", "pnpm", "yarn", "bun", "nodemon"})
+# what is said of a live value that PM2 can't have been given
+_UNCLEAR = "unintelligible"
 
 
 def milliseconds(value: Any) -> int:
@@ -58,7 +64,12 @@ def text(value: Any) -> str:
 
 
 def words(value: Any) -> list[str]:
-    return value.split() if isinstance(value, str) else [text(item) for item in value or []]
+    """Arguments, in one text or one by one. Raises Pm2Error."""
+    if isinstance(value, str):
+        return value.split()
+    if value and not isinstance(value, list):
+        raise Pm2Error(f"{value!r} is no list of words")
+    return [text(item) for item in value or []]
 
 
 def mode(value: Any) -> str:
@@ -89,7 +100,8 @@ def account(name: Any) -> pwd.struct_passwd | None:
     """The user of that name, where the host has it."""
     try:
         return pwd.getpwnam(str(name))
-    except KeyError:
+    except (KeyError, ValueError):
+        # no name has a NUL in it
         return None
 
 
@@ -102,13 +114,16 @@ def user_number(value: Any) -> Any:
 def group_number(value: Any) -> Any:
     try:
         return grp.getgrnam(str(value)).gr_gid
-    except KeyError:
+    except (KeyError, ValueError):
         return value
 
 
 def numbers(value: Any) -> list[int]:
-    # PM2 keeps a list of one as the bare number
-    return [int(item) for item in (value if isinstance(value, list) else [value])]
+    """Whole numbers; PM2 keeps a list of one as the bare number. Raises Pm2Error."""
+    try:
+        return [int(item) for item in (value if isinstance(value, list) else [value])]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Pm2Error(f"{value!r} is no list of whole numbers") from error
 
 
 def _same(value: Any) -> Any:
@@ -260,7 +275,10 @@ def _difference(app: Mapping[str, Any], process: Pm2Process, name: str, field: F
     normal = _without_number if name in _LOGS and not app.get("merge_logs") else field.normal
     desired = None if desired is None else normal(desired)
     actual = live if live is not None else field.default
-    actual = None if actual is None else normal(actual)
+    try:
+        actual = None if actual is None else normal(actual)
+    except Pm2Error:
+        return Difference(name, _UNCLEAR, desired, "recreate")
     if desired == actual:
         return None
     # a reload sets values, but never takes a field out again
@@ -275,7 +293,7 @@ def _numbered(process: Pm2Process) -> bool:
 
 def _default_path(process: Pm2Process, name: str) -> str | None:
     """Where PM2 writes when nothing is declared; unknown for a process that was not told PM2's home."""
-    home = (process.settings.get("env") or {}).get("PM2_HOME")
+    home = (_live_environment(process) or {}).get("PM2_HOME")
     return f"{home}/{_DEFAULT_PATHS[name].format(_SPECIAL.sub('-', process.name))}" if home else None
 
 
@@ -288,15 +306,24 @@ def _same_interpreter(app: Mapping[str, Any], declared: Any, live: str) -> bool:
     return str(declared) == live or (clustered and PurePath(str(declared)).name == "node" and name == "node")
 
 
+def _live_environment(process: Pm2Process) -> Mapping[str, Any] | None:
+    """None where what the process is said to have is no environment."""
+    told = process.settings.get("env") or {}
+    return told if isinstance(told, dict) else None
+
+
 def _environment(app: Mapping[str, Any], process: Pm2Process) -> list[Difference]:
     """Values are not shown: whatever a program is told may be confidential."""
+    told = _live_environment(process)
+    if told is None:
+        return [Difference("env", _UNCLEAR, "an environment", "recreate")]
     desired = {key: text(value) for key, value in (app.get("env") or {}).items()}
     # its value differs from process to process
     desired.pop(str(app.get("increment_var")), None)
     own = {process.name, str(app.get("instance_var") or "NODE_APP_INSTANCE"), str(app.get("increment_var") or "")}
     live = {
         key: text(value)
-        for key, value in (process.settings.get("env") or {}).items()
+        for key, value in told.items()
         if key in desired or not (key in own or _OWN_VARIABLES.match(key))
     }
     changed = [key for key, value in desired.items() if key in live and live[key] != value]

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from .fields import count, differences, mode, numbers
-from .process import Pm2Process
+from .fields import count, differences, mode
+from .process import Pm2Process, stays_stopped
 
 # from the mildest to the hardest
 Action = Literal["none", "scale", "reload", "restart", "start", "stop", "delete", "recreate", "update"]
@@ -80,8 +80,8 @@ def finished(app: Mapping[str, Any], process: Pm2Process) -> bool:
 
 def ended(app: Mapping[str, Any], code: Any) -> bool:
     """Whether an app that is stopped has done its work, by its exit code, or is never to be started by PM2."""
-    codes = numbers(app.get("stop_exit_codes") or [])
-    return app.get("autostart") is False or (app.get("autorestart") is False and code == 0) or code in codes
+    done = app.get("autorestart") is False and code == 0
+    return app.get("autostart") is False or done or stays_stopped(code, app.get("stop_exit_codes"))
 
 
 def _steps(app: Mapping[str, Any], processes: list[Pm2Process], newest_input: float, asked: str) -> list[Step]:

@@ -20,6 +20,8 @@ _KILL_TIMEOUT = 1600
 # Each delay of a back-off is that many times the one before, up to this one, in seconds (God.handleExit of PM2 7.0.4).
 _BACKOFF, _LONGEST_BACKOFF = 1.5, 15.0
 _SECONDS_TO_FORK = 1.0
+# A record of PM2's has about five. What is nested as deeply as Python reads it, it can neither write nor compare.
+_MOST_LEVELS = 50
 _MB = 1024 * 1024
 _UNITS = {"B": 1, "KiB": 1024, "MiB": _MB, "GiB": 1024 * _MB}
 _MILLISECONDS = {"ms": 1}
@@ -61,18 +63,13 @@ class Pm2Process:
     @property
     def stop_seconds(self) -> float:
         """So long PM2 waits for it to end before it is killed."""
-        try:
-            return float(self.settings.get("kill_timeout") or _KILL_TIMEOUT) / 1000
-        except (TypeError, ValueError):
-            return _KILL_TIMEOUT / 1000
+        return _seconds(self.settings.get("kill_timeout") or _KILL_TIMEOUT, _KILL_TIMEOUT / 1000)
 
     @property
     def comeback_seconds(self) -> float:
         """So long after it was deleted PM2 may start it again; 0 of one that is online and had no back-off."""
-        try:
-            delays = [float(self.settings.get(name) or 0) / 1000 for name in ("restart_delay", "prev_restart_delay")]
-        except (TypeError, ValueError):
-            delays = [_LONGEST_BACKOFF]
+        names = ("restart_delay", "prev_restart_delay")
+        delays = [_seconds(self.settings.get(name) or 0, _LONGEST_BACKOFF) for name in names]
         if self.status == "online" and not delays[-1]:
             return 0.0
         return min(max(delays) * _BACKOFF, _LONGEST_BACKOFF) + _SECONDS_TO_FORK
@@ -103,10 +100,13 @@ def parse_jlist(output: str) -> list[Pm2Process]:
 def parse_processes(entries: Any) -> list[Pm2Process]:
     """PM2's own records of its processes, as it prints them or tells them. Raises Pm2Error, never quoting them.
 
+    The settings in them are what the daemon says, of whatever types.
+
     An outgoing worker of a reload, whose id is such as "_old_0", is left out: its number is its successor's already.
     PM2 7.0.4 leaves it out itself (getFormatedProcesses).
     """
     try:
+        _require_shallow(entries)
         return [_process(entry) for entry in entries if not str(entry["pm_id"]).startswith("_old_")]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise Pm2Error(f"PM2 gave something else than a process list ({type(error).__name__})") from None
@@ -135,6 +135,31 @@ def _process(entry: Mapping[str, Any]) -> Pm2Process:
         event_loop_p95=_figure(monitor.get("Event Loop Latency p95"), _MILLISECONDS),
         settings=settings,
     )
+
+
+def _require_shallow(value: Any) -> None:
+    """Raises ValueError for what is nested so deeply that only an attacker can have made it."""
+    level = [value]
+    for _number in range(_MOST_LEVELS):
+        level = [inner for item in level for inner in _inside(item)]
+    if level:
+        raise ValueError
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _seconds(value: Any, otherwise: float) -> float:
+    """A number of milliseconds, in seconds; `otherwise` where it is none."""
+    try:
+        found = float(value) / 1000
+    except (TypeError, ValueError, OverflowError):
+        return otherwise
+    # neither negative nor NaN
+    return found if found >= 0 else otherwise
 
 
 def _bytes(metric: Any) -> int | None:
@@ -167,12 +192,13 @@ def status_of(settings: Mapping[str, Any]) -> str:
         return status
     if settings.get("created_at", 0) is None:
         return "errored"
-    final = settings.get("autorestart") in (False, "false") or _is_final(settings)
-    return "stopped" if final else status
+    final = stays_stopped(settings.get("exit_code"), settings.get("stop_exit_codes"))
+    return "stopped" if final or settings.get("autorestart") in (False, "false") else status
 
 
-def _is_final(settings: Mapping[str, Any]) -> bool:
-    """Whether it ended with one of the exit codes after which it is to stay stopped."""
-    codes = settings.get("stop_exit_codes", [])
+def stays_stopped(code: Any, codes: Any) -> bool:
+    """Whether an exit code is one of those after which a process is to stay stopped. Both may be of any type."""
+    if codes is None:
+        return False
     # PM2 keeps a list of one as the bare number
-    return str(settings.get("exit_code")) in map(str, codes if isinstance(codes, list) else [codes])
+    return str(code) in map(str, codes if isinstance(codes, list) else [codes])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 import typing as t
@@ -28,6 +29,10 @@ _HIDDEN = "********"
 _LEAST_HIDDEN = 8  # characters: a shorter text, hidden wherever it occurs, would make a message unreadable
 _LEAST_PASSWORD = 4  # the password inside an address is a secret for certain
 _LEAST_DIFFERENT = 4  # characters of a secret that must not be the same
+# Around a key in PEM: no secret, and the same in everybody's.
+_FRAME = re.compile(r"-+ ?(BEGIN|END) ")
+# A key is often written in one line, with \n for the ends of its lines, which the program makes of it.
+_LINE_END = re.compile(r"\\n|\n")
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|this|it)|replace[-_ ]?(me|this|it)|^<.*>$|^(your|my)[-_ ]|placeholder|\bexample\b|^x{3,}"
     r"|^(secret|password|passwd|test|todo|tbd|none|null|undefined|default|dummy|foobar|admin)[-_ 0-9!.]*$",
@@ -65,12 +70,29 @@ def _spread(items: t.Sequence[t.Hashable]) -> float:
 
 
 def texts_to_hide(environment: t.Mapping[str, str]) -> set[str]:
-    """Return what of an environment must not be shown: longer values, and the passwords inside of addresses."""
-    texts = {value for name, value in environment.items() if len(value) >= _LEAST_HIDDEN and name not in _PLAIN_NAMES}
-    for value in environment.values():
+    """Return what of an environment must not be shown: longer values, and the passwords inside of addresses.
+
+    What a program writes is looked at line by line, and may have lost its beginning: each line of a value counts by
+    itself. Each text is there as it is and as JSON has it.
+    """
+    texts = set()
+    for name, value in environment.items():
+        if name not in _PLAIN_NAMES:
+            texts |= {text for text in (value, *_lines(value)) if len(text) >= _LEAST_HIDDEN}
         if (password := password_in(value)) is not None:
             texts |= {text for text in (password, unquote(password)) if len(text) >= _LEAST_PASSWORD}
-    return texts
+    return {form for text in texts for form in _forms(text)}
+
+
+def _lines(value: str) -> list[str]:
+    """Return the lines of a value, without those that say where a key begins and ends."""
+    lines = [line.strip() for line in _LINE_END.split(value)]
+    return [line for line in lines if not _FRAME.match(line)]
+
+
+def _forms(text: str) -> set[str]:
+    """Return the text as programs write it: itself, and inside of JSON, as JavaScript and as Python make it."""
+    return {text, json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]}
 
 
 def password_in(value: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,17 @@ test "$1" = --print && echo {abi} || echo '{{"valid": true, "satisfied": false, 
 
 def of_abi(abi: str) -> bytes:
     return b"\x7fELF\0_init\0node_register_module_v" + abi.encode() + b"\0"
+
+
+def service_writes(release: Path, name: str, content: bytes) -> None:
+    path = put(release, name, content)
+    os.chown(path, 12345, 12345)
+
+
+def declare_whole(release: Path, identifier: str) -> None:
+    """As root does when a release is made."""
+    mark = {"id": identifier, "digest": "", "created": time.time(), "package_manager": "npm"}
+    put(release, ".release.json", json.dumps(mark).encode())
 
 
 def put(release: Path, name: str, content: bytes) -> Path:
@@ -74,6 +86,22 @@ def test_what_an_addon_does_not_say_nodejs_does(client: Pm2Client, tmp_path: Pat
     node.chmod(0o755)
     with pytest.raises(ActivationError, match=r"silent\.node was built for a Node.js of ABI 115, .* ABI 147"):
         tools_for(replace(client, node=str(node)), tmp_path, ME)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files to others")
+def test_a_service_can_not_have_its_release_refused_by_an_addon_of_its_own(client: Pm2Client, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    service_writes(whole, "build/x.node", of_abi("72"))
+    tools_for(client, whole, ME)
+    declare_whole(whole, "another")
+    tools_for(client, whole, ME)
+    declare_whole(whole, "whole")
+    with pytest.raises(ActivationError, match=r"build/x\.node was built for a Node\.js of ABI 72"):
+        tools_for(client, whole, ME)
+    (whole / "build/x.node").unlink()
+    time.sleep(0.05)
+    service_writes(whole, "uploads/x.node", of_abi("72"))
+    tools_for(client, whole, ME)
 
 
 def test_nothing_is_started_of_such_a_release(served: Context, client: Pm2Client) -> None:

@@ -14,8 +14,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.workbot.stability.plugins.module_utils._host import proc
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client, unit_in, unit_of
@@ -26,7 +28,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon impo
     with_versions,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.fields import FIELDS
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+from ansible_collections.workbot.stability.plugins.modules import pm2_info
 from ansible_collections.workbot.stability.plugins.modules.pm2_info import read_info
 
 NODE = """#!/bin/sh
@@ -114,6 +118,35 @@ def test_without_a_daemon_there_is_only_what_is_installed(client: Pm2Client) -> 
     }
 
 
+def garbled(value: Any) -> dict[str, Any]:
+    """A record as no PM2 has it."""
+    names = (
+        *(field.live for field in FIELDS.values()),
+        *("env", "exit_code", "namespace", "node_version", "unstable_restarts"),
+    )
+    return {"name": "a", "pm_id": 0, "pid": 5, "pm2_env": {"status": "stopped", **dict.fromkeys(names, value)}}
+
+
+@pytest.mark.parametrize("value", [5, "abc", "\ud800", [], [None], {"a": [1]}, 1e999])
+def test_of_a_garbled_record_is_told_what_can_be(
+    client: Pm2Client, daemon: int, capsys: pytest.CaptureFixture[str], value: Any
+) -> None:
+    (client.home / "list").write_text(json.dumps([garbled(value)]))
+    Path(client.pm2).resolve().write_text(f"#!/bin/sh\ncat {client.home}/list\n")
+    (client.home / "dump.pm2").write_text("[]")
+    options = {"pm2_home": str(client.home), "user": None, "pm2": client.pm2, "node": client.node}
+    with patch_module_args(options), pytest.raises(SystemExit):
+        pm2_info.main()
+    told = json.loads(capsys.readouterr().out)
+    assert (told["daemon"]["pid"], told["saved_list"], told["problem"]) == (daemon, "another", "")
+    (process,) = told["processes"]
+    assert (process["name"], process["status"]) == ("a", "stopped")
+    for name in ("unstable_restarts", "exit_code"):
+        assert process[name] is None or isinstance(process[name], int)
+    for name in ("script", "cwd", "interpreter", "node_version", "out_file", "error_file"):
+        assert process[name] is None or isinstance(process[name], str)
+
+
 def test_a_command_that_is_not_of_the_package(tmp_path: Path) -> None:
     (tmp_path / "pm2").write_text(LISTS)
     with pytest.raises(Pm2Error, match="is no link into PM2's package"):
@@ -129,6 +162,8 @@ def test_a_command_that_is_not_of_the_package(tmp_path: Path) -> None:
         ("[1]", "damaged"),
         ("[]", "current"),
         ('[{"name": "a"}]', "another"),
+        ('[{"status": "stopped", "stop_exit_codes": "abc"}]', "another"),
+        ("[" * 100_000, "damaged"),
     ],
 )
 def test_the_saved_list(client: Pm2Client, text: str | None, state: str) -> None:

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.fields import check_app, count, milliseconds, size
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.fields import (
+    FIELDS,
+    check_app,
+    count,
+    milliseconds,
+    size,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.plan import plan, stop, strongest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process, parse_jlist
 from hypothesis import given
@@ -99,6 +106,57 @@ def test_one_changed_field(live: list[Pm2Process], field: str, value: Any, expec
 def test_mild_steps_combine_and_a_hard_one_covers_them(live: list[Pm2Process]) -> None:
     assert actions({**APP, "args": ["z"], "instances": 3}, live) == ["reload", "scale"]
     assert actions({**APP, "args": ["z"], "instances": 3, "cwd": "/tmp/y"}, live) == ["recreate"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("node_args", 5),
+        ("args", {"a": 1}),
+        ("env", "x"),
+        ("env", ["x"]),
+        ("stop_exit_codes", "abc"),
+        ("stop_exit_codes", [None]),
+        ("stop_exit_codes", [float("inf")]),
+        ("min_uptime", "zz"),
+        ("min_uptime", "9" * 5000),
+        ("max_memory_restart", [1]),
+        ("watch", "perhaps"),
+        ("uid", "a\0b"),
+        ("gid", "\ud800"),
+    ],
+)
+def test_a_live_value_that_can_not_be_understood_has_its_process_replaced(
+    live: list[Pm2Process], key: str, value: Any
+) -> None:
+    """Any program of the service's user may stand in for its daemon."""
+    garbled = dataclasses.replace(live[0], settings={**live[0].settings, key: value})
+    assert actions(APP, [garbled, live[1]]) == ["recreate"]
+
+
+LIVE = st.sampled_from(sorted({"env", "exit_code", *(field.live for field in FIELDS.values())}))
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(LIVE, ANYTHING), st.sampled_from(["online", "stopped"]))
+def test_whatever_a_live_process_is_said_to_have_can_be_compared(settings: dict[str, Any], status: str) -> None:
+    told = json.loads(FIXTURE.read_text())
+    for entry in told:
+        entry["pm2_env"] |= {"status": status, **settings}
+    live = [process for process in parse_jlist(json.dumps(told)) if process.name == "w-1"]
+    assert all(step.report() for step in plan([APP], live))
+
+
+@pytest.mark.parametrize("fields", [{"node_args": 5}, {"min_uptime": "zz"}, {"stop_exit_codes": ["abc"]}])
+def test_a_declared_value_that_can_not_be_understood_is_an_error(
+    live: list[Pm2Process], fields: dict[str, Any]
+) -> None:
+    with pytest.raises(Pm2Error):
+        plan([{**APP, **fields}], live)
 
 
 def test_live_processes_count_not_what_pm2_says_it_wants(live: list[Pm2Process]) -> None:

@@ -146,6 +146,15 @@ def test_garbled_output_is_an_error_that_does_not_quote_it(garbled: str) -> None
     assert MARKER not in str(caught.value)
 
 
+@pytest.mark.parametrize("levels", [60, 900, 9000])
+@pytest.mark.parametrize("key", ["name", "status", "env"])
+def test_what_is_nested_without_measure_is_no_process_list(key: str, levels: int) -> None:
+    """Python reads such a value, but neither writes nor compares it."""
+    deep = "[" * levels + "]" * levels
+    with pytest.raises(Pm2Error, match="process list"):
+        parse_jlist(f'[{{"name": "a", "pm_id": 0, "{key}": {deep}, "pm2_env": {{"{key}": {deep}}}}}]')
+
+
 @given(st.text() | ANYTHING.map(lambda value: json.dumps([value])))
 def test_any_text_is_a_list_or_an_error(text: str) -> None:
     with contextlib.suppress(Pm2Error):

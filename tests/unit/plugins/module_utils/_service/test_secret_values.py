@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import (
     environment_problems,
@@ -86,3 +88,44 @@ def test_what_an_environment_holds_is_hidden_in_a_text() -> None:
     assert hide("in production", texts_to_hide({"NODE_ENV": "production"})) == "in production"
     assert hide("in production", texts_to_hide({"NODE_ENV": "production", "KEY": "production"})) == "in ********"
     assert hide("input: 'postgresql://u:p%40ss@db/x'", hidden) == "input: '********'"
+
+
+KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIKxx\n  AbCdEfGhIjKl+/==\nshort\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("kept", [KEY, KEY.replace("\n", "\\n")])
+def test_each_line_of_a_key_is_hidden_by_itself(kept: str) -> None:
+    """Whether it stands in several lines, or in one that the program makes several of."""
+    hidden = texts_to_hide({"KEY": kept})
+    assert [hide(line, hidden) for line in KEY.splitlines()] == [
+        "-----BEGIN PRIVATE KEY-----",
+        "********",
+        "  ********",
+        "short",
+        "-----END PRIVATE KEY-----",
+    ]
+    assert hide(f"read {kept}.", hidden) == "read ********."
+
+
+@pytest.mark.parametrize("value", ['pass"word one', "back\\slash-one", 'gr\u00fc\u00dfe "two"', KEY])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_value_is_hidden_in_json(value: str, ascii_only: bool) -> None:
+    written = json.dumps({"key": value}, ensure_ascii=ascii_only)
+    assert hide(written, texts_to_hide({"KEY": value})) == '{"key": "********"}'
+
+
+def test_a_password_of_an_address_is_hidden_in_json() -> None:
+    hidden = texts_to_hide({"DATABASE_URL": "postgresql://u:p%22%5Css@db/x"})
+    assert hide(json.dumps({"password": 'p"\\ss'}), hidden) == '{"password": "********"}'
+
+
+def test_of_a_key_that_was_cut_the_rest_is_hidden() -> None:
+    """As the end of a log has it, in JSON."""
+    cut = json.dumps(KEY)[20:]
+    assert hide(cut, texts_to_hide({"KEY": KEY})) == (
+        r'KEY-----\n********\n  ********\nshort\n-----END PRIVATE KEY-----\n"'
+    )
+
+
+def test_what_is_no_secret_stays_readable_in_several_lines() -> None:
+    assert hide("production", texts_to_hide({"NODE_OPTIONS": "a\nproduction"})) == "production"
