@@ -4,7 +4,7 @@
 """One concern of a host as a whole: accounts, directories, files, trusted authorities, and units that run from them.
 
 All is read first and compared; what is refused is refused before anything changes. Where the trust store can't be made
-from its new files, or a unit does not start with them, they are put back and the unit goes on as it was.
+from its new files, or a unit does not start with them, they are put back and the units go on as they were.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import accounts, acl, kernel_settings, trust_store, units
@@ -22,6 +22,9 @@ from .files import Change, Entry, Transaction, actual_directory, change_of, chan
 from .service_tree import discard_path
 
 _UNIT_DIRECTORY = "/etc/systemd/system/"
+# What undoes a step with a unit: while its files are there, and when the old ones are back.
+_FIRST = {"start": "stop", "enable": "disable"}
+_WITH_THE_OLD_FILES = {"stop": "start", "disable": "enable", "restart": "restart", "reload": "reload"}
 
 
 @dataclass(frozen=True)
@@ -133,43 +136,51 @@ def apply(made: Plan) -> None:
         setting.make()
     for account, now in made.accounts:
         accounts.apply(account, now)
-    for step in made.steps:
-        if not step.unit.started:
-            units.do(step)
+    begun: list[units.Step] = []
     transaction = Transaction()
     with trust_store.alone() if made.untrusted else contextlib.nullcontext():
-        transaction.make(made.files)
         try:
+            _run_units(made, begun, started=False)
+            transaction.make(made.files)
             if made.untrusted:
                 trust_store.update()
-            _run_units(made)
+            if _has_units(change.path for change in made.files) or made.unread:
+                units.reload_daemon()
+            _run_units(made, begun, started=True)
         except StabilityError as error:
-            raise StabilityError(f"{error}\n{_put_back(made, transaction)}") from error
+            raise StabilityError("\n".join([str(error), *_put_back(made, begun, transaction)])) from error
     for path in made.removed:
         discard_path(path)
     if _has_units(made.removed):
         units.reload_daemon()
 
 
-def _run_units(made: Plan) -> None:
-    if _has_units(change.path for change in made.files) or made.unread:
-        units.reload_daemon()
+def _run_units(made: Plan, begun: list[units.Step], started: bool) -> None:
     for step in made.steps:
-        if step.unit.started:
+        if step.unit.started == started:
+            begun.append(step)
             units.do(step)
 
 
-def _put_back(made: Plan, transaction: Transaction) -> str:
-    """Undo the files and have the units that were running run again; return what was done in words."""
-    if not transaction.done:
-        return "Nothing else was changed."
-    lost = transaction.undo()
+def _put_back(made: Plan, begun: Sequence[units.Step], transaction: Transaction) -> list[str]:
+    """Undo the files, and what was begun with the units; return what was done in sentences."""
+    done = ["The files were put back as they were."] if transaction.done else []
+    lost = [f"Not undone: {problem}" for problem in _undo(reversed(begun), _FIRST)]
+    lost += transaction.undo()
     if _has_units(change.path for change in made.files):
-        units.reload_daemon()
-    for step in made.steps:
-        if step.verb in ("restart", "reload"):
-            units.do(step)
-    return "\n".join(lost) or "The files were put back as they were."
+        with contextlib.suppress(StabilityError):
+            units.reload_daemon()
+    lost += [f"Not undone: {problem}" for problem in _undo(begun, _WITH_THE_OLD_FILES)]
+    return lost or done
+
+
+def _undo(begun: Iterable[units.Step], opposites: Mapping[str, str]) -> Iterator[str]:
+    """What went wrong: one unit must not keep the others from being undone."""
+    for step in begun:
+        try:
+            units.do(replace(step, enabling=opposites.get(step.enabling, ""), verb=opposites.get(step.verb, "")))
+        except StabilityError as error:
+            yield str(error)
 
 
 def _has_units(paths: Iterable[str]) -> bool:

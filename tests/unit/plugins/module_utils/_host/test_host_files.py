@@ -313,6 +313,51 @@ def test_a_unit_that_does_not_start_gets_its_files_back(tmp_path: Path, monkeypa
     assert asked[-1] == ("restart", "--", "nginx.service")
 
 
+def test_one_unit_that_is_not_put_back_does_not_keep_the_others_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a first installation nothing runs on without its files."""
+    asked: list[tuple[str, ...]] = []
+    states = {"a.socket": State(True), "b.service": State(True, True, True), "c.service": State(True)}
+
+    def systemctl(*arguments: str, seconds: float | None = None) -> str:  # noqa: ARG001
+        asked.append(arguments)
+        if arguments[0] == "restart" or arguments[:3] == ("start", "--", "c.service"):
+            raise units.UnitError(f"{arguments[2]} does not {arguments[0]}")
+        return ""
+
+    monkeypatch.setattr(units, "_systemctl", systemctl)
+    monkeypatch.setattr(units, "_journal", lambda _name: "")
+    monkeypatch.setattr(units, "states", lambda _names: states)
+    path = str(tmp_path / "file")
+    b = {"name": "b.service", "restart_for": [path]}
+    with pytest.raises(StabilityError, match=r"b\.service does not restart\nNot undone: b\.service does not restart"):
+        run(files=[{"path": path, "content": "new", **OWN}], units=[{"name": "a.socket"}, b])
+    undone = [("stop", "--", "a.socket"), ("restart", "--", "b.service")]
+    assert [call for call in asked if call[0] in ("stop", "disable", "restart")][1:] == [
+        ("disable", "--", "a.socket"),
+        *undone,
+    ]
+    asked.clear()
+    with pytest.raises(StabilityError, match=r"c\.service does not start\nThe files were put back"):
+        run(files=[{"path": path, "content": "new", **OWN}], units=[{"name": "a.socket"}, {"name": "c.service"}])
+    assert asked[-4:] == [
+        ("disable", "--", "c.service"),
+        ("stop", "--", "c.service"),
+        ("disable", "--", "a.socket"),
+        ("stop", "--", "a.socket"),
+    ]
+    assert not Path(path).exists()
+
+
+def test_a_file_of_any_size_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(StabilityError, match=r"is larger than .* bytes; move it away"):
+        run(files=[{"path": str(path), "content": "new", **OWN}])
+
+
 @pytest.fixture
 def authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The host's trust store is the host's part; here it is a directory whose bundle is made by touching it."""
