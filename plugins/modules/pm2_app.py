@@ -276,8 +276,9 @@ def main() -> None:
         required_by={"environment": "ecosystem"},
         supports_check_mode=True,
     )
-    hidden = texts_to_hide(read(module.params["secrets_file"]))
+    hidden: set[str] = set()
     try:
+        hidden = texts_to_hide(read(module.params["secrets_file"]))
         outcome = converge(module)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=hide(str(error), hidden))

@@ -46,7 +46,7 @@ ALLOWED = {
     "_acme/lineage.py": ("read_bytes read_text", ETC),
     "_checks/fleet.py": ("read_text", ETC),
     "_checks/host_conflicts.py": (
-        "read_text scandir walk",
+        "read_text scandir",
         "policies of logrotate's; of directories only the names inside",
     ),
     "_checks/memory.py": ("read_text", KERNEL),
@@ -74,7 +74,7 @@ ALLOWED = {
     "_nginx/staging.py": ("mkdir read_bytes read_text rmtree symlink_to walk write_bytes", SCRATCH),
     "_nginx/transaction.py": ("mkdir open read_bytes rename rmdir symlink_to unlink", ETC),
     "_nodejs/foreign_code.py": ("chmod chown open", f"{SCRATCH}; {ETC}"),
-    "_nodejs/toolchain.py": ("chmod mkdir read_text rename rmtree symlink_to unlink write_text", ETC),
+    "_nodejs/toolchain.py": ("chmod mkdir read_text rename symlink_to unlink write_text", ETC),
     "_pm2/bus.py": (
         "open",
         "a socket, without a link, and only of the service's user; its directory is in root's /run",

@@ -277,7 +277,8 @@ def test_open_files_near_the_limit(host: Any, diagnose: Diagnose) -> None:
 
 
 def test_watching_redraws_on_a_terminal_and_ends_with_ctrl_c(host: Any) -> None:
-    watching = f"timeout --foreground --preserve-status --signal=INT 10 {COMMAND} --watch 1 --check disk; echo status=$?"
+    interrupt = "timeout --foreground --preserve-status --signal=INT 10"
+    watching = f"{interrupt} {COMMAND} --watch 1 --check disk; echo status=$?"
     shown = host.check_output("script --quiet --command %s /dev/null", watching)
     assert shown.count("\x1b[H\x1b[2J") >= 2
     assert shown.count("workbot on ") == shown.count("\x1b[H\x1b[2J")

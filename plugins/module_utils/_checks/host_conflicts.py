@@ -20,6 +20,7 @@ from pathlib import Path
 
 from .._host import proc
 from .._host.accounts import Account, actual, group_name, has_group
+from .._host.service_tree import entries, open_directory
 from .._host.units import UnitError, instances_of, unit_states
 from .._service.footprint import Service, Step, Thing, belongings, config_files
 from .external_service import PM2, SYSTEMD, Existing
@@ -74,7 +75,8 @@ def _holds_a_file(path: Path) -> bool:
     """Directories alone are what a run leaves that was ended early."""
     if not path.is_dir() or path.is_symlink():
         return True
-    return any(files for _root, _folders, files in os.walk(path))
+    with open_directory(path) as top:
+        return any(not entry.is_directory for entry in entries(top, str(path), whole=False))
 
 
 def _has_of(path: Path, uid: int) -> bool:

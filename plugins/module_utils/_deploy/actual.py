@@ -19,7 +19,7 @@ from .._pm2.process import Pm2Process
 from .._pm2.rpc import processes_of
 from .._service.dotenv import read
 from .context import Context
-from .model import Activation, Places
+from .model import Activation, ActivationError, Places
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def read_actual(context: Context) -> Actual:
         sockets=_linked_sockets(places, active) if active else (),
         activations=_activations(places),
         active_environment=_kept_environment(places.snapshot(active)) if active else None,
-        environment=read(str(places.environment)),
+        environment=_environment(places.environment),
         preloaded_at=max((path.stat().st_mtime for path in preloads if path.exists()), default=0),
     )
 
@@ -127,6 +127,13 @@ def linked_name(link: Path) -> str:
 def release_names(releases: Path) -> tuple[str, ...]:
     """The releases on the host, whole or not."""
     return tuple(name for name in _names(releases) if not name.startswith(".") and (releases / name).is_dir())
+
+
+def _environment(path: Path) -> dict[str, str]:
+    try:
+        return read(str(path))
+    except OSError as error:
+        raise ActivationError(f"{path} {error.strerror}; site.yml and deploy.yml write it again.") from error
 
 
 def _kept_environment(path: Path) -> dict[str, str] | None:

@@ -157,7 +157,7 @@ def proxies(environment: Mapping[str, str]) -> dict[str, str]:
 class _Kept(subprocess.Popen[bytes]):
     """The first process of a session of its own. When it has ended it stays in the process table until end_group().
 
-    So long nothing else gets its number, which is its group's as well, and what is sent to that meets nobody else.
+    Until then nothing else gets its number, which is also its group's: what is sent to that meets nobody else.
     """
 
     def poll(self) -> int | None:

@@ -8,7 +8,6 @@ A path is replaced by a rename, never written through: where a link stands, the 
 
 from __future__ import annotations
 
-import errno
 import grp
 import hashlib
 import os
@@ -54,6 +53,11 @@ class Entry:
     def data(self) -> bytes:
         """The content; none of a link, or where it is not known."""
         return self.content or b""
+
+    @property
+    def is_unknown(self) -> bool:
+        """It is a file of which nothing but that is known."""
+        return self.content is None and not self.digest and self.target is None
 
     def text(self) -> str:
         """What a reader sees."""
@@ -119,12 +123,10 @@ def actual(path: str) -> Entry | None:
         return Entry(target=str(Path(path).readlink()))
     if not stat.S_ISREG(found.st_mode):
         raise StabilityError(f"{path} is neither a file nor a link; move it away")
-    try:
+    content: bytes | None = None
+    # one that is larger is not what it should be, whatever is in it
+    if found.st_size <= _LARGEST:
         content, found = read_small(path, _LARGEST)
-    except OSError as error:
-        if error.errno == errno.EFBIG:
-            raise StabilityError(f"{path} {error.strerror}; move it away") from error
-        raise
     return Entry(content, stat.S_IMODE(found.st_mode), user_name(found.st_uid), group_name(found.st_gid))
 
 
@@ -202,6 +204,9 @@ class Transaction:
         """Give each file's path back what it held, and return, for people, where that failed."""
         lost = []
         for change in reversed(self.done):
+            if change.before and change.before.is_unknown:
+                lost.append(f"{change.path} is not put back: it was larger than {_LARGEST >> 20} MiB")
+                continue
             try:
                 put(change.path, change.before)
             except OSError as error:

@@ -23,8 +23,8 @@ from .service_tree import discard_path
 
 _UNIT_DIRECTORY = "/etc/systemd/system/"
 # What undoes a step with a unit: while its files are there, and when the old ones are back.
-_FIRST = {"start": "stop", "enable": "disable"}
-_WITH_THE_OLD_FILES = {"stop": "start", "disable": "enable", "restart": "restart", "reload": "reload"}
+_UNDONE_BEFORE_FILES = {"start": "stop", "enable": "disable"}
+_UNDONE_AFTER_FILES = {"stop": "start", "disable": "enable", "restart": "restart", "reload": "reload"}
 
 
 @dataclass(frozen=True)
@@ -165,20 +165,23 @@ def _run_units(made: Plan, begun: list[units.Step], started: bool) -> None:
 def _put_back(made: Plan, begun: Sequence[units.Step], transaction: Transaction) -> list[str]:
     """Undo the files, and what was begun with the units; return what was done in sentences."""
     done = ["The files were put back as they were."] if transaction.done else []
-    lost = [f"Not undone: {problem}" for problem in _undo(reversed(begun), _FIRST)]
+    lost = [f"Not undone: {problem}" for problem in _undo(reversed(begun), _UNDONE_BEFORE_FILES)]
     lost += transaction.undo()
     if _has_units(change.path for change in made.files):
         with contextlib.suppress(StabilityError):
             units.reload_daemon()
-    lost += [f"Not undone: {problem}" for problem in _undo(begun, _WITH_THE_OLD_FILES)]
+    lost += [f"Not undone: {problem}" for problem in _undo(begun, _UNDONE_AFTER_FILES)]
     return lost or done
 
 
 def _undo(begun: Iterable[units.Step], opposites: Mapping[str, str]) -> Iterator[str]:
     """What went wrong: one unit must not keep the others from being undone."""
     for step in begun:
+        verb = opposites.get(step.verb, "")
         try:
-            units.do(replace(step, enabling=opposites.get(step.enabling, ""), verb=opposites.get(step.verb, "")))
+            units.do(replace(step, enabling=opposites.get(step.enabling, ""), verb="" if verb == "stop" else verb))
+            if verb == "stop":
+                units.stop_unit(step.unit.name)
         except StabilityError as error:
             yield str(error)
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ _MOST_LINKS = 40
 _OTHERS_WRITE = 0o022
 # Each level takes two descriptors, of which a process may have 1,024.
 _MOST_OPEN = 200
-# Whoever nests faster than it is removed is stopped by that.
-_MOST_LEVELS = 1_000_000
 
 
 @contextlib.contextmanager
@@ -182,22 +179,39 @@ def discard_path(path: str | Path) -> None:
 
 
 def _empty(tree: int, path: str, device: int) -> None:
-    """However deep it is, in two descriptors: what a directory in it holds moves up into the tree itself."""
-    left = _directories_left(tree, path, device)
-    for _level in range(_MOST_LEVELS):
-        names, left = left, []
-        for name in names:
-            inner = os.open(name, _DIRECTORY, dir_fd=tree)
-            try:
-                for lower in _directories_left(inner, path, device):
-                    left.append(secrets.token_hex(16))
-                    os.rename(lower, left[-1], src_dir_fd=inner, dst_dir_fd=tree)
-            finally:
-                os.close(inner)
-            os.rmdir(name, dir_fd=tree)
-        if not left:
-            return
-    raise OSError(errno.ELOOP, "is nested too deeply to be removed", path)
+    """However deep it is, with two descriptors at a time: upwards by "..", if that is the directory it came from."""
+    current = os.dup(tree)
+    # from the tree down to where this is: what each directory still holds, and which one it is
+    way = [(_directories_left(current, path, device), _identity(current))]
+    try:
+        while True:
+            names, _here = way[-1]
+            if names:
+                current = _followed(current, names[-1])
+                way.append((_directories_left(current, path, device), _identity(current)))
+                continue
+            way.pop()
+            if not way:
+                return
+            current = _followed(current, "..")
+            names, here = way[-1]
+            if _identity(current) != here:
+                raise OSError(f"{path}: what is in it was moved while it was removed")
+            os.rmdir(names.pop(), dir_fd=current)
+    finally:
+        os.close(current)
+
+
+def _followed(directory: int, name: str) -> int:
+    """The directory of that name in one that is open, which is closed."""
+    following = os.open(name, _DIRECTORY, dir_fd=directory)
+    os.close(directory)
+    return following
+
+
+def _identity(directory: int) -> tuple[int, int]:
+    found = os.fstat(directory)
+    return found.st_dev, found.st_ino
 
 
 def _directories_left(directory: int, path: str, device: int) -> list[str]:

@@ -14,11 +14,11 @@ owns nothing else. What a lock file has is refused where its digest differs.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from .._host.atomic import point
 from .._host.command import Identity, clean_environment, is_program, proxies, run
 from .._host.errors import StabilityError
 from .._host.lock import lock
+from .._host.service_tree import discard_path
 from .._net.download import download, verify, without_secrets
 from .foreign_code import end_processes, give, nobody_else, take_over
 from .lock_file import locked
@@ -156,7 +157,7 @@ class Toolchain:
     def _build(self, desired: Desired, install: Install) -> None:
         final = self.versions / desired.identifier
         stage = self.versions / f".{desired.identifier}.partial"
-        shutil.rmtree(stage, ignore_errors=True)
+        discard_path(stage)
         stage.mkdir(0o755)
         try:
             with nobody_else(stage) as identity:
@@ -169,7 +170,8 @@ class Toolchain:
         except StabilityError as error:
             raise StabilityError(_advice(str(error), install)) from error
         finally:
-            shutil.rmtree(stage, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                discard_path(stage)
 
     def _fill(self, stage: Path, desired: Desired, install: Install, identity: Identity | None) -> None:
         installer = self.installer()
@@ -185,7 +187,7 @@ class Toolchain:
             if identity:
                 # from here on nobody has a file open that root takes for its own
                 end_processes(identity)
-        shutil.rmtree(stage / ".cache")
+        discard_path(stage / ".cache")
         take_over(stage)
         _link_tools(stage, desired)
 
@@ -193,7 +195,8 @@ class Toolchain:
         """Remove toolchains that are neither kept nor run from by any process."""
         for path in self.versions.iterdir():
             if path.name not in {*kept, ".lock"} and not _in_use(path):
-                shutil.rmtree(path, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    discard_path(path)
 
 
 def _linked(directory: str) -> list[str]:
@@ -335,7 +338,7 @@ def _check(stage: Path, desired: Desired, identity: Identity | None) -> None:
         tool: run(command, cwd=home, environment=environment, timeout=60, identity=identity)
         for tool, command in commands.items()
     }
-    shutil.rmtree(home)
+    discard_path(home)
     require_new_enough(versions["node"].strip().lstrip("v"), "What was installed")
     for tool in ("npm", "pnpm", "pm2"):
         expected = desired.packages()[tool]

@@ -29,8 +29,6 @@ SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 # What a daemon that is well needs for a connection and for an answer, however busy the host is.
 _CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 30.0
-# However long its processes are said to need, and more than a program can be waited for.
-_LONGEST_STOP = 7 * 86_400.0
 _PID_BYTES = 32
 # A daemon has 70 after its start, and is known to leak. People are told by `daemon_mb` of the role diagnostics.
 _GROWN_MB = 256
@@ -170,7 +168,7 @@ class Pm2Client:
 
     def stop_limit(self, processes: Iterable[Pm2Process]) -> float:
         """Seconds within which a command must have stopped these processes."""
-        return min(self.timeout + sum(process.stop_seconds for process in processes), _LONGEST_STOP)
+        return self.timeout + sum(process.stop_seconds for process in processes)
 
     def as_user(
         self, argv: Sequence[str], limit: float, cwd: str = "/", stdin: bytes = b""

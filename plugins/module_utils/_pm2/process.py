@@ -19,6 +19,8 @@ DEAD = frozenset({"stopped", "errored"})
 _KILL_TIMEOUT = 1600
 # Each delay of a back-off is that many times the one before, up to this one, in seconds (God.handleExit of PM2 7.0.4).
 _BACKOFF, _LONGEST_BACKOFF = 1.5, 15.0
+# Seconds. What a process is said to need the service's daemon says.
+_LONGEST_STOP = 3600.0
 _SECONDS_TO_FORK = 1.0
 # A record of PM2's has about five. What is nested as deeply as Python reads it, it can neither write nor compare.
 _MOST_LEVELS = 50
@@ -63,7 +65,7 @@ class Pm2Process:
     @property
     def stop_seconds(self) -> float:
         """So long PM2 waits for it to end before it is killed."""
-        return _seconds(self.settings.get("kill_timeout") or _KILL_TIMEOUT, _KILL_TIMEOUT / 1000)
+        return min(_seconds(self.settings.get("kill_timeout") or _KILL_TIMEOUT, _KILL_TIMEOUT / 1000), _LONGEST_STOP)
 
     @property
     def comeback_seconds(self) -> float:

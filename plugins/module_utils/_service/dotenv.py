@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 from .._host.errors import StabilityError
-from .._host.small_file import read_small
+from .._host.service_tree import read as read_file
 
 LARGEST = 1 << 20
 """Bytes. The service's user, whose file it is, may have made anything of it."""
@@ -77,4 +77,4 @@ def read(path: str | None) -> dict[str, str]:
     """
     if not path or not Path(path).exists():
         return {}
-    return parse(read_small(path, LARGEST)[0].decode("utf-8", "replace"))
+    return parse(read_file(path, LARGEST).decode("utf-8", "replace"))

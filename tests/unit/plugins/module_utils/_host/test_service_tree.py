@@ -199,12 +199,26 @@ def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tree_that_grows_as_fast_as_it_is_removed_is_given_up(
+def test_what_was_moved_out_of_the_tree_meanwhile_leads_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_tree, "_MOST_LEVELS", 50)
-    with pytest.raises(OSError, match="nested too deeply to be removed"):
-        discard_path(nested(tmp_path / "tree", 60))
+    """Upwards from there is another directory."""
+    (tmp_path / "tree/a/b").mkdir(parents=True)
+    (tmp_path / "elsewhere/b").mkdir(parents=True)
+    left = service_tree._directories_left
+
+    def moved(directory: int, *more: Any) -> list[str]:
+        found = left(directory, *more)
+        if not found:
+            (tmp_path / "tree/a/b").rename(tmp_path / "elsewhere/c")
+        return found
+
+    monkeypatch.setattr(service_tree, "_directories_left", moved)
+    before = sorted(Path("/proc/self/fd").iterdir())[:-1]
+    with pytest.raises(OSError, match="was moved while it was removed"):
+        discard_path(tmp_path / "tree")
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["b", "c"]
+    assert sorted(Path("/proc/self/fd").iterdir())[:-1] == before
 
 
 def test_of_a_tree_that_is_too_deep_the_whole_is_refused_and_the_top_is_shown(tmp_path: Path) -> None:

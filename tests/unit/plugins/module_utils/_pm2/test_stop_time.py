@@ -51,6 +51,7 @@ class Limits(Reached):
         ({"kill_timeout": [1]}, 1.6),
         ({"kill_timeout": -5}, 1.6),
         ({"kill_timeout": 10**400}, 1.6),
+        ({"kill_timeout": 1e12}, 3600),
         ({"kill_timeout": float("nan")}, 1.6),
     ],
 )
