@@ -100,7 +100,7 @@ def test_a_table_is_taken_from_it_without_the_superuser(host: Host, made: str, n
         host.check_output(
             f"cd / && sudo -u postgres pg_dump -h {RESTORED} --no-owner --no-privileges -t {numbers} workbot |"
             " sudo -u workbot sh -c %s",
-            'eval "$(grep ^DATABASE_URL= /srv/workbot/config/environment)"; psql -q -v ON_ERROR_STOP=1 "$DATABASE_URL"',
+            'psql -q -v ON_ERROR_STOP=1 "$(sed -n s/^DATABASE_URL=//p /srv/workbot/config/environment)"',
         )
     finally:
         backup(host, "forget")
