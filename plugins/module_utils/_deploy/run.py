@@ -40,7 +40,7 @@ def run(context: Context) -> Outcome:
     places = context.places
     hidden: set[str] = set()
     for path in (places.environment, *places.activations.glob("*/environment")):
-        # what can't be read is told where it is needed
+        # what can't be read is reported where it is needed
         with suppress(OSError):
             hidden |= texts_to_hide(dotenv.read(str(path)))
     try:

@@ -177,7 +177,7 @@ class _Kept(subprocess.Popen[bytes]):
         return status
 
     def _await_end(self, timeout: float | None) -> None:
-        """Without a look every now and then, as Popen takes: a descriptor can be waited for with a time limit."""
+        """Without polling, as Popen does it: a descriptor can be waited for with a time limit."""
         descriptor = os.pidfd_open(self.pid)
         try:
             ends = select.poll()

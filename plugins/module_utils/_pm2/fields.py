@@ -8,7 +8,7 @@ What PM2 itself documents: https://pm2.keymetrics.io/docs/usage/application-decl
 applies is measured (PM2 7.0.4): `pm2 reload` takes every plain setting and new values of the environment into the
 running record, but never takes anything out and resolves no path anew.
 
-What a live process has is told by a daemon of the service's user, which may tell anything. A normal form raises
+What a live process has is what a daemon of the service's user reports, which may be anything. A normal form raises
 Pm2Error, and nothing else, for what it can't be of: of a declaration that is an error, of a live process a difference.
 """
 
@@ -308,14 +308,14 @@ def _same_interpreter(app: Mapping[str, Any], declared: Any, live: str) -> bool:
 
 def _live_environment(process: Pm2Process) -> Mapping[str, Any] | None:
     """None where what the process is said to have is no environment."""
-    told = process.settings.get("env") or {}
-    return told if isinstance(told, dict) else None
+    found = process.settings.get("env") or {}
+    return found if isinstance(found, dict) else None
 
 
 def _environment(app: Mapping[str, Any], process: Pm2Process) -> list[Difference]:
     """Values are not shown: whatever a program is told may be confidential."""
-    told = _live_environment(process)
-    if told is None:
+    reported = _live_environment(process)
+    if reported is None:
         return [Difference("env", _UNCLEAR, "an environment", "recreate")]
     desired = {key: text(value) for key, value in (app.get("env") or {}).items()}
     # its value differs from process to process
@@ -323,7 +323,7 @@ def _environment(app: Mapping[str, Any], process: Pm2Process) -> list[Difference
     own = {process.name, str(app.get("instance_var") or "NODE_APP_INSTANCE"), str(app.get("increment_var") or "")}
     live = {
         key: text(value)
-        for key, value in told.items()
+        for key, value in reported.items()
         if key in desired or not (key in own or _OWN_VARIABLES.match(key))
     }
     changed = [key for key, value in desired.items() if key in live and live[key] != value]

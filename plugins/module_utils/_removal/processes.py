@@ -84,7 +84,7 @@ def _is_made_by(uid: int, pid: int, is_inside: bool) -> bool:
 def _around(held: contextlib.ExitStack, space: int) -> list[int]:
     """A namespace that is open and all around it, to this process's own, which is the last. The stack closes them."""
     found = []
-    with contextlib.suppress(PermissionError):  # what is around its own a process is not told
+    with contextlib.suppress(PermissionError):  # a process does not get to see what is around its own
         while True:
             held.callback(os.close, space)
             found.append(space)
