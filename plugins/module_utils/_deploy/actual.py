@@ -131,7 +131,7 @@ def release_names(releases: Path) -> tuple[str, ...]:
 
 def _environment(path: Path) -> dict[str, str]:
     try:
-        return read(str(path))
+        return read(path)
     except OSError as error:
         raise ActivationError(f"{path} {error.strerror}; site.yml and deploy.yml write it again.") from error
 
@@ -139,7 +139,7 @@ def _environment(path: Path) -> dict[str, str]:
 def _kept_environment(path: Path) -> dict[str, str] | None:
     """None where there is none that can be read: the service's user may have made anything of it."""
     with contextlib.suppress(OSError):
-        return read(str(path)) if path.exists() else None
+        return read(path) if path.exists() else None
     return None
 
 

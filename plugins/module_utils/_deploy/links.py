@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .._host.atomic import Ownership, point, remove, write
-from .._host.small_file import read_small
+from .._host.service_tree import read
 from .._host.unix_sockets import connections, listening
 from .._service.dotenv import LARGEST
 from .context import Context
@@ -25,7 +25,7 @@ def make_directory(context: Context, decision: Decision, names: int) -> None:
     point(places.pm2_link(activation), places.pm2_home(activation))
     point(places.binaries(activation), Path(context.tools.node).parent.resolve())
     own = Ownership(context.user.uid, context.user.gid, 0o600)
-    write(places.snapshot(activation), read_small(places.environment, LARGEST)[0], own)
+    write(places.snapshot(activation), read(places.environment, LARGEST), own)
     write_declared(context, decision)
     link_sockets(places, decision, names)
 

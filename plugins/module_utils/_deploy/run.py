@@ -42,7 +42,7 @@ def run(context: Context) -> Outcome:
     for path in (places.environment, *places.activations.glob("*/environment")):
         # what can't be read is reported where it is needed
         with suppress(OSError):
-            hidden |= texts_to_hide(dotenv.read(str(path)))
+            hidden |= texts_to_hide(dotenv.read(path))
     try:
         return _run_or_discard(context)
     except (StabilityError, OSError) as error:

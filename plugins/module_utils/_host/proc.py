@@ -10,7 +10,9 @@ use it, and psutil gives neither inodes of sockets nor a start time that a setti
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _STATE, _PARENT, _STARTED = 0, 1, 19
+# Of pidfd_open(2), where nothing has the number, or a thread has it (the kernels differ).
+_NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,9 @@ def lives(pid: int) -> bool:
     return found is not None and found.state != "Z"
 
 
-def status(pid: int, table: Path = _PROC) -> dict[str, str]:
+def status(pid: int) -> dict[str, str]:
     """The lines of proc_pid_status(5) by their names; none when the process is gone."""
-    return fields(text(pid, "status", table))
+    return fields(text(pid, "status"))
 
 
 def fields(table: str) -> dict[str, str]:
@@ -101,6 +105,28 @@ def pids(table: Path = _PROC) -> list[int]:
 def children(parent: int) -> list[int]:
     """The processes that this one has started itself, or taken over."""
     return [pid for pid in pids() if (found := stat(pid)) and found.parent == parent]
+
+
+def send(pid: int, which: signal.Signals, is_meant: Callable[[], bool]) -> bool:
+    """Send a signal to the very process that was judged, and not to a later one of its number. False when it is gone.
+
+    `is_meant` is asked while the number can't become another one's: what it finds is true of whoever gets the signal.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in _NO_PROCESS:
+            return False
+        raise
+    try:
+        if not is_meant():
+            return False
+        signal.pidfd_send_signal(descriptor, which)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def socket_inodes(pid: int) -> Iterator[int]:

@@ -165,7 +165,7 @@ def discard(parent: int, name: str) -> None:
     except FileNotFoundError:
         return
     try:
-        _empty(tree, name, os.fstat(tree).st_dev)
+        _empty(tree, name)
     finally:
         os.close(tree)
     os.rmdir(name, dir_fd=parent)
@@ -178,24 +178,28 @@ def discard_path(path: str | Path) -> None:
         discard(parent, place.name)
 
 
-def _empty(tree: int, path: str, device: int) -> None:
+def _empty(tree: int, path: str) -> None:
     """However deep it is, with two descriptors at a time: upwards by "..", if that is the directory it came from."""
     current = os.dup(tree)
-    # from the tree down to where this is: what each directory still holds, and which one it is
-    way = [(_directories_left(current, path, device), _identity(current))]
+    # from the tree down to where this is: the directories that each still holds, and which one it is
+    way: list[tuple[list[str], os.stat_result]] = []
     try:
+        way.append((_directories_left(current), os.fstat(current)))
         while True:
-            names, _here = way[-1]
+            names, here = way[-1]
             if names:
                 current = _followed(current, names[-1])
-                way.append((_directories_left(current, path, device), _identity(current)))
+                inner = os.fstat(current)
+                if inner.st_dev != here.st_dev:
+                    raise OSError(f"{path}: another file system begins at {names[-1]} in it, it is left alone")
+                way.append((_directories_left(current), inner))
                 continue
             way.pop()
             if not way:
                 return
             current = _followed(current, "..")
             names, here = way[-1]
-            if _identity(current) != here:
+            if not os.path.samestat(os.fstat(current), here):
                 raise OSError(f"{path}: what is in it was moved while it was removed")
             os.rmdir(names.pop(), dir_fd=current)
     finally:
@@ -209,23 +213,14 @@ def _followed(directory: int, name: str) -> int:
     return following
 
 
-def _identity(directory: int) -> tuple[int, int]:
-    found = os.fstat(directory)
-    return found.st_dev, found.st_ino
-
-
-def _directories_left(directory: int, path: str, device: int) -> list[str]:
+def _directories_left(directory: int) -> list[str]:
     """Their names, when all else in it is removed."""
     with os.scandir(directory) as found:
         names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
-    inner = [name for name, is_directory in names if is_directory]
-    for name in inner:
-        if os.stat(name, dir_fd=directory, follow_symlinks=False).st_dev != device:
-            raise OSError(f"{path}: another file system begins at {name} in it, it is left alone")
     for name, is_directory in names:
         if not is_directory:
             os.unlink(name, dir_fd=directory)
-    return inner
+    return [name for name, is_directory in names if is_directory]
 
 
 @dataclass(frozen=True)

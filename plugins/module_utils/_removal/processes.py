@@ -11,7 +11,6 @@ the first system user. But whoever likes may make namespaces and run on in them,
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import signal
@@ -23,8 +22,6 @@ from .._host import proc
 from .._host.errors import StabilityError
 
 _POLL_SECONDS = 0.2
-# Of pidfd_open(2), where nothing has the number, or a thread has it (the kernels differ).
-_NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 # ioctl_ns(2): the user namespace that another one belongs to, the namespace around it, and a user namespace's maker.
 _NS_GET_USERNS, _NS_GET_PARENT, _NS_GET_OWNER_UID = 0xB701, 0xB702, 0xB704
 _BYTES_OF_UID = 4
@@ -118,16 +115,4 @@ def end_processes(uid: int, patience: float, list_them: Callable[[int], dict[int
 
 def _send(uid: int, pid: int, which: signal.Signals) -> None:
     """To the user's process alone: since it was listed, its number may have become another one's."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError as error:
-        if error.errno in _NO_PROCESS:
-            return
-        raise
-    try:
-        # Asked while it is open: what is said is said of the process that gets the signal, or that one is gone.
-        if _is_of(uid, pid, proc.status(pid)):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(descriptor, which)
-    finally:
-        os.close(descriptor)
+    proc.send(pid, which, lambda: _is_of(uid, pid, proc.status(pid)))

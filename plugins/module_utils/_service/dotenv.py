@@ -70,7 +70,7 @@ def parse(text: str) -> dict[str, str]:
     return environment
 
 
-def read(path: str | None) -> dict[str, str]:
+def read(path: str | Path | None) -> dict[str, str]:
     """Return the variables of the file at ``path``; none where there is no file (yet).
 
     Raises OSError, also for what is no regular file or larger than any environment.

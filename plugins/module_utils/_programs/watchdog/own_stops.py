@@ -28,8 +28,8 @@ def noted(stops: Iterable[OwnStop], workers: Iterable[int], at: float) -> tuple[
 
 
 def lasting(stops: Iterable[OwnStop], readings: Readings) -> tuple[OwnStop, ...]:
-    """Those of the stops that no probe has seen the end of. A worker that was in any other state, online above all, is
-    stopped by somebody else after that.
+    """Those of the stops that no probe has seen the end of. A worker that was in any other state, online above all, was
+    stopped by another hand after that.
     """
     if readings.daemon.state != WELL:
         # then no worker is seen at all

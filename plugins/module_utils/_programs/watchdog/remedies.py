@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import wait
 from pathlib import Path
 
+from ..._host import proc
 from ..._host.errors import StabilityError
 from ..._host.later import later
 from ..._pm2.client import Pm2Client
@@ -158,19 +159,7 @@ def kill(pid: int | None, started: float | None) -> bool:
     """SIGKILL to the very process that was judged, and not to a later one of its number. False when it is gone."""
     if pid is None or started is None:
         return False
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if started_at(pid) != started:
-            return False
-        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    return proc.send(pid, signal.SIGKILL, lambda: started_at(pid) == started)
 
 
 def _listed(numbers: Iterable[int]) -> str:

@@ -252,15 +252,15 @@ def test_a_link_goes_alone(tree: Path, tmp_path: Path) -> None:
 
 def test_another_file_system_is_not_entered(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when it is mounted after the look at the mounts: the device differs from that of the tree."""
-    stat = service_tree.os.stat
+    fstat = service_tree.os.fstat
 
-    def other_device(name: str, **how: Any) -> object:
-        status = list(stat(name, **how))
-        status[2] += name == "node_modules"
+    def other_device(handle: int) -> object:
+        status = list(fstat(handle))
+        status[2] += Path(f"/proc/self/fd/{handle}").readlink().name == "node_modules"
         return service_tree.os.stat_result(status)
 
     (tree / "releases/one/node_modules/data").touch()
-    monkeypatch.setattr(service_tree.os, "stat", other_device)
+    monkeypatch.setattr(service_tree.os, "fstat", other_device)
     with pytest.raises(OSError, match="another file system begins at node_modules"):
         discard_path(tree)
     monkeypatch.undo()
