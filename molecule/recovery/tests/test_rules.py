@@ -181,6 +181,7 @@ def test_a_service_that_nobody_watches_and_that_is_down_pages_people(
     host: Host, watch: Watch, address: str, prometheus: Prometheus, began: float
 ) -> None:
     """By the silence of the watchdog, and by what clients get."""
+    until("it was heard", lambda: prometheus.query("nodejs_service_heartbeat_timestamp_seconds") != [[]])
     host.check_output(f"systemctl stop {WATCHDOG}")
     with load(address, *SENT, "--pause=0"):
         host.check_output("workbot-pm2 stop all")
