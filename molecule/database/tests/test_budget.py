@@ -25,7 +25,7 @@ SELECT count(*) FROM pg_locks
 WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'conversations'::regclass
 """
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'workbot' AND wait_event_type = 'Lock'"
-HOLD = "import psycopg, time; c = psycopg.connect(%r); c.execute(%r); time.sleep(60)"
+HOLD = "import psycopg, time; c = psycopg.connect(%r); c.execute(%r); time.sleep(600)"
 
 
 def budget(**more: Any) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def budget(**more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def hold(host: Host) -> Iterator[Callable[[str, str], None]]:
-    """Sessions of the administrator that have run a statement and stay, in a transaction, for a minute."""
+    """Sessions of the administrator that have run a statement and stay, in a transaction, until the test ends."""
     units: list[str] = []
 
     def start(database: str, statement: str) -> None:
