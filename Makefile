@@ -173,6 +173,10 @@ docs: $(READY) ## Write what is generated: tables of the roles' variables and of
 pictures: $(READY) ## Draw the pictures of the report again, of a simulated service, or with PAGES=DIRECTORY of a host's pages
 	@tools/pictures $(PAGES)
 
+.PHONY: dashboard-picture
+dashboard-picture: $(READY) ## Draw the picture of the dashboard, of what a PROMETHEUS has: by default http://127.0.0.1:9090
+	@tools/dashboard-picture $(or $(PROMETHEUS),http://127.0.0.1:9090)
+
 .PHONY: toolchain-lock
 toolchain-lock: $(READY) ## Write the lock file of Node.js, npm, pnpm and PM2 again, for the default versions
 	@tools/toolchain-lock

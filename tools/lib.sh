@@ -34,6 +34,33 @@ as_root() {
     fi
 }
 
+# Installs those of the Debian packages that are missing.
+debian_packages() {
+    command -v dpkg-query >/dev/null || die "no Debian: install the equals of these by hand: $*"
+    local missing=() package
+    for package; do
+        dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "Debian packages: installing ${missing[*]} ..."
+    as_root apt-get -qq update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Has headless Chromium take a picture of a page: PICTURE PAGE SIZE COLOURS [OPTION ...]. The picture and what Chromium says
+# lie beside the page, what is published in docs/pictures.
+picture() {
+    local name=$1 page=$2 size=$3 colours=$4 own
+    own=$(dirname "$page")/$name
+    shift 4
+    mkdir -p "$root/docs/pictures"
+    # Its own sandbox needs namespaces that a container may not have; the pages are ours.
+    chromium-headless-shell --no-sandbox --disable-gpu --hide-scrollbars --window-size="$size" "$@" \
+        --screenshot="$own.png" "file://$page" 2>"$own.log"
+    pngquant --force --strip --speed 1 --output "$root/docs/pictures/$name.png" "$colours" "$own.png"
+    say "docs/pictures/$name.png"
+}
+
 # Runs a playbook that makes or removes hosts as root. Ansible asks for sudo's password itself where one is needed; one
 # that sudo remembers is no help to it.
 playbook_as_root() {

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from .parts import (
-    AGE,
     COUNT,
     ORANGE,
     RED,
@@ -127,7 +126,7 @@ def glance() -> list[Panel]:
             "Last probe",
             "Since a watchdog last probed its service, the slowest of them. Above 90 s nobody watches: "
             "`systemctl status $service-watchdog`.",
-            AGE,
+            SECONDS,
             {"ago": f"max(time() - {here('heartbeat_timestamp_seconds')})"},
             ((45, YELLOW), (90, RED)),
         ),

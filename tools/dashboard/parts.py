@@ -21,7 +21,7 @@ Levels: TypeAlias = Sequence[tuple[float, str]]
 States: TypeAlias = Sequence[tuple[str, str]]
 """Name and colour of 0, 1, 2 ..."""
 
-BYTES, SHARE, SECONDS, AGE = units.BytesIEC, units.PercentUnit, units.Seconds, units.DurationSeconds
+BYTES, SHARE, SECONDS = units.BytesIEC, units.PercentUnit, units.Seconds
 COUNT, REQUESTS, OPERATIONS, BANDWIDTH = (
     units.Short,
     units.RequestsPerSecond,

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from .parts import (
-    AGE,
     BYTES,
     COUNT,
     ORANGE,
@@ -85,7 +84,7 @@ def workers() -> list[Panel]:
         graph(
             "Age",
             "Since each worker's process was started. All fall to 0 at a deployment, one at a restart.",
-            AGE,
+            SECONDS,
             {WORKER: here("worker_age_seconds")},
         ),
         graph(
