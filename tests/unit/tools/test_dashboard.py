@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dashboard.answers import DASHBOARD, PANELS
 from dashboard.board import made
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
@@ -19,9 +20,7 @@ from places import ROOT
 
 DOCS = ROOT / "docs"
 TEXT = (DOCS / "dashboard.json").read_text(encoding="utf-8")
-WHOLE: dict[str, Any] = json.loads(TEXT)
-ROWS = [panel for panel in WHOLE["panels"] if panel["type"] == "row"]
-PANELS = [panel for panel in WHOLE["panels"] if panel["type"] != "row"]
+ROWS = [panel for panel in DASHBOARD["panels"] if panel["type"] == "row"]
 # What Prometheus' data source reads of an annotation and the SDK's type lacks.
 OF_THE_SOURCE = {"titleFormat", "textFormat", "useValueForTime", "step"}
 BY_GRAFANA = {"__all", "__range", "__rate_interval"}
@@ -44,7 +43,7 @@ def test_it_has_nothing_that_the_types_of_the_sdk_do_not_have() -> None:
 def test_no_panel_lies_on_another_and_each_line_is_full() -> None:
     taken = [
         (x, y)
-        for place in (panel["gridPos"] for panel in WHOLE["panels"])
+        for place in (panel["gridPos"] for panel in DASHBOARD["panels"])
         for x in range(place["x"], place["x"] + place["w"])
         for y in range(place["y"], place["y"] + place["h"])
     ]
@@ -65,12 +64,12 @@ def test_each_panel_explains_itself(panel: dict[str, Any]) -> None:
 
 
 def test_none_is_taken_for_another() -> None:
-    assert len({panel["id"] for panel in WHOLE["panels"]}) == len(WHOLE["panels"])
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     assert len({panel["title"] for panel in PANELS}) == len(PANELS)
 
 
 def test_it_asks_for_variables_and_metrics_that_are_there() -> None:
-    variables = {variable["name"] for variable in WHOLE["templating"]["list"]}
+    variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
     assert set(re.findall(r"\$\{?(\w+)", TEXT)) == variables | BY_GRAFANA
     rules = (DOCS.parent / "roles/monitoring/files/prometheus-rules.yml").read_text(encoding="utf-8")
     recorded = {rule.get("record") for group in yaml.safe_load(rules)["groups"] for rule in group["rules"]}
