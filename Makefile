@@ -174,7 +174,7 @@ pictures: $(READY) ## Draw the pictures of the report again, of a simulated serv
 	@tools/pictures $(PAGES)
 
 .PHONY: dashboard-picture
-dashboard-picture: $(READY) ## Draw the picture of the dashboard, of what a PROMETHEUS has: by default http://127.0.0.1:9090
+dashboard-picture: $(READY) ## Draw the picture of the dashboard from what a PROMETHEUS has, by default http://127.0.0.1:9090
 	@tools/dashboard-picture $(or $(PROMETHEUS),http://127.0.0.1:9090)
 
 .PHONY: toolchain-lock

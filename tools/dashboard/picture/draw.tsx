@@ -2,7 +2,7 @@
 // GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The upper part of docs/dashboard.json, drawn by Grafana's own components of what a Prometheus answered
+// The upper part of docs/dashboard.json, drawn by Grafana's own components from what a Prometheus answered
 // (dashboard/answers.py); tools/dashboard-picture puts both files in here. What else Grafana adds to its components is
 // below: the grid, the icons, the settings' defaults, gaps, annotations and the header.
 
