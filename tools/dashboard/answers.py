@@ -95,7 +95,13 @@ def main() -> None:
         with urlopen(f"{chosen.url.rstrip('/')}/api/v1/{path}", timeout=60) as answer:
             return json.load(answer)["data"]
 
-    json.dump(answers(get, 60 * chosen.minutes, chosen.service), sys.stdout)
+    try:
+        found = answers(get, 60 * chosen.minutes, chosen.service)
+    except OSError as error:
+        parser.exit(1, f"{chosen.url}: {error}\n")
+    except IndexError:
+        parser.exit(1, f"{chosen.url}: has no metrics of a service\n")
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":
