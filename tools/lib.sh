@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the tools share: the root of the checkout, words for the person who watches, the rights for podman and apt, and
-# the certificate authorities for pip and npm.
+# What the tools share: the root of the checkout, words for the person who watches, the rights for podman and apt, the
+# certificate authorities for pip and npm, Debian's packages, and pictures of pages.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export root
