@@ -67,6 +67,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.command im
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import DAEMON_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import processes_of
 
 SPEC: dict[str, Any] = {
     "service": {"type": "str", "required": True},
@@ -88,7 +89,7 @@ SPEC: dict[str, Any] = {
 def workers_of(options: dict[str, Any], places: Places, active: Activation, health: Health) -> Workers:
     client = Pm2Client.of({**options, "timeout": 60})
     app = places.app_name(active)
-    mine = [process for process in client.processes() if process.name == app]
+    mine = [process for process in processes_of(client) if process.name == app]
     return Workers(
         client,
         app=app,

@@ -116,6 +116,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon impo
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.fields import mode
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import live_processes
 
 
 def read_info(client: Pm2Client) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def read_info(client: Pm2Client) -> dict[str, Any]:
         return told
     told["daemon"] = {**asdict(with_versions(client, found)), "outdated": found.outdated}
     try:
-        live = client.processes()
+        live = live_processes(client)
     except Pm2Error as error:
         return {**told, "problem": str(error)}
     return {**told, "processes": [_process(process) for process in live], "saved_list": saved_list(client, live)}

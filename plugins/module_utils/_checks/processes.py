@@ -14,6 +14,7 @@ from .._host.processes import pid_of_file, process_of_unit
 from .._pm2.client import Pm2Client
 from .._pm2.errors import Pm2Error
 from .._pm2.process import Pm2Process, select
+from .._pm2.rpc import live_processes
 
 PROCESS_OPTIONS: dict[str, dict[str, Any]] = {
     "pm2_apps": {"type": "list", "elements": "str", "default": []},
@@ -44,7 +45,7 @@ def pm2_processes(params: Mapping[str, Any]) -> list[Pm2Process]:
     client = Pm2Client.below(params["pm2_bin"], params["pm2_home"], params["timeout"], params["pm2_user"])
     if client.missing:
         raise Pm2Error(client.missing)
-    return select(client.processes(), params["pm2_apps"], params["pm2_prefix"])
+    return select(live_processes(client), params["pm2_apps"], params["pm2_prefix"])
 
 
 def roots_of(params: Mapping[str, Any], processes: Iterable[Pm2Process]) -> list[tuple[str, int]]:

@@ -22,6 +22,7 @@ from .errors import Pm2Error
 from .fields import check_app
 from .plan import Step, plan, stop, strongest
 from .process import Pm2Process
+from .rpc import live_processes
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def run(client: Pm2Client, request: Request, write: Callable[[str], bool]) -> Ou
         daemon = daemon_of(client) if reachable else None
         updates = _update(client, request, daemon)
         user = client.owner if reachable else None
-        outcome = _decide(request, desired, client.processes() if reachable else [], user)
+        outcome = _decide(request, desired, live_processes(client) if reachable else [], user)
         outcome.steps[:0] = updates
         outcome.outdated_daemon = daemon is not None and daemon.outdated and not updates
         outcome.written = write(outcome.config_after)

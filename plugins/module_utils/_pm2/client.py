@@ -23,7 +23,7 @@ from .._host.lock import acquire
 from .._host.service_tree import read
 from .._host.units import UnitError, unit_states
 from .errors import Pm2BusyError, Pm2Error
-from .process import Pm2Process, parse_jlist
+from .process import Pm2Process
 
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 # What a daemon that is well needs for a connection and for an answer, however busy the host is.
@@ -146,33 +146,28 @@ class Pm2Client:
         running = found.stdout.decode(errors="replace").strip()
         return found.returncode == 0 and running != str(Path(self.node).resolve())
 
-    def run(self, *arguments: str, stops: Iterable[Pm2Process] = ()) -> str:
-        """One pm2 command; its output without colours. Raises Pm2Error when it fails or takes too long.
+    def run(self, *arguments: str, stops: Iterable[Pm2Process] = ()) -> None:
+        """One pm2 command that changes something. Raises Pm2Error when it fails or takes too long.
 
         `stops` are the processes that it stops, perhaps one after the other: each may take its time to end.
         """
-        pid = self.require_daemon()
-        reads = arguments[0] == "jlist"
-        limit = min(self.timeout, ANSWER_SECONDS) if reads else self.stop_limit(stops)
+        self.require_daemon()
+        limit = self.stop_limit(stops)
         try:
             done = self.as_user([self.pm2, *arguments], limit)
         except subprocess.TimeoutExpired as error:
-            hangs = f"; the daemon (process {pid}) seems to hang: {restart_advice(pid)}" if reads else ""
-            raise Pm2Error(f"`pm2 {' '.join(arguments)}` did not finish within {limit:g} s{hangs}") from error
+            raise Pm2Error(f"`pm2 {' '.join(arguments)}` did not finish within {limit:g} s") from error
         except OSError as error:
             raise Pm2Error(f"{self.pm2} cannot be run: {error}") from error
-        output = _COLOURS.sub("", (done.stdout + done.stderr).decode(errors="replace"))
         if done.returncode != 0:
+            output = _COLOURS.sub("", (done.stdout + done.stderr).decode(errors="replace"))
             raise Pm2Error(f"`pm2 {' '.join(arguments)}` failed: {_last_lines(output)}")
-        return done.stdout.decode(errors="replace") if reads else output
 
     def stop_limit(self, processes: Iterable[Pm2Process]) -> float:
         """Seconds within which a command must have stopped these processes."""
         return self.timeout + sum(process.stop_seconds for process in processes)
 
-    def as_user(
-        self, argv: Sequence[str], limit: float, cwd: str = "/", stdin: bytes = b""
-    ) -> subprocess.CompletedProcess[bytes]:
+    def as_user(self, argv: Sequence[str], limit: float, cwd: str = "/") -> subprocess.CompletedProcess[bytes]:
         """Any program as the daemon's user, in PM2's environment. Raises OSError and subprocess.TimeoutExpired."""
         user = self.owner if os.getuid() == 0 else None
         # This logic does not know AnsibleModule, so it cannot use its run_command.
@@ -180,7 +175,7 @@ class Pm2Client:
             argv,
             cwd=cwd,
             env=self.environment,
-            input=stdin,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=limit,
             umask=0o007,
@@ -191,10 +186,6 @@ class Pm2Client:
             group=user.gid if user else None,
             extra_groups=os.getgrouplist(user.name, user.gid) if user else None,
         )
-
-    def processes(self) -> list[Pm2Process]:
-        """Every process of the daemon. Raises Pm2Error."""
-        return parse_jlist(self.run("jlist"))
 
     def starting(self, processes: Iterable[Pm2Process]) -> set[int]:
         """Living children of the daemon that are none of these: it is starting them, or has lost them."""

@@ -26,6 +26,7 @@ from .errors import Pm2Error
 from .fields import milliseconds
 from .plan import Step, ended, finished, plan
 from .process import Pm2Process, status_of
+from .rpc import live_processes
 
 _POLL_SECONDS = 0.3
 _GIVE_UP_RESTARTS = 3
@@ -109,7 +110,7 @@ def settle(
 ) -> list[Pm2Process]:
     """Wait until every process of the apps has stayed up for a while. Raises Pm2Error with the app's own last words."""
     deadline = time.monotonic() + wait
-    live = client.processes()
+    live = live_processes(client)
     first = {process.pm_id: process.restarts for process in live}
     while True:
         unsettled = _unsettled(apps, live, stay_up)
@@ -119,7 +120,7 @@ def settle(
         if not unsettled:
             return live
         time.sleep(_POLL_SECONDS)
-        live = client.processes()
+        live = live_processes(client)
 
 
 def _unsettled(

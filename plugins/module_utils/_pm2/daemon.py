@@ -20,6 +20,7 @@ from .client import Pm2Client, unit_of
 from .converge import save
 from .errors import Pm2Error
 from .process import Pm2Process
+from .rpc import live_processes
 
 _TITLE = re.compile(r"PM2 v(\S+): God Daemon")
 _NODE_SECONDS = 20.0
@@ -103,7 +104,7 @@ def update(client: Pm2Client, daemon: Daemon, wait: float) -> list[Pm2Process]:
 
     Every process is restarted: PM2 cannot hand its children over to another daemon.
     """
-    processes = client.processes()
+    processes = live_processes(client)
     before = {process.name for process in processes}
     save(client)
     if daemon.unit:
@@ -111,10 +112,10 @@ def update(client: Pm2Client, daemon: Daemon, wait: float) -> list[Pm2Process]:
     else:
         client.run("update", stops=processes)
     _wait_for_another(client, daemon, wait)
-    if before - {process.name for process in client.processes()}:
+    if before - {process.name for process in live_processes(client)}:
         # the unit starts only what is declared for the boot
         client.run("resurrect")
-    after = client.processes()
+    after = live_processes(client)
     _verify(client, before, after)
     return after
 

@@ -109,7 +109,11 @@ def _evaluate(client: Pm2Client, path: Path) -> Any:
     _said, mark, answer = done.stdout.decode(errors="replace").rpartition(_MARK)
     if not mark:
         raise Pm2Error(f"ecosystem: {path} ended the program that reads it (exit status {done.returncode})")
-    stated = json.loads(answer)
+    try:
+        stated = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        # JSON has no functions, and the file can print whatever it likes
+        raise Pm2Error(f"ecosystem: {path} exports nothing that can be written as JSON") from error
     if isinstance(stated, dict) and set(stated) == {"failed"}:
         raise Pm2Error(f"ecosystem: {path} can't be read: {stated['failed']}")
     return stated

@@ -2,12 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One process of a PM2 daemon, from what `pm2 jlist` prints or the daemon's getMonitorData answers."""
+"""One process of a PM2 daemon, from what its getMonitorData answers, which is what `pm2 jlist` prints."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -87,20 +86,8 @@ class Pm2Process:
         }
 
 
-def parse_jlist(output: str) -> list[Pm2Process]:
-    """The line that `pm2 jlist` prints; PM2 may print notices around it. Raises Pm2Error, never quoting the output."""
-    # not splitlines(): JSON leaves line separators such as U+2028 in an environment as they are
-    line = next((line for line in reversed(output.split("\n")) if line.startswith("[")), None)
-    if line is None:
-        raise Pm2Error("`pm2 jlist` printed no process list")
-    try:
-        return parse_processes(json.loads(line))
-    except (ValueError, RecursionError) as error:
-        raise Pm2Error(f"`pm2 jlist` printed something else than a process list ({type(error).__name__})") from None
-
-
 def parse_processes(entries: Any) -> list[Pm2Process]:
-    """PM2's own records of its processes, as it prints them or tells them. Raises Pm2Error, never quoting them.
+    """PM2's own records of its processes. Raises Pm2Error, never quoting them.
 
     The settings in them are what the daemon says, of whatever types.
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from .._host.command import effective_user
 from .._host.errors import StabilityError
-from .client import ANSWER_SECONDS, Pm2Client
+from .client import ANSWER_SECONDS, Pm2Client, restart_advice
 from .errors import Pm2Error
 from .process import Pm2Process, parse_processes
 
@@ -81,10 +81,19 @@ def read_daemon(client: Pm2Client, timeout: float) -> DaemonReading:
 
 def processes_of(client: Pm2Client) -> tuple[Pm2Process, ...]:
     """Every process that the daemon has. Raises Pm2Error."""
-    reading = read_daemon(client, ANSWER_SECONDS)
+    reading = read_daemon(client, min(client.timeout, ANSWER_SECONDS))
     if reading.state != WELL:
         raise Pm2Error(reading.message)
     return reading.processes
+
+
+def live_processes(client: Pm2Client) -> list[Pm2Process]:
+    """The same, of a daemon that people look after. Raises Pm2Error, which says what they can do."""
+    pid = client.require_daemon()
+    try:
+        return list(processes_of(client))
+    except Pm2Error as error:
+        raise Pm2Error(f"{error}; {restart_advice(pid)}") from error
 
 
 def reload_worker(client: Pm2Client, number: int, timeout: float) -> None:

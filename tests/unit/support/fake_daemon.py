@@ -10,15 +10,15 @@ import contextlib
 import json
 import os
 import socket
-import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from axon import answering
 
 # A worker: answers with its status on a socket of its own, or on one that all share; "deaf"
 # never accepts, "mute" never listens, "exit" ends at once. It ends after as many answers as it is told, and as soon as
@@ -62,7 +62,6 @@ while answers and not (release / "die").exists():
 SETTINGS = ("node_args", "env", "filter_env", "instance_var", "NODE_APP_INSTANCE")
 FIRST = "@0.sock"
 """What the path ends with by which PM2's app names the sockets of its workers."""
-_LENGTH = struct.Struct(">I")
 
 
 @dataclass
@@ -105,23 +104,11 @@ class Daemon:
         home.mkdir(parents=True, exist_ok=True)
         (home / "pm2.pid").write_text(str(os.getpid()))
         (home / "node").write_text(node)
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(str(home / "rpc.sock"))
-        self._server.listen(8)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._answers = contextlib.ExitStack()
+        self._answers.enter_context(answering(home / "rpc.sock", self._records))
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _address = self._server.accept()
-            except OSError:
-                return
-            with connection, contextlib.suppress(OSError):
-                connection.recv(65536)
-                records = [child.record(number) for number, child in sorted(self.children.items())]
-                parts = (b"j:" + json.dumps({"args": [records]}).encode(), b"s:watchdog:1")
-                frames = b"".join(_LENGTH.pack(len(part)) + part for part in parts)
-                connection.sendall(bytes([16 + len(parts)]) + frames)
+    def _records(self) -> list[dict[str, Any]]:
+        return [child.record(number) for number, child in sorted(self.children.items())]
 
     def start(self, app: dict[str, Any], words: Sequence[str]) -> None:
         path = app["env"]["PORT"]
@@ -150,10 +137,7 @@ class Daemon:
     def stop(self) -> None:
         for child in self.children.values():
             self._end(child)
-        # what waits in accept() would go on
-        with contextlib.suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
+        self._answers.close()
         for name in ("pm2.pid", "node", "rpc.sock"):
             (self.home / name).unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ from ..._host.errors import StabilityError
 from ..._host.later import later
 from ..._pm2.client import Pm2Client
 from ..._pm2.errors import Pm2Error
-from ..._pm2.rpc import reload_worker, start_worker, stop_worker
+from ..._pm2.rpc import processes_of, reload_worker, start_worker, stop_worker
 from .model import Outcome, Remedy, Step
 from .readings import Readings, Worker, is_locked, started_at
 from .root_client import RENEW_ACTIVATION, RESTART_DAEMON, RESTART_PROXY, act
@@ -123,7 +123,7 @@ class Actions:
         if not os.access(file, os.R_OK):
             raise Pm2Error(f"{file} is not there: apply the playbook")
         with self._alone():
-            if any(process.name == self._app for process in self._client.processes()):
+            if any(process.name == self._app for process in processes_of(self._client)):
                 self._stop_hung()
                 self._client.run("delete", self._app)
             self._client.run("start", file, "--only", self._app)

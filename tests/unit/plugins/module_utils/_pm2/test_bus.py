@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2 import bus
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.bus import Bus
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from axon import frame
 
 
 def message(event: str, content: Any) -> bytes:
-    parts = [f"s:{event}".encode(), b"j:" + json.dumps(content).encode()]
-    return bytes([0x12]) + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    return frame(f"s:{event}".encode(), b"j:" + json.dumps(content).encode())
 
 
 def heard(home: Path, *said: bytes) -> list[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +31,22 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon impo
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.fields import FIELDS
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import live_processes
 from ansible_collections.workbot.stability.plugins.modules import pm2_info
 from ansible_collections.workbot.stability.plugins.modules.pm2_info import read_info
+from axon import answering
 
+PM2 = "#!/bin/sh\n"
 NODE = """#!/bin/sh
 [ "$1" = --version ] && echo v26.1.0
 """
-LISTS = "#!/bin/sh\necho '[]'\n"
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Pm2Client:
     package = tmp_path / "node_modules" / "pm2"
     for path, text in {
-        package / "bin" / "pm2": LISTS,
+        package / "bin" / "pm2": PM2,
         package / "lib" / "Common.js": "",
         package / "package.json": json.dumps({"version": "7.0.4"}),
         tmp_path / "bin" / "node": NODE,
@@ -59,17 +62,24 @@ def client(tmp_path: Path) -> Pm2Client:
 
 @pytest.fixture
 def daemon(client: Pm2Client) -> Iterator[int]:
+    """It has the processes that a file says, and answers once there is one."""
     titled = ["PM2 v6.9.9: God Daemon", "-c", "sleep 20 & echo $!; read line"]
+    processes, over = client.home / "list", threading.Event()
+
+    def told() -> Any:
+        while not (processes.exists() or over.wait(0.05)):
+            pass
+        return json.loads(processes.read_text())
+
     with (
         subprocess.Popen(titled, executable="/bin/sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
-        socket.socket(socket.AF_UNIX) as listener,
+        answering(client.home / "rpc.sock", told),
     ):
         assert process.stdout is not None
         child = int(process.stdout.readline())
         (client.home / "pm2.pid").write_text(str(process.pid))
-        listener.bind(str(client.home / "rpc.sock"))
-        listener.listen()
         yield process.pid
+        over.set()
         process.send_signal(signal.SIGCONT)
         os.kill(child, signal.SIGTERM)
 
@@ -93,19 +103,20 @@ def test_without_a_daemon_nothing_is_being_started(client: Pm2Client) -> None:
 
 
 def test_a_stopped_daemon_is_an_error_that_says_what_to_do(client: Pm2Client, daemon: int) -> None:
-    assert client.processes() == []
     os.kill(daemon, signal.SIGSTOP)
     time.sleep(0.1)
     with pytest.raises(Pm2Error, match=rf"was stopped by a signal and answers nothing: .*kill -CONT {daemon}"):
-        client.processes()
+        live_processes(client)
     assert "kill -CONT" in read_info(client)["problem"]
 
 
 def test_a_daemon_that_takes_too_long_is_named(client: Pm2Client, daemon: int) -> None:
-    Path(client.pm2).resolve().write_text("#!/bin/sh\nsleep 5\n")
-    slow = Pm2Client(client.home, client.pm2, client.node, None, 0.2)
-    with pytest.raises(Pm2Error, match=rf"within 0.2 s; the daemon \(process {daemon}\) seems to hang"):
-        slow.processes()
+    hurried = replace(client, timeout=0.2)
+    said = rf"^PM2's daemon \(process {daemon}\): no answer on rpc.sock within 0.2 s; end it and start the unit"
+    with pytest.raises(Pm2Error, match=said):
+        live_processes(hurried)
+    (client.home / "list").write_text("[]")
+    assert live_processes(client) == []
 
 
 def test_without_a_daemon_there_is_only_what_is_installed(client: Pm2Client) -> None:
@@ -132,7 +143,6 @@ def test_of_a_garbled_record_is_told_what_can_be(
     client: Pm2Client, daemon: int, capsys: pytest.CaptureFixture[str], value: Any
 ) -> None:
     (client.home / "list").write_text(json.dumps([garbled(value)]))
-    Path(client.pm2).resolve().write_text(f"#!/bin/sh\ncat {client.home}/list\n")
     (client.home / "dump.pm2").write_text("[]")
     options = {"pm2_home": str(client.home), "user": None, "pm2": client.pm2, "node": client.node}
     with patch_module_args(options), pytest.raises(SystemExit):
@@ -148,7 +158,7 @@ def test_of_a_garbled_record_is_told_what_can_be(
 
 
 def test_a_command_that_is_not_of_the_package(tmp_path: Path) -> None:
-    (tmp_path / "pm2").write_text(LISTS)
+    (tmp_path / "pm2").write_text(PM2)
     with pytest.raises(Pm2Error, match="is no link into PM2's package"):
         package_directory(str(tmp_path / "pm2"))
 

@@ -11,13 +11,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem_input import app_options
+from ansible_collections.workbot.stability.plugins.module_utils._pm2 import ecosystem_input
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem_input import app_options, read_file
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from hypothesis import given
 from hypothesis import strategies as st
 
 FILE = Path("/srv/shop/ecosystem.config.cjs")
 HOME = Path("/srv/shop/.pm2")
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("", "ended the program that reads it"),
+        ("undefined", "exports nothing that can be written as JSON"),
+        ("[" * 100_000, "exports nothing that can be written as JSON"),
+        ("null", "declares no apps"),
+    ],
+    ids=["nothing", "a function", "brackets", "null"],
+)
+def test_whatever_a_file_has_its_reader_say(tmp_path: Path, said: str, problem: str) -> None:
+    for name in ("lib/Common.js", "bin/pm2", "answer", "shop.config.cjs"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "answer").write_text(said and ecosystem_input._MARK + said)
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\ncat {tmp_path}/answer\n")
+    node.chmod(0o755)
+    client = Pm2Client(tmp_path, str(tmp_path / "bin/pm2"), str(node), None, 5)
+    with pytest.raises(Pm2Error, match=f"^ecosystem: {tmp_path}/shop.config.cjs {problem}"):
+        read_file(client, tmp_path / "shop.config.cjs", "")
 
 
 def options(app: dict[str, Any], environment: str = "") -> dict[str, Any]:

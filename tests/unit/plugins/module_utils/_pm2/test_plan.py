@@ -21,7 +21,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.fields impo
     size,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.plan import plan, stop, strongest
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process, parse_jlist
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process, parse_processes
 from hypothesis import given
 from hypothesis import strategies as st
 from places import FIXTURES
@@ -56,7 +56,7 @@ APP: dict[str, Any] = {
 
 @pytest.fixture
 def live() -> list[Pm2Process]:
-    return [process for process in parse_jlist(FIXTURE.read_text()) if process.name == "w-1"]
+    return [process for process in parse_processes(json.loads(FIXTURE.read_text())) if process.name == "w-1"]
 
 
 def actions(app: dict[str, Any], live: list[Pm2Process], **others: Any) -> list[str]:
@@ -147,7 +147,7 @@ def test_whatever_a_live_process_is_said_to_have_can_be_compared(settings: dict[
     told = json.loads(FIXTURE.read_text())
     for entry in told:
         entry["pm2_env"] |= {"status": status, **settings}
-    live = [process for process in parse_jlist(json.dumps(told)) if process.name == "w-1"]
+    live = [process for process in parse_processes(told) if process.name == "w-1"]
     assert all(step.report() for step in plan([APP], live))
 
 
@@ -187,7 +187,7 @@ def test_what_is_gone_goes_last(live: list[Pm2Process]) -> None:
 
 
 def test_fork_mode_recreates_for_another_number() -> None:
-    fork = [process for process in parse_jlist(FIXTURE.read_text()) if process.name == "f-1"]
+    fork = [process for process in parse_processes(json.loads(FIXTURE.read_text())) if process.name == "f-1"]
     app = {
         "name": "f-1",
         "script": "app.mjs",
@@ -243,14 +243,6 @@ def test_sizes_and_periods_are_numbers_or_errors(value: str) -> None:
             assert read(value) >= 0
         except Pm2Error as error:
             assert repr(value) in str(error)
-
-
-@given(st.text())
-def test_a_process_list_that_is_none_is_an_error(value: str) -> None:
-    try:
-        assert parse_jlist(value) == []
-    except Pm2Error as error:
-        assert "process list" in str(error)
 
 
 def test_a_log_file_that_differs_in_a_number_only(live: list[Pm2Process]) -> None:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import struct
 import threading
@@ -29,18 +28,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import 
     processes_of,
     read_daemon,
 )
+from axon import answer, frame
 
 MARKER = "this-must-not-be-told"
 RECORD = {"name": "shop-1", "pm_id": 3, "pid": 44, "pm2_env": {"status": "online", "env": {"TOKEN": MARKER}}}
 Serve = Callable[[bytes], Path]
-
-
-def frame(*parts: bytes) -> bytes:
-    return bytes([16 + len(parts)]) + b"".join(struct.pack(">I", len(part)) + part for part in parts)
-
-
-def answer(content: Any) -> bytes:
-    return frame(b"j:" + json.dumps(content).encode(), b"s:watchdog:1")
 
 
 @pytest.fixture
@@ -104,6 +96,7 @@ def test_a_large_answer_in_many_pieces_is_read_whole(serve: Serve) -> None:
     [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         frame(b"j:{not json", b"s:1"),
+        frame(b"j:" + b"[" * 100_000, b"s:1"),
         frame(b"s:text alone"),
         answer([MARKER]),
         answer({"args": MARKER * 2})[:-20],

@@ -153,7 +153,7 @@ def pm2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pm2:
     monkeypatch.setattr(remedies, "kill", lambda _pid, _started: True)
     monkeypatch.setattr(remedies, "stop_worker", lambda _client, number, _seconds: own.stop(number))
     monkeypatch.setattr(Pm2Client, "run", lambda _client, *arguments: own.run(*arguments))
-    monkeypatch.setattr(Pm2Client, "processes", lambda _client: list(own.workers.values()))
+    monkeypatch.setattr(remedies, "processes_of", lambda _client: tuple(own.workers.values()))
     return own
 
 
