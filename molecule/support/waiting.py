@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 _T = TypeVar("_T")
+# Seconds, for what a host does in its own time: another lane of the tests may take all processors for minutes.
+BUSY = 180
 
 
 def until(what: str, that: Callable[[], _T], limit: float = 90, pause: float = 0.3) -> _T:

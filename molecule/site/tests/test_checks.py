@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from certificates import issue
 from hosts import playbook
-from waiting import until
+from waiting import BUSY, until
 
 COMMAND = "/usr/local/bin/workbot-diagnose"
 CONFIG = "/srv/workbot/config/diagnose.json"
@@ -30,8 +30,6 @@ TRIAL = "/tmp/molecule-checks"
 SITE = "/etc/nginx/conf.d/molecule-certificate.conf"
 SECRET = "changeme-molecule-3q8ZtW5vXb"
 READINGS = "cat /var/lib/workbot-diagnose/*.json | sha256sum"
-# Seconds, for what a host does in its own time: another lane of the tests may take all processors for minutes.
-BUSY = 180
 LIMIT = "--nofile --noheadings --raw --output=SOFT"
 Findings = dict[str, dict[str, Any]]
 Diagnose = Callable[..., Findings]
