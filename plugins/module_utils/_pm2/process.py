@@ -94,6 +94,9 @@ def parse_processes(entries: Any) -> list[Pm2Process]:
     An outgoing worker of a reload, whose id is such as "_old_0", is left out: its number is its successor's already.
     PM2 7.0.4 leaves it out itself (getFormatedProcesses).
     """
+    # of an empty text or object there would be no process
+    if not isinstance(entries, list):
+        raise Pm2Error(f"PM2 gave something else than a process list ({type(entries).__name__})")
     try:
         _require_shallow(entries)
         return [_process(entry) for entry in entries if not str(entry["pm_id"]).startswith("_old_")]

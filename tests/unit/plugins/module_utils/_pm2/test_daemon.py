@@ -103,6 +103,8 @@ def test_without_a_daemon_nothing_is_being_started(client: Pm2Client) -> None:
 
 
 def test_a_stopped_daemon_is_an_error_that_says_what_to_do(client: Pm2Client, daemon: int) -> None:
+    (client.home / "list").write_text("[]")
+    assert live_processes(client) == []
     os.kill(daemon, signal.SIGSTOP)
     time.sleep(0.1)
     with pytest.raises(Pm2Error, match=rf"was stopped by a signal and answers nothing: .*kill -CONT {daemon}"):

@@ -129,7 +129,7 @@ def test_apps_are_chosen_by_name_or_prefix() -> None:
     assert select(processes, [], "") == []
 
 
-@pytest.mark.parametrize("garbled", [None, 7, MARKER, [MARKER], [None], [{"pm2_env": {"name": MARKER}}]])
+@pytest.mark.parametrize("garbled", [None, 7, "", {}, MARKER, [MARKER], [1], [None], [{"pm2_env": {"name": MARKER}}]])
 def test_what_is_no_process_list_is_an_error_that_does_not_quote_it(garbled: Any) -> None:
     with pytest.raises(Pm2Error) as caught:
         parse_processes(garbled)

@@ -110,7 +110,9 @@ def test_what_is_no_answer_is_an_error_that_quotes_nothing(serve: Serve, garbage
     assert MARKER not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [{"args": [None]}, {"args": [[{"name": "x"}]]}, {"args": [[7]]}, {"args": []}])
+@pytest.mark.parametrize(
+    "content", [{"args": [None]}, {"args": [{}]}, {"args": [[{"name": "x"}]]}, {"args": [[7]]}, {"args": []}]
+)
 def test_something_else_than_a_process_list_is_a_daemon_that_is_not_well(serve: Serve, content: Any) -> None:
     reading = read_daemon(client(serve(answer(content)).parent), 5)
     assert (reading.state, reading.timed_out) == (HUNG, False)

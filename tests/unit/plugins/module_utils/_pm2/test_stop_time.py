@@ -74,13 +74,14 @@ def test_no_program_is_waited_for_longer_than_python_can(tmp_path: Path, times: 
 
 def test_a_command_that_stops_processes_is_given_their_time(tmp_path: Path) -> None:
     pm2 = tmp_path / "pm2"
-    pm2.write_text("#!/bin/sh\nsleep 1\necho stopped\n")
+    pm2.write_text(f"#!/bin/sh\nsleep 1\necho stopped >> {tmp_path}/done\n")
     pm2.chmod(0o755)
     client = Reached(tmp_path, str(pm2), "/usr/bin/node", None, 0.2)
     with pytest.raises(Pm2Error, match=r"`pm2 delete 1 2` did not finish within 0\.2 s"):
         client.run("delete", "1", "2")
     two = [process(number, kill_timeout=2000) for number in (1, 2)]
     client.run("delete", "1", "2", stops=two)
+    assert (tmp_path / "done").read_text() == "stopped\n"
     with pytest.raises(Pm2Error, match=r"did not finish within 0\.6 s"):
         client.run("delete", "1", stops=[process(1, kill_timeout=400)])
 
