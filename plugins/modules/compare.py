@@ -34,7 +34,15 @@ options:
     type: dict
     default: {}
   questions:
-    description: Set by the controller's half alone.
+    description: Set by the controller's half alone, as are the following ones.
+    type: str
+  logic:
+    description:
+      - The digest of the logic that the questions' modules are made of. Where the host does not have it, C(missing) is
+        returned.
+    type: str
+  archive:
+    description: That logic, as a zip archive in base64.
     type: str
 """
 
@@ -44,66 +52,100 @@ EXAMPLES = r"""
   register: compared
 """
 
+import base64
 import contextlib
+import importlib
+import io
 import json
 import os
+import re
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
+import zipfile
 from collections import deque
+from collections.abc import Iterable
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any, NoReturn
 
-from ansible.module_utils import basic
-from ansible_collections.workbot.stability.plugins.module_utils._acme import order
-from ansible_collections.workbot.stability.plugins.module_utils._checks import argspec as checks
-from ansible_collections.workbot.stability.plugins.module_utils._checks import external_service, host_conflicts
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import argspec as deployment
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import lease
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import run as deploy
-from ansible_collections.workbot.stability.plugins.module_utils._host import host_files
-from ansible_collections.workbot.stability.plugins.module_utils._net import download, requested_certificate
-from ansible_collections.workbot.stability.plugins.module_utils._nginx import apply as nginx
-from ansible_collections.workbot.stability.plugins.module_utils._nginx import options as nginx_options
-from ansible_collections.workbot.stability.plugins.module_utils._nodejs import toolchain
-from ansible_collections.workbot.stability.plugins.module_utils._pm2 import argspec as pm2
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql import budget, database, server
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.index import converge as indexes
-from ansible_collections.workbot.stability.plugins.module_utils._release import job
+from ansible.module_utils import basic, urls
 
-# What the modules of the roles are made of: it goes to the host with this one, and is loaded once for all of them.
-LOGIC = (
-    budget,
-    checks,
-    database,
-    deploy,
-    deployment,
-    download,
-    external_service,
-    host_conflicts,
-    host_files,
-    indexes,
-    job,
-    lease,
-    nginx,
-    nginx_options,
-    order,
-    pm2,
-    requested_certificate,
-    server,
-    toolchain,
-)
+# What the logic of the roles' modules needs of Ansible's own besides `basic`.
+NEEDED = (urls,)
 
+# Root's, by a name that is no service's. It ends with the boot: no power cut leaves half of it, and no removal has to
+# know of it.
+KEPT = Path("/run/workbot.stability")
+# Seconds that a host keeps the logic of a collection that no run has used any more.
+UNUSED = 24 * 3600
+_IMPORT = re.compile(r"^from ansible_collections\S+ import (?:\([^)]*\)|.+)$", re.MULTILINE)
 
 SPEC = {
     "first": {"type": "bool", "default": False},
     "before": {"type": "dict", "default": {}},
     "questions": {"type": "str", "no_log": True},
+    "logic": {"type": "str"},
+    "archive": {"type": "str", "no_log": True},
 }
 
 
 # Seconds that a module has. Without an answer there is a difference, and its task is run.
 LONGEST = 120
+
+
+def logic_of(module: basic.AnsibleModule) -> Path | None:
+    """Where the modules' logic is: kept by an earlier call, or out of the archive; None where there is neither."""
+    place, archive = KEPT / str(module.params["logic"]), module.params["archive"]
+    with contextlib.suppress(OSError):
+        os.utime(place)
+        return place
+    if not archive:
+        return None
+    try:
+        keep(archive, place)
+    except OSError:
+        # It is full, not this user's, or another run was first.
+        place = Path(module.tmpdir)
+        unpack(archive, place)
+    return place
+
+
+def keep(archive: str, place: Path) -> None:
+    """Have the logic at this place, whole, and none there that has not been used for long. Raises OSError."""
+    KEPT.mkdir(mode=0o700, exist_ok=True)
+    for other in KEPT.iterdir():
+        if other.stat().st_mtime < time.time() - UNUSED:
+            shutil.rmtree(other)
+    with tempfile.TemporaryDirectory(dir=KEPT) as fresh:
+        unpack(archive, Path(fresh) / place.name)
+        (Path(fresh) / place.name).rename(place)
+
+
+def unpack(archive: str, place: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(archive))) as packed:
+        packed.extractall(place)
+
+
+def load(place: Path, sources: Iterable[str]) -> None:
+    """Import once, for all questions, what the modules of these sources are made of."""
+    plugins = importlib.import_module("ansible_collections.workbot.stability.plugins")
+    plugins.__path__ = [str(place), *plugins.__path__]
+    # Under mitogen others would be asked first, over the network.
+    sys.meta_path.insert(0, PathFinder)
+    for statement in sorted({statement for source in sources for statement in _IMPORT.findall(source)}):
+        exec(statement, {})
+
+
+def answers_to(asked: dict[str, Any], place: Path) -> dict[str, Any]:
+    """What the modules answer, and how many seconds that took."""
+    began, sources = time.monotonic(), asked.get("sources") or {}
+    load(place, sources.values())
+    answers = ask_all(asked.get("questions") or [], sources)
+    return {"answers": answers, "seconds": time.monotonic() - began}
 
 
 def ask_all(questions: list[list[Any]], sources: dict[str, str]) -> list[dict[str, Any]]:
@@ -175,9 +217,9 @@ def run(name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool
 
 def main() -> None:
     module = basic.AnsibleModule(SPEC, supports_check_mode=True)
-    asked, began = json.loads(module.params["questions"] or "{}"), time.monotonic()
-    answers = ask_all(asked.get("questions") or [], asked.get("sources") or {})
-    module.exit_json(changed=False, answers=answers, seconds=time.monotonic() - began)
+    place = logic_of(module)
+    found = answers_to(json.loads(module.params["questions"] or "{}"), place) if place else {"missing": True}
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def build(directory: Path, entry_point: str, arguments: Mapping[str, str], inter
     files |= {str(_PACKAGE / parent / "__init__.py"): b"" for parent in packages}
     call = ", ".join(f"{name}={value!r}" for name, value in sorted(arguments.items()))
     files["__main__.py"] = f"from {_PACKAGE}.{module} import {function}\n\n{function}({call})\n".encode()
-    return f"#!{interpreter}\n".encode() + _archive(files)
+    return f"#!{interpreter}\n".encode() + archive(files)
 
 
 def _closure(directory: Path, module: str) -> dict[str, bytes]:
@@ -78,12 +78,13 @@ def _imported(directory: Path, name: str, source: bytes) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _archive(files: Mapping[str, bytes]) -> bytes:
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive of these files."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _TIME)
             entry.create_system = 3  # Unix, on whichever controller it is built
             entry.external_attr = _REGULAR_FILE
-            archive.writestr(entry, files[name])
+            packed.writestr(entry, files[name])
     return buffer.getvalue()

@@ -98,6 +98,7 @@ ALLOWED = {
     "_removal/files.py": ("read_text", KERNEL),
     "_removal/plan.py": ("rmdir unlink", CONFIG),
     "_service/footprint.py": ("read_text", ETC),
+    "modules/compare.py": ("mkdir rename rmtree utime", ETC),
     "modules/pm2_app.py": ("read_text", CONFIG),
 }
 

@@ -7,16 +7,18 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
-import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.workbot.stability.plugins.action.compare import _logic
 from ansible_collections.workbot.stability.plugins.plugin_utils._compare.questions import shown
 from places import ROOT
 
@@ -303,48 +305,22 @@ def test_what_differs_is_named_also_where_it_is_no_file() -> None:
     assert shown({"msg": "done"}) == "done"
 
 
-def names_of(path: Path) -> set[str]:
-    """The parts of module_utils that a file imports, by their whole names."""
-    package = MODULE_UTILS + ".".join(path.relative_to(ROOT / "plugins" / "module_utils").parts[:-1])
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                base = ".".join([*package.rstrip(".").split(".")[: 1 - node.level or None], *([base] if base else [])])
-            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return {name.removeprefix(MODULE_UTILS) for name in found if name.startswith(MODULE_UTILS)}
+def imported(path: Path, prefix: str) -> set[str]:
+    """What a file imports by a whole name that begins like this, without that."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    found = [node for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    names = {f"{node.module}.{alias.name}" for node in found for alias in node.names}
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
 
-def closure(names: set[str]) -> set[str]:
-    known: set[str] = set()
-    while names:
-        name = names.pop()
-        path = ROOT / "plugins" / "module_utils" / f"{name.replace('.', '/')}.py"
-        if name not in known and path.exists():
-            known.add(name)
-            names |= names_of(path)
-    return known
-
-
-def imports(module: str) -> set[str]:
-    text = (ROOT / "plugins" / "modules" / f"{module}.py").read_text(encoding="utf-8")
-    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) and node.module]
-    names = {name for node in nodes for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))}
-    return {str(name).removeprefix(MODULE_UTILS) for name in names if str(name).startswith(MODULE_UTILS)}
-
-
-ROLES = sorted((ROOT / "roles").glob("*/tasks/*.yml"))
-MODULES = sorted(
-    {
-        name
-        for path in ROLES
-        for name in re.findall(r"^ +workbot\.stability\.(\w+):", path.read_text(encoding="utf-8"), re.MULTILINE)
-        if "def main()" in (ROOT / "plugins" / "modules" / f"{name}.py").read_text(encoding="utf-8")
+def test_the_logic_of_all_modules_goes_along_and_what_it_needs_of_ansible_s() -> None:
+    plugins = ROOT / "plugins"
+    with zipfile.ZipFile(io.BytesIO(_logic())) as archive:
+        sent = [plugins / name for name in archive.namelist()]
+    modules = list((plugins / "modules").glob("*.py"))
+    assert {name.split(".")[0] for path in modules for name in imported(path, MODULE_UTILS)} <= {
+        path.relative_to(plugins / "module_utils").parts[0] for path in sent
     }
-)
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_what_the_roles_modules_are_made_of_goes_along(module: str) -> None:
-    assert closure(imports(module)) <= closure(imports("compare"))
+    needed = {name.split(".")[0] for path in (*sent, *modules) for name in imported(path, "ansible.module_utils.")}
+    # basic has the specifications of arguments
+    assert needed - {"common"} <= imported(plugins / "modules" / "compare.py", "ansible.module_utils.")

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host keeps of the modules' logic from one comparison to the next."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import time
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.workbot.stability.plugins.modules import compare
+
+FILE = "module_utils/thing.py"
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(compare, "KEPT", tmp_path / "kept")
+    return tmp_path / "kept"
+
+
+def archive(text: str = "THING = 1\n") -> str:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr(FILE, text)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def call(tmp_path: Path, content: str | None) -> Any:
+    """A call with the logic `new`."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    return compare.logic_of(SimpleNamespace(params={"logic": "new", "archive": content}, tmpdir=str(scratch)))
+
+
+def test_logic_is_kept_for_the_next_call(tmp_path: Path, kept: Path) -> None:
+    assert call(tmp_path, None) is None
+    assert call(tmp_path, archive()) == call(tmp_path, None) == kept / "new"
+    assert (kept / "new" / FILE).read_text() == "THING = 1\n"
+    assert kept.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_was_not_used_for_a_day_goes_when_other_logic_comes(tmp_path: Path, kept: Path) -> None:
+    for name, hours in (("old", 25), ("other", 23), ("of a run that was killed", 25)):
+        (kept / name / "module_utils").mkdir(parents=True)
+        os.utime(kept / name, (time.time() - hours * 3600,) * 2)
+    call(tmp_path, archive())
+    assert {path.name for path in kept.iterdir()} == {"other", "new"}
+
+
+def test_logic_that_is_used_stays(tmp_path: Path, kept: Path) -> None:
+    call(tmp_path, archive())
+    os.utime(kept / "new", (0, 0))
+    call(tmp_path, None)
+    assert (kept / "new").stat().st_mtime > time.time() - 60
+
+
+@pytest.mark.parametrize("why", ["no place", "another run was first"])
+def test_where_it_can_t_be_kept_it_serves_this_call(
+    tmp_path: Path, kept: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why == "no place":
+        kept.write_text("")
+    else:
+        first = compare.unpack
+        monkeypatch.setattr(compare, "unpack", lambda text, place: (first(text, kept / "new"), first(text, place)))
+    assert call(tmp_path, archive()) == tmp_path / "scratch"
+    assert (tmp_path / "scratch" / FILE).exists()
+    if kept.is_dir():
+        assert [path.name for path in kept.iterdir()] == ["new"]
