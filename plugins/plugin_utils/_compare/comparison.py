@@ -22,20 +22,31 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.block import Block
 from ansible.playbook.helpers import load_list_of_blocks
 from ansible.playbook.play import Play
+from ansible.playbook.role import Role
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 
 from ..templates import References, in_order
 from .questions import Result, Running, Unanswered, UnansweredError, shown, source
+from .tasks import (
+    action_of,
+    all_hold,
+    conditions_of,
+    defaults_of,
+    file_of,
+    registered_by,
+    role_of,
+    tasks_of,
+    unknown_of,
+)
 
 Ask = Callable[[str], Result]
 
 # What was checked before, and what has no result.
 _SILENT = {"meta", "validate_argument_spec"}
 _DEBUG = "debug"
-_INCLUDE = "include_tasks"
+_INCLUDES = {"include_tasks", "include_role"}
 _FACTS = "set_fact"
-_ROOT = (None, "", "root")
 # More than any task depends on others for.
 _MOST_ROUNDS = 20
 
@@ -87,6 +98,8 @@ class Comparison:
     """In which order the tasks were come to."""
     _asked: list[Running] = field(default_factory=list)
     _put_off: list[_PutOff] = field(default_factory=list)
+    _files: dict[tuple[str, str], list[Task]] = field(default_factory=dict)
+    """Of those that tasks include, by the task, the tasks that are chosen."""
     _references: References = field(default_factory=References)
     _rendered: dict[str, Any] = field(default_factory=dict)
     _learned: dict[str, Any] = field(default_factory=dict)
@@ -131,18 +144,18 @@ class Comparison:
         roles = (role for role in play.roles if not role.from_include)
         after = (*before[place:], *self._chosen(block for role in roles for block in role.compile(play=play)))
         after += (*self._chosen(play.tasks), *self._chosen(play.post_tasks))
-        return (task for task in after if _file(task) != _file(own))
+        return (task for task in after if file_of(task) != file_of(own))
 
     def _chosen(self, blocks: Iterable[Block]) -> Iterator[Task]:
         """What the tags of the run choose."""
-        return (task for block in blocks for task in _tasks(block.filter_tagged_tasks(self.variables)))
+        return (task for block in blocks for task in tasks_of(block.filter_tagged_tasks(self.variables)))
 
     def _render_common(self, tasks: Iterable[Task]) -> None:
         """Render once, not for each task, what no result and no variable of a task's or a role's own is part of."""
         to_come = dict.fromkeys((name for task in tasks for name in self._own_names(task)), Unanswered(self._look))
         variables = {**self.variables, **to_come}
         templar = self.action._templar.copy_with_new_env()
-        prefixes = tuple(f"{role}_" for role in {"service", *(_role(task) for task in tasks)} if role)
+        prefixes = tuple(f"{role}_" for role in {"service", *(role_of(task) for task in tasks)} if role)
         common = {name: value for name, value in self.variables.items() if name.strip("_").startswith(prefixes)}
         for name in in_order(common, common):
             self._looked = False
@@ -183,7 +196,7 @@ class Comparison:
         self._put_off.append(_PutOff(task, step, tuple(self._given_by(task))))
 
     def _unanswered(self) -> dict[str, Unanswered]:
-        asked = (name for running in self._asked for name in _registered(running.given))
+        asked = (name for running in self._asked for name in registered_by(running.given))
         put_off = (name for one in self._put_off for name in one.names)
         return dict.fromkeys((*asked, *put_off), Unanswered(self._look))
 
@@ -200,40 +213,40 @@ class Comparison:
 
     def _given_by(self, task: Task) -> Iterator[str]:
         """The names of the variables that come of a task."""
-        name = _name(task)
-        yield from _registered(task)
+        name = action_of(task)
+        yield from registered_by(task)
         if name == _FACTS:
             yield from task.args
-        elif name == _INCLUDE:
-            for inner in self._included(task, task.args["_raw_params"]):
+        elif name in _INCLUDES:
+            for inner in self._included(task, task.args):
                 yield from self._given_by(inner)
 
     def _take(self, task: Task) -> None:
-        name = _name(task)
+        name = action_of(task)
         if name in _SILENT:
             return
         variables = self._variables_of(task)
         given = [task.when, task.args, task.module_defaults]
         referred = self._references.of(given, variables, {**self._rendered, **self._learned})
         templar = self.action._templar.copy_with_new_env(available_variables=referred)
-        holds = _holds(templar, task.when)
+        holds = all_hold(templar, task.when)
         self._require_answers()
         if not holds:
             self._learn(task, {"changed": False, "skipped": True})
             return
-        if reason := _unknown(task, self.action._task):
+        if reason := unknown_of(task, self.action._task):
             self._tell(task, "can't be compared", reason)
             return
         arguments = templar.template(task.args)
         self._require_answers()
         if name == _DEBUG:
             self.messages += [arguments["msg"]] if "msg" in arguments else []
-        elif name == _INCLUDE:
-            self._go_through(self._included(task, arguments["_raw_params"]))
+        elif name in _INCLUDES:
+            self._go_through(self._included(task, arguments))
         elif name == _FACTS:
             self._learned.update({key: value for key, value in arguments.items() if key != "cacheable"})
         else:
-            self._call(task, variables, {**_defaults(task, templar), **arguments})
+            self._call(task, variables, {**defaults_of(task, templar), **arguments})
 
     def _variables_of(self, task: Task) -> dict[str, Any]:
         role = task._role
@@ -250,15 +263,27 @@ class Comparison:
             "ansible_search_path": task.get_search_path(),
         }
 
-    def _included(self, task: Task, name: str) -> Iterator[Task]:
-        path = Path(task._role._role_path) / "tasks" / name
+    def _included(self, task: Task, arguments: Mapping[str, Any]) -> list[Task]:
+        """The tasks of a file of the task's own role, or of another one of the play's."""
+        role, name = task._role, arguments.get("_raw_params")
+        if name is None:
+            roles = {one.get_name(): one for one in task.play.roles if not one.from_include}
+            role, name = roles[arguments["name"]], arguments["tasks_from"]
+        path = str(Path(role._role_path) / "tasks" / name)
+        if (task._uuid, path) not in self._files:
+            self._files[task._uuid, path] = list(self._loaded(task, role, path))
+        return self._files[task._uuid, path]
+
+    def _loaded(self, task: Task, role: Role, path: str) -> Iterator[Task]:
         loader = self.action._loader
-        listed = loader.load_from_file(str(path), trusted_as_template=True)
+        # a copy, since this takes an argument away; what is included in turn is looked for in that role
+        parent = task.copy(exclude_parent=False)
+        parent._role_path = role._role_path
         blocks = load_list_of_blocks(
-            listed,
+            loader.load_from_file(path, trusted_as_template=True),
             play=task.play,
-            parent_block=task.build_parent_block(),
-            role=task._role,
+            parent_block=parent.build_parent_block(),
+            role=role,
             variable_manager=task._variable_manager,
             loader=loader,
         )
@@ -323,10 +348,10 @@ class Comparison:
         result = {"changed": False, "failed": bool(result.get("rc")), **result}
         self._learn(task, result)
         templar = self.action._templar.copy_with_new_env(available_variables=self._variables_of(task))
-        if _conditions(task.changed_when):
-            result["changed"] = _holds(templar, task.changed_when)
-        if _conditions(task.failed_when):
-            result["failed"] = _holds(templar, task.failed_when)
+        if conditions_of(task.changed_when):
+            result["changed"] = all_hold(templar, task.changed_when)
+        if conditions_of(task.failed_when):
+            result["failed"] = all_hold(templar, task.failed_when)
         self._require_answers()
         if result["failed"]:
             self._tell(task, "would fail", result.get("msg"))
@@ -338,60 +363,10 @@ class Comparison:
             self.messages += result.get("warnings") or ()
 
     def _learn(self, task: Task, result: Result) -> None:
-        self._learned.update(dict.fromkeys(_registered(task), result))
+        self._learned.update(dict.fromkeys(registered_by(task), result))
 
     def _tell(self, task: Task, what: str, detail: object, since: str = "") -> None:
         parts = filter(None, (what, "" if task.no_log else str(detail)))
-        self._found.append((self._places[task._uuid], Difference(_role(task), task.name, ": ".join(parts), since)))
+        self._found.append((self._places[task._uuid], Difference(role_of(task), task.name, ": ".join(parts), since)))
         if self.first:
             raise _EnoughError
-
-
-def _tasks(block: Block) -> Iterator[Task]:
-    """Those that run where nothing fails."""
-    for item in [*block.block, *block.always]:
-        yield from _tasks(item) if isinstance(item, Block) else (item,)
-
-
-def _role(task: Task) -> str:
-    return task._role.get_name(include_role_fqcn=False) if task._role else ""
-
-
-def _name(task: Task) -> str:
-    return str(task.action).rpartition(".")[2]
-
-
-def _file(task: Task) -> str:
-    return str(task.get_path()).rpartition(":")[0]
-
-
-def _conditions(given: Any) -> list[Any]:
-    return given if isinstance(given, list) else [given]
-
-
-def _holds(templar: Any, given: Any) -> bool:
-    return all(templar.evaluate_conditional(condition) for condition in _conditions(given))
-
-
-def _registered(task: Task) -> list[str]:
-    """The names that the result is known by; of ansible-core 2.21 on they are the keys of what Ansible makes of one."""
-    return [task.register] if isinstance(task.register, str) else list(task.register or ())
-
-
-def _unknown(task: Task, own: Task) -> str:
-    """Why this does not know how to take the task, "" where it does; `own` is the task that asks the host."""
-    if task.loop is not None or task.loop_with or task.until or task.async_val:
-        return "it is repeated, or goes on in the background"
-    if task.delegate_to or bool(task.become) != bool(own.become) or task.become_user not in _ROOT:
-        return "it is run elsewhere, or as somebody else"
-    return ""
-
-
-def _defaults(task: Task, templar: Any) -> dict[str, Any]:
-    """The arguments that module_defaults give the task's module."""
-    found: dict[str, Any] = {}
-    for given in task.module_defaults or ():
-        for name in (task.action, task.resolved_action):
-            if name in given:
-                found |= templar.template(given[name])
-    return found

@@ -258,6 +258,24 @@ def test_tags_includes_and_extra_variables_count(tmp_path: Path) -> None:
     assert differing(found) == [("Tell", "would fail: extra included")]
 
 
+def test_a_part_of_one_of_the_play_s_roles_is_gone_through(tmp_path: Path) -> None:
+    part = {"name": "web", "tasks_from": "part.yml", "apply": {"tags": ["chosen"]}}
+    tasks = [{"name": "Include", "ansible.builtin.include_role": part, "tags": ["chosen"]}]
+    fails = [{"name": "Tell", "ansible.builtin.fail": {"msg": "{{ inner }} {{ given }}"}}]
+    options = ("--tags=chosen,always", "--extra-vars=made=param")
+    imports = [{"ansible.builtin.import_tasks": "fails.yml"}]
+    found = compared(tmp_path, tasks, *options, **{"tasks/part.yml": imports, "tasks/fails.yml": fails})
+    assert [(one["role"], one["task"], one["what"]) for one in found["differences"]] == [
+        ("web", "Tell", "would fail: role param")
+    ]
+
+
+def test_a_part_of_another_role_can_t_be_compared(tmp_path: Path) -> None:
+    part = {"name": "none", "tasks_from": "part.yml"}
+    [(_task, what)] = differing(compared(tmp_path, [{"name": "Include", "ansible.builtin.include_role": part}]))
+    assert what == "can't be compared: KeyError: 'none'"
+
+
 def test_what_comes_after_the_roles_is_gone_through(tmp_path: Path) -> None:
     assert differing(compared(tmp_path, [], "--extra-vars=after=true")) == [("After", "would fail: x")]
 
