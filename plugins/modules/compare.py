@@ -72,10 +72,11 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ansible.module_utils import basic, urls
+from ansible.module_utils import basic
+from ansible.module_utils.urls import open_url
 
 # What the logic of the roles' modules needs of Ansible's own besides `basic`.
-NEEDED = (urls,)
+NEEDED = (open_url,)
 
 # Root's, by a name that is no service's. It ends with the boot: no power cut leaves half of it, and no removal has to
 # know of it.
