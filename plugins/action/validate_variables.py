@@ -162,7 +162,7 @@ class ActionModule(Action):
 
     def _role_names(self) -> list[str]:
         names = self._arguments["roles"] or self.variables.get("ansible_play_role_names", [])
-        # A role that a task imports as well is named twice.
+        # A role of which a task imports or has included a part is named twice.
         own = list(dict.fromkeys(name.removeprefix(_COLLECTION) for name in names if name.startswith(_COLLECTION)))
         unknown = [name for name in own if not (_ROLES / name).is_dir()]
         if unknown:

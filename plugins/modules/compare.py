@@ -21,8 +21,8 @@ description:
     times of files tell. What can't be compared, and what fails, is a difference as well. C(messages) is what the tasks
     say of a host on which nothing differs. C(questions) is how many were asked, C(rounds) in how many calls, C(seconds)
     how long all of it took, C(host_seconds) how long the host worked.
-  - The tags of the run choose the tasks. Those beside this one in its file are left out, and so is a role of which a
-    task imports a part.
+  - The tags of the run choose the tasks. Those beside this one in its file are left out. A part of a role that a task
+    of the play includes is gone through where the play has the role.
 extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 options:
   first:
@@ -34,7 +34,7 @@ options:
     type: dict
     default: {}
   questions:
-    description: Set by the controller's half alone, as are the following ones.
+    description: Set by the controller's half alone, like the next two.
     type: str
   logic:
     description:
@@ -54,36 +54,36 @@ EXAMPLES = r"""
 
 import base64
 import contextlib
-import importlib
 import io
 import json
 import os
 import re
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import time
 import traceback
 import zipfile
 from collections import deque
-from collections.abc import Iterable
-from importlib.machinery import PathFinder
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 from ansible.module_utils import basic
 from ansible.module_utils.urls import open_url
 
-# What the logic of the roles' modules needs of Ansible's own besides `basic`.
+# What the modules' logic needs of Ansible's own besides `basic`.
 NEEDED = (open_url,)
 
-# Root's, by a name that is no service's. It ends with the boot: no power cut leaves half of it, and no removal has to
-# know of it.
+PLUGINS = "ansible_collections.workbot.stability.plugins"
+_IMPORT = re.compile(rf"^from {re.escape(PLUGINS)}[.]\S+ import (?:\([^)]*\)|.+)$", re.MULTILINE)
+# By a name that is no service's. /run is emptied at each boot: no power cut leaves half of what is here.
 KEPT = Path("/run/workbot.stability")
-# Seconds that a host keeps the logic of a collection that no run has used any more.
+# Seconds since its last use after which logic is removed, when other logic comes.
 UNUSED = 24 * 3600
-_IMPORT = re.compile(r"^from ansible_collections\S+ import (?:\([^)]*\)|.+)$", re.MULTILINE)
 
 SPEC = {
     "first": {"type": "bool", "default": False},
@@ -102,6 +102,7 @@ def logic_of(module: basic.AnsibleModule) -> Path | None:
     """Where the modules' logic is: kept by an earlier call, or out of the archive; None where there is neither."""
     place, archive = KEPT / str(module.params["logic"]), module.params["archive"]
     with contextlib.suppress(OSError):
+        require_own()
         os.utime(place)
         return place
     if not archive:
@@ -109,21 +110,33 @@ def logic_of(module: basic.AnsibleModule) -> Path | None:
     try:
         keep(archive, place)
     except OSError:
-        # It is full, not this user's, or another run was first.
+        # /run is full, not this user's, or another run was first.
         place = Path(module.tmpdir)
         unpack(archive, place)
     return place
 
 
+def require_own() -> None:
+    """Raises OSError where the directory is not there, or others may write in it."""
+    status = KEPT.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise PermissionError(f"{KEPT} is not this user's own")
+
+
 def keep(archive: str, place: Path) -> None:
-    """Have the logic at this place, whole, and none there that has not been used for long. Raises OSError."""
+    """Put the logic there, complete, and remove what has not been used for long. Raises OSError.
+
+    What is removed has another name before: a run that is killed leaves no part of it where a later one looks.
+    """
     KEPT.mkdir(mode=0o700, exist_ok=True)
-    for other in KEPT.iterdir():
-        if other.stat().st_mtime < time.time() - UNUSED:
-            shutil.rmtree(other)
-    with tempfile.TemporaryDirectory(dir=KEPT) as fresh:
-        unpack(archive, Path(fresh) / place.name)
-        (Path(fresh) / place.name).rename(place)
+    require_own()
+    with tempfile.TemporaryDirectory(dir=KEPT) as name:
+        fresh = Path(name)
+        for other in KEPT.iterdir():
+            if other.stat().st_mtime < time.time() - UNUSED:
+                other.rename(fresh / other.name)
+        unpack(archive, fresh / "logic")
+        (fresh / "logic").rename(place)
 
 
 def unpack(archive: str, place: Path) -> None:
@@ -131,21 +144,34 @@ def unpack(archive: str, place: Path) -> None:
         packed.extractall(place)
 
 
-def load(place: Path, sources: Iterable[str]) -> None:
-    """Import once, for all questions, what the modules of these sources are made of."""
-    plugins = importlib.import_module("ansible_collections.workbot.stability.plugins")
-    plugins.__path__ = [str(place), *plugins.__path__]
-    # Under mitogen others would be asked first, over the network.
-    sys.meta_path.insert(0, PathFinder)
-    for statement in sorted({statement for source in sources for statement in _IMPORT.findall(source)}):
-        exec(statement, {})
+@contextlib.contextmanager
+def loaded(place: Path, sources: Iterable[str]) -> Iterator[None]:
+    """Have what the modules of these sources are made of imported, once for all questions.
+
+    Under mitogen the process goes on with other modules, which are made of what the controller sends.
+    """
+    before = {name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith(PLUGINS)}
+    plugins = sys.modules[PLUGINS] = ModuleType(PLUGINS)
+    plugins.__path__ = [str(place)]
+    try:
+        for statement in sorted({statement for source in sources for statement in _IMPORT.findall(source)}):
+            exec(statement, {})
+        yield
+    except Exception:
+        # A file that was cut short, for example: the next run is sent all of it.
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    finally:
+        for name in [name for name in sys.modules if name.startswith(PLUGINS)]:
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 def answers_to(asked: dict[str, Any], place: Path) -> dict[str, Any]:
     """What the modules answer, and how many seconds that took."""
     began, sources = time.monotonic(), asked.get("sources") or {}
-    load(place, sources.values())
-    answers = ask_all(asked.get("questions") or [], sources)
+    with loaded(place, sources.values()):
+        answers = ask_all(asked.get("questions") or [], sources)
     return {"answers": answers, "seconds": time.monotonic() - began}
 
 

@@ -220,6 +220,7 @@ def _own(service: Service) -> list[Thing]:
         Thing("/etc/nginx/modules-enabled/90-worker-limits.conf", Step.SHARED),
         Thing("/run/nginx_closing", Step.STAYS),
         Thing("/run/nginx-restarts", Step.STAYS, directory=True),
+        Thing("/run/workbot.stability", Step.STAYS, directory=True),
         Thing("/etc/postgresql-common/tls", Step.STAYS, directory=True),
         Thing(f"{UNITS}/postgresql@<version>-main.service.d/network.conf", Step.STAYS),
         Thing("/etc/postgresql/*/main/conf.d/postgresql-backup.conf", Step.STAYS),

@@ -11,6 +11,7 @@ until it is there. What this does not know how to take is said to differ: then t
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ class Comparison:
     _asked: list[Running] = field(default_factory=list)
     _put_off: list[_PutOff] = field(default_factory=list)
     _files: dict[tuple[str, str], list[Task]] = field(default_factory=dict)
-    """Of those that tasks include, by the task, the tasks that are chosen."""
+    """The chosen tasks of each included file, by the including task and the path."""
     _references: References = field(default_factory=References)
     _rendered: dict[str, Any] = field(default_factory=dict)
     _learned: dict[str, Any] = field(default_factory=dict)
@@ -113,7 +114,7 @@ class Comparison:
     def run(self, play: Play) -> None:
         """Go through what the play has after the action's own task and those beside it in its file.
 
-        Of the roles these are not those of which a task imports a part.
+        A role of which a task has imported or included a part is in the play's list as well, and is passed over there.
         """
         try:
             tasks = list(self._to_come(play))
@@ -218,8 +219,10 @@ class Comparison:
         if name == _FACTS:
             yield from task.args
         elif name in _INCLUDES:
-            for inner in self._included(task, task.args):
-                yield from self._given_by(inner)
+            # what can't be read is told when it is come to
+            with contextlib.suppress(AnsibleError):
+                for inner in self._included(task, task.args):
+                    yield from self._given_by(inner)
 
     def _take(self, task: Task) -> None:
         name = action_of(task)
@@ -264,19 +267,29 @@ class Comparison:
         }
 
     def _included(self, task: Task, arguments: Mapping[str, Any]) -> list[Task]:
-        """The tasks of a file of the task's own role, or of another one of the play's."""
+        """The tasks of a file of the task's own role; of one of the play's, where the play's task includes a part."""
         role, name = task._role, arguments.get("_raw_params")
         if name is None:
-            roles = {one.get_name(): one for one in task.play.roles if not one.from_include}
-            role, name = roles[arguments["name"]], arguments["tasks_from"]
+            role, name = self._included_role(task, arguments), arguments.get("tasks_from", "main.yml")
+        if role is None:
+            raise AnsibleError("it is no part of a role of the play's")
         path = str(Path(role._role_path) / "tasks" / name)
         if (task._uuid, path) not in self._files:
             self._files[task._uuid, path] = list(self._loaded(task, role, path))
         return self._files[task._uuid, path]
 
+    def _included_role(self, task: Task, arguments: Mapping[str, Any]) -> Role | None:
+        """The role of which the play's task includes a part, without what its entry among the play's roles says."""
+        for role in [] if task._role else task.play.roles:
+            if role.get_name() == arguments.get("name") and not role.from_include:
+                part = copy.copy(role)
+                part._tags, part._when, part._role_params = [], [], {}
+                return part
+        return None
+
     def _loaded(self, task: Task, role: Role, path: str) -> Iterator[Task]:
         loader = self.action._loader
-        # a copy, since this takes an argument away; what is included in turn is looked for in that role
+        # A copy, since build_parent_block() takes `apply` away; what is included in turn is looked for in that role.
         parent = task.copy(exclude_parent=False)
         parent._role_path = role._role_path
         blocks = load_list_of_blocks(
@@ -290,21 +303,21 @@ class Comparison:
         return self._chosen(blocks)
 
     def _call(self, task: Task, variables: dict[str, Any], arguments: dict[str, Any]) -> None:
-        copy = task.copy(exclude_parent=False)
+        copied = task.copy(exclude_parent=False)
         # what is said to be safe in check mode is done
-        copy.args, copy.check_mode, copy.diff = arguments, getattr(task, "_check_mode", True) is not False, True
+        copied.args, copied.check_mode, copied.diff = arguments, getattr(task, "_check_mode", True) is not False, True
         shared = self.action._shared_loader_obj
         known = task.action if shared.action_loader.has_plugin(task.action) else "ansible.builtin.normal"
         handler = shared.action_loader.get(
             known,
-            task=copy,
+            task=copied,
             connection=self.action._connection,
             play_context=self.action._play_context,
             loader=self.action._loader,
             templar=self.action._templar.copy_with_new_env(available_variables=variables),
             shared_loader_obj=shared,
         )
-        self._go_on(Running(handler, copy, task, variables))
+        self._go_on(Running(handler, copied, task, variables))
 
     def _go_on(self, running: Running) -> None:
         task = running.given

@@ -192,7 +192,7 @@ PLAYBOOK = [
                 "check_mode": False,
             },
             {"ansible.builtin.meta": "end_play"},
-            # as site.yml, which has a part of it before the roles; its variables are checked once all the same
+            # as deploy.yml, which has a part of it before the others; its variables are checked once all the same
             {"ansible.builtin.import_role": {"name": "workbot.stability.service", "tasks_from": "ours.yml"}},
         ],
         "roles": [f"workbot.stability.{role}" for role in ROLES],

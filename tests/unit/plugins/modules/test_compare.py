@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -63,12 +64,15 @@ def test_logic_that_is_used_stays(tmp_path: Path, kept: Path) -> None:
     assert (kept / "new").stat().st_mtime > time.time() - 60
 
 
-@pytest.mark.parametrize("why", ["no place", "another run was first"])
+@pytest.mark.parametrize("why", ["no place", "others may write there", "another run was first"])
 def test_where_it_can_t_be_kept_it_serves_this_call(
     tmp_path: Path, kept: Path, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if why == "no place":
         kept.write_text("")
+    elif why == "others may write there":
+        (kept / "new").mkdir(parents=True)
+        kept.chmod(0o770)
     else:
         first = compare.unpack
         monkeypatch.setattr(compare, "unpack", lambda text, place: (first(text, kept / "new"), first(text, place)))
@@ -76,3 +80,17 @@ def test_where_it_can_t_be_kept_it_serves_this_call(
     assert (tmp_path / "scratch" / FILE).exists()
     if kept.is_dir():
         assert [path.name for path in kept.iterdir()] == ["new"]
+
+
+@pytest.mark.usefixtures("kept")
+def test_what_is_kept_and_can_t_be_imported_is_asked_for_and_nothing_stays_imported(tmp_path: Path) -> None:
+    before = {name: module for name, module in sys.modules.items() if name.startswith(compare.PLUGINS)}
+    source = f"from {compare.PLUGINS}.module_utils.thing import (\n    THING,\n)\n"
+    place = call(tmp_path, archive())
+    with compare.loaded(place, [source]):
+        assert sys.modules[f"{compare.PLUGINS}.module_utils.thing"].THING == 1
+    assert {name: module for name, module in sys.modules.items() if name.startswith(compare.PLUGINS)} == before
+    (place / FILE).write_text("THING =")
+    with pytest.raises(SyntaxError), compare.loaded(place, [source]):
+        pass
+    assert call(tmp_path, None) is None

@@ -49,15 +49,24 @@ STAT = "ansible.builtin.stat"
 
 
 def compared(
-    folder: Path, tasks: list[dict[str, Any]], *options: str, role: dict[str, Any] | None = None, **files: Any
+    folder: Path,
+    tasks: list[dict[str, Any]],
+    *options: str,
+    role: dict[str, Any] | None = None,
+    between: list[dict[str, Any]] | None = None,
+    **files: Any,
 ) -> dict[str, Any]:
-    """What is found of a role with these tasks, and with `files` beside them, on this machine."""
+    """What is found of a role with these tasks, and with `files` beside them, on this machine.
+
+    `between` are tasks of the play, after the comparison and before the role.
+    """
     contents = {"tasks/main.yml": tasks, "vars/main.yml": {"inner": "role"}, **files}
     for name, content in contents.items():
         path = folder / "roles" / "web" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    (folder / "play.yml").write_text(yaml.safe_dump([{**PLAY[0], "roles": [role]}] if role else PLAY))
+    play = {**PLAY[0], "pre_tasks": [*PLAY[0]["pre_tasks"], *(between or ())]}  # type: ignore[misc]
+    (folder / "play.yml").write_text(yaml.safe_dump([{**play, "roles": [role]} if role else play]))
     (folder / "compare.yml").write_text(yaml.safe_dump(COMPARE))
     inventory = [
         "--inventory=localhost,",
@@ -259,22 +268,31 @@ def test_tags_includes_and_extra_variables_count(tmp_path: Path) -> None:
     assert differing(found) == [("Tell", "would fail: extra included")]
 
 
-def test_a_part_of_one_of_the_play_s_roles_is_gone_through(tmp_path: Path) -> None:
+def test_a_part_of_one_of_the_play_s_roles_is_gone_through_without_what_the_play_says_of_the_role(
+    tmp_path: Path,
+) -> None:
     part = {"name": "web", "tasks_from": "part.yml", "apply": {"tags": ["chosen"]}}
-    tasks = [{"name": "Include", "ansible.builtin.include_role": part, "tags": ["chosen"]}]
-    fails = [{"name": "Tell", "ansible.builtin.fail": {"msg": "{{ inner }} {{ given }}"}}]
-    options = ("--tags=chosen,always", "--extra-vars=made=param")
-    imports = [{"ansible.builtin.import_tasks": "fails.yml"}]
-    found = compared(tmp_path, tasks, *options, **{"tasks/part.yml": imports, "tasks/fails.yml": fails})
+    include = {"name": "Include", "ansible.builtin.include_role": part, "tags": ["chosen"]}
+    fails = [{"name": "Tell", "ansible.builtin.fail": {"msg": "{{ inner }} {{ given | default('-') }}"}}]
+    files = {"tasks/part.yml": [{"ansible.builtin.import_tasks": "fails.yml"}], "tasks/fails.yml": fails}
+    role = {"role": "web", "given": "param", "when": False, "tags": ["other"]}
+    options = ("--tags=chosen,always", "--skip-tags=other")
+    found = compared(tmp_path, [], *options, role=role, between=[include], **files)
     assert [(one["role"], one["task"], one["what"]) for one in found["differences"]] == [
-        ("web", "Tell", "would fail: role param")
+        ("web", "Tell", "would fail: role -")
     ]
 
 
-def test_a_part_of_another_role_can_t_be_compared(tmp_path: Path) -> None:
-    part = {"name": "none", "tasks_from": "part.yml"}
-    [(_task, what)] = differing(compared(tmp_path, [{"name": "Include", "ansible.builtin.include_role": part}]))
-    assert what == "can't be compared: KeyError: 'none'"
+@pytest.mark.parametrize("name", ["none", "web"])
+def test_a_part_of_another_role_or_of_a_role_s_own_can_t_be_compared(tmp_path: Path, name: str) -> None:
+    include = {"name": "Include", "ansible.builtin.include_role": {"name": name, "tasks_from": "part.yml"}}
+    beside = {"name": "Beside", "ansible.builtin.fail": {"msg": "x"}}
+    tasks, between = ([beside, include], []) if name == "web" else ([beside], [include])
+    found = compared(tmp_path, tasks, between=between, **{"tasks/part.yml": []})
+    assert sorted(differing(found)) == [
+        ("Beside", "would fail: x"),
+        ("Include", "can't be compared: it is no part of a role of the play's"),
+    ]
 
 
 def test_what_comes_after_the_roles_is_gone_through(tmp_path: Path) -> None:
@@ -340,10 +358,10 @@ def test_the_logic_of_all_modules_goes_along_and_what_it_needs_of_ansible_s() ->
     assert {name.split(".")[0] for path in modules for name in imported(path, MODULE_UTILS)} <= {
         path.relative_to(plugins / "module_utils").parts[0] for path in sent
     }
-    needed = {name.split(".")[0] for path in (*sent, *modules) for name in imported(path, "ansible.module_utils.")}
-    # basic has the specifications of arguments
+    needed = {name.rpartition(".")[0] for path in (*sent, *modules) for name in imported(path, "ansible.module_utils.")}
     given = imported(plugins / "modules" / "compare.py", "ansible.module_utils.")
-    assert needed - {"common"} <= {name.split(".")[0] for name in given}
+    # basic imports the specifications of arguments
+    assert needed - {"", "basic", "common.arg_spec"} <= {name.rpartition(".")[0] for name in given}
 
 
 def test_mitogen_knows_every_module_for_one() -> None:
