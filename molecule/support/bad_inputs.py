@@ -27,7 +27,11 @@ ALONE: dict[str, tuple[tuple[Any, str], ...]] = {
     "service_mode": (("prod", "expected one of production, development"), (True, TEXT)),
     "service_directory": (("/", PATH), ("/etc/shop", PATH), ("/srv/../etc", PATH), ("srv/shop", PATH)),
     "service_log_directory": (("/var/log", SYSTEMS), ("/usr/log/shop", PATH), ("/var/log/my logs", PATH)),
-    "service_run_directory": (("/tmp/shop", "a directory of its own below /run"), ("/run", "below /run")),
+    "service_run_directory": (
+        ("/tmp/shop", "a directory of its own below /run"),
+        ("/run", "below /run"),
+        ("/run/workbot.stability/shop", "below /run"),
+    ),
     "service_environment": (("A=1", DICTIONARY), ({"PORT": 80}, "is not to be set here"), ([1], DICTIONARY)),
     "service_secrets": (("JWT", DICTIONARY), ({"A B": "x" * 40}, "is no environment name")),
     "service_required_secrets": (("JWT_SECRET", LIST), ({"JWT_SECRET": 1}, LIST)),

@@ -219,7 +219,7 @@ class Comparison:
         if name == _FACTS:
             yield from task.args
         elif name in _INCLUDES:
-            # what can't be read is told when it is come to
+            # what can't be read is reported in its turn
             with contextlib.suppress(AnsibleError):
                 for inner in self._included(task, task.args):
                     yield from self._given_by(inner)
