@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Iterator
 
@@ -174,6 +175,14 @@ LOST = {
 }
 
 
+def until_it_has_ended(host: Host) -> None:
+    """The drill's unit."""
+    deadline = time.monotonic() + 120
+    while host.run(f"systemctl is-active {DRILL}").stdout.strip() in ("activating", "deactivating"):
+        assert time.monotonic() < deadline, "it has not ended"
+        time.sleep(0.1)
+
+
 @pytest.mark.usefixtures("numbers")
 @pytest.mark.parametrize("what", LOST)
 def test_what_can_not_be_restored_the_next_drill_reports(host: Host, made: str, what: str) -> None:
@@ -202,6 +211,19 @@ def test_rows_that_did_not_come_back_are_reported(host: Host, made: str) -> None
     backup(host, "drill")
 
 
+def test_a_drill_waits_for_no_disk_and_has_a_part_of_a_processor(host: Host, made: str) -> None:
+    """Each file would be written through, and the running server's commits would wait for that."""
+    assert made
+    restoring = "pgrep --full '^/usr/bin/pgbackrest .* restore'"
+    is_loaded = f"for pid in $({restoring}); do grep --quiet libeatmydata /proc/$pid/maps && exit; done"
+    host.check_output(f"rm -f {STATE}/drill.json && systemctl start --no-block {DRILL}")
+    waiting = shlex.quote(f"while sleep 0.02; do {is_loaded}; done")
+    host.check_output(f"runuser -u postgres -- timeout 120 bash -c {waiting}")
+    until_it_has_ended(host)
+    assert findings(host)["backup.restore"]["status"] == "ok"
+    assert host.check_output(f"systemctl show --property=CPUQuotaPerSecUSec --value {DRILL}") == "200ms"
+
+
 def test_one_that_is_killed_leaves_nothing(host: Host, made: str) -> None:
     assert made
     host.check_output(f"rm -f {STATE}/drill.json && systemctl start --no-block {DRILL}")
@@ -211,10 +233,7 @@ def test_one_that_is_killed_leaves_nothing(host: Host, made: str) -> None:
         assert time.monotonic() < deadline, "it has not begun"
         time.sleep(0.1)
     host.check_output(f"systemctl kill --signal=KILL {DRILL}")
-    deadline = time.monotonic() + 120
-    while host.run(f"systemctl is-active {DRILL}").stdout.strip() in ("activating", "deactivating"):
-        assert time.monotonic() < deadline, "it has not ended"
-        time.sleep(0.1)
+    until_it_has_ended(host)
     assert not host.file(f"{STATE}/drill").exists
     assert host.run("pgrep -u postgres -f %s", f"{STATE}/drill").rc != 0
     assert "was ended before it had found out" in findings(host)["backup.restore"]["message"]

@@ -39,6 +39,8 @@ _LONGEST = 600
 _ARCHIVE_SECONDS = 600.0
 _GIVEN_UP = "dropped WAL file"
 _FULL = "full"
+# Debian's libeatmydata1, whose fsync does nothing.
+_WITHOUT_FSYNC = {"LD_PRELOAD": "libeatmydata.so"}
 # The exit status of repo-get where there is no such file.
 _MISSING = 1
 
@@ -119,10 +121,13 @@ class PgBackRest:
         """A file of the repository, empty where there is none. Raises BackupError."""
         return self._run("repo-get", ["--raw", "--ignore-missing"], [file], _ASK_SECONDS, may_miss=True).stdout
 
-    def restore(self, data_directory: str, options: Sequence[str]) -> None:
-        """Into a directory that is empty, or not there. Raises BackupError."""
+    def restore(self, data_directory: str, options: Sequence[str], *, fleeting: bool = False) -> None:
+        """Into a directory that is empty, or not there; where it is `fleeting`, no file waits for the disk.
+
+        Raises BackupError.
+        """
         places = [f"--pg1-path={data_directory}", f"--tablespace-map-all={data_directory}-tablespaces"]
-        self._run("restore", [*places, *options])
+        self._run("restore", [*places, *options], added=_WITHOUT_FSYNC if fleeting else None)
 
     def archive(self, file: str) -> Said:
         """A file of changes into the repository. Raises BackupError where it has to be tried again."""
@@ -152,9 +157,11 @@ class PgBackRest:
         text: str = "",
         *,
         may_miss: bool = False,
+        added: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
+        environment = {**_environment(), **(added or {})}
         try:
-            done = quiet_run([*self._argv(command, options), *words], seconds, _environment(), text)
+            done = quiet_run([*self._argv(command, options), *words], seconds, environment, text)
         except OSError as error:
             raise BackupError(f"{PROGRAM}: {error.strerror}.") from error
         except subprocess.TimeoutExpired as error:

@@ -88,7 +88,8 @@ class Drill:
             self.problems.append("The server's last changes did not come into the archive in time.")
             return
         self._restored.prepare(backup.size)
-        self._pgbackrest.restore(str(self._restored.data), [f"--set={backup.label}", *self._state.timeline(math.inf)])
+        options = [f"--set={backup.label}", *self._state.timeline(math.inf)]
+        self._pgbackrest.restore(str(self._restored.data), options, fleeting=True)
         with self._restored.running():
             self._judge_end(end)
             self._judge_tables(before)
