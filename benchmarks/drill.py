@@ -42,7 +42,7 @@ HEAD = """# A drill beside the service
 
 {requests} requests a second to the health endpoint, which asks the database, through Nginx on {release} with
 two cores. Whoever asks shares them, and comes first, since a client elsewhere would not wait for them. The server has
-{size} of data. Medians of {rounds} rounds in turns, a whole drill of {seconds:.0f} s and as long without one, with their range;
+{size} of data. Medians of {rounds} rounds, a drill of {seconds:.0f} s and as long without one, with their range;
 {failed} of {sent:,} requests failed.
 `make benchmark-drill` writes this file.
 
