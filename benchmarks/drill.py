@@ -127,7 +127,7 @@ def its_part_of_the_processor() -> Iterator[None]:
     container = host.check_output("sed -n 's/^[0-9]*:cpu:.//p' /proc/1/cgroup")
     processes = GROUPS / "systemd" / container / "system.slice" / DRILL / "cgroup.procs"
     group = GROUPS / "cpu" / container / DRILL
-    group.mkdir()
+    group.mkdir(exist_ok=True)
     period = int((group / "cpu.cfs_period_us").read_text(encoding="utf-8"))
     milliseconds = int(unit("CPUQuotaPerSecUSec").removesuffix("ms"))
     (group / "cpu.cfs_quota_us").write_text(str(milliseconds * period // 1000), encoding="utf-8")

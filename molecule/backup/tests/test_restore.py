@@ -28,6 +28,7 @@ from backup import (
 from databases import sql
 from deployments import assert_unnoticed, load
 from testinfra.host import Host
+from waiting import until
 
 ARCHIVE = f"$(ls -d {REPOSITORY}/archive/*/*-1/*/)"
 CONFIGURATION = "/etc/pgbackrest/pgbackrest.conf"
@@ -177,10 +178,9 @@ LOST = {
 
 def until_it_has_ended(host: Host) -> None:
     """The drill's unit."""
-    deadline = time.monotonic() + 120
-    while host.run(f"systemctl is-active {DRILL}").stdout.strip() in ("activating", "deactivating"):
-        assert time.monotonic() < deadline, "it has not ended"
-        time.sleep(0.1)
+    states = ("activating", "deactivating")
+    is_active = f"systemctl is-active {DRILL}"
+    until("it has ended", lambda: host.run(is_active).stdout.strip() not in states, limit=120, pause=0.1)
 
 
 @pytest.mark.usefixtures("numbers")
@@ -228,10 +228,7 @@ def test_one_that_is_killed_leaves_nothing(host: Host, made: str) -> None:
     assert made
     host.check_output(f"rm -f {STATE}/drill.json && systemctl start --no-block {DRILL}")
     # the drill comes after all others who want a processor
-    deadline = time.monotonic() + 120
-    while not host.file(f"{STATE}/drill/data/PG_VERSION").exists:
-        assert time.monotonic() < deadline, "it has not begun"
-        time.sleep(0.1)
+    until("it has begun", lambda: host.file(f"{STATE}/drill/data/PG_VERSION").exists, limit=120, pause=0.1)
     host.check_output(f"systemctl kill --signal=KILL {DRILL}")
     until_it_has_ended(host)
     assert not host.file(f"{STATE}/drill").exists
