@@ -196,12 +196,22 @@ def socket_of(port: int, directory: str = "") -> Path:
     return Path(directory or "/run/postgresql") / f".s.PGSQL.{port}"
 
 
-def load_driver() -> Any:
-    """psycopg (3) or psycopg2. Raises MissingDriverError."""
+def _installed_driver() -> Any:
     for name in ("psycopg", "psycopg2"):
         with contextlib.suppress(ImportError):
             return importlib.import_module(name)
-    raise MissingDriverError("neither psycopg nor psycopg2 is there: install the Debian package python3-psycopg")
+    return None
+
+
+# Loaded with this file, not by each session: modules that are asked together are processes of one that has it.
+_DRIVER = _installed_driver()
+
+
+def load_driver() -> Any:
+    """psycopg (3) or psycopg2. Raises MissingDriverError."""
+    if _DRIVER is None:
+        raise MissingDriverError("neither psycopg nor psycopg2 is there: install the Debian package python3-psycopg")
+    return _DRIVER
 
 
 @contextlib.contextmanager

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +17,31 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql impo
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     CONNECTION_OPTIONS,
     Login,
+    MissingDriverError,
     PgError,
     _authority,
     literal,
+    load_driver,
     quoted,
     session,
 )
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_the_driver_comes_with_the_file_so_that_processes_made_afterwards_share_it(driver: str, tmp_path: Path) -> None:
+    (tmp_path / f"{driver}.py").touch()
+    program = (
+        f"import {postgresql_client.__name__} as client, sys; print(sys.modules[{driver!r}] is client.load_driver())"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+def test_a_host_without_a_driver_is_told_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql_client, "_DRIVER", None)
+    with pytest.raises(MissingDriverError, match="install the Debian package python3-psycopg"):
+        load_driver()
 
 
 def options(**given: Any) -> dict[str, Any]:
