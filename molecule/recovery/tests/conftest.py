@@ -19,6 +19,8 @@ from recovery_table import keep_alerts, kept_since, tables
 from testinfra.host import Host
 from waiting import until
 
+METRICS = "/var/lib/prometheus/node-exporter/workbot.prom"
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What CI shows of each fault: its last course on this checkout."""
@@ -40,12 +42,21 @@ def prometheus() -> Iterator[Prometheus]:
         yield found
 
 
+def tells(host: Host, prometheus: Prometheus) -> bool:
+    """Of a critical problem: the watchdog, its metrics, which are some seconds old, or what was last read of these."""
+    known = json.loads(host.check_output(f"cat {STATUS}"))["problems"]
+    problem = 'nodejs_service_problem{service="workbot", severity="critical"}'
+    written = host.run("grep -q %s %s", 'nodejs_service_problem{.*severity="critical"', METRICS).rc == 0
+    return any(each["severity"] == "critical" for each in known) or written or prometheus.query(problem) != [[]]
+
+
 @pytest.fixture(autouse=True)
 def judged(host: Host, prometheus: Prometheus) -> Iterator[None]:
     """Each fault whose course a test keeps has its alerts, and no other one that is critical."""
     if json.loads(host.check_output(f"cat {STATUS}"))["problems"]:
         # some stay open for minutes
         forgotten(host)
+    until("Prometheus has been told that nothing is critical", lambda: not tells(host, prometheus), 30)
     prometheus.forget()
     until("nothing is critical", lambda: prometheus.query('ALERTS{service="workbot", severity="critical"}') == [[]], 30)
     prometheus.forget()
