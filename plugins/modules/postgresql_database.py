@@ -123,6 +123,10 @@ options:
         description: SQL that is carried out in one transaction where it is not there.
         type: str
         required: true
+      access_pending:
+        description: For check mode, whether the run would have changed the server's access rules before.
+        type: bool
+        default: false
 """
 
 EXAMPLES = r"""
@@ -186,6 +190,7 @@ TABLES = {
     "role": {"type": "str", "required": True},
     "creates": {"type": "str", "required": True},
     "sql": {"type": "str", "required": True},
+    "access_pending": {"type": "bool", "default": False},
 }
 SPEC: dict[str, Any] = {
     **CONNECTION_OPTIONS,
@@ -232,8 +237,11 @@ def database(options: dict[str, Any], desired: DesiredDatabase, check_mode: bool
         raise
 
 
-def tables(options: dict[str, Any], check_mode: bool, is_coming: bool) -> list[str]:
-    """Whether the tables were not there. Raises PgError, MissingDriverError."""
+def tables(options: dict[str, Any], check_mode: bool, is_coming: bool, is_pending: bool) -> list[str]:
+    """Whether the tables were not there. Raises PgError, MissingDriverError.
+
+    In check mode the database may be still to come, or what lets the role in be pending.
+    """
     role, elsewhere = options["tables"]["role"], bool(options["login_host"])
     desired = DesiredTables(options["tables"]["creates"], options["tables"]["sql"])
     if is_coming:
@@ -247,8 +255,7 @@ def tables(options: dict[str, Any], check_mode: bool, is_coming: bool) -> list[s
             return [desired.missing]
         raise
     except PgError as error:
-        # The access rules by which it will be let in may be predicted as well.
-        if check_mode and error.lost and not elsewhere:
+        if check_mode and error.lost and is_pending and not elsewhere:
             return []
         raise
 
@@ -272,7 +279,9 @@ def main() -> None:
         if options["owner"]:
             problems += database(options, desired, check_mode)
         if options["tables"]:
-            problems += tables(options, check_mode, is_coming=check_mode and desired.missing in problems)
+            is_coming = check_mode and desired.missing in problems
+            is_pending = bool(problems) or options["tables"]["access_pending"]
+            problems += tables(options, check_mode, is_coming, is_pending)
     except MissingDriverError as error:
         module.fail_json(msg=str(error))
     except KeyError:

@@ -76,7 +76,8 @@ def _discard(context: Context) -> str:
 def _run(context: Context) -> Outcome:
     began = time.monotonic()
     desired = context.desired
-    if not desired.check_mode and (problem := context.tools.missing):
+    tools_come = desired.check_mode and desired.tools_pending
+    if not tools_come and (problem := context.tools.missing):
         raise Pm2Error(problem)
     actual, decision = _look(context)
     outcome = Outcome(decision, actual)

@@ -233,15 +233,20 @@ def test_a_link_to_a_release_that_is_gone_is_told_and_removed(served: Context) -
     assert not deploy(served, "").changed
 
 
-def test_check_mode_asks_the_daemon_itself_where_a_run_would_repair_its_command(
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_without_tools_nothing_can_be_run(served: Context, check_mode: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(served.tools), "missing", "Node.js is not installed")
+    with pytest.raises(ActivationError, match=r"Node\.js is not installed"):
+        deploy(served, "", check_mode=check_mode)
+
+
+def test_check_mode_asks_the_daemon_itself_where_the_run_would_bring_its_command(
     served: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(served.tools), "missing", "Node.js is not installed")
-    assert not deploy(served, "", check_mode=True).changed
     served.places.environment.write_text("KEY=2\n")
-    assert deploy(served, "", check_mode=True).decision.reasons == ("environment file: KEY changed",)
-    with pytest.raises(ActivationError, match=r"Node\.js is not installed"):
-        deploy(served, "")
+    outcome = deploy(served, "", check_mode=True, tools_pending=True)
+    assert outcome.decision.reasons == ("environment file: KEY changed", "another Node.js or PM2 would be installed")
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
@@ -257,7 +262,8 @@ def test_check_mode_can_not_tell_of_tools_that_are_not_there_whether_they_differ
     """The same run puts them there again, earlier on."""
     monkeypatch.setattr(type(served.tools), "missing", "Node.js is not installed")
     gone = replace(served, tools=replace(served.tools, node=str(served.places.directory / "gone/node")))
-    assert not deploy(gone, "", check_mode=True).changed
+    outcome = deploy(gone, "", check_mode=True, tools_pending=True)
+    assert outcome.decision.reasons == ("another Node.js or PM2 would be installed",)
 
 
 def test_another_activation_can_be_asked_for_and_the_pm2_of_the_active_one_is_not_asked(
