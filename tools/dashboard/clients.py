@@ -107,8 +107,8 @@ def glance() -> list[Panel]:
         ),
         number(
             "Workers down",
-            "Not online, by PM2. `$service-pm2 list` says why: `errored` was given up, `waiting restart` comes back "
-            "by itself.",
+            "Not online, by PM2. `$service-diagnose --check processes` says why: `errored` was given up, "
+            "`waiting restart` comes back by itself. `$service-pm2 list` shows `waiting restart` for both.",
             COUNT,
             {"down": f"count({here('worker_up')} == 0) or vector(0)"},
             ((1, RED),),

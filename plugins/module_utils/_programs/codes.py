@@ -81,8 +81,8 @@ class Code(enum.StrEnum):
     )
     DAEMON_HUNG = (
         "daemon_hung",
-        ("PM2's daemon hangs", "Recovery restarts it."),
-        ("PM2 守护进程卡死", "自动恢复会重启它。"),
+        ("PM2's daemon hangs", "Recovery replaces or restarts it."),
+        ("PM2 守护进程卡死", "自动恢复会替换或重启它。"),
     )
     MEMORY_NEAR_LIMIT = (
         "memory_near_limit",
