@@ -12,7 +12,7 @@ import pytest
 from backup import COMMAND, REPOSITORY, STATE, another_repository, backup, backups, fails, findings, state
 from databases import sql
 from drifts import UNITS, Drift, disabled, is_mode, says
-from hosts import playbook
+from hosts import playbook, put
 from prediction import differences, play, touched
 from prediction import state as state_of
 from repairs import assert_predicted_and_repaired
@@ -100,6 +100,19 @@ def test_an_empty_repository_is_not_taken_for_a_new_one(host: Host) -> None:
         assert len(backups(host)) == 1
     backup(host, "run")
     assert findings(host)["backup.newest"]["status"] == "ok"
+
+
+@pytest.mark.usefixtures("made")
+def test_one_that_is_ended_is_not_said_to_be_made(host: Host) -> None:
+    """By systemd, an administrator or the kernel: it can leave no word of that."""
+    before, limit = backups(host), "/run/systemd/system/postgresql-backup.service.d/limit.conf"
+    put(host, limit, "[Service]\nTimeoutStartSec=1\n")
+    try:
+        host.check_output("systemctl daemon-reload")
+        assert "timeout was exceeded" in fails(host, "run", "--full")
+    finally:
+        host.check_output(f"rm {limit} && systemctl daemon-reload && systemctl reset-failed postgresql-backup")
+    assert backups(host) == before
 
 
 def test_the_service_can_stop_no_backup(host: Host) -> None:

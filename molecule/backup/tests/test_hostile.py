@@ -35,6 +35,32 @@ CALL await(1);
 BEGIN; LOCK TABLE bait IN ACCESS EXCLUSIVE MODE; CALL await(1);
 DROP TABLE bait; CREATE VIEW bait AS SELECT catch() AS n; COMMIT;
 """
+# What a plan of any query of the table runs: functions of constants, in expressions and predicates of indexes and in
+# statistics. As they are made it is the service who runs them.
+BAITED = f"""{SERVICE}
+CREATE TABLE caught (who text);
+CREATE FUNCTION catch() RETURNS int LANGUAGE plpgsql AS
+  $$BEGIN INSERT INTO public.caught VALUES (current_user); RETURN 1; END$$;
+CREATE FUNCTION trap(number int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+  $$BEGIN PERFORM public.catch(); RETURN number; END$$;
+CREATE TABLE bait AS SELECT generate_series(1, 10000) n;
+CREATE INDEX ON bait ((n + trap(1)));
+CREATE INDEX ON bait (n) WHERE n > trap(1);
+CREATE STATISTICS baited ON (n + trap(1)), n FROM bait;
+"""
+
+
+@pytest.mark.usefixtures("made")
+def test_what_is_in_a_tables_indexes_is_not_run_by_the_superuser(host: Host) -> None:
+    put(host, "/run/trap-baited.sql", BAITED.replace("; ", ";\n"))
+    psql = "psql -X -v ON_ERROR_STOP=1 -d workbot"
+    host.check_output(f"cd / && runuser -u postgres -- {psql} -f /run/trap-baited.sql")
+    try:
+        backup(host, "drill")
+        assert sql(host, "SELECT count(*) > 0 FROM caught") == "t", "the trap is not set"
+        assert sql(host, "SELECT DISTINCT who FROM caught") == "workbot"
+    finally:
+        sql(host, "DROP TABLE IF EXISTS bait, caught; DROP FUNCTION IF EXISTS trap; DROP FUNCTION IF EXISTS catch")
 
 
 @pytest.mark.usefixtures("made")

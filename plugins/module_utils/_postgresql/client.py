@@ -60,6 +60,10 @@ _VERIFIER = "scram-sha-256"
 _CONNECTION_LOST = ("08", "57P")
 
 
+class _EnoughError(Exception):
+    """What a COPY gives is known well enough."""
+
+
 class MissingDriverError(StabilityError):
     """The host has neither psycopg nor psycopg2; the message says which package brings one."""
 
@@ -157,6 +161,22 @@ class PgClient:
         """A statement that gives no rows."""
         with self._errors(), self._connection.cursor() as cursor:
             cursor.execute(statement)
+
+    def gives_rows(self, copy: str) -> bool:
+        """Whether a `COPY ... TO STDOUT` has anything to give; what more there is is not sent. Needs psycopg 3.
+
+        A SELECT is planned, for which the server runs functions in the table's indexes; a COPY of a table is not.
+        """
+        with (
+            self._errors(),
+            self._connection.cursor() as cursor,
+            contextlib.suppress(_EnoughError),
+            cursor.copy(copy) as rows,
+        ):
+            for _row in rows:
+                raise _EnoughError
+            return False
+        return True
 
     def verifier(self, password: str, role: str) -> str:
         """What the server keeps of a role's password: with it a statement holds no password that a log could show."""

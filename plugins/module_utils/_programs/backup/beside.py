@@ -45,7 +45,8 @@ _PROPERTIES = (
     "NoNewPrivileges=yes",
     "PrivateTmp=yes",
     "ProtectSystem=full",
-    "ProtectHome=yes",
+    # the repository may be there
+    "ProtectHome=read-only",
     # at once, whoever still looks at it
     "KillSignal=SIGINT",
     "KillMode=mixed",
@@ -76,7 +77,8 @@ class Beside:
         until = self._wait()
         return [
             f"Beside the running server there is another one, as it was at {until}.",
-            f"To look at it:         sudo -u {OWNER} psql -h {SOCKET} DATABASE",
+            f"To look at it:         sudo -u {OWNER} psql -h {SOCKET} -U ROLE DATABASE",
+            "                       as a role of the service's, never as the superuser: docs/backup.md",
             f"To take a table:       sudo -u {OWNER} pg_dump -h {SOCKET} --no-owner --no-privileges -t TABLE DATABASE",
             "                       into psql as the service's role, never as the superuser: docs/backup.md",
             "To have it instead of  postgresql-backup replace --check",

@@ -64,16 +64,20 @@ class Commands:
         return os.EX_OK
 
     def _in_unit(self, name: str, demand: Demand) -> None:
-        """Raises StabilityError where it could not even try. One that runs already may have begun before the demand."""
+        """Raises StabilityError where it was ended before it had an outcome, which stands in the state.
+
+        One that runs already may have begun before the demand.
+        """
+        before = self._state.stamp(name)
         self._state.demand(name, demand)
         while self._state.is_demanded(name):
-            # what it has found stands in the state
-            with contextlib.suppress(UnitError):
+            try:
                 run_unit("start", UNITS[name])
-                continue
-            if self._state.is_demanded(name):
+            except UnitError as error:
+                # it could not even try
                 self._state.take(name)
-                raise StabilityError(f"{UNITS[name]} does not run: see `systemctl status {UNITS[name]}`")
+                if self._state.stamp(name) == before:
+                    raise StabilityError(str(error)) from error
 
     def status(self) -> int:
         """How the backups are, and what to do when they are needed."""

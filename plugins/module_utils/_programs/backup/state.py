@@ -16,6 +16,7 @@ from ..._host.atomic import save_json
 from ..._postgresql.archiving import write_record
 from ..._postgresql.client import MissingDriverError, PgError
 from ..backup_record import to_text
+from ..common import stamp
 from ..records import load
 from .past import Past
 from .server import as_owner, timeline_of, to_running
@@ -92,6 +93,10 @@ class State:
         """As root, of the unit that makes it, which runs as the server's user."""
         with as_owner():
             save_json(self._demand(name), dataclasses.asdict(demand))
+
+    def stamp(self, name: str) -> tuple[int, int] | None:
+        """Another one as soon as the outcome of a backup or a drill is written."""
+        return stamp({"backup": self._backup, "drill": self._drill}[name])
 
     def is_demanded(self, name: str) -> bool:
         return self._demand(name).exists()

@@ -28,6 +28,8 @@ from ..common import attempt, end, load_settings
 from ..records import decode
 
 _SUFFIX = ".json"
+# In a repository of restic's: a file for each backup, which comes when all else of it is there.
+_BACKUPS = "snapshots"
 _READERS = "the user restic"
 _DAY_SECONDS = 24 * 3600.0
 
@@ -76,11 +78,15 @@ class Clients:
 
 
 def old_ones(directory: Path, before: float) -> list[Path]:
-    """The repositories there to which nothing has come since, but never the last one. Raises OSError."""
+    """The repositories there to which nothing has come since, but never the last one, nor the last that holds a backup.
+
+    What comes to one may never become a whole backup. Raises OSError.
+    """
     if not directory.is_dir():
         return []
     came = sorted((_newest(place), place) for place in directory.iterdir() if place.is_dir() and not place.is_symlink())
-    return [place for moment, place in came[:-1] if moment < before]
+    whole = [place for _moment, place in came if any((place / _BACKUPS).glob("*"))]
+    return [place for moment, place in came[:-1] if moment < before and place not in whole[-1:]]
 
 
 def _newest(place: Path) -> float:

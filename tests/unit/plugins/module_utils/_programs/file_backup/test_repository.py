@@ -57,6 +57,14 @@ def test_the_last_one_stays_however_old(root: Path) -> None:
     assert left(place) == ["b"]
 
 
+def test_the_last_one_that_holds_a_backup_stays(root: Path) -> None:
+    """What comes to a later one may never become a whole backup."""
+    place = add(root, "shop.app1", a=50, b=40, c=0)
+    (place / "c" / "snapshots").rename(place / "c" / "data")
+    assert run(root, "discard") == 0
+    assert left(place) == ["b", "c"]
+
+
 def test_what_is_taken_away_and_linked_makes_nothing_older_or_newer(root: Path) -> None:
     """An app host may remove locks; a link nobody but this host could have made."""
     place = add(root, "shop.app1", a=29, b=0)
