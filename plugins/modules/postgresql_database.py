@@ -225,7 +225,9 @@ def desired_database(options: dict[str, Any]) -> DesiredDatabase:
 
 def database(options: dict[str, Any], desired: DesiredDatabase, check_mode: bool) -> list[str]:
     """What was not as declared of all but the tables. Raises PgError, MissingDriverError."""
-    server, inside = (Login.of({**options, "login_db": name}, APPLICATION) for name in (MAINTENANCE, desired.name))
+    server, inside = (
+        Login.of({**options, "login_db": name}, APPLICATION, superuser=True) for name in (MAINTENANCE, desired.name)
+    )
     try:
         with effective_user(peer_of(options)):
             return converge_database(server, inside, desired, check_mode=check_mode)

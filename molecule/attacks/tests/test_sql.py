@@ -98,6 +98,7 @@ CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS $body${BODY.format(na
 CREATE TRIGGER fire BEFORE INSERT ON prize FOR EACH ROW EXECUTE FUNCTION fire();
 CREATE FUNCTION folded(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
   $body${BODY.format(name="an index", answer="$1")}$body$;
+CREATE VIEW pinned AS SELECT * FROM workbot_stability.sessions();
 """
 # Something that a run has to put right, so that it goes through all that it declares.
 DRIFT = "ALTER ROLE workbot SET lock_timeout = '1s'"
@@ -111,6 +112,7 @@ BEGIN
   END LOOP;
 END
 $do$;
+DROP VIEW IF EXISTS pinned;
 DROP TABLE IF EXISTS prize, caught, molecule_applied;
 """
 PLAYBOOK = "molecule/database/database_alone.yml"
@@ -165,13 +167,22 @@ def test_a_run_runs_nothing_of_the_roles(host: Host, trap: Attacker, tmp_path: P
     schema = tmp_path / "schema.sql"
     schema.write_text("INSERT INTO prize VALUES ('x'); CREATE TABLE molecule_applied (a int);")
     index = {"name": "idx_prize", "table": "prize", "columns": ["folded(code)"]}
-    apply(
-        PLAYBOOK,
-        "--skip-tags=diagnostics",
-        postgresql_schema={"src": str(schema), "creates": "molecule_applied"},
-        postgresql_indexes=[index],
-    )
+    # on which a view of the role's hangs
+    admin(host, "ALTER FUNCTION workbot_stability.sessions() RESET ALL")
+    # whoever has been the database's owner may have left that
+    admin(host, "ALTER DATABASE workbot SET role = 'workbot'", "postgres")
+    try:
+        apply(
+            PLAYBOOK,
+            "--skip-tags=diagnostics",
+            postgresql_schema={"src": str(schema), "creates": "molecule_applied"},
+            postgresql_indexes=[index],
+        )
+    finally:
+        admin(host, "ALTER DATABASE workbot RESET role", "postgres")
     nothing_won(host, trap)
+    guarded = "SELECT proconfig FROM pg_proc WHERE oid = 'workbot_stability.sessions()'::regprocedure"
+    assert admin(host, guarded) == '{"search_path=pg_catalog, pg_temp"}'
     assert trap.sql("SELECT count(*) FROM prize") == "21"
     assert trap.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_prize'::regclass") == "t"
     assert trap.sql("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'molecule_applied'") == HOSTILE

@@ -50,6 +50,60 @@ CREATE STATISTICS baited ON (n + trap(1)), n FROM bait;
 """
 
 
+# What pg_amcheck would call where the extension is in a schema of the service's: better matches than its own.
+DOUBLED = f"""{SERVICE}
+CREATE FUNCTION verify_heapam(relation oid, on_error_stop boolean, check_toast boolean, skip text, startblock bigint,
+  endblock bigint, OUT blkno bigint, OUT offnum integer, OUT attnum integer, OUT msg text)
+  RETURNS SETOF record LANGUAGE plpgsql AS $$BEGIN RAISE 'caught as %', current_user; END$$;
+CREATE FUNCTION bt_index_check(index oid, heapallindexed boolean) RETURNS void LANGUAGE plpgsql AS
+  $$BEGIN RAISE 'caught as %', current_user; END$$;
+"""
+# What the owner of a database may set for all of its sessions.
+SETTINGS = {
+    "role": "workbot",
+    "statement_timeout": "1ms",
+    "idle_session_timeout": "1ms",
+    "default_transaction_read_only": "on",
+    "local_preload_libraries": "none_such",
+}
+
+
+@pytest.mark.usefixtures("made")
+def test_functions_beside_amchecks_are_not_run_by_the_superuser(host: Host) -> None:
+    sql(host, "CREATE EXTENSION amcheck")
+    put(host, "/run/trap-doubled.sql", DOUBLED)
+    psql = "psql -X -v ON_ERROR_STOP=1 -d workbot"
+    host.check_output(f"cd / && runuser -u postgres -- {psql} -f /run/trap-doubled.sql")
+    try:
+        assert "found good" in backup(host, "drill")
+    finally:
+        sql(host, "DROP FUNCTION IF EXISTS verify_heapam(oid, boolean, boolean, text, bigint, bigint)")
+        sql(host, "DROP FUNCTION IF EXISTS bt_index_check(oid, boolean)")
+        sql(host, "DROP EXTENSION amcheck")
+
+
+@pytest.mark.usefixtures("made")
+def test_what_a_database_has_for_its_sessions_ends_no_drill(host: Host) -> None:
+    maintenance = "cd / && runuser -u postgres -- psql -XqAt -c %s"
+    try:
+        for name, value in SETTINGS.items():
+            host.check_output(maintenance, f"ALTER DATABASE workbot SET {name} = '{value}'")
+        assert "found good" in backup(host, "drill")
+    finally:
+        host.check_output(maintenance, "ALTER DATABASE workbot RESET ALL")
+
+
+@pytest.mark.usefixtures("made")
+def test_a_row_of_a_gigabyte_is_not_read(host: Host) -> None:
+    """The drill has less memory."""
+    sql(host, "CREATE TABLE heavy AS SELECT repeat('x', 900000000) AS text")
+    sql(host, "INSERT INTO heavy SELECT md5(n::text) FROM generate_series(1, 10000) n")
+    try:
+        assert "found good" in backup(host, "drill")
+    finally:
+        sql(host, "DROP TABLE heavy")
+
+
 @pytest.mark.usefixtures("made")
 def test_what_is_in_a_tables_indexes_is_not_run_by_the_superuser(host: Host) -> None:
     put(host, "/run/trap-baited.sql", BAITED.replace("; ", ";\n"))

@@ -31,7 +31,9 @@ SELECT o.rolsuper AS trusted, pg_get_userbyid(n.nspowner)::text AS owner,
 FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner WHERE n.nspname = %(schema)s
 """
 _EXTENSIONS = """
-SELECT a.name::text AS name, a.default_version AS available, e.extversion AS installed, n.nspname::text AS schema
+SELECT a.name::text AS name, a.default_version AS available, e.extversion AS installed, n.nspname::text AS schema,
+  (SELECT min(r.rolname::text) FROM pg_roles r
+    WHERE r.rolcanlogin AND NOT r.rolsuper AND pg_has_role(r.oid, n.nspowner, 'MEMBER')) AS master
 FROM pg_available_extensions a LEFT JOIN pg_extension e ON e.extname = a.name
 LEFT JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE a.name = ANY (%(names)s::name[])
@@ -67,7 +69,8 @@ class Function:
     def made(self, reader: str) -> tuple[str, ...]:
         runs = f"LANGUAGE sql STABLE SECURITY DEFINER SET search_path = {SAFE_PATH}"
         return (
-            f"DROP FUNCTION IF EXISTS {self.label}",
+            # with what the service has made of it, which would keep it as it is
+            f"DROP FUNCTION IF EXISTS {self.label} CASCADE",
             f"CREATE FUNCTION {self.label} RETURNS {self.returns} {runs} AS {literal(self.body)}",
             f"REVOKE ALL ON FUNCTION {self.label} FROM PUBLIC",
             f"GRANT EXECUTE ON FUNCTION {self.label} TO {quoted(reader)}",
@@ -85,7 +88,9 @@ def plan(client: PgClient, extensions: Sequence[str], reader: str) -> list[Step]
     found = {row["name"]: row for row in client.query(_EXTENSIONS, {"names": names})}
     steps = [*_schema(client), *(step for name in extensions for step in _extension(name, found.get(name)))]
     if reader:
-        steps += _functions(client, _desired(client.version, found.get(_STATISTICS), extensions), reader)
+        statistics = found.get(_STATISTICS)
+        steps += _moved(statistics)
+        steps += _functions(client, _desired(client.version, statistics, extensions), reader)
     return steps + _path(client, extensions, found)
 
 
@@ -125,13 +130,22 @@ def _extension(name: str, found: Row | None) -> list[Step]:
     ]
 
 
+def _moved(statistics: Row | None) -> list[Step]:
+    """The superuser's function names the view by its schema. Who renames that could have another view there."""
+    if not (statistics and statistics["master"]):
+        return []
+    problem = f"extension {_STATISTICS} is in the schema {statistics['schema']}, which is {statistics['master']}'s"
+    return [Step(problem, (f"ALTER EXTENSION {_STATISTICS} SET SCHEMA {SCHEMA}",))]
+
+
 def _desired(server: int, statistics: Row | None, extensions: Sequence[str]) -> list[Function]:
     """As this server can have them: what pg_stat_statements has counted is only where that is, or will be."""
     functions = [Function("sessions", *sessions_query(server))]
     if statistics and (statistics["installed"] or _STATISTICS in extensions):
         has = statistics["installed"] or statistics["available"]
         if version(has) >= OLDEST:
-            functions.append(Function("statements", *statements_query(statistics["schema"] or SCHEMA)))
+            schema = SCHEMA if statistics["master"] else statistics["schema"] or SCHEMA
+            functions.append(Function("statements", *statements_query(schema)))
     return functions
 
 

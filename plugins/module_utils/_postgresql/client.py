@@ -52,6 +52,15 @@ CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
 MAINTENANCE = "postgres"
 # Where names are looked up. pg_temp is first of all unless it is named.
 SAFE_PATH = "pg_catalog,pg_temp"
+# Whoever owns a database can make settings for all of its sessions, also for a superuser's; and lock what is their own.
+UNSTEERED = (
+    "-c role=none -c statement_timeout=0 -c lock_timeout=120s -c idle_session_timeout=0"
+    " -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c local_preload_libraries="
+)
+# The server says of a session only whether the role that it has taken on is a superuser.
+_SESSION_USER = """
+SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) SESSION_USER
+"""
 
 # A long statement sends nothing: without these a firewall forgets the connection, and a dead peer is noticed in hours.
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -98,16 +107,20 @@ class Login:
     """Where to connect and as whom; `parameters` are libpq's, `application` is what pg_stat_activity shows.
 
     `authority` is PEM text that stands for the file `sslrootcert`. With `own_path` names are looked up where the role
-    looks them up, for statements that others have written; a superuser has SAFE_PATH all the same.
+    looks them up, for statements that others have written; a superuser has SAFE_PATH all the same. A session that is
+    meant to be a `superuser`'s is UNSTEERED.
     """
 
     parameters: Mapping[str, Any]
     application: str = ""
     authority: str = ""
     own_path: bool = False
+    superuser: bool = False
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], application: str, *, own_path: bool = False) -> Login:
+    def of(
+        cls, options: Mapping[str, Any], application: str, *, own_path: bool = False, superuser: bool = False
+    ) -> Login:
         """From the options of a module, of which an empty one is not given to libpq."""
         given = {
             "host": options["login_host"] or options["login_unix_socket"],
@@ -123,14 +136,16 @@ class Login:
             **options["connect_params"],
         }
         parameters = {key: value for key, value in given.items() if value}
-        return cls(parameters, application, options.get("ca_cert_content") or "", own_path)
+        return cls(parameters, application, options.get("ca_cert_content") or "", own_path, superuser)
 
     @property
     def settings(self) -> dict[str, Any]:
         """For libpq. The server applies options before anything runs, and of two that set the same the last."""
         settings = {"application_name": self.application, **_KEEPALIVES, **_ENCODED, **self.parameters}
-        if not self.own_path:
-            settings["options"] = f"{settings.get('options', '')} -c search_path={SAFE_PATH}".strip()
+        path = "" if self.own_path else f"-c search_path={SAFE_PATH}"
+        options = (UNSTEERED if self.superuser else "", settings.get("options", ""), path)
+        if given := " ".join(filter(None, options)):
+            settings["options"] = given
         return settings
 
 
@@ -246,6 +261,9 @@ def session(login: Login) -> Iterator[PgClient]:
     connection.autocommit = True
     client = PgClient(connection, driver, login)
     try:
+        if login.own_path and not client.superuser and client.one(_SESSION_USER)["rolsuper"]:
+            client.execute("SET ROLE NONE")
+            client.superuser = True
         if client.superuser:
             client.execute(f"SET search_path = {SAFE_PATH}")
         client.execute("SET standard_conforming_strings = on")

@@ -26,6 +26,8 @@ _POWERS = ("SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
 # Runs that share a server take turns by this lock of the database that all of them begin in. An arbitrary number.
 _TURN = 7_262_021_106
 _TURN_SECONDS = 120
+# Longer than any honest lock of a service's on its tables, and no run waits for ever.
+_TABLES_SECONDS = 600
 _LOCK_TIMEOUT = "55P03"
 # Since this version a membership belongs to the role that gave it, and only that one's is taken away.
 _GRANTORS = 160000
@@ -152,7 +154,7 @@ def converge_tables(login: Login, desired: DesiredTables, *, check_mode: bool = 
             with client.transaction():
                 client.execute("SET LOCAL statement_timeout = 0")
                 _take_turn(client, "pg_advisory_xact_lock")
-                client.execute("SET LOCAL lock_timeout = 0")
+                client.execute(f"SET LOCAL lock_timeout = '{_TABLES_SECONDS}s'")
                 # Another run may have made them since this one looked.
                 if not _is_there(client, desired):
                     client.execute(desired.sql)

@@ -119,7 +119,7 @@ def _judge_mean(statement: Statement, limits: SlowLimits) -> Finding:
     spilled = f", {numbers['temp_mb']} MB in temporary files" if numbers["temp_mb"] else ""
     message = (
         f"{mean} ms on average, {numbers['calls']} calls, {numbers['rows_per_call']} rows each{cached}{spilled}:"
-        f" {brief(statement.query)}. See its plan: EXPLAIN (ANALYZE, BUFFERS)."
+        f" {brief(statement.query)}. See its plan, as the service's role: EXPLAIN (ANALYZE, BUFFERS)."
     )
     check = f"statements.slow.{numbers['id']}"
     return Finding(check, limits.mean.status(mean), message, mean, limits.mean.exceeded(mean), "ms")

@@ -13,8 +13,7 @@ from .catalog import Table
 from .desired import NAME_BYTES, Desired
 
 _TREE = """
-SELECT t.relid::bigint AS oid, t.parentrelid::bigint AS parent, t.isleaf AS leaf, n.nspname AS schema,
-       quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS label
+SELECT t.relid::bigint AS oid, t.parentrelid::bigint AS parent, t.isleaf AS leaf, n.nspname AS schema, c.relname AS name
 FROM pg_partition_tree(%s) t JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace
 ORDER BY t.level, n.nspname, c.relname
 """
@@ -36,11 +35,13 @@ def refuse_partitioned(client: PgClient, desired: Desired, actual: Actual, table
 def statements_for(desired: Desired, tree: list[Row]) -> list[str]:
     """From the rows of the partition tree, parents first: make each index, then attach them from the leaves up."""
     names = {row["oid"]: _name(desired.name, number) for number, row in enumerate(tree)}
+    # not by the server's quote_ident: the service may have put one of its own before that
+    tables = {row["oid"]: quoted(row["schema"], row["name"]) for row in tree}
     schemas = {row["oid"]: row["schema"] for row in tree}
     made = [
-        desired.statement(names[row["oid"]], row["label"], concurrently=True)
+        desired.statement(names[row["oid"]], tables[row["oid"]], concurrently=True)
         if row["leaf"] and row["parent"]
-        else desired.statement(names[row["oid"]], f"ONLY {row['label']}", concurrently=False)
+        else desired.statement(names[row["oid"]], f"ONLY {tables[row['oid']]}", concurrently=False)
         for row in tree
     ]
     attached = [

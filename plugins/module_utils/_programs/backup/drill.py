@@ -17,11 +17,11 @@ from pathlib import Path
 
 from ..._host.command import PLAIN, CommandError, run
 from ..._postgresql.archiving import archive_now
-from ..._postgresql.client import MissingDriverError, PgClient, PgError, Row, quoted
+from ..._postgresql.client import UNSTEERED, MissingDriverError, PgClient, PgError, Row, quoted
 from ..._postgresql.pgbackrest import Backup, BackupError
 from ..._postgresql.server import OWNER
 from .remote import pgbackrest_of
-from .server import PORT, Restored, Server, ServerError, database_names, to_running
+from .server import PORT, TABLES_ALONE, Restored, Server, ServerError, database_names, to_running
 from .settings import Settings
 from .state import State
 
@@ -29,14 +29,16 @@ _CHECK_SECONDS = 6 * 3600
 # Bytes. Of a table that was so large some rows come back; a queue of jobs may well have been empty for a moment.
 _LARGE = 128 * 1024
 _MOST_NAMED = 5
-# Databases have settings of their own, which their owners make.
-_UNLIMITED = {"PGOPTIONS": "-c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off"}
-# Tables that hold rows themselves, each with its smallest column. Only permanent ones have rows after a restore.
+_AMCHECK = "amcheck"
+# Since this version a transaction can have a limit.
+_TRANSACTION_LIMITS = 17
+# Tables that hold rows themselves, each with a column of a fixed length, which is a small one, if it has any. Only
+# permanent ones have rows after a restore.
 _TABLES = """
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.oid::bigint AS oid, (
   SELECT a.attname::text FROM pg_attribute a
-  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-  ORDER BY a.attlen < 0, a.attlen, a.attnum LIMIT 1
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attlen > 0
+  ORDER BY a.attlen, a.attnum LIMIT 1
 ) AS small
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -149,20 +151,30 @@ class Drill:
             self.problems.append(f"Indexes are invalid in what was restored: {_some(broken)}.")
 
     def _judge_pages(self) -> None:
-        """Every page of tables and B-trees is read, by PostgreSQL's own program for it."""
+        """Every page of tables and B-trees is read, by PostgreSQL's own program for it.
+
+        It takes its extension from where that is. In `public` the service could have put functions of the same names
+        beside it, which would be the superuser's to run: it gets one of its own, where nobody else makes any.
+        """
+        for _database, client in _databases(self._restored.session, templates=True):
+            client.execute(f"DROP EXTENSION IF EXISTS {_AMCHECK} CASCADE")
+        limits = [UNSTEERED, TABLES_ALONE]
+        if int(self._settings.version) >= _TRANSACTION_LIMITS:
+            limits.append("-c transaction_timeout=0")
+        environment = {**PLAIN, "PGOPTIONS": " ".join(limits)}
         argv = [
             *(str(self._settings.binaries / "pg_amcheck"), "--all", "--install-missing", "--no-password"),
             *(f"--host={self._restored.socket}", f"--port={PORT}", f"--username={OWNER}"),
         ]
         try:
-            run(argv, cwd="/", environment={**PLAIN, **_UNLIMITED}, timeout=_CHECK_SECONDS, lines=_MOST_NAMED)
+            run(argv, cwd="/", environment=environment, timeout=_CHECK_SECONDS, lines=_MOST_NAMED)
         except CommandError as error:
             self.problems.append(_sentence(f"What was restored is damaged: {' '.join(str(error).split())}"))
 
 
-def _databases(server: Server) -> Iterator[tuple[str, PgClient]]:
+def _databases(server: Server, *, templates: bool = False) -> Iterator[tuple[str, PgClient]]:
     """Each by its name, with a session of it."""
-    for name in database_names(server):
+    for name in database_names(server, templates=templates):
         with server(name) as client:
             yield name, client
 
@@ -186,12 +198,15 @@ def _invalid(server: Server) -> set[str]:
 
 
 def _has_rows(client: PgClient, table: Row) -> bool:
-    """Whether that is a large table with a row. Raises PgError."""
+    """Whether that is a large table with a row. Raises PgError.
+
+    A value without a fixed length may be a gigabyte, which nobody wants to read: of a table of such values alone the
+    size has to do.
+    """
     size = client.one("SELECT pg_relation_size(%(oid)s::oid) AS size", {"oid": table["oid"]})["size"]
-    if (size or 0) < _LARGE:
-        return False
-    columns = f" ({quoted(table['small'])})" if table["small"] else ""
-    return client.gives_rows(f"COPY {quoted(table['schema'], table['name'])}{columns} TO STDOUT")
+    if (size or 0) < _LARGE or not table["small"]:
+        return (size or 0) >= _LARGE
+    return client.gives_rows(f"COPY {quoted(table['schema'], table['name'])} ({quoted(table['small'])}) TO STDOUT")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -40,13 +40,16 @@ _ROOM = 1.2
 _ROOM_BYTES = 512 * _MIB
 _TIMELINE = re.compile(r"^Latest checkpoint's TimeLineID:\s+(\d+)$", re.MULTILINE)
 _SIZE = "SELECT sum(pg_database_size(oid)) AS size FROM pg_database"
-_DATABASES = "SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
+_DATABASES = """
+SELECT datname::text AS name FROM pg_database WHERE datallowconn AND (NOT datistemplate OR %(templates)s)
+ORDER BY datname
+"""
 _END = """
 SELECT extract(epoch FROM pg_last_xact_replay_timestamp())::float8 AS moment, pg_last_wal_replay_lsn()::text AS position
 """
 # Between the moment at which a name is read and that at which it is used, the service can make it a view's, whose
 # functions the superuser would then run.
-_TABLES_ALONE = "-c restrict_nonsystem_relation_kind=view,foreign-table"
+TABLES_ALONE = "-c restrict_nonsystem_relation_kind=view,foreign-table"
 # No standby, which would need as many connections as the running server has: it answers when it is at the end.
 _SETTINGS = {
     "listen_addresses": "",
@@ -190,10 +193,10 @@ class Restored:
         return session(_login(str(self.socket), PORT, database))
 
 
-def database_names(server: Server) -> list[str]:
+def database_names(server: Server, *, templates: bool = False) -> list[str]:
     """All that sessions can be had of. Raises PgError."""
     with server() as client:
-        return [row["name"] for row in client.query(_DATABASES)]
+        return [row["name"] for row in client.query(_DATABASES, {"templates": templates})]
 
 
 def fatal_lines(log: Path) -> list[str]:
@@ -224,4 +227,4 @@ def to_running(settings: Settings, database: str = MAINTENANCE) -> contextlib.Ab
 def _login(socket: str, port: int, database: str) -> Login:
     """As the superuser, by its user, over a socket."""
     parameters = {"host": socket, "port": port, "user": OWNER, "dbname": database, "connect_timeout": 5}
-    return Login({**parameters, "options": _TABLES_ALONE}, application=_APPLICATION)
+    return Login({**parameters, "options": TABLES_ALONE}, application=_APPLICATION, superuser=True)

@@ -13,8 +13,14 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql impo
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import PgError
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.readable import function
 
-STATISTICS = {"name": "pg_stat_statements", "available": "1.11", "installed": "1.11", "schema": "public"}
-TRIGRAMS = {"name": "pg_trgm", "available": "1.6", "installed": None, "schema": None}
+STATISTICS = {
+    "name": "pg_stat_statements",
+    "available": "1.11",
+    "installed": "1.11",
+    "schema": "public",
+    "master": None,
+}
+TRIGRAMS = {"name": "pg_trgm", "available": "1.6", "installed": None, "schema": None, "master": None}
 USABLE = {"trusted": True, "owner": "postgres", "rights": ["USAGE to PUBLIC"]}
 
 
@@ -97,6 +103,13 @@ def test_a_function_that_differs_is_made_again(differs: dict[str, Any]) -> None:
     assert "SECURITY DEFINER SET search_path = pg_catalog,pg_temp AS" in created
     assert revoked.endswith("FROM PUBLIC")
     assert granted.endswith('TO "shop_diagnosis"')
+
+
+def test_what_the_superusers_function_reads_is_in_no_schema_that_somebody_can_rename() -> None:
+    moved, function = planned([], "shop_diagnosis", functions=made()[:1], extensions=[{**STATISTICS, "master": "shop"}])
+    assert moved.problem == "extension pg_stat_statements is in the schema public, which is shop's"
+    assert moved.statements == ("ALTER EXTENSION pg_stat_statements SET SCHEMA workbot_stability",)
+    assert 'FROM "workbot_stability".pg_stat_statements' in function.statements[1]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql import client as postgresql_client
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     CONNECTION_OPTIONS,
+    UNSTEERED,
     Login,
     MissingDriverError,
     PgError,
@@ -106,27 +107,33 @@ class FakeDriver:
     __name__ = "psycopg2"
     Error = RuntimeError
 
-    def __init__(self, superuser: str) -> None:
+    def __init__(self, superuser: str, masked: bool) -> None:
         self.superuser = superuser
+        self.masked = masked
         self.given: dict[str, Any] = {}
         self.statements: list[str] = []
 
     def connect(self, **given: Any) -> Any:
         self.given = given
         driver = self
-        cursor = SimpleNamespace(execute=lambda statement, *_none: driver.statements.append(statement))
+        cursor = SimpleNamespace(
+            execute=lambda statement, *_none: driver.statements.append(statement),
+            fetchall=lambda: [{"rolsuper": driver.masked}],
+        )
         info = SimpleNamespace(
             server_version=170000, backend_pid=1, parameter_status={"is_superuser": self.superuser}.get
         )
         return SimpleNamespace(info=info, cursor=lambda: nullcontext(cursor), close=lambda: None)
 
 
-def opened(superuser: str, monkeypatch: pytest.MonkeyPatch, *, own_path: bool = False, **given: Any) -> FakeDriver:
+def opened(
+    superuser: str, monkeypatch: pytest.MonkeyPatch, *, own_path: bool = False, masked: bool = False, **given: Any
+) -> FakeDriver:
     monkeypatch.setattr(postgresql_client, "_rows_as_dictionaries", lambda _driver: {})
-    driver = FakeDriver(superuser)
+    driver = FakeDriver(superuser, masked)
     monkeypatch.setattr(postgresql_client, "load_driver", lambda: driver)
     with session(Login(given, own_path=own_path)) as client:
-        assert client.superuser is (superuser == "on")
+        assert client.superuser is (superuser == "on" or masked)
     return driver
 
 
@@ -141,3 +148,14 @@ def test_a_superuser_has_no_path_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
     assert "options" not in role.given
     assert not any("search_path" in statement for statement in role.statements)
     assert opened("on", monkeypatch, own_path=True).statements[0] == "SET search_path = pg_catalog,pg_temp"
+
+
+def test_a_superuser_whom_the_database_makes_somebody_else_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `ALTER DATABASE ... SET role`, which its owner may do."""
+    statements = opened("off", monkeypatch, own_path=True, masked=True).statements
+    assert statements[1:3] == ["SET ROLE NONE", "SET search_path = pg_catalog,pg_temp"]
+
+
+def test_what_the_owner_of_a_database_has_set_does_not_count_for_a_superuser() -> None:
+    settings = Login({"options": "-c lock_timeout=9"}, superuser=True).settings["options"]
+    assert settings == f"{UNSTEERED} -c lock_timeout=9 {PINNED}"

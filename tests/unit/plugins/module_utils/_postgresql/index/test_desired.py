@@ -129,17 +129,17 @@ def test_the_names_of_ours_are_the_same_in_every_run_and_differ_for_each_index()
 
 def test_a_partitioned_table_gets_its_indexes_from_the_leaves_up() -> None:
     tree = [
-        {"oid": 1, "parent": None, "leaf": False, "schema": "s", "label": "s.p"},
-        {"oid": 2, "parent": 1, "leaf": False, "schema": "s", "label": "s.p1"},
-        {"oid": 3, "parent": 2, "leaf": True, "schema": "s", "label": "s.p11"},
+        {"oid": 1, "parent": None, "leaf": False, "schema": "s", "name": "p"},
+        {"oid": 2, "parent": 1, "leaf": False, "schema": "s", "name": "p1"},
+        {"oid": 3, "parent": 2, "leaf": True, "schema": "s", "name": "p11"},
     ]
     name = "é" * 31
     made = statements_for(desired(name=name, schema="s"), tree)
     first, second = f"{'é' * 30}_1", f"{'é' * 30}_2"
     assert made == [
-        f'CREATE INDEX "{name}" ON ONLY s.p USING btree (a)',
-        f'CREATE INDEX "{first}" ON ONLY s.p1 USING btree (a)',
-        f'CREATE INDEX CONCURRENTLY "{second}" ON s.p11 USING btree (a)',
+        f'CREATE INDEX "{name}" ON ONLY "s"."p" USING btree (a)',
+        f'CREATE INDEX "{first}" ON ONLY "s"."p1" USING btree (a)',
+        f'CREATE INDEX CONCURRENTLY "{second}" ON "s"."p11" USING btree (a)',
         f'ALTER INDEX "s"."{first}" ATTACH PARTITION "s"."{second}"',
         f'ALTER INDEX "s"."{name}" ATTACH PARTITION "s"."{first}"',
     ]
