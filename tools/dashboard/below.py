@@ -28,11 +28,10 @@ def postgresql() -> list[Panel]:
     return [
         graph(
             "Connections",
-            "By state. Near the limit new ones are refused: the capacity plan divides it among the workers' pools. "
-            "Idle in transaction holds locks.",
+            "By database. Near the limit new ones are refused: the capacity plan divides it among the workers' pools.",
             COUNT,
             {
-                "{{state}}": f"sum by (state) ({_server('stat_activity_count')})",
+                "{{datname}}": f"sum by (datname) ({_database('numbackends')})",
                 "limit": f"max({_server('settings_max_connections')})",
             },
             stacked=True,
@@ -66,7 +65,10 @@ def postgresql() -> list[Panel]:
             "Longest transaction",
             "A long one keeps old rows and locks. The diagnosis names those that block others.",
             SECONDS,
-            {"{{datname}}": f"max by (datname) ({_server('stat_activity_max_tx_duration', _DATABASES)})"},
+            {
+                "longest": f"max({_server('long_running_transactions_oldest_timestamp_seconds')})"
+                f" or max({_server('stat_activity_max_tx_duration')})"
+            },
             ((300, RED),),
         ),
         graph(

@@ -108,6 +108,18 @@ def test_everything_that_is_asked_answers(monitor: Monitor) -> None:
     assert monitor.query(f'nodejs_service_state{{instance="{HOST}", service="workbot"}}') != []
 
 
+def test_a_long_transaction_is_seen_but_not_what_its_session_calls_itself(host: Host, monitor: Monitor) -> None:
+    """Names that are others each time would be series without end."""
+    asks = "psql -Xqc \"SET application_name = 'molecule-made-up'\" -c 'SELECT pg_sleep(90)' postgres"
+    host.check_output("systemd-run --quiet --collect --unit=molecule-asks --uid=postgres /bin/sh -c %s", asks)
+    try:
+        seen = "max(pg_long_running_transactions_oldest_timestamp_seconds) or max(pg_stat_activity_max_tx_duration)"
+        until("it is seen", lambda: monitor.query(f"({seen}) > 5") != [], limit=60)
+        assert monitor.query('{application_name!=""}') == []
+    finally:
+        host.check_output("systemctl stop molecule-asks")
+
+
 def test_its_rules_are_those_of_the_collection(host: Host, monitor: Monitor) -> None:
     text = RULES.read_text(encoding="utf-8")
     assert host.file(f"{DIRECTORY}/rules.yml").content_string == text

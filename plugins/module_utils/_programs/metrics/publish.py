@@ -18,7 +18,7 @@ import errno
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from ..history import HistoryError
 from ..records import decode
 from .recorder import Places, Recorder
 from .requests import Objectives, Requests
-from .text import Metric, render
+from .text import Recent, render
 from .watchdog import metrics_of
 
 _PERIOD = 5.0
@@ -64,6 +64,7 @@ class Publisher:
         self._requests = Requests(settings.objectives, settings.entry, settings.routes)
         counted = self._requests if self._log else None
         self._recorder = Recorder(settings.history, counted) if settings.history else None
+        self._recent = Recent()
         self._said: str | None = None
         self._is_waiting = False
 
@@ -76,7 +77,9 @@ class Publisher:
         if self._recorder:
             self._recorder.take(status, time.time())
         if self._settings.target:
-            self._say_or_wait(render(self._settings.service, self._metrics(status)))
+            service = self._settings.service
+            text = render(service, metrics_of(status), self._recent)
+            self._say_or_wait(text + render(service, self._requests.metrics() if self._log else ()))
 
     def _say_or_wait(self, text: str) -> None:
         """What is recorded and counted does not depend on node_exporter's directory, which may be full or gone.
@@ -103,11 +106,6 @@ class Publisher:
         else:
             target.unlink(missing_ok=True)
         self._said = text
-
-    def _metrics(self, status: Mapping[str, Any]) -> Iterator[Metric]:
-        yield from metrics_of(status)
-        if self._log:
-            yield from self._requests.metrics()
 
 
 def run(settings: str) -> None:

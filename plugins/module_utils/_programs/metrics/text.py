@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import bisect
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,10 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 # The status may be of a hostile user: it is no reason to make millions of series, or labels without end.
 _MOST_SAMPLES = 500
 _LONGEST_LABEL = 200
+# Prometheus keeps a series in memory for hours after its last sample: names that are others each time fill that of the
+# monitor, which all services have in common.
+_MOST_SERIES = 3000
+_MEMORY_SECONDS = 3600.0
 # Prometheus' usual ones, in seconds.
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BOUNDS = (*map(str, _BOUNDS), "+Inf")
@@ -57,20 +62,40 @@ class Metric:
     samples: Sequence[Sample]
 
 
-def render(service: str, metrics: Iterable[Metric]) -> str:
-    """The text of the file. All have the label `service`."""
-    return "".join(f"{line}\n" for metric in metrics for line in _lines(service, metric))
+class Recent:
+    """The series of the last hour, of which there are only so many."""
+
+    def __init__(self) -> None:
+        # the one that was seen last is the last
+        self._seen: dict[str, float] = {}
+
+    def admits(self, series: str) -> bool:
+        """Whether it is one of them, from now on if there is room."""
+        now = time.monotonic()
+        if self._seen.pop(series, None) is None:
+            while self._seen and next(iter(self._seen.values())) < now - _MEMORY_SECONDS:
+                del self._seen[next(iter(self._seen))]
+            if len(self._seen) >= _MOST_SERIES:
+                return False
+        self._seen[series] = now
+        return True
 
 
-def _lines(service: str, metric: Metric) -> Iterator[str]:
+def render(service: str, metrics: Iterable[Metric], recent: Recent | None = None) -> str:
+    """The text of the file. All have the label `service`. `recent` is for labels that are not all the host's own."""
+    return "".join(f"{line}\n" for metric in metrics for line in _lines(service, metric, recent))
+
+
+def _lines(service: str, metric: Metric, recent: Recent | None) -> Iterator[str]:
     # a series that is there twice is an error to node_exporter: the first counts
     shown: dict[str, float] = {}
     for labels, value in metric.samples[:_MOST_SAMPLES]:
         parts = value.series(labels) if isinstance(value, Histogram) else [("", labels, value)]
         for end, part_labels, part in parts:
             found = number(int(part) if isinstance(part, bool) else part)
-            if found is not None:
-                shown.setdefault(_series(metric.name + end, {"service": service, **part_labels}), found)
+            series = _series(metric.name + end, {"service": service, **part_labels})
+            if found is not None and (recent is None or recent.admits(series)):
+                shown.setdefault(series, found)
     if shown:
         yield f"# HELP {PREFIX}{metric.name} {metric.text}"
         yield f"# TYPE {PREFIX}{metric.name} {_kind(metric)}"

@@ -8,8 +8,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics import text
 from ansible_collections.workbot.stability.plugins.module_utils._programs.metrics.requests import Objectives, Requests
@@ -331,3 +333,19 @@ def test_a_flood_of_series_is_cut() -> None:
     shown = render({"problems": [{"key": "k" * 5000 + str(n), "severity": n} for n in range(5000)]})
     assert shown.count("nodejs_service_problem{") == 500
     assert max(map(len, shown.splitlines())) < 500
+
+
+def test_names_that_are_others_each_time_make_no_series_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    recent, seconds = text.Recent(), 0.0
+    monkeypatch.setattr(text, "time", SimpleNamespace(monotonic=lambda: seconds))
+
+    def series(start: int) -> list[str]:
+        status = {"state": "healthy", "problems": [{"key": str(n)} for n in range(start, start + 500)]}
+        shown = text.render("shop", metrics_of(status), recent)
+        assert 'nodejs_service_state{service="shop",state="healthy"} 1\n' in shown, "it stays once it was there"
+        return [line for line in shown.splitlines() if line.startswith("nodejs_service_problem{")]
+
+    assert sum(len(series(start)) for start in range(0, 10000, 500)) < 3000
+    assert len(series(0)) == 500
+    seconds = 3601.0
+    assert len(series(10000)) == 500
