@@ -40,7 +40,8 @@ _ENV_FILE_OPTIONS = ("--env-file", "--env-file-if-exists")
 _LOADING_LOOKS, _LOADING_PAUSE = 10, 0.02
 # Shorter values, such as true or production, are the same in many places.
 _LEAST_COMPARED = 8
-_FILE_BYTES = 1 << 20
+# Of a file, a command line or an environment. A process can make the last two gigabytes long.
+_MOST_BYTES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,10 +104,10 @@ class SecretReader:
             user = Identity("", process.uids().real, process.gids().real, "/")
             with effective_user(user):
                 started, directory = process.create_time(), Path(process.cwd())
-                arguments, environment = _started_with(process)
-        except psutil.NoSuchProcess:
+                arguments, environment = _started_with(pid)
+        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             return None
-        except psutil.Error:
+        except (psutil.Error, OSError):
             return Holder(label, error=f"the environment of {label} (process {pid}) is not readable for this user")
         if not proc.lives(pid):
             # of what is ending the kernel shows an empty environment
@@ -190,21 +191,30 @@ def _named_files(arguments: Sequence[str]) -> list[str]:
     return found
 
 
-def _started_with(process: Any) -> tuple[list[str], dict[str, str]]:
-    """The command line and the environment. While a program is being loaded, the kernel shows both as empty."""
+def _started_with(pid: int) -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment. While a program is being loaded, the kernel shows both as empty.
+
+    Raises OSError.
+    """
     for _look in range(_LOADING_LOOKS):
-        arguments, environment = process.cmdline(), process.environ()
+        arguments, variables = _texts(pid, "cmdline"), _texts(pid, "environ")
         if arguments:
             break
         time.sleep(_LOADING_PAUSE)
-    return arguments, environment
+    return arguments, dict(variable.split("=", 1) for variable in variables if "=" in variable)
+
+
+def _texts(pid: int, name: str) -> list[str]:
+    """psutil would read all of it."""
+    content = proc.beginning(pid, name, _MOST_BYTES).rstrip(b"\0")
+    return content.decode("utf-8", "surrogateescape").split("\0") if content else []
 
 
 def _read_file(path: Path, user: Identity | None) -> tuple[FileTraits, dict[str, str], float]:
     """Who may read it, what it says, and when it was written, in seconds since the epoch."""
     with opened(path, user) as file:
         info = os.fstat(file.fileno())
-        variables = parse(file.read(_FILE_BYTES).decode("utf-8", "surrogateescape"))
+        variables = parse(file.read(_MOST_BYTES).decode("utf-8", "surrogateescape"))
     return FileTraits(str(path), user_name(info.st_uid), stat.S_IMODE(info.st_mode)), variables, info.st_mtime
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .._host import proc
+from .._pm2.fields import size
 from .actual import Actual
 from .context import Context
 from .model import ActivationError
@@ -16,14 +17,27 @@ from .model import ActivationError
 _LEAST_MB = 100
 # PM2 7.0.4 under Node.js 24
 _DAEMON_MB = 70
+_MB = 1024 * 1024
 
 
 def check_host(context: Context, actual: Actual) -> None:
     """What is looked at before anything is started, in check mode too. Raises ActivationError."""
-    resident = [proc.resident_mb(process.pid) for process in actual.live if process.pid]
+    resident = _resident_mb(context, actual)
     # what is stopped first makes room
     available = _available_mb() + (0 if context.desired.overlap else sum(resident))
     require_memory(context.desired.instances, resident, available)
+
+
+def _resident_mb(context: Context, actual: Actual) -> list[int]:
+    """What each running process has.
+
+    The service's own PM2 names them, and may name any process of the host, as often as it likes. So those of other
+    users don't count, nor does more than the limit at which PM2 restarts a process.
+    """
+    pids = {process.pid for process in actual.live if process.pid}
+    found = [proc.resident_mb(pid) for pid in pids if proc.user(pid) == context.user.uid]
+    limit = context.desired.app.get("max_memory_restart")
+    return [min(each, size(limit) // _MB) for each in found] if limit else found
 
 
 def require_memory(instances: int, resident: list[int], available: int) -> None:

@@ -24,6 +24,10 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _STATE, _PARENT, _STARTED = 0, 1, 19
 # Of pidfd_open(2), where nothing has the number, or a thread has it (the kernels differ).
 _NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
+# A process decides where its command line lies and how long it is, gigabytes if it likes (PR_SET_MM_MAP of prctl(2)).
+_MOST_BYTES = 64 * 1024
+# What the kernel writes itself, a line of up to 65,536 groups (setgroups(2)) before much of what is looked for here.
+_MOST_STATUS_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,13 @@ def lives(pid: int) -> bool:
 
 def status(pid: int) -> dict[str, str]:
     """The lines of proc_pid_status(5) by their names; none when the process is gone."""
-    return fields(text(pid, "status"))
+    return fields(text(pid, "status", most=_MOST_STATUS_BYTES))
 
 
 def fields(table: str) -> dict[str, str]:
     """Lines of a name, a colon and a value, as those of proc_meminfo(5) are."""
-    pairs = (line.partition(":") for line in table.splitlines())
+    # a process's name may hold whatever else splitlines() takes for the end of a line
+    pairs = (line.partition(":") for line in table.split("\n") if line)
     return {name: value.strip() for name, _colon, value in pairs}
 
 
@@ -70,8 +75,11 @@ def resident_mb(pid: int) -> int:
 
 
 def megabytes(table: Mapping[str, str], name: str) -> int:
-    """Of a line such as `VmRSS: 66496 kB`; 0 when there is none."""
-    return int(table.get(name, "0").split()[0]) // 1024
+    """Of a line such as `VmRSS: 66496 kB`; 0 when there is none, or no number in it."""
+    try:
+        return int(table[name].split()[0]) // 1024
+    except (KeyError, IndexError, ValueError):
+        return 0
 
 
 def user(pid: int) -> int | None:
@@ -89,12 +97,18 @@ def _real_id(pid: int, name: str) -> int | None:
     return int(ids.split()[0]) if ids else None
 
 
-def text(pid: int, name: str, table: Path = _PROC) -> str:
-    """A file of a process, its arguments parted by blanks; "" when the process is gone."""
+def text(pid: int, name: str, table: Path = _PROC, most: int = _MOST_BYTES) -> str:
+    """The beginning of a file of a process, its arguments parted by blanks; "" when the process is gone."""
     try:
-        return (table / str(pid) / name).read_text(encoding="utf-8", errors="replace").replace("\0", " ").strip()
+        return beginning(pid, name, most, table).decode("utf-8", "replace").replace("\0", " ").strip()
     except OSError:
         return ""
+
+
+def beginning(pid: int, name: str, most: int, table: Path = _PROC) -> bytes:
+    """The first `most` bytes of a file of a process. Raises OSError."""
+    with (table / str(pid) / name).open("rb") as file:
+        return file.read(most)
 
 
 def pids(table: Path = _PROC) -> list[int]:

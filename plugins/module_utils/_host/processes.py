@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from . import proc
 from .errors import StabilityError
 from .service_tree import opened
 from .units import unit_states
@@ -94,7 +95,9 @@ def read_trees(roots: Iterable[tuple[str, int]]) -> list[ProcessTree]:
 def _read(psutil: Any, process: Any) -> ProcessReading | None:
     try:
         with process.oneshot():
-            base = ProcessReading(process.pid, process.name(), process.create_time(), process.memory_info().rss)
+            # psutil's own would read all of the command line for the end of a long name
+            name = proc.text(process.pid, "comm")
+            base = ProcessReading(process.pid, name, process.create_time(), process.memory_info().rss)
     except psutil.Error:
         return None
     try:

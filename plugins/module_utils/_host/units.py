@@ -30,6 +30,12 @@ _OF_PROCESS = ("Id", "LoadState", "ActiveState", "SubState", "MainPID", "NRestar
 # Of a process that still runs systemd makes an end by itself for these; nobody has asked for it.
 _ENDED_BY_SYSTEMD = frozenset({"watchdog", "oom-kill"})
 _ANSWER_SECONDS = 5
+# What a unit has logged may be hundreds of MB a message (journald's native protocol): what is read of it is bounded,
+# and so are the time for it and the memory in which journalctl unpacks a message.
+_JOURNAL_SECONDS = 10.0
+_JOURNAL_LINE = 1000
+_JOURNAL = """timeout --signal=KILL "$2" prlimit --data=134217728 \\
+journalctl --no-pager --lines=10 --output=cat --unit="$1" | head -c 65536"""
 _ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
 
 
@@ -262,8 +268,9 @@ def stop_unit(name: str) -> None:
 
 
 def _journal(name: str) -> str:
-    argv = ["journalctl", "--no-pager", "--lines=10", "--output=cat", f"--unit={name}"]
-    return quiet_run(argv).stdout.strip()
+    argv = ["sh", "-c", _JOURNAL, "sh", name, str(_JOURNAL_SECONDS)]
+    lines = quiet_run(argv, environment=PLAIN).stdout.strip().splitlines()
+    return "\n".join(line[:_JOURNAL_LINE] for line in lines)
 
 
 def _ask(*arguments: str, seconds: float = _ANSWER_SECONDS) -> str:

@@ -28,10 +28,11 @@ ABSENT = "absent"
 HUNG = "hung"
 WELL = "well"
 
-# A process's record has its whole environment in it, thrice.
-MAX_ANSWER = 64 * 1024 * 1024
+# A process's record has 5 KB and its whole environment, thrice: with 100 KB of that, 32 workers have 10 MB.
+MAX_ANSWER = 16 * 1024 * 1024
 _VERSION = 1
-_MOST_PARTS = 15
+# PM2 7 has two: an answer and the number of its call, or the name of an event and what it is about.
+_MOST_PARTS = 4
 _LENGTH = struct.Struct(">I")
 _CHUNK = 262144
 _JSON, _TEXT = b"j:", b"s:"
@@ -156,20 +157,20 @@ class Stream:
         self._connection = connection
         self._deadline = deadline
         self._most = most
-        """Bytes of a part of a message."""
+        """Bytes of a message, of all its parts together."""
         self._buffer = bytearray()
 
     def message(self) -> list[bytes]:
         version, count = divmod(self._take(1)[0], 16)
         if version != _VERSION or not 0 < count <= _MOST_PARTS:
             raise RpcError("the answer is not in PM2's protocol")
-        return [self._part() for _number in range(count)]
-
-    def _part(self) -> bytes:
-        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
-        if length > self._most:
-            raise RpcError(f"the answer has more than {self._most} bytes")
-        return self._take(length)
+        parts: list[bytes] = []
+        for _number in range(count):
+            (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
+            if sum(map(len, parts)) + length > self._most:
+                raise RpcError(f"the answer has more than {self._most} bytes")
+            parts.append(self._take(length))
+        return parts
 
     def _take(self, count: int) -> bytes:
         while len(self._buffer) < count:

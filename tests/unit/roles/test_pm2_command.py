@@ -86,6 +86,18 @@ def test_what_only_reads_does_not_wait(command: Path, words: list[str]) -> None:
     assert start(command, *words).communicate(timeout=10) == (f"{' '.join(words)} locked\n", "")
 
 
+def test_of_a_process_that_passes_for_the_daemon_only_the_beginning_is_read(command: Path, home: Path) -> None:
+    """A process can make its command line as long as it likes: here the words come after 100,000 characters."""
+    words = [sys.executable, "-c", DAEMON, "x" * 100_000, "God Daemon"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        (home / "pm2.pid").write_text(str(process.pid))
+        output, said = start(command, "list").communicate(timeout=10)
+        process.communicate()
+    assert (output, said.partition(";")[0]) == ("", "shop-pm2: PM2 is not running")
+
+
 def test_what_changes_processes_waits_for_another(command: Path, held: int) -> None:
     stop = start(command, "stop", "all")
     assert stop.stderr

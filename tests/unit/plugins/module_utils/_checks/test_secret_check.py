@@ -92,6 +92,15 @@ def test_a_process_whose_program_is_still_being_loaded() -> None:
         assert "TOKEN" in holder.secrets
 
 
+def test_an_environment_without_end_is_not_read_to_its_end(start: Start) -> None:
+    """What a program can be started with is large enough to see it; what it can make of that later has no limit."""
+    large = {f"LARGE_{number:02}": f"{number:02}" + "x" * 100_000 for number in range(16)}
+    holder = held(reader(), "unit", start(TOKEN=GOOD, **large))
+    assert holder.error == ""
+    assert holder.secrets["TOKEN"].length == len(GOOD)
+    assert sorted(holder.digests) == [*sorted(large)[:11], "TOKEN"]
+
+
 def test_without_a_file_it_is_the_environment(start: Start) -> None:
     findings = judge_secrets(RULES, [held(reader(), "unit", start(TOKEN="changeme"))])
     assert statuses(findings) == {"secrets.TOKEN": CRITICAL}

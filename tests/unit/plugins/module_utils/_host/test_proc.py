@@ -13,10 +13,13 @@ import sys
 import time
 
 import psutil
+import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.proc import (
     children,
     group,
+    megabytes,
     pids,
+    resident_mb,
     socket_inodes,
     stat,
     status,
@@ -47,6 +50,46 @@ def test_a_name_with_a_parenthesis_shifts_no_field() -> None:
         assert found is not None
         assert found.parent == os.getpid()
         assert child.pid in children(os.getpid())
+
+
+@pytest.mark.parametrize("name", [r"\rVmRSS:x", r"\vVmRSS:9 kB", r"\x1cVmRSS:-1"])
+def test_a_name_that_ends_lines_for_python_forges_none(name: str) -> None:
+    """One that has ended has no memory of which the kernel would say something afterwards."""
+    program = f"import ctypes; ctypes.CDLL(None).prctl(15, b'{name}')"
+    child = subprocess.Popen([sys.executable, "-c", program])
+    while (found := stat(child.pid)) and found.state != "Z":
+        time.sleep(0.01)
+    said, memory = status(child.pid), resident_mb(child.pid)
+    child.wait()
+    assert said["Pid"] == str(child.pid)
+    assert "VmRSS" not in said
+    assert memory == 0
+
+
+def test_of_a_command_line_so_much_is_read_as_anybody_needs() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()", *["x" * 100_000] * 3], stdin=subprocess.PIPE) as child:
+        found = text(child.pid, "cmdline")
+        child.communicate(b"\n")
+    assert found.startswith(sys.executable)
+    assert len(found) == 64 * 1024
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root chooses groups")
+def test_many_groups_hide_nothing_of_a_process() -> None:
+    groups = range(4_000_000_000, 4_000_065_536)
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, extra_groups=groups) as child:
+        found = status(child.pid)
+        child.communicate()
+    assert len(found["Groups"]) > 700_000
+    assert {"NSpid", "VmRSS", "Threads", "voluntary_ctxt_switches"} <= {*found}
+
+
+@pytest.mark.parametrize(
+    ("line", "size"), [("66496 kB", 64), ("x", 0), ("", 0), ("-", 0), ("9" * 5000, 0), ("1.5 kB", 0)]
+)
+def test_what_is_no_number_is_no_memory(line: str, size: int) -> None:
+    assert megabytes({"VmRSS": line}, "VmRSS") == size
+    assert megabytes({}, "VmRSS") == 0
 
 
 def test_what_has_ended_is_a_zombie_and_then_gone() -> None:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 
@@ -128,13 +130,16 @@ exit 0
 """
         )
         program.chmod(0o755)
-        journal = directory / "journalctl"
-        journal.write_text("#!/bin/sh\necho the end of its journal\n")
-        journal.chmod(0o755)
+        self._journal = directory / "journalctl"
+        self.logs("echo the end of its journal")
 
     def has(self, state: str, after_a_stop: str = "inactive") -> None:
         self._state.write_text(state)
         self._ending.write_text(after_a_stop)
+
+    def logs(self, command: str) -> None:
+        self._journal.write_text(f"#!/bin/sh\n{command}\n")
+        self._journal.chmod(0o755)
 
     @property
     def asked(self) -> list[str]:
@@ -161,6 +166,30 @@ def test_a_unit_that_does_not_start_is_told_with_its_journal(systemctl: Systemct
     systemctl.has("refuses")
     with pytest.raises(UnitError, match=r"^systemctl start shop@a@2\.service: Job failed\nthe end of its journal$"):
         run_unit("start", UNIT, 10)
+
+
+def test_of_a_journal_so_much_is_read_as_can_be_shown(systemctl: Systemctl) -> None:
+    systemctl.has("refuses")
+    systemctl.logs("echo first; head -c 5000000 /dev/zero | tr '\\0' x")
+    with pytest.raises(UnitError, match=r"Job failed\nfirst\nx{1000}$"):
+        run_unit("start", UNIT, 10)
+    systemctl.logs("exec seq 10000000")
+    with pytest.raises(UnitError, match=r"\n1\n2\n3\n") as raised:
+        run_unit("start", UNIT, 10)
+    assert 60_000 < len(str(raised.value)) < 66_000
+
+
+def test_a_journal_takes_bounded_time_and_memory(systemctl: Systemctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    systemctl.has("refuses")
+    systemctl.logs(f"exec {sys.executable} -c 'print(len(bytearray(300_000_000)))'")
+    with pytest.raises(UnitError, match=r"Job failed$"):
+        run_unit("start", UNIT, 10)
+    monkeypatch.setattr(units, "_JOURNAL_SECONDS", 0.3)
+    systemctl.logs("echo first; sleep 30; echo second")
+    began = time.monotonic()
+    with pytest.raises(UnitError, match=r"Job failed\nfirst$"):
+        run_unit("start", UNIT, 10)
+    assert time.monotonic() - began < 10
 
 
 def test_a_start_takes_no_longer_than_agreed(systemctl: Systemctl) -> None:

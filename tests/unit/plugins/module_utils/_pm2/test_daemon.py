@@ -67,9 +67,10 @@ def daemon(client: Pm2Client) -> Iterator[int]:
     processes, over = client.home / "list", threading.Event()
 
     def told() -> Any:
-        while not (processes.exists() or over.wait(0.05)):
+        # a file is there before what is written to it
+        while not ((text := processes.read_text() if processes.exists() else "") or over.wait(0.05)):
             pass
-        return json.loads(processes.read_text())
+        return json.loads(text)
 
     with (
         subprocess.Popen(titled, executable="/bin/sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,

@@ -21,9 +21,11 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors impo
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import (
     ABSENT,
     HUNG,
+    MAX_ANSWER,
     WELL,
     NoDaemonError,
     RpcError,
+    Stream,
     call,
     processes_of,
     read_daemon,
@@ -108,6 +110,32 @@ def test_what_is_no_answer_is_an_error_that_quotes_nothing(serve: Serve, garbage
     with pytest.raises(RpcError) as error:
         call(serve(garbage), "getMonitorData", {}, 5)
     assert MARKER not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (frame(b"s:12345678", b"j:1"), r"^the answer has more than 12 bytes$"),
+        (frame(b"s:1234567890abc"), r"^the answer has more than 12 bytes$"),
+        (frame(*[b"x"] * 5), "not in PM2's protocol"),
+    ],
+)
+def test_a_message_is_bounded_as_a_whole(content: bytes, problem: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        stream = Stream(ours, time.monotonic() + 5, 12)
+        theirs.sendall(frame(b"s:1234567", b"j:1"))
+        assert stream.message() == [b"s:1234567", b"j:1"]
+        theirs.sendall(content)
+        with pytest.raises(RpcError, match=problem):
+            stream.message()
+
+
+def test_an_answer_has_room_for_many_workers_with_large_environments_and_no_more(serve: Serve) -> None:
+    record = RECORD | {"pm2_env": {"status": "online", "env": {"LARGE": "x" * 300_000}}}
+    assert len(read_daemon(client(serve(answer({"args": [[record] * 32]})).parent), 10).processes) == 32
+    with pytest.raises(RpcError, match=r"more than 16777216 bytes$"):
+        call(serve(bytes([16 + 1]) + struct.pack(">I", MAX_ANSWER + 1)), "getMonitorData", {}, 5)
 
 
 @pytest.mark.parametrize(
