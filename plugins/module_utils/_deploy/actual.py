@@ -77,7 +77,7 @@ def read_actual(context: Context) -> Actual:
         sockets=_linked_sockets(places, active) if active else (),
         activations=_activations(places),
         active_environment=_kept_environment(places.snapshot(active)) if active else None,
-        environment=_environment(places.environment),
+        environment=_environment(context),
         preloaded_at=max((path.stat().st_mtime for path in preloads if path.exists()), default=0),
     )
 
@@ -129,10 +129,14 @@ def release_names(releases: Path) -> tuple[str, ...]:
     return tuple(name for name in _names(releases) if not name.startswith(".") and (releases / name).is_dir())
 
 
-def _environment(path: Path) -> dict[str, str]:
+def _environment(context: Context) -> dict[str, str]:
+    path, desired = context.places.environment, context.desired
     try:
         return read(path)
     except OSError as error:
+        # in check mode the run has not replaced it, and what counts is what it would have written
+        if desired.check_mode and desired.environment_digest:
+            return {}
         raise ActivationError(f"{path} {error.strerror}; site.yml and deploy.yml write it again.") from error
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from .._host.atomic import Ownership, point, remove, write
-from .._host.service_tree import read
+from .._host.atomic import Ownership, point, write
+from .._host.service_tree import discard, open_directory, read
 from .._host.unix_sockets import connections, listening
 from .._service.dotenv import LARGEST
 from .context import Context
@@ -70,6 +70,10 @@ def socket_files(places: Places, activation: Activation) -> list[Path]:
 
 
 def remove_sockets(places: Places, activation: Activation) -> None:
-    """From then on nobody reaches it; what is connected stays so."""
-    for path in socket_files(places, activation):
-        remove(path)
+    """From then on nobody reaches it; what is connected stays so.
+
+    The service may put anything in their place, also before the activation is there: a directory must not stop it.
+    """
+    with open_directory(places.run) as run:
+        for path in socket_files(places, activation):
+            discard(run, path.name)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .service_tree import discard_path, fill
+from .small_file import open_regular
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,14 @@ def _same(path: Path, content: bytes, ownership: Ownership) -> bool:
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode):
             return False
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             attributes = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
             # no more of it: another user's file may be of any size
             return (
                 attributes == (ownership.uid, ownership.gid, ownership.mode) and file.read(len(content) + 1) == content
             )
-    except FileNotFoundError:
+    except (FileNotFoundError, BlockingIOError):
+        # a file that its owner leases can't be read, but replaced
         return False
 
 

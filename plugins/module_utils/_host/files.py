@@ -8,6 +8,7 @@ A path is replaced by a rename, never written through: where a link stands, the 
 
 from __future__ import annotations
 
+import errno
 import grp
 import hashlib
 import os
@@ -29,6 +30,8 @@ from .small_file import read_small
 
 # Bytes: many times what is installed. A file of the service's user's may be of any size.
 _LARGEST = 64 << 20
+# Its owner has made it larger, or keeps it from being read by a lease. Neither keeps it from being replaced.
+_UNKNOWN = (errno.EFBIG, errno.EAGAIN)
 
 
 @dataclass(frozen=True)
@@ -109,12 +112,16 @@ class Change:
         if self.secret:
             return f"{entry.attributes()}(secret{suffix})\n"
         if entry.content is None or b"\0" in entry.content:
-            return f"{entry.attributes()}(program, sha256 {entry.checksum()})\n"
+            kind = "content not known" if entry.is_unknown else f"program, sha256 {entry.checksum()}"
+            return f"{entry.attributes()}({kind})\n"
         return entry.attributes() + entry.text()
 
 
 def actual(path: str) -> Entry | None:
-    """What the path holds, None for nothing. Raises StabilityError for a directory or something stranger."""
+    """What the path holds, None for nothing. Raises StabilityError for a directory or something stranger.
+
+    Content that is too large, or can't be read because of a lease, is not known.
+    """
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -124,9 +131,11 @@ def actual(path: str) -> Entry | None:
     if not stat.S_ISREG(found.st_mode):
         raise StabilityError(f"{path} is neither a file nor a link; move it away")
     content: bytes | None = None
-    # one that is larger is not what it should be, whatever is in it
-    if found.st_size <= _LARGEST:
+    try:
         content, found = read_small(path, _LARGEST)
+    except OSError as error:
+        if error.errno not in _UNKNOWN:
+            raise
     return Entry(content, stat.S_IMODE(found.st_mode), user_name(found.st_uid), group_name(found.st_gid))
 
 
@@ -150,11 +159,15 @@ def actual_directory(path: str, listed: bool = False) -> Entry | None:
 
 
 def change_of(path: str, after: Entry, check: Sequence[str] = ()) -> Change | None:
-    """What has to change for the path to hold the file, None for nothing; content that is there is taken from there."""
+    """What has to change for the path to hold the file, None for nothing; content that is there is taken from there.
+
+    A file whose content is not known is replaced.
+    """
     before = actual(path)
     if after.content is None and before is not None and before.checksum() == after.digest:
         after = replace(after, content=before.content)
-    return Change(path, before, after, after.secret, check) if before != after else None
+    differs = before is None or before.is_unknown or before != after
+    return Change(path, before, after, after.secret, check) if differs else None
 
 
 def change_of_directory(path: str, after: Entry, contents: bool = False) -> Change | None:
@@ -205,7 +218,8 @@ class Transaction:
         lost = []
         for change in reversed(self.done):
             if change.before and change.before.is_unknown:
-                lost.append(f"{change.path} is not put back: it was larger than {_LARGEST >> 20} MiB")
+                reason = f"it was larger than {_LARGEST >> 20} MiB, or a lease of its owner's kept it from being read"
+                lost.append(f"{change.path} is not put back: {reason}")
                 continue
             try:
                 put(change.path, change.before)

@@ -23,13 +23,21 @@ OPEN = _OPEN_AT_ALL | os.O_NOFOLLOW
 # The largest whole number that a float holds exactly: no time, count or process id is larger.
 _LARGEST = 2**53
 _TAIL_BYTES = 256 * 1024
+# The owner of a file may lease it (F_SETLEASE of fcntl(2)) and take the lease again whenever the kernel has ended it.
+_LEASED = "can't be read while a process of its owner's, which /proc/locks names, has a lease on it"
 # What `read_small` says of a FIFO, a link, a socket or a file that is too large.
 _NO_SUCH_FILE = (errno.EINVAL, errno.ELOOP, errno.ENXIO, errno.EFBIG)
 
 
 def open_regular(path: Path | str, directory: int | None = None, follow: bool = False) -> BinaryIO:
-    """A regular file, open; the path may be below a descriptor. Raises OSError, also for whatever else is there."""
-    descriptor = os.open(path, _OPEN_AT_ALL if follow else OPEN, dir_fd=directory)
+    """A regular file, open; the path may be below a descriptor. Raises OSError, also for whatever else is there.
+
+    BlockingIOError is for one that its owner leases: it is not waited for, the lease may be taken again without an end.
+    """
+    try:
+        descriptor = os.open(path, _OPEN_AT_ALL if follow else OPEN, dir_fd=directory)
+    except BlockingIOError as error:
+        raise BlockingIOError(error.errno, _LEASED, str(path)) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "is not a regular file", str(path))

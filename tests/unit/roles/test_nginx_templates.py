@@ -222,6 +222,12 @@ def test_the_question_for_health_has_neither_a_body_nor_its_length() -> None:
     assert "    include services/shop/proxy.conf;\n" in location
 
 
+def test_answers_take_little_of_the_root_disk() -> None:
+    """Said once for all locations: none that asks the service says anything else."""
+    text = render("server.conf", nginx_snippets={}, **SERVER) + render("locations.conf", nginx_websocket_timeout="1h")
+    assert [line for line in text.splitlines() if "temp_file" in line] == ["proxy_max_temp_file_size 4m;"]
+
+
 @pytest.mark.parametrize(
     ("names", "first"),
     [

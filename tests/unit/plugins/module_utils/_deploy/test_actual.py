@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -16,9 +17,15 @@ import pytest
 from activation_host import FakeSystemd, config, deploy, processes
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active, read_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import (
+    Activation,
+    ActivationError,
+    Places,
+)
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import predicted
 from ansible_collections.workbot.stability.plugins.module_utils._pm2 import client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
+from leases import leased
 
 OLD = Activation("old")
 
@@ -64,6 +71,25 @@ def test_whatever_the_service_has_made_of_its_environment_the_next_activation_ha
     assert deploy(served, "").changed
     active = read_actual(served)
     assert (active.active, active.active_environment) == (Activation("old", 2), {"KEY": "1"})
+
+
+def test_an_environment_that_the_service_leases_is_said_to_be(served: Context) -> None:
+    file = served.places.environment
+    with leased(file), pytest.raises(ActivationError, match=rf"^{file} can't be read while a process .* has a lease"):
+        read_actual(served)
+    with leased(served.places.snapshot(OLD)):
+        assert read_actual(served).active_environment is None
+
+
+@pytest.mark.parametrize(("written", "pending"), [("KEY=1\n", ()), ("KEY=2\n", ("the environment file would change",))])
+def test_in_check_mode_what_the_run_would_write_counts_not_what_can_not_be_read(
+    served: Context, written: str, pending: tuple[str, ...]
+) -> None:
+    digest = hashlib.sha256(written.encode()).hexdigest()
+    desired = replace(served.desired, environment_digest=digest, check_mode=True)
+    with leased(served.places.environment):
+        found = predicted(desired, read_actual(replace(served, desired=desired)))
+    assert (found.environment, found.pending) == ({"KEY": "1"}, pending)
 
 
 def test_the_youngest_file_that_is_read_at_a_start_counts(served: Context, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.links im
     listens,
     make_directory,
     make_public,
+    remove_sockets,
     socket_files,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
@@ -208,6 +209,36 @@ def test_all_that_workers_leave_is_found(places: Places) -> None:
     (places.run / "metrics.sock").touch()
     assert set(socket_files(places, V14)) == {places.socket(V14), half, places.run / "v1.4.sock"}
     assert socket_files(places, V14_2) == [places.socket(V14_2)]
+
+
+def test_whatever_is_in_the_place_of_a_socket_is_removed_and_no_link_is_followed(
+    places: Places, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "foreign"
+    (foreign / "kept").mkdir(parents=True)
+    below = places.socket(V14) / "below/deeper"
+    below.mkdir(parents=True)
+    (below / "link").symlink_to(foreign)
+    (below.parent / "file").touch()
+    places.socket(V14, 1).symlink_to(foreign)
+    os.mkfifo(places.socket(V14, 2))
+    own = places.socket(V141)
+    own.mkdir()
+    remove_sockets(places, V14)
+    assert list(places.run.iterdir()) == [own]
+    assert (foreign / "kept").is_dir()
+
+
+@pytest.mark.parametrize("name", ["old@0.sock", "old@9.sock", "old@2@0.sock", "old@2@9.sock"])
+def test_a_directory_in_the_place_of_a_socket_stops_no_deployment(served: Context, name: str) -> None:
+    """That of the old activation, whose worker's name it takes, and one that waits for the next activation."""
+    place = served.places.run / name
+    place.unlink(missing_ok=True)
+    (place / "below").mkdir(parents=True)
+    served.places.environment.write_text("KEY=2\n")
+    assert deploy(served, "").changed
+    assert sorted(path.name for path in served.places.run.iterdir()) == ["old@2@0.sock", "old@2@1.sock"]
+    assert not deploy(served, "").changed
 
 
 def test_a_service_s_own_sockets_stay(served: Context) -> None:
