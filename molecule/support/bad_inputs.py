@@ -188,6 +188,15 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "headless": ({"nginx_security_headers": {"X Frame": "DENY"}}, "has X Frame, which is no name of a header"),
     "nameless": ({"nginx_server_names": []}, "is empty; [_] stands for every name"),
+    "a name twice": ({"nginx_server_names": ["a.test", "A.test"]}, "nginx_server_names: has a name twice"),
+    "a zone of the role's own": (
+        {"nginx_rate_limits": [{"name": "clients", "paths": ["/"], "requests": 1, "window": 1}]},
+        "a limit must have another name than upstream, clients",
+    ),
+    "a key where the service writes": (
+        {"nginx_tls_certificate_file": "/srv/probe/shared/a.pem", "nginx_tls_key_file": "/etc/ssl/a.key"},
+        "must not be in /srv/probe, where the service may put anything in its place",
+    ),
     "hidden": ({"service_websocket_paths": ["/health"]}, "must be a path of its own"),
     "keyless": ({"nginx_tls_certificate_file": "/etc/ssl/a.pem"}, "goes with nginx_tls_certificate_file; both or none"),
     "for nobody": (

@@ -20,8 +20,7 @@ description:
   - Each site has a record of its files in C(/var/lib/nginx_site). Files that it no longer wants are removed. Files of
     other sites, and those of nobody, are never touched.
   - A configuration that was broken before is reported as such, and left alone.
-  - A run that was killed in the middle of a change is undone by the next one.
-  - Runs at the same time wait for one another.
+  - A run that was killed in the middle of a change is undone by the next one. Runs at once wait for one another.
   - When nothing differs, nothing is tested, reloaded or asked; a stopped nginx is started.
 options:
   name:
@@ -249,6 +248,10 @@ options:
     type: list
     elements: str
     default: []
+  unchanged:
+    description: RV(texts) of an earlier task. Where a file holds something else by now, nothing is changed.
+    type: dict
+    default: {}
 author: workbot.stability contributors (@workbot)
 attributes:
   check_mode:
@@ -270,15 +273,12 @@ EXAMPLES = r"""
   workbot.stability.nginx_site:
     name: shop
     files:
-      - path: conf.d/shop.conf
-        template: shop.conf.j2
-      - path: shop/chain.pem
-        content: "{{ shop_certificate }}"
+      - {path: conf.d/shop.conf, template: shop.conf.j2}
+      - {path: shop/chain.pem, content: "{{ shop_certificate }}"}
     secret_files:
       shop/key.pem: "{{ shop_key }}"
     shared_files:
-      - path: conf.d/00-log-format.conf
-        content: "log_format short '$status $request';\n"
+      - {path: conf.d/00-log-format.conf, content: "log_format short '$status $request';\n"}
     worker_limits: {worker_rlimit_nofile: 4096, worker_shutdown_timeout: 1h, worker_connections: 4096}
     logs: [shop.access.log]
     ports: [80, 443]

@@ -119,6 +119,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._net.private_ca import (
     HAS_CRYPTOGRAPHY,
     Desired,
@@ -130,6 +131,8 @@ from ansible_collections.workbot.stability.plugins.module_utils._net.requested_c
     issue,
 )
 
+LOCK = Path("/run/server-certificate.lock")
+LOCK_SECONDS = 60
 SPEC: dict[str, Any] = {
     "directory": {"type": "path", "required": True},
     "names": {"type": "list", "elements": "str", "required": True},
@@ -175,7 +178,10 @@ def main() -> None:
     try:
         if not module.check_mode:
             pwd.getpwnam(options["owner"])
-        result = outcome(options, desired, module.check_mode)
+        # services of one host share directories
+        busy = StabilityError(f"another run has been making certificates for {LOCK_SECONDS} s: it holds {LOCK}")
+        with lock(LOCK, busy, seconds=LOCK_SECONDS):
+            result = outcome(options, desired, module.check_mode)
     except StabilityError as error:
         module.fail_json(msg=str(error))
     except KeyError:

@@ -22,9 +22,12 @@ from edge import HOST_NAME, TLS_PORT, VARIABLES, Answer, Edge, behind, edge_site
 from hosts import playbook, put
 from nginx_sites import answer, files
 from testinfra.host import Host
+from waiting import BUSY, until
 
 BEHIND, NOBODY = 9131, 9139
 NOTE = "/etc/nginx/services/edge/maintenance.json"
+LOCK = "/run/nginx_site.lock"
+HOLDERS = f"readlink /proc/[0-9]*/fd/* 2>/dev/null | grep --count --line-regexp {LOCK}"
 CHALLENGE = "/.well-known/acme-challenge/token"
 UPGRADE = {
     "Upgrade": "websocket",
@@ -105,6 +108,26 @@ def test_check_mode_predicts_it_and_changes_nothing(edge: Edge, outside: str) ->
     assert '"reason": "a new database"' in output
     assert files(edge.host) == before
     assert ask(edge, outside)["status"] == 200
+
+
+def test_what_another_run_has_decided_meanwhile_stays(edge: Edge) -> None:
+    """Whoever has the lock that both want has read the note earlier than it is written."""
+    host, others = edge.host, json.dumps({"since": "now", "reason": "another", "retry_after": 1, "allow": []})
+    host.check_output("systemd-run --quiet --collect --unit=molecule-lock flock %s sleep 300", LOCK)
+    given = {"nginx_reload_announce": 0, **VARIABLES, **edge.defaults, "maintenance_state": "on"}
+    running = playbook("workbot.stability.maintenance", given)
+    try:
+        # flock has it, and what it runs
+        until("it waits for the lock", lambda: int(host.run(HOLDERS).stdout) > 2, limit=BUSY)
+        put(host, NOTE, others)
+        host.check_output("systemctl stop molecule-lock")
+        output, _none = running.communicate(timeout=600)
+        assert running.returncode != 0
+        assert f"{NOTE} has changed since this run read it" in " ".join(output.split())
+        assert host.file(NOTE).content_string == others
+    finally:
+        running.kill()
+        host.run("systemctl stop molecule-lock; rm -f %s", NOTE)
 
 
 def test_everybody_gets_the_page_but_the_host_itself(edge: Edge, outside: str) -> None:

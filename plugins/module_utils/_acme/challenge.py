@@ -32,7 +32,7 @@ def challenge_problems(names: Iterable[str], webroot: Path, port: int = 80) -> l
     What only the world outside can tell is left to the authority: a host behind a router often can't reach itself by
     its own name.
     """
-    _refuse_open(webroot)
+    refuse_open(webroot)
     try:
         with _proof(webroot) as (path, text):
             return [f"{name}: {problem}" for name in names if (problem := _problem(name, port, path, text))]
@@ -54,7 +54,7 @@ def _proof(webroot: Path) -> Iterator[tuple[str, str]]:
             discard(directory, name)
 
 
-def _refuse_open(webroot: Path) -> None:
+def refuse_open(webroot: Path) -> None:
     """certbot writes there by path, as root. Raises StabilityError where others could lead it elsewhere."""
     for path in (webroot, *webroot.parents):
         found = path.lstat()

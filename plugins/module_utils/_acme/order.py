@@ -39,7 +39,7 @@ from .attempts import (
     renewed_path,
     said,
 )
-from .challenge import challenge_problems
+from .challenge import challenge_problems, refuse_open
 from .lineage import (
     Lineage,
     account_path,
@@ -123,9 +123,12 @@ def _converge(desired: Desired, *, insist: bool) -> list[str]:
     if not why:
         return why
     _refuse_remains(desired.name)
-    if not insist:
+    webroot = Path(desired.webroot)
+    if insist:
+        refuse_open(webroot)
+    else:
         _refuse_early(desired)
-        if problems := challenge_problems(desired.names, Path(desired.webroot)):
+        if problems := challenge_problems(desired.names, webroot):
             raise StabilityError("\n".join(["An authority would not find this host, so none was asked:", *problems]))
     try:
         _order(desired)

@@ -106,7 +106,19 @@ def _without_nginx(desired: Desired, layout: Layout, check: bool) -> Result:
     return Result(plan)
 
 
+def _refuse_changed(desired: Desired, layout: Layout) -> None:
+    """Raises StabilityError where somebody has decided something else since this run read what it decided by."""
+    for path, text in desired.unchanged.items():
+        entry = desired.files.get(path)
+        if layout.text_of(path) not in (text, entry.text() if entry else ""):
+            raise StabilityError(
+                f"{layout.find(path)} has changed since this run read it: another run has decided what clients get. "
+                "Nothing was changed; run this one again."
+            )
+
+
 def _predict(desired: Desired, layout: Layout) -> Result:
+    _refuse_changed(desired, layout)
     plan = make_plan(layout, desired)
     if plan.concerns_nginx() and not _lacks_certificate(desired, layout):
         check_changes(layout, plan.changes, desired.certificates, desired.limit_zones)
@@ -134,6 +146,7 @@ def _apply(desired: Desired, layout: Layout) -> Result:
     result = Result(recovered=transaction.pending())
     if result.recovered:
         result.activated(_recover(transaction, service))
+    _refuse_changed(desired, layout)
     result.plan = plan = make_plan(layout, desired)
     if plan.concerns_nginx():
         check_changes(layout, plan.changes, desired.certificates, desired.limit_zones)

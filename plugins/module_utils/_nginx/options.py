@@ -79,6 +79,7 @@ def argument_spec() -> dict[str, Any]:
         "limit_zones": _STRINGS,
         "announce": {"type": "float", "default": 0},
         "read": _STRINGS,
+        "unchanged": {"type": "dict", "default": {}},
     }
 
 
@@ -112,6 +113,7 @@ def desired(given: Mapping[str, Any]) -> Desired:
         probes=[_probe(one) for one in given["probes"]],
         limit_zones=given["limit_zones"],
         announce=given["announce"],
+        unchanged=given["unchanged"],
     )
 
 

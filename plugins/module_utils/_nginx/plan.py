@@ -52,6 +52,8 @@ class Desired:
     limit_zones: Sequence[str] = ()
     announce: float = 0
     """Seconds before a reload for which clients are told that their connections will be closed."""
+    unchanged: Mapping[str, str] = field(default_factory=dict)
+    """What was read of files when it was decided what is desired."""
 
     def changes_something(self) -> bool:
         desired = self.files or self.shared or self.worker_limits or self.absent or self.logs

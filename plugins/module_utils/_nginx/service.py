@@ -21,14 +21,16 @@ LAST_WORD = 1.5
 PATIENCE = 15
 UNIT = "nginx.service"
 ERROR_LOG = re.compile(r"^\s*error_log\s+(/\S+?)(?:\s+\w+)?\s*;", re.MULTILINE)
-FATAL = re.compile(r"\[(emerg|alert|crit)\]")
+FATAL = r"\[(?:emerg|alert|crit)\]"
+LOG_BYTES = 1024 * 1024
 
 
 class ErrorLog:
-    """What nginx writes to its main error log from now on."""
+    """What nginx writes to its main error log from now on, or its master alone: clients make it write as well."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, master: int | None) -> None:
         self.path = path
+        self._fatal = re.compile(FATAL + (rf" {master}#" if master else ""))
         self.offset = path.stat().st_size if path.exists() else 0
 
     def fatal(self) -> list[str]:
@@ -36,16 +38,16 @@ class ErrorLog:
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
-                text = file.read().decode("utf-8", errors="replace")
+                text = file.read(LOG_BYTES).decode("utf-8", errors="replace")
         except OSError:
             return []
-        return [line for line in text.splitlines() if FATAL.search(line)]
+        return [line for line in text.splitlines() if self._fatal.search(line)]
 
 
-def main_error_log(layout: Layout) -> ErrorLog:
+def main_error_log(layout: Layout, master: int | None = None) -> ErrorLog:
     """The error log that nginx.conf names at its top, Debian's else."""
     match = ERROR_LOG.search(layout.text_of(MAIN))
-    return ErrorLog(Path(match[1]) if match else layout.logs / "error.log")
+    return ErrorLog(Path(match[1]) if match else layout.logs / "error.log", master)
 
 
 class Service:
@@ -94,7 +96,7 @@ class Service:
         """
         master = self.master()
         before = set(workers(master)) if master else set()
-        log = main_error_log(self.layout)
+        log = main_error_log(self.layout, master)
         result = run(["systemctl", "reload", UNIT])
         if result.returncode:
             self._fail("nginx does not reload", log, result.stderr)

@@ -127,11 +127,20 @@ class Transaction:
                 place(self.root / change.path, change.after)
 
     def restore(self) -> None:
-        """Puts back what the journal remembers. Can be repeated until commit() says that nginx runs with it."""
+        """Puts back what the journal remembers. Can be repeated until commit() says that nginx runs with it.
+
+        What can't be put back keeps nothing else from it: of what is left nginx would make something at the next boot.
+        """
         record = json.loads(self.journal.read_bytes())
+        problems = []
         for path, packed in record["files"].items():
-            self._put_back(self.root / path, _unpack(packed))
+            try:
+                self._put_back(self.root / path, _unpack(packed))
+            except StabilityError as error:
+                problems.append(str(error))
         self.remove_empty(record["directories"][::-1])
+        if problems:
+            raise StabilityError(" ".join(problems))
 
     def _put_back(self, path: Path, entry: Entry | None) -> None:
         if entry is None and not path.parent.is_dir():

@@ -112,8 +112,17 @@ def test_what_was_revoked_before_a_run_was_killed_is_not_revoked_again(
     assert not certificate.exists()
 
 
+def test_who_insists_has_nothing_written_where_a_link_leads(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certbot(state, monkeypatch, "touch $(dirname $0)/calls")
+    webroot = state / "webroot"
+    webroot.symlink_to(state)
+    with pytest.raises(StabilityError, match="is no place for challenges"):
+        converge(replace(SHOP, webroot=str(webroot)), check=False, insist=True)
+    assert not (state / "calls").exists()
+
+
 def test_what_the_authority_refused_is_said_and_not_ordered_again(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    secret = replace(SHOP, eab_kid="customer", eab_hmac_key="c2VjcmV0LWtleQ")
+    secret = replace(SHOP, eab_kid="customer", eab_hmac_key="c2VjcmV0LWtleQ", webroot=str(state))
     said = "echo Saving debug log to x; echo x >> $(dirname $0)/calls; echo Detail: too many of c2VjcmV0LWtleQ; exit 1"
     certbot(state, monkeypatch, said)
     for expected in (
@@ -176,7 +185,7 @@ def test_what_certbot_of_debian_12_fails_at_is_in_its_log(state: Path, monkeypat
     )
     for expected in ("error:rateLimited :: Too many :: of shop.test\nThe same", "can't set attribute\nThe same"):
         with pytest.raises(StabilityError, match=expected):
-            converge(SHOP, check=False, insist=True)
+            converge(replace(SHOP, webroot=str(state)), check=False, insist=True)
         log.unlink(missing_ok=True)
 
 

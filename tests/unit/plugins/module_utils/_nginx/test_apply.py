@@ -92,6 +92,44 @@ def test_a_name_alone_changes_nothing(bare: Layout) -> None:
     assert not apply(Desired("shop", ports=[1]), bare, check=False).changed()
 
 
+NOTE = "services/shop/maintenance.json"
+
+
+@pytest.mark.parametrize(("read", "there", "wanted"), [("", "on", ""), ("on", "", "on"), ("app1", "app1 app2", "app1")])
+def test_what_another_run_has_noted_meanwhile_is_kept(bare: Layout, read: str, there: str, wanted: str) -> None:
+    note = noted(bare, there)
+    for check in (True, False):
+        with pytest.raises(StabilityError, match=r"maintenance\.json has changed since this run read it"):
+            apply(noting(read, wanted), bare, check)
+    assert (note.read_text() if note.exists() else "") == there
+
+
+# The last one is as an earlier task of the same run has written it.
+@pytest.mark.parametrize(("read", "there", "wanted"), [("", "", "on"), ("on", "on", ""), ("", "on", "on")])
+def test_what_was_read_and_is_still_there_may_change(bare: Layout, read: str, there: str, wanted: str) -> None:
+    noted(bare, there)
+    with pytest.raises(StabilityError, match=r"nginx refuses|was broken before"):
+        apply(noting(read, wanted), bare, check=True)
+
+
+def noted(layout: Layout, text: str) -> Path:
+    """There is an nginx, which can't be run."""
+    layout.config.mkdir()
+    layout.logs.mkdir()
+    layout.binary.write_text("#!/bin/false\n")
+    layout.binary.chmod(0o755)
+    note = layout.config / NOTE
+    note.parent.mkdir(parents=True)
+    if text:
+        note.write_text(text)
+    return note
+
+
+def noting(read: str, wanted: str) -> Desired:
+    files = {"conf.d/a.conf": Entry(b"a"), **({NOTE: Entry(wanted.encode())} if wanted else {})}
+    return Desired("shop", files=files, adopt=[NOTE], unchanged={NOTE: read})
+
+
 def test_nothing_is_no_change() -> None:
     assert not Result().changed()
 

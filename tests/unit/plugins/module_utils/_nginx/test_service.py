@@ -45,19 +45,24 @@ def test_a_client_is_connected_to_a_port_that_the_master_listens_on(
             assert not service.is_connected()
 
 
-def test_only_new_failures_are_reported(tmp_path: Path) -> None:
-    path = tmp_path / "error.log"
-    path.write_text("2026/11/25 00:00:00 [emerg] 1#1: old\n")
-    log = ErrorLog(path)
+@pytest.mark.parametrize(
+    ("master", "lines"),
+    [(None, ["1#1: still could not bind()", "7#7: *3 a client's"]), (1, ["1#1: still could not bind()"])],
+)
+def test_only_new_failures_are_reported_and_of_a_master_its_own(
+    tmp_path: Path, master: int | None, lines: list[str]
+) -> None:
+    path, time = tmp_path / "error.log", "2026/11/25 00:00:01"
+    path.write_text(f"{time} [emerg] 1#1: old\n")
+    log = ErrorLog(path, master)
     with path.open("a") as file:
-        file.write(
-            "2026/11/25 00:00:01 [notice] 1#1: signal\n2026/11/25 00:00:01 [emerg] 1#1: still could not bind()\n"
-        )
-    assert log.fatal() == ["2026/11/25 00:00:01 [emerg] 1#1: still could not bind()"]
+        file.write(f"{time} [notice] 1#1: signal\n{time} [emerg] 1#1: still could not bind()\n")
+        file.write(f"{time} [emerg] 7#7: *3 a client's\n")
+    assert log.fatal() == [f"{time} [emerg] {line}" for line in lines]
 
 
 def test_a_log_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    assert ErrorLog(tmp_path / "error.log").fatal() == []
+    assert ErrorLog(tmp_path / "error.log", None).fatal() == []
 
 
 @pytest.mark.parametrize(

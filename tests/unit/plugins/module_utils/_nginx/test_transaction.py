@@ -120,6 +120,18 @@ def test_a_swap_that_fails_in_the_middle_is_undone_by_the_next_run(config: Path,
     assert snapshot(config) == before
 
 
+def test_one_that_can_not_be_put_back_keeps_no_other_from_it(config: Path, transaction: Transaction) -> None:
+    before = snapshot(config)
+    transaction.swap(compare(config, {"conf.d/shop.conf": Entry(b"new"), "conf.d/two.conf": Entry(b"two")}, []))
+    (config / "conf.d/.shop.conf.nginx_site").mkdir()
+    with pytest.raises(StabilityError, match=r"^Cannot put .*/shop\.conf back as it was: "):
+        transaction.restore()
+    assert not (config / "conf.d/two.conf").exists()
+    (config / "conf.d/.shop.conf.nginx_site").rmdir()
+    transaction.restore()
+    assert snapshot(config) == before
+
+
 def test_what_cannot_be_written_stops_the_swap_before_the_first_file_changes(
     config: Path, transaction: Transaction
 ) -> None:
