@@ -300,6 +300,10 @@ class Comparison:
             variable_manager=task._variable_manager,
             loader=loader,
         )
+        if task._role is None:
+            # files and templates of what a play's task includes are the role's
+            for block in blocks:
+                block._dep_chain = [role]
         return self._chosen(blocks)
 
     def _call(self, task: Task, variables: dict[str, Any], arguments: dict[str, Any]) -> None:

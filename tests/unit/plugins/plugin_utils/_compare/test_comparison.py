@@ -273,13 +273,18 @@ def test_a_part_of_one_of_the_play_s_roles_is_gone_through_without_what_the_play
 ) -> None:
     part = {"name": "web", "tasks_from": "part.yml", "apply": {"tags": ["chosen"]}}
     include = {"name": "Include", "ansible.builtin.include_role": part, "tags": ["chosen"]}
-    fails = [{"name": "Tell", "ansible.builtin.fail": {"msg": "{{ inner }} {{ given | default('-') }}"}}]
-    files = {"tasks/part.yml": [{"ansible.builtin.import_tasks": "fails.yml"}], "tasks/fails.yml": fails}
+    said = "{{ inner }} {{ given | default('-') }} {{ lookup('ansible.builtin.file', 'own.txt') }}"
+    fails = [{"name": "Tell", "ansible.builtin.fail": {"msg": said}}]
+    files: dict[str, Any] = {
+        "tasks/part.yml": [{"ansible.builtin.import_tasks": "fails.yml"}],
+        "tasks/fails.yml": fails,
+    }
+    files["files/own.txt"] = "file"
     role = {"role": "web", "given": "param", "when": False, "tags": ["other"]}
     options = ("--tags=chosen,always", "--skip-tags=other")
     found = compared(tmp_path, [], *options, role=role, between=[include], **files)
     assert [(one["role"], one["task"], one["what"]) for one in found["differences"]] == [
-        ("web", "Tell", "would fail: role -")
+        ("web", "Tell", "would fail: role - file")
     ]
 
 
