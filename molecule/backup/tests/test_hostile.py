@@ -14,11 +14,12 @@ from hosts import put
 from testinfra.host import Host
 
 SERVICE = "SET SESSION AUTHORIZATION workbot; SET statement_timeout = 0;"
-MADE = f"""{SERVICE}
+CATCH = f"""{SERVICE}
 CREATE TABLE caught (who text);
 CREATE FUNCTION catch() RETURNS int LANGUAGE plpgsql AS
   $$BEGIN INSERT INTO public.caught VALUES (current_user); RETURN 1; END$$;
-CREATE PROCEDURE await(number int) LANGUAGE plpgsql AS
+"""
+MADE = f"""{CATCH}CREATE PROCEDURE await(number int) LANGUAGE plpgsql AS
   $$BEGIN
     FOR each IN 1..1200 LOOP
       EXIT WHEN (SELECT count(*) >= number FROM pg_locks WHERE relation = 'bait'::regclass AND NOT granted);
@@ -37,19 +38,13 @@ DROP TABLE bait; CREATE VIEW bait AS SELECT catch() AS n; COMMIT;
 """
 # What a plan of any query of the table runs: functions of constants, in expressions and predicates of indexes and in
 # statistics. As they are made it is the service who runs them.
-BAITED = f"""{SERVICE}
-CREATE TABLE caught (who text);
-CREATE FUNCTION catch() RETURNS int LANGUAGE plpgsql AS
-  $$BEGIN INSERT INTO public.caught VALUES (current_user); RETURN 1; END$$;
-CREATE FUNCTION trap(number int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+BAITED = f"""{CATCH}CREATE FUNCTION trap(number int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
   $$BEGIN PERFORM public.catch(); RETURN number; END$$;
 CREATE TABLE bait AS SELECT generate_series(1, 10000) n;
 CREATE INDEX ON bait ((n + trap(1)));
 CREATE INDEX ON bait (n) WHERE n > trap(1);
 CREATE STATISTICS baited ON (n + trap(1)), n FROM bait;
 """
-
-
 # What pg_amcheck would call where the extension is in a schema of the service's: better matches than its own.
 DOUBLED = f"""{SERVICE}
 CREATE FUNCTION verify_heapam(relation oid, on_error_stop boolean, check_toast boolean, skip text, startblock bigint,
@@ -66,14 +61,23 @@ SETTINGS = {
     "default_transaction_read_only": "on",
     "local_preload_libraries": "none_such",
 }
+PSQL = "psql -X -v ON_ERROR_STOP=1 -d workbot -f"
+
+
+def lay(host: Host, name: str, script: str) -> str:
+    """What carries the script out, by its path on the host."""
+    put(host, f"/run/trap-{name}.sql", script.replace("; ", ";\n"))
+    return f"{PSQL} /run/trap-{name}.sql"
+
+
+def carry_out(host: Host, command: str) -> None:
+    host.check_output(f"cd / && runuser -u postgres -- {command}")
 
 
 @pytest.mark.usefixtures("made")
 def test_functions_beside_amchecks_are_not_run_by_the_superuser(host: Host) -> None:
     sql(host, "CREATE EXTENSION amcheck")
-    put(host, "/run/trap-doubled.sql", DOUBLED)
-    psql = "psql -X -v ON_ERROR_STOP=1 -d workbot"
-    host.check_output(f"cd / && runuser -u postgres -- {psql} -f /run/trap-doubled.sql")
+    carry_out(host, lay(host, "doubled", DOUBLED))
     try:
         assert "found good" in backup(host, "drill")
     finally:
@@ -106,9 +110,7 @@ def test_a_row_of_a_gigabyte_is_not_read(host: Host) -> None:
 
 @pytest.mark.usefixtures("made")
 def test_what_is_in_a_tables_indexes_is_not_run_by_the_superuser(host: Host) -> None:
-    put(host, "/run/trap-baited.sql", BAITED.replace("; ", ";\n"))
-    psql = "psql -X -v ON_ERROR_STOP=1 -d workbot"
-    host.check_output(f"cd / && runuser -u postgres -- {psql} -f /run/trap-baited.sql")
+    carry_out(host, lay(host, "baited", BAITED))
     try:
         backup(host, "drill")
         assert sql(host, "SELECT count(*) > 0 FROM caught") == "t", "the trap is not set"
@@ -119,15 +121,11 @@ def test_what_is_in_a_tables_indexes_is_not_run_by_the_superuser(host: Host) -> 
 
 @pytest.mark.usefixtures("made")
 def test_a_table_that_becomes_a_view_runs_nothing_as_the_superuser(host: Host) -> None:
-    for name, script in {"made": MADE, "holds": HOLDS, "swaps": SWAPS}.items():
-        put(host, f"/run/trap-{name}.sql", script.replace("; ", ";\n"))
-    psql = "psql -X -v ON_ERROR_STOP=1 -d workbot -f"
-    host.check_output(f"cd / && runuser -u postgres -- {psql} /run/trap-made.sql")
+    holding = {name: lay(host, name, script) for name, script in {"holds": HOLDS, "swaps": SWAPS}.items()}
+    carry_out(host, lay(host, "made", MADE))
     try:
-        for name in ("holds", "swaps"):
-            host.check_output(
-                f"systemd-run --quiet --collect --unit=trap-{name} --uid=postgres {psql} /run/trap-{name}.sql"
-            )
+        for name, command in holding.items():
+            host.check_output(f"systemd-run --quiet --collect --unit=trap-{name} --uid=postgres {command}")
         deadline = time.monotonic() + 30
         while sql(host, "SELECT count(*) FROM pg_locks WHERE relation = to_regclass('bait') AND granted") == "0":
             assert time.monotonic() < deadline, "the trap is not set"

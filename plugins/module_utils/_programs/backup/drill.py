@@ -17,11 +17,11 @@ from pathlib import Path
 
 from ..._host.command import PLAIN, CommandError, run
 from ..._postgresql.archiving import archive_now
-from ..._postgresql.client import UNSTEERED, MissingDriverError, PgClient, PgError, Row, quoted
+from ..._postgresql.client import MissingDriverError, PgClient, PgError, Row, quoted
 from ..._postgresql.pgbackrest import Backup, BackupError
 from ..._postgresql.server import OWNER
 from .remote import pgbackrest_of
-from .server import PORT, TABLES_ALONE, Restored, Server, ServerError, database_names, to_running
+from .server import PORT, Restored, Server, ServerError, database_names, to_running
 from .settings import Settings
 from .state import State
 
@@ -30,8 +30,6 @@ _CHECK_SECONDS = 6 * 3600
 _LARGE = 128 * 1024
 _MOST_NAMED = 5
 _AMCHECK = "amcheck"
-# Since this version a transaction can have a limit.
-_TRANSACTION_LIMITS = 17
 # Tables that hold rows themselves, each with a column of a fixed length, which is a small one, if it has any. Only
 # permanent ones have rows after a restore.
 _TABLES = """
@@ -158,10 +156,7 @@ class Drill:
         """
         for _database, client in _databases(self._restored.session, templates=True):
             client.execute(f"DROP EXTENSION IF EXISTS {_AMCHECK} CASCADE")
-        limits = [UNSTEERED, TABLES_ALONE]
-        if int(self._settings.version) >= _TRANSACTION_LIMITS:
-            limits.append("-c transaction_timeout=0")
-        environment = {**PLAIN, "PGOPTIONS": " ".join(limits)}
+        environment = {**PLAIN, "PGOPTIONS": self._restored.options}
         argv = [
             *(str(self._settings.binaries / "pg_amcheck"), "--all", "--install-missing", "--no-password"),
             *(f"--host={self._restored.socket}", f"--port={PORT}", f"--username={OWNER}"),

@@ -49,7 +49,10 @@ SELECT extract(epoch FROM pg_last_xact_replay_timestamp())::float8 AS moment, pg
 """
 # Between the moment at which a name is read and that at which it is used, the service can make it a view's, whose
 # functions the superuser would then run.
-TABLES_ALONE = "-c restrict_nonsystem_relation_kind=view,foreign-table"
+_TABLES_ALONE = "-c restrict_nonsystem_relation_kind=view,foreign-table"
+# Since this version a transaction can have a limit, which a database's owner may set as well.
+_TRANSACTION_LIMITS = 17
+_UNLIMITED = "-c transaction_timeout=0"
 # No standby, which would need as many connections as the running server has: it answers when it is at the end.
 _SETTINGS = {
     "listen_addresses": "",
@@ -190,7 +193,15 @@ class Restored:
 
     def session(self, database: str = MAINTENANCE) -> contextlib.AbstractContextManager[PgClient]:
         """Raises PgError."""
-        return session(_login(str(self.socket), PORT, database))
+        return session(self._login(database))
+
+    @property
+    def options(self) -> str:
+        """What the server is told at the beginning of each session, for programs that have some of their own."""
+        return str(self._login(MAINTENANCE).settings["options"])
+
+    def _login(self, database: str) -> Login:
+        return _login(self._settings, str(self.socket), PORT, database)
 
 
 def database_names(server: Server, *, templates: bool = False) -> list[str]:
@@ -221,10 +232,11 @@ def as_owner() -> contextlib.AbstractContextManager[None]:
 
 def to_running(settings: Settings, database: str = MAINTENANCE) -> contextlib.AbstractContextManager[PgClient]:
     """A session of the running server. Raises PgError."""
-    return session(_login(_SOCKETS, settings.port, database))
+    return session(_login(settings, _SOCKETS, settings.port, database))
 
 
-def _login(socket: str, port: int, database: str) -> Login:
+def _login(settings: Settings, socket: str, port: int, database: str) -> Login:
     """As the superuser, by its user, over a socket."""
+    options = [_TABLES_ALONE, *([_UNLIMITED] if int(settings.version) >= _TRANSACTION_LIMITS else [])]
     parameters = {"host": socket, "port": port, "user": OWNER, "dbname": database, "connect_timeout": 5}
-    return Login({**parameters, "options": TABLES_ALONE}, application=_APPLICATION, superuser=True)
+    return Login({**parameters, "options": " ".join(options)}, application=_APPLICATION, superuser=True)

@@ -93,8 +93,10 @@ def _lines(service: str, metric: Metric, recent: Recent | None) -> Iterator[str]
         parts = value.series(labels) if isinstance(value, Histogram) else [("", labels, value)]
         for end, part_labels, part in parts:
             found = number(int(part) if isinstance(part, bool) else part)
+            if found is None:
+                continue
             series = _series(metric.name + end, {"service": service, **part_labels})
-            if found is not None and (recent is None or recent.admits(series)):
+            if recent is None or recent.admits(series):
                 shown.setdefault(series, found)
     if shown:
         yield f"# HELP {PREFIX}{metric.name} {metric.text}"

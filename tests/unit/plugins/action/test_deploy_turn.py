@@ -22,6 +22,7 @@ PLAY = {
     "max_fail_percentage": 0,
     "vars": {
         "__deploy_run": "run",
+        "__deploy_seconds": 60,
         "deploy_unreachable": "skip",
         "__deploy_lease": {"active": "a", "previous": "", "releases": []},
     },
