@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.rollout import (
     HostState,
     batches,
+    is_mixed,
     left_out,
     lost_hosts,
     participants,
@@ -56,6 +57,7 @@ class ActionModule(Action):
             "hosts": [host.name for host in taking_part],
             "serial": turns,
             "first_alone": options["first_alone"],
+            "mixed": is_mixed(taking_part),
             "release": rollback_target(taking_part, options["release"]) if options["rollback"] else "",
         }
 

@@ -12,46 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ..module_utils._host.errors import StabilityError
 from ..plugin_utils._program import INTERPRETER, build
+from ..plugin_utils.actions import Action
 from ..plugin_utils.templates import rendered
 
-_MODULE = "workbot.stability.host_files"
 _CODE = Path(__file__).parent.parent / "module_utils"
 _SOURCES = ("content", "template", "program")
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Options are documented in plugins/modules/host_files.py."""
 
-    _supports_check_mode = True
-    _supports_diff = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def outcome(self) -> dict[str, Any]:
         programs: dict[str, bytes] = {}
-        files = [self._prepared(dict(item), programs, task_vars) for item in self._task.args.get("files") or []]
-        outcome = self._call(files, task_vars)
+        files = [self._prepared(dict(item), programs) for item in self._task.args.get("files") or []]
+        outcome = self.module({**self._task.args, "files": files})
         # Again where another program has changed on the host meanwhile; what was sent is not asked for a second time.
         while unsent := set(outcome.get("unsent") or ()):
             for item in files:
                 if item["path"] in unsent:
                     item["sent"] = _encoded(programs[item["path"]])
-            outcome = self._call(files, task_vars)
-        result.update(outcome)
-        return result
-
-    def _call(self, files: list[dict[str, Any]], task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        arguments = {**self._task.args, "files": files}
-        outcome: dict[str, Any] = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
+            outcome = self.module({**self._task.args, "files": files})
         return outcome
 
-    def _prepared(
-        self, item: dict[str, Any], programs: dict[str, bytes], task_vars: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    def _prepared(self, item: dict[str, Any], programs: dict[str, bytes]) -> dict[str, Any]:
         """Return the file as the host's half takes it, and keep a program's bytes.
 
         Content goes in base64: the host's journal is to have neither secrets nor whole files, and what is masked there
@@ -61,7 +47,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"{item.get('path', 'a file')}: one of {', '.join(_SOURCES)} is needed")
         added = item.pop("vars", None)
         if template := item.pop("template", None):
-            item["content"] = rendered(self, template, task_vars, added)
+            item["content"] = rendered(self, template, self.variables, added)
         if (content := item.pop("content", None)) is not None:
             item["sent"] = _encoded(str(content).encode())
         if program := item.pop("program", None):

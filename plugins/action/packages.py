@@ -10,10 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
-
-display = Display()
+from ..plugin_utils.actions import Action
 
 # Long enough that the roles of one run fetch the package lists once.
 _LISTS_ARE_CURRENT_FOR = 3600
@@ -21,44 +18,45 @@ _LISTS_ARE_CURRENT_FOR = 3600
 _LONGEST_WAIT = 600
 _PAUSE = 5
 _BUSY = ("Could not get lock", "Unable to lock", "Unable to acquire")
+# A host lost its power, or dpkg was killed, while it set packages up: until that is finished, no apt does anything.
+_HALF_DONE = "dpkg was interrupted"
+_FINISH = ["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]
+_APT = "ansible.builtin.apt"
 # The packages that check mode has announced for the host so far.
 _ANNOUNCED = "workbot_stability_announced_packages"
 # What role service has registered: an answer for all roles of the play, of this very run.
 _ASKED_BEFORE = "__service_asked_packages"
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """See plugins/modules/packages.py."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def outcome(self) -> dict[str, Any]:
         names = self._names("name")
-        if (known := answer(names, (task_vars or {}).get(_ASKED_BEFORE))) is not None:
-            return {**result, **known}
+        if (known := answer(names, self.variables.get(_ASKED_BEFORE))) is not None:
+            return known
         arguments = {"name": names + self._names("look_for")}
         if not arguments["name"]:
-            return {**result, **_change([]), "missing": [], "present": []}
-        looked = self._execute_module(
-            module_name="workbot.stability.packages", module_args=arguments, task_vars=task_vars
-        )
+            return {**_change([]), "missing": [], "present": []}
+        looked = self.module(arguments)
         if looked.get("failed"):
-            return {**result, **looked}
+            return looked
         due = [name for name in looked["missing"] if name in names]
         found = {
             "missing": looked["missing"],
             "present": [name for name in arguments["name"] if name in names or name not in looked["missing"]],
         }
         if self._task.check_mode:
-            facts = (task_vars or {}).get("ansible_facts") or {}
-            return {**result, **found, **announce(due, facts, self._task._uuid.rpartition("-")[0])}
-        installed = self._install(due, task_vars) if due else {}
-        return {**result, **installed, **found, **_change(due)}
+            facts = self.variables.get("ansible_facts") or {}
+            return {**found, **announce(due, facts, self._task._uuid.rpartition("-")[0])}
+        installed = self._install(due) if due else {}
+        return {**installed, **found, **_change(due)}
 
     def _names(self, option: str) -> list[str]:
         given = self._task.args.get(option) or []
         return [given] if isinstance(given, str) else list(given)
 
-    def _install(self, names: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _install(self, names: list[str]) -> dict[str, Any]:
         arguments = {
             "name": names,
             "install_recommends": False,
@@ -66,22 +64,19 @@ class ActionModule(ActionBase):
             "cache_valid_time": _LISTS_ARE_CURRENT_FOR,
         }
         deadline = time.monotonic() + _LONGEST_WAIT
-        installed = self._apt(arguments, task_vars)
+        installed = self.module(arguments, _APT)
         while installed.get("failed") and is_busy(str(installed.get("msg"))) and time.monotonic() < deadline:
-            host = (task_vars or {}).get("inventory_hostname")
-            display.display(f"{host}: another apt is at work there; waiting for it, {_LONGEST_WAIT} s at most")
+            host = self.variables.get("inventory_hostname")
+            self._display.display(f"{host}: another apt is at work there; waiting for it, {_LONGEST_WAIT} s at most")
             time.sleep(_PAUSE)
-            installed = self._apt(arguments, task_vars)
+            installed = self.module(arguments, _APT)
+        if installed.get("failed") and _HALF_DONE in f"{installed.get('msg')}{installed.get('stderr')}":
+            self.module({"argv": _FINISH}, "ansible.builtin.command")
+            installed = self.module(arguments, _APT)
         # On a bare host it installs python3-apt for itself, and under mitogen can't begin anew with it at once.
         if installed.get("failed") and "python3-apt" in str(installed.get("msg")):
-            installed = self._apt(arguments, task_vars)
+            installed = self.module(arguments, _APT)
         return installed
-
-    def _apt(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        done: dict[str, Any] = self._execute_module(
-            module_name="ansible.builtin.apt", module_args=arguments, task_vars=task_vars
-        )
-        return done
 
 
 def is_busy(message: str) -> bool:

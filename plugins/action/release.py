@@ -41,8 +41,6 @@ _OWN_OPTIONS = ("archive", "git_url", "git_ref", "git_key")
 class ActionModule(Action):
     """Runs on the controller in place of the module, which it calls once, or twice when the source must be sent."""
 
-    lost = "The connection to the host was lost"
-
     def outcome(self) -> dict[str, Any]:
         try:
             with self._key() as key:

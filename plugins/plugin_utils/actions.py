@@ -12,13 +12,17 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+# What tasks/deploy_turn.yml registers.
+_TURN = "__deploy_turn"
+_LOST = "The connection to the host was lost"
+
 
 class Action(ActionBase):
     """An action whose `outcome` is its result."""
 
     lost = ""
-    """What to say of a lost connection where it is a failure and not "unreachable", which no playbook can answer: it
-    has to say where the fleet stands, or to put the canary back."""
+    """What to say of a lost connection where it is always a failure and not "unreachable", which no playbook can
+    answer. In a host's turn it is one whatever the action: the run has to say where the fleet stands."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -26,9 +30,10 @@ class Action(ActionBase):
         try:
             return {**result, **self.outcome()}
         except AnsibleConnectionFailure as error:
-            if not self.lost:
+            lost = self.lost or (_LOST if _TURN in self.variables else "")
+            if not lost:
                 raise
-            return {**result, "failed": True, "msg": f"{self.lost}: {error}"}
+            return {**result, "failed": True, "msg": f"{lost}: {error}"}
 
     def outcome(self) -> dict[str, Any]:
         """Return the result of the module of the same name."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -24,12 +25,13 @@ from backup import (
     writing,
 )
 from databases import sql
-from hosts import HOST, playbook
+from hosts import HOST, playbook, put
 from testinfra.host import Host
 from waiting import until
 
 UNIT = "postgresql-replacement.service"
 PLACES = "/var/lib/postgresql/*"
+LEASE = "/srv/workbot/.deploy.lease"
 INVENTORY = "--inventory=molecule/backup/inventory"
 
 
@@ -154,6 +156,46 @@ def test_what_is_not_meant_changes_nothing(host: Host, kept: str) -> None:
     assert "First: postgresql-backup forget --replaced" in fails(host, "replace", "workbot")
     backup(host, "forget", "--replaced")
     assert host.run(f"ls -d {PLACES}/replaced").rc != 0
+
+
+def test_hosts_that_another_run_has_keep_their_server_and_their_service(host: Host, kept: str) -> None:
+    backup(host, "restore", "--time", kept)
+    before, until_then = server(host), time.time() + 600
+    other = {"run": "other", "what": "a deployment", "who": "bob@ci", "began": time.time(), "until": until_then}
+    put(host, LEASE, json.dumps(other))
+    stopped = host.check_output("systemctl show workbot --property=InactiveEnterTimestampMonotonic")
+    try:
+        code, output = restore_playbook(restore_in_place="workbot")
+    finally:
+        assert "bob@ci" in host.file(LEASE).content_string
+        host.check_output(f"rm {LEASE}")
+    assert code == 2
+    assert "Another run has this host: a deployment by bob@ci" in " ".join(output.split())
+    assert server(host) == before
+    assert host.check_output("systemctl show workbot --property=InactiveEnterTimestampMonotonic") == stopped
+    # and none can have them while the server is replaced
+    running = playbook("workbot.stability.restore", {"restore_in_place": "workbot"}, INVENTORY)
+    until("it has the host", lambda: "a replacement of the database server" in host.run(f"cat {LEASE}").stdout, 120)
+    assert running.wait(300) == 0
+    assert not host.file(LEASE).exists
+    assert is_there(host)
+
+
+def test_what_a_timer_begins_meanwhile_gives_way(host: Host, kept: str) -> None:
+    """Not what was restored, which may have taken hours."""
+    backup(host, "restore", "--time", kept)
+    drill = "postgresql-backup-drill.service"
+    begin = f"[Service]\nExecStopPost=+/usr/bin/systemctl start --no-block {drill}\n"
+    put(host, "/run/systemd/system/postgresql-restored.service.d/molecule.conf", begin)
+    put(host, f"/run/systemd/system/{drill}.d/molecule.conf", "[Service]\nExecStart=\nExecStart=/bin/sleep 600\n")
+    host.check_output("systemctl daemon-reload")
+    try:
+        assert "The server is now the one as of" in backup(host, "replace", "workbot")
+    finally:
+        host.check_output(f"rm -r /run/systemd/system/postgresql-restored.service.d /run/systemd/system/{drill}.d")
+        host.check_output("systemctl daemon-reload")
+    assert is_there(host)
+    assert host.run(f"systemctl is-active {drill}").stdout.strip() != "activating"
 
 
 def test_where_the_restored_one_does_not_start_the_other_one_and_the_service_do(host: Host, kept: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployments import FROM_ENVIRONMENT, FROM_RELEASE, Service, assert_unnoticed, load, release, wait
+from deployments import AT_ONCE, FROM_ENVIRONMENT, FROM_RELEASE, Service, assert_unnoticed, load, release, wait
 
 LOAD = ("--host=shop.test", "--connections=32", "--websockets=50")
 SERVES = "Release {active} is active as before and answers healthily"
@@ -118,4 +118,17 @@ def test_the_message_has_the_new_ones_words_alone_and_no_secret(shop: Service, t
     assert secret not in run.output
     assert "a line of chatty" in shop.host.check_output("tail -n 5 /var/log/shop/error.log")
     assert "a line of chatty" not in run.output
+    shop.activate(good)
+
+
+@pytest.mark.usefixtures("good")
+def test_an_active_release_that_can_not_start_any_more_keeps_no_other_one_away(shop: Service, tmp_path: Path) -> None:
+    """Somebody has made room on a full disk by hand; its processes went on until the next boot."""
+    good = str(shop.settled()["current"])
+    [gone] = shop.bring(release(tmp_path, "gone"))
+    shop.host.check_output(f"rm -r /srv/shop/releases/{gone}")
+    shop.host.check_output("systemctl restart shop.service")
+    assert shop.host.run("systemctl is-active --quiet shop@*.service").rc != 0
+    shop.deploy(FROM_ENVIRONMENT, release_directory=release(tmp_path, "next"), **AT_ONCE)
+    assert shop.settled()["current"] not in (good, gone)
     shop.activate(good)

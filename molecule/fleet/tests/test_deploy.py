@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +100,29 @@ def test_a_good_canary_is_watched_and_the_others_follow(tmp_path: Path) -> None:
     succeed("deploy", release_directory=source, deploy_canary=True, deploy_canary_wait=8, deploy_serial=2, **AT_ONCE)
     assert time.monotonic() - began > 8
     assert len(set(releases())) == 1
+
+
+def test_a_canary_whose_watch_was_killed_is_watched_by_the_next_run(tmp_path: Path) -> None:
+    before = releases()
+    source = release(tmp_path, "unwatched", "fails when told")
+    variables = {"release_directory": source, "deploy_canary": True, **AT_ONCE}
+    running = start("deploy", **variables, deploy_canary_wait=300)
+    assert running.stdout
+    assert any("Watch the canary" in line for line in running.stdout)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate(timeout=10)
+    assert releases()[0] != before[0]
+    try:
+        host_of(APPS[0]).check_output("touch /srv/shop/shared/fail")
+        with loaded():
+            run = play("deploy", **variables, deploy_canary_wait=30)
+        assert run.code == 2
+        assert "turned bad as the canary" in run.output
+        assert releases()[1:] == before[1:]
+    finally:
+        host_of(APPS[0]).check_output("rm -f /srv/shop/shared/fail")
+        succeed("rollback", rollback_release=before[0], **AT_ONCE)
+    assert releases() == before
 
 
 def test_a_host_that_dies_in_the_middle_and_what_comes_after(tmp_path: Path) -> None:

@@ -124,6 +124,14 @@ def linked_name(link: Path) -> str:
         return ""
 
 
+def replaced_by(release: str, current: str, previous: str) -> str:
+    """What a release has replaced, by what the links `current` and `previous` name; "" for none.
+
+    A run that was killed between its switch and those links has left them as they were before.
+    """
+    return next((name for name in (current, previous) if name not in ("", release or current)), "")
+
+
 def release_names(releases: Path) -> tuple[str, ...]:
     """The releases on the host, whole or not."""
     return tuple(name for name in _names(releases) if not name.startswith(".") and (releases / name).is_dir())

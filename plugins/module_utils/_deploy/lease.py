@@ -21,7 +21,7 @@ from .._host.atomic import save_json
 from .._host.errors import StabilityError
 from .._host.lock import lock
 from .._release.lock import lock_holder, lock_path
-from .actual import linked_name, read_active, release_names
+from .actual import linked_name, read_active, release_names, replaced_by
 from .earlier import is_earlier
 from .model import Places
 
@@ -99,10 +99,11 @@ def read(path: Path) -> Lease | None:
 def releases_of(places: Places) -> dict[str, Any]:
     """Which releases the host has, and which of them serves."""
     active = read_active(places)
+    release = active.release if active else ""
     return {
-        "active": active.release if active else "",
+        "active": release,
         "activation": active.name if active else "",
-        "previous": linked_name(places.previous),
+        "previous": replaced_by(release, linked_name(places.current), linked_name(places.previous)),
         "releases": list(release_names(places.releases)),
     }
 

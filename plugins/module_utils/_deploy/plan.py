@@ -12,7 +12,7 @@ from typing import Literal
 
 from .._pm2.ecosystem import render
 from .._pm2.plan import plan
-from .actual import Actual
+from .actual import Actual, replaced_by
 from .context import Context
 from .model import Activation, ActivationError, Desired
 
@@ -63,9 +63,10 @@ class Decision:
 def desired_release(desired: Desired, actual: Actual) -> str:
     """The id of the release; "" where none was asked for and none is active. Raises ActivationError."""
     if desired.release == "previous":
-        if not actual.previous:
+        active = actual.active.release if actual.active else ""
+        if not (previous := replaced_by(active, actual.current, actual.previous)):
             raise ActivationError("there is no previous release on this host: nothing else was active before")
-        return actual.previous
+        return previous
     return desired.release or (actual.active.release if actual.active else "")
 
 
@@ -73,7 +74,7 @@ def decide(context: Context, release: str, actual: Actual) -> Decision:
     """Nothing, a restart of dead workers, or a new activation. Raises ActivationError."""
     action, activation, reasons, dead = _choose(context, release, actual)
     # a link to what is gone would have the next rollback fail
-    before = (name for name in (actual.current, actual.previous) if name in actual.releases and name != release)
+    current, previous = (name if name in actual.releases else "" for name in (actual.current, actual.previous))
     sockets = (context.places.socket(activation, number) for number in range(context.desired.instances))
     return Decision(
         action=action,
@@ -84,7 +85,7 @@ def decide(context: Context, release: str, actual: Actual) -> Decision:
         sockets=tuple(sockets),
         config=render([context.app_of(activation)]),
         options=context.kept,
-        previous=next(before, ""),
+        previous=replaced_by(release, current, previous),
     )
 
 

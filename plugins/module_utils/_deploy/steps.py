@@ -13,6 +13,7 @@ the way back starts the old one again.
 from __future__ import annotations
 
 import contextlib
+import math
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -197,8 +198,8 @@ class Deployment:
             raise GateError(f"{error}{advice}") from error
 
     def _remove_new(self) -> None:
-        """After a switch that was undone it may still have requests to answer."""
-        drain_rest(self._context, self._new)
+        """After a switch that was undone it may still have requests to answer; the held ones wait for the old one."""
+        drain_rest(self._context, self._new, math.inf if self._hold is None else _DRAIN_SECONDS)
         remove_activation(self._context, self._new)
 
     # In its place

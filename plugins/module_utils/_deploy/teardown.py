@@ -9,6 +9,7 @@ What the active link names is never stopped nor removed, whatever went wrong bef
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -49,10 +50,10 @@ def drain(count: Callable[[], int], limit: float, check: Callable[[], None] = la
         left = count()
 
 
-def drain_rest(context: Context, activation: Activation) -> None:
-    """Let one that is not active any more answer the requests that it still has."""
+def drain_rest(context: Context, activation: Activation, longest: float = math.inf) -> None:
+    """Let one that is not active any more answer the requests that it still has, for `longest` seconds at most."""
     if connections_of(context.places, activation):
-        drain(partial(connections_of, context.places, activation), context.desired.drain_time)
+        drain(partial(connections_of, context.places, activation), min(longest, context.desired.drain_time))
 
 
 def attempt(what: str, action: Callable[[], object]) -> list[str]:

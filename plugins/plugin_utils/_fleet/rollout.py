@@ -73,6 +73,11 @@ def participants(hosts: Sequence[HostState], unreachable: str) -> list[HostState
     return found
 
 
+def is_mixed(hosts: Sequence[HostState]) -> bool:
+    """Whether they run different releases: that of the first may be a canary whose watch never came to its end."""
+    return len({host.active for host in hosts}) > 1
+
+
 def lost_hosts(earlier: Iterable[HostState], there: Container[str]) -> list[str]:
     """Which hosts have begun their turn and can't be reached since. `there` has the names of those that can."""
     return [host.name for host in earlier if not host.problem and host.name not in there]

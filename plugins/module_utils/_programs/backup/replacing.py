@@ -155,8 +155,10 @@ class Replacing:
 
     def _exchange(self, is_archived: bool) -> list[str]:
         """In a unit of its own, so that it comes to its end whoever hangs up."""
-        # one of them may have begun meanwhile
-        _require_ended(*_BUSY)
+        _require_ended(_UNIT)
+        # what a timer has begun meanwhile is due again within the hour, what was restored is not
+        for name in UNITS.values():
+            stop_unit(name)
         began = time.monotonic()
         start = f"--property=ExecStopPost=/usr/bin/systemctl start {self._settings.unit}"
         options = (f"--unit={_UNIT}", "--collect", "--quiet", "--wait", "--pipe", start)

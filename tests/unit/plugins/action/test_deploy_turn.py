@@ -31,7 +31,8 @@ PLAY = {
             "block": [
                 {"ansible.builtin.import_tasks": str(ROOT / "playbooks/tasks/deploy_turn.yml")},
                 {"ansible.builtin.set_fact": LOST, "when": "dies | default(false)"},
-                {"ansible.builtin.ping": None},
+                {"ansible.builtin.ping": None, "when": "not by_a_role | default(false)"},
+                {"workbot.stability.host_files": {}, "when": "by_a_role | default(false)"},
                 {
                     "ansible.builtin.debug": {
                         "msg": "{{ inventory_hostname }} is deployed to, first: {{ __deploy_decided.first }}"
@@ -65,6 +66,17 @@ def test_a_host_that_is_lost_in_its_turn_ends_the_run_after_those_that_go_with_i
     assert "Stopped at three. What serves now:" in output
     assert "not known: one:" in output
     assert list(tmp_path.glob("t*/.deploy.lease")) == []
+
+
+def test_a_host_that_is_lost_while_a_role_is_at_work_ends_the_run_at_once(tmp_path: Path) -> None:
+    """What takes time in a turn is the collection's own; else nobody would say where the fleet stands."""
+    hosts: dict[str, dict[str, Any]] = {"one": {"dies": True}, "two": {}}
+    code, output = run(tmp_path, [1], hosts, by_a_role=True)
+    assert code == 2
+    assert "The connection to the host was lost" in output
+    assert "Stopped at one. What serves now:" in output
+    assert "not known: one:" in output
+    assert "two is deployed to" not in output
 
 
 def test_the_next_host_is_the_first_where_one_is_left_out(tmp_path: Path) -> None:

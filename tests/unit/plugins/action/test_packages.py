@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.playbook.task import Task
+from ansible.utils.display import Display
 from ansible_collections.workbot.stability.plugins.action.packages import ActionModule, announce, answer
 
 
@@ -58,31 +59,39 @@ BUSY_FOR_LONG = {
     "msg": "'/usr/bin/apt-get -y install npm' failed: E: Unable to acquire the dpkg frontend lock"
     " (/var/lib/dpkg/lock-frontend), is another process using it?",
 }
+HALF_DONE = {
+    "failed": True,
+    "msg": "'/usr/bin/apt-get -y install cron' failed: E: dpkg was interrupted, you must manually run"
+    " 'dpkg --configure -a' to correct the problem.",
+}
 
 
 @pytest.mark.parametrize(
     ("answers", "asked", "failed"),
     [
-        ([{"changed": True}], 1, False),
-        ([BUSY, BUSY, {"changed": True}], 3, False),
-        ([BUSY_FOR_LONG, {"changed": True}], 2, False),
-        ([BUSY, NO_BINDINGS, {"changed": True}], 3, False),
-        ([NO_BINDINGS, {"changed": True}], 2, False),
-        ([NO_BINDINGS, NO_BINDINGS], 2, True),
-        ([{"failed": True, "msg": "No package matching 'nope' is available"}], 1, True),
+        ([{"changed": True}], ["apt"], False),
+        ([BUSY, BUSY, {"changed": True}], ["apt", "apt", "apt"], False),
+        ([BUSY_FOR_LONG, {"changed": True}], ["apt", "apt"], False),
+        ([BUSY, NO_BINDINGS, {"changed": True}], ["apt", "apt", "apt"], False),
+        ([NO_BINDINGS, {"changed": True}], ["apt", "apt"], False),
+        ([HALF_DONE, {"rc": 0}, {"changed": True}], ["apt", "command", "apt"], False),
+        ([HALF_DONE, {"failed": True}, HALF_DONE], ["apt", "command", "apt"], True),
+        ([NO_BINDINGS, NO_BINDINGS], ["apt", "apt"], True),
+        ([{"failed": True, "msg": "No package matching 'nope' is available"}], ["apt"], True),
     ],
 )
-def test_apt_begins_anew_after_another_one_and_once_with_the_bindings_that_it_has_installed(
-    monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], asked: int, failed: bool
+def test_apt_begins_anew_after_another_one_what_was_interrupted_and_the_bindings_that_it_has_installed(
+    monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], asked: list[str], failed: bool
 ) -> None:
     action, calls = ActionModule.__new__(ActionModule), iter(answers)
     seen: list[str] = []
 
-    def execute(*, module_name: str, **_rest: Any) -> dict[str, Any]:
-        seen.append(module_name)
+    def execute(module_name: str, *_rest: Any, **_options: Any) -> dict[str, Any]:
+        seen.append(module_name.removeprefix("ansible.builtin."))
         return next(calls)
 
     monkeypatch.setattr(action, "_execute_module", execute)
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    assert action._install(["cron"], {}).get("failed", False) is failed
-    assert seen == ["ansible.builtin.apt"] * asked
+    action.variables, action._display = {}, Display()
+    assert action._install(["cron"]).get("failed", False) is failed
+    assert seen == asked

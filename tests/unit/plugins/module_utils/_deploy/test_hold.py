@@ -11,12 +11,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from activation_host import FakeSystemd, deploy, desiring, picture, release
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import steps
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.hold import hold
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, ActivationError
@@ -155,6 +156,32 @@ def test_a_command_that_fails_brings_it_back(alone: Context, point: str) -> None
         deploy(failing, "new")
     assert set(proxy.statuses) == {"200"}
     assert without_ids(alone) == before
+
+
+def test_on_the_way_back_no_websocket_holds_the_others_up(alone: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for the old one waits no longer for the new one's connections than it did for the old one's."""
+    monkeypatch.setattr(steps, "_DRAIN_SECONDS", 0.5)
+    release(alone, "new", ONE)
+    marks = alone.places.releases.parent / "home"
+    told = f"touch {marks}/switched; while ! test -e {marks}/connected; do sleep 0.05; done; exit 1"
+    failing = desiring(alone, drain_time=60, hook_timeout=60, hooks={"after_switch": [["/bin/sh", "-c", told]]})
+    clients = [socket.socket(socket.AF_UNIX) for _number in range(8)]
+
+    def connect() -> None:
+        while not (marks / "switched").exists():
+            time.sleep(0.05)
+        for client in clients:
+            client.connect(str(alone.places.active / "0.sock"))
+        (marks / "connected").touch()
+
+    threading.Thread(target=connect, daemon=True).start()
+    began = time.monotonic()
+    with ExitStack() as connected, pytest.raises(ActivationError, match="hook after_switch"):
+        for client in clients:
+            connected.enter_context(client)
+        deploy(failing, "new")
+    # the service hangs up on each after two seconds, one after the other
+    assert time.monotonic() - began < 12
 
 
 def test_told_to_end_the_run_brings_it_back(alone: Context) -> None:

@@ -145,3 +145,12 @@ def test_what_the_host_has(releases: Path) -> None:
     places.active.symlink_to(places.of(Activation("b", 2)))
     places.previous.symlink_to(releases / "a")
     assert releases_of(places) == {"active": "b", "activation": "b@2", "previous": "a", "releases": ["a", "b"]}
+
+
+def test_killed_between_its_switch_and_the_links_a_run_has_replaced_what_was_active(releases: Path) -> None:
+    places = Places.below(releases.parent)
+    places.previous.symlink_to(releases / "a")
+    places.current.symlink_to(releases / "b")
+    assert releases_of(places)["previous"] == "a"
+    places.active.symlink_to(places.of(Activation("c")))
+    assert releases_of(places)["previous"] == "b"

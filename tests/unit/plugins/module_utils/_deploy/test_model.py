@@ -280,5 +280,8 @@ def test_the_release_that_is_asked_for() -> None:
         "c",
     ]
     assert desired_release(replace(DESIRED, release=""), Actual()) == ""
+    # killed between its switch and the links
+    state = running(A, current="c", previous="b")
+    assert desired_release(replace(DESIRED, release="previous"), state) == "c"
     with pytest.raises(ActivationError, match="no previous release"):
         desired_release(replace(DESIRED, release="previous"), running(A))

@@ -11,6 +11,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.errors imp
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.rollout import (
     HostState,
     batches,
+    is_mixed,
     left_out,
     lost_hosts,
     participants,
@@ -54,6 +55,11 @@ def test_batches_are_numbers_percentages_and_lists_of_them(serial: Any, expected
 def test_what_is_no_batch_is_refused(serial: Any) -> None:
     with pytest.raises(StabilityError, match=r"deploy_serial = .*: expected a number of hosts"):
         batches(serial)
+
+
+def test_a_fleet_is_mixed_where_its_hosts_run_different_releases() -> None:
+    assert is_mixed([host("one", "b", "a"), host("two", "a")])
+    assert not is_mixed([host("one", "b", "a"), host("two", "b", "c")])
 
 
 def test_the_first_host_goes_alone_once() -> None:
