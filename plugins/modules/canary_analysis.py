@@ -60,6 +60,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.argspec import ACTIVATION_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import Answers, watch
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health, Workers
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
@@ -70,19 +71,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.client impo
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import processes_of
 
 SPEC: dict[str, Any] = {
-    "service": {"type": "str", "required": True},
-    "directory": {"type": "path", "required": True},
-    "run_directory": {"type": "path", "required": True},
     "replaced": {"type": "str", "default": ""},
     "seconds": {"type": "float", "default": 60},
     "max_errors": {"type": "float", "default": 1},
     "access_log": {"type": "path", "required": True},
     **DAEMON_OPTIONS,
-    "user": {"type": "str", "required": True},
-    "health_path": {"type": "str", "default": "/"},
-    "health_timeout": {"type": "float", "default": 5},
-    "proxy_url": {"type": "str", "default": ""},
-    "proxy_headers": {"type": "dict", "default": {}},
+    **ACTIVATION_OPTIONS,
 }
 
 
@@ -112,14 +106,7 @@ def main() -> None:
             changed=False, watched=False, release=release, seconds=0, requests=0, errors=0, msg="nothing to watch"
         )
         return
-    health = Health(
-        path=options["health_path"],
-        answer_timeout=options["health_timeout"],
-        start_timeout=options["health_timeout"],
-        stay_up=0,
-        proxy_url=options["proxy_url"],
-        proxy_headers={name: str(value) for name, value in options["proxy_headers"].items()},
-    )
+    health = Health.of({**options, "start_timeout": options["health_timeout"], "stay_up": 0})
     try:
         answers = Answers(Path(options["access_log"]), since=places.active.lstat().st_mtime)
         workers = workers_of(options, places, active, health)

@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 module: host_conflicts
 short_description: Refuse names and places of a host that belong to something else
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal, workbot.stability.service]
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal, workbot.stability.service]
 author: workbot.stability contributors (@workbot)
 description:
   - Fails with every user, directory, unit and log rotation policy that a service of the roles would take and that is
@@ -21,13 +21,6 @@ description:
     only those directories are looked at that a variable names and the user has nothing in.
   - A directory in the place of a file, or a file or a link in that of a directory, is refused on every host. So is a
     group that is not the one which the running service was started with, as after C(groupmod --new-name).
-attributes:
-  check_mode:
-    support: full
-    description: It only reads.
-  diff_mode:
-    support: none
-    description: It only reads.
 options:
   existing:
     description:

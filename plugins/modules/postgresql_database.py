@@ -286,8 +286,6 @@ def main() -> None:
             problems += tables(options, check_mode, is_coming, is_pending)
     except MissingDriverError as error:
         module.fail_json(msg=str(error))
-    except KeyError:
-        module.fail_json(msg=f"login_user = {options['login_user']}: the host has no such user")
     except PgError as error:
         module.fail_json(msg=f"{options['login_db']}: {error}")
     module.exit_json(

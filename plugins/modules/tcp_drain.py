@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: tcp_drain
 short_description: Waits until this host has no connection to some servers any more
 version_added: 0.2.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - For a proxy that gives a server no new requests, waits for those that are open, WebSockets among them.
@@ -18,10 +18,6 @@ description:
 attributes:
   check_mode:
     description: Counts, and does not wait.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
 options:
   servers:
     description: The servers.

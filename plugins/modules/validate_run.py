@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: validate_run
 short_description: Refuse a run that would do nothing, or not what was asked for
 version_added: 0.1.0
-extends_documentation_fragment: [workbot.stability.internal]
+extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
   - Finds what Ansible itself passes over, so that a run does nothing and ends well. An inventory without a host for
@@ -18,13 +18,6 @@ description:
     (declared in C(playbooks/vars/playbooks.yml)) that are misspelled or have a wrong value.
   - Runs on the controller alone, without a connection. Use it with C(run_once) on C(all:localhost), so that it runs
     with an empty inventory too.
-attributes:
-  check_mode:
-    support: full
-    description: Does the same in check mode, it only reads.
-  diff_mode:
-    support: none
-    description: There is nothing that could differ.
 options:
   groups:
     description: Those that the playbook is for. The first must have a host, and a host of one of them must take part.

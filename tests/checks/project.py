@@ -94,7 +94,9 @@ def roles(root: Path) -> list[Role]:
 
 def plugins(root: Path, kind: str) -> set[str]:
     """Names of the plugins of one kind: modules, action, filter ..."""
-    return {path.stem for path in (root / "plugins" / kind).glob("*.py") if path.stem != "__init__"}
+    # a file may have several filters: each is called as its documentation is
+    pattern = "*.yml" if kind == "filter" else "*.py"
+    return {path.stem for path in (root / "plugins" / kind).glob(pattern) if path.stem != "__init__"}
 
 
 def public_modules(root: Path) -> set[str]:

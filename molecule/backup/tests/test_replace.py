@@ -25,7 +25,7 @@ from backup import (
     writing,
 )
 from databases import sql
-from hosts import HOST, playbook, put
+from hosts import HOST, container_of, playbook, podman, put
 from testinfra.host import Host
 from waiting import until
 
@@ -178,6 +178,21 @@ def test_hosts_that_another_run_has_keep_their_server_and_their_service(host: Ho
     until("it has the host", lambda: "a replacement of the database server" in host.run(f"cat {LEASE}").stdout, 120)
     assert running.wait(300) == 0
     assert not host.file(LEASE).exists
+    assert is_there(host)
+
+
+def test_a_connection_that_is_lost_meanwhile_leaves_no_service_stopped(host: Host, kept: str) -> None:
+    backup(host, "restore", "--time", kept)
+    running = playbook("workbot.stability.restore", {"restore_in_place": "workbot"}, INVENTORY)
+    until("it replaces", lambda: host.run("pgrep -f 'postgresql-backup replace workbot'").rc == 0, 120)
+    # the tests' own connection is one of them
+    podman("exec", container_of(HOST), "pkill", "--signal=KILL", "--full", "^sshd(-session)?: .*@notty")
+    output = " ".join(running.communicate(timeout=300)[0].split())
+    assert running.returncode == 2, output
+    assert "The connection was lost while the server was replaced" in output
+    assert host.check_output("systemctl is-active workbot") == "active"
+    assert not host.file(LEASE).exists
+    until("it has come to its end", lambda: host.run("pgrep -f 'postgresql-backup replace'").rc != 0)
     assert is_there(host)
 
 

@@ -84,8 +84,8 @@ class LastDrill:
 class Record:
     """What the server's host knows of its backups, and how it is set up."""
 
-    backup: LastBackup
-    drill: LastDrill
+    backup: LastBackup = dataclasses.field(default_factory=LastBackup)
+    drill: LastDrill = dataclasses.field(default_factory=LastDrill)
     drill_days: int = 7
     wal_limit: int = 0
     """Bytes that may wait for the archive; 0 where the server keeps all."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .._host import proc
 from .._host.processes import ProcessError, load_library, pid_of_file, process_of_unit
 from .._host.units import UnitError
 from .._pm2.client import Pm2Client
@@ -64,11 +65,6 @@ def read_existing(existing: Existing, client: Pm2Client, timeout: float) -> Daem
     return DaemonReading(WELL, "", None, (process,))
 
 
-def daemon_pid_file(existing: Existing) -> Path | None:
-    """Where PM2's daemon keeps its process id; None where there is no PM2."""
-    return Path(existing.pm2_home) / "pm2.pid" if existing.supervisor == PM2 else None
-
-
 def _of_unit(unit: str) -> Pm2Process:
     """Raises ProcessError and UnitError."""
     return _process(unit, *process_of_unit(unit))
@@ -111,8 +107,5 @@ def listener(port: int) -> int:
 
 
 def _started(pid: int) -> tuple[float, int]:
-    psutil = load_library("psutil", "python3-psutil")
-    try:
-        return float(psutil.Process(pid).create_time()), pid
-    except psutil.Error:
-        return float("inf"), pid
+    found = proc.stat(pid)
+    return found.started if found else float("inf"), pid

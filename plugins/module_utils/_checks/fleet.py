@@ -121,19 +121,13 @@ def judge_rotation(upstreams: Sequence[Upstream], drained: Mapping[str, str]) ->
 def check_database(port: int, timeout: float) -> list[Finding]:
     """Whether the server of this host accepts connections; needs no login."""
     command = ["pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}", f"--timeout={max(1, round(timeout))}"]
-    try:
-        return [judge_database(_status(command, timeout), port)]
-    except OSError as error:
-        return [_not_run("database", "pg_isready", error)]
+    return [_asked("database", command, timeout, port, judge_database)]
 
 
 def check_repository(port: int, timeout: float) -> list[Finding]:
     """Whether the repository host answers pgBackRest on other hosts; needs no certificate."""
     command = ["pgbackrest", "server-ping", "127.0.0.1", f"--tls-server-port={port}"]
-    try:
-        return [judge_repository(_status(command, timeout), port)]
-    except OSError as error:
-        return [_not_run("repository", "pgbackrest", error)]
+    return [_asked("repository", command, timeout, port, judge_repository)]
 
 
 def check_file_repository(port: int, timeout: float) -> list[Finding]:
@@ -159,16 +153,17 @@ def check_file_repository(port: int, timeout: float) -> list[Finding]:
     return findings
 
 
-def _status(command: Sequence[str], timeout: float) -> int:
-    """The exit status; that of timeout(1) after twice the time. Raises OSError."""
+def _asked(
+    check: str, command: Sequence[str], timeout: float, port: int, judge: Callable[[int, int], Finding]
+) -> Finding:
+    """From the command's exit status; that of timeout(1) after twice the time."""
     try:
-        return quiet_run(command, timeout=2 * timeout).returncode
+        code = quiet_run(command, timeout=2 * timeout).returncode
     except subprocess.TimeoutExpired:
-        return _TIMED_OUT
-
-
-def _not_run(check: str, program: str, error: OSError) -> Finding:
-    return Finding(check, CRITICAL, f"{program} can't be run: {error}. Apply site.yml to this host.")
+        code = _TIMED_OUT
+    except OSError as error:
+        return Finding(check, CRITICAL, f"{command[0]} can't be run: {error}. Apply site.yml to this host.")
+    return judge(code, port)
 
 
 def judge_repository(code: int, port: int) -> Finding:

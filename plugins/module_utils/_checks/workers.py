@@ -23,10 +23,8 @@ import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from .._host import proc
 from .._host.command import Identity, effective_user
 from .._host.later import later
-from .._host.service_tree import read
 from .._host.tcp import holder
 from .._net.http import HttpError, HttpTimeoutError, Request, RequestError, fetch
 from .health import HealthReading, pid_of
@@ -36,7 +34,6 @@ MAX_BODY = 256 * 1024
 _PACE = 0.15
 _QUESTIONS_PER_WORKER = 8
 _PORT = 80
-_PID_BYTES = 32
 # struct ucred: process, user, group
 _CREDENTIALS = struct.Struct("3i")
 # So long, and so much of the time for an answer, may pass until some process has taken the connection.
@@ -58,15 +55,6 @@ class WorkerAnswer:
     """From the connection to the end of the answer, so also the time until a busy event loop took it."""
     kind: str
     """answered, hung (no whole answer in time) or refused (nothing took it, or it broke off)."""
-
-
-def children_of(pid_file: Path) -> list[int]:
-    """The processes that PM2's daemon has started itself; none when it does not run. It is not asked for them."""
-    try:
-        daemon = int(read(pid_file, _PID_BYTES))
-    except (OSError, ValueError):
-        return []
-    return proc.children(daemon) if "God Daemon" in proc.text(daemon, "cmdline") else []
 
 
 def ask(request: Request, pid: int | None = None) -> WorkerAnswer:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of module active_release."""
+"""The options of module active_release, and those of them that canary_analysis has as well."""
 
 from __future__ import annotations
 
@@ -26,10 +26,18 @@ _HOOK_NAMES = (
     "after_stop",
 )
 _HOOK = {"type": "list", "elements": "list", "default": []}
-SPEC: dict[str, Any] = {
+# Their documentation is the fragment `activation`. They stand after those of PM2, by which `user` is not required.
+ACTIVATION_OPTIONS: dict[str, Any] = {
     "service": {"type": "str", "required": True},
     "directory": {"type": "path", "required": True},
     "run_directory": {"type": "path", "required": True},
+    "user": {"type": "str", "required": True},
+    "health_path": {"type": "str", "default": "/"},
+    "health_timeout": {"type": "float", "default": 5},
+    "proxy_url": {"type": "str", "default": ""},
+    "proxy_headers": {"type": "dict", "default": {}},
+}
+SPEC: dict[str, Any] = {
     "release": {"type": "str", "default": ""},
     "app": {"type": "dict", "required": True},
     "loader": {"type": "str", "default": ""},
@@ -38,14 +46,10 @@ SPEC: dict[str, Any] = {
     "preloads": {"type": "list", "elements": "path", "default": []},
     **COMMAND_OPTIONS,
     **TIMEOUT_OPTION,
-    "user": {"type": "str", "required": True},
+    **ACTIVATION_OPTIONS,
     "group": {"type": "str", "required": True},
-    "health_path": {"type": "str", "default": "/"},
-    "health_timeout": {"type": "float", "default": 5},
     "start_timeout": {"type": "float", "default": 60},
     "stay_up": {"type": "float", "default": 3},
-    "proxy_url": {"type": "str", "default": ""},
-    "proxy_headers": {"type": "dict", "default": {}},
     "drain_time": {"type": "float", "default": 60},
     "overlap": {"type": "bool", "default": True},
     "hooks": {"type": "dict", "default": {}, "options": dict.fromkeys(_HOOK_NAMES, _HOOK)},

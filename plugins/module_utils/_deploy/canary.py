@@ -63,9 +63,6 @@ class Answers:
                 moment, status = found
                 (self.before if moment < self._since else self.after).add(status)
 
-    def close(self) -> None:
-        self._log.close()
-
 
 def problem_of(before: Tally, after: Tally, max_percent: float) -> str:
     """What is wrong with the answers since; "" when nothing is.

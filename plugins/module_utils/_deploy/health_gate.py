@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .._checks.health import problem_of, read_health
 from .._checks.workers import ask_as
@@ -47,6 +48,18 @@ class Health:
     """For so long after that all must go on doing so, without a restart."""
     proxy_url: str = ""
     proxy_headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Health:
+        """From the options of a module."""
+        return cls(
+            path=options["health_path"],
+            answer_timeout=options["health_timeout"],
+            start_timeout=options["start_timeout"],
+            stay_up=options["stay_up"],
+            proxy_url=options["proxy_url"],
+            proxy_headers={name: str(value) for name, value in options["proxy_headers"].items()},
+        )
 
 
 class Workers:

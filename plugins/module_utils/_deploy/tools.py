@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +57,7 @@ def _others(installed: Pm2Client) -> Iterator[Pm2Client]:
 def _require(tools: Pm2Client, release: Path, user: Identity) -> None:
     require_engine(release, Path(tools.node).parent, user)
     found = addons(release, _made(release))
-    running = _said(tools, ["--print", "process.versions.modules"]) if found else ""
+    running = tools.said([tools.node, "--print", "process.versions.modules"], _NODE_SECONDS) if found else ""
     for path, named in found.items():
         built = named or _refused(tools, path)
         if running and built and built != running:
@@ -78,13 +77,5 @@ def _made(release: Path) -> float:
 
 def _refused(tools: Pm2Client, addon: Path) -> str:
     """ABI that an addon which does not name it was built for, when Node.js refuses it for that; else ""."""
-    found = _ANOTHER_ABI.search(_said(tools, ["--eval", _LOAD, str(addon)]))
+    found = _ANOTHER_ABI.search(tools.said([tools.node, "--eval", _LOAD, str(addon)], _NODE_SECONDS))
     return found[1] if found else ""
-
-
-def _said(tools: Pm2Client, arguments: list[str]) -> str:
-    try:
-        done = tools.as_user([tools.node, *arguments], _NODE_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""

@@ -174,8 +174,7 @@ def _extract(tar: tarfile.TarFile, member: _Member, target: Path) -> None:
     except FileExistsError as error:
         raise _twice(member) from error
     with source, os.fdopen(descriptor, "wb") as out:
-        while block := source.read(1 << 20):
-            out.write(block)
+        shutil.copyfileobj(source, out, _MB)
     # what is no time of a file, not a number among it, is the epoch
     moment = member.info.mtime if 0 <= member.info.mtime <= _LATEST else 0
     os.utime(path, (moment, moment))

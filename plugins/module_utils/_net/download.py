@@ -19,7 +19,6 @@ from ansible.module_utils.urls import open_url
 from .._host.errors import StabilityError
 
 _CHECKSUM = re.compile(r"(sha256|sha384|sha512):([0-9a-fA-F]+)\Z")
-_BLOCK = 1 << 20
 _PIECE = 1 << 16
 _LOGIN = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/?#@]+@", re.IGNORECASE)
 _QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?]*)\?[^\s]+", re.IGNORECASE)
@@ -44,11 +43,8 @@ def parse_checksum(checksum: str) -> tuple[str, str]:
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
     """Hex digest of a file's content."""
-    digest = hashlib.new(algorithm)
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def verify(path: Path, checksum: str, name: str, declared: str) -> None:

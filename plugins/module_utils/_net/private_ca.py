@@ -101,14 +101,6 @@ class Pair:
             return []
         return [str(name.value) for name in found]
 
-    @property
-    def pem(self) -> bytes:
-        return pem(self.certificate)
-
-    @property
-    def key_pem(self) -> bytes:
-        return key_pem(self.key)
-
 
 def read_pair(certificate: Path, key: Path) -> Pair | None:
     """The pair as it is; None where there is none that fits together, such as after a run that was killed."""
@@ -275,14 +267,17 @@ def converge_made(desired: Desired, now: datetime.datetime, *, dry: bool) -> tup
     why = reasons_for_authority(authority, desired, now)
     if why or authority is None:
         authority = new_authority(desired.names[0], now)
-        files |= {desired.authority_key: (authority.key_pem, "root"), desired.authority: (authority.pem, "root")}
+        files |= {
+            desired.authority_key: (key_pem(authority.key), "root"),
+            desired.authority: (pem(authority.certificate), "root"),
+        }
     pair = read_pair(desired.certificate, desired.key)
     kept = pair.names if pair and _issued_by(pair.certificate, authority.certificate) else []
     why = why or reasons(pair, authority.certificate, desired, now)
     if why or pair is None:
         key, names = new_key(), list(dict.fromkeys([*map(plain, desired.names), *kept]))
         pair = Pair(new_certificate(authority, key.public_key(), names, desired, now), key)
-        files |= {desired.key: (pair.key_pem, desired.owner), desired.certificate: (pair.pem, "root")}
+        files |= {desired.key: (key_pem(key), desired.owner), desired.certificate: (pem(pair.certificate), "root")}
     else:
         keys = {desired.key: desired.owner, desired.authority_key: "root"}
         files = {key: (key.read_bytes(), owner) for key, owner in keys.items()}

@@ -74,14 +74,10 @@ def begin_postgresql(plain: socket.socket) -> None:
         raise ConnectionError("the server does not speak TLS")
 
 
-def begin_at_once(plain: socket.socket) -> None:
-    """As HTTPS does."""
-
-
 def read_dates(
-    address: str, port: int, name: str, timeout: float, begin: Callable[[socket.socket], None] = begin_at_once
+    address: str, port: int, name: str, timeout: float, begin: Callable[[socket.socket], None] = lambda _plain: None
 ) -> CertificateDates:
-    """The dates of the certificate that is served for the name. Raises OSError.
+    """The dates of the certificate that is served for the name; HTTPS needs nothing to `begin` with. Raises OSError.
 
     Python reads a certificate only once it is trusted, so the one that was served is trusted in a second handshake.
     """

@@ -51,11 +51,6 @@ class AccessLog:
             one.file.close()
             self._files.remove(one)
 
-    def close(self) -> None:
-        for one in self._files:
-            one.file.close()
-        self._files = []
-
     def _look(self) -> None:
         """Open the file that is at the path now, if it is another one."""
         try:

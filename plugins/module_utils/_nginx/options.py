@@ -26,6 +26,11 @@ _FILE: dict[str, Any] = {
     "mode": {"type": "str", "default": "0644"},
 }
 _STRINGS: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+# The fields of the site that are options as they are.
+_AS_GIVEN = (
+    *("name", "absent", "adopt", "logs", "ports", "server_names"),
+    *("disable_default_site", "limit_zones", "announce", "unchanged"),
+)
 
 
 def argument_spec() -> dict[str, Any]:
@@ -98,22 +103,13 @@ def desired(given: Mapping[str, Any]) -> Desired:
         path: Entry(str(text).encode(), SECRET_MODE, secret=True) for path, text in given["secret_files"].items()
     }
     return Desired(
-        name=given["name"],
+        **{name: given[name] for name in _AS_GIVEN},
         files={**{file["path"]: _entry(file) for file in given["files"]}, **secrets},
         shared={file["path"]: Shared(_entry(file), file["version"]) for file in given["shared_files"]},
         worker_limits={name: str(value) for name, value in given["worker_limits"].items() if value},
         remove=given["state"] == "absent",
-        absent=given["absent"],
-        adopt=given["adopt"],
-        logs=given["logs"],
-        ports=given["ports"],
-        server_names=given["server_names"],
-        disable_default_site=given["disable_default_site"],
         certificates=[Certificate(**{**one, "names": tuple(one["names"])}) for one in given["certificates"]],
         probes=[_probe(one) for one in given["probes"]],
-        limit_zones=given["limit_zones"],
-        announce=given["announce"],
-        unchanged=given["unchanged"],
     )
 
 

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import platform
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -165,7 +166,7 @@ class Toolchain:
                 _check(stage, desired, identity)
             if final.is_dir():
                 # A damaged toolchain: moved aside, so that what runs from it keeps its files open.
-                final.rename(_free_name(self.versions, f"{desired.identifier}.damaged"))
+                final.rename(tempfile.mkdtemp("", f"{desired.identifier}.damaged", self.versions))
             stage.rename(final)
         except StabilityError as error:
             raise StabilityError(_advice(str(error), install)) from error
@@ -357,11 +358,6 @@ def _advice(message: str, install: Install) -> str:
             " installed. Find out who changed it; make a lock file of your own only when you know."
         )
     return message
-
-
-def _free_name(directory: Path, name: str) -> Path:
-    taken = {path.name for path in directory.iterdir()}
-    return next(directory / f"{name}{count}" for count in range(len(taken) + 1) if f"{name}{count}" not in taken)
 
 
 def _in_use(path: Path) -> bool:

@@ -136,15 +136,9 @@ class Pm2Client:
     def outdated_node(self) -> bool:
         """Cluster workers run under the daemon's own Node.js, whatever has been installed since."""
         pid = self.daemon_pid()
-        if pid is None:
-            return False
-        try:
-            # inside a container root may not look into another user's process; the user itself may
-            found = self.as_user(["/usr/bin/readlink", f"/proc/{pid}/exe"], ANSWER_SECONDS)
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-        running = found.stdout.decode(errors="replace").strip()
-        return found.returncode == 0 and running != str(Path(self.node).resolve())
+        # inside a container root may not look into another user's process; the user itself may
+        running = self.said(["/usr/bin/readlink", f"/proc/{pid}/exe"], ANSWER_SECONDS) if pid else ""
+        return running not in ("", str(Path(self.node).resolve()))
 
     def run(self, *arguments: str, stops: Iterable[Pm2Process] = ()) -> None:
         """One pm2 command that changes something. Raises Pm2Error when it fails or takes too long.
@@ -187,11 +181,13 @@ class Pm2Client:
             extra_groups=os.getgrouplist(user.name, user.gid) if user else None,
         )
 
-    def starting(self, processes: Iterable[Pm2Process]) -> set[int]:
-        """Living children of the daemon that are none of these: it is starting them, or has lost them."""
-        daemon, listed = self.daemon_pid(), {process.pid for process in processes}
-        found = proc.children(daemon) if daemon else []
-        return {pid for pid in found if pid not in listed and proc.lives(pid)}
+    def said(self, argv: Sequence[str], limit: float) -> str:
+        """What a program says as the daemon's user; "" where it fails or takes longer than `limit` seconds."""
+        try:
+            done = self.as_user(argv, limit)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""
 
     @contextmanager
     def lock(self, seconds: float = 0.0) -> Iterator[None]:

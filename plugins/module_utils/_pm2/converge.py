@@ -195,11 +195,6 @@ def saved_list(client: Pm2Client, live: Sequence[Pm2Process]) -> SavedList:
     return "current" if private else "readable by others"
 
 
-def saved_list_differs(client: Pm2Client, live: Sequence[Pm2Process]) -> bool:
-    """Whether the saved list is to be written."""
-    return saved_list(client, live) != "current"
-
-
 def _fingerprint(settings: Mapping[str, Any]) -> str:
     keys = ("name", "pm_exec_path", "pm_cwd", "exec_mode", "node_args", "args", "max_memory_restart", "env")
     # what was stopped stays so when the list is read again; all else is started

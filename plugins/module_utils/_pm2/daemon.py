@@ -64,7 +64,8 @@ def daemon_of(client: Pm2Client) -> Daemon | None:
 
 def with_versions(client: Pm2Client, daemon: Daemon) -> Daemon:
     """Asks both programs, which takes a moment. A daemon's can be asked even when its file has been deleted."""
-    running, installed = (_node_version(client, node) for node in (f"/proc/{daemon.pid}/exe", client.node))
+    nodes = (f"/proc/{daemon.pid}/exe", client.node)
+    running, installed = (client.said([node, "--version"], _NODE_SECONDS).removeprefix("v") for node in nodes)
     return replace(daemon, node=running, installed_node=installed)
 
 
@@ -89,14 +90,6 @@ def installed_pm2(pm2: str) -> str:
 def _running_pm2(pid: int) -> str:
     found = _TITLE.search(proc.text(pid, "cmdline"))
     return found[1] if found else ""
-
-
-def _node_version(client: Pm2Client, node: str) -> str:
-    try:
-        done = client.as_user([node, "--version"], _NODE_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="replace").strip().removeprefix("v") if done.returncode == 0 else ""
 
 
 def update(client: Pm2Client, daemon: Daemon, wait: float) -> list[Pm2Process]:

@@ -16,11 +16,8 @@ _INSTANCE_VARIABLE = "NODE_APP_INSTANCE"
 DEAD = frozenset({"stopped", "errored"})
 # PM2's own, in milliseconds, where an app says nothing
 _KILL_TIMEOUT = 1600
-# Each delay of a back-off is that many times the one before, up to this one, in seconds (God.handleExit of PM2 7.0.4).
-_BACKOFF, _LONGEST_BACKOFF = 1.5, 15.0
 # Seconds. What a process is said to need the service's daemon says.
 _LONGEST_STOP = 3600.0
-_SECONDS_TO_FORK = 1.0
 # A record of PM2's has about five. What is nested as deeply as Python reads it, it can neither write nor compare.
 _MOST_LEVELS = 50
 _MB = 1024 * 1024
@@ -65,15 +62,6 @@ class Pm2Process:
     def stop_seconds(self) -> float:
         """So long PM2 waits for it to end before it is killed."""
         return min(_seconds(self.settings.get("kill_timeout") or _KILL_TIMEOUT, _KILL_TIMEOUT / 1000), _LONGEST_STOP)
-
-    @property
-    def comeback_seconds(self) -> float:
-        """So long after it was deleted PM2 may start it again; 0 of one that is online and had no back-off."""
-        names = ("restart_delay", "prev_restart_delay")
-        delays = [_seconds(self.settings.get(name) or 0, _LONGEST_BACKOFF) for name in names]
-        if self.status == "online" and not delays[-1]:
-            return 0.0
-        return min(max(delays) * _BACKOFF, _LONGEST_BACKOFF) + _SECONDS_TO_FORK
 
     def report(self) -> dict[str, Any]:
         """What may be shown to people: never the environment."""

@@ -95,7 +95,7 @@ class PgBackRest:
         Raises BackupError.
         """
         count = itertools.count(1)
-        for command, options in (("stanza-create", []), ("backup", [_type(full)])):
+        for command, options in (("stanza-create", []), ("backup", [f"--type={_FULL if full else 'diff'}"])):
             with self._running(command, options) as (process, problem):
                 while process.poll() is None:
                     yield next(count)
@@ -175,10 +175,6 @@ class PgBackRest:
         # what serves is for all stanzas
         stanza = [] if command == "server" else [f"--stanza={self._stanza}"]
         return [PROGRAM, *stanza, *_QUIET, *options, command]
-
-
-def _type(full: bool) -> str:
-    return f"--type={_FULL if full else 'diff'}"
 
 
 def _environment() -> dict[str, str]:

@@ -23,7 +23,7 @@ from .._host.files import actual as entry_at
 from .._host.lock import lock
 from .._host.units import UnitError, run_unit
 from .access import with_block, without_catch_all
-from .client import MAINTENANCE, Login, MissingDriverError, literal, session, socket_of
+from .client import MAINTENANCE, Login, MissingDriverError, Row, literal, session, socket_of
 
 # The user of the host that the server runs as, who is its first superuser, and whose its files are.
 OWNER = "postgres"
@@ -172,20 +172,13 @@ class DesiredServer:
 
 
 @dataclass(frozen=True)
-class Coming:
-    """What the declared settings would need: a restart for some, and the understanding of all other files."""
-
-    waiting: str
-    broken: str
-
-
-@dataclass(frozen=True)
 class ActualServer:
     """What the server says of itself, and which of the files it has not read as they are now.
 
     Of the access rules ``trust`` are those that let somebody in without a password, ``misread`` those that it does not
     understand. ``others`` are roles that log in and are not the service's, ``waiting`` settings that only a restart
-    changes, ``elsewhere`` settings of other files that this one is to have alone.
+    changes, ``elsewhere`` settings of other files that this one is to have alone. ``coming`` has the ``waiting`` and
+    the ``broken`` of the declared settings.
     """
 
     trust: list[str]
@@ -195,7 +188,7 @@ class ActualServer:
     broken: str
     max_connections: int
     unread: list[str]
-    coming: Coming
+    coming: Row
     elsewhere: str = ""
 
 
@@ -269,7 +262,7 @@ def _read(desired: DesiredServer) -> ActualServer:
         settings = client.one(_SETTINGS, {"files": desired.files})
         asked = {"settings": json.dumps(desired.settings), "file": desired.settings_file}
         elsewhere = client.one(_ELSEWHERE, {"alone": list(desired.alone), "file": desired.settings_file})
-        return ActualServer(**row, **settings, **elsewhere, unread=unread, coming=Coming(**client.one(_COMING, asked)))
+        return ActualServer(**row, **settings, **elsewhere, unread=unread, coming=client.one(_COMING, asked))
 
 
 def _newer(paths: Sequence[str], loaded: float) -> list[str]:
@@ -310,10 +303,7 @@ def _coming(desired: DesiredServer, actual: ActualServer, changed: Set[str]) -> 
     coming = dataclasses.replace(actual, unread=unread, misread=misread)
     if desired.settings_file not in changed:
         return coming
-    wanted = actual.coming
-    return dataclasses.replace(
-        coming, waiting=wanted.waiting, broken=wanted.broken, max_connections=desired.max_connections
-    )
+    return dataclasses.replace(coming, **actual.coming, max_connections=desired.max_connections)
 
 
 def _problems(changes: Sequence[Change], coming: ActualServer | None, silence: str) -> Iterator[str]:

@@ -10,8 +10,8 @@ import dataclasses
 import json
 from pathlib import Path
 
-from .._checks.backup import LastBackup, LastDrill, Record
-from .records import decode, load
+from .._checks.backup import Record
+from .records import decode, load_or_new
 
 _LONGEST = 500
 _MOST_PROBLEMS = 5
@@ -30,15 +30,12 @@ def from_text(text: str) -> Record:
     try:
         return decode(Record, json.loads(text))
     except ValueError:
-        return Record(LastBackup(), LastDrill())
+        return Record()
 
 
 def load_record(path: Path) -> Record:
     """What is damaged, or not there, says that nothing was made yet."""
-    try:
-        return load(Record, path, _LARGEST)
-    except (OSError, ValueError):
-        return Record(LastBackup(), LastDrill())
+    return load_or_new(Record, path, _LARGEST)
 
 
 def begun_at(path: Path) -> float:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the programs on a host have in common: their settings, and the user that they run as."""
+"""What the programs on a host have in common: their settings, the user that they run as, and what they ask."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import contextlib
 import json
 import os
 import pwd
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from .._host.command import quiet_run
 from .._host.console import complain
 from .._host.errors import StabilityError
 
 _T = TypeVar("_T")
 _READERS = "root or as the service's user"
+_LARGEST_REPORT = 4 * 1024 * 1024
+_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
 
 
 def load_settings(path: Path, make: Callable[[Mapping[str, Any]], _T], readers: str = _READERS) -> _T:
@@ -54,6 +58,16 @@ def stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns
+
+
+def diagnose(argv: Sequence[str], seconds: float) -> list[dict[str, Any]] | None:
+    """The findings of one run of the diagnosis command; None where it fails or takes too long."""
+    try:
+        done = quiet_run(argv, seconds, _ENVIRONMENT)
+        findings = json.loads(done.stdout[:_LARGEST_REPORT])["findings"]
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return [finding for finding in findings if isinstance(finding, dict)] if isinstance(findings, list) else None
 
 
 def attempt(command: Callable[[], int], config: str, failed: int = 1) -> int:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import types
 import typing
@@ -14,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .._host.small_file import read_json
+from .._host.small_file import read_json, read_small
 
 _T = TypeVar("_T")
+_LARGEST_STATUS = 1024 * 1024
 
 
 def load(kind: type[_T], path: Path, limit: int) -> _T:
@@ -25,6 +27,29 @@ def load(kind: type[_T], path: Path, limit: int) -> _T:
         return decode(kind, read_json(path, limit))
     except RecursionError as error:
         raise ValueError("it has too many brackets") from error
+
+
+def load_or_new(kind: type[_T], path: Path, limit: int) -> _T:
+    """The same; a new one where the file is damaged, or can't be read."""
+    try:
+        return load(kind, path, limit)
+    except (OSError, ValueError):
+        return kind()
+
+
+def read_status(path: Path) -> tuple[int, Mapping[str, Any]]:
+    """When the watchdog last wrote its status, in nanoseconds since the epoch, and the status.
+
+    0 and nothing where there is none; nothing where it is something else.
+    """
+    try:
+        content, seen = read_small(path, _LARGEST_STATUS)
+    except OSError:
+        return 0, {}
+    try:
+        return seen.st_mtime_ns, mapping(json.loads(content))
+    except (ValueError, RecursionError):
+        return seen.st_mtime_ns, {}
 
 
 def number(value: Any) -> float | None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...module_utils._host.errors import StabilityError
+from .._hosts import UNREACHABLE, failure_of
 
 _BATCH = re.compile(r"[1-9][0-9]*|(100|[1-9][0-9]?)%")
-_CLIPPED = 300
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,10 @@ def state_of(name: str, registered: Mapping[str, Any] | None) -> HostState:
     """From what deploy_lease has registered for a host; None where it did not run."""
     if registered is None:
         return HostState(name, problem="it was not asked")
-    said = _line(str(registered.get("msg", "")).removeprefix("Task failed: ")) or "it gave no reason"
-    if registered.get("unreachable"):
-        return HostState(name, problem=said, unreachable=True)
-    if "active" not in registered:
-        return HostState(name, problem=said)
-    found = registered
-    return HostState(name, found["active"], found["previous"], tuple(found["releases"]))
+    if failure := failure_of(registered, "active"):
+        state, said = failure
+        return HostState(name, problem=said or "it gave no reason", unreachable=state == UNREACHABLE)
+    return HostState(name, registered["active"], registered["previous"], tuple(registered["releases"]))
 
 
 def batches(serial: Any, first_alone: bool = False) -> list[str]:
@@ -163,8 +160,3 @@ def _unreachable_advice(names: Sequence[str]) -> list[str]:
         " deploy_unreachable=skip"
     )
     return [ways]
-
-
-def _line(text: str) -> str:
-    clean = " ".join(text.split())
-    return clean if len(clean) <= _CLIPPED else clean[:_CLIPPED] + "..."

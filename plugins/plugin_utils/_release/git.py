@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ...module_utils._host.command import quiet_run
 from ...module_utils._host.errors import StabilityError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -147,21 +148,13 @@ class Repository:
     def _run(self, arguments: Sequence[str], directory: Path | None = None) -> tuple[int, str, str]:
         """Exit status and both streams of one git command."""
         try:
-            # On the controller there is no module, and no module's run_command.
-            done = subprocess.run(  # pylint: disable=ansible-bad-function
-                ["git", *arguments],
-                cwd=directory,
-                env=_environment(os.environ, self.key),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self.timeout,
-                check=False,
-            )
+            place = str(directory) if directory else None
+            done = quiet_run(["git", *arguments], self.timeout, _environment(os.environ, self.key), cwd=place)
         except FileNotFoundError:
             raise StabilityError("There is no git on the controller: install it there.") from None
         except subprocess.TimeoutExpired:
             raise StabilityError(f"{self.url}: git {arguments[0]} took more than {self.timeout} s.") from None
-        return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+        return done.returncode, done.stdout, done.stderr
 
     def _error(self, errors: str) -> StabilityError:
         advice = next((advice for words, advice in _ADVICE if words in errors), "")

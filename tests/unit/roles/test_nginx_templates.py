@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.plugins.filter.core import comment, regex_escape, regex_replace, to_bool
-from ansible_collections.workbot.stability.plugins.filter.rate_limits import rate_limits
+from ansible_collections.workbot.stability.plugins.filter.filters import rate_limits
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from places import ROOT
 

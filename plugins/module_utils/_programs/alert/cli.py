@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ..._host.atomic import save_json
-from ..._host.command import quiet_run
 from ..._host.console import answer, complain
 from ..._host.errors import StabilityError
+from ..._host.units import run_unit
 from ..codes import Code
+from ..common import attempt
 from ..words import moment
 from .channels import channels, check
 from .config import READABLE, Config, Secrets, collect_all, load_config, load_secrets, read_unit
@@ -41,18 +42,13 @@ def run(config: str) -> None:
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
     """Run the command with its configuration file; returns the exit status."""
     options = _parse(arguments, config)
-    try:
-        if options.command == "check":
-            return _check()
-        return _act(options, load_config(Path(options.config)))
-    except StabilityError as error:
-        complain(error)
-    except OSError as error:
-        complain(f"{error.filename or options.config}: {error.strerror}")
-    return 1
+    return attempt(lambda: _act(options), options.config)
 
 
-def _act(options: argparse.Namespace, config: Config) -> int:
+def _act(options: argparse.Namespace) -> int:
+    if options.command == "check":
+        return _check()
+    config = load_config(Path(options.config))
     if options.command == "collect":
         return collect_all(config)
     secrets = load_secrets(Path(options.secrets) if options.command == "send" and options.secrets else config.secrets)
@@ -90,18 +86,12 @@ def _send_test(config: Config, secrets: Secrets) -> int:
     name = f"{time.time_ns():020d}-{os.getpid()}{TEST}"
     path = config.inbox / name
     save_json(path, {"kind": "test", "code": Code.TEST, "time": began, "severity": "info"}, READABLE)
-    _start(config)  # at least once: a run that has taken the message may not have sent it yet
+    run_unit("start", config.unit)  # at least once: a run that has taken the message may not have sent it yet
     while path.exists():
         if time.time() - began > _TEST_SECONDS:
             raise StabilityError(f"{config.unit} does not take the message: see journalctl -u {config.unit}")
-        _start(config)
+        run_unit("start", config.unit)
     return _report_test(_state(config), secrets)
-
-
-def _start(config: Config) -> None:
-    started = quiet_run(["systemctl", "start", config.unit])
-    if started.returncode:
-        raise StabilityError(f"{config.unit} does not start: {started.stderr.strip()}")
 
 
 def _report_test(state: State, secrets: Secrets) -> int:

@@ -10,16 +10,14 @@ is killed loses nothing, and repeats no more than the one message that it was de
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..._host.console import complain
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
-from ..._host.small_file import read_small
+from ..records import read_status
 from . import inbox
 from .alertmanager import ask, changes
 from .channels import AppriseChannel, beat, channels
@@ -41,7 +39,6 @@ _SHORTEST_BEAT = 45.0
 # A watchdog that nobody listened to has left its last thousand events: the first run reports no history. What is
 # still open, the status shows.
 _OLDEST_AT_FIRST = 600.0
-_LARGEST_STATUS = 1024 * 1024
 
 
 def send(config: Config, secrets: Secrets) -> int:
@@ -137,16 +134,3 @@ def _beat(url: str, state: State, now: Clock) -> None:
     error = beat(url)
     if error:
         complain(f"the heartbeat URL: {error}")
-
-
-def read_status(path: Path) -> tuple[int, dict[str, Any]]:
-    """When the watchdog last wrote its status, and the status; 0 and nothing where there is none."""
-    try:
-        content, seen = read_small(path, _LARGEST_STATUS)
-    except OSError:
-        return 0, {}
-    try:
-        status = json.loads(content)
-    except (ValueError, RecursionError):
-        status = {}
-    return seen.st_mtime_ns, status if isinstance(status, dict) else {}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..._host.console import answer
@@ -33,7 +33,6 @@ from .settings import Settings
 from .state import UNITS, Demand, State
 
 _READERS = "root"
-_FAILED = 1
 _WRONG = 2
 
 
@@ -125,38 +124,18 @@ class Commands:
             yield
 
 
-class Inner:
-    """What units and the server run, as the server's user or as root; each method returns the exit status."""
-
-    def __init__(self, settings: Settings, options: argparse.Namespace) -> None:
-        self._settings = settings
-        self._options = options
-        self._jobs = Jobs(settings)
-
-    def make_backup(self) -> int:
-        answer(self._jobs.backup())
-        return os.EX_OK
-
-    def make_drill(self) -> int:
-        answer(self._jobs.drill())
-        return os.EX_OK
-
-    def end_drill(self) -> int:
-        self._jobs.end_drill(os.environ.get("SERVICE_RESULT", ""))
-        return os.EX_OK
-
-    def pgbackrest_archive(self) -> int:
-        self._jobs.archive(self._options.file)
-        return os.EX_OK
-
-    def exchange(self) -> int:
-        Replacing(self._settings).exchange()
-        return os.EX_OK
-
-    def serve(self) -> int:
-        """Returns only where it fails."""
-        Beside(self._settings).serve(self._options.time)
-        return _FAILED
+def _inner(settings: Settings, options: argparse.Namespace) -> Callable[[], None] | None:
+    """What units and the server run, as the server's user or as root; None for what people ask for."""
+    jobs = Jobs(settings)
+    commands: Mapping[str, Callable[[], None]] = {
+        "make_backup": lambda: answer(jobs.backup()),
+        "make_drill": lambda: answer(jobs.drill()),
+        "end_drill": lambda: jobs.end_drill(os.environ.get("SERVICE_RESULT", "")),
+        "pgbackrest_archive": lambda: jobs.archive(options.file),
+        "exchange": lambda: Replacing(settings).exchange(),
+        "serve": lambda: Beside(settings).serve(options.time),
+    }
+    return commands.get(options.command)
 
 
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
@@ -165,8 +144,11 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         settings = load_settings(Path(options.config), lambda content: decode(Settings, content), _READERS)
-        kind = Inner if hasattr(Inner, options.command) else Commands
-        return int(getattr(kind(settings, options), options.command)())
+        inner = _inner(settings, options)
+        if inner is None:
+            return int(getattr(Commands(settings, options), options.command)())
+        inner()
+        return os.EX_OK
 
     return attempt(command, options.config)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from pathlib import Path
-from typing import Any, TypeVar
 
 from ..._checks.backup import LastBackup, LastDrill, Record
 from ..._host.atomic import save_json
@@ -17,12 +16,11 @@ from ..._postgresql.archiving import write_record
 from ..._postgresql.client import MissingDriverError, PgError
 from ..backup_record import to_text
 from ..common import stamp
-from ..records import load
+from ..records import load_or_new
 from .past import Past
 from .server import as_owner, timeline_of, to_running
 from .settings import Settings
 
-_T = TypeVar("_T")
 _LARGEST = 256 * 1024
 # What makes each that can be demanded.
 UNITS = {"backup": "postgresql-backup.service", "drill": "postgresql-backup-drill.service"}
@@ -48,7 +46,8 @@ class State:
     @property
     def record(self) -> Record:
         settings = self._settings
-        backup, drill = _load(LastBackup, self._backup), _load(LastDrill, self._drill)
+        backup = load_or_new(LastBackup, self._backup, _LARGEST)
+        drill = load_or_new(LastDrill, self._drill, _LARGEST)
         given_up = self._given_up.stat().st_mtime if self._given_up.exists() else 0.0
         return Record(backup, drill, settings.drill_days, settings.wal_limit, given_up, self.past.last)
 
@@ -59,7 +58,7 @@ class State:
     @property
     def past(self) -> Past:
         """Without a replacement that was ended before it came about."""
-        past: Past = _load(Past, self._settings.past)
+        past = load_or_new(Past, self._settings.past, _LARGEST)
         with contextlib.suppress(OSError):
             now = Path(self._settings.data_directory).stat().st_ino
             come = [each for each in past.replacements if each.coming in (0, now)]
@@ -105,16 +104,9 @@ class State:
         """What is demanded, which is then no more."""
         if not self.is_demanded(name):
             return None
-        demand: Demand = _load(Demand, self._demand(name))
+        demand = load_or_new(Demand, self._demand(name), _LARGEST)
         self._demand(name).unlink()
         return demand
 
     def _demand(self, name: str) -> Path:
         return self._directory / f"demand-{name}.json"
-
-
-def _load(kind: type[_T], path: Path) -> Any:
-    try:
-        return load(kind, path, _LARGEST)
-    except (OSError, ValueError):
-        return kind()

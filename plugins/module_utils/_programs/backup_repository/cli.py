@@ -22,7 +22,7 @@ from ..._host.service_tree import discard_path
 from ..._postgresql.pgbackrest import BackupError, PgBackRest
 from ..backup_request import ANSWERS, HEARTBEAT_SECONDS, LARGEST, REQUESTS, SUFFIX, Answer, Request
 from ..common import attempt, end, load_settings
-from ..records import decode, load
+from ..records import decode, load_or_new
 
 _STANZA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 _READERS = "the repository's user"
@@ -65,15 +65,9 @@ class Requests:
 
     def _take(self, stanza: str) -> Request:
         """It is then no more: what ends this in the middle has the other host ask again."""
-        request = self._read(stanza)
+        request = load_or_new(Request, self._path(stanza), LARGEST)
         self._path(stanza).unlink(missing_ok=True)
         return request
-
-    def _read(self, stanza: str) -> Request:
-        try:
-            return load(Request, self._path(stanza), LARGEST)
-        except (OSError, ValueError):
-            return Request()
 
     def _path(self, stanza: str) -> Path:
         return self._requests / f"{stanza}{SUFFIX}"
@@ -92,7 +86,7 @@ class Requests:
 
     def _answer_waiting(self, heartbeat: int) -> None:
         for stanza in self._waiting():
-            if identity := self._read(stanza).id:
+            if identity := load_or_new(Request, self._path(stanza), LARGEST).id:
                 self._answer(stanza, Answer(identity, heartbeat=heartbeat))
 
     def _answer(self, stanza: str, content: Answer) -> None:

@@ -9,7 +9,6 @@ A day is the time between two daily reports, so whoever schedules them decides w
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import re
@@ -19,7 +18,7 @@ from pathlib import Path
 from ..._checks.findings import OK, UNKNOWN, Finding, rank
 from ..._host.atomic import save_json
 from ..._host.console import visible
-from ..records import load
+from ..records import load_or_new
 
 _HOUR = 3600.0
 # A daily report that is made once more on the same day does not begin a new one.
@@ -99,9 +98,7 @@ class Days:
 
     def __init__(self, path: Path, now: float) -> None:
         self._path = path
-        kept = _Kept()
-        with contextlib.suppress(OSError, ValueError):
-            kept = load(_Kept, path, _MAX_FILE)
+        kept = load_or_new(_Kept, path, _MAX_FILE)
         self.today, self.before = kept.today or Day(now), kept.before
 
     def add(self, findings: Iterable[Finding], now: float) -> None:

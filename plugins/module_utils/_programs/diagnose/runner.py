@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from ..._checks.external_service import PM2, Existing, daemon_pid_file, read_existing
+from ..._checks.external_service import PM2, Existing, read_existing
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, FallingThresholds, Finding, Levels, Thresholds
 from ..._checks.health import HealthReading
 from ..._checks.workers import REFUSED, WorkerAnswer, ask_each, ask_workers
@@ -69,10 +68,15 @@ class Context:
         return Existing.of(self.config.get("existing") or {})
 
     @property
-    def daemon_pid_file(self) -> Path | None:
-        """Of the PM2 that runs the service; None where none does."""
+    def _client(self) -> Pm2Client:
+        section = self.section("pm2")
+        return Pm2Client.below(section["bin"], section["home"], float(self.config["timeout"]))
+
+    @property
+    def daemon(self) -> int:
+        """The process of the PM2 that runs the service; 0 where none does, which the check processes says."""
         existing = self.existing
-        return daemon_pid_file(existing) if existing else Path(self.section("pm2")["home"]) / "pm2.pid"
+        return 0 if existing and existing.supervisor != PM2 else self._client.daemon_pid() or 0
 
     def pm2(self) -> list[Pm2Process]:
         """The service's processes in PM2, read once however many checks ask. Raises Pm2Error."""
@@ -106,13 +110,12 @@ class Context:
 
     @cached_property
     def _pm2_once(self) -> tuple[list[Pm2Process], Pm2Error | None]:
-        section = self.section("pm2")
-        client = Pm2Client.below(section["bin"], section["home"], float(self.config["timeout"]))
+        prefix, client = self.section("pm2")["prefix"], self._client
         try:
             found = _processes(self.existing, client, _PM2_SHARE * client.timeout)
         except Pm2Error as error:
             return [], error
-        return [process for process in found if self.existing or process.name.startswith(section["prefix"])], None
+        return [process for process in found if self.existing or process.name.startswith(prefix)], None
 
 
 def _processes(existing: Existing | None, client: Pm2Client, timeout: float) -> tuple[Pm2Process, ...]:

@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import threading
 from pathlib import Path
 
 from ..._host.atomic import save_json
-from ..records import load
+from ..records import load_or_new
 
 # Runs by hand between the hourly ones must not shorten the time that growth is measured over.
 _SHORTEST_STEP = 600.0
@@ -51,9 +50,7 @@ class Samples:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._kept = _Kept()
-        with contextlib.suppress(OSError, ValueError):
-            self._kept = load(_Kept, path, _MAX_FILE)
+        self._kept = load_or_new(_Kept, path, _MAX_FILE)
 
     def previous(self, key: str) -> Sample | None:
         with self._lock:

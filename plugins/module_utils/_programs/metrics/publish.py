@@ -13,28 +13,23 @@ A program that stays, since one that starts every few seconds costs more of the 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..._host.atomic import save
-from ..._host.small_file import read_small
 from ..._nginx.access_log import AccessLog
 from ..history import HistoryError
-from ..records import decode
+from ..records import decode, read_status
 from .recorder import Places, Recorder
 from .requests import Objectives, Requests
 from .text import Recent, render
 from .watchdog import metrics_of
 
 _PERIOD = 5.0
-_LARGEST = 1024 * 1024
 _MODE = 0o644
 
 
@@ -70,7 +65,7 @@ class Publisher:
 
     def publish(self) -> None:
         """Where there is nothing to say there is no target. Raises OSError."""
-        status = _read_status(Path(self._settings.status))
+        _written, status = read_status(Path(self._settings.status))
         if self._log:
             for line in self._log.lines():
                 self._requests.add(line)
@@ -125,11 +120,3 @@ def run(settings: str) -> None:
     except OSError as error:
         sys.stderr.write(f"{error.filename or given.target}: {error.strerror}\n")
         raise SystemExit(1) from error
-
-
-def _read_status(path: Path) -> Mapping[str, Any]:
-    """The watchdog's; empty where there is none, or something else."""
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = json.loads(read_small(path, _LARGEST)[0])
-        return found if isinstance(found, dict) else {}
-    return {}

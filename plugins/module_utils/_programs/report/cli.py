@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..._host.atomic import point, save
-from ..._host.console import answer, complain
-from ..._host.errors import StabilityError
+from ..._host.console import answer
 from ..codes import LANGUAGES
-from ..common import end, load_settings
+from ..common import attempt, end, load_settings
 from ..records import decode
 from .facts import Settings, gather
 from .page import Page
@@ -25,25 +24,20 @@ from .page import Page
 _MODE = 0o640
 _NAME = "report.html"
 _DATED = re.compile(r"report-(\d{4}-\d{2}-\d{2})\.html")
-_FAILED = 1
 
 
 def main(config: str, arguments: Sequence[str] | None = None) -> int:
     """Write the report and say where it is; returns the exit status."""
     options = _parse(arguments, config)
-    try:
+
+    def command() -> int:
         settings = load_settings(Path(options.config), lambda content: decode(Settings, content), "root")
         page = Page(gather(settings), options.language or settings.language).render()
-        answer(
-            str(keep(Path(settings.directory), page, datetime.datetime.now().astimezone().date(), settings.keep_days))
-        )
-    except StabilityError as error:
-        complain(error)
-    except OSError as error:
-        complain(f"{error.filename or options.config}: {error.strerror}")
-    else:
+        today = datetime.datetime.now().astimezone().date()
+        answer(str(keep(Path(settings.directory), page, today, settings.keep_days)))
         return os.EX_OK
-    return _FAILED
+
+    return attempt(command, options.config)
 
 
 def run(config: str) -> None:

@@ -7,28 +7,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._host.command import quiet_run
-from ..._host.small_file import read_json, read_small
+from ..._host.small_file import read_json
+from ..common import diagnose
 from ..history import WEEKS, Event, HistoryError, Kept
-from ..records import mapping, mappings
+from ..records import mapping, read_status
 from .series import DAY_SPAN, SPANS, WEEKS_SPAN, Points
 
-_LARGEST_STATUS = 1024 * 1024
-_LARGEST_REPORT = 4 * 1024 * 1024
 _LARGEST_DAYS = 4 * 1024 * 1024
 _STALE_SECONDS = 60.0
 # Beside forty busy programs a Python takes a minute to start.
 _DIAGNOSIS_SECONDS = 180.0
-_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
 
 
 @dataclass(frozen=True)
@@ -72,14 +67,16 @@ class Facts:
 
 
 def gather(settings: Settings) -> Facts:
-    findings = _diagnose(settings.diagnose_command)
+    # it becomes the service's user by itself
+    findings = diagnose([settings.diagnose_command, "--json", "--read-only"], _DIAGNOSIS_SECONDS)
     now = time.time()
     events, points, missing = _read_history(Path(settings.history), now)
+    written, status = read_status(Path(settings.status))
     return Facts(
         service=settings.service,
         host=socket.gethostname(),
         now=now,
-        status=_read_status(Path(settings.status)),
+        status=status if time.time() - written / 1e9 <= _STALE_SECONDS else {},
         findings=findings,
         worst=_read_worst(Path(settings.days_file)),
         events=events,
@@ -97,26 +94,9 @@ def _read_history(path: Path, now: float) -> tuple[list[Event], Mapping[str, Poi
         return [], {span.name: {} for span in SPANS}, str(error)
 
 
-def _read_status(path: Path) -> Mapping[str, Any]:
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        content, found = read_small(path, _LARGEST_STATUS)
-        if time.time() - found.st_mtime <= _STALE_SECONDS:
-            return mapping(json.loads(content))
-    return {}
-
-
 def _read_worst(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """Of today and of the day before: the daily report ends a day."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         days = [mapping(mapping(read_json(path, _LARGEST_DAYS)).get(day)) for day in ("before", "today")]
         return {check: mapping(worst) for day in days for check, worst in mapping(day.get("worst")).items()}
     return {}
-
-
-def _diagnose(command: str) -> list[Mapping[str, Any]] | None:
-    """It becomes the service's user by itself."""
-    try:
-        done = quiet_run([command, "--json", "--read-only"], _DIAGNOSIS_SECONDS, _ENVIRONMENT)
-        return mappings(mapping(json.loads(done.stdout[:_LARGEST_REPORT])).get("findings"))
-    except (OSError, subprocess.TimeoutExpired, ValueError, RecursionError):
-        return None

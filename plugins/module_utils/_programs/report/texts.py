@@ -108,7 +108,6 @@ TEXTS = {
     "window": ("window", "统计时段"),
     "indexes": ("indexes", "索引"),
     "now": ("now", "当前"),
-    "nothing_found": ("Nothing was found.", "没有发现问题。"),
     "all_checks": ("All {n} findings of the diagnosis", "诊断的全部 {n} 项结果"),
     "foot": (
         "Made on the host by {service}-report, of what was recorded there.",

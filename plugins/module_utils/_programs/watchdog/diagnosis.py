@@ -10,8 +10,6 @@ What it says is not known, since it was given no processor, is neither a problem
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
@@ -32,11 +30,10 @@ from ..._checks.findings import (
     WARNING,
 )
 from ..._host import proc
-from ..._host.command import quiet_run
 from ..._host.later import later
 from ..._host.units import instances_of
 from ..codes import Code
-from ..common import stamp
+from ..common import diagnose, stamp
 from ..records import number
 from .model import Diagnosed, Problem
 from .settings import Settings
@@ -50,10 +47,8 @@ _AGAIN_SECONDS = 50.0
 # Python alone takes that long to start where forty processes want a processor.
 _DATABASE_SECONDS = 15.0
 _DATABASE_CHECK_SECONDS = 8.0
-_MAX_REPORT = 4 * 1024 * 1024
 # There may be one for each log file that the service makes.
 _MOST_RAISED = 100
-_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
 _JUDGED_EACH_ROUND = frozenset({"health", "proxy", "processes", "event_loop"})
 
 
@@ -212,13 +207,3 @@ def ask_database(command: str) -> DatabaseAnswer:
 
 def _messages(findings: Iterable[Mapping[str, Any]]) -> str:
     return "; ".join(str(finding.get("message", "")) for finding in findings)
-
-
-def diagnose(argv: list[str], seconds: float) -> list[dict[str, Any]] | None:
-    """The findings of one run of the diagnosis command; None where it fails or takes too long."""
-    try:
-        done = quiet_run(argv, seconds, _ENVIRONMENT)
-        findings = json.loads(done.stdout[:_MAX_REPORT])["findings"]
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
-        return None
-    return [finding for finding in findings if isinstance(finding, dict)] if isinstance(findings, list) else None

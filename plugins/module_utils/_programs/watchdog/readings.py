@@ -272,7 +272,11 @@ class Reader:
             units.append(unit)
         if self._proxy.is_suspect:
             units.append(settings.proxy_unit)
-        states = read_units(units)
+        states: Mapping[str, Mapping[str, str]] = {}
+        if units:
+            # systemd may be unable to answer
+            with contextlib.suppress(UnitError):
+                states = unit_states(units)
         return dataclasses.replace(
             readings,
             pm2_unit=states.get(unit, {}),
@@ -313,16 +317,6 @@ class DatabaseReader:
                 self._known, self._known_until = answer, self._begun_at + seconds
                 return answer
         return self._known if now < self._known_until else NOT_KNOWN
-
-
-def read_units(units: list[str]) -> dict[str, dict[str, str]]:
-    """What systemd says of them; nothing where it can't be asked."""
-    if not units:
-        return {}
-    try:
-        return unit_states(units)
-    except UnitError:
-        return {}
 
 
 def started_at(pid: int) -> float | None:

@@ -50,9 +50,10 @@ class Actions:
             Remedy.RESTART_WORKER: self._restart_workers,
             Remedy.RESTART_APP: self._restart_app,
             Remedy.RECREATE_APP: self._recreate_app,
-            Remedy.RENEW_ACTIVATION: self._renew_activation,
-            Remedy.RESTART_DAEMON: self._restart_daemon,
-            Remedy.RESTART_PROXY: self._restart_proxy,
+            # by a deployment, which goes on by itself
+            Remedy.RENEW_ACTIVATION: lambda _step: self._as_root(RENEW_ACTIVATION),
+            Remedy.RESTART_DAEMON: lambda _step: self._as_root(RESTART_DAEMON),
+            Remedy.RESTART_PROXY: lambda _step: self._as_root(RESTART_PROXY),
         }
 
     def carry_out(self, step: Step) -> Outcome:
@@ -144,15 +145,8 @@ class Actions:
             kill(worker.process.pid, worker.started)
         wait(stops)
 
-    def _renew_activation(self, _step: Step) -> str:
-        """By a deployment, which goes on by itself."""
-        return act(self._settings.act_socket, RENEW_ACTIVATION, _ROOT_SECONDS)
-
-    def _restart_daemon(self, _step: Step) -> str:
-        return act(self._settings.act_socket, RESTART_DAEMON, _ROOT_SECONDS)
-
-    def _restart_proxy(self, _step: Step) -> str:
-        return act(self._settings.act_socket, RESTART_PROXY, _ROOT_SECONDS)
+    def _as_root(self, word: str) -> str:
+        return act(self._settings.act_socket, word, _ROOT_SECONDS)
 
 
 def kill(pid: int | None, started: float | None) -> bool:

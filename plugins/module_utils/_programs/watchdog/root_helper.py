@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..._host import proc
 from ..._host.atomic import save_json
-from ..._host.command import PLAIN, quiet_run
+from ..._host.command import PLAIN, call, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_json
@@ -137,7 +137,7 @@ def _renew_activation(helper: Helper) -> str:
         raise StabilityError(_NOT_ITS_OWN)
     _require_not_stopped(unit_of(helper.pm2_unit, active_activation(helper.active)))
     count(helper.own / "restarts.json")
-    _systemctl("start", "--no-block", helper.renewal_unit)
+    call("systemctl", "start", "--no-block", helper.renewal_unit, seconds=_COMMAND_SECONDS)
     return f"{helper.renewal_unit} makes another activation of the release"
 
 
@@ -188,7 +188,7 @@ def _restart(unit: str, restarts: Path, was_left: bool = False) -> str:
         _require_not_stopped(unit)
     count(restarts)
     _command(["systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit])
-    _systemctl("restart", unit)
+    call("systemctl", "restart", unit, seconds=_COMMAND_SECONDS)
     return f"restarted {unit}"
 
 
@@ -196,12 +196,6 @@ def _require_not_stopped(unit: str) -> None:
     """Asked once more, at the last moment and of systemd itself: the watchdog may have asked before."""
     if was_stopped(unit_states([unit]).get(unit, {})):
         raise StabilityError(f"{unit} was stopped by an operator; start it with systemctl")
-
-
-def _systemctl(*words: str) -> None:
-    done = _command(["systemctl", *words])
-    if done.returncode != 0:
-        raise StabilityError(f"systemctl {' '.join(words)}: {done.stderr or done.returncode}")
 
 
 def recent(path: Path) -> list[float]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...._checks.backup import ago
 from ...._checks.findings import CRITICAL, OK, WARNING, Finding
 from ...._checks.health import Expectation, HealthReading, judge_health, judge_workers, read_health
 from ...._checks.memory import collect_heaps, judge_host, judge_memory, limits_of, read_memory
@@ -100,7 +101,7 @@ def judge_processes(
     message = f"{len(online)} of {instances} workers online" + (f" ({states})" if states else "")
     if online:
         youngest = max(process.started_at for process in online)
-        message += f", the youngest for {_duration(now - youngest)}"
+        message += f", the youngest for {ago(now - youngest)}"
     if status != OK:
         message += ". See the service's error log; apply the playbook to have the planned number again."
     findings = [Finding("processes", status, message, len(online), instances, "processes")]
@@ -184,11 +185,3 @@ def check_secrets(context: Context) -> list[Finding]:
     holders = reader.processes((f"worker {process.pm_id}", process.pid or 0) for process in running)
     rules = SecretRules(names, length, _LEAST_BITS, context.config["user"])
     return findings + judge_secrets(rules, holders, declared)
-
-
-def _duration(seconds: float) -> str:
-    whole = max(0, int(seconds))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if whole >= 2 * size:
-            return f"{whole // size} {unit}"
-    return f"{whole} s"

@@ -6,22 +6,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ...._checks.findings import CRITICAL, OK, Finding, Thresholds, judge_share, judge_value, rank
-from ...._checks.workers import WorkerAnswer, children_of
+from ...._checks.workers import WorkerAnswer
 from ...._host import proc
 from ...._host.processes import load_library
-from ...._host.service_tree import read
 from ...._pm2.errors import Pm2Error
 from ...._pm2.process import Pm2Process
 from ...._service.active import active_activation
 from ..runner import Context
 
 # PM2 calls a worker online as soon as it is started; until it listens it takes no connection.
-_PID_BYTES = 32
 _YOUNG = 15.0
 
 
@@ -114,20 +111,19 @@ class Descriptors:
 
 def check_descriptors(context: Context) -> list[Finding]:
     """Open files and sockets of each worker and of PM2's daemon; at the limit no connection is taken any more."""
+    daemon = context.daemon
     try:
         labels = _labels(context.pm2())
     except Pm2Error:
-        file = context.daemon_pid_file
-        labels = {pid: f"process {pid}" for pid in children_of(file)} if file else {}
-    if daemon := _daemon(context):
+        labels = {pid: f"process {pid}" for pid in proc.children(daemon)} if daemon else {}
+    if daemon:
         labels[daemon] = "PM2's daemon"
     return judge_descriptors(read_descriptors(labels), context.thresholds("descriptors_percent"))
 
 
 def daemon_memory(context: Context) -> list[Finding]:
     """PM2's daemon stands in the way of no request, but is known to leak."""
-    daemon = _daemon(context)
-    if not daemon:
+    if not (daemon := context.daemon):
         return []
     size, thresholds = proc.resident_mb(daemon), context.thresholds("daemon_mb")
     message = f"PM2's daemon (process {daemon}) has {size} MB"
@@ -137,14 +133,6 @@ def daemon_memory(context: Context) -> list[Finding]:
         else "The watchdog replaces it without one, or the next run of site.yml does."
     )
     return [judge_value("memory.daemon", size, thresholds, message, advice, unit="MB")]
-
-
-def _daemon(context: Context) -> int:
-    """The process of the PM2 that runs the service; 0 where there is none, which the check processes says."""
-    file = context.daemon_pid_file
-    with contextlib.suppress(OSError, ValueError):
-        return int(read(file, _PID_BYTES)) if file else 0
-    return 0
 
 
 def read_descriptors(labels: Mapping[int, str]) -> list[Descriptors]:

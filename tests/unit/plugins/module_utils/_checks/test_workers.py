@@ -32,7 +32,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.workers 
     ask_as,
     ask_each,
     ask_workers,
-    children_of,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import (
@@ -319,13 +318,6 @@ def test_an_endless_body_is_no_answer(tmp_path: Path, url: str, start: Start, st
     for answer in (look(url, [start(size=MAX_BODY)], 0.5)[0], *look_each(tmp_path, 1)):
         assert answer.kind == REFUSED
         assert f"more than {MAX_BODY} bytes" in answer.reading.error
-
-
-@pytest.mark.parametrize("content", ["", "x", "1", "4194305"])
-def test_a_pid_file_of_another_program_names_no_workers(content: str, tmp_path: Path) -> None:
-    (tmp_path / "pm2.pid").write_text(content)
-    assert children_of(tmp_path / "pm2.pid") == []
-    assert children_of(tmp_path / "none") == []
 
 
 def test_the_watchdog_is_told_what_is_wrong_with_which_worker(tmp_path: Path, start_own: Start) -> None:

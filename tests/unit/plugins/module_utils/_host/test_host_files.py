@@ -85,7 +85,7 @@ def test_that_systemd_reads_what_it_has_not_read_is_a_change() -> None:
 def test_what_the_host_logs_of_a_call_shows_no_content() -> None:
     """As AnsibleModule writes it to the host's journal: a representation, in which line ends are two signs."""
     action = ActionModule.__new__(ActionModule)
-    file = action._prepared({"path": "/x", "content": "A=1\nTOKEN=hush\n", "secret": True}, {}, None)
+    file = action._prepared({"path": "/x", "content": "A=1\nTOKEN=hush\n", "secret": True}, {})
     checked = ArgumentSpecValidator(SPEC).validate({"files": [file]})
     logged = heuristic_log_sanitize(str(checked.validated_parameters["files"]), checked._no_log_values)
     assert "/x" in logged

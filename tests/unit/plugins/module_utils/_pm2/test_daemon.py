@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.workbot.stability.plugins.module_utils._host import proc
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client, unit_in, unit_of
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.converge import LogTail, save, saved_list
@@ -30,7 +29,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._pm2.daemon impo
 )
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.fields import FIELDS
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import live_processes
 from ansible_collections.workbot.stability.plugins.modules import pm2_info
 from ansible_collections.workbot.stability.plugins.modules.pm2_info import read_info
@@ -63,7 +61,7 @@ def client(tmp_path: Path) -> Pm2Client:
 @pytest.fixture
 def daemon(client: Pm2Client) -> Iterator[int]:
     """It has the processes that a file says, and answers once there is one."""
-    titled = ["PM2 v6.9.9: God Daemon", "-c", "sleep 20 & echo $!; read line"]
+    titled = ["PM2 v6.9.9: God Daemon", "-c", "echo ready; read line"]
     processes, over = client.home / "list", threading.Event()
 
     def told() -> Any:
@@ -77,12 +75,11 @@ def daemon(client: Pm2Client) -> Iterator[int]:
         answering(client.home / "rpc.sock", told),
     ):
         assert process.stdout is not None
-        child = int(process.stdout.readline())
+        process.stdout.readline()
         (client.home / "pm2.pid").write_text(str(process.pid))
         yield process.pid
         over.set()
         process.send_signal(signal.SIGCONT)
-        os.kill(child, signal.SIGTERM)
 
 
 def test_an_outdated_daemon_is_told_by_its_versions(client: Pm2Client, daemon: int) -> None:
@@ -91,16 +88,6 @@ def test_an_outdated_daemon_is_told_by_its_versions(client: Pm2Client, daemon: i
     assert (found.pid, found.pm2, found.installed_pm2, found.outdated) == (daemon, "6.9.9", "7.0.4", True)
     assert found.other_node
     assert "PM2: 6.9.9 -> 7.0.4" in with_versions(client, found).difference()
-
-
-def test_a_child_that_is_not_listed_is_being_started(client: Pm2Client, daemon: int) -> None:
-    (child,) = client.starting([])
-    assert proc.stat(child).parent == daemon
-    assert client.starting([Pm2Process("shop-1", 0, child, "online", 0, 0)]) == set()
-
-
-def test_without_a_daemon_nothing_is_being_started(client: Pm2Client) -> None:
-    assert client.starting([]) == set()
 
 
 def test_a_stopped_daemon_is_an_error_that_says_what_to_do(client: Pm2Client, daemon: int) -> None:

@@ -178,6 +178,12 @@ def test_pm2_is_not_called_without_a_daemon(tmp_path: Path) -> None:
     assert not (tmp_path / "called").exists()
 
 
+@pytest.mark.parametrize("content", ["", "x", "1", "4194305"])
+def test_a_pid_file_of_another_program_names_no_daemon(content: str, tmp_path: Path) -> None:
+    (tmp_path / "pm2.pid").write_text(content)
+    assert client(tmp_path).daemon_pid() is None
+
+
 def test_pm2_is_called_only_when_the_daemon_takes_connections(tmp_path: Path) -> None:
     titled = ["PM2 v7.0.4: God Daemon", "-c", "echo ready; read line"]
     with subprocess.Popen(titled, executable="/bin/sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as daemon:

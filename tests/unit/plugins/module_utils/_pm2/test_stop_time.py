@@ -59,13 +59,6 @@ def test_what_a_process_has_to_end(settings: dict[str, Any], seconds: float) -> 
     assert process(0, **settings).stop_seconds == seconds
 
 
-@pytest.mark.parametrize(
-    ("delay", "seconds"), [(1000, 2.5), ("x", 16), (float("inf"), 16), pytest.param(10**400, 16, id="endless")]
-)
-def test_when_what_has_ended_may_come_back(delay: Any, seconds: float) -> None:
-    assert process(0, restart_delay=delay, prev_restart_delay=1).comeback_seconds == seconds
-
-
 @pytest.mark.parametrize("times", [[float("inf")], [2**31] * 100])
 def test_no_program_is_waited_for_longer_than_python_can(tmp_path: Path, times: list[float]) -> None:
     client = Reached(tmp_path, "/bin/true", "/usr/bin/node", None, 5)

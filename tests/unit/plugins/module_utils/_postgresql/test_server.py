@@ -16,13 +16,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql impo
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server import (
     ActualServer,
     Cluster,
-    Coming,
     DesiredServer,
     ServerError,
     converge_server,
 )
 
-ACTUAL = ActualServer([], [], [], "", "", 100, [], Coming("", ""))
+ACTUAL = ActualServer([], [], [], "", "", 100, [], {"waiting": "", "broken": ""})
 DEBIAN = "# PostgreSQL\nlocal all all peer\nhost  all  all  127.0.0.1/32  scram-sha-256\n"
 
 
@@ -141,7 +140,7 @@ def test_what_can_be_told_before_is_refused_before_anything_changes(
     host: Host, now: dict[str, str], given: dict[str, Any], told: str
 ) -> None:
     before = host.files()
-    host.answers = [dataclasses.replace(ACTUAL, coming=dataclasses.replace(ACTUAL.coming, **now))]
+    host.answers = [dataclasses.replace(ACTUAL, coming={**ACTUAL.coming, **now})]
     with pytest.raises(ServerError, match=told):
         converge_server(desired(host, **given))
     assert (host.files(), host.done) == (before, [])

@@ -7,13 +7,19 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
-from ansible_collections.workbot.stability.plugins.module_utils._programs.records import decode, load
+from ansible_collections.workbot.stability.plugins.module_utils._programs.records import (
+    decode,
+    load,
+    load_or_new,
+    read_status,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Problem
 
 
@@ -37,6 +43,11 @@ class Whole:
     anything: dict[str, Any] = dataclasses.field(default_factory=dict)
     numbers: tuple[int, ...] = ()
     part: Part | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted:
+    count: int = 0
 
 
 WHOLE = Whole(
@@ -87,6 +98,35 @@ def test_a_file_that_holds_something_else_is_refused(content: str, tmp_path: Pat
     path.write_text(content)
     with pytest.raises(ValueError):
         load(Part, path, 200_000)
+
+
+def test_what_is_damaged_is_as_new(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    assert load_or_new(Counted, path, 200) == Counted()
+    path.write_text('{"count": 3}')
+    assert load_or_new(Counted, path, 200) == Counted(3)
+    for content in ('{"count": []}', " " * 201):
+        path.write_text(content)
+        assert load_or_new(Counted, path, 200) == Counted()
+
+
+def test_the_status_and_its_age(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    assert read_status(path) == (0, {})
+    path.write_text('{"problems": []}', encoding="utf-8")
+    os.utime(path, ns=(5, 7))
+    assert read_status(path) == (7, {"problems": []})
+    for content in ("{", "[]", "[" * 100_000):
+        path.write_text(content, encoding="utf-8")
+        os.utime(path, ns=(5, 9))
+        assert read_status(path) == (9, {})
+    os.truncate(path, 2 * 1024 * 1024)
+    assert read_status(path) == (0, {})
+    for make in (os.mkfifo, os.mkdir, lambda name: name.symlink_to("/proc/self/status")):
+        path.unlink(missing_ok=True)
+        make(path)
+        assert read_status(path) == (0, {})
+        path.rmdir() if path.is_dir() else path.unlink()
 
 
 def test_a_code_of_another_version_stays_what_it_is() -> None:

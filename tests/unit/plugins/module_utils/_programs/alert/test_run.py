@@ -21,7 +21,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
     Outbox,
     know_channels,
 )
-from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.run import deliver, read_status, send
+from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.run import deliver, send
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.store import State, Store
 
 
@@ -206,23 +206,3 @@ def test_what_a_killed_run_left_is_removed(directories: list[Path]) -> None:
     (directories[0] / "state.json").touch()
     Store(directories).clean()
     assert [path.name for path in directories[0].iterdir()] == ["state.json"]
-
-
-def test_the_status_and_its_age(tmp_path: Path) -> None:
-    path = tmp_path / "status.json"
-    assert read_status(path) == (0, {})
-    path.write_text('{"problems": []}', encoding="utf-8")
-    os.utime(path, ns=(5, 7))
-    assert read_status(path) == (7, {"problems": []})
-    path.write_text("{", encoding="utf-8")
-    os.utime(path, ns=(5, 9))
-    assert read_status(path) == (9, {})
-    path.write_text("[" * 100_000, encoding="utf-8")
-    assert read_status(path)[1] == {}
-    os.truncate(path, 2 * 1024 * 1024)
-    assert read_status(path) == (0, {})
-    for make in (os.mkfifo, os.mkdir, lambda name: name.symlink_to("/proc/self/status")):
-        path.unlink(missing_ok=True)
-        make(path)
-        assert read_status(path) == (0, {})
-        path.rmdir() if path.is_dir() else path.unlink()

@@ -68,6 +68,7 @@ class Systemd:
         self.problem = ""
         monkeypatch.setattr(_watch_privileged, "unit_states", lambda units: dict.fromkeys(units, self.state))
         monkeypatch.setattr(_watch_privileged, "_command", self.command)
+        monkeypatch.setattr(_watch_privileged, "call", lambda *argv, **_named: self.command([*argv]))
         monkeypatch.setattr(_watch_privileged, "probe", lambda *_arguments: self.verdict)
         monkeypatch.setattr(_watch_privileged, "proxy_problem", lambda: self.problem)
 

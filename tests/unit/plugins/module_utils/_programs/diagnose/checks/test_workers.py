@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,12 +203,20 @@ def test_thresholds_of_what_runs_out_must_not_be_the_wrong_way_round() -> None:
 @pytest.mark.parametrize(("most", "status"), [(100_000, OK), (1, WARNING)])
 def test_the_memory_of_pm2s_daemon_is_judged(tmp_path: Path, most: int, status: str) -> None:
     thresholds = {"daemon_mb": {"warning": most, "critical": 200_000}}
-    config = {"pm2": {"home": str(tmp_path)}, "thresholds": thresholds}
+    config = {"pm2": {"home": str(tmp_path), "bin": "/usr/bin"}, "timeout": 1, "thresholds": thresholds}
     context = Context(config, Samples(tmp_path / "state.json"), 0)
     # whether there is one, the check processes says
     assert daemon_memory(context) == []
-    (tmp_path / "pm2.pid").write_text(f"{os.getpid()}\n")
-    (finding,) = daemon_memory(context)
+    titled = ["PM2 v7.0.4: God Daemon", "-c", "print(flush=True); input()"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(titled, executable=sys.executable, stdin=pipe, stdout=pipe, stderr=pipe) as daemon:
+        assert daemon.stdout is not None
+        # it has its title a moment after its start
+        daemon.stdout.readline()
+        (tmp_path / "pm2.pid").write_text(f"{daemon.pid}\n")
+        (finding,) = daemon_memory(context)
+        under_systemd = {"supervisor": "systemd", "url": "http://127.0.0.1"}
+        assert daemon_memory(dataclasses.replace(context, config={**config, "existing": under_systemd})) == []
     assert (finding.check, finding.status, finding.unit) == ("memory.daemon", status, "MB")
     assert 1 < finding.value < 100_000
     assert finding.message.endswith("or the next run of site.yml does.") == (status == WARNING)

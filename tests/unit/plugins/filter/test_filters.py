@@ -9,16 +9,13 @@ import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.workbot.stability.plugins.filter.capacity_plan import FilterModule as CapacityFilters
-from ansible_collections.workbot.stability.plugins.filter.dotenv import FilterModule as DotenvFilters
-from ansible_collections.workbot.stability.plugins.filter.fleet import FilterModule as FleetFilters
-from ansible_collections.workbot.stability.plugins.filter.proxy_capacity import FilterModule as ProxyFilters
-from ansible_collections.workbot.stability.plugins.filter.rate_limits import FilterModule as RateFilters
-
-capacity_plan = CapacityFilters().filters()["capacity_plan"]
-proxy_capacity = ProxyFilters().filters()["proxy_capacity"]
-dotenv = DotenvFilters().filters()["dotenv"]
-rate_limits = RateFilters().filters()["rate_limits"]
+from ansible_collections.workbot.stability.plugins.filter.filters import (
+    FilterModule,
+    capacity_plan,
+    dotenv,
+    proxy_capacity,
+    rate_limits,
+)
 
 # As role variables come: numbers are text when they were given with -e.
 HOST = {
@@ -109,5 +106,5 @@ def test_what_can_not_be_written_is_named_and_not_shown(value: t.Any) -> None:
 
 
 def test_a_fleet_is_asked_for_by_a_filter() -> None:
-    fleet = FleetFilters().filters()["fleet"]
+    fleet = FilterModule().filters()["fleet"]
     assert fleet({"web": {"ansible_host": "10.0.0.1"}}, {"app": ["web"]})["app"] == {"web": "10.0.0.1"}
