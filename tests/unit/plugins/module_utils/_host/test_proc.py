@@ -67,7 +67,11 @@ def test_a_name_that_ends_lines_for_python_forges_none(name: str) -> None:
 
 
 def test_of_a_command_line_so_much_is_read_as_anybody_needs() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", *["x" * 100_000] * 3], stdin=subprocess.PIPE) as child:
+    # the prompt says that it runs: the kernel knows its arguments only some time after Popen knows of it
+    argv = [sys.executable, "-c", "input('there')", *["x" * 100_000] * 3]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        assert child.stdout.read(5) == b"there"
         found = text(child.pid, "cmdline")
         child.communicate(b"\n")
     assert found.startswith(sys.executable)
