@@ -184,7 +184,9 @@ def test_hosts_that_another_run_has_keep_their_server_and_their_service(host: Ho
 def test_a_connection_that_is_lost_meanwhile_leaves_no_service_stopped(host: Host, kept: str) -> None:
     backup(host, "restore", "--time", kept)
     running = playbook("workbot.stability.restore", {"restore_in_place": "workbot"}, INVENTORY)
-    until("it replaces", lambda: host.run("pgrep -f 'postgresql-backup replace workbot'").rc == 0, 120)
+    # not the shell that asks
+    replaces = "pgrep -f '^/usr/bin/python3.*postgresql-backup replace workbot'"
+    until("it replaces", lambda: host.run(replaces).rc == 0, 120)
     # the tests' own connection is one of them
     podman("exec", container_of(HOST), "pkill", "--signal=KILL", "--full", "^sshd(-session)?: .*@notty")
     output = " ".join(running.communicate(timeout=300)[0].split())
@@ -192,7 +194,7 @@ def test_a_connection_that_is_lost_meanwhile_leaves_no_service_stopped(host: Hos
     assert "The connection was lost while the server was replaced" in output
     assert host.check_output("systemctl is-active workbot") == "active"
     assert not host.file(LEASE).exists
-    until("it has come to its end", lambda: host.run("pgrep -f 'postgresql-backup replace'").rc != 0)
+    until("it has come to its end", lambda: host.run(replaces).rc != 0)
     assert is_there(host)
 
 
