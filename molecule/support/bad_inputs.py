@@ -188,7 +188,7 @@ TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "headless": ({"nginx_security_headers": {"X Frame": "DENY"}}, "has X Frame, which is no name of a header"),
     "nameless": ({"nginx_server_names": []}, "is empty; [_] stands for every name"),
-    "a name twice": ({"nginx_server_names": ["a.test", "A.test"]}, "nginx_server_names: has a name twice"),
+    "a name twice": ({"nginx_server_names": ["a.test", "A.test"]}, "has a name twice"),
     "a zone of the role's own": (
         {"nginx_rate_limits": [{"name": "clients", "paths": ["/"], "requests": 1, "window": 1}]},
         "a limit must have another name than upstream, clients",

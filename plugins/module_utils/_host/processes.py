@@ -16,7 +16,7 @@ from typing import Any
 from . import proc
 from .errors import StabilityError
 from .service_tree import opened
-from .units import unit_states
+from .units import LOOK_SECONDS, unit_states
 
 # The kernel counts start times in 1/100 s since boot, and a clock may have been set a little since.
 _CLOCK_SLACK = 2.0
@@ -136,7 +136,7 @@ def process_of_unit(unit: str) -> tuple[int, int]:
 
     Raises ProcessError, and UnitError where systemd can't be asked.
     """
-    state = unit_states([unit]).get(unit, {})
+    state = unit_states([unit], LOOK_SECONDS).get(unit, {})
     pid = int(state.get("MainPID") or 0)
     if pid <= 0:
         is_in = "not installed" if state.get("LoadState") == "not-found" else state.get("ActiveState", "unknown")

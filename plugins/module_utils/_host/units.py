@@ -29,7 +29,10 @@ _TIMES = tuple(f"{name}TimestampMonotonic" for name in ("ActiveExit", "ActiveEnt
 _OF_PROCESS = ("Id", "LoadState", "ActiveState", "SubState", "MainPID", "NRestarts", "Result", "Job", *_TIMES)
 # Of a process that still runs systemd makes an end by itself for these; nobody has asked for it.
 _ENDED_BY_SYSTEMD = frozenset({"watchdog", "oom-kill"})
-_ANSWER_SECONDS = 5
+# On a busy host systemd needs seconds for an answer. What is being changed there waits for it; who only looks, and will
+# look again, asks for LOOK_SECONDS.
+_ANSWER_SECONDS = 60.0
+LOOK_SECONDS = 5.0
 # What a unit has logged may be hundreds of MB a message (journald's native protocol): what is read of it is bounded,
 # and so are the time for it and the memory in which journalctl unpacks a message.
 _JOURNAL_SECONDS = 10.0
@@ -158,7 +161,7 @@ def parse_units(listing: str) -> dict[str, dict[str, str]]:
 def failed_units() -> list[str]:
     """The units that systemd counts as failed. Raises UnitError."""
     # a description may have line breaks
-    listed = _ask("list-units", "--state=failed", "--output=json", "--no-pager")
+    listed = _ask("list-units", "--state=failed", "--output=json", "--no-pager", seconds=LOOK_SECONDS)
     return [str(unit["unit"]) for unit in json.loads(listed)]
 
 
@@ -273,7 +276,7 @@ def _journal(name: str) -> str:
     return "\n".join(line[:_JOURNAL_LINE] for line in lines)
 
 
-def _ask(*arguments: str, seconds: float = _ANSWER_SECONDS) -> str:
+def _ask(*arguments: str, seconds: float) -> str:
     """What systemd answers within its time, as on a host in trouble it may not."""
     try:
         return _systemctl(*arguments, seconds=seconds)

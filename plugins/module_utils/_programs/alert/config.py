@@ -16,7 +16,7 @@ from pathlib import Path
 from ..._host import proc
 from ..._host.atomic import save_json
 from ..._host.console import complain
-from ..._host.units import UnitError, unit_states
+from ..._host.units import LOOK_SECONDS, UnitError, unit_states
 from ..common import load_settings, read_settings
 from ..records import decode
 from .alertmanager import Monitor
@@ -101,7 +101,7 @@ def collect_all(config: Config) -> int:
 
 def _save_units(config: Config) -> None:
     try:
-        found = unit_states(config.watched_units)
+        found = unit_states(config.watched_units, LOOK_SECONDS)
         save_json(config.unit_file, [found.get(name, {}) for name in config.watched_units], READABLE)
     except (OSError, UnitError) as error:
         complain(f"{', '.join(config.watched_units)}: {error}")

@@ -23,7 +23,7 @@ from ..._host import proc
 from ..._host.later import later
 from ..._host.processes import load_library
 from ..._host.processor_time import processor_times
-from ..._host.units import UnitError, unit_states
+from ..._host.units import LOOK_SECONDS, UnitError, unit_states
 from ..._pm2.client import Pm2Client
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
@@ -276,7 +276,7 @@ class Reader:
         if units:
             # systemd may be unable to answer
             with contextlib.suppress(UnitError):
-                states = unit_states(units)
+                states = unit_states(units, LOOK_SECONDS)
         return dataclasses.replace(
             readings,
             pm2_unit=states.get(unit, {}),

@@ -26,7 +26,7 @@ from ..._host.command import PLAIN, call, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_json
-from ..._host.units import unit_states, was_stopped
+from ..._host.units import LOOK_SECONDS, unit_states, was_stopped
 from ..._service.active import active_activation, is_unfinished, unit_of
 from ..records import decode
 from .proxy import BROKEN, Verdict, probe
@@ -79,7 +79,7 @@ def run(**arguments: str) -> None:
     helper = decode(Helper, arguments)
     with socket.socket(fileno=os.dup(0)) as connection:
         try:
-            states = unit_states([helper.watchdog_unit, helper.proxy_unit])
+            states = unit_states([helper.watchdog_unit, helper.proxy_unit], LOOK_SECONDS)
             require_peer(connection, helper.watchdog_unit, _main_pid(states, helper.watchdog_unit))
             word = read_word(connection)
             helper = dataclasses.replace(helper, proxy_main=_main_pid(states, helper.proxy_unit))
@@ -194,7 +194,7 @@ def _restart(unit: str, restarts: Path, was_left: bool = False) -> str:
 
 def _require_not_stopped(unit: str) -> None:
     """Asked once more, at the last moment and of systemd itself: the watchdog may have asked before."""
-    if was_stopped(unit_states([unit]).get(unit, {})):
+    if was_stopped(unit_states([unit], LOOK_SECONDS).get(unit, {})):
         raise StabilityError(f"{unit} was stopped by an operator; start it with systemctl")
 
 

@@ -21,7 +21,7 @@ from ...._checks.health import Expectation, HealthReading, judge_health, judge_w
 from ...._checks.memory import collect_heaps, judge_host, judge_memory, limits_of, read_memory
 from ...._checks.secret_check import SecretReader, SecretRules, judge_secrets
 from ...._host.processes import read_trees
-from ...._host.units import unit_states
+from ...._host.units import LOOK_SECONDS, unit_states
 from ...._net.http import Request
 from ...._pm2.errors import Pm2Error, Pm2TimeoutError
 from ...._pm2.process import Pm2Process
@@ -142,7 +142,7 @@ def judge_release(active: str, current: str) -> list[Finding]:
 
 def check_units(context: Context) -> list[Finding]:
     names: list[str] = list(context.config["units"])
-    return judge_units(names, unit_states(names)) if names else []
+    return judge_units(names, unit_states(names, LOOK_SECONDS)) if names else []
 
 
 def judge_units(names: Iterable[str], states: Mapping[str, Mapping[str, str]]) -> list[Finding]:

@@ -75,7 +75,7 @@ def test_a_pid_file_goes_before_the_port(tmp_path: Path) -> None:
 
 def test_a_unit_tells_its_main_process_and_its_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     states = {"shop.service": {"LoadState": "loaded", "MainPID": str(os.getpid()), "NRestarts": "4"}}
-    monkeypatch.setattr(host_processes, "unit_states", lambda names: {name: states[name] for name in names})
+    monkeypatch.setattr(host_processes, "unit_states", lambda names, _seconds: {name: states[name] for name in names})
     shop = Existing("systemd", "http://127.0.0.1:1", unit="shop.service")
     (process,) = read_existing(shop, CLIENT, 1).processes
     assert (process.name, process.pid, process.restarts) == ("shop.service", os.getpid(), 4)

@@ -78,6 +78,20 @@ def test_what_systemd_says_of_no_unit_is_said(monkeypatch: pytest.MonkeyPatch) -
         unit_states(["cron.service"])
 
 
+def test_who_changes_something_waits_for_a_busy_systemd_and_who_looks_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+
+    def answer(_argv: list[str], seconds: float, _environment: object) -> CompletedProcess[str]:
+        limits.append(seconds)
+        return CompletedProcess([], 0, "[]", "")
+
+    monkeypatch.setattr(units, "quiet_run", answer)
+    units.runs("shop.service")
+    units.failed_units()
+    assert limits[0] >= 30
+    assert limits[1] <= 5
+
+
 def test_a_failed_unit_is_one_also_where_its_description_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """As that of systemd-run has, which is the command."""
     listed = [

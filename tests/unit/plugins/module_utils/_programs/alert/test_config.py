@@ -136,7 +136,9 @@ def test_a_link_in_place_of_the_unit_s_file_changes_nobody_s_file(
 ) -> None:
     other = tmp_path / "other"
     other.touch(mode=0o600)
-    monkeypatch.setattr(alert_config, "unit_states", lambda names: {name: {"LoadState": "loaded"} for name in names})
+    monkeypatch.setattr(
+        alert_config, "unit_states", lambda names, _seconds: {name: {"LoadState": "loaded"} for name in names}
+    )
     collect_all(load_config(config))
     unit_file = load_config(config).unit_file
     assert unit_file.stat().st_mode & 0o777 == 0o644

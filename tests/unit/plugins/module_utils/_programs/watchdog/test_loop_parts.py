@@ -185,7 +185,7 @@ def test_systemd_is_asked_for_the_unit_of_the_activation_that_is_active(
 ) -> None:
     seen: list[str] = []
 
-    def states(units: list[str]) -> dict[str, dict[str, str]]:
+    def states(units: list[str], _seconds: float) -> dict[str, dict[str, str]]:
         seen.extend(units)
         return {unit: {"Id": unit} for unit in units}
 

@@ -66,7 +66,7 @@ class Systemd:
         self.state = {"LoadState": "loaded", "ActiveState": "active", "Result": "success", "MainPID": "7", **state}
         self.verdict = Verdict(DEAD, "its main process is not there")
         self.problem = ""
-        monkeypatch.setattr(_watch_privileged, "unit_states", lambda units: dict.fromkeys(units, self.state))
+        monkeypatch.setattr(_watch_privileged, "unit_states", lambda units, _seconds: dict.fromkeys(units, self.state))
         monkeypatch.setattr(_watch_privileged, "_command", self.command)
         monkeypatch.setattr(_watch_privileged, "call", lambda *argv, **_named: self.command([*argv]))
         monkeypatch.setattr(_watch_privileged, "probe", lambda *_arguments: self.verdict)
