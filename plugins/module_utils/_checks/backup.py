@@ -12,7 +12,7 @@ import dataclasses
 import datetime
 from collections.abc import Iterator
 
-from .findings import CRITICAL, OK, WARNING, Finding, Thresholds, judge_value
+from .findings import CRITICAL, OK, WARNING, Finding, Thresholds, ago, judge_value
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
@@ -190,14 +190,6 @@ def _judge_archiving(found: Archiving, limit: int, now: float) -> Finding:
     status = CRITICAL if failing > _LONG or judged.status == CRITICAL else WARNING
     message = f"archiving fails, for {ago(failing)}; {waiting}. {advice}"
     return dataclasses.replace(judged, status=status, message=message)
-
-
-def ago(seconds: float) -> str:
-    """A span of time as a person says it."""
-    for length, word in ((_DAY, "days"), (_HOUR, "hours"), (60, "minutes")):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {word}"
-    return f"{max(0.0, seconds):.0f} seconds"
 
 
 def is_backup_due(newest: float, since: float, hour: int, now: float) -> bool:

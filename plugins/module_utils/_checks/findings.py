@@ -151,3 +151,11 @@ def judge_share(check: str, percent: float, thresholds: Thresholds, what: str, a
     status = thresholds.status(percent)
     message = f"{what}: {percent:.1f} %" + (f". {advice}" if status != OK else "")
     return Finding(check, status, message, round(percent, 1), thresholds.exceeded(percent), "%")
+
+
+def ago(seconds: float) -> str:
+    """A span of time as a person says it."""
+    for length, word in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {word}"
+    return f"{max(0.0, seconds):.0f} seconds"

@@ -62,12 +62,12 @@ class Decision:
 
 def desired_release(desired: Desired, actual: Actual) -> str:
     """The id of the release; "" where none was asked for and none is active. Raises ActivationError."""
+    active = actual.active.release if actual.active else ""
     if desired.release == "previous":
-        active = actual.active.release if actual.active else ""
         if not (previous := replaced_by(active, actual.current, actual.previous)):
             raise ActivationError("there is no previous release on this host: nothing else was active before")
         return previous
-    return desired.release or (actual.active.release if actual.active else "")
+    return desired.release or active
 
 
 def decide(context: Context, release: str, actual: Actual) -> Decision:

@@ -13,7 +13,6 @@ the way back starts the old one again.
 from __future__ import annotations
 
 import contextlib
-import math
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -199,7 +198,8 @@ class Deployment:
 
     def _remove_new(self) -> None:
         """After a switch that was undone it may still have requests to answer; the held ones wait for the old one."""
-        drain_rest(self._context, self._new, math.inf if self._hold is None else _DRAIN_SECONDS)
+        limit = self._context.desired.drain_time
+        drain_rest(self._context.places, self._new, limit if self._hold is None else min(_DRAIN_SECONDS, limit))
         remove_activation(self._context, self._new)
 
     # In its place

@@ -9,7 +9,6 @@ What the active link names is never stopped nor removed, whatever went wrong bef
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -50,10 +49,10 @@ def drain(count: Callable[[], int], limit: float, check: Callable[[], None] = la
         left = count()
 
 
-def drain_rest(context: Context, activation: Activation, longest: float = math.inf) -> None:
-    """Let one that is not active any more answer the requests that it still has, for `longest` seconds at most."""
-    if connections_of(context.places, activation):
-        drain(partial(connections_of, context.places, activation), min(longest, context.desired.drain_time))
+def drain_rest(places: Places, activation: Activation, limit: float) -> None:
+    """Let one that is not active any more answer the requests that it still has, for `limit` seconds at most."""
+    if connections_of(places, activation):
+        drain(partial(connections_of, places, activation), limit)
 
 
 def attempt(what: str, action: Callable[[], object]) -> list[str]:
@@ -97,7 +96,7 @@ def sweep(context: Context, decision: Decision) -> None:
     """Remove what interrupted deployments left, each drained first: it may still have connections."""
     for name in decision.leftovers:
         if activation := Activation.parse(name):
-            drain_rest(context, activation)
+            drain_rest(context.places, activation, context.desired.drain_time)
             remove_activation(context, activation)
     Return.sweep(context.places.active)
 

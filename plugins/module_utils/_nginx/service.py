@@ -58,7 +58,6 @@ class Service:
 
     def master(self) -> int | None:
         """The process id of the running master; None when nginx is stopped."""
-        # A busy host is no reason to give up a transaction.
         state = unit_states([UNIT]).get(UNIT, {})
         return int(state["MainPID"]) or None if state.get("ActiveState") in ("active", "reloading") else None
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 
-from ..._checks.backup import ago, judge_backups
-from ..._checks.findings import CRITICAL, OK, WARNING, Finding, worst_of
+from ..._checks.backup import judge_backups
+from ..._checks.findings import CRITICAL, OK, WARNING, Finding, ago, worst_of
 from ..._postgresql.archiving import read_archiving
 from ..._postgresql.client import MissingDriverError, PgError
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest

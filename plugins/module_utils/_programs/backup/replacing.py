@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..._checks.backup import ago
+from ..._checks.findings import ago
 from ..._host.atomic import save
 from ..._host.command import PLAIN, call, quiet_run
 from ..._host.errors import StabilityError

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from ..._checks.backup import ago, judge_files
-from ..._checks.findings import CRITICAL, OK, Finding, worst_of
+from ..._checks.backup import judge_files
+from ..._checks.findings import CRITICAL, OK, Finding, ago, worst_of
 from ..._host.command import PLAIN, quiet_run
 from ..._host.console import answer
 from ..._host.errors import StabilityError

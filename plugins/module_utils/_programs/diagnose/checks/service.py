@@ -15,8 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...._checks.backup import ago
-from ...._checks.findings import CRITICAL, OK, WARNING, Finding
+from ...._checks.findings import CRITICAL, OK, WARNING, Finding, ago
 from ...._checks.health import Expectation, HealthReading, judge_health, judge_workers, read_health
 from ...._checks.memory import collect_heaps, judge_host, judge_memory, limits_of, read_memory
 from ...._checks.secret_check import SecretReader, SecretRules, judge_secrets

@@ -13,7 +13,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.backup i
     LastBackup,
     LastDrill,
     Record,
-    ago,
     judge_backups,
     judge_files,
 )
@@ -121,14 +120,6 @@ def test_a_backup_of_a_time_to_come_is_a_clocks_fault() -> None:
 
 def test_a_server_that_archives_nothing_is_critical() -> None:
     assert judged(Record(BACKUP, DRILL), Archiving(False, WELL.started, 0, 0, 0))["archive"][0] == CRITICAL
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(-5, "0 seconds"), (90, "90 seconds"), (600, "10 minutes"), (7200, "2 hours"), (864000, "10 days")],
-)
-def test_a_span_is_said_as_people_do(seconds: float, said: str) -> None:
-    assert ago(seconds) == said
 
 
 @pytest.mark.parametrize(

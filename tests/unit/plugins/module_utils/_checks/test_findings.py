@@ -12,6 +12,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     WARNING,
     Finding,
     Thresholds,
+    ago,
     fails,
     judge_share,
     worst_of,
@@ -72,3 +73,11 @@ def test_whether_it_is_a_matter_of_time_is_for_the_diagnosis_alone() -> None:
     assert Finding("a", OK, "well", 1, 2, "ms", timed=True).as_dict() == {
         "check": "a", "status": OK, "message": "well", "value": 1, "threshold": 2, "unit": "ms",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-5, "0 seconds"), (90, "90 seconds"), (600, "10 minutes"), (7200, "2 hours"), (864000, "10 days")],
+)
+def test_a_span_is_said_as_people_do(seconds: float, said: str) -> None:
+    assert ago(seconds) == said
