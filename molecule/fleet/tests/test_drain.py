@@ -58,7 +58,7 @@ def test_a_drained_host_stays_out_until_it_is_put_back() -> None:
         check = play("check", f"--limit={','.join(PROXIES)}")
         assert f"{DRAINED} is out of rotation (since" in check.output
         assert ", kernel)" in check.output
-        last = play("drain", drain_host=list(APPS[1:]))
+        last = play("drain", drain_host=list(APPS[1:]), drain_force=True)
         assert last.code == 2
         assert "would be the last in rotation" in last.output
         assert upstreams() == out

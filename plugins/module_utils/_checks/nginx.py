@@ -32,6 +32,8 @@ class NginxReading:
     workers: int = 0
     old: tuple[int, ...] = ()
     """Workers of an earlier configuration that wait for their last connections."""
+    hidden: bool = False
+    """The master runs, and that is all to be seen: /proc shows no process of others (ProtectProc=)."""
 
 
 def read_nginx(pid_file: Path) -> NginxReading:
@@ -41,6 +43,8 @@ def read_nginx(pid_file: Path) -> NginxReading:
     except (OSError, ValueError):
         return NginxReading(None)
     state = proc.stat(master)
+    if state is None and not is_gone(pid_file):
+        return NginxReading(master, hidden=True)
     if state is None or not proc.text(master, "cmdline").startswith("nginx: master"):
         return NginxReading(None)
     titles = {child: proc.text(child, "cmdline") for child in proc.children(master)}
@@ -74,11 +78,11 @@ def listening_instead(host: str, port: int, owner: int | None) -> list[tcp.TcpSo
 
 
 def instead_at(url: str) -> str:
-    """Which other program answers there in Nginx's place, as far as anybody may see it; empty for none."""
-    parts = urlsplit(url)
-    if not parts.hostname:
+    """Which other program answers there in Nginx's place, as far as it can be seen; empty for none."""
+    parts, reading = urlsplit(url), read_nginx(PID_FILE)
+    if not parts.hostname or reading.hidden:
         return ""
-    port, master = parts.port or DEFAULT_PORTS[parts.scheme], read_nginx(PID_FILE).master
+    port, master = parts.port or DEFAULT_PORTS[parts.scheme], reading.master
     found = listening_instead(parts.hostname, port, proc.user(master) if master else None)
     if not found:
         return ""
@@ -94,6 +98,8 @@ def judge_nginx(reading: NginxReading, oldest_hours: float, instead: str = "") -
     if reading.master is None:
         message = instead or "no master process runs. Start it: systemctl start nginx."
         return [Finding("nginx", CRITICAL, message, 0, 1, "processes")]
+    if reading.hidden:
+        return [Finding("nginx", OK, "the master runs; its workers can't be seen from here", 1, 1, "processes")]
     if reading.stopped:
         message = f"the master was stopped by a signal. Continue it: kill -CONT {reading.master}."
         return [Finding("nginx", CRITICAL, message, 0, 1, "processes")]

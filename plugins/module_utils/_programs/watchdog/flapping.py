@@ -5,7 +5,7 @@
 """What comes and goes, too briefly for any probes in a row: a leaky bucket of unhealthy probes. Pure.
 
 Each unhealthy probe adds one, each healthy one drains half of one. So it fills where more than a third of the probes is
-unhealthy, sooner the more there are: after 21 of which two in three are, after 40 of which every second one is.
+unhealthy, sooner the more there are: after 19 of which two in three are, after 37 of which every second one is.
 """
 
 from __future__ import annotations

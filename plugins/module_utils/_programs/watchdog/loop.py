@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._host import proc
+from ..._host.console import visible
 from ..._host.errors import StabilityError
 from ..._host.processes import load_library
 from ..._host.small_file import tail
@@ -314,7 +315,7 @@ class Watch:
 
     def _summary(self, seen: Assessment) -> str:
         found = [condition for condition in seen.conditions.values() if condition]
-        return f"{self._state.phase}{': ' + found[0].message if found else ''}".replace("\n", " ")[:200]
+        return visible(f"{self._state.phase}{': ' + found[0].message if found else ''}")[:200]
 
     def _load(self) -> machine.State:
         now = proc.uptime()

@@ -12,9 +12,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.workbot.stability.plugins.module_utils._checks import nginx
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
 from ansible_collections.workbot.stability.plugins.module_utils._checks.nginx import (
     NginxReading,
+    instead_at,
     is_gone,
     judge_nginx,
     listening_instead,
@@ -31,6 +33,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.nginx im
         (NginxReading(1, False, 0, (7,)), 0.0, [CRITICAL]),
         (NginxReading(1, False, 2, (7, 8)), 1.0, [OK, OK]),
         (NginxReading(1, False, 2, (7, 8)), 4.0, [OK, WARNING]),
+        (NginxReading(1, hidden=True), 0.0, [OK]),
     ],
 )
 def test_processes_of_nginx_are_judged(reading: NginxReading, hours: float, expected: list[str]) -> None:
@@ -42,6 +45,20 @@ def test_a_pid_file_of_something_else_is_no_nginx(content: str, tmp_path: Path) 
     path = tmp_path / "nginx.pid"
     path.write_text(content)
     assert read_nginx(path) == NginxReading(None)
+
+
+def test_a_master_that_proc_does_not_show_runs_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the watchdog sees it: what listens on its port may well be Nginx."""
+    path = tmp_path / "nginx.pid"
+    path.write_text(f"{os.getpid()}\n")
+    monkeypatch.setattr(nginx, "PID_FILE", path)
+    monkeypatch.setattr(nginx.proc, "stat", lambda _pid: None)
+    assert read_nginx(path) == NginxReading(os.getpid(), hidden=True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        assert instead_at(url) == ""
+        path.unlink()
+        assert "another program" in instead_at(url)
 
 
 def test_nginx_is_gone_without_a_pid_file_or_with_that_of_a_process_that_ended(tmp_path: Path) -> None:

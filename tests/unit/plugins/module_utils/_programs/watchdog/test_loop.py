@@ -25,6 +25,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier, Watch
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     SERVICE,
+    Assessment,
     Condition,
     Remedy,
     Step,
@@ -329,6 +330,11 @@ def test_what_is_no_text_is_sent_to_systemd(monkeypatch: pytest.MonkeyPatch) -> 
     notifier = Notifier()
     notifier.send("WATCHDOG=1\nSTATUS=\ud800")
     assert notifier._systemd.sent == (b"WATCHDOG=1\nSTATUS=?",)
+
+
+def test_what_a_worker_is_called_comes_to_systemd_as_one_line_of_text(directory: Path) -> None:
+    said = Condition(Code.WORKER_MISSING, "worker 0 is \x1b[2J\nMAINPID=1", ())
+    assert watch(directory)._summary(Assessment({"service": said})).endswith(r"worker 0 is \x1b[2J\nMAINPID=1")
 
 
 def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
