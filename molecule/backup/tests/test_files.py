@@ -264,6 +264,18 @@ def test_an_empty_repository_is_not_taken_for_a_new_one(host: Host) -> None:
     command(host, "run")
 
 
+def test_a_repository_whose_creation_was_cut_off_is_created_again(host: Host) -> None:
+    command(host, "run")
+    host.check_output(f"cp -a {REPOSITORY} {REPOSITORY}.kept")
+    host.check_output(f"cd {REPOSITORY} && rm -r config data/*/* index/* snapshots/*")
+    try:
+        command(host, "run", "--first")
+        assert len(snapshots(host)) == 1
+    finally:
+        host.check_output(f"rm -rf {REPOSITORY} && mv {REPOSITORY}.kept {REPOSITORY}")
+    command(host, "run")
+
+
 def ended(host: Host, job: str) -> None:
     """Not before the unit has: where systemd is not told that nothing of it is left, it waits for that."""
     states = ("failed", "inactive")
@@ -272,11 +284,14 @@ def ended(host: Host, job: str) -> None:
     )
 
 
+@pytest.mark.parametrize("signal", ["KILL", "PIPE"])
 @pytest.mark.usefixtures("large")
-def test_a_backup_that_is_not_whole_is_none(host: Host) -> None:
+def test_a_backup_that_is_not_whole_is_none(host: Host, signal: str) -> None:
+    """The service's user may send what the end of a reader sends as well."""
     made = snapshots(host)
     host.check_output(f"systemctl start --no-block {COMMAND}@backup.service")
-    host.check_output("for n in $(seq 300); do pkill -KILL -u workbot -x tar && exit; sleep 0.1; done; exit 1")
+    kill = f"runuser -u workbot -- pkill -{signal} -u workbot -x tar"
+    host.check_output(f"for n in $(seq 300); do {kill} && exit; sleep 0.1; done; exit 1")
     ended(host, "backup")
     assert snapshots(host) == made
     assert "tar could not read the files" in findings(host)["files.newest"]["message"]

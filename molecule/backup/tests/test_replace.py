@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from backup import (
     RESTORED,
+    STATE,
     another_repository,
     backup,
     backups,
@@ -22,6 +23,7 @@ from backup import (
     is_there,
     now,
     restored_sql,
+    state,
     writing,
 )
 from databases import sql
@@ -144,6 +146,12 @@ def test_what_is_not_meant_changes_nothing(host: Host, kept: str) -> None:
     backup(host, "restore", "--time", kept)
     for names in ((), ("shop",), ("workbot", "shop")):
         assert "name them all: postgresql-backup replace workbot" in fails(host, "replace", *names)
+    sql(host, "CREATE DATABASE closed ALLOW_CONNECTIONS false IS_TEMPLATE true")
+    try:
+        assert "name them all: postgresql-backup replace closed workbot" in fails(host, "replace", "workbot")
+    finally:
+        sql(host, "ALTER DATABASE closed IS_TEMPLATE false")
+        sql(host, "DROP DATABASE closed")
     code, output = restore_playbook(restore_in_place="shop")
     assert code == 2
     assert "name them all: postgresql-backup replace workbot" in output
@@ -206,6 +214,7 @@ def test_what_a_timer_begins_meanwhile_gives_way(host: Host, kept: str) -> None:
     put(host, "/run/systemd/system/postgresql-restored.service.d/molecule.conf", begin)
     put(host, f"/run/systemd/system/{drill}.d/molecule.conf", "[Service]\nExecStart=\nExecStart=/bin/sleep 600\n")
     host.check_output("systemctl daemon-reload")
+    put(host, f"{STATE}/drill.json", json.dumps({**state(host, "drill"), "begun": time.time()}))
     try:
         assert "The server is now the one as of" in backup(host, "replace", "workbot")
     finally:
@@ -213,6 +222,8 @@ def test_what_a_timer_begins_meanwhile_gives_way(host: Host, kept: str) -> None:
         host.check_output("systemctl daemon-reload")
     assert is_there(host)
     assert host.run(f"systemctl is-active {drill}").stdout.strip() != "activating"
+    # it comes again at its next hour, and has found nothing wrong
+    assert "was ended before it had found out" not in host.run("postgresql-backup status").stdout
 
 
 def test_where_the_restored_one_does_not_start_the_other_one_and_the_service_do(host: Host, kept: str) -> None:

@@ -81,7 +81,7 @@ def test_the_server_is_had_back_as_it_was_a_second_before(host: Host, made: str)
         assert host.check_output(homes) == "read-only"
     finally:
         backup(host, "forget")
-    assert host.run("ls -d /var/lib/postgresql/*/restored").rc != 0
+    assert host.run("ls -d /var/lib/postgresql/*/restored*").rc != 0
     assert host.run("systemctl is-active postgresql-restored").rc != 0
 
 
@@ -201,6 +201,33 @@ def test_what_can_not_be_restored_the_next_drill_reports(host: Host, made: str, 
         assert says in found["message"]
     assert "found good" in backup(host, "drill")
     assert findings(host)["backup.restore"]["status"] == "ok"
+
+
+@pytest.mark.usefixtures("made")
+def test_a_lost_backup_stays_critical_until_a_person_demands_another_one(host: Host) -> None:
+    with contextlib.contextmanager(newest_backup)(host):
+        count = len(backups(host))
+        # as the timer does: the next one comes at once, and once
+        for _hour in range(2):
+            host.check_output("systemctl start postgresql-backup.service")
+            assert len(backups(host)) == count + 1
+        found = findings(host)["backup.newest"]
+        assert (found["status"], "has lost backup" in found["message"]) == ("critical", True), found
+        assert "The repository has lost the newest backup" in fails(host, "drill")
+        backup(host, "run")
+        assert findings(host)["backup.newest"]["status"] == "ok"
+        assert "found good" in backup(host, "drill")
+    backup(host, "run")
+
+
+@pytest.mark.usefixtures("made")
+def test_a_database_whose_drop_was_interrupted_blocks_no_drill(host: Host) -> None:
+    sql(host, "CREATE DATABASE dropped")
+    sql(host, "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'dropped'")
+    try:
+        assert "found good" in backup(host, "drill")
+    finally:
+        sql(host, "DROP DATABASE dropped")
 
 
 def test_rows_that_did_not_come_back_are_reported(host: Host, made: str) -> None:

@@ -64,6 +64,12 @@ class LastBackup:
     label: str = ""
     error: str = ""
     """Why the last attempt failed; empty when it did not."""
+    lost: str = ""
+    """The newest one of its time, where the repository has lost it; until a person demands another one."""
+
+    def missing(self, newest: str) -> str:
+        """What a repository has lost that has this one as its newest: labels grow, and no expiry takes the newest."""
+        return self.label if self.label > newest else self.lost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,17 +137,31 @@ def _judge_newest(subject: _Subject, record: Record, up: float, now: float) -> F
         if not backup.error and up < _FIRST_BACKUP:
             return Finding(check, OK, "there is no backup yet; the first one is made soon")
         return Finding(check, CRITICAL, f"there is no backup. {_because(backup)}{run}.")
+    if backup.lost:
+        lost = f"the repository has lost backup {backup.lost}, which was the newest one. {_because(backup)}"
+        return Finding(check, CRITICAL, f"{lost}Find out who removed it, then: `{subject.command} run`{subject.where}.")
+    if backup.made > now + _HOUR:
+        return _judge_ahead(subject, record, now)
     if max(record.given_up, record.replaced) > backup.made:
         return _judge_outdated(record, now)
-    if backup.made > now + _HOUR:
-        return Finding(check, WARNING, f"backup {backup.label} is of a time to come. Is the host's clock right?")
     message = f"the newest backup, {backup.label}, is {ago(now - backup.made)} old"
     found = judge_value(
         check, round((now - backup.made) / _HOUR, 1), _BACKUP, message, f"{_because(backup)}{run}.", unit="hours"
     )
     if found.status == OK and backup.error:
-        return dataclasses.replace(found, status=WARNING, message=f"{message}. {_because(backup)}{run}.")
+        found = dataclasses.replace(found, status=WARNING, message=f"{message}. {_because(backup)}{run}.")
     return found
+
+
+def _judge_ahead(subject: _Subject, record: Record, now: float) -> Finding:
+    """Nobody knows what was before it and what since, and pgBackRest makes none whose label is older."""
+    backup = record.backup
+    message = f"backup {backup.label} is of a time to come: the host's clock was wrong then, or is now."
+    if record.given_up:
+        message += f" Changes were given up {ago(now - record.given_up)} ago, maybe since."
+    advice = f"Set the clock right. {subject.run}; where that is refused see docs/backup.md."
+    status = CRITICAL if backup.error or record.given_up else WARNING
+    return Finding(subject.newest, status, f"{message} {_because(backup)}{advice}")
 
 
 def _judge_outdated(record: Record, now: float) -> Finding:
@@ -194,9 +214,11 @@ def _judge_archiving(found: Archiving, limit: int, now: float) -> Finding:
 
 def is_backup_due(newest: float, since: float, hour: int, now: float) -> bool:
     """There is to be one since that hour, and since then. A time to come is a clock's fault."""
-    today = datetime.datetime.fromtimestamp(now).astimezone().replace(hour=hour, minute=0, second=0, microsecond=0)
-    begun = today.timestamp() if today.timestamp() <= now else today.timestamp() - _DAY
-    return not max(begun, since) <= newest <= now + _HOUR
+    # by the clock on the wall: of an hour that comes twice the first one counts
+    begun = datetime.datetime.fromtimestamp(now).replace(hour=hour, minute=0, second=0, microsecond=0, fold=0)
+    if begun.timestamp() > now:
+        begun -= datetime.timedelta(days=1)
+    return not max(begun.timestamp(), since) <= newest <= now + _HOUR
 
 
 def is_full_due(newest: float, days: int, now: float) -> bool:

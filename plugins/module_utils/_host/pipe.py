@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import IO
 
 from .command import Program, running, text_of
 
@@ -23,6 +25,8 @@ class Ended:
     status: int
     errors: str
     output: str = ""
+    is_unread: bool = False
+    """Of the first: nobody reads any more what it writes. SIGPIPE alone, which others may send, does not say so."""
 
 
 def pipe(
@@ -41,8 +45,15 @@ def pipe(
         sink = held.enter_context(running(second, reading, output, complained))
         # an end of the second is one for the first as well
         reading.close()
-        written = Ended(source.wait(), text_of(said))
+        written = Ended(source.wait(), text_of(said), is_unread=_is_unread(writing))
         if not is_whole(written):
             sink.kill()
         writing.close()
         return written, Ended(sink.wait(), text_of(complained), text_of(output))
+
+
+def _is_unread(writing: IO[bytes]) -> bool:
+    """Whether all ends for reading are closed, which is an error of the other end by itself."""
+    ends = select.poll()
+    ends.register(writing, 0)
+    return bool(ends.poll(0))

@@ -62,6 +62,8 @@ class Backup:
     """That it has added to the repository."""
     damaged: bool
     """pgBackRest has found pages whose checksums are wrong."""
+    current: bool
+    """It is of the server that the stanza is of now, not of one before an upgrade."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,13 +199,15 @@ def parse(text: str, stanza: str) -> list[Backup]:
             # where the repository itself is the trouble its own message says more
             messages = [repo["status"]["message"] for repo in found.get("repo", []) if repo["status"]["code"]]
             raise BackupError(sentence("; ".join(messages) or status["message"]))
-        return [_backup(each) for each in found["backup"]]
+        # the last one of each repository
+        current = {db["repo-key"]: db["id"] for db in found["db"]}
+        return [_backup(each, current) for each in found["backup"]]
     except (ValueError, LookupError, TypeError) as error:
         raise BackupError(f"`pgbackrest info` said what is not understood: {type(error).__name__}.") from error
 
 
-def _backup(found: Mapping[str, Any]) -> Backup:
-    info = found["info"]
+def _backup(found: Mapping[str, Any], current: Mapping[int, int]) -> Backup:
+    info, server = found["info"], found["database"]
     return Backup(
         label=str(found["label"]),
         full=found["type"] == _FULL,
@@ -211,6 +215,7 @@ def _backup(found: Mapping[str, Any]) -> Backup:
         size=int(info["size"]),
         stored=int(info["repository"]["delta"]),
         damaged=bool(found.get("error")),
+        current=current[server["repo-key"]] == server["id"],
     )
 
 

@@ -12,9 +12,15 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql import pgbackrest
+from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.settings import Settings
 from ansible_collections.workbot.stability.plugins.module_utils._programs.backup_repository import cli
 
 SLOW_SECONDS = 3.5
+
+
+def settings_below(home: Path) -> Settings:
+    """Of a server that does not run, all of whose files are there."""
+    return Settings("shop", "17", 1, str(home / "main"), str(home / "restored"), str(home), 2, 3, 7, 7, 0)
 
 
 @pytest.fixture

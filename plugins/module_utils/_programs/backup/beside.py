@@ -68,9 +68,10 @@ class Beside:
             raise StabilityError(f"{when.isoformat(' ')} is still to come")
         self._archive_now()
         given = [f"--time={when.isoformat(' ')}"] if when else []
-        # whatever ends it: its files go with it, unless it is to take the place of the running one
-        removal = f"test -e {self._restored.stays} || rm -rf {self._restored.home}"
-        ending = f'ExecStopPost=/bin/sh -c "{removal}"'
+        # whatever ends it: its files go with it (as by Restored.remove), unless it is to take the running one's place
+        home, removing = self._restored.home, self._restored.removing
+        removal = f"test -e {self._restored.stays} || test ! -e {home} || mv -T {home} {removing}"
+        ending = f'ExecStopPost=/bin/sh -c "rm -rf {removing}; {removal}; rm -rf {removing}"'
         properties = [f"--property={each}" for each in (*_PROPERTIES, ending)]
         # collected even where it fails, so that its name is free again
         call("systemd-run", f"--unit={UNIT}", "--collect", "--quiet", *properties, sys.argv[0], "serve", *given)

@@ -55,10 +55,13 @@ class Commands:
 
     def drill(self) -> int:
         """A drill, now."""
+        before = self._state.record.drill
         self._in_unit("drill", Demand())
         drill = self._state.record.drill
         if drill.problems:
             raise StabilityError("\n".join(drill.problems))
+        if drill.proven == before.proven:
+            raise StabilityError("The drill was ended before it had found out: the server was replaced meanwhile.")
         answer(f"Backup {drill.label} and all changes since were restored and found good, in {drill.seconds:.0f} s.")
         return os.EX_OK
 

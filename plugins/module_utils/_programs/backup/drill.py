@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
+from ..._checks.backup import LastBackup
 from ..._host.command import PLAIN, CommandError, run
 from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import MissingDriverError, PgClient, PgError, Row, quoted
@@ -42,11 +43,12 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 ORDER BY 1, 2
 """
-_INVALID = """
+_INDEXES = """
 SELECT n.nspname || '.' || c.relname AS name
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE NOT i.indisvalid ORDER BY 1
+WHERE i.indisvalid = %(valid)s ORDER BY 1
 """
+_SERVER = "SELECT system_identifier::text AS id FROM pg_control_system()"
 Tables = Mapping[tuple[str, str, str], bool]
 """Database, schema and table, and whether it is a large one that has a row."""
 
@@ -54,10 +56,10 @@ Tables = Mapping[tuple[str, str, str], bool]
 class Drill:
     """One drill. `problems` are what it found so far."""
 
-    def __init__(self, settings: Settings, expected: str) -> None:
-        """`expected`: the label of the backup that was made last, as far as this host knows."""
+    def __init__(self, settings: Settings, known: LastBackup) -> None:
+        """`known`: the backup that was made last, as far as this host knows."""
         self._settings = settings
-        self._expected = expected
+        self._known = known
         self._pgbackrest = pgbackrest_of(settings)
         self._restored = Restored(settings, Path(settings.directory) / "drill")
         self._state = State(settings)
@@ -85,7 +87,7 @@ class Drill:
         backup = self._newest()
         if backup is None:
             return
-        before = _tables(self._running)
+        before, valid = _tables(self._running), _indexes(self._running, valid=True)
         with self._running() as client:
             end, is_archived = archive_now(client)
         if not is_archived:
@@ -95,9 +97,10 @@ class Drill:
         options = [f"--set={backup.label}", *self._state.timeline(math.inf)]
         self._pgbackrest.restore(str(self._restored.data), options, fleeting=True)
         with self._restored.running():
+            self._judge_server()
             self._judge_end(end)
             self._judge_tables(before)
-            self._judge_indexes()
+            self._judge_indexes(valid)
             self._judge_pages()
 
     def _newest(self) -> Backup | None:
@@ -105,19 +108,29 @@ class Drill:
         if not backups:
             self.problems.append("The repository holds no backup.")
             return None
-        if self._expected > backups[-1].label:
+        if lost := self._known.missing(backups[-1].label):
             self.problems.append(
-                f"The repository has lost the newest backup, {self._expected}: the one before is {backups[-1].label}."
+                f"The repository has lost the newest backup, {lost}; now that is {backups[-1].label}."
+                " Find out who removed it, then: `postgresql-backup run`."
             )
-        usable = self._state.past.usable(backups, math.inf)
+        usable = self._state.past.usable([backup for backup in backups if backup.current], math.inf)
         if not usable:
-            self.problems.append("The repository holds no backup of the server since it was replaced.")
+            self.problems.append("The repository holds no backup of the server since it was replaced or upgraded.")
             return None
         newest = usable[-1]
         self.label = newest.label
         if newest.damaged:
             self.problems.append(f"Backup {newest.label} was made of damaged pages: see the server's disk and log.")
         return newest
+
+    def _judge_server(self) -> None:
+        with self._restored.session() as restored, self._running() as running:
+            found, expected = restored.one(_SERVER)["id"], running.one(_SERVER)["id"]
+        if found != expected:
+            self.problems.append(
+                f"Backup {self.label} is of another server: its system identifier is {found}; expected {expected}."
+                " Make a new backup: `postgresql-backup run --full`."
+            )
 
     def _judge_end(self, end: str) -> None:
         with self._restored.session() as client:
@@ -143,9 +156,12 @@ class Drill:
         if lost := [".".join(table) for table in suspects if after.get(table)]:
             self.problems.append(f"Without their rows were restored: {_some(lost)}.")
 
-    def _judge_indexes(self) -> None:
-        """Those that are invalid in the running server the diagnosis tells."""
-        if broken := sorted(_invalid(self._restored.session) - _invalid(self._running)):
+    def _judge_indexes(self, before: Set[str]) -> None:
+        """Of those that are valid in the running server, then and now: the diagnosis tells the others, and one that is
+        made or dropped meanwhile (CONCURRENTLY) is invalid for a time.
+        """
+        invalid = before & _indexes(self._restored.session, valid=False)
+        if broken := sorted(invalid & _indexes(self._running, valid=True)):
             self.problems.append(f"Indexes are invalid in what was restored: {_some(broken)}.")
 
     def _judge_pages(self) -> None:
@@ -187,9 +203,13 @@ def _tables(server: Server) -> Tables:
     return found
 
 
-def _invalid(server: Server) -> set[str]:
-    """Its invalid indexes."""
-    return {f"{database}.{row['name']}" for database, client in _databases(server) for row in client.query(_INVALID)}
+def _indexes(server: Server, *, valid: bool) -> set[str]:
+    """Those that are valid, or those that are not."""
+    return {
+        f"{database}.{row['name']}"
+        for database, client in _databases(server)
+        for row in client.query(_INDEXES, {"valid": valid})
+    }
 
 
 def _has_rows(client: PgClient, table: Row) -> bool:

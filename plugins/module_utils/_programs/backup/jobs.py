@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..._checks.backup import LastBackup, LastDrill, Record, is_backup_due, is_drill_due, is_full_due
@@ -35,25 +36,30 @@ class Jobs:
 
     def backup(self) -> str:
         demand, before = self._state.take("backup"), self._state.record
+        lost = before.backup.lost
         try:
-            made = self._newest_backup(demand, before)
+            backups = self._pgbackrest.backups()
+            lost = before.backup.missing(backups[-1].label) if backups else lost
+            made = self._newest_backup(backups, demand, before)
         except BackupError as error:
-            self._state.keep(dataclasses.replace(before.backup, error=str(error)))
+            self._state.keep(dataclasses.replace(before.backup, error=str(error), lost=lost))
             raise
-        self._state.keep(LastBackup(made.ended, made.label))
+        # who demands one knows of the loss
+        self._state.keep(LastBackup(made.ended, made.label, lost="" if demand else lost))
         return f"Backup {made.label} is the newest one."
 
-    def _newest_backup(self, demand: Demand | None, before: Record) -> Backup:
+    def _newest_backup(self, backups: Sequence[Backup], demand: Demand | None, before: Record) -> Backup:
         """A new one, where that is due or demanded; the first that is known here is new, whatever others there are."""
-        backups = self._pgbackrest.backups()
-        if before.backup.label and not backups and not (demand and demand.first):
-            raise BackupError(_EMPTY.format(before.backup.label))
+        known = before.backup.label
+        if known and not backups and not (demand and demand.first):
+            raise BackupError(_EMPTY.format(known))
         now = time.time()
-        is_known = before.backup.label and backups
+        own = [backup for backup in backups if backup.current]
+        is_known = known and own and own[-1].label >= known
         since = max(before.given_up, before.replaced)
-        if not demand and is_known and not is_backup_due(backups[-1].ended, since, self._settings.hour, now):
-            return backups[-1]
-        full = max((backup.ended for backup in backups if backup.full), default=0.0)
+        if not demand and is_known and not is_backup_due(own[-1].ended, since, self._settings.hour, now):
+            return own[-1]
+        full = max((backup.ended for backup in own if backup.full), default=0.0)
         is_full = is_full_due(full, self._settings.full_days, now) or (demand is not None and demand.full)
         self._pgbackrest.backup(is_full)
         self._archive_history()
@@ -70,7 +76,7 @@ class Jobs:
         if demand is None and not is_drill_due(before, self._settings.drill_hour, now):
             return "No drill is due."
         self._state.keep(dataclasses.replace(before.drill, begun=now))
-        drill = Drill(self._settings, before.backup.label)
+        drill = Drill(self._settings, before.backup)
         drill.run()
         if drill.problems:
             self._state.keep(dataclasses.replace(before.drill, begun=0.0, problems=tuple(drill.problems)))
@@ -81,7 +87,7 @@ class Jobs:
 
     def end_drill(self, result: str) -> None:
         """After it, however it ended; `result` is systemd's word for that."""
-        Drill(self._settings, "").remove()
+        Drill(self._settings, LastBackup()).remove()
         drill = self._state.record.drill
         if drill.begun:
             problem = f"The drill was ended before it had found out ({result}): see the journal of its unit."

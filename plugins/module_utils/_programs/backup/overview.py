@@ -15,7 +15,7 @@ from ..._postgresql.client import MissingDriverError, PgError
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
 from ..display import is_coloured, painted, stamp
 from .kept import Kept
-from .server import to_running
+from .server import removing, to_running
 from .settings import Settings
 from .state import State
 
@@ -55,8 +55,9 @@ def _findings(settings: Settings, state: State, now: float) -> list[Finding]:
 def _kept(settings: Settings) -> list[str]:
     """What takes as much of the disk as the server does."""
     lines = []
-    if settings.restored.exists():
-        lines.append(f"{settings.restored} has a restored server. To remove it: postgresql-backup forget")
+    for home in (settings.restored, removing(settings.restored)):
+        if home.exists():
+            lines.append(f"{home} has a restored server. To remove it: postgresql-backup forget")
     if settings.replaced.exists():
         kept = Kept(settings)
         lines += [f"The server is {kept.active()}.", *kept.lines()]

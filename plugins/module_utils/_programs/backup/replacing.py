@@ -34,7 +34,7 @@ from .beside import SOCKET
 from .beside import UNIT as BESIDE
 from .kept import Kept
 from .past import Past, Replacement
-from .server import Restored, as_owner, database_names, timeline_of, to_running
+from .server import Restored, Server, as_owner, timeline_of, to_running
 from .settings import Settings
 from .state import UNITS, State
 
@@ -55,6 +55,10 @@ _ANOTHER = {
 _OF_RECOVERY = (*_ANOTHER, "recovery_target_action")
 _OWN_TIMELINE = "SELECT timeline_id AS timeline FROM pg_control_checkpoint()"
 _SINCE = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), %(position)s::pg_lsn) AS bytes"
+# Each goes back, also one that lets nobody in; but for PostgreSQL's own.
+_DATABASES = f"""
+SELECT datname::text AS name FROM pg_database WHERE datname NOT IN ('{MAINTENANCE}', 'template0', 'template1')
+"""
 _TABLESPACES = "SELECT spcname::text AS name FROM pg_tablespace WHERE spcname NOT LIKE 'pg\\_%%' ORDER BY 1"
 
 
@@ -156,7 +160,9 @@ class Replacing:
     def _exchange(self, is_archived: bool) -> list[str]:
         """In a unit of its own, so that it comes to its end whoever hangs up."""
         _require_ended(_UNIT)
-        # what a timer has begun meanwhile is due again within the hour, what was restored is not
+        # what a timer has begun meanwhile comes again, what was restored does not; a drill has found nothing out then
+        with as_owner():
+            self._state.keep(dataclasses.replace(self._state.record.drill, begun=0.0))
         for name in UNITS.values():
             stop_unit(name)
         began = time.monotonic()
@@ -210,11 +216,13 @@ class Replacing:
 
     def _names(self) -> set[str]:
         """The databases of services, of either server."""
-        found = {*database_names(self._restored.session)}
         # one that does not run may be the reason for all this
-        if runs(self._settings.unit):
-            found |= {*database_names(self._running)}
-        return found - {MAINTENANCE}
+        servers: list[Server] = [self._restored.session, *([self._running] if runs(self._settings.unit) else [])]
+        found: set[str] = set()
+        for server in servers:
+            with server() as client:
+                found |= {row["name"] for row in client.query(_DATABASES)}
+        return found
 
     def _loss(self) -> str:
         """Since when, and how much the running server has done."""

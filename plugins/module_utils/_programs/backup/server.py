@@ -40,8 +40,10 @@ _ROOM = 1.2
 _ROOM_BYTES = 512 * _MIB
 _TIMELINE = re.compile(r"^Latest checkpoint's TimeLineID:\s+(\d+)$", re.MULTILINE)
 _SIZE = "SELECT sum(pg_database_size(oid)) AS size FROM pg_database"
+# -2 is one whose DROP was interrupted.
 _DATABASES = """
-SELECT datname::text AS name FROM pg_database WHERE datallowconn AND (NOT datistemplate OR %(templates)s)
+SELECT datname::text AS name FROM pg_database
+WHERE datallowconn AND datconnlimit <> -2 AND (NOT datistemplate OR %(templates)s)
 ORDER BY datname
 """
 _END = """
@@ -99,6 +101,7 @@ class Restored:
         """`socket`: the directory of the socket, which is `home` where none is given."""
         self._settings = settings
         self.home = home
+        self.removing = removing(home)
         self.data = home / "data"
         self.socket = socket or home
         self._access = home / "pg_hba.conf"
@@ -139,9 +142,13 @@ class Restored:
             raise ServerError(f"{have}, and a restore takes {needed / _MIB:.0f} MB.")
 
     def remove(self) -> None:
-        """Raises OSError."""
+        """Under another name: who renames it meanwhile has all of it, or nothing. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.home)
+            # of a removal that was killed
+            shutil.rmtree(self.removing)
+        with contextlib.suppress(FileNotFoundError):
+            self.home.rename(self.removing)
+            shutil.rmtree(self.removing)
 
     def command(self, *, fleeting: bool) -> list[str]:
         """What starts the server; `fleeting` is one whose changes nobody wants to keep."""
@@ -202,6 +209,11 @@ class Restored:
 
     def _login(self, database: str) -> Login:
         return _login(self._settings, str(self.socket), PORT, database)
+
+
+def removing(home: Path) -> Path:
+    """The name under which that is removed."""
+    return home.with_name(f"{home.name}.removing")
 
 
 def database_names(server: Server, *, templates: bool = False) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from pathlib import Path
 
 from ..._host.command import PLAIN, Identity, Program, effective_user
@@ -63,7 +62,7 @@ def _tar(user: Identity, *words: str) -> Program:
 
 def is_whole(packed: Ended) -> bool:
     """Whether tar has written all that it can read, or it is its reader that has ended first, and has to say why."""
-    return packed.status == -signal.SIGPIPE or (packed.status >= 0 and _CUT_SHORT not in packed.errors)
+    return packed.is_unread or (packed.status >= 0 and _CUT_SHORT not in packed.errors)
 
 
 def unwritten(complaints: str) -> str:

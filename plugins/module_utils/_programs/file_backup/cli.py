@@ -30,7 +30,7 @@ from ..display import as_time, is_coloured, painted, stamp
 from ..records import decode
 from .jobs import Jobs
 from .repositories import Repositories
-from .restic import ResticError, sentence
+from .restic import sentence
 from .restoring import restore
 from .settings import Settings
 
@@ -82,11 +82,8 @@ class Commands:
         """How the backups are, and what to do when they are needed."""
         now, settings = time.time(), self._settings
         findings = list(judge_files(load_record(settings.record), begun_at(settings.record), now, settings.command))
-        try:
-            snapshots = self._repositories.snapshots() or []
-        except ResticError as error:
-            findings.append(Finding("repository", CRITICAL, str(error)))
-            snapshots = []
+        snapshots, problems = self._repositories.snapshots()
+        findings += [Finding("repository", CRITICAL, problem) for problem in problems]
         answer(f"Backups of {settings.shared}", "")
         answer(*(f"{painted(each.status, is_coloured())} {each.message}" for each in findings))
         if snapshots:

@@ -86,10 +86,10 @@ class Jobs:
     def _back_up(self, is_first: bool = False) -> LastBackup:
         """Older ones go where it is whole."""
         try:
-            label, unread = self._store(self._record.backup.label, is_first)
-            made = LastBackup(time.time(), label, unread)
+            label, missing = self._store(self._record.backup.label, is_first)
+            made = LastBackup(time.time(), label, missing)
             self._keep(backup=made)
-            if not unread:
+            if not missing:
                 self._repositories.forget()
         except ResticError as error:
             self._keep(backup=dataclasses.replace(self._record.backup, error=str(error)))
@@ -97,20 +97,24 @@ class Jobs:
         return made
 
     def _store(self, known: str, is_first: bool) -> tuple[str, str]:
-        """The label, and what could not be read."""
-        snapshots = self._repositories.snapshots()
-        first = f"`{self._settings.command} run --first`"
-        if known and not snapshots and not is_first:
-            raise ResticError(_EMPTY.format(known, first))
-        if snapshots and not known and not is_first:
-            raise ResticError(_ANOTHER.format(first))
+        """The label, and what could not be read, of the files or of the repositories whose turn it is not."""
         restic = self._repositories.current(time.time())
-        if restic.snapshots() is None:
+        own = restic.snapshots()
+        snapshots, problems = self._repositories.snapshots()
+        # what can't be read may hold some
+        is_empty = not snapshots and not problems
+        first = f"`{self._settings.command} run --first`"
+        if known and is_empty and not is_first:
+            raise ResticError(_EMPTY.format(known, first))
+        if not known and not is_empty and not is_first:
+            raise ResticError(" ".join([_ANOTHER.format(first), *problems]))
+        if own is None:
             restic.create()
         restic.unlock()
         label, packed = restic.store(packing(self._settings.shared, self._user), is_whole, socket.gethostname())
-        unread = unwritten(packed.errors) if packed.status > _DIFFERENT else ""
-        return label, f"not all of the files could be read: {sentence(unread)}" if unread else ""
+        if unread := unwritten(packed.errors) if packed.status > _DIFFERENT else "":
+            problems.insert(0, f"not all of the files could be read: {sentence(unread)}")
+        return label, " ".join(problems)
 
     def _drill(self) -> str:
         before, began = self._record, time.time()
@@ -134,10 +138,12 @@ class Jobs:
 
     def _newest(self, known: str) -> Snapshot:
         """The one that was made last here."""
-        snapshots = self._repositories.snapshots()
+        snapshots, problems = self._repositories.snapshots()
+        found = [each for each in snapshots if each.label == known] if known else snapshots
+        if problems and not found:
+            raise ResticError(" ".join(problems))
         if not snapshots:
             raise ResticError("The repository holds no backup.")
-        found = [each for each in snapshots if each.label == known] if known else snapshots
         if not found:
             raise ResticError(
                 f"The repository has lost the newest backup, {known}: the one before is {snapshots[-1].label}."

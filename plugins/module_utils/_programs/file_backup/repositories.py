@@ -10,10 +10,9 @@ is in there. So a new repository begins where one has been in use for as long as
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 
-from .restic import Restic, Snapshot
+from .restic import Restic, ResticError, Snapshot
 from .settings import Settings
 
 _REPOSITORY = "RESTIC_REPOSITORY"
@@ -34,10 +33,16 @@ class Repositories:
         """The one whose turn it is."""
         return self._all[int(now // (self._days * _DAY_SECONDS)) % len(self._all)]
 
-    def snapshots(self) -> list[Snapshot] | None:
-        """Of all, the oldest first; None where there is no repository. Raises ResticError."""
-        found = [snapshots for restic in self._all if (snapshots := restic.snapshots()) is not None]
-        return sorted(itertools.chain(*found), key=lambda each: each.begun) if found else None
+    def snapshots(self) -> tuple[list[Snapshot], list[str]]:
+        """Of all that can be read, the oldest first; and what is wrong with each of the others."""
+        found: list[Snapshot] = []
+        problems = []
+        for turn, restic in enumerate(self._all):
+            try:
+                found += restic.snapshots() or []
+            except ResticError as error:
+                problems.append(f"repository {turn} can't be read: {error}" if len(self._all) > 1 else str(error))
+        return sorted(found, key=lambda each: each.begun), problems
 
     def forget(self) -> None:
         """Remove old backups, where no other host does that. Raises ResticError."""

@@ -9,6 +9,7 @@ It is given one archive of all files: so it needs no right to read what is the s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -21,6 +22,7 @@ from typing import Any
 from ..._host.command import PLAIN, Program, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.pipe import Ended, pipe
+from ..._host.service_tree import discard_path, entries, open_directory
 
 PROGRAM = "/usr/bin/restic"
 _ARCHIVE = "files.tar"
@@ -32,6 +34,13 @@ _NO_REPOSITORY = "Is there a repository at the following location?"
 _NOT_THERE = ("no such file", "does not exist")
 _MOST_KEPT = 7
 _CUT_OFF = "broken pipe"
+_HAS_KEYS = "repository already contains keys"
+_WITHOUT_CONFIG = (
+    "It has no config: its creation was cut off, or the config is lost. Move the repository to another place; one that"
+    " has no snapshots can be removed."
+)
+# All that there is before the config, the last that `restic init` writes.
+_BEFORE_CONFIG = ("/keys/", "/config-tmp-")
 _WRONG_KEY = "wrong password or no key found"
 _LONGEST = 600
 
@@ -78,8 +87,18 @@ class Restic:
             raise ResticError(f"`restic stats` said what is not understood: {type(error).__name__}.") from error
 
     def create(self) -> None:
-        """Raises ResticError."""
-        self._run("init")
+        """Where it was cut off before, restic refuses the keys that are there. Raises ResticError."""
+        place = self._environment["RESTIC_REPOSITORY"]
+        try:
+            if place.startswith("/") and _has_keys_alone(place):
+                discard_path(f"{place}/keys")
+            self._run("init")
+        except OSError as error:
+            raise ResticError(f"{error.filename}: {error.strerror}.") from error
+        except ResticError as error:
+            if _HAS_KEYS not in str(error):
+                raise
+            raise ResticError(f"{error} {_WITHOUT_CONFIG}") from error
 
     def unlock(self) -> None:
         """Remove the locks of runs that were killed, for whoever is alone. Raises ResticError.
@@ -110,7 +129,8 @@ class Restic:
         if not is_whole(written):
             said = sentence(written.errors) or "it was killed."
             raise ResticError(f"{source.argv[0]} could not read the files: {said}")
-        if stored.status:
+        # what has not seen the end has stored a part at most
+        if stored.status or written.is_unread:
             raise _failed("backup", stored.status, f"{written.errors}\n{stored.errors}")
         if not (label := _label(stored.output)):
             raise ResticError("`restic backup` did not say what it has made.")
@@ -168,6 +188,13 @@ def parse(text: str, repository: Restic) -> list[Snapshot]:
     except (ValueError, LookupError, TypeError) as error:
         raise ResticError(f"`restic snapshots` said what is not understood: {type(error).__name__}.") from error
     return sorted(found, key=lambda each: each.begun)
+
+
+def _has_keys_alone(directory: str) -> bool:
+    """Whether nothing is in a repository but what comes before its config. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError), open_directory(directory) as top:
+        return all(each.is_directory or each.path.startswith(_BEFORE_CONFIG) for each in entries(top, ""))
+    return False
 
 
 def _label(text: str) -> str:

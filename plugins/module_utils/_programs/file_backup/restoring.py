@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from .settings import Settings
 
 # That stays free beside them.
 _ROOM_BYTES = 512 * 1024 * 1024
+# What is younger than now by more is of a time to come, as the checks have it.
+_AHEAD_SECONDS = 3600
 
 
 def restore(settings: Settings, repositories: Repositories, moment: datetime.datetime | None, path: str) -> list[str]:
@@ -49,15 +52,16 @@ def below(path: str, directory: str) -> str:
 
 
 def _snapshot(repositories: Repositories, moment: datetime.datetime | None) -> Snapshot:
-    """The newest one of that time or before it."""
-    snapshots = repositories.snapshots() or []
-    if not snapshots:
-        raise StabilityError("the repository holds no backup")
+    """The newest one of that time or before it; without a time none of a time to come, where there are others."""
+    snapshots, problems = repositories.snapshots()
+    if problems or not snapshots:
+        raise StabilityError(" ".join(problems) or "the repository holds no backup")
+    latest = moment.timestamp() if moment else time.time() + _AHEAD_SECONDS
     # a person gives seconds
-    fitting = [each for each in snapshots if moment is None or int(each.begun) <= moment.timestamp()]
-    if not fitting:
+    fitting = [each for each in snapshots if int(each.begun) <= latest]
+    if moment and not fitting:
         raise StabilityError(f"there is no backup of that time: the oldest is of {stamp(snapshots[0].begun)}")
-    return fitting[-1]
+    return (fitting or snapshots)[-1]
 
 
 def _check_room(settings: Settings, size: int) -> None:

@@ -114,8 +114,44 @@ def test_changes_that_were_given_up_are_critical_until_there_is_a_backup() -> No
     assert judged(Record(BACKUP, DRILL, given_up=BACKUP.made - HOUR))["newest"][0] == OK
 
 
-def test_a_backup_of_a_time_to_come_is_a_clocks_fault() -> None:
-    assert judged(Record(LastBackup(NOW + DAY, "20270115F"), DRILL))["newest"][0] == WARNING
+@pytest.mark.parametrize(
+    ("error", "given_up", "replaced", "status", "says"),
+    [
+        ("", 0, 0, WARNING, "Set the clock right"),
+        ("", 0, NOW - HOUR, WARNING, "Set the clock right"),
+        ("the label is not later.", 0, NOW - HOUR, CRITICAL, "The last attempt failed: the label is not later."),
+        ("", NOW - HOUR, 0, CRITICAL, "Changes were given up 60 minutes ago"),
+    ],
+    ids=["alone", "replaced", "refused", "given up"],
+)
+def test_by_a_backup_of_a_time_to_come_nothing_is_measured(
+    error: str, given_up: float, replaced: float, status: str, says: str
+) -> None:
+    ahead = LastBackup(NOW + DAY, "20270115F", error)
+    found = judged(Record(ahead, DRILL, given_up=given_up, replaced=replaced))["newest"]
+    assert (found[0], says in found[1], "docs/backup.md" in found[1]) == (status, True, True), found
+
+
+def test_a_lost_backup_is_critical_however_young_the_newest_one_is() -> None:
+    found = judged(Record(dataclasses.replace(BACKUP, lost="20270114F"), DRILL))["newest"]
+    assert (found[0], "has lost backup 20270114F" in found[1]) == (CRITICAL, True)
+    assert "`postgresql-backup run`" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("newest", "missing"),
+    [
+        ("20270108-020000F_20270114-020000D", ""),
+        ("20270108-020000F_20270115-020000D", ""),
+        ("20270115-030000F", ""),
+        ("20270108-020000F_20270113-020000D", "20270108-020000F_20270114-020000D"),
+        ("20270108-020000F", "20270108-020000F_20270114-020000D"),
+        ("20270101-020000F_20270107-020000D", "20270108-020000F_20270114-020000D"),
+    ],
+    ids=["the same", "a later one", "a later full one", "an earlier one", "its full one", "of an earlier full one"],
+)
+def test_labels_tell_what_a_repository_has_lost(newest: str, missing: str) -> None:
+    assert LastBackup(NOW, "20270108-020000F_20270114-020000D").missing(newest) == missing
 
 
 def test_a_server_that_archives_nothing_is_critical() -> None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import datetime
+import time
+import zoneinfo
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._checks.backup import (
@@ -51,6 +53,34 @@ def test_a_backup_is_due_each_day_since_its_hour_and_after_a_loss(
     made: float, given_up: float, now: float, due: bool
 ) -> None:
     assert is_backup_due(made, given_up, 2, now) is due
+
+
+@pytest.mark.parametrize(
+    ("made", "now", "due"),
+    [
+        ((24, 2, 20, 0), (25, 1, 20, 0), False),
+        ((24, 2, 20, 0), (25, 2, 20, 0), True),
+        ((25, 2, 20, 0), (25, 2, 20, 1), False),
+        ((25, 2, 20, 0), (26, 1, 20, 0), False),
+        ((25, 2, 20, 0), (26, 2, 20, 0), True),
+    ],
+    ids=["the night before", "the first time", "the second time", "the night after", "the next one"],
+)
+def test_an_hour_that_comes_twice_has_one_backup(
+    made: tuple[int, int, int, int], now: tuple[int, int, int, int], due: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of October; day, hour, minute and whether the clock was put back already."""
+    zone = zoneinfo.ZoneInfo("Europe/Berlin")
+    begun, asked = (
+        datetime.datetime(2026, 10, day, hour, minute, fold=fold, tzinfo=zone).timestamp()
+        for day, hour, minute, fold in (made, now)
+    )
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        is_due = is_backup_due(begun, 0, 2, asked)
+    time.tzset()
+    assert is_due is due
 
 
 @pytest.mark.parametrize(("days", "due"), [(0.1, False), (6.4, False), (6.6, True), (30, True)])

@@ -27,7 +27,13 @@ def test_the_second_has_all_that_the_first_has_written_and_each_its_own_end() ->
 
 def test_the_first_ends_where_nobody_reads() -> None:
     first, second = pipe(shell("exec yes"), shell("exec head -n 1"))
-    assert (first.status, second.output) == (-signal.SIGPIPE, "y\n")
+    assert (first.status, first.is_unread, second.output) == (-signal.SIGPIPE, True, "y\n")
+
+
+def test_the_signal_of_that_does_not_say_that_nobody_reads() -> None:
+    first, second = pipe(shell("echo some; kill -PIPE $$"), shell("cat; echo all"), lambda ended: ended.is_unread)
+    assert (first.status, first.is_unread, second.status) == (-signal.SIGPIPE, False, -signal.SIGKILL)
+    assert "all" not in second.output
 
 
 def test_what_is_not_there_leaves_nothing_that_runs() -> None:

@@ -18,13 +18,21 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql.pgba
 from places import FIXTURES
 
 INFO = FIXTURES / "pgbackrest/info.json"
-NOTHING: dict[str, Any] = {"archive": [], "backup": [], "name": "workbot-test"}
+NOTHING: dict[str, Any] = {"archive": [], "backup": [], "db": [], "name": "workbot-test"}
 
 
 def test_backups_are_read_the_oldest_first() -> None:
     full, diff = parse(INFO.read_text(encoding="utf-8"), "workbot-test")
-    assert full == Backup("20261129-144256F", True, 1795963377.0, 31574959, 3760432, False)
+    assert full == Backup("20261129-144256F", True, 1795963377.0, 31574959, 3760432, False, True)
     assert (diff.label, diff.full, diff.stored) == ("20261129-144256F_20261129-144811D", False, 197232)
+
+
+def test_backups_of_before_an_upgrade_are_told_from_those_of_the_server_of_now() -> None:
+    stanzas = json.loads(INFO.read_text(encoding="utf-8"))
+    servers: list[dict[str, Any]] = stanzas[0]["db"]
+    servers += [{**servers[0], "id": 2, "version": "18"}, {**servers[0], "repo-key": 2}]
+    stanzas[0]["backup"][1]["database"]["id"] = 2
+    assert [backup.current for backup in parse(json.dumps(stanzas), "workbot-test")] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.pgbackrest import Backup
 from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.past import Past, Replacement
-from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.settings import Settings
 from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.state import State
+from backup_repository import settings_below
 
 # At 100 by one as of 60, which began timeline 2; that went at 200 for the first one, as that was at 100, on timeline 3.
 PAST = Past((Replacement(100.0, 1, 60.0), Replacement(200.0, 2, 100.0)))
-BACKUPS = [Backup(f"at {ended:.0f}", True, ended, 1, 1, False) for ended in (50.0, 90.0, 150.0, 250.0)]
+BACKUPS = [Backup(f"at {ended:.0f}", True, ended, 1, 1, False, True) for ended in (50.0, 90.0, 150.0, 250.0)]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_replacement_that_was_killed_counts_if_it_came_about(tmp_path: Path) -
     main, other = tmp_path / "main", tmp_path / "other"
     for data in (main, other):
         data.mkdir()
-    state = State(Settings("shop", "17", 5432, str(main), str(tmp_path / "restored"), str(tmp_path), 2, 3, 7, 7, 0))
+    state = State(settings_below(tmp_path))
     last = Replacement(300.0, 3, 250.0)
     state.keep_past(Past((*PAST.replacements, dataclasses.replace(last, coming=main.stat().st_ino))))
     assert state.past == Past((*PAST.replacements, last))

@@ -109,6 +109,7 @@ def test_what_ends_early_is_told_from_what_can_not_be_read() -> None:
     assert (is_whole(Ended(2, closed)), unwritten(closed)) == (True, "tar: ./a: Cannot open: Permission denied")
     assert not is_whole(Ended(2, "tar: /srv: Cannot open: No such file\ntar: Error is not recoverable: exiting now\n"))
     assert not is_whole(Ended(-9, ""))
+    assert (is_whole(Ended(-13, "")), is_whole(Ended(-13, "", is_unread=True))) == (False, True)
 
 
 def test_what_is_no_archive_is_said_to(shared: Path, packed: Path, me: Identity) -> None:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.repositories import Repositories
-from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.restic import Restic, Snapshot
+from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.restic import (
+    Restic,
+    ResticError,
+    Snapshot,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.settings import Settings
 
 DAY = 24 * 3600
@@ -42,10 +46,26 @@ def test_the_backups_of_all_are_one_list(monkeypatch: pytest.MonkeyPatch) -> Non
         return None if begun is None else [Snapshot(f"at {each}", each, restic) for each in begun]
 
     monkeypatch.setattr(Restic, "snapshots", snapshots)
-    found = repositories(3).snapshots() or []
+    found, problems = repositories(3).snapshots()
     assert [(each.begun, place(each.repository)[-2]) for each in found] == [(1.0, "2"), (3.0, "0"), (4.0, "0")]
+    assert problems == []
     kept.update(dict.fromkeys(kept))
-    assert repositories(3).snapshots() is None
+    assert repositories(3).snapshots() == ([], [])
+
+
+def test_one_that_can_not_be_read_keeps_nobody_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshots(restic: Restic) -> list[Snapshot]:
+        if place(restic).endswith(("/1/", "app1/")):
+            raise ResticError("it is damaged.")
+        return [Snapshot("32ec5651", 1.0, restic)]
+
+    monkeypatch.setattr(Restic, "snapshots", snapshots)
+    found, problems = repositories(3).snapshots()
+    assert ([place(each.repository)[-2] for each in found], problems) == (
+        ["0", "2"],
+        ["repository 1 can't be read: it is damaged."],
+    )
+    assert repositories(1).snapshots() == ([], ["it is damaged."])
 
 
 def test_what_is_old_is_removed_where_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
