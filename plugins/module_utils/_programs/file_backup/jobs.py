@@ -28,6 +28,7 @@ _READABLE = 0o640
 _DIFFERENT = 1
 _MOST_NAMED = 3
 _EMPTY = "the repository is empty, though backup {} was made: is its disk mounted? If it is to be a new one: {}."
+_LOST = "The repository has lost the newest backup, {}: find out who removed it, then: `{} run`."
 _ANOTHER = (
     "the repository has backups that this host has no record of: where it was made again, restore first what is needed"
     " of them. Then {}."
@@ -47,7 +48,7 @@ class Jobs:
         with self._alone():
             if not is_backup_due(self._record.backup.made, 0.0, self._settings.hour, time.time()):
                 return "Nothing is due."
-            made = self._back_up()
+            made = self._back_up(is_demanded=False)
             proven = self._drill() if wants_proof(self._record, time.time()) else ""
             return f"{whole(made)} {proven}".strip()
 
@@ -83,26 +84,28 @@ class Jobs:
                 self._keep(drill=dataclasses.replace(drill, begun=0.0, problems=(problem,)))
             yield
 
-    def _back_up(self, is_first: bool = False) -> LastBackup:
-        """Older ones go where it is whole."""
+    def _back_up(self, *, is_first: bool = False, is_demanded: bool = True) -> LastBackup:
+        """Older ones go where it is whole. Who demands one knows of what was lost."""
         try:
-            label, missing = self._store(self._record.backup.label, is_first)
-            made = LastBackup(time.time(), label, missing)
+            made = self._store(self._record.backup, is_first)
+            made = dataclasses.replace(made, lost="") if is_demanded else made
             self._keep(backup=made)
-            if not missing:
+            if not made.error:
                 self._repositories.forget()
         except ResticError as error:
             self._keep(backup=dataclasses.replace(self._record.backup, error=str(error)))
             raise
         return made
 
-    def _store(self, known: str, is_first: bool) -> tuple[str, str]:
-        """The label, and what could not be read, of the files or of the repositories whose turn it is not."""
+    def _store(self, before: LastBackup, is_first: bool) -> LastBackup:
+        """Its error is what could not be read, of the files or of the repositories whose turn it is not."""
         restic = self._repositories.current(time.time())
         own = restic.snapshots()
         snapshots, problems = self._repositories.snapshots()
         # what can't be read may hold some
         is_empty = not snapshots and not problems
+        known = before.label
+        is_lost = known and not problems and known not in {each.label for each in snapshots}
         first = f"`{self._settings.command} run --first`"
         if known and is_empty and not is_first:
             raise ResticError(_EMPTY.format(known, first))
@@ -114,13 +117,14 @@ class Jobs:
         label, packed = restic.store(packing(self._settings.shared, self._user), is_whole, socket.gethostname())
         if unread := unwritten(packed.errors) if packed.status > _DIFFERENT else "":
             problems.insert(0, f"not all of the files could be read: {sentence(unread)}")
-        return label, " ".join(problems)
+        return LastBackup(time.time(), label, " ".join(problems), known if is_lost else before.lost)
 
     def _drill(self) -> str:
         before, began = self._record, time.time()
         self._keep(drill=dataclasses.replace(before.drill, begun=began))
         label = ""
-        problems: list[str] = []
+        lost = before.backup.lost
+        problems = [_LOST.format(lost, self._settings.command)] if lost else []
         try:
             newest = self._newest(before.backup.label)
             label = newest.label
@@ -145,9 +149,7 @@ class Jobs:
         if not snapshots:
             raise ResticError("The repository holds no backup.")
         if not found:
-            raise ResticError(
-                f"The repository has lost the newest backup, {known}: the one before is {snapshots[-1].label}."
-            )
+            raise ResticError(_LOST.format(known, self._settings.command))
         return found[-1]
 
     def _compare(self, newest: Snapshot) -> Iterator[str]:

@@ -15,6 +15,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.backup i
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.pipe import Ended
 from ansible_collections.workbot.stability.plugins.module_utils._programs.backup_record import load_record
+from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup import jobs
 from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.jobs import Jobs
 from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.repositories import Repositories
 from ansible_collections.workbot.stability.plugins.module_utils._programs.file_backup.restic import (
@@ -113,6 +114,21 @@ def test_without_a_record_what_can_not_be_read_may_hold_backups(host: Host) -> N
     with pytest.raises(ResticError, match=f"no record of.* run --first`.*{DAMAGED}"):
         host.jobs.backup()
     assert host.labels == {}
+
+
+def test_a_lost_backup_is_reported_until_a_person_demands_another_one(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "is_backup_due", lambda *_given: True)
+    host.jobs.first()
+    host.labels[host.number(0)] = ["older"]
+    for _day in range(2):
+        with pytest.raises(StabilityError, match="lost the newest backup, new: find out"):
+            host.jobs.due()
+        assert last(host).lost == "new"
+    host.jobs.backup()
+    assert last(host).lost == ""
+    assert "Backup new was read" in host.jobs.drill()
 
 
 def test_all_that_is_empty_is_not_taken_for_a_new_one(host: Host) -> None:
