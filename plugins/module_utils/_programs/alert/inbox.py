@@ -5,8 +5,10 @@
 """Events on their way from the watchdog's directory into alerting's own.
 
 The watchdog's directory belongs to the service's user, the own one to the user of alerting's unit. Neither may use
-root, who moves the files, to get at others' files, nor hold up other events: no link is followed, what is no file is
+root, who takes them over, to get at others' files, nor hold up other events: no link is followed, what is no file is
 dropped, and no run takes in more than the watchdog ever leaves.
+
+They are copied: to a unit each directory that it may write to is a mount, and nothing is renamed from one to another.
 """
 
 from __future__ import annotations
@@ -16,13 +18,12 @@ import errno
 import heapq
 import itertools
 import os
-import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..._host.console import complain
-from ..._host.small_file import OPEN, read_small
+from ..._host.small_file import read_small
 from .problems import Event
 from .record import EventError, parse
 
@@ -35,32 +36,31 @@ _MOST = 1000
 _MOST_SEEN = 100_000
 _MOST_SAID = 5
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ARRIVING = ".arriving"
 
 
 def collect(events: Path, inbox: Path) -> int:
-    """As root, move events into the inbox, where its owner may read and delete them; how many.
+    """As root, take events over into the inbox, where its owner may read and delete them; how many.
 
     Raises OSError, also where the inbox is full.
     """
     with _directory(inbox) as target, _events(events) as source:
-        _discard(_ARRIVING, target, source)
         room = _MOST - len(waiting(inbox))
         if room <= 0:
             raise OSError(errno.ENOSPC, "nobody takes the events that wait here", str(inbox))
         owner, dropped, moved = os.fstat(source).st_uid, [], 0
         for name in _first(source, room):
             try:
-                os.rename(name, _ARRIVING, src_dir_fd=source, dst_dir_fd=target)
-                _let_read(_ARRIVING, target, owner)
-                _refuse_test(is_test=name.endswith(TEST), by_root=False)
-                os.rename(_ARRIVING, name, src_dir_fd=target, dst_dir_fd=target)
-                moved += 1
+                content = _content(name, source, owner)
             except FileNotFoundError:
                 continue  # the watchdog drops the oldest
             except (OSError, EventError) as error:
                 dropped.append((name, _reason(error)))
-                _discard(_ARRIVING, target, source)
+            else:
+                _write(content, name, target)
+                moved += 1
+            _discard(name, source)
         _say(dropped)
         return moved
 
@@ -72,21 +72,27 @@ def _first(directory: int, count: int) -> list[str]:
         return heapq.nsmallest(count, (name for name in names if not name.startswith(".")))
 
 
-def _let_read(name: str, directory: int, owner: int) -> None:
-    """The file is out of its writer's reach by now. Raises EventError and OSError."""
-    descriptor = os.open(name, OPEN, dir_fd=directory)
-    try:
-        seen = os.fstat(descriptor)
-        # another name of the file, or a file that was only moved here, is another user's
-        if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1 or seen.st_uid != owner:
-            raise EventError("it is no file of the watchdog's own")
-        os.fchmod(descriptor, 0o444)
-    finally:
-        os.close(descriptor)
+def _content(name: str, directory: int, owner: int) -> bytes:
+    """Raises EventError and OSError."""
+    _refuse_test(is_test=name.endswith(TEST), by_root=False)
+    content, seen = read_small(name, _LARGEST, directory)
+    # another name of the file, or a file that was only moved here, is another user's
+    if seen.st_nlink != 1 or seen.st_uid != owner:
+        raise EventError("it is no file of the watchdog's own")
+    return content
 
 
-def _discard(name: str, directory: int, origin: int) -> None:
-    """Delete it; a directory, whose content may have no end, goes back to where it came from, out of the way."""
+def _write(content: bytes, name: str, directory: int) -> None:
+    """Whole, or not at all. Raises OSError."""
+    _discard(_ARRIVING, directory)
+    with os.fdopen(os.open(_ARRIVING, _NEW, dir_fd=directory), "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), 0o444)
+    os.rename(_ARRIVING, name, src_dir_fd=directory, dst_dir_fd=directory)
+
+
+def _discard(name: str, directory: int) -> None:
+    """Delete it; a directory, whose content may have no end, gets a name that is out of the way."""
     try:
         os.unlink(name, dir_fd=directory)
     except FileNotFoundError:
@@ -95,7 +101,7 @@ def _discard(name: str, directory: int, origin: int) -> None:
         with contextlib.suppress(OSError):
             os.rmdir(name, dir_fd=directory)
             return
-        os.rename(name, f".dropped-{time.time_ns()}", src_dir_fd=directory, dst_dir_fd=origin)
+        os.rename(name, f".dropped-{time.time_ns()}", src_dir_fd=directory, dst_dir_fd=directory)
 
 
 @contextlib.contextmanager

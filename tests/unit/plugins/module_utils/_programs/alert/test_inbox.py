@@ -80,7 +80,7 @@ def test_what_is_no_file_of_the_watchdog_is_out_of_the_way_and_said(
         os.mkfifo(events / f"{number}.pipe")
     assert collect(events, inbox) == 0
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "'0-full.json' is no event and is dropped: it is no file of the watchdog's own"
+    assert said[0] == "'0-full.json' is no event and is dropped: is not a regular file"
     assert len(said) == 2 + 5 + 1
     assert said[-1] == "15 more are no events and are dropped"
 
@@ -98,7 +98,12 @@ def test_what_a_run_that_was_killed_left_half_way_holds_up_nothing(directories: 
     (inbox / ".arriving" / "x").touch()
     write(events, "1.json")
     assert collect(events, inbox) == 1
-    assert [path.name for path in inbox.iterdir()] == ["1.json"]
+    assert waiting(inbox) == ["1.json"]
+    (inbox / ".arriving").write_text("half of an event")
+    write(events, "2.json")
+    assert collect(events, inbox) == 1
+    assert waiting(inbox) == ["1.json", "2.json"]
+    assert not (inbox / ".arriving").exists()
 
 
 def test_no_run_takes_in_more_than_a_thousand_and_a_full_inbox_says_so(directories: tuple[Path, Path]) -> None:
