@@ -131,13 +131,23 @@ def test_a_time_to_come_is_refused(host: Host) -> None:
     assert "is still to come" in fails(host, "restore", "--time", "2999-01-01 00:00:00")
 
 
+# Whatever the byte is, it is another one then.
+FLIP = """import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(20000)
+    byte = file.read(1)[0]
+    file.seek(20000)
+    file.write(bytes([byte ^ 1]))
+"""
+
+
 def byte_of_a_backup(host: Host) -> Iterator[None]:
     """One byte of the largest file of the newest backup."""
     label = backups(host)[-1]["label"]
     file = host.check_output(
         f"find {REPOSITORY}/backup/*/{label} -type f -printf '%s %p\\n' | sort -n | tail -1 | cut -d' ' -f2"
     )
-    host.check_output(f"cp -p {file} /root/kept && printf X | dd of={file} bs=1 seek=20000 conv=notrunc")
+    host.check_output(f"cp -p {file} /root/kept && python3 -c %s {file}", FLIP)
     yield
     host.check_output(f"cp -p /root/kept {file}")
 
