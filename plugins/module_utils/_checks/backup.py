@@ -16,6 +16,8 @@ from .findings import CRITICAL, OK, WARNING, Finding, Thresholds, ago, judge_val
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
+AHEAD = _HOUR
+"""Seconds. What was made later than so long after now is of a time to come: by a clock that ran ahead."""
 _MIB = 1024 * 1024
 # Hours. There is one each day, at about the same time.
 _BACKUP = Thresholds(30, 54)
@@ -140,7 +142,7 @@ def _judge_newest(subject: _Subject, record: Record, up: float, now: float) -> F
     if backup.lost:
         lost = f"the repository has lost backup {backup.lost}, which was the newest one. {_because(backup)}"
         return Finding(check, CRITICAL, f"{lost}Find out who removed it, then: `{subject.command} run`{subject.where}.")
-    if backup.made > now + _HOUR:
+    if backup.made > now + AHEAD:
         return _judge_ahead(subject, record, now)
     if max(record.given_up, record.replaced) > backup.made:
         return _judge_outdated(record, now)
@@ -218,7 +220,7 @@ def is_backup_due(newest: float, since: float, hour: int, now: float) -> bool:
     begun = datetime.datetime.fromtimestamp(now).replace(hour=hour, minute=0, second=0, microsecond=0, fold=0)
     if begun.timestamp() > now:
         begun -= datetime.timedelta(days=1)
-    return not max(begun.timestamp(), since) <= newest <= now + _HOUR
+    return not max(begun.timestamp(), since) <= newest <= now + AHEAD
 
 
 def is_full_due(newest: float, days: int, now: float) -> bool:

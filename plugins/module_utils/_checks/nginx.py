@@ -43,9 +43,9 @@ def read_nginx(pid_file: Path) -> NginxReading:
     except (OSError, ValueError):
         return NginxReading(None)
     state = proc.stat(master)
-    if state is None and not is_gone(pid_file):
-        return NginxReading(master, hidden=True)
-    if state is None or not proc.text(master, "cmdline").startswith("nginx: master"):
+    if state is None:
+        return NginxReading(None) if is_gone(pid_file) else NginxReading(master, hidden=True)
+    if not proc.text(master, "cmdline").startswith("nginx: master"):
         return NginxReading(None)
     titles = {child: proc.text(child, "cmdline") for child in proc.children(master)}
     old = tuple(pid for pid, title in titles.items() if "shutting down" in title)

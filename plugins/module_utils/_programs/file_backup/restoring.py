@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..._checks.backup import AHEAD
 from ..._host.command import Identity
 from ..._host.errors import StabilityError
 from ..display import stamp
@@ -24,8 +25,6 @@ from .settings import Settings
 
 # That stays free beside them.
 _ROOM_BYTES = 512 * 1024 * 1024
-# What is younger than now by more is of a time to come, as the checks have it.
-_AHEAD_SECONDS = 3600
 
 
 def restore(settings: Settings, repositories: Repositories, moment: datetime.datetime | None, path: str) -> list[str]:
@@ -56,7 +55,7 @@ def _snapshot(repositories: Repositories, moment: datetime.datetime | None) -> S
     snapshots, problems = repositories.snapshots()
     if problems or not snapshots:
         raise StabilityError(" ".join(problems) or "the repository holds no backup")
-    latest = moment.timestamp() if moment else time.time() + _AHEAD_SECONDS
+    latest = moment.timestamp() if moment else time.time() + AHEAD
     # a person gives seconds
     fitting = [each for each in snapshots if int(each.begun) <= latest]
     if moment and not fitting:
