@@ -184,13 +184,16 @@ def unnoticed_end(host: Host, unit: str) -> float:
 
 @contextmanager
 def full(host: Host, directory: str, owner: str) -> Iterator[None]:
-    """A small file system over a directory, with no room left. What fills it is bounded, whatever it then writes to."""
+    """A small file system over a directory, with no room left. What fills it is bounded, whatever it then writes to.
+
+    It is its owner's only when it is full: a page of a file that is there before has room for more lines.
+    """
     with mounted(directory, f"size={SMALL_KB}k,mode=0755"):
-        host.check_output(f"chown {owner} {directory}")
         size = int(host.check_output(f"df --output=size --block-size=1K {directory}").split()[-1])
         assert size == SMALL_KB, f"{directory} is no small file system of its own"
         host.run(f"dd if=/dev/zero of={directory}/filler bs=1K count={SMALL_KB} status=none")
         assert host.check_output(f"df --output=avail {directory}").split()[-1] == "0"
+        host.check_output(f"chown {owner} {directory}")
         yield
 
 

@@ -85,7 +85,7 @@ def test_a_database_without_a_free_connection_is_no_reason_to_restart(host: Host
 def test_a_full_disk_is_told_and_nothing_is_restarted(host: Host, watch: Watch, began: float) -> None:
     before = pids(host)
     with full(host, LOG_DIRECTORY, "workbot:adm"):
-        # a unit goes on with the file systems that it was started with
+        # it writes as soon as it is started
         host.check_output(f"systemctl restart {WATCHDOG}")
         told = {"log_not_writable", "disk_short"}
         until("a full disk", lambda: told & {problem["code"] for problem in watch.status()["problems"]}, 60)

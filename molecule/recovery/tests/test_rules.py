@@ -106,7 +106,7 @@ def broken_nginx(host: Host) -> Iterator[None]:
 def full_directory(host: Host, directory: str, owner: str) -> Iterator[None]:
     try:
         with full(host, directory, owner):
-            # a unit goes on with the file systems that it was started with
+            # it writes as soon as it is started
             host.check_output(f"systemctl restart {WATCHDOG}")
             yield
     finally:
