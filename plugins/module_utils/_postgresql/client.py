@@ -244,9 +244,11 @@ _DRIVER = _installed_driver()
 
 def load_driver() -> Any:
     """psycopg (3) or psycopg2. Raises MissingDriverError."""
-    if _DRIVER is None:
+    # again: under mitogen one process is there before the package is, and after
+    driver = _DRIVER or _installed_driver()
+    if driver is None:
         raise MissingDriverError("neither psycopg nor psycopg2 is there: install the Debian package python3-psycopg")
-    return _DRIVER
+    return driver
 
 
 @contextlib.contextmanager
