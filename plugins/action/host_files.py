@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of module host_files: renders templates, builds programs, sends one only where it differs."""
+"""The controller's half of module host_files: renders templates, builds programs, and sends both."""
 
 from __future__ import annotations
 
@@ -26,19 +26,11 @@ class ActionModule(Action):
     """Options are documented in plugins/modules/host_files.py."""
 
     def outcome(self) -> dict[str, Any]:
-        programs: dict[str, bytes] = {}
-        files = [self._prepared(dict(item), programs) for item in self._task.args.get("files") or []]
-        outcome = self.module({**self._task.args, "files": files})
-        # Again where another program has changed on the host meanwhile; what was sent is not asked for a second time.
-        while unsent := set(outcome.get("unsent") or ()):
-            for item in files:
-                if item["path"] in unsent:
-                    item["sent"] = _encoded(programs[item["path"]])
-            outcome = self.module({**self._task.args, "files": files})
-        return outcome
+        files = [self._prepared(dict(item)) for item in self._task.args.get("files") or []]
+        return self.module({**self._task.args, "files": files})
 
-    def _prepared(self, item: dict[str, Any], programs: dict[str, bytes]) -> dict[str, Any]:
-        """Return the file as the host's half takes it, and keep a program's bytes.
+    def _prepared(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the file as the host's half takes it; what is only compared needs no more than a program's digest.
 
         Content goes in base64: the host's journal is to have neither secrets nor whole files, and what is masked there
         is found by its text, which is another one where a representation has line ends.
@@ -51,8 +43,8 @@ class ActionModule(Action):
         if (content := item.pop("content", None)) is not None:
             item["sent"] = _encoded(str(content).encode())
         if program := item.pop("program", None):
-            programs[item["path"]] = content = _built(program)
-            item["sha256"] = hashlib.sha256(content).hexdigest()
+            built, compared = _built(program), self._task.check_mode
+            item |= {"sha256": hashlib.sha256(built).hexdigest()} if compared else {"sent": _encoded(built)}
         return item
 
 

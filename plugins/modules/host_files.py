@@ -144,7 +144,7 @@ options:
         description: Set by the controller, the content in base64.
         type: str
       sha256:
-        description: Set by the controller, the digest of a program.
+        description: Set by the controller, the digest of a program that is only compared.
         type: str
   removed:
     description: Paths that must not be there, directories with all that is in them.
@@ -276,8 +276,6 @@ def main() -> None:
     try:
         made = plan(module.params)
         if not module.check_mode:
-            if made.unsent:
-                module.exit_json(changed=False, unsent=made.unsent)
             apply(made)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error))

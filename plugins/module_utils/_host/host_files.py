@@ -56,11 +56,6 @@ class Plan:
     def changed(self) -> bool:
         return bool(self.kernel or self.accounts or self.untrusted or self.paths or self.unread or self.steps)
 
-    @property
-    def unsent(self) -> list[str]:
-        """The files whose content is needed and was not sent."""
-        return [change.path for change in self.files if change.after and change.after.content is None]
-
     def diff(self) -> list[dict[str, str]]:
         """All changes in the shape that Ansible shows for --diff."""
         listed = [setting.lines() for setting in self.kernel]

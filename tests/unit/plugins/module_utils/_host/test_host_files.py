@@ -85,7 +85,7 @@ def test_that_systemd_reads_what_it_has_not_read_is_a_change() -> None:
 def test_what_the_host_logs_of_a_call_shows_no_content() -> None:
     """As AnsibleModule writes it to the host's journal: a representation, in which line ends are two signs."""
     action = ActionModule.__new__(ActionModule)
-    file = action._prepared({"path": "/x", "content": "A=1\nTOKEN=hush\n", "secret": True}, {})
+    file = action._prepared({"path": "/x", "content": "A=1\nTOKEN=hush\n", "secret": True})
     checked = ArgumentSpecValidator(SPEC).validate({"files": [file]})
     logged = heuristic_log_sanitize(str(checked.validated_parameters["files"]), checked._no_log_values)
     assert "/x" in logged
@@ -177,19 +177,18 @@ def test_a_file_is_checked_before_it_counts(tmp_path: Path, content: str, refuse
     assert path.exists() is not refused
 
 
-def test_a_program_is_asked_for_only_where_it_differs(tmp_path: Path) -> None:
+def test_a_program_is_compared_by_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "program"
-    file = {"path": str(path), "sha256": hashlib.sha256(PROGRAM).hexdigest(), "mode": "0755", **OWN}
-    assert plan(options(files=[file])).unsent == [str(path)]
+    file = {"path": str(path), "mode": "0755", **OWN}
+    digest = {**file, "sha256": hashlib.sha256(PROGRAM).hexdigest()}
+    assert plan(options(files=[digest])).changed
     path.write_bytes(b"an older one")
-    assert plan(options(files=[file])).unsent == [str(path)]
+    assert plan(options(files=[digest])).changed
     run(files=[{**file, "sent": sent(PROGRAM)}])
-    assert path.read_bytes() == PROGRAM
+    assert not plan(options(files=[digest])).changed
     path.chmod(0o600)
-    # only the mode is wrong: nothing has to be sent
-    made = plan(options(files=[file]))
-    assert (made.changed, made.unsent) == (True, [])
-    apply(made)
+    assert plan(options(files=[digest])).changed
+    run(files=[{**file, "sent": sent(PROGRAM)}])
     assert path.read_bytes() == PROGRAM
     assert path.stat().st_mode & 0o777 == 0o755
 
