@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lets the module `packages` look, and ansible.builtin.apt install what it misses."""
+"""The controller's half of module packages: it knows what earlier tasks found, and waits for another apt."""
 
 from __future__ import annotations
 
@@ -12,16 +12,9 @@ from typing import Any
 
 from ..plugin_utils.actions import Action
 
-# Long enough that the roles of one run fetch the package lists once.
-_LISTS_ARE_CURRENT_FOR = 3600
 # Another apt on the host, one of Debian's timers for example, takes minutes. The module waits for dpkg's lock alone.
 _LONGEST_WAIT = 600
 _PAUSE = 5
-_BUSY = ("Could not get lock", "Unable to lock", "Unable to acquire")
-# A host lost its power, or dpkg was killed, while it set packages up: until that is finished, no apt does anything.
-_HALF_DONE = "dpkg was interrupted"
-_FINISH = ["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]
-_APT = "ansible.builtin.apt"
 # The packages that check mode has announced for the host so far.
 _ANNOUNCED = "workbot_stability_announced_packages"
 # What role service has registered: an answer for all roles of the play, of this very run.
@@ -35,53 +28,36 @@ class ActionModule(Action):
         names = self._names("name")
         if (known := answer(names, self.variables.get(_ASKED_BEFORE))) is not None:
             return known
-        arguments = {"name": names + self._names("look_for")}
-        if not arguments["name"]:
+        arguments = {"name": names, "look_for": self._names("look_for")}
+        asked = names + arguments["look_for"]
+        if not asked:
             return {**_change([]), "missing": [], "present": []}
-        looked = self.module(arguments)
-        if looked.get("failed"):
-            return looked
-        due = [name for name in looked["missing"] if name in names]
+        done = self._done(arguments)
+        if done.get("failed"):
+            return done
+        due = [name for name in done["missing"] if name in names]
         found = {
-            "missing": looked["missing"],
-            "present": [name for name in arguments["name"] if name in names or name not in looked["missing"]],
+            "missing": done["missing"],
+            "present": [name for name in asked if name in names or name not in done["missing"]],
         }
         if self._task.check_mode:
             facts = self.variables.get("ansible_facts") or {}
             return {**found, **announce(due, facts, self._task._uuid.rpartition("-")[0])}
-        installed = self._install(due) if due else {}
-        return {**installed, **found, **_change(due)}
+        return {**found, **_change(due)}
 
     def _names(self, option: str) -> list[str]:
         given = self._task.args.get(option) or []
         return [given] if isinstance(given, str) else list(given)
 
-    def _install(self, names: list[str]) -> dict[str, Any]:
-        arguments = {
-            "name": names,
-            "install_recommends": False,
-            "update_cache": True,
-            "cache_valid_time": _LISTS_ARE_CURRENT_FOR,
-        }
+    def _done(self, arguments: dict[str, Any]) -> dict[str, Any]:
         deadline = time.monotonic() + _LONGEST_WAIT
-        installed = self.module(arguments, _APT)
-        while installed.get("failed") and is_busy(str(installed.get("msg"))) and time.monotonic() < deadline:
+        done = self.module(arguments)
+        while done.get("busy") and time.monotonic() < deadline:
             host = self.variables.get("inventory_hostname")
             self._display.display(f"{host}: another apt is at work there; waiting for it, {_LONGEST_WAIT} s at most")
             time.sleep(_PAUSE)
-            installed = self.module(arguments, _APT)
-        if installed.get("failed") and _HALF_DONE in f"{installed.get('msg')}{installed.get('stderr')}":
-            self.module({"argv": _FINISH}, "ansible.builtin.command")
-            installed = self.module(arguments, _APT)
-        # On a bare host it installs python3-apt for itself, and under mitogen can't begin anew with it at once.
-        if installed.get("failed") and "python3-apt" in str(installed.get("msg")):
-            installed = self.module(arguments, _APT)
-        return installed
-
-
-def is_busy(message: str) -> bool:
-    """Return whether apt failed because another one was at work."""
-    return any(text in message for text in _BUSY)
+            done = self.module(arguments)
+        return done
 
 
 def answer(names: list[str], asked: Any) -> dict[str, Any] | None:

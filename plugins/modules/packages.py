@@ -9,10 +9,12 @@ DOCUMENTATION = r"""
 module: packages
 short_description: Have Debian packages installed, predictably
 description:
-  - Asks dpkg which of the packages are missing, and has P(ansible.builtin.apt#module) install those, without what they
-    only recommend. Packages that are there are left at their version.
-  - P(ansible.builtin.apt#module) alone cannot predict on a bare host. In check mode it needs python3-apt and current
-    package lists, which a bare host lacks.
+  - Asks dpkg which of the packages are missing, and has apt-get install those, without what they only recommend.
+    Packages that are there are left at their version, and changed configuration files as they are.
+  - P(ansible.builtin.apt#module) cannot predict on a bare host, where it needs python3-apt and current package lists,
+    and to install python3-apt and to load it takes seconds.
+  - What dpkg was interrupted in is finished first.
+  - Fails with C(busy) where another apt is at work, for which the controller's half waits 10 minutes.
   - The role P(workbot.stability.service#role) asks once for the packages of all roles of the play, and what it found
     answers the later tasks of the run without a question to the host.
 version_added: 0.1.0
@@ -60,7 +62,28 @@ present:
   sample: [nginx]
 """
 
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
+
+# Long enough that the roles of one run fetch the package lists once.
+_LISTS_ARE_CURRENT_FOR = 3600
+_LISTS = Path("/var/lib/apt/lists")
+# What fetched no new list may have left the directory alone.
+_FETCHED = Path("/var/lib/apt/periodic/update-success-stamp")
+_KEEP_CONFIGURATION = ("--force-confdef", "--force-confold")
+_OPTIONS = [
+    "--yes",
+    "--no-install-recommends",
+    "--option=DPkg::Lock::Timeout=60",
+    *(f"--option=Dpkg::Options::={option}" for option in _KEEP_CONFIGURATION),
+]
+_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "DEBIAN_PRIORITY": "critical", "LC_ALL": "C.UTF-8"}
+_BUSY = ("Could not get lock", "Unable to lock", "Unable to acquire")
+# A host lost its power, or dpkg was killed, while it set packages up: until that is finished, no apt does anything.
+_HALF_DONE = "dpkg was interrupted"
 
 
 def missing_packages(names: list[str], listing: str) -> list[str]:
@@ -71,6 +94,42 @@ def missing_packages(names: list[str], listing: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in installed]
 
 
+def complaints(error: str) -> str:
+    """What apt-get says went wrong, of all that it says."""
+    lines = [line for line in error.splitlines() if line.startswith(("E: ", "W: "))]
+    return "\n".join(lines) or error.strip()
+
+
+def lists_are_current() -> bool:
+    """Whether package lists were fetched a short while ago. Images of Debian have none."""
+    fetched = max(path.stat().st_mtime for path in (_LISTS, _FETCHED) if path.exists())
+    return any(_LISTS.glob("*Release")) and time.time() - fetched < _LISTS_ARE_CURRENT_FOR
+
+
+def install(module: AnsibleModule, names: Sequence[str]) -> None:
+    """Have apt-get install the packages. Ends the module where it does not."""
+    said = []
+    if not lists_are_current():
+        # One that can't be fetched need not be one that counts here: if it is, the installation says what is missing.
+        said.append(_apt_get(module, ["update"])[1])
+    status, error = _apt_get(module, ["install", "--", *names])
+    if status and _HALF_DONE in error:
+        module.run_command(["dpkg", *_KEEP_CONFIGURATION, "--configure", "-a"], environ_update=_ENVIRONMENT)
+        status, error = _apt_get(module, ["install", "--", *names])
+    if status:
+        said.append(error)
+        problem = "\n".join(filter(None, map(complaints, said)))
+        module.fail_json(msg=f"apt-get can't install {', '.join(names)}: {problem}")
+
+
+def _apt_get(module: AnsibleModule, arguments: list[str]) -> tuple[int, str]:
+    """Exit status, and what it says of errors. Ends the module where another apt is at work."""
+    status, _output, error = module.run_command(["apt-get", *_OPTIONS, *arguments], environ_update=_ENVIRONMENT)
+    if status and any(text in error for text in _BUSY):
+        module.fail_json(msg=f"Another apt is at work: {complaints(error)}", busy=True)
+    return status, error
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -79,14 +138,18 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    names = module.params["name"]
+    names, looked_for = module.params["name"], module.params["look_for"]
     # Unknown names are an error to dpkg-query (exit status 1), but just missing to us.
     status, listing, error = module.run_command(
-        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *names]
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *names, *looked_for]
     )
     if status not in (0, 1):
         module.fail_json(msg=f"dpkg-query does not say what is installed: {error.strip()}")
-    module.exit_json(missing=missing_packages(names, listing))
+    missing = missing_packages([*names, *looked_for], listing)
+    due = [name for name in missing if name in names]
+    if due and not module.check_mode:
+        install(module, due)
+    module.exit_json(changed=bool(due), missing=missing)
 
 
 if __name__ == "__main__":

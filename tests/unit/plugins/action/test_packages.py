@@ -51,47 +51,30 @@ def test_what_nobody_asked_for_has_to_be_asked() -> None:
     assert answer([], {"skipped": True}) is None
 
 
-NO_BINDINGS = {"failed": True, "msg": "Could not import the python3-apt module using /usr/bin/python3.13"}
-BUSY = {"failed": True, "msg": "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4681 (apt-get)"}
-# after the minute that the module itself waits for dpkg's
-BUSY_FOR_LONG = {
-    "failed": True,
-    "msg": "'/usr/bin/apt-get -y install npm' failed: E: Unable to acquire the dpkg frontend lock"
-    " (/var/lib/dpkg/lock-frontend), is another process using it?",
-}
-HALF_DONE = {
-    "failed": True,
-    "msg": "'/usr/bin/apt-get -y install cron' failed: E: dpkg was interrupted, you must manually run"
-    " 'dpkg --configure -a' to correct the problem.",
-}
+BUSY = {"failed": True, "busy": True, "msg": "Another apt is at work: E: Could not get lock /var/lib/apt/lists/lock."}
+INSTALLED = {"changed": True, "missing": ["cron"]}
 
 
 @pytest.mark.parametrize(
-    ("answers", "asked", "failed"),
+    ("answers", "failed"),
     [
-        ([{"changed": True}], ["apt"], False),
-        ([BUSY, BUSY, {"changed": True}], ["apt", "apt", "apt"], False),
-        ([BUSY_FOR_LONG, {"changed": True}], ["apt", "apt"], False),
-        ([BUSY, NO_BINDINGS, {"changed": True}], ["apt", "apt", "apt"], False),
-        ([NO_BINDINGS, {"changed": True}], ["apt", "apt"], False),
-        ([HALF_DONE, {"rc": 0}, {"changed": True}], ["apt", "command", "apt"], False),
-        ([HALF_DONE, {"failed": True}, HALF_DONE], ["apt", "command", "apt"], True),
-        ([NO_BINDINGS, NO_BINDINGS], ["apt", "apt"], True),
-        ([{"failed": True, "msg": "No package matching 'nope' is available"}], ["apt"], True),
+        ([INSTALLED], False),
+        ([BUSY, BUSY, INSTALLED], False),
+        # the other one has installed it
+        ([BUSY, {"changed": False, "missing": []}], False),
+        ([{"failed": True, "msg": "apt-get can't install cron: E: Unable to locate package cron"}], True),
     ],
 )
-def test_apt_begins_anew_after_another_one_what_was_interrupted_and_the_bindings_that_it_has_installed(
-    monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], asked: list[str], failed: bool
+def test_it_waits_for_another_apt_and_for_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], failed: bool
 ) -> None:
-    action, calls = ActionModule.__new__(ActionModule), iter(answers)
-    seen: list[str] = []
-
-    def execute(module_name: str, *_rest: Any, **_options: Any) -> dict[str, Any]:
-        seen.append(module_name.removeprefix("ansible.builtin."))
-        return next(calls)
-
-    monkeypatch.setattr(action, "_execute_module", execute)
+    action, waiting = ActionModule.__new__(ActionModule), iter(answers)
+    monkeypatch.setattr(action, "_execute_module", lambda *_given, **_options: next(waiting))
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    action.variables, action._display = {}, Display()
-    assert action._install(["cron"]).get("failed", False) is failed
-    assert seen == asked
+    action._task, action._display = Task(), Display()
+    action._task.args = {"name": ["cron"]}
+    action.variables = {}
+    outcome = action.outcome()
+    assert outcome.get("failed", False) is failed
+    assert failed or outcome["changed"] is bool(answers[-1]["missing"])
+    assert next(waiting, None) is None
