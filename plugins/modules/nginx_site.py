@@ -117,8 +117,7 @@ options:
   logs:
     description:
       - Names of log files in C(/var/log/nginx) that the configuration writes.
-      - Those that are missing are made with mode 0640, owner C(www-data) and group C(adm), as Debian's logrotate policy
-        makes them; nginx itself would make them readable for everyone.
+      - Missing ones are made as by Debian's logrotate policy (C(www-data), C(adm), 0640), not readable for everyone.
     type: list
     elements: str
     default: []
@@ -334,8 +333,8 @@ recovered:
   description: Whether the change of an earlier run, killed in the middle, was undone first.
   returned: success
   type: bool
-installed:
-  description: Whether nginx is installed on the host.
+in_use:
+  description: Whether nginx is on the host, and serves more than Debian's package brought.
   returned: success
   type: bool
 ipv6:
@@ -361,6 +360,7 @@ texts:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import apply
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian import is_in_use
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, desired
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import (
     has_ipv6,
@@ -387,7 +387,7 @@ def main() -> None:
         reloaded=result.reloaded,
         started=result.started,
         recovered=result.recovered,
-        installed=layout.binary.exists(),
+        in_use=is_in_use(layout),
         ipv6=has_ipv6(),
         version=installed_version(layout),
         worker_connections=worker_connections(layout),

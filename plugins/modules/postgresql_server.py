@@ -16,8 +16,9 @@ description:
     are checked before they are written. What the server does not take, or does not start with, is put back.
   - Of the access rules the service's lines come first. Debian's lines that let every role into every database are
     removed where nobody but O(roles) logs in.
-  - Returns the C(problems), what was not as declared, in check mode what is not. C(answers) is whether the server could
-    be asked before anything was changed, C(trust) are then the access rules that let somebody in without a password.
+  - Returns the C(problems), what was not as declared, in check mode what is not; and of the time before anything was
+    changed C(exists), whether Debian's cluster was there, C(answers), whether its server could be asked, and C(trust),
+    the access rules that let somebody in without a password.
   - In check mode a server that is missing or does not run is no error.
 extends_documentation_fragment: [workbot.stability.internal]
 requirements: [psycopg or psycopg2]
@@ -130,11 +131,12 @@ def text(value: Any) -> str:
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
-def report(result: Result) -> dict[str, Any]:
+def report(result: Result, *, existed: bool) -> dict[str, Any]:
     """The module's result."""
     return {
         "changed": bool(result.problems),
         "problems": result.problems,
+        "exists": existed,
         "answers": result.actual is not None,
         "trust": result.actual.trust if result.actual else [],
         "diff": [change.diff() for change in result.changes],
@@ -143,11 +145,13 @@ def report(result: Result) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    server = desired(module.params)
+    existed = server.cluster.configuration.is_dir()
     try:
-        result = converge_server(desired(module.params), check_mode=module.check_mode)
+        result = converge_server(server, check_mode=module.check_mode)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=f"PostgreSQL: {error}")
-    module.exit_json(**report(result))
+    module.exit_json(**report(result, existed=existed))
 
 
 if __name__ == "__main__":

@@ -30,14 +30,27 @@ def default_site_is_untouched(config: Path) -> bool:
     link = read_entry(config / DEFAULT_SITE)
     if link is None or link.target not in (str(config / DEFAULT_SITE_FILE), f"../{DEFAULT_SITE_FILE}"):
         return False
-    entry = read_entry(config / DEFAULT_SITE_FILE)
+    return _is_as_packaged(config / DEFAULT_SITE_FILE)
+
+
+def is_in_use(layout: Layout) -> bool:
+    """Whether nginx is on the host and serves more than Debian's package brought: a restart may cut somebody off."""
+    if not layout.binary.exists():
+        return False
+    if has_other_sites(layout.config, {DEFAULT_SITE}):
+        return True
+    return not (default_site_is_untouched(layout.config) and _is_as_packaged(layout.config / "nginx.conf"))
+
+
+def _is_as_packaged(path: Path) -> bool:
+    entry = read_entry(path)
     if entry is None or entry.target is not None:
         return False
     # MD5 is what dpkg records; it is compared, not trusted.
     digest = hashlib.md5(entry.data, usedforsecurity=False).hexdigest()
     # Which of the two packages has the file depends on the release; a package that is missing is no error here.
     result = run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", "nginx-common", "nginx"])
-    return [str(config / DEFAULT_SITE_FILE), digest] in [line.split()[:2] for line in result.stdout.splitlines()]
+    return [str(path), digest] in [line.split()[:2] for line in result.stdout.splitlines()]
 
 
 def has_other_sites(config: Path, gone: Collection[str]) -> bool:
