@@ -80,7 +80,12 @@ _OPTIONS = [
     "--option=DPkg::Lock::Timeout=60",
     *(f"--option=Dpkg::Options::={option}" for option in _KEEP_CONFIGURATION),
 ]
-_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "DEBIAN_PRIORITY": "critical", "LC_ALL": "C.UTF-8"}
+_ENVIRONMENT = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBIAN_PRIORITY": "critical",
+    "LC_ALL": "C.UTF-8",
+    "LANGUAGE": "C",
+}
 _BUSY = ("Could not get lock", "Unable to lock", "Unable to acquire")
 # A host lost its power, or dpkg was killed, while it set packages up: until that is finished, no apt does anything.
 _HALF_DONE = "dpkg was interrupted"
@@ -95,31 +100,40 @@ def missing_packages(names: list[str], listing: str) -> list[str]:
 
 
 def complaints(error: str) -> str:
-    """What apt-get says went wrong, of all that it says."""
-    lines = [line for line in error.splitlines() if line.startswith(("E: ", "W: "))]
+    """What apt-get and dpkg say went wrong, of all that they say."""
+    lines = [line for line in error.splitlines() if line.startswith(("E: ", "W: ", "dpkg: ", " "))]
     return "\n".join(lines) or error.strip()
 
 
 def lists_are_current() -> bool:
     """Whether package lists were fetched a short while ago. Images of Debian have none."""
-    fetched = max(path.stat().st_mtime for path in (_LISTS, _FETCHED) if path.exists())
+    fetched = max((path.stat().st_mtime for path in (_LISTS, _FETCHED) if path.exists()), default=0)
     return any(_LISTS.glob("*Release")) and time.time() - fetched < _LISTS_ARE_CURRENT_FOR
 
 
 def install(module: AnsibleModule, names: Sequence[str]) -> None:
     """Have apt-get install the packages. Ends the module where it does not."""
-    said = []
-    if not lists_are_current():
-        # One that can't be fetched need not be one that counts here: if it is, the installation says what is missing.
-        said.append(_apt_get(module, ["update"])[1])
-    status, error = _apt_get(module, ["install", "--", *names])
+    said = [] if lists_are_current() else [_update(module)]
+    status, error = _install(module, names)
     if status and _HALF_DONE in error:
         module.run_command(["dpkg", *_KEEP_CONFIGURATION, "--configure", "-a"], environ_update=_ENVIRONMENT)
-        status, error = _apt_get(module, ["install", "--", *names])
+        status, error = _install(module, names)
+    if status and not said:
+        # the archive may have gone on since
+        said = [_update(module)]
+        status, error = _install(module, names)
     if status:
-        said.append(error)
-        problem = "\n".join(filter(None, map(complaints, said)))
-        module.fail_json(msg=f"apt-get can't install {', '.join(names)}: {problem}")
+        problem = "\n".join(filter(None, map(complaints, [*said, error])))
+        module.fail_json(msg=f"apt-get can't install {', '.join(names)}: {problem}", stderr=error)
+
+
+def _update(module: AnsibleModule) -> str:
+    """What apt-get says of lists that it can't fetch, which need not be those that count here."""
+    return _apt_get(module, ["update"])[1]
+
+
+def _install(module: AnsibleModule, names: Sequence[str]) -> tuple[int, str]:
+    return _apt_get(module, ["install", "--", *names])
 
 
 def _apt_get(module: AnsibleModule, arguments: list[str]) -> tuple[int, str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ LOCK = "import fcntl, time; file = open('%s', 'w'); fcntl.lockf(file, fcntl.LOCK
 
 
 def install(*names: str) -> subprocess.CompletedProcess[str]:
-    command = [*ON_HOST, "--module-name=workbot.stability.packages", f"--args=name={','.join(names)}"]
+    command = [*ON_HOST, "--module-name=workbot.stability.packages", f"--args={json.dumps({'name': names})}"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

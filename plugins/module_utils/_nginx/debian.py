@@ -37,9 +37,15 @@ def is_in_use(layout: Layout) -> bool:
     """Whether nginx is on the host and serves more than Debian's package brought: a restart may cut somebody off."""
     if not layout.binary.exists():
         return False
-    if has_other_sites(layout.config, {DEFAULT_SITE}):
+    if has_other_sites(layout.config, {DEFAULT_SITE}) or any(map(_is_foreign, layout.config.glob("modules-enabled/*"))):
         return True
     return not (default_site_is_untouched(layout.config) and _is_as_packaged(layout.config / "nginx.conf"))
+
+
+def _is_foreign(module: Path) -> bool:
+    """Whether it is no link to a module's file of Debian's: it may be a proxy of connections that are not HTTP."""
+    entry = read_entry(module)
+    return entry is None or not (entry.target or "").startswith("/usr/share/nginx/modules-available/")
 
 
 def _is_as_packaged(path: Path) -> bool:

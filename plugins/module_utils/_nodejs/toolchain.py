@@ -148,7 +148,7 @@ class Toolchain:
         """Install the desired toolchain, check that it works, make it the active one, remove what nothing uses."""
         self.versions.mkdir(0o755, parents=True, exist_ok=True)
         busy = StabilityError(f"Another run is installing Node.js in {self.directory}; wait for it.")
-        with lock(self.versions / ".lock", busy):
+        with lock(self.versions / ".lock", busy, seconds=install.timeout):
             previous = self.active()
             if self.defects(desired):
                 self._build(desired, install)

@@ -32,6 +32,8 @@ def test_of_what_apt_says_the_complaints_are_told() -> None:
     said = "WARNING: a script\nW: An error occurred\nE: Unable to locate package nope\n"
     assert complaints(said) == "W: An error occurred\nE: Unable to locate package nope"
     assert complaints("Killed\n") == "Killed"
+    failed = "dpkg: error processing package shop (--configure):\n exit status 1\n"
+    assert complaints(f"Extracting templates\n{failed}") == failed.strip()
 
 
 def test_lists_are_current_for_an_hour_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
