@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.errors imp
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Change, Entry
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._net.certificate import Certificate
+from ansible_collections.workbot.stability.plugins.module_utils._nginx import debian
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import (
     Result,
     _change,
@@ -24,6 +27,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply imp
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian import (
     default_site_is_untouched,
+    is_in_use,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import Desired, Plan
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
@@ -143,6 +147,31 @@ def test_a_default_site_of_somebody_else_is_left_alone(tmp_path: Path, target: s
     else:
         link.write_text("server {}\n")
     assert not default_site_is_untouched(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "more", ["", "nginx.conf", "sites-available/default", "conf.d/shop.conf", "modules-enabled/mine.conf"]
+)
+def test_nginx_is_in_use_where_it_serves_more_than_debians_page(
+    bare: Layout, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    assert not is_in_use(bare)
+    bare.binary.touch()
+    for directory in ("conf.d", "modules-enabled", "sites-available", "sites-enabled"):
+        (bare.config / directory).mkdir(parents=True)
+    packaged = [bare.config / name for name in ("nginx.conf", "sites-available/default")]
+    for file in packaged:
+        file.write_text("as packaged\n")
+    (bare.config / "sites-enabled/default").symlink_to("../sites-available/default")
+    module = "/usr/share/nginx/modules-available/mod-stream.conf"
+    (bare.config / "modules-enabled/50-mod-stream.conf").symlink_to(module)
+    # as dpkg-query shows it on a host that has the package
+    digest = hashlib.md5(b"as packaged\n", usedforsecurity=False).hexdigest()
+    listing = "".join(f" {file} {digest}\n" for file in packaged)
+    monkeypatch.setattr(debian, "run", lambda argv: subprocess.CompletedProcess(argv, 0, listing, ""))
+    if more:
+        (bare.config / more).write_text("stream {}\n")
+    assert is_in_use(bare) is bool(more)
 
 
 @dataclass
