@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,8 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from authority import Authority
-from edge import HOST_NAME, ON_HOST, TLS_PORT, Edge, apply, behind, edge_site
-from hosts import ROOT
+from edge import HOST_NAME, TLS_PORT, Edge, apply, behind, edge_site, on_host
 
 BEHIND = 9131
 HERE = "127.0.0.1"
@@ -57,8 +54,7 @@ def order(edge: Edge, names: Sequence[str], **options: Any) -> str:
         "webroot": WEBROOT,
         **options,
     }
-    command = [*ON_HOST, "--module-name=workbot.stability.certbot_certificate", f"--args={json.dumps(given)}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = on_host("certbot_certificate", given)
     return f"exit={done.returncode} " + " ".join(f"{done.stdout} {done.stderr}".split())
 
 

@@ -33,10 +33,14 @@ VARIABLES: dict[str, Any] = {
     "nginx_port": PORT,
 }
 
-# A module, as a task of a playbook runs it.
-ON_HOST = ["ansible", "--inventory=molecule/inventory", "app", "--become"]
-
 Answer = dict[str, Any]
+
+
+def on_host(module: str, given: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+    """A module of the collection's, as a task of a playbook runs it."""
+    command = ["ansible", "--inventory=molecule/inventory", "app", "--become"]
+    command += [f"--module-name=workbot.stability.{module}", f"--args={json.dumps(given)}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @contextmanager
@@ -118,13 +122,7 @@ class Edge:
 
     def remove(self, name: str = "edge") -> None:
         """Takes the site, or another one, off the host."""
-        run = subprocess.run(
-            [*ON_HOST, "--module-name=workbot.stability.nginx_site", f"--args=name={name} state=absent"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        run = on_host("nginx_site", {"name": name, "state": "absent"})
         assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 from deployments import ACTIVATE, Service, assert_unnoticed, load, release, wait
-from edge import ON_HOST
-from hosts import HOST, ROOT, cut_power
+from edge import on_host
+from hosts import HOST, cut_power
 
 # Nothing has been started; the new release runs beside the old one; it serves while the old one drains; the old one is
 # drained; it is gone.
@@ -152,8 +152,7 @@ def test_the_run_after_the_power_cuts_is_clean(shop: Service, releases: list[str
 def test_a_later_run_ends_the_lease_of_one_that_has_died(shop: Service) -> None:
     """The one that takes it here ends without a word, as one that is killed does."""
     lease = shop.host.file("/srv/shop/.deploy.lease")
-    take = ["--module-name=workbot.stability.deploy_lease", "--args=directory=/srv/shop run=died"]
-    subprocess.run([*ON_HOST, *take], cwd=ROOT, capture_output=True, check=True)
+    on_host("deploy_lease", {"directory": "/srv/shop", "run": "died"}).check_returncode()
     assert lease.exists
     shop.activate(str(shop.settled()["current"]))
     assert not lease.exists

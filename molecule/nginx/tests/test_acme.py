@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from acme_edge import HERE, HOOK, LINEAGE, RECORD, SECOND, acme_edge, asked, failure, renew, serve, timer
 from authority import Authority, authority, resolving
-from edge import HOST_NAME, ON_HOST, Edge, apply, secure, served, shown
-from hosts import ROOT, playbook
+from edge import HOST_NAME, Edge, apply, on_host, secure, served, shown
+from hosts import playbook
 from nginx_sites import WORKERS
 from testinfra.host import Host
 
@@ -224,11 +222,8 @@ def test_a_removal_takes_the_certificate_along_and_has_it_revoked(edge: Edge, is
         "directory": "/srv/edge",
         "log_directory": "/var/log/edge",
     }
-    arguments = json.dumps(
-        {**options, "run_directory": "/run/edge", "acme_webroot": "/var/www/edge-acme", "revoke": True}
-    )
-    command = [*ON_HOST, "--module-name=workbot.stability.service_removal", f"--args={arguments}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    given = {**options, "run_directory": "/run/edge", "acme_webroot": "/var/www/edge-acme", "revoke": True}
+    done = on_host("service_removal", given)
     assert done.returncode == 0, done.stdout + done.stderr
     assert edge.host.run("find / -xdev -path '*letsencrypt*' -name 'edge*'").stdout == ""
     assert edge.host.run("find /etc/systemd /var/lib -name 'certbot*.d' -o -name certbot_certificate").stdout == ""

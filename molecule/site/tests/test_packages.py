@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from edge import ON_HOST
-from hosts import ROOT
+from edge import on_host
 
 PACKAGE = "tree"
 LISTS = "/var/lib/apt/lists"
@@ -23,8 +21,7 @@ LOCK = "import fcntl, time; file = open('%s', 'w'); fcntl.lockf(file, fcntl.LOCK
 
 
 def install(*names: str) -> subprocess.CompletedProcess[str]:
-    command = [*ON_HOST, "--module-name=workbot.stability.packages", f"--args={json.dumps({'name': names})}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return on_host("packages", {"name": names})
 
 
 @contextmanager
