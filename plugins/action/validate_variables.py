@@ -41,20 +41,10 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check
     unknown_variables,
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
-from ansible_collections.workbot.stability.plugins.plugin_utils.templates import References, in_order
+from ansible_collections.workbot.stability.plugins.plugin_utils.compiled_templates import compiled_once
+from ansible_collections.workbot.stability.plugins.plugin_utils.templates import References, in_order, origin_of
 
 from ..module_utils._host.errors import StabilityError
-
-try:
-    # Where a value was written; ansible-core has no public name for it yet, and everything works without.
-    from ansible._internal._datatag._tags import Origin
-
-    _get_origin: t.Callable[[t.Any], t.Any] = Origin.get_tag
-except ImportError:
-
-    def _get_origin(value: t.Any) -> t.Any:  # noqa: ARG001
-        return None
-
 
 _COLLECTION = "workbot.stability."
 _ALL_RIGHT = "Every variable is right"
@@ -71,6 +61,7 @@ class ActionModule(Action):
 
     _requires_connection = False
 
+    @compiled_once()
     def outcome(self) -> dict[str, t.Any]:
         """Return the plan, or fail with all problems of the host."""
         problems = self._check_roles(self._is_asked)
@@ -344,7 +335,7 @@ def base_name(label: str) -> str:
 
 def _origin(variables: dict[str, t.Any], label: str) -> str:
     """Return the file and line that the user wrote the variable in, where Ansible knows them."""
-    origin = _get_origin(variables.get(base_name(label)))
+    origin = origin_of(variables.get(base_name(label)))
     if origin is None:
         return ""
     if not origin.path:

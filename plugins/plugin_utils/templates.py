@@ -6,11 +6,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
+
+try:
+    # ansible-core has no public name for it yet, and everything works without.
+    from ansible._internal._datatag._tags import Origin
+
+    origin_of: Callable[[Any], Any] = Origin.get_tag
+    """Where a value was written, None where that is not known."""
+except ImportError:
+
+    def origin_of(value: Any) -> Any:  # noqa: ARG001
+        return None
+
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 # With these a template can read any variable.

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Jinja makes of the collection's templates, kept for the other hosts of a run and for the runs that follow.
+
+Ansible compiles a template each time that it renders it, in each task's process: for a comparison, that is a thousand
+templates and two fifths of its processor time. What a template is compiled to depends on its text and on no value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import marshal
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import jinja2
+from ansible import constants
+from ansible.release import __version__ as ansible_version
+
+from .templates import origin_of
+
+try:
+    # Ansible has no public names for them; where it has not even these, nothing is kept, and all else is the same.
+    from ansible._internal._templating._jinja_bits import AnsibleEnvironment, _TemplateCompileContext
+except ImportError:
+    AnsibleEnvironment = None
+
+# As Ansible names the collection's files, and as they are named where that is a link.
+_COLLECTION = Path(__file__).parents[2]
+_ROOTS = tuple({f"{_COLLECTION}/", f"{_COLLECTION.resolve()}/"})
+_FILE = "workbot_stability_templates"
+# All templates of the collection are half of it: what no version of it has any more does not pile up.
+_MOST = 5000
+
+
+@contextlib.contextmanager
+def compiled_once() -> Iterator[None]:
+    """Within this, in this process, a template is compiled once, and one of the collection's not even that if an
+    earlier run has done so. Those of an inventory are never written to a file: there may be a password in them.
+    """
+    if AnsibleEnvironment is None:
+        yield
+        return
+    kept = _Kept(Path(constants.config.get_config_value("ANSIBLE_HOME")) / _FILE)
+    compiled = AnsibleEnvironment.compile
+
+    def once(environment: Any, source: Any, *given: Any, **named: Any) -> Any:
+        # a name, and delimiters of its own, would be part of what it is compiled to
+        if not isinstance(source, str) or given or named or environment.overlayed:
+            return compiled(environment, source, *given, **named)
+        key = _key(environment, source)
+        code = kept.code(key)
+        if code is None:
+            code = compiled(environment, source)
+            kept.add(key, code, lasting=_is_the_collections(source))
+        return code
+
+    AnsibleEnvironment.compile = once
+    try:
+        yield
+    finally:
+        AnsibleEnvironment.compile = compiled
+        kept.write()
+
+
+def _key(environment: Any, source: str) -> bytes:
+    context = _TemplateCompileContext.current(optional=True)
+    made_of = (source, bool(context and context.escape_backslashes), sorted(environment.extensions))
+    return hashlib.sha256(repr(made_of).encode()).digest()
+
+
+def _is_the_collections(source: str) -> bool:
+    origin = origin_of(source)
+    return bool(origin and origin.path and origin.path.startswith(_ROOTS))
+
+
+class _Kept:
+    """Code by the digest of what it was made of. The file is the user's own, or it is not read: code is run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._codes: dict[bytes, CodeType] = {}
+        self._added: dict[bytes, bytes] = {}
+        self._read: dict[bytes, bytes] = self._content()
+
+    def code(self, key: bytes) -> CodeType | None:
+        if key in self._read and key not in self._codes:
+            self._codes[key] = marshal.loads(self._read[key])
+        return self._codes.get(key)
+
+    def add(self, key: bytes, code: CodeType, *, lasting: bool) -> None:
+        self._codes[key] = code
+        if lasting:
+            self._added[key] = marshal.dumps(code)
+
+    def write(self) -> None:
+        """Add what is new. Where that can't be written, the next run compiles it as this one did."""
+        if not self._added:
+            return
+        # of a run for another host, too, that has written in the meantime
+        known = {**self._content(), **self._added}
+        content = marshal.dumps(known if len(known) <= _MOST else self._added)
+        parent = self._path.parent
+        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=parent, prefix=f".{_FILE}.") as directory:
+            new = Path(directory) / _FILE
+            new.touch(0o600)
+            new.write_bytes(_head(content) + content)
+            new.replace(self._path)
+
+    def _content(self) -> dict[bytes, bytes]:
+        """What the file has; nothing of one that is another user's, another version's, or damaged."""
+        try:
+            with self._path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                whole = file.read()
+        except OSError:
+            return {}
+        head, content = whole[:32], whole[32:]
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022 or head != _head(content):
+            return {}
+        known: dict[bytes, bytes] = marshal.loads(content)
+        return known
+
+
+def _head(content: bytes) -> bytes:
+    """The digest of the content, and of the versions that have made it."""
+    versions = f"{sys.version} {jinja2.__version__} {ansible_version}"
+    return hashlib.sha256(versions.encode() + content).digest()
