@@ -32,9 +32,9 @@ try:
 except ImportError:
     AnsibleEnvironment = None
 
-# As Ansible names the collection's files, and as they are named where that is a link.
-_COLLECTION = Path(__file__).parents[2]
-_ROOTS = tuple({f"{_COLLECTION}/", f"{_COLLECTION.resolve()}/"})
+# As Ansible names the files of roles, and where the collection is a link. A checkout has inventories besides.
+_ROLES = Path(__file__).parents[2] / "roles"
+_ROOTS = tuple({f"{_ROLES}/", f"{_ROLES.resolve()}/"})
 _FILE = "workbot_stability_templates"
 # All templates of the collection are half of it: what no version of it has any more does not pile up.
 _MOST = 5000
