@@ -49,30 +49,42 @@ def compiled_once() -> Iterator[None]:
         yield
         return
     kept = _Kept(Path(constants.config.get_config_value("ANSIBLE_HOME")) / _FILE)
-    compiled = AnsibleEnvironment.compile
+    compiled, compiled_expression = AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression
+    expression = ""
 
     def once(environment: Any, source: Any, *given: Any, **named: Any) -> Any:
+        text = source if isinstance(source, str) else expression
         # a name, and delimiters of its own, would be part of what it is compiled to
-        if not isinstance(source, str) or given or named or environment.overlayed:
+        if not text or given or named or environment.overlayed:
             return compiled(environment, source, *given, **named)
-        key = _key(environment, source)
+        key = _key(environment, text, source is not text)
         code = kept.code(key)
         if code is None:
             code = compiled(environment, source)
-            kept.add(key, code, lasting=_is_the_collections(source))
+            kept.add(key, code, lasting=_is_the_collections(text))
         return code
 
-    AnsibleEnvironment.compile = once
+    def expression_once(environment: Any, source: str, *given: Any, **named: Any) -> Any:
+        # it has the tree that it makes of the text compiled, and not the text
+        nonlocal expression
+        expression = source
+        try:
+            return compiled_expression(environment, source, *given, **named)
+        finally:
+            expression = ""
+
+    AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression = once, expression_once
     try:
         yield
     finally:
-        AnsibleEnvironment.compile = compiled
+        AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression = compiled, compiled_expression
         kept.write()
 
 
-def _key(environment: Any, source: str) -> bytes:
+def _key(environment: Any, source: str, is_expression: bool) -> bytes:
     context = _TemplateCompileContext.current(optional=True)
-    made_of = (source, bool(context and context.escape_backslashes), sorted(environment.extensions))
+    escapes = bool(context and context.escape_backslashes)
+    made_of = (source, is_expression, escapes, sorted(environment.extensions))
     return hashlib.sha256(repr(made_of).encode()).digest()
 
 

@@ -85,6 +85,15 @@ def test_one_of_an_inventory_is_compiled_once_for_a_task_and_is_in_no_file(compi
     assert compiled.count("{{ 'hunter2' }}") == 2
 
 
+def test_a_condition_is_kept_as_well(compiled: list[Any]) -> None:
+    condition = TrustedAsTemplate().tag(Origin(path=str(ROLES / "nginx/tasks/main.yml")).tag("port == 80"))
+    for _run in range(2):
+        with compiled_once():
+            assert Templar(variables={"port": 80}).evaluate_conditional(condition)
+            assert not Templar(variables={"port": 81}).evaluate_conditional(condition)
+    assert len(compiled) == 1
+
+
 def test_how_backslashes_are_read_is_part_of_what_is_kept() -> None:
     text = r"{{ 'a\\b' }}"
     path = ROLES / "nginx/templates/site.j2"
