@@ -4,7 +4,8 @@
 """What Jinja makes of the collection's templates, kept for the other hosts of a run and for the runs that follow.
 
 Ansible compiles a template each time that it renders it, in each task's process: for a comparison, that is a thousand
-templates and two fifths of its processor time. What a template is compiled to depends on its text and on no value.
+templates and two fifths of its processor time. What a template is compiled to depends on its text, on how its filters
+and tests are called, on versions and settings, and on no value.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -23,12 +25,14 @@ from typing import Any
 import jinja2
 from ansible import constants
 from ansible.release import __version__ as ansible_version
+from jinja2.nodes import Filter, Test
 
 from .templates import origin_of
 
 try:
     # Ansible has no public names for them; where it has not even these, nothing is kept, and all else is the same.
-    from ansible._internal._templating._jinja_bits import AnsibleEnvironment, _TemplateCompileContext
+    from ansible._internal._datatag._tags import SourceWasEncrypted
+    from ansible._internal._templating._jinja_bits import AnsibleEnvironment, _TemplateCompileContext, _TemplateConfig
 except ImportError:
     AnsibleEnvironment = None
 
@@ -38,6 +42,11 @@ _ROOTS = tuple({f"{_ROLES}/", f"{_ROLES.resolve()}/"})
 _FILE = "workbot_stability_templates"
 # All templates of the collection are half of it: what no version of it has any more does not pile up.
 _MOST = 5000
+# Of this expression the tree is compiled, which does not tell its text.
+_EXPRESSION = ContextVar("_EXPRESSION", default="")
+
+# Code as marshal writes it, and how each filter and test in it is called: kind, name, what it is passed.
+_Entry = tuple[bytes, tuple[tuple[str, str, str], ...]]
 
 
 @contextlib.contextmanager
@@ -50,28 +59,26 @@ def compiled_once() -> Iterator[None]:
         return
     kept = _Kept(Path(constants.config.get_config_value("ANSIBLE_HOME")) / _FILE)
     compiled, compiled_expression = AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression
-    expression = ""
 
     def once(environment: Any, source: Any, *given: Any, **named: Any) -> Any:
-        text = source if isinstance(source, str) else expression
+        text = source if isinstance(source, str) else _EXPRESSION.get()
         # a name, and delimiters of its own, would be part of what it is compiled to
         if not text or given or named or environment.overlayed:
             return compiled(environment, source, *given, **named)
         key = _key(environment, text, source is not text)
-        code = kept.code(key)
+        code = kept.code(key, environment)
         if code is None:
             code = compiled(environment, source)
-            kept.add(key, code, lasting=_is_the_collections(text))
+            plugins = _plugins(environment, source) if _is_the_collections(text) else None
+            kept.add(key, code, plugins, environment)
         return code
 
     def expression_once(environment: Any, source: str, *given: Any, **named: Any) -> Any:
-        # it has the tree that it makes of the text compiled, and not the text
-        nonlocal expression
-        expression = source
+        before = _EXPRESSION.set(source)
         try:
             return compiled_expression(environment, source, *given, **named)
         finally:
-            expression = ""
+            _EXPRESSION.reset(before)
 
     AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression = once, expression_once
     try:
@@ -84,13 +91,21 @@ def compiled_once() -> Iterator[None]:
 def _key(environment: Any, source: str, is_expression: bool) -> bytes:
     context = _TemplateCompileContext.current(optional=True)
     escapes = bool(context and context.escape_backslashes)
-    made_of = (source, is_expression, escapes, sorted(environment.extensions))
-    return hashlib.sha256(repr(made_of).encode()).digest()
+    settings = (escapes, _TemplateConfig.allow_embedded_templates, sorted(environment.extensions))
+    return hashlib.sha256(repr((source, is_expression, settings)).encode()).digest()
 
 
 def _is_the_collections(source: str) -> bool:
     origin = origin_of(source)
-    return bool(origin and origin.path and origin.path.startswith(_ROOTS))
+    return bool(origin and origin.path and origin.path.startswith(_ROOTS)) and not SourceWasEncrypted.is_tagged_on(
+        source
+    )
+
+
+def _plugins(environment: Any, source: Any) -> set[tuple[str, str]]:
+    """The filters and tests of a template, by their kind and name."""
+    tree = environment.parse(source) if isinstance(source, str) else source
+    return {("filters" if isinstance(node, Filter) else "tests", node.name) for node in tree.find_all((Filter, Test))}
 
 
 class _Kept:
@@ -99,18 +114,31 @@ class _Kept:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._codes: dict[bytes, CodeType] = {}
-        self._added: dict[bytes, bytes] = {}
-        self._read: dict[bytes, bytes] = self._content()
+        self._added: dict[bytes, _Entry] = {}
+        self._read: dict[bytes, _Entry] = self._content()
+        self._passed: dict[tuple[str, str], str] = {}
 
-    def code(self, key: bytes) -> CodeType | None:
+    def code(self, key: bytes, environment: Any) -> CodeType | None:
         if key in self._read and key not in self._codes:
-            self._codes[key] = marshal.loads(self._read[key])
+            code, plugins = self._read[key]
+            # a project may have a filter of the same name that is called in another way
+            if all(self._passed_to(environment, kind, name) == passed for kind, name, passed in plugins):
+                self._codes[key] = marshal.loads(code)
         return self._codes.get(key)
 
-    def add(self, key: bytes, code: CodeType, *, lasting: bool) -> None:
+    def add(self, key: bytes, code: CodeType, plugins: set[tuple[str, str]] | None, environment: Any) -> None:
+        """Keep the code for this process; where its filters and tests are given, for others as well."""
         self._codes[key] = code
-        if lasting:
-            self._added[key] = marshal.dumps(code)
+        if plugins is not None:
+            called = tuple((kind, name, self._passed_to(environment, kind, name)) for kind, name in sorted(plugins))
+            self._added[key] = marshal.dumps(code), called
+
+    def _passed_to(self, environment: Any, kind: str, name: str) -> str:
+        """What Jinja passes this filter or test before its arguments: the environment, the context or nothing."""
+        if (kind, name) not in self._passed:
+            plugin = getattr(environment, kind).get(name)
+            self._passed[kind, name] = str(getattr(plugin, "jinja_pass_arg", None))
+        return self._passed[kind, name]
 
     def write(self) -> None:
         """Add what is new. Where that can't be written, the next run compiles it as this one did."""
@@ -126,7 +154,7 @@ class _Kept:
             new.write_bytes(_head(content) + content)
             new.replace(self._path)
 
-    def _content(self) -> dict[bytes, bytes]:
+    def _content(self) -> dict[bytes, _Entry]:
         """What the file has; nothing of one that is another user's, another version's, or damaged."""
         try:
             with self._path.open("rb") as file:
@@ -137,11 +165,11 @@ class _Kept:
         head, content = whole[:32], whole[32:]
         if status.st_uid != os.geteuid() or status.st_mode & 0o022 or head != _head(content):
             return {}
-        known: dict[bytes, bytes] = marshal.loads(content)
+        known: dict[bytes, _Entry] = marshal.loads(content)
         return known
 
 
 def _head(content: bytes) -> bytes:
-    """The digest of the content, and of the versions that have made it."""
-    versions = f"{sys.version} {jinja2.__version__} {ansible_version}"
-    return hashlib.sha256(versions.encode() + content).digest()
+    """The digest of the content, and of what has made it."""
+    made_by = f"{sys.version} {jinja2.__version__} {ansible_version}".encode() + Path(__file__).read_bytes()
+    return hashlib.sha256(made_by + content).digest()

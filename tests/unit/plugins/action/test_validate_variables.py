@@ -35,6 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, t
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     command = [program, "-i", "inventory.json", str(playbooks / "play.json"), "--check"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    clean["ANSIBLE_HOME"] = str(tmp_path_factory.mktemp("home"))
     done = subprocess.run(command, cwd=directory, env=clean, capture_output=True, text=True, check=False, timeout=300)
     file = directory / "results.json"
     assert file.exists(), done.stdout + done.stderr

@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible import constants
-from ansible._internal._datatag._tags import Origin, TrustedAsTemplate
+from ansible._internal._datatag._tags import Origin, SourceWasEncrypted, TrustedAsTemplate
 from ansible._internal._templating._jinja_bits import AnsibleEnvironment
+from ansible.plugins.loader import filter_loader
 from ansible.template import Templar
 from ansible_collections.workbot.stability.plugins.plugin_utils import compiled_templates
 from ansible_collections.workbot.stability.plugins.plugin_utils.compiled_templates import compiled_once
@@ -94,6 +98,59 @@ def test_a_condition_is_kept_as_well(compiled: list[Any]) -> None:
     assert len(compiled) == 1
 
 
+def test_a_text_that_is_a_template_is_not_the_condition_that_it_would_be(compiled: list[Any]) -> None:
+    text = TrustedAsTemplate().tag(Origin(path=str(ROLES / "nginx/tasks/main.yml")).tag("1{{ '' }}"))
+    for _run in range(2):
+        with compiled_once():
+            assert Templar(variables={}).template(text) == "1"
+            with pytest.raises(Exception, match="Syntax error in expression"):
+                Templar(variables={}).evaluate_expression(text)
+    assert compiled == ["1{{ '' }}"]
+
+
+def test_two_conditions_that_are_compiled_at_once_are_not_mistaken_for_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each in a thread, and both have begun before either is compiled."""
+    together, original = threading.Barrier(2, timeout=10), AnsibleEnvironment.compile
+
+    def held_up(*given: Any, **named: Any) -> Any:
+        together.wait()
+        return original(*given, **named)
+
+    monkeypatch.setattr(AnsibleEnvironment, "compile", held_up)
+
+    def look(text: str) -> bool:
+        condition = TrustedAsTemplate().tag(Origin(path=str(ROLES / "nginx/tasks/main.yml")).tag(text))
+        return bool(Templar(variables={"port": 80}).evaluate_conditional(condition))
+
+    with compiled_once(), ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(look, ["port == 80", "port == 81"])) == [True, False]
+    monkeypatch.setattr(AnsibleEnvironment, "compile", original)
+    with compiled_once():
+        assert [look("port == 80"), look("port == 81")] == [True, False]
+
+
+def test_a_filter_of_the_same_name_that_is_called_in_another_way_is_called_in_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Jinja's own is passed the environment, and a project's filter is not."""
+    assert rendered("{{ ports | unique }}", ports=[1, 1]) == [1]
+    projects = filter_loader._wrap_func("unique", "unique", lambda ports: ["ours", *ports])
+    original = filter_loader.get
+    with monkeypatch.context() as project:
+        project.setattr(filter_loader, "get", lambda name: projects if name == "unique" else original(name))
+        assert rendered("{{ ports | unique }}", ports=[1, 1]) == ["ours", 1, 1]
+    assert rendered("{{ ports | unique }}", ports=[1, 1]) == [1]
+
+
+def test_what_somebody_has_encrypted_in_a_role_is_in_no_file(kept: Path) -> None:
+    text = Origin(path=str(ROLES / "nginx/vars/main/main.yml")).tag("{{ 'hunter2' }}")
+    with compiled_once():
+        assert Templar(variables={}).template(TrustedAsTemplate().tag(SourceWasEncrypted().tag(text))) == "hunter2"
+    assert not kept.exists()
+
+
 def test_how_backslashes_are_read_is_part_of_what_is_kept() -> None:
     text = r"{{ 'a\\b' }}"
     path = ROLES / "nginx/templates/site.j2"
@@ -134,6 +191,14 @@ def test_a_file_that_can_not_be_relied_on_is_made_anew(
     rendered("{{ 1 }}")
     assert len(compiled) == 2
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_another_users_file_is_not_read(compiled: list[str], kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered("{{ 1 }}")
+    status = kept.stat()
+    monkeypatch.setattr(os, "geteuid", lambda: status.st_uid + 1)
+    assert rendered("{{ 1 }}") == 1
+    assert len(compiled) == 2
 
 
 def test_a_home_that_can_not_be_written_is_no_error(kept: Path) -> None:

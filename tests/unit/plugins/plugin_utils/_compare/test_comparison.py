@@ -76,7 +76,7 @@ def compared(
     run = subprocess.run(
         ["ansible-playbook", *inventory, *options, "play.yml"],
         cwd=folder,
-        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "0"},
+        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_HOME": str(folder / "home")},
         capture_output=True,
         text=True,
         check=False,
