@@ -18,7 +18,6 @@ from ansible.utils.vars import load_extra_vars
 from ..plugin_utils._compare.comparison import Comparison
 from ..plugin_utils._program import archive
 from ..plugin_utils.actions import Action
-from ..plugin_utils.compiled_templates import compiled_once
 
 _LOGIC = Path(__file__).parents[1] / "module_utils"
 # What the host's own programs are made of, and no module.
@@ -28,7 +27,6 @@ _PROGRAMS = "_programs"
 class ActionModule(Action):
     """Options are documented in plugins/modules/compare.py."""
 
-    @compiled_once()
     def outcome(self) -> dict[str, Any]:
         began = time.monotonic()
         extra = load_extra_vars(self._loader)

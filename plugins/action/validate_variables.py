@@ -41,7 +41,6 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check
     unknown_variables,
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
-from ansible_collections.workbot.stability.plugins.plugin_utils.compiled_templates import compiled_once
 from ansible_collections.workbot.stability.plugins.plugin_utils.templates import References, in_order, origin_of
 
 from ..module_utils._host.errors import StabilityError
@@ -61,7 +60,6 @@ class ActionModule(Action):
 
     _requires_connection = False
 
-    @compiled_once()
     def outcome(self) -> dict[str, t.Any]:
         """Return the plan, or fail with all problems of the host."""
         problems = self._check_roles(self._is_asked)

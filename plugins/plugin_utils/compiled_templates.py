@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Jinja makes of the collection's templates, kept for the other hosts of a run and for the runs that follow.
 
-Ansible compiles a template each time that it renders it, in each task's process: for a comparison, that is a thousand
+Ansible compiles a template each time that it renders it, in each task's process: for a comparison that is a thousand
 templates and two fifths of its processor time. What a template is compiled to depends on its text, on how its filters
 and tests are called, on versions and settings, and on no value.
 """
@@ -11,6 +11,7 @@ and tests are called, on versions and settings, and on no value.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import marshal
 import os
@@ -42,6 +43,8 @@ _ROOTS = tuple({f"{_ROLES}/", f"{_ROLES.resolve()}/"})
 _FILE = "workbot_stability_templates"
 # All templates of the collection are half of it: what no version of it has any more does not pile up.
 _MOST = 5000
+# Whether this is inside an action that does so already: a comparison runs others, in threads.
+_ACTIVE = ContextVar("_ACTIVE", default=False)
 # Of this expression the tree is compiled, which does not tell its text.
 _EXPRESSION = ContextVar("_EXPRESSION", default="")
 
@@ -54,7 +57,7 @@ def compiled_once() -> Iterator[None]:
     """Within this, in this process, a template is compiled once, and one of the collection's not even that if an
     earlier run has done so. Those of an inventory are never written to a file: there may be a password in them.
     """
-    if AnsibleEnvironment is None:
+    if AnsibleEnvironment is None or _ACTIVE.get():
         yield
         return
     kept = _Kept(Path(constants.config.get_config_value("ANSIBLE_HOME")) / _FILE)
@@ -80,10 +83,12 @@ def compiled_once() -> Iterator[None]:
         finally:
             _EXPRESSION.reset(before)
 
+    active = _ACTIVE.set(True)
     AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression = once, expression_once
     try:
         yield
     finally:
+        _ACTIVE.reset(active)
         AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression = compiled, compiled_expression
         kept.write()
 
@@ -115,8 +120,11 @@ class _Kept:
         self._path = path
         self._codes: dict[bytes, CodeType] = {}
         self._added: dict[bytes, _Entry] = {}
-        self._read: dict[bytes, _Entry] = self._content()
         self._passed: dict[tuple[str, str], str] = {}
+
+    @functools.cached_property
+    def _read(self) -> dict[bytes, _Entry]:
+        return self._content()
 
     def code(self, key: bytes, environment: Any) -> CodeType | None:
         if key in self._read and key not in self._codes:

@@ -16,9 +16,11 @@ import pytest
 from ansible import constants
 from ansible._internal._datatag._tags import Origin, SourceWasEncrypted, TrustedAsTemplate
 from ansible._internal._templating._jinja_bits import AnsibleEnvironment
+from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import filter_loader
 from ansible.template import Templar
 from ansible_collections.workbot.stability.plugins.plugin_utils import compiled_templates
+from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
 from ansible_collections.workbot.stability.plugins.plugin_utils.compiled_templates import compiled_once
 
 ROLES = Path(compiled_templates.__file__).parents[2] / "roles"
@@ -221,6 +223,30 @@ def test_without_the_names_in_ansible_it_does_nothing(
     assert [rendered("{{ 1 }}"), rendered("{{ 1 }}")] == [1, 1]
     assert len(compiled) == 2
     assert not kept.exists()
+
+
+class Rendering(Action):
+    def outcome(self) -> dict[str, Any]:
+        return {"rendered": render("{{ 1 }}")}
+
+
+def test_what_actions_render_is_compiled_by_the_first_of_them(
+    monkeypatch: pytest.MonkeyPatch, compiled: list[str]
+) -> None:
+    monkeypatch.setattr(ActionBase, "run", lambda *_arguments: {})
+    assert [object.__new__(Rendering).run() for _task in range(2)] == [{"rendered": 1}] * 2
+    assert compiled == ["{{ 1 }}"]
+
+
+def test_an_action_within_another_changes_nothing_about_it() -> None:
+    """A comparison has many in threads, which end in any order."""
+    before = AnsibleEnvironment.compile
+    with compiled_once():
+        within = AnsibleEnvironment.compile
+        with compiled_once():
+            assert AnsibleEnvironment.compile is within
+        assert AnsibleEnvironment.compile is within
+    assert AnsibleEnvironment.compile is before
 
 
 def test_it_ends_with_its_block() -> None:
