@@ -96,15 +96,16 @@ def compiled_once() -> Iterator[None]:
 def _key(environment: Any, source: str, is_expression: bool) -> bytes:
     context = _TemplateCompileContext.current(optional=True)
     escapes = bool(context and context.escape_backslashes)
-    settings = (escapes, _TemplateConfig.allow_embedded_templates, sorted(environment.extensions))
-    return hashlib.sha256(repr((source, is_expression, settings)).encode()).digest()
+    # to be removed in ansible-core 2.23
+    embeds = getattr(_TemplateConfig, "allow_embedded_templates", False)
+    made_of = (source, is_expression, escapes, embeds, sorted(environment.extensions))
+    return hashlib.sha256(repr(made_of).encode()).digest()
 
 
 def _is_the_collections(source: str) -> bool:
     origin = origin_of(source)
-    return bool(origin and origin.path and origin.path.startswith(_ROOTS)) and not SourceWasEncrypted.is_tagged_on(
-        source
-    )
+    is_in_a_role = bool(origin and origin.path and origin.path.startswith(_ROOTS))
+    return is_in_a_role and not SourceWasEncrypted.is_tagged_on(source)
 
 
 def _plugins(environment: Any, source: Any) -> set[tuple[str, str]]:
