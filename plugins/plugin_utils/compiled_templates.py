@@ -16,7 +16,6 @@ import hashlib
 import marshal
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -28,6 +27,8 @@ from ansible import constants
 from ansible.release import __version__ as ansible_version
 from jinja2.nodes import Filter, Test
 
+from ..module_utils._host.atomic import save
+from ..module_utils._host.small_file import read_small
 from .templates import origin_of
 
 try:
@@ -43,6 +44,8 @@ _ROOTS = tuple({f"{_ROLES}/", f"{_ROLES.resolve()}/"})
 _FILE = "workbot_stability_templates"
 # All templates of the collection are half of it: what no version of it has any more does not pile up.
 _MOST = 5000
+# Bytes; so many templates are a quarter of it.
+_LARGEST = 32 * 1024**2
 # Whether this is inside an action that does so already: a comparison runs others, in threads.
 _ACTIVE = ContextVar("_ACTIVE", default=False)
 # Of this expression the tree is compiled, which does not tell its text.
@@ -156,19 +159,13 @@ class _Kept:
         # of a run for another host, too, that has written in the meantime
         known = {**self._content(), **self._added}
         content = marshal.dumps(known if len(known) <= _MOST else self._added)
-        parent = self._path.parent
-        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=parent, prefix=f".{_FILE}.") as directory:
-            new = Path(directory) / _FILE
-            new.touch(0o600)
-            new.write_bytes(_head(content) + content)
-            new.replace(self._path)
+        with contextlib.suppress(OSError):
+            save(self._path, _head(content) + content)
 
     def _content(self) -> dict[bytes, _Entry]:
         """What the file has; nothing of one that is another user's, another version's, or damaged."""
         try:
-            with self._path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                whole = file.read()
+            whole, status = read_small(self._path, _LARGEST)
         except OSError:
             return {}
         head, content = whole[:32], whole[32:]

@@ -47,9 +47,14 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path / "home" / "workbot_stability_templates"
 
 
+def written(text: str, path: Path = ROLES / "nginx/vars/main/main.yml") -> str:
+    """The text as Ansible has read it from that file."""
+    tagged: str = TrustedAsTemplate().tag(Origin(path=str(path)).tag(text))
+    return tagged
+
+
 def render(text: str, path: Path = ROLES / "nginx/vars/main/main.yml", **variables: Any) -> Any:
-    template = TrustedAsTemplate().tag(Origin(path=str(path)).tag(text))
-    return Templar(variables=variables).template(template)
+    return Templar(variables=variables).template(written(text, path))
 
 
 def rendered(text: str, path: Path = ROLES / "nginx/vars/main/main.yml", **variables: Any) -> Any:
@@ -68,11 +73,11 @@ def test_a_template_of_the_collection_is_compiled_by_one_run_for_all(compiled: l
 
 def test_what_another_process_has_written_meanwhile_stays(compiled: list[str], kept: Path) -> None:
     rendered("{{ 1 }}")
-    written = kept.read_bytes()
+    content = kept.read_bytes()
     kept.unlink()
     with compiled_once():
         render("{{ 2 }}")
-        kept.write_bytes(written)
+        kept.write_bytes(content)
         kept.chmod(0o600)
     assert [rendered("{{ 1 }}"), rendered("{{ 2 }}")] == [1, 2]
     assert compiled == ["{{ 1 }}", "{{ 2 }}"]
@@ -92,7 +97,7 @@ def test_one_of_an_inventory_is_compiled_once_for_a_task_and_is_in_no_file(compi
 
 
 def test_a_condition_is_kept_as_well(compiled: list[Any]) -> None:
-    condition = TrustedAsTemplate().tag(Origin(path=str(ROLES / "nginx/tasks/main.yml")).tag("port == 80"))
+    condition = written("port == 80")
     for _run in range(2):
         with compiled_once():
             assert Templar(variables={"port": 80}).evaluate_conditional(condition)
@@ -101,7 +106,7 @@ def test_a_condition_is_kept_as_well(compiled: list[Any]) -> None:
 
 
 def test_a_text_that_is_a_template_is_not_the_condition_that_it_would_be(compiled: list[Any]) -> None:
-    text = TrustedAsTemplate().tag(Origin(path=str(ROLES / "nginx/tasks/main.yml")).tag("1{{ '' }}"))
+    text = written("1{{ '' }}")
     for _run in range(2):
         with compiled_once():
             assert Templar(variables={}).template(text) == "1"
@@ -123,8 +128,7 @@ def test_two_conditions_that_are_compiled_at_once_are_not_mistaken_for_each_othe
     monkeypatch.setattr(AnsibleEnvironment, "compile", held_up)
 
     def look(text: str) -> bool:
-        condition = TrustedAsTemplate().tag(Origin(path=str(ROLES / "nginx/tasks/main.yml")).tag(text))
-        return bool(Templar(variables={"port": 80}).evaluate_conditional(condition))
+        return bool(Templar(variables={"port": 80}).evaluate_conditional(written(text)))
 
     with compiled_once(), ThreadPoolExecutor(2) as threads:
         assert list(threads.map(look, ["port == 80", "port == 81"])) == [True, False]
@@ -147,16 +151,14 @@ def test_a_filter_of_the_same_name_that_is_called_in_another_way_is_called_in_it
 
 
 def test_what_somebody_has_encrypted_in_a_role_is_in_no_file(kept: Path) -> None:
-    text = Origin(path=str(ROLES / "nginx/vars/main/main.yml")).tag("{{ 'hunter2' }}")
+    text = SourceWasEncrypted().tag(written("{{ 'hunter2' }}"))
     with compiled_once():
-        assert Templar(variables={}).template(TrustedAsTemplate().tag(SourceWasEncrypted().tag(text))) == "hunter2"
+        assert Templar(variables={}).template(text) == "hunter2"
     assert not kept.exists()
 
 
 def test_how_backslashes_are_read_is_part_of_what_is_kept() -> None:
-    text = r"{{ 'a\\b' }}"
-    path = ROLES / "nginx/templates/site.j2"
-    template = TrustedAsTemplate().tag(Origin(path=str(path)).tag(text))
+    template = written(r"{{ 'a\\b' }}")
     for _run in range(2):
         with compiled_once():
             assert Templar(variables={}).template(template) == r"a\\b"
@@ -177,7 +179,7 @@ def test_what_can_not_be_compiled_says_so_each_time(kept: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbled", "empty", "writable", "version"])
-def test_a_file_that_can_not_be_relied_on_is_made_anew(
+def test_a_file_that_can_not_be_relied_on_is_made_again(
     damage: str, compiled: list[str], kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered("{{ 1 }}")
