@@ -69,7 +69,7 @@ def await_port(host: Host, port: int, limit: float = 10) -> None:
 def apply(variables: Mapping[str, Any], *options: str) -> str:
     """The role nginx with these variables; its output as one line, with the word `failed` in it if it failed."""
     running = playbook("molecule/nginx/edge.yml", {**VARIABLES, **variables}, *options)
-    output, _none = running.communicate(timeout=120)
+    output, _none = running.communicate(timeout=600)
     return f"exit={running.returncode} " + " ".join(output.split())
 
 
