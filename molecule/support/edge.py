@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from deployments import wait
 from hosts import HOST, ROOT, SSH_CONFIG, playbook
 from testinfra.host import Host
 
@@ -68,9 +69,8 @@ def await_port(host: Host, port: int, limit: float = 10) -> None:
 
 def apply(variables: Mapping[str, Any], *options: str) -> str:
     """The role nginx with these variables; its output as one line, with the word `failed` in it if it failed."""
-    running = playbook("molecule/nginx/edge.yml", {**VARIABLES, **variables}, *options)
-    output, _none = running.communicate(timeout=600)
-    return f"exit={running.returncode} " + " ".join(output.split())
+    run = wait(playbook("molecule/nginx/edge.yml", {**VARIABLES, **variables}, *options))
+    return f"exit={run.code} {run.output}"
 
 
 @dataclass(frozen=True)

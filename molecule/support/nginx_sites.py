@@ -54,7 +54,7 @@ def start(options: Mapping[str, Any], *flags: str) -> subprocess.Popen[str]:
     )
 
 
-def result_of(running: subprocess.Popen[str], limit: float = 600) -> dict[str, Any]:
+def result_of(running: subprocess.Popen[str], limit: float = 90) -> dict[str, Any]:
     """What the module returned; `shown` is everything that a user sees."""
     output, _none = running.communicate(timeout=limit)
     head, found, answer = output.partition(" => {")

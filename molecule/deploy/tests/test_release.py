@@ -92,7 +92,7 @@ def start(*flags: str, environment: Mapping[str, str] | None = None, **options: 
 
 def result(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
     """What the module returned, and all that was printed."""
-    output, _none = process.communicate(timeout=600)
+    output, _none = process.communicate(timeout=120)
     head, mark, text = output.partition(" => ")
     assert mark, output
     returned: dict[str, Any] = json.JSONDecoder().raw_decode(text.lstrip())[0]

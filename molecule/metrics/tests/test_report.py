@@ -149,7 +149,7 @@ def test_the_playbook_brings_the_page(host: Host, tmp_path: Path) -> None:
     made = "stat --format=%%Y $(readlink -f %s)"
     before = host.run(made, PAGE).stdout
     running = playbook("workbot.stability.report", {"page_directory": str(tmp_path / "pages")})
-    output, _none = running.communicate(timeout=600)
+    output, _none = running.communicate(timeout=120)
     assert running.returncode == 0, output
     (found,) = (tmp_path / "pages").iterdir()
     assert found.name == f"workbot-{HOST}.html"
