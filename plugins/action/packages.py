@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of module packages: it knows what earlier tasks found, and waits for another apt."""
+"""The controller's half of module packages: it knows what earlier tasks found and began, and waits for another apt."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ..plugin_utils.actions import Action
 # Another apt on the host, one of Debian's timers for example, takes minutes. The module waits for dpkg's lock alone.
 _LONGEST_WAIT = 600
 _PAUSE = 5
+# Seconds for what is installed in the background.
+_LONGEST_JOB = 3600
 # The packages that check mode has announced for the host so far.
 _ANNOUNCED = "workbot_stability_announced_packages"
 # What role service has registered: an answer for all roles of the play, of this very run.
@@ -25,21 +27,25 @@ class ActionModule(Action):
     """See plugins/modules/packages.py."""
 
     def outcome(self) -> dict[str, Any]:
-        names = self._names("name")
-        if (known := answer(names, self.variables.get(_ASKED_BEFORE))) is not None:
+        names, look_for = self._names("name"), self._names("look_for")
+        before = self.variables.get(_ASKED_BEFORE)
+        if (known := answer(names, before)) is not None:
             return known
-        arguments = {"name": names, "look_for": self._names("look_for")}
-        asked = names + arguments["look_for"]
+        asked = names + look_for
         if not asked:
             return {**_change([]), "missing": [], "present": []}
-        done = self._done(arguments)
+        if job := (before.get("job") if isinstance(before, Mapping) else ""):
+            self.wait_for(job, _LONGEST_JOB)
+        ahead = bool(self._task.args.get("background")) and not self._task.check_mode
+        done = self._done({"name": [] if ahead else names, "look_for": asked if ahead else look_for})
         if done.get("failed"):
             return done
         due = [name for name in done["missing"] if name in names]
-        found = {
-            "missing": done["missing"],
-            "present": [name for name in asked if name in names or name not in done["missing"]],
-        }
+        there = [name for name in asked if name not in done["missing"]]
+        if ahead and due:
+            job = self.begin({"name": names}, _LONGEST_JOB)
+            return {**_change(due), "missing": done["missing"], "present": there, "job": job}
+        found = {"missing": done["missing"], "present": [name for name in asked if name in names or name in there]}
         if self._task.check_mode:
             facts = self.variables.get("ansible_facts") or {}
             return {**found, **announce(due, facts, self._task._uuid.rpartition("-")[0])}

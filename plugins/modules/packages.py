@@ -39,6 +39,13 @@ options:
     type: list
     elements: str
     default: []
+  background:
+    description:
+      - For the controller's half, which then only has the installation begin. The later tasks of the run that need one
+        of the packages wait for it, where the result was registered as C(__service_asked_packages). Not under mitogen,
+        where nothing goes on in the background.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -49,7 +56,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 missing:
-  description: The packages that were missing when this run first looked.
+  description: The packages that were missing when this task looked, or the one whose answer it has.
   returned: success
   type: list
   elements: str
@@ -60,6 +67,10 @@ present:
   type: list
   elements: str
   sample: [nginx]
+job:
+  description: Where the host keeps what becomes of the installation, for O(background).
+  returned: when it goes on in the background
+  type: str
 """
 
 import time
@@ -149,6 +160,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "list", "elements": "str", "required": True},
             "look_for": {"type": "list", "elements": "str", "default": []},
+            "background": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

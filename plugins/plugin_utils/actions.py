@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from .compiled_templates import compiled_once
 # What tasks/deploy_turn.yml registers.
 _TURN = "__deploy_turn"
 _LOST = "The connection to the host was lost"
+_STATUS = "ansible.builtin.async_status"
+_PAUSE = 1.0
 
 
 class Action(ActionBase):
@@ -46,6 +49,24 @@ class Action(ActionBase):
         """Run the module of the same name, or another one."""
         outcome: dict[str, Any] = self._execute_module(name, dict(arguments), task_vars=self.variables)
         return outcome
+
+    def begin(self, arguments: Mapping[str, Any], seconds: int) -> str:
+        """Run the module of the same name in the background, for so long at most; the job, "" where that fails."""
+        self._task.async_val = seconds
+        try:
+            job = self._execute_module(None, dict(arguments), task_vars=self.variables, wrap_async=True)
+        finally:
+            self._task.async_val = 0
+        return str(job.get("results_file") or "")
+
+    def wait_for(self, job: str, seconds: int) -> None:
+        """Return when the job has ended, or after so long, and let nothing of it remain."""
+        directory, _slash, name = job.rpartition("/")
+        arguments = {"jid": name, "_async_dir": directory}
+        deadline = time.monotonic() + seconds
+        while not self.module({**arguments, "mode": "status"}, _STATUS)["finished"] and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        self.module({**arguments, "mode": "cleanup"}, _STATUS)
 
     def show(self, lines: Sequence[tuple[str, str]], colours: Mapping[str, str]) -> None:
         """Print lines, each in the colour of its state. As the task's message Ansible would quote and escape them."""

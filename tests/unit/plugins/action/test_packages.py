@@ -78,3 +78,76 @@ def test_it_waits_for_another_apt_and_for_nothing_else(
     assert outcome.get("failed", False) is failed
     assert failed or outcome["changed"] is bool(answers[-1]["missing"])
     assert next(waiting, None) is None
+
+
+class Host:
+    """What stands for it: the answers of its modules, and what was asked of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: dict[str, Any]) -> None:
+        self.action, self.asked, waiting = ActionModule.__new__(ActionModule), [], iter(answers)
+        self.action._task, self.action._display, self.action.variables = Task(), Display(), {}
+
+        def execute(name: str | None = None, arguments: Any = None, **options: Any) -> dict[str, Any]:
+            self.asked.append((name, arguments, options.get("wrap_async", False)))
+            return next(waiting)
+
+        monkeypatch.setattr(self.action, "_execute_module", execute)
+        monkeypatch.setattr("time.sleep", lambda _seconds: None)
+
+    def outcome(self, **arguments: Any) -> dict[str, Any]:
+        self.action._task.args = {"name": ["nginx", "cron"], **arguments}
+        return self.action.outcome()
+
+
+LOOKED = {"changed": False, "missing": ["cron"]}
+BEGUN = {"changed": True, "started": True, "results_file": "/root/.ansible_async/j1.2"}
+GOES_ON, HAS_ENDED = {"finished": False}, {"finished": True, "changed": True, "missing": ["cron"]}
+
+
+def test_what_goes_on_in_the_background_is_announced_as_in_check_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(monkeypatch, LOOKED, BEGUN)
+    begun = host.outcome(background=True, look_for=["acl"])
+    assert (begun["changed"], begun["diff"]["after"], begun["job"]) == (True, "cron\n", BEGUN["results_file"])
+    assert begun["present"] == ["nginx", "acl"]
+    looked, installs = host.asked
+    assert looked == (None, {"name": [], "look_for": ["nginx", "cron", "acl"]}, False)
+    assert installs == (None, {"name": ["nginx", "cron"]}, True)
+    assert host.action._task.async_val == 0
+
+
+def test_nothing_begins_where_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = Host(monkeypatch, {"changed": False, "missing": []}).outcome(background=True)
+    assert (done["changed"], done["present"]) == (False, ["nginx", "cron"])
+
+
+def test_whoever_needs_a_package_waits_for_what_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(monkeypatch, GOES_ON, HAS_ENDED, {"erased": True}, {"changed": False, "missing": []})
+    host.action.variables = {
+        "__service_asked_packages": {"present": ["nginx"], "missing": ["cron"], "job": "/jobs/j1.2"}
+    }
+    done = host.outcome()
+    assert (done["changed"], done["present"]) == (False, ["nginx", "cron"])
+    assert [arguments.get("mode") for _name, arguments, _in_background in host.asked] == [
+        "status",
+        "status",
+        "cleanup",
+        None,
+    ]
+    assert host.asked[0][1] == {"jid": "j1.2", "_async_dir": "/jobs", "mode": "status"}
+
+
+def test_what_did_not_begin_or_has_failed_is_done_by_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = Host(monkeypatch, LOOKED, {"failed": True, "msg": "no room"}).outcome(background=True)
+    assert begun["job"] == ""
+    host = Host(monkeypatch, {"changed": True, "missing": ["cron"]})
+    host.action.variables = {"__service_asked_packages": begun}
+    assert host.outcome()["changed"]
+
+
+def test_what_is_there_need_not_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(monkeypatch)
+    host.action.variables = {
+        "__service_asked_packages": {"present": ["nginx", "cron"], "missing": ["acl"], "job": "/jobs/j1.2"}
+    }
+    assert not host.outcome()["changed"]
+    assert host.asked == []
