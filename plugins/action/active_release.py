@@ -12,6 +12,8 @@ from typing import Any
 from ..plugin_utils._fleet.deployer import deployer, has_died
 from ..plugin_utils.actions import Action
 
+_OWN_OPTIONS = ("background", "job")
+
 
 class ActionModule(Action):
     """Options are documented in plugins/modules/active_release.py."""
@@ -20,7 +22,15 @@ class ActionModule(Action):
 
     def outcome(self) -> dict[str, Any]:
         arguments = self._task.args
-        done = self.module({**arguments, "deployer": arguments.get("deployer") or deployer(os.environ)})
+        seconds, job = int(arguments.get("background") or 0), arguments.get("job") or ""
+        if job:
+            done = self.result_of(job, seconds)
+        else:
+            given = {name: value for name, value in arguments.items() if name not in _OWN_OPTIONS}
+            given["deployer"] = arguments.get("deployer") or deployer(os.environ)
+            if seconds and not self._task.check_mode:
+                return {"changed": False, "job": self.begin(given, seconds)}
+            done = self.module(given)
         lease = done.pop("lease", None) or {}
         if has_died(lease):
             # what that run has left on the host is in order now

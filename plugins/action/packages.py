@@ -35,7 +35,8 @@ class ActionModule(Action):
         if not asked:
             return {**_change([]), "missing": [], "present": []}
         if job := (before.get("job") if isinstance(before, Mapping) else ""):
-            self.wait_for(job, _LONGEST_JOB)
+            # what it could not do is tried again, and said, below
+            self.result_of(job, _LONGEST_JOB)
         ahead = bool(self._task.args.get("background")) and not self._task.check_mode
         done = self._done({"name": [] if ahead else names, "look_for": asked if ahead else look_for})
         if done.get("failed"):

@@ -157,6 +157,16 @@ options:
     description: Who deploys, for whoever is kept out meanwhile. Filled in on the controller.
     type: str
     default: ""
+  background:
+    description:
+      - Seconds that it may take, or that O(job) is waited for. The controller's half then only has it begin, and what
+        becomes of it is the result of a call with O(job). V(0) for not in the background. Not under mitogen.
+    type: int
+    default: 0
+  job:
+    description: What the call that has begun it returned; then of the other options O(directory) and O(background) count.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -251,6 +261,10 @@ msg:
   description: One sentence about all this.
   type: str
   returned: always
+job:
+  description: Where the host keeps what becomes of it. Then there is nothing else.
+  type: str
+  returned: with O(background) and without O(job)
 """
 
 from dataclasses import asdict

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from .compiled_templates import compiled_once
@@ -19,7 +19,8 @@ from .compiled_templates import compiled_once
 _TURN = "__deploy_turn"
 _LOST = "The connection to the host was lost"
 _STATUS = "ansible.builtin.async_status"
-_PAUSE = 1.0
+_OF_THE_JOB = ("ansible_job_id", "finished", "results_file", "started")
+_PAUSE = 0.5
 
 
 class Action(ActionBase):
@@ -51,22 +52,27 @@ class Action(ActionBase):
         return outcome
 
     def begin(self, arguments: Mapping[str, Any], seconds: int) -> str:
-        """Run the module of the same name in the background, for so long at most; the job, "" where that fails."""
+        """Have the module of the same name go on in the background, for so long at most; the job, for `result_of`."""
         self._task.async_val = seconds
         try:
-            job = self._execute_module(None, dict(arguments), task_vars=self.variables, wrap_async=True)
+            begun = self._execute_module(None, dict(arguments), task_vars=self.variables, wrap_async=True)
         finally:
             self._task.async_val = 0
-        return str(job.get("results_file") or "")
+        if "results_file" not in begun:
+            raise AnsibleActionFail(f"It can't go on in the background: {begun.get('msg') or begun}")
+        return str(begun["results_file"])
 
-    def wait_for(self, job: str, seconds: int) -> None:
-        """Return when the job has ended, or after so long, and let nothing of it remain."""
+    def result_of(self, job: str, seconds: int) -> dict[str, Any]:
+        """Wait for the job, so long at most, and let nothing of it remain; the result, as of `module`."""
         directory, _slash, name = job.rpartition("/")
         arguments = {"jid": name, "_async_dir": directory}
         deadline = time.monotonic() + seconds
-        while not self.module({**arguments, "mode": "status"}, _STATUS)["finished"] and time.monotonic() < deadline:
+        while not (done := self.module({**arguments, "mode": "status"}, _STATUS))["finished"]:
+            if time.monotonic() > deadline:
+                raise AnsibleActionFail(f"What goes on in the background has not ended within {seconds} s: {job}")
             time.sleep(_PAUSE)
         self.module({**arguments, "mode": "cleanup"}, _STATUS)
+        return {name: value for name, value in done.items() if name not in _OF_THE_JOB}
 
     def show(self, lines: Sequence[tuple[str, str]], colours: Mapping[str, str]) -> None:
         """Print lines, each in the colour of its state. As the task's message Ansible would quote and escape them."""

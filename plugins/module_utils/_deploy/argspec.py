@@ -60,6 +60,8 @@ SPEC: dict[str, Any] = {
     "preloads_pending": {"type": "bool", "default": False},
     "tools_pending": {"type": "bool", "default": False},
     "deployer": {"type": "str", "default": ""},
+    "background": {"type": "int", "default": 0},
+    "job": {"type": "str", "default": ""},
 }
 # each activation has its own
 _OWN_FIELDS = ("name", "cwd")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleActionFail
 from ansible.playbook.task import Task
 from ansible.utils.display import Display
 from ansible_collections.workbot.stability.plugins.action.packages import ActionModule, announce, answer
@@ -136,12 +137,19 @@ def test_whoever_needs_a_package_waits_for_what_has_begun(monkeypatch: pytest.Mo
     assert host.asked[0][1] == {"jid": "j1.2", "_async_dir": "/jobs", "mode": "status"}
 
 
-def test_what_did_not_begin_or_has_failed_is_done_by_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = Host(monkeypatch, LOOKED, {"failed": True, "msg": "no room"}).outcome(background=True)
-    assert begun["job"] == ""
-    host = Host(monkeypatch, {"changed": True, "missing": ["cron"]})
-    host.action.variables = {"__service_asked_packages": begun}
+def test_what_has_failed_in_the_background_is_tried_by_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = {"finished": True, "failed": True, "msg": "apt-get can't install cron: E: no network"}
+    host = Host(monkeypatch, failed, {"erased": True}, INSTALLED)
+    host.action.variables = {
+        "__service_asked_packages": {"present": ["nginx"], "missing": ["cron"], "job": "/jobs/j1.2"}
+    }
     assert host.outcome()["changed"]
+
+
+def test_what_can_t_begin_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(monkeypatch, LOOKED, {"failed": True, "msg": "no room"})
+    with pytest.raises(AnsibleActionFail, match="no room"):
+        host.outcome(background=True)
 
 
 def test_what_is_there_need_not_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
