@@ -164,7 +164,7 @@ options:
     type: int
     default: 0
   job:
-    description: What the call that has begun it returned; then of the other options O(directory) and O(background) count.
+    description: What the call that has begun it returned. Then O(directory) and O(background) count alone.
     type: str
     default: ""
 """
