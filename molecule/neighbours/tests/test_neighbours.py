@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
-from deployments import FROM_ENVIRONMENT, Service, wait
+from deployments import FROM_ENVIRONMENT, Service, release, wait
 from hosts import playbook
 from neighbours import FIRST, LIMIT, SECOND, TWICE, VARIABLES, made_ill, run, traces, unnoticed
 from testinfra.host import Host
@@ -27,6 +28,22 @@ def sql(host: Host, statement: str) -> str:
         "runuser -u postgres -- psql -XAtq --dbname=%s -c %s", SECOND, f"SET ROLE {SECOND}; {statement}"
     )
     return found
+
+
+def test_a_first_release_that_does_not_stay_up_fails_the_run(host: Host, second: Service, tmp_path: Path) -> None:
+    """It goes on in the background meanwhile, and role watchdog waits for it: nothing of that is to be missed."""
+    broken = release(tmp_path, "0.9.0", "dies after health")
+    failed = wait(second.start("site", release_directory=broken), LIMIT)
+    assert failed.code == 2, failed.output
+    assert "Begin to activate the release" in failed.output
+    assert "Failed step: stay healthy" in failed.output
+    assert "No release was active before, so none serves now." in failed.output
+    assert host.check_output("ls /srv/%s/releases /srv/%s/activations", SECOND, SECOND).split() == [
+        f"/srv/{SECOND}/activations:",
+        f"/srv/{SECOND}/releases:",
+    ]
+    assert not host.service(f"{SECOND}-watchdog").is_enabled
+    assert host.check_output("ls /root/.ansible_async 2>/dev/null || true") == ""
 
 
 def test_it_is_installed_beside_the_first_one(host: Host, first: Service, second: Service, address: str) -> None:

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes on side by side on a new host, and what must wait all the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from places import ROOT
+
+NEW_HOST: dict[str, Any] = {
+    "service_is_new": True,
+    "service_has_release": True,
+    "service_has_watchdog": True,
+    "__service_whole_play": True,
+    "__service_play_roles": ["__service", "__nodejs"],
+    "__service_has_background": True,
+    "release_before_build": [],
+    "release_after_build": [],
+    "release_build_environment": {},
+    "release_archive": "",
+    "pm2_migrate": [],
+    "ansible_check_mode": False,
+}
+
+
+def rendered(role: str, name: str, **variables: Any) -> Any:
+    """A variable of the role, where these are those of the host."""
+    own = {}
+    for part in ("service", role):
+        own |= yaml.safe_load((ROOT / f"roles/{part}/vars/main.yml").read_text(encoding="utf-8"))
+    trusted = {key: trust_as_template(value) for key, value in own.items() if isinstance(value, str)}
+    return Templar(DataLoader(), variables=trusted | NEW_HOST | variables).template(trusted[name])
+
+
+@pytest.mark.parametrize(
+    ("variables", "ahead"),
+    [
+        ({}, True),
+        ({"service_is_new": False}, False),
+        ({"__service_whole_play": False}, False),
+        ({"__service_play_roles": ["__service"]}, False),
+        ({"__service_has_background": False}, False),
+    ],
+)
+def test_only_a_whole_play_on_a_new_host_begins_ahead(variables: dict[str, Any], ahead: bool) -> None:
+    assert rendered("service", "service_begins_ahead", **variables) is ahead
+
+
+@pytest.mark.parametrize(
+    ("variables", "ahead"),
+    [
+        ({}, True),
+        ({"release_archive": "/home/me/shop.tar.gz"}, True),
+        ({"service_is_new": False}, False),
+        ({"service_has_release": False}, False),
+        # these are given what the database can be asked with
+        ({"release_before_build": [["npm", "run", "generate"]]}, False),
+        ({"release_after_build": [["npm", "run", "warm"]]}, False),
+        ({"release_build_environment": {"DATABASE_URL": "postgresql:///shop"}}, False),
+        # and this one Debian's certificates
+        ({"release_archive": "https://host.example/shop.tar.gz"}, False),
+    ],
+)
+def test_a_build_that_may_ask_the_database_waits_for_it(variables: dict[str, Any], ahead: bool) -> None:
+    assert rendered("release", "release_comes_ahead", **variables) is ahead
+
+
+@pytest.mark.parametrize(
+    ("variables", "goes_on"),
+    [
+        ({}, True),
+        ({"service_is_new": False}, False),
+        # nobody would wait for it
+        ({"service_has_watchdog": False}, False),
+        # hosts take turns with it
+        ({"pm2_migrate": ["npm", "run", "migrate"]}, False),
+        ({"ansible_check_mode": True}, False),
+    ],
+)
+def test_an_activation_goes_on_only_where_somebody_waits_for_it(variables: dict[str, Any], goes_on: bool) -> None:
+    assert rendered("pm2", "pm2_goes_on", **variables) is goes_on
