@@ -67,7 +67,7 @@ class Action(ActionBase):
         directory, _slash, name = job.rpartition("/")
         arguments = {"jid": name, "_async_dir": directory}
         deadline = time.monotonic() + seconds
-        while not (done := self.module({**arguments, "mode": "status"}, _STATUS))["finished"]:
+        while not (done := self.module({**arguments, "mode": "status"}, _STATUS)).get("finished", True):
             if time.monotonic() > deadline:
                 raise AnsibleActionFail(f"What goes on in the background has not ended within {seconds} s: {job}")
             time.sleep(_PAUSE)

@@ -29,7 +29,7 @@ from .tools import tools_for
 # What a later activation of the same release does not need to know.
 _OF_ONE_RUN = frozenset(
     {
-        *("release", "migrate", "discard_failed", "deployer"),
+        *("release", "migrate", "discard_failed", "deployer", "background", "job"),
         *("environment_digest", "preloads_pending", "tools_pending"),
     }
 )

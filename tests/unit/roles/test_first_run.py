@@ -14,11 +14,9 @@ from ansible.template import Templar, trust_as_template
 from places import ROOT
 
 NEW_HOST: dict[str, Any] = {
+    "service_parallel_first_run": True,
     "service_is_new": True,
-    "service_has_release": True,
-    "service_has_watchdog": True,
     "__service_whole_play": True,
-    "__service_play_roles": ["__service", "__nodejs"],
     "__service_has_background": True,
     "release_before_build": [],
     "release_after_build": [],
@@ -44,12 +42,21 @@ def rendered(role: str, name: str, **variables: Any) -> Any:
         ({}, True),
         ({"service_is_new": False}, False),
         ({"__service_whole_play": False}, False),
-        ({"__service_play_roles": ["__service"]}, False),
+        # another order of the roles, for all that is known
+        ({"service_parallel_first_run": False}, False),
         ({"__service_has_background": False}, False),
     ],
 )
 def test_only_a_whole_play_on_a_new_host_begins_ahead(variables: dict[str, Any], ahead: bool) -> None:
     assert rendered("service", "service_begins_ahead", **variables) is ahead
+
+
+@pytest.mark.parametrize("compares", [True, False])
+def test_a_comparison_sees_each_role_by_itself(compares: bool) -> None:
+    """It goes through no role that another role includes."""
+    play = yaml.safe_load((ROOT / "playbooks/_app.yml").read_text(encoding="utf-8"))[0]
+    given = trust_as_template(play["vars"]["service_parallel_first_run"])
+    assert Templar(DataLoader(), variables={"__site_compares": compares}).template(given) is not compares
 
 
 @pytest.mark.parametrize(
@@ -58,7 +65,6 @@ def test_only_a_whole_play_on_a_new_host_begins_ahead(variables: dict[str, Any],
         ({}, True),
         ({"release_archive": "/home/me/shop.tar.gz"}, True),
         ({"service_is_new": False}, False),
-        ({"service_has_release": False}, False),
         # these are given what the database can be asked with
         ({"release_before_build": [["npm", "run", "generate"]]}, False),
         ({"release_after_build": [["npm", "run", "warm"]]}, False),
@@ -76,12 +82,16 @@ def test_a_build_that_may_ask_the_database_waits_for_it(variables: dict[str, Any
     [
         ({}, True),
         ({"service_is_new": False}, False),
-        # nobody would wait for it
-        ({"service_has_watchdog": False}, False),
         # hosts take turns with it
         ({"pm2_migrate": ["npm", "run", "migrate"]}, False),
         ({"ansible_check_mode": True}, False),
     ],
 )
-def test_an_activation_goes_on_only_where_somebody_waits_for_it(variables: dict[str, Any], goes_on: bool) -> None:
-    assert rendered("pm2", "pm2_goes_on", **variables) is goes_on
+def test_hosts_that_take_turns_and_check_mode_wait_for_the_activation(variables: dict[str, Any], goes_on: bool) -> None:
+    assert rendered("pm2", "__pm2_goes_on", **variables) is goes_on
+
+
+def test_whoever_waits_for_an_activation_knows_whether_one_goes_on() -> None:
+    assert rendered("pm2", "pm2_job", __pm2_begun={"changed": False, "job": "/jobs/j1.2"}) == "/jobs/j1.2"
+    assert rendered("pm2", "pm2_job", __pm2_begun={"changed": False, "skipped": True}) == ""
+    assert rendered("pm2", "pm2_job") == ""
