@@ -57,7 +57,7 @@ def units():
 
 
 def processes():
-    """Ids of the service's user's processes that have lived for a moment; PM2's own commands come and go."""
+    """Ids of the service's user's processes that are none of PM2's own commands, which come and go."""
     uid = pwd.getpwnam(NAME).pw_uid
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*"):
@@ -66,7 +66,7 @@ def processes():
                 found.append(int(path.name))
         except OSError:  # it has just ended
             pass
-    return sorted(found)
+    return found
 
 
 def locked():
@@ -81,6 +81,8 @@ def locked():
     return False
 
 
+# one of PM2's commands is not yet known as such in its first moment
+before = processes()
 print(
     json.dumps(
         {
@@ -96,7 +98,7 @@ print(
             "switched": os.lstat(SERVICE / "active").st_mtime,
             "current": link("current"),
             "previous": link("previous"),
-            "processes": processes(),
+            "processes": sorted({*before} & {*processes()}),
             "locked": locked(),
         }
     )
