@@ -17,7 +17,11 @@ NAME = sys.argv[1]
 # Other file systems (a container's /run is one) are looked through as well; what the kernel makes up is not.
 MADE_UP = ("/proc", "/sys", "/dev", "/tmp")
 # What systemd keeps of a unit only while it runs: a timer may start one at any moment.
-OF_RUNNING = ("/run/systemd/units/", "/tmp/systemd-private-", "/var/tmp/systemd-private-")
+OF_RUNNING = (
+    *("/run/systemd/units/", "/run/systemd/propagate/", "/run/credentials/"),
+    *("/tmp/systemd-private-", "/var/tmp/systemd-private-"),
+)
+MOUNT_OF_RUNNING = "run-credentials-"
 # Whole trees in which a service that is gone must have left nothing as it was not before.
 KEPT = ("/etc", "/usr/local", "/var/www", "/var/lib/nginx_site", "/var/spool/cron")
 # Backups that the tools of accounts keep of the file before their last change, and what the dynamic linker remembers.
@@ -52,7 +56,7 @@ def mentions():
 
 def systemd():
     listed = output("systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"*{NAME}*")
-    return sorted(line.split()[0] for line in listed.splitlines())
+    return sorted(unit for line in listed.splitlines() if not (unit := line.split()[0]).startswith(MOUNT_OF_RUNNING))
 
 
 def accounts():
