@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 from places import ROOT
+from role_templates import trusted
 
 NEW_HOST: dict[str, Any] = {
     "service_parallel_first_run": True,
@@ -32,8 +33,8 @@ def rendered(role: str, name: str, **variables: Any) -> Any:
     own = {}
     for part in ("service", role):
         own |= yaml.safe_load((ROOT / f"roles/{part}/vars/main.yml").read_text(encoding="utf-8"))
-    trusted = {key: trust_as_template(value) for key, value in own.items() if isinstance(value, str)}
-    return Templar(DataLoader(), variables=trusted | NEW_HOST | variables).template(trusted[name])
+    declared = trusted(own)
+    return Templar(DataLoader(), variables=declared | NEW_HOST | variables).template(declared[name])
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_only_a_whole_play_on_a_new_host_begins_ahead(variables: dict[str, Any],
 def test_a_comparison_sees_each_role_by_itself(compares: bool) -> None:
     """It goes through no role that another role includes."""
     play = yaml.safe_load((ROOT / "playbooks/_app.yml").read_text(encoding="utf-8"))[0]
-    given = trust_as_template(play["vars"]["service_parallel_first_run"])
+    given = trusted(play["vars"]["service_parallel_first_run"])
     assert Templar(DataLoader(), variables={"__site_compares": compares}).template(given) is not compares
 
 

@@ -13,6 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of
 from places import ROOT
+from role_templates import trusted
 
 ROLES = ROOT / "roles"
 HOSTS = {"app1": "10.0.0.11", "app2": "app2.test", "db": "10.0.0.31"}
@@ -20,14 +21,6 @@ LOOPBACK = [
     "host shop shop 127.0.0.1/32 scram-sha-256",
     "host shop shop ::1/128 scram-sha-256",
 ]
-
-
-def trusted(value: Any) -> Any:
-    if isinstance(value, str):
-        return trust_as_template(value)
-    if isinstance(value, dict):
-        return {key: trusted(item) for key, item in value.items()}
-    return [trusted(item) for item in value] if isinstance(value, list) else value
 
 
 def fleet(host: str, **given: Any) -> Templar:
