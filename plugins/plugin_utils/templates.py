@@ -27,10 +27,12 @@ except ImportError:
 _NAME = re.compile(r"[A-Za-z_]\w*")
 # With these a template can read any variable.
 _READS_ANY = frozenset({"lookup", "query", "q", "vars", "varnames", "include", "import", "extends"})
+# Where the lookup searches for files.
+_SEARCHED = "ansible_search_path"
 
 
 class _Variables(dict[str, Any]):
-    """The host's variables, of which the lookup makes a deep copy for each template, facts of the host and all.
+    """The variables that a template is given, of which the lookup makes a deep copy, facts of the host and all.
 
     It adds names to the copy and changes no value: one level is enough, and saves most of a template's time.
     """
@@ -44,7 +46,13 @@ def rendered(
 ) -> str:
     """Render the template of this name, found where ansible.builtin.template finds it; ``added`` are more variables."""
     lookup = lookup_loader.get("ansible.builtin.template", loader=action._loader, templar=action._templar)
-    text: str = lookup.run([name], variables=_Variables(task_vars or {}), template_vars=dict(added or {}))[0]
+    variables, more = dict(task_vars or {}), dict(added or {})
+    path = lookup.find_file_in_search_path(variables, "templates", name)
+    # that there is none is the lookup's to say
+    source = action._loader.get_text_file_contents(path) if path else ""
+    given = _Variables(References().of([source, more], variables, {}))
+    given[_SEARCHED] = variables.get(_SEARCHED, [])
+    text: str = lookup.run([name], variables=given, template_vars=more)[0]
     return text
 
 

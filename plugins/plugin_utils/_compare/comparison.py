@@ -293,7 +293,8 @@ class Comparison:
         parent = task.copy(exclude_parent=False)
         parent._role_path = role._role_path
         blocks = load_list_of_blocks(
-            loader.load_from_file(path, trusted_as_template=True),
+            # read for this alone: there is nobody to keep or copy it for
+            loader.load_from_file(path, cache="none", unsafe=True, trusted_as_template=True),
             play=task.play,
             parent_block=parent.build_parent_block(),
             role=role,

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.workbot.stability.plugins.plugin_utils._compare.questions import Unanswered
 from places import ROOT
 
 
@@ -54,3 +55,24 @@ def test_a_new_certificate_is_handed_over_at_once() -> None:
     compared = {"answers": True, "problems": []}
     certificate = {"changed": True}
     assert rendered("__postgresql_server_differs", __postgresql_compared=compared, __postgresql_certificate=certificate)
+
+
+def test_only_check_mode_waits_for_what_the_server_answers() -> None:
+    looked: list[bool] = []
+
+    def look() -> None:
+        looked.append(True)
+
+    variables = {"__postgresql_is_local": True, "__postgresql_compared": Unanswered(look)}
+    variables["__postgresql_server_differs"] = trust_as_template(VARIABLES["__postgresql_server_differs"])
+    assert rendered("__postgresql_is_shut", ansible_check_mode=False, **variables) is False
+    assert not looked
+
+
+@pytest.mark.parametrize(("problems", "shut"), [([], False), (["pg_hba.conf lacks a line"], True), (None, True)])
+def test_check_mode_gets_in_only_where_the_access_rules_are_there(problems: list[str] | None, shut: bool) -> None:
+    compared = {} if problems is None else {"problems": problems}
+    found = rendered(
+        "__postgresql_is_shut", ansible_check_mode=True, __postgresql_is_local=True, __postgresql_compared=compared
+    )
+    assert found is shut
