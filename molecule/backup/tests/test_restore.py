@@ -186,7 +186,6 @@ def repository(host: Host) -> Iterator[None]:
 LOST = {
     "a byte": (byte_of_a_backup, "pgbackrest restore"),
     "a file of changes": (file_of_changes, "A file of changes (WAL) is missing"),
-    # which of pgBackRest's commands comes upon it first is chance: a wrong key may make something of a file
     "the key": (key, "its passphrase is another one"),
     "the newest backup": (newest_backup, "The repository has lost the newest backup"),
     "the repository": (repository, "The repository holds no backup"),

@@ -191,7 +191,9 @@ def _failure(command: str, status: int, said: str) -> str:
 def parse(text: str, stanza: str) -> list[Backup]:
     """The backups of a stanza by what `pgbackrest info` says, as JSON. Raises BackupError."""
     try:
-        found = next((each for each in json.loads(text) if each["name"] == stanza), None)
+        # what a wrong key makes of a file is quoted as it is, control characters too
+        stanzas = json.loads(text, strict=False)
+        found = next((each for each in stanzas if each["name"] == stanza), None)
         if found is None:
             return []
         status = found["status"]

@@ -50,6 +50,17 @@ def test_why_a_repository_can_not_be_read_is_said() -> None:
         parse(json.dumps([stanza]), "workbot-test")
 
 
+def test_a_wrong_key_is_told_whatever_it_makes_of_a_file() -> None:
+    """As pgBackRest writes it: of what it can't show it escapes nothing but quotes and line ends."""
+    made = "".join(map(chr, range(1, 32))).replace("\n", "\\n") + "\ufffd"
+    said = f"[FormatError] unable to load info file: FormatError: key/value found outside of section at line 1: {made}"
+    repo = f'{{"cipher":"aes-256-cbc","key":1,"status":{{"code":99,"message":"{said}"}}}}'
+    status = '{"code":99,"message":"other"}'
+    text = f'[{{"archive":[],"backup":[],"db":[],"name":"workbot-test","repo":[{repo}],"status":{status}}}]'
+    with pytest.raises(BackupError, match="its passphrase is another one"):
+        parse(text, "workbot-test")
+
+
 @pytest.mark.parametrize(
     "text",
     [
