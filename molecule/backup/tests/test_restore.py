@@ -196,7 +196,7 @@ LOST = {
 def without(lose: Callable[[Host], Iterator[None]], host: Host) -> Iterator[None]:
     """It is put back whatever the test finds: others follow on the same repository."""
     steps = lose(host)
-    next(steps)
+    next(steps, None)
     try:
         yield
     finally:
