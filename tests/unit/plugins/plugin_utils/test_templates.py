@@ -98,7 +98,7 @@ def text_of(role: Path, name: str, variables: Mapping[str, Any], added: Mapping[
     loader = DataLoader()
     action = SimpleNamespace(_loader=loader, _templar=Templar(loader))
     found = {**variables, "ansible_search_path": [str(role)]}
-    return rendered(cast("Any", action), name, {name: trusted(value) for name, value in found.items()}, added)
+    return rendered(cast("Any", action), name, trusted(found), trusted(added))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def role(tmp_path: Path) -> Path:
 def test_a_file_is_rendered_of_what_it_refers_to(role: Path, template: str, text: str) -> None:
     (role / "templates/file.j2").write_text(template, encoding="utf-8")
     variables = {**VARIABLES, "ansible_managed": "kept by {{ name }}"}
-    assert text_of(role, "file.j2", variables, {"path": [trusted("{{ host }}"), "/"]}) == text
+    assert text_of(role, "file.j2", variables, {"path": ["{{ host }}", "/"]}) == text
 
 
 def test_a_template_that_is_not_there_is_named(role: Path) -> None:
