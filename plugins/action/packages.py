@@ -28,13 +28,13 @@ class ActionModule(Action):
 
     def outcome(self) -> dict[str, Any]:
         names, look_for = self._names("name"), self._names("look_for")
-        before = self.variables.get(_ASKED_BEFORE)
+        before = self.variables.get(_ASKED_BEFORE) or {}
         if (known := answer(names, before)) is not None:
             return known
         asked = names + look_for
         if not asked:
             return {**_change([]), "missing": [], "present": []}
-        if job := (before.get("job") if isinstance(before, Mapping) else ""):
+        if job := before.get("job"):
             # what it could not do is tried again, and said, below
             self.result_of(job, _LONGEST_JOB)
         ahead = bool(self._task.args.get("background")) and not self._task.check_mode
@@ -67,9 +67,9 @@ class ActionModule(Action):
         return done
 
 
-def answer(names: list[str], asked: Any) -> dict[str, Any] | None:
+def answer(names: list[str], asked: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the result for packages that an earlier task asked for, None where the host has to be asked."""
-    if not isinstance(asked, Mapping) or "present" not in asked or not set(names) <= set(asked["present"]):
+    if "present" not in asked or not set(names) <= set(asked["present"]):
         return None
     missing = [name for name in asked.get("missing") or () if name in names]
     return {**_change([]), "missing": missing, "present": list(asked["present"])}

@@ -54,6 +54,7 @@ EXAMPLES = r"""
 
 import base64
 import contextlib
+import gc
 import io
 import json
 import os
@@ -190,6 +191,8 @@ def ask(name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        # what it would find is given back at its end, and to look would copy the memory that all share
+        gc.disable()
         os.dup2(writing, 1)
         # whatever a strategy from elsewhere has put in its place
         sys.stdout = os.fdopen(1, "w", encoding="utf-8")

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.playbook.task import Task
 from ansible.utils.display import Display
 from ansible_collections.workbot.stability.plugins.action.packages import ActionModule, announce, answer
+from ansible_collections.workbot.stability.plugins.plugin_utils._compare.questions import Unanswered
 
 
 def test_check_mode_announces_a_package_once() -> None:
@@ -46,7 +47,7 @@ def test_what_an_earlier_task_found_answers() -> None:
 
 def test_what_nobody_asked_for_has_to_be_asked() -> None:
     assert answer(["apprise"], ASKED) is None
-    assert answer(["nginx"], None) is None
+    assert answer(["nginx"], {}) is None
     # a task that was skipped has registered no answer
     assert answer(["nginx"], {"skipped": True}) is None
     assert answer([], {"skipped": True}) is None
@@ -159,3 +160,13 @@ def test_what_is_there_need_not_be_waited_for(monkeypatch: pytest.MonkeyPatch) -
     }
     assert not host.outcome()["changed"]
     assert host.asked == []
+
+
+def test_a_comparison_that_has_asked_for_them_already_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is to come, and the task is put off until it is there."""
+    looks: list[str] = []
+    host = Host(monkeypatch, LOOKED)
+    host.action.variables = {"__service_asked_packages": Unanswered(lambda: looks.append("looked"))}
+    with pytest.raises(TypeError):
+        host.outcome()
+    assert (looks, host.asked) == (["looked"], [])
