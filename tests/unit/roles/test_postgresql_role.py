@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.workbot.stability.plugins.plugin_utils._compare.questions import Unanswered
@@ -67,6 +69,25 @@ def test_only_check_mode_waits_for_what_the_server_answers() -> None:
     variables["__postgresql_server_differs"] = trust_as_template(VARIABLES["__postgresql_server_differs"])
     assert rendered("__postgresql_is_shut", ansible_check_mode=False, **variables) is False
     assert not looked
+
+
+@pytest.mark.parametrize(("is_new", "looks", "asked"), [(False, [], True), (True, [True], False)])
+def test_only_a_first_run_finds_out_whether_there_is_a_server_to_ask(
+    is_new: bool, looks: list[bool], asked: bool
+) -> None:
+    """Elsewhere the question for its connections does not wait for what the comparison of the server says."""
+    looked: list[bool] = []
+    question = load("roles/postgresql/tasks/budget.yml")[0]
+    variables = {"service_database_enabled": True, "service_is_new": is_new}
+    condition = trust_as_template(question["when"])
+    unanswered = Unanswered(lambda: looked.append(True))
+    with contextlib.suppress(AnsibleError):
+        Templar(DataLoader(), variables={**variables, "__postgresql_compared": unanswered}).evaluate_conditional(
+            condition
+        )
+    assert looked[:1] == looks
+    answered = Templar(DataLoader(), variables={**variables, "__postgresql_compared": {"answers": False}})
+    assert answered.evaluate_conditional(condition) is asked
 
 
 @pytest.mark.parametrize(("problems", "shut"), [([], False), (["pg_hba.conf lacks a line"], True), (None, True)])
