@@ -191,7 +191,7 @@ def ask(name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        # what it would find is given back at its end, and to look would copy the memory that all share
+        # It ends soon and gives all back; to collect would only copy the memory that it shares with the others.
         gc.disable()
         os.dup2(writing, 1)
         # whatever a strategy from elsewhere has put in its place

@@ -77,17 +77,16 @@ def test_only_a_first_run_finds_out_whether_there_is_a_server_to_ask(
 ) -> None:
     """Elsewhere the question for its connections does not wait for what the comparison of the server says."""
     looked: list[bool] = []
-    question = load("roles/postgresql/tasks/budget.yml")[0]
-    variables = {"service_database_enabled": True, "service_is_new": is_new}
-    condition = trust_as_template(question["when"])
-    unanswered = Unanswered(lambda: looked.append(True))
+    condition = trust_as_template(load("roles/postgresql/tasks/budget.yml")[0]["when"])
+
+    def holds(compared: Any) -> bool:
+        known = {"service_database_enabled": True, "service_is_new": is_new, "__postgresql_compared": compared}
+        return Templar(DataLoader(), variables=known).evaluate_conditional(condition)
+
     with contextlib.suppress(AnsibleError):
-        Templar(DataLoader(), variables={**variables, "__postgresql_compared": unanswered}).evaluate_conditional(
-            condition
-        )
+        holds(Unanswered(lambda: looked.append(True)))
     assert looked[:1] == looks
-    answered = Templar(DataLoader(), variables={**variables, "__postgresql_compared": {"answers": False}})
-    assert answered.evaluate_conditional(condition) is asked
+    assert holds({"answers": False}) is asked
 
 
 @pytest.mark.parametrize(("problems", "shut"), [([], False), (["pg_hba.conf lacks a line"], True), (None, True)])
