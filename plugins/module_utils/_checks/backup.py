@@ -86,6 +86,8 @@ class LastDrill:
     """What the last drill found; empty when it was a proof."""
     begun: float = 0.0
     """When one began that has not ended."""
+    tried: float = 0.0
+    """When the last one began, whatever it found."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,11 +218,15 @@ def _judge_archiving(found: Archiving, limit: int, now: float) -> Finding:
 
 def is_backup_due(newest: float, since: float, hour: int, now: float) -> bool:
     """There is to be one since that hour, and since then. A time to come is a clock's fault."""
-    # by the clock on the wall: of an hour that comes twice the first one counts
+    return not max(_last(hour, now), since) <= newest <= now + AHEAD
+
+
+def _last(hour: int, now: float) -> float:
+    """When that hour began last, by the clock on the wall: of one that comes twice the first one counts."""
     begun = datetime.datetime.fromtimestamp(now).replace(hour=hour, minute=0, second=0, microsecond=0, fold=0)
     if begun.timestamp() > now:
         begun -= datetime.timedelta(days=1)
-    return not max(begun.timestamp(), since) <= newest <= now + AHEAD
+    return begun.timestamp()
 
 
 def is_full_due(newest: float, days: int, now: float) -> bool:
@@ -228,13 +234,18 @@ def is_full_due(newest: float, days: int, now: float) -> bool:
 
 
 def is_drill_due(record: Record, hour: int, now: float) -> bool:
-    """As soon as there is a backup; later at that hour, by the age of the last proof or its failure."""
+    """As soon as there is a backup; later at that hour, by the age of the last proof or its failure.
+
+    A host that was off at that hour drills when it is on again.
+    """
     if not record.backup.made:
         return False
     drill = record.drill
     if not (drill.proven or drill.problems):
         return True
-    return datetime.datetime.fromtimestamp(now).astimezone().hour == hour and wants_proof(record, now)
+    planned = _last(hour, now)
+    is_done = planned <= max(drill.tried, drill.proven) <= now
+    return not is_done and wants_proof(record, planned)
 
 
 def wants_proof(record: Record, now: float) -> bool:

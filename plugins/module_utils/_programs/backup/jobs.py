@@ -75,14 +75,15 @@ class Jobs:
         now = time.time()
         if demand is None and not is_drill_due(before, self._settings.drill_hour, now):
             return "No drill is due."
-        self._state.keep(dataclasses.replace(before.drill, begun=now))
+        drilling = dataclasses.replace(before.drill, begun=now, tried=now)
+        self._state.keep(drilling)
         drill = Drill(self._settings, before.backup)
         drill.run()
         if drill.problems:
-            self._state.keep(dataclasses.replace(before.drill, begun=0.0, problems=tuple(drill.problems)))
+            self._state.keep(dataclasses.replace(drilling, begun=0.0, problems=tuple(drill.problems)))
             raise StabilityError("\n".join(drill.problems))
         ended = time.time()
-        self._state.keep(LastDrill(ended, drill.label, ended - now))
+        self._state.keep(LastDrill(ended, drill.label, ended - now, tried=now))
         return f"Backup {drill.label} and all changes since were restored and found good."
 
     def end_drill(self, result: str) -> None:

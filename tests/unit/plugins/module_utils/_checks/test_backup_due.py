@@ -97,10 +97,14 @@ def test_a_full_backup_is_due_by_its_age_whatever_came_since(days: float, due: b
         (MADE, LastDrill(), 14, True),
         (MADE, LastDrill(at(4, 14), "20270101F"), 4, False),
         (MADE, LastDrill(at(4, 8), "20270101F"), 4, True),
-        (MADE, LastDrill(at(4, 8), "20270101F"), 5, False),
-        (MADE, LastDrill(at(4, 14), "20270101F", 1.0, ("A file is missing.",)), 4, True),
-        (MADE, LastDrill(at(4, 14), "20270101F", 1.0, ("A file is missing.",)), 14, False),
-        (MADE, LastDrill(0, "", 0, ("A file is missing.",)), 14, False),
+        (MADE, LastDrill(at(4, 8), "20270101F"), 3, False),
+        # off at that hour, which is no reason to wait for another day
+        (MADE, LastDrill(at(4, 8), "20270101F"), 9, True),
+        (MADE, LastDrill(at(4, 9), "20270101F"), 23, False),
+        (MADE, LastDrill(at(4, 10), "20270101F", 1.0, ("A file is missing.",), tried=at(4, 14)), 4, True),
+        (MADE, LastDrill(at(4, 10), "20270101F", 1.0, ("A file is missing.",), tried=at(4)), 14, False),
+        (MADE, LastDrill(0, "", 0, ("A file is missing.",), tried=at(3)), 3, False),
+        (MADE, LastDrill(0, "", 0, ("A file is missing.",), tried=at(3)), 14, True),
         (MADE, LastDrill(at(4, 29), "20270101F"), 4, True),
     ],
 )
