@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -60,6 +61,18 @@ def timeline_of(file: str) -> int:
 def timeline(host: Host) -> int:
     """Of the newest backup."""
     return timeline_of(backups(host)[-1]["archive"]["start"])
+
+
+@contextlib.contextmanager
+def renamed(host: Host, roles: list[str]) -> Iterator[None]:
+    """As after a restore to a time before they were made."""
+    for role in roles:
+        sql(host, f"ALTER ROLE {role} RENAME TO away_{role}")
+    try:
+        yield
+    finally:
+        for role in roles:
+            sql(host, f"ALTER ROLE away_{role} RENAME TO {role}")
 
 
 @pytest.fixture
@@ -164,6 +177,33 @@ def test_what_is_not_meant_changes_nothing(host: Host, kept: str) -> None:
     assert "First: postgresql-backup forget --replaced" in fails(host, "replace", "workbot")
     backup(host, "forget", "--replaced")
     assert host.run(f"ls -d {PLACES}/replaced").rc != 0
+
+
+@pytest.fixture
+def youngest(host: Host) -> Iterator[str]:
+    """A database that did not exist when the table did."""
+    sql(host, "CREATE DATABASE youngest")
+    yield "youngest"
+    sql(host, "DROP DATABASE IF EXISTS youngest")
+
+
+def test_a_database_that_did_not_exist_then_is_named_before_it_goes(host: Host, kept: str, youngest: str) -> None:
+    backup(host, "restore", "--time", kept)
+    gone = f"Of these {youngest} did not exist then, and would be gone altogether."
+    assert gone in fails(host, "replace", "workbot")
+    assert gone in backup(host, "replace", "--check", "workbot", youngest)
+    backup(host, "replace", "workbot", youngest)
+    assert sql(host, f"SELECT count(*) FROM pg_database WHERE datname = '{youngest}'") == "0"
+    backed_up(host)
+
+
+def test_of_a_database_that_is_gone_the_diagnosis_says_that_it_does_not_exist(host: Host) -> None:
+    """Not that a password is wrong, which the server says of an account that it does not know."""
+    names = ["workbot", *sql(host, "SELECT rolname FROM pg_roles WHERE rolname LIKE 'workbot\\_%'").split()]
+    with renamed(host, names):
+        done = host.run("workbot-diagnose --check database --json")
+        [found] = json.loads(done.stdout)["findings"]
+        assert (found["status"], "does not exist" in found["message"]) == ("critical", True), found
 
 
 def test_hosts_that_another_run_has_keep_their_server_and_their_service(host: Host, kept: str) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -129,6 +130,14 @@ def test_what_would_fill_the_disk_is_not_restored(host: Host, made: str) -> None
 
 def test_a_time_to_come_is_refused(host: Host) -> None:
     assert "is still to come" in fails(host, "restore", "--time", "2999-01-01 00:00:00")
+
+
+@pytest.mark.usefixtures("made")
+def test_a_time_before_the_first_backup_is_named_as_one(host: Host) -> None:
+    said = fails(host, "restore", "--time", "2001-01-01 00:00:00")
+    assert said.startswith("2001-01-01 00:00:00 is before the first backup; the server can be had as it was"), said
+    backup(host, "restore", "--time", re.search(r"any time since ([\d: -]+)$", said)[1].strip())  # type: ignore[index]
+    backup(host, "forget")
 
 
 # Whatever the byte is, it is another one then.

@@ -59,6 +59,7 @@ class Beside:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._restored = Restored(settings, settings.restored, SOCKET)
+        self._reason = Path(settings.directory) / "restore-failed"
 
     def restore(self, when: datetime.datetime | None) -> list[str]:
         """As root: have it restored and started, and wait for it; what to say. Raises StabilityError."""
@@ -89,18 +90,33 @@ class Beside:
 
     def serve(self, when: datetime.datetime | None) -> None:
         """As the server's user, in the unit: restore, and become the server. Raises StabilityError and OSError."""
+        self._reason.unlink(missing_ok=True)
+        try:
+            self._fetch(when)
+        except StabilityError as error:
+            # for the person who waits
+            self._reason.write_text(str(error), encoding="utf-8")
+            raise
+        argv = self._restored.command(fleeting=False)
+        os.execv(argv[0], argv)
+
+    def _fetch(self, when: datetime.datetime | None) -> None:
         pgbackrest = pgbackrest_of(self._settings)
         state, moment = State(self._settings), when.timestamp() if when else math.inf
-        backups = state.past.usable(pgbackrest.backups(), moment)
+        known = pgbackrest.backups()
+        backups = state.past.usable(known, moment)
+        if when and known and not backups:
+            since = stamp(known[0].ended + 1)
+            raise StabilityError(
+                f"{stamp(moment)} is before the first backup; the server can be had as it was at any time since {since}"
+            )
         if not backups:
-            raise StabilityError("the repository holds no backup" + (" from before that time" if when else ""))
+            raise StabilityError("the repository holds no backup")
         options = [f"--set={backups[-1].label}", *state.timeline(moment)]
         if when:
             options += ["--type=time", f"--target={when.isoformat(' ')}", "--target-action=promote"]
         self._restored.prepare(backups[-1].size, min(moment, time.time()))
         pgbackrest.restore(str(self._restored.data), options)
-        argv = self._restored.command(fleeting=False)
-        os.execv(argv[0], argv)
 
     def forget(self) -> None:
         """As root. Raises StabilityError and OSError."""
@@ -120,4 +136,6 @@ class Beside:
                 moment, _position = self._restored.end()
                 return stamp(moment) if moment else "the end of the backup"
             time.sleep(_LOOK_SECONDS)
+        with as_owner(), contextlib.suppress(FileNotFoundError):
+            raise StabilityError(self._reason.read_text(encoding="utf-8"))
         raise StabilityError(f"the restored server did not start: see `journalctl -u {UNIT}`")

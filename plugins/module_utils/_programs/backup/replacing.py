@@ -77,8 +77,11 @@ class Replacing:
         """What would be lost; `names` are the databases that somebody has named."""
         self._require_possible()
         with as_owner():
-            found = self._names()
+            restored, running = self._names()
+            found = restored | running
             line = f"All changes since {self._loss()} are lost, in: {', '.join(sorted(found))}."
+        if gone := sorted(running - restored):
+            line += f" Of these {', '.join(gone)} did not exist then, and would be gone altogether."
         if set(names) != found:
             missing = f"postgresql-backup replace {' '.join(sorted(found))}"
             raise StabilityError(f"{line}\nNothing was changed. To confirm that, name them all: {missing}")
@@ -214,15 +217,10 @@ class Replacing:
         if spaces:
             raise StabilityError(f"the server has tablespaces ({', '.join(spaces)}): take the databases with pg_dump")
 
-    def _names(self) -> set[str]:
-        """The databases of services, of either server."""
+    def _names(self) -> tuple[set[str], set[str]]:
+        """The databases of services: of the restored server and of the running one."""
         # one that does not run may be the reason for all this
-        servers: list[Server] = [self._restored.session, *([self._running] if runs(self._settings.unit) else [])]
-        found: set[str] = set()
-        for server in servers:
-            with server() as client:
-                found |= {row["name"] for row in client.query(_DATABASES)}
-        return found
+        return _databases(self._restored.session), _databases(self._running) if runs(self._settings.unit) else set()
 
     def _loss(self) -> str:
         """Since when, and how much the running server has done."""
@@ -243,6 +241,11 @@ class Replacing:
                 ask = [str(self._settings.binaries / "pg_ctl"), "-D", str(self._main), "status"]
                 if quiet_run(ask, _ANSWER_SECONDS, PLAIN).returncode == 0:
                     raise StabilityError(f"the server runs outside of {self._settings.unit}: restart it by systemctl")
+
+
+def _databases(server: Server) -> set[str]:
+    with server() as client:
+        return {row["name"] for row in client.query(_DATABASES)}
 
 
 def _require_ended(*units: str) -> None:

@@ -48,11 +48,12 @@ _STATEMENT_TIMEOUT_MS = 2000
 _FEWEST_DAYS = 7
 # It answers, and that is the answer.
 _FULL = "no connection left"
+_WRONG_PASSWORD, _MISSING = "password authentication failed", "does not exist"
 # Phrases of libpq and the server, and what they mean.
 _REASONS = (
     ("connection refused", "no server listens there; start it"),
     ("no such file or directory", "no server listens there; start it"),
-    ("password authentication failed", "the server refuses the account's password; apply the playbook"),
+    (_WRONG_PASSWORD, "the server refuses the account's password; apply the playbook"),
     ("peer authentication failed", "the server does not take this user for the account; apply the playbook"),
     ("not permitted to log in", "the account may not log in; apply the playbook"),
     ("no pg_hba.conf entry", "the server's pg_hba.conf does not let the account in; apply the playbook"),
@@ -60,7 +61,7 @@ _REASONS = (
     ("too many clients", "the server has no connection left; lower the pools or raise max_connections"),
     ("remaining connection slots", "the server has no connection left; lower the pools or raise max_connections"),
     ("too many connections", "the account has no connection left; lower the pools or raise its limit"),
-    ("does not exist", "the database or the account does not exist; apply the playbook"),
+    (_MISSING, "the database or the account does not exist; apply the playbook"),
     ("could not translate host name", "the host name does not resolve; correct service_database_host"),
     ("certificate verify failed", "its certificate is not of the authority that this host trusts; apply the playbook"),
     ("does not match host name", "its certificate is for another host; apply the playbook to the database host"),
@@ -113,13 +114,29 @@ def check_database(context: Context) -> list[Finding]:
             client.query("SELECT 1")
         finished = time.monotonic()
     except (PgError, MissingDriverError) as error:
-        told = _told(error)
+        told = _refusal(section, error)
         check = DATABASE_FULL if _FULL in told else _ITSELF
         return [Finding(check, CRITICAL, f"{where(url)}: {told}.", timed=_timed_out(error))]
     latency = judge_latency(
         url, 1000 * (connected - started), 1000 * (finished - connected), context.thresholds("database_latency_ms")
     )
     return [latency, *_certificate(url, context)]
+
+
+def _refusal(section: Mapping[str, Any], error: PgError | MissingDriverError) -> str:
+    """Why the service's account can't connect.
+
+    PostgreSQL asks for a password also of an account that does not exist, as after a restore to a time before it. The
+    diagnosis role of a server on this host needs none, and is told.
+    """
+    if _WRONG_PASSWORD in str(error) and section["diagnosis"]:
+        try:
+            with session(_login(section["diagnosis"])):
+                pass
+        except PgError as other:
+            if _MISSING in str(other):
+                return reason(str(other))
+    return _told(error)
 
 
 def _certificate(url: str, context: Context) -> list[Finding]:
