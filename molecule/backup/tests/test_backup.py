@@ -80,6 +80,13 @@ def test_a_backup_is_made_and_kept_from_others(host: Host, numbers: str) -> None
     assert findings(host)["backup.newest"]["status"] == "ok"
 
 
+def test_backups_by_hand_take_no_day_from_what_can_be_restored(host: Host) -> None:
+    oldest = backups(host)[0]["label"]
+    for _time in range(5):
+        backup(host, "run", "--full")
+    assert backups(host)[0]["label"] == oldest
+
+
 def test_the_timers_come_and_find_whether_one_is_due(host: Host) -> None:
     listed = host.check_output("systemctl list-timers 'postgresql-backup*' --no-legend")
     assert listed.count("postgresql-backup") == 4
