@@ -57,6 +57,27 @@ while not os.path.exists(end):
         libc.renameat2(-100, one, -100, other, 2)
 """
 
+# A program that writes the first page of its own memory without end, whatever it is asked; no libc, no interpreter.
+ENDLESS = """
+import os, platform, struct, sys
+code = bytes.fromhex({
+    "x86_64": "b801000000 bf01000000 be00004000 ba00100000 0f05 ebe8",
+    "aarch64": "200080d2 0108a0d2 020082d2 080880d2 010000d4 fbffff17",
+}[platform.machine()])
+machine = {"x86_64": 62, "aarch64": 183}[platform.machine()]
+elf, size = bytes.fromhex("7f454c46020101"), 120 + len(code)
+header = struct.pack("<16sHHIQQQIHHHHHH", elf, 2, machine, 1, 0x400078, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+segment = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, size, size, 0x1000)
+with open(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY, 0o755), "wb") as file:
+    file.write(header + segment + code)
+"""
+# It is named as PM2's daemon, and waits: nobody reads what it writes.
+NAMED = """
+python3 -c "$3" "$1"
+mv "$2" "$2.kept"
+bash -c 'exec -a "PM2 v0.0.0: God Daemon" "$0" > >(exec sleep 1234) & echo $! >"$1"' "$1" "$2" >/dev/null
+"""
+
 NEST = """
 import os
 for _level in range(1500):
@@ -245,6 +266,18 @@ def test_root_opens_nothing_that_a_pid_file_leads_to(host: Host, attacker: Attac
         attacker.run('mv "$1.kept" "$1"', path)
         host.check_output(f"rm -r {VICTIM}")
     assert host.run(f"{HOSTILE}-pm2 list").rc == 0
+
+
+def test_what_a_daemon_says_of_itself_takes_no_memory_of_root_s(attacker: Attacker) -> None:
+    """It says gigabytes a second: what is asked of it ends at the first 16 MB, long before its time limit of 20 s."""
+    path, program, began = f"{PM2['pm2_home']}/pm2.pid", f"{HOME}/molecule-endless", time.monotonic()
+    attacker.run(NAMED, program, path, ENDLESS)
+    try:
+        daemon = module("pm2_info", PM2).result["daemon"]
+    finally:
+        attacker.run('mv "$2.kept" "$2"; rm "$1"; pkill -f "[s]leep 1234"', program, path)
+    assert (daemon["pm2"], daemon["node"]) == ("0.0.0", "")
+    assert time.monotonic() - began < 20
 
 
 @contextmanager

@@ -11,12 +11,15 @@ coreutils' timeout(1), not only by this process: one whose Ansible module was ki
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import select
+import selectors
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +32,9 @@ PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _PROGRAM_SECONDS = 120.0
 _TIMED_OUT = 124
 _GRACE = 10
-# Of what a program says; more is left out.
+# Of what a program says; more is left out, or an error where all of it is wanted.
 _LARGEST_TEXT = 16 * 1024 * 1024
+_CHUNK = 65536
 
 
 class CommandError(StabilityError):
@@ -110,19 +114,66 @@ def quiet_run(
 
     Raises OSError where there is no such program, and TimeoutExpired of subprocess after as many seconds.
     """
-    return subprocess.run(  # pylint: disable=ansible-bad-function
-        argv,
-        input=stdin,
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout,
-        check=False,
-        # as another user it has no part in root's terminal
-        start_new_session=True,
-    )
+    done = bounded_run(argv, timeout, stdin.encode(), cwd=cwd, env=environment)
+    texts = (_as_text(stream) for stream in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(argv, done.returncode, *texts)
+
+
+def _as_text(written: bytes) -> str:
+    return written.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def bounded_run(
+    argv: Sequence[str], seconds: float | None, stdin: bytes = b"", **options: Any
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program to its end, as subprocess.run does: what it writes without end takes no memory of this process.
+
+    Raises OSError, also where it writes more than 16 MiB, and TimeoutExpired of subprocess after as many seconds; then
+    it is killed.
+    """
+    with contextlib.ExitStack() as held:
+        given: IO[bytes] | int = subprocess.DEVNULL
+        if stdin:
+            given = held.enter_context(os.fdopen(os.memfd_create("stdin"), "r+b"))
+            given.write(stdin)
+            given.seek(0)
+        process = held.enter_context(
+            subprocess.Popen(  # pylint: disable=ansible-bad-function
+                argv,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                # as another user it has no part in root's terminal
+                start_new_session=True,
+                **options,
+            )
+        )
+        try:
+            return _run_to_end(process, seconds)
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _run_to_end(process: subprocess.Popen[bytes], seconds: float | None) -> subprocess.CompletedProcess[bytes]:
+    end = None if seconds is None else time.monotonic() + seconds
+    written = {stream.fileno(): bytearray() for stream in (process.stdout, process.stderr) if stream}
+    with selectors.DefaultSelector() as streams:
+        for descriptor in written:
+            streams.register(descriptor, selectors.EVENT_READ)
+        while streams.get_map():
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise subprocess.TimeoutExpired(process.args, seconds or 0, *map(bytes, written.values()))
+            for key, _events in streams.select(left):
+                chunk = os.read(key.fd, _CHUNK)
+                if not chunk:
+                    streams.unregister(key.fd)
+                written[key.fd] += chunk
+                if len(written[key.fd]) > _LARGEST_TEXT:
+                    raise OSError(errno.EFBIG, f"it wrote more than {_LARGEST_TEXT} bytes")
+    status = process.wait(None if end is None else max(0.0, end - time.monotonic()))
+    return subprocess.CompletedProcess(process.args, status, *map(bytes, written.values()))
 
 
 def call(*command: str, seconds: float = _PROGRAM_SECONDS) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .._host import proc
-from .._host.command import Identity, effective_user, is_program
+from .._host.command import Identity, bounded_run, effective_user, is_program
 from .._host.lock import acquire
 from .._host.service_tree import read
 from .._host.units import UnitError, unit_states
@@ -164,18 +164,13 @@ class Pm2Client:
     def as_user(self, argv: Sequence[str], limit: float, cwd: str = "/") -> subprocess.CompletedProcess[bytes]:
         """Any program as the daemon's user, in PM2's environment. Raises OSError and subprocess.TimeoutExpired."""
         user = self.owner if os.getuid() == 0 else None
-        # This logic does not know AnsibleModule, so it cannot use its run_command.
-        return subprocess.run(  # pylint: disable=ansible-bad-function
+        # what ends this run's terminal or group does not end a command in the middle: it has a session of its own
+        return bounded_run(
             argv,
+            limit,
             cwd=cwd,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=limit,
             umask=0o007,
-            check=False,
-            # what ends this run's terminal or group does not end a command in the middle
-            start_new_session=True,
             user=user.uid if user else None,
             group=user.gid if user else None,
             extra_groups=os.getgrouplist(user.name, user.gid) if user else None,

@@ -10,15 +10,16 @@ import dataclasses
 import json
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..._host import proc
 from ..._host.atomic import save_json
 from ..._host.console import complain
 from ..._host.units import LOOK_SECONDS, UnitError, unit_states
 from ..common import load_settings, read_settings
-from ..records import decode
+from ..records import decode, read_status
 from .alertmanager import Monitor
 from .heartbeat import Clock, Unit
 from .inbox import collect
@@ -59,6 +60,10 @@ class Config:
     def unit_file(self) -> Path:
         return self.runtime_directory / "watched-units.json"
 
+    @property
+    def status_copy(self) -> Path:
+        return self.runtime_directory / "status.json"
+
 
 @dataclasses.dataclass(frozen=True)
 class Secrets:
@@ -84,10 +89,17 @@ def clock() -> Clock:
 
 
 def collect_all(config: Config) -> int:
-    """As root: take over the events, and record the state of what is watched: alerting's own unit can't ask systemd."""
+    """As root: take over the events, and record the state of what is watched: alerting's own unit can't ask systemd.
+
+    Nor can it read the watchdog's status, which is the service's user's alone.
+    """
     _save_units(config)
     if config.monitor:
         return 0
+    try:
+        save_json(config.status_copy, read_status(config.status), READABLE)
+    except (OSError, RecursionError) as error:
+        complain(f"{config.status_copy}: {error}")
     try:
         collect(config.events, config.inbox)
     except FileNotFoundError:
@@ -105,6 +117,15 @@ def _save_units(config: Config) -> None:
         save_json(config.unit_file, [found.get(name, {}) for name in config.watched_units], READABLE)
     except (OSError, UnitError) as error:
         complain(f"{', '.join(config.watched_units)}: {error}")
+
+
+def read_copied_status(config: Config) -> tuple[int, Mapping[str, Any]]:
+    """The watchdog's status when the run began, as `read_status` has it."""
+    try:
+        written, status = json.loads(config.status_copy.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0, {}
+    return int(written), status
 
 
 def read_unit(config: Config) -> Unit:

@@ -17,11 +17,10 @@ from pathlib import Path
 from ..._host.console import complain
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
-from ..records import read_status
 from . import inbox
 from .alertmanager import ask, changes
 from .channels import AppriseChannel, beat, channels
-from .config import Config, Secrets, clock, read_unit
+from .config import Config, Secrets, clock, read_copied_status, read_unit
 from .heartbeat import MONITORING, WATCHDOG, Clock, Sight, heartbeat_events, missed_events, observe
 from .outbox import delivered, due, failed, know_channels, put
 from .problems import Event, Ledger, notify
@@ -81,7 +80,7 @@ def _take_in(config: Config, ways: Sequence[AppriseChannel], state: State, store
     now = clock()
     know_channels(state.outbox, [channel.name for channel in ways])
     names = inbox.waiting(config.inbox)
-    mtime_ns, status = (alerts.sign_ns, {}) if alerts else read_status(config.status)
+    mtime_ns, status = (alerts.sign_ns, {}) if alerts else read_copied_status(config)
     state.sight, fresh = observe(state.sight, mtime_ns, now, config.heartbeat_timeout)
     writer = Writer(config.service, config.host, config.language, of_fleet=alerts is not None)
 

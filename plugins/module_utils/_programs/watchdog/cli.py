@@ -95,7 +95,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     made_of = [Path(options.config), Path(sys.argv[0])]
     path = Path(settings.run_directory) / "lock"
     busy = StabilityError(f"a watchdog of this service runs already: it holds {path}")
-    with lock(path, busy, mode=0o644):
+    with lock(path, busy):
         Watch(settings, Notifier(), made_of).run()
     return 0
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from ..._host import proc
-from ..._host.console import visible
 from ..._host.errors import StabilityError
 from ..._host.processes import load_library
 from ..._host.small_file import tail
@@ -63,8 +62,7 @@ class Notifier:
         self._systemd = load_library("sdnotify", "python3-sdnotify").SystemdNotifier()
 
     def send(self, text: str) -> None:
-        # what workers say of themselves may be no text at all, which would not be sent
-        self._systemd.notify(text.encode("utf-8", "replace").decode())
+        self._systemd.notify(text)
 
     @contextlib.contextmanager
     def kept_alive(self, limit: float) -> Iterator[None]:
@@ -314,8 +312,9 @@ class Watch:
             self._log(self._settings.monitor_log, record)
 
     def _summary(self, seen: Assessment) -> str:
+        """For `systemctl status`, which every local user may ask: nothing that a worker says of itself."""
         found = [condition for condition in seen.conditions.values() if condition]
-        return visible(f"{self._state.phase}{': ' + found[0].message if found else ''}")[:200]
+        return f"{self._state.phase}{': ' + found[0].code if found else ''}"
 
     def _load(self) -> machine.State:
         now = proc.uptime()

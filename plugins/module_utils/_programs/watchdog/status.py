@@ -170,7 +170,7 @@ def _readings(readings: Readings) -> dict[str, Any]:
 
 
 def publish(path: Path, status: dict[str, Any]) -> None:
-    """Replace the file, which all may read, atomically. Raises OSError."""
+    """Replace the file atomically. Raises OSError. What is in it may quote statements, so that others can't read it."""
     text = json.dumps(status, ensure_ascii=False) + "\n"
     # what workers say of themselves may be no text at all
-    save(path, text.encode("utf-8", "replace"), 0o644)
+    save(path, text.encode("utf-8", "replace"), 0o640)

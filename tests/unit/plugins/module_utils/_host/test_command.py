@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -18,8 +19,10 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.command im
     PLAIN,
     CommandError,
     Program,
+    bounded_run,
     clean_environment,
     is_program,
+    quiet_run,
     run,
     running,
     text_of,
@@ -48,6 +51,33 @@ def test_a_failure_shows_the_last_lines_of_both_streams(tmp_path: Path) -> None:
 def test_of_output_without_end_the_last_part_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "_LARGEST_TEXT", 8)
     assert shell("printf 'first second third'", tmp_path) == "nd third"
+
+
+def test_what_writes_without_end_is_killed_before_it_has_taken_the_memory() -> None:
+    for script in ("exec yes", "exec yes >&2"):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(OSError, match="more than 16777216 bytes"):
+            bounded_run(["/bin/sh", "-c", script], 60)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 128 * 1024
+
+
+def test_both_streams_and_the_input_are_passed_on_whatever_their_size() -> None:
+    given = "".join(f"{number}\r\n" for number in range(100_000))
+    done = quiet_run(["/bin/sh", "-c", "tee /dev/stderr; exit 3"], 60, PLAIN, given)
+    assert (done.returncode, done.stdout, done.stderr) == (3, given.replace("\r", ""), given.replace("\r", ""))
+    assert quiet_run(["cat"], 60).stdout == ""
+
+
+@pytest.mark.parametrize(
+    "script", ["echo said; sleep 60 &", "exec >&- 2>&-; sleep 60", "yes | head -c 1000000; sleep 60"]
+)
+def test_a_program_that_takes_too_long_is_killed(script: str) -> None:
+    """Also one that has closed its output, or has left behind who holds it open."""
+    begun = time.monotonic()
+    with pytest.raises(subprocess.TimeoutExpired) as expired:
+        bounded_run(["/bin/sh", "-c", script], 1)
+    assert time.monotonic() - begun < 10
+    assert expired.value.output in (None, b"said\n", b"y\n" * 500_000)
 
 
 def test_the_time_limit_ends_all_that_was_started(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_another_reads_and_can_not_write(store: Path) -> None:
     with pytest.raises(HistoryError, match="unable to open"):
         Kept(store)
     History(store).note([PROBLEM], BEGIN)
-    assert store.stat().st_mode & 0o777 == 0o644
+    assert store.stat().st_mode & 0o777 == 0o600
     kept = Kept(store)
     assert kept.events(0) == [PROBLEM]
     with pytest.raises(HistoryError, match="readonly"):

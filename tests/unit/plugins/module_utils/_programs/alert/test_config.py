@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,10 +24,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.
     collect_all,
     load_config,
     load_secrets,
+    read_copied_status,
     read_unit,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.outbox import Channel, Message
 from ansible_collections.workbot.stability.plugins.module_utils._programs.alert.store import State, Store
+from ansible_collections.workbot.stability.plugins.module_utils._programs.records import read_status
 
 SECRET = "hunter2hunter2"
 
@@ -173,6 +176,23 @@ def test_a_url_that_apprise_breaks_on_is_not_shown(
     assert SECRET not in error
     error = AppriseChannel(f"json://[{SECRET}]/", 1).send(Message(1.0, "info", "title", "body", []))
     assert error.startswith("Apprise can't")
+
+
+@pytest.mark.parametrize("content", [None, b'{"state": "healthy"}', b"{" * 100_000, b'{"state": "\xff"}'])
+def test_the_copy_of_the_watchdog_s_status_is_as_old_as_the_status(config: Path, content: bytes | None) -> None:
+    settings = load_config(config)
+    if content is None:
+        # nothing waits for whoever writes to it
+        os.mkfifo(settings.status)
+    else:
+        settings.status.write_bytes(content)
+        os.utime(settings.status, ns=(5, 7))
+    collect_all(settings)
+    assert read_copied_status(settings) == read_status(settings.status)
+    assert settings.status_copy.stat().st_mode & 0o777 == 0o644
+    settings.status.unlink()
+    collect_all(settings)
+    assert read_copied_status(settings) == (0, {})
 
 
 def test_before_the_watchdog_has_run_there_is_nothing_to_collect(config: Path) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from pathlib import Path
 
@@ -130,7 +129,6 @@ def test_events_become_messages_once_though_they_can_not_be_deleted(
 
 
 def test_a_service_can_not_say_that_its_silence_is_known(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    os.mkfifo(config.status)
     unit = {"LoadState": "loaded", "ActiveState": "active", "Result": "success"}
     config.unit_file.write_text(json.dumps([unit]), encoding="utf-8")
     event = {"kind": "problem", "key": "watchdog.heartbeat", "code": "watchdog_silent", "time": time.time()}

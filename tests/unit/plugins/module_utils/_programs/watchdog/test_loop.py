@@ -9,20 +9,18 @@ Here no PM2 runs: that is a condition as good as any. Remedies at work are teste
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._programs.codes import Code
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import cli, loop
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier, Watch
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Watch
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
     SERVICE,
     Assessment,
@@ -73,7 +71,7 @@ def test_a_round_writes_what_it_sees(directory: Path) -> None:
     assert found["readings"]["log_bytes"] >= 100
     assert 0 < found["watchdog"]["cpu_seconds"] <= time.process_time() + 0.02
     assert set(found["steps"].values()) == {0}
-    assert (directory / "status.json").stat().st_mode & 0o777 == 0o644
+    assert (directory / "status.json").stat().st_mode & 0o777 == 0o640
 
 
 def test_the_log_says_what_inhibits_it_and_until_when(directory: Path) -> None:
@@ -315,26 +313,9 @@ def test_what_is_no_text_does_not_keep_a_status_from_being_written(directory: Pa
     assert status(directory) == {"message": "? 中"}
 
 
-class Systemd:
-    """As sdnotify, which swallows what can't be sent."""
-
-    sent: tuple[bytes, ...] = ()
-
-    def notify(self, text: str) -> None:
-        with contextlib.suppress(UnicodeEncodeError):
-            self.sent += (text.encode(),)
-
-
-def test_what_is_no_text_is_sent_to_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "load_library", lambda _name, _package: SimpleNamespace(SystemdNotifier=Systemd))
-    notifier = Notifier()
-    notifier.send("WATCHDOG=1\nSTATUS=\ud800")
-    assert notifier._systemd.sent == (b"WATCHDOG=1\nSTATUS=?",)
-
-
-def test_what_a_worker_is_called_comes_to_systemd_as_one_line_of_text(directory: Path) -> None:
+def test_systemd_is_told_nothing_that_a_worker_says_of_itself(directory: Path) -> None:
     said = Condition(Code.WORKER_MISSING, "worker 0 is \x1b[2J\nMAINPID=1", ())
-    assert watch(directory)._summary(Assessment({"service": said})).endswith(r"worker 0 is \x1b[2J\nMAINPID=1")
+    assert watch(directory)._summary(Assessment({"service": said})) == "healthy: worker_missing"
 
 
 def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
