@@ -9,7 +9,16 @@ File names, SQL texts and lines of logs are others' words, and root's terminal w
 
 from __future__ import annotations
 
+import io
+import os
+import signal
 import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+_STREAMS = ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY))
+_END_BY = 128
+"""What a shell adds to the number of the signal that has ended a program."""
 
 
 def visible(text: str) -> str:
@@ -25,3 +34,64 @@ def answer(*lines: str) -> None:
 
 def complain(text: object) -> None:
     sys.stderr.write("".join(f"{visible(line)}\n" for line in str(text).split("\n")))
+
+
+def run_command(command: Callable[[], int]) -> NoReturn:
+    """Run a command of a host, and end the process with its exit status at once, whatever a thread still waits for.
+
+    Where standard output is closed or full, the command ends with EX_IOERR (74), which means nothing else. Where its
+    reader is gone, it ends with the status of a program that SIGPIPE has ended.
+    """
+    for number, flags in _STREAMS:
+        _fill(number, flags)
+    sys.stdout = _writer(_Output(1, "w", closefd=False))
+    sys.stderr = sys.stderr or _writer(io.FileIO(2, "w", closefd=False))
+    status = _status(command)
+    os._exit(_status(_flush) or status)
+
+
+class _Output(io.FileIO):
+    """Standard output. What can't be written ends the command: nothing that handles an error takes it for its own."""
+
+    is_lost = False
+
+    def write(self, data: Any, /) -> int:
+        if self.is_lost:
+            return len(data)
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            self.is_lost = True
+            raise SystemExit(_END_BY + signal.SIGPIPE) from None
+        except OSError as error:
+            self.is_lost = True
+            complain(f"can't write to standard output: {error.strerror}")
+            raise SystemExit(os.EX_IOERR) from None
+
+
+def _fill(number: int, flags: int) -> None:
+    """Keep the place of a closed stream: the next file that is opened would take it, and get what is printed."""
+    try:
+        os.fstat(number)
+    except OSError:
+        os.open(os.devnull, flags)
+
+
+def _writer(raw: io.FileIO) -> io.TextIOWrapper:
+    """A terminal may not know each character."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, "backslashreplace", line_buffering=raw.isatty())
+
+
+def _status(step: Callable[[], int]) -> int:
+    try:
+        return step()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else os.EX_OK
+    except KeyboardInterrupt:
+        return _END_BY + signal.SIGINT
+
+
+def _flush() -> int:
+    sys.stdout.flush()
+    return os.EX_OK

@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pwd
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from .._host.command import quiet_run
 from .._host.console import complain
@@ -79,14 +77,6 @@ def attempt(command: Callable[[], int], config: str, failed: int = 1) -> int:
     except OSError as error:
         complain(f"{error.filename or config}: {error.strerror}")
     return failed
-
-
-def end(status: int) -> NoReturn:
-    """End the program at once, whatever a thread still waits for."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(status)
 
 
 def become(user: str) -> None:

@@ -9,6 +9,7 @@ systemd starts this for the watchdog, where PM2 hangs or has grown, or for an op
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,24 @@ from typing import Any
 from .._deploy.context import Context
 from .._deploy.model import OPTIONS
 from .._deploy.run import run as activate
-from .._host.console import answer, complain
-from .._host.errors import StabilityError
-from .common import end, load_settings
+from .._host.console import answer, run_command
+from .common import attempt, load_settings
+
+
+def main(active: str) -> int:
+    """Activate again what is active, to whose directory the link `active` leads; return the exit status."""
+
+    def command() -> int:
+        context = load_settings(Path(active) / OPTIONS, _context, "root")
+        answer(activate(context).sentence(context.places.service, check_mode=False))
+        return os.EX_OK
+
+    return attempt(command, active)
 
 
 def run(active: str) -> None:
-    """`active` is the link to the directory of what is active."""
-    try:
-        context = load_settings(Path(active) / OPTIONS, _context, "root")
-        answer(activate(context).sentence(context.places.service, check_mode=False))
-    except StabilityError as error:
-        complain(error)
-        end(1)
-    end(0)
+    """Run it as a process of its own."""
+    run_command(lambda: main(active))
 
 
 def _context(options: Mapping[str, Any]) -> Context:

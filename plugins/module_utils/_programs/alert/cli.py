@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._host.atomic import save_json
-from ..._host.console import answer, complain
+from ..._host.console import answer, complain, run_command
 from ..._host.errors import StabilityError
 from ..._host.units import run_unit
 from ..codes import Code
@@ -36,7 +36,8 @@ _NOBODY_TO_ASK = 3
 
 
 def run(config: str) -> None:
-    raise SystemExit(main(config))
+    """Run the command as a process of its own."""
+    run_command(lambda: main(config))
 
 
 def main(config: str, arguments: Sequence[str] | None = None) -> int:

@@ -15,12 +15,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..._host.console import answer
+from ..._host.console import answer, run_command
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.units import UnitError, run_unit
 from ..._postgresql.server import OWNER
-from ..common import attempt, become, end, load_settings
+from ..common import attempt, become, load_settings
 from ..display import as_time
 from ..records import decode
 from .beside import Beside
@@ -158,7 +158,7 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
 
 def run(config: str) -> None:
     """The entry point."""
-    end(main(config))
+    run_command(lambda: main(config))
 
 
 def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:

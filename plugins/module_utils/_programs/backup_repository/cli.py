@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..._host.atomic import save_json
-from ..._host.console import answer
+from ..._host.console import answer, run_command
 from ..._host.service_tree import discard_path
 from ..._postgresql.pgbackrest import BackupError, PgBackRest
 from ..backup_request import ANSWERS, HEARTBEAT_SECONDS, LARGEST, REQUESTS, SUFFIX, Answer, Request
-from ..common import attempt, end, load_settings
+from ..common import attempt, load_settings
 from ..records import decode, load_or_new
 
 _STANZA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
@@ -109,4 +109,4 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
 
 def run(config: str) -> None:
     """The entry point."""
-    end(main(config))
+    run_command(lambda: main(config))

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import datetime
 import json
-import math
 import re
 import socket
 import sys
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding, worst_of
-from ..._host.console import complain
+from ..._host.console import complain, run_command
 from ..._host.errors import StabilityError
-from ..common import become, end, load_settings
+from ..common import become, load_settings
 from ..display import is_coloured
 from .checks import database, proxy, service, system, workers
 from .checks import storage as host
@@ -58,9 +57,8 @@ CHECKS: dict[str, Check] = {
     "files": host.check_files,
 }
 EXIT = {OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3}
-_INTERRUPTED = 130
 _WATCH_SECONDS = 2.0
-_LEAST_WATCH, _MOST_WATCH = 0.2, 3600.0
+_LEAST_SECONDS, _MOST_SECONDS = 0.1, 3600.0
 # home, then clear to the end: what was there before stays in the terminal's history
 _CLEAR = "\x1b[H\x1b[2J"
 
@@ -102,7 +100,8 @@ def _once(settings: Mapping[str, Any], options: argparse.Namespace, clear: bool 
         text += summary(days.today, days.before)
         if page := settings["reports"].get("page"):
             text += f"\nThe day and the last four weeks as a page for a browser: {page}\n"
-    _print((_CLEAR if clear else "") + text)
+    sys.stdout.write((_CLEAR if clear else "") + text)
+    sys.stdout.flush()
     if options.daily:
         _end_day(settings, days, context.now)
     return EXIT[worst_of(findings)]
@@ -133,19 +132,9 @@ def _end_day(settings: Mapping[str, Any], days: Days, now: float) -> None:
     prune(settings["reports"], datetime.datetime.now(tz=datetime.UTC).date())
 
 
-def _print(text: str) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-
 def run(config: str) -> None:
-    """Run the command and end the process at once: a check that still hangs must not hold it up."""
-    try:
-        status = main(config)
-    except KeyboardInterrupt:
-        status = _INTERRUPTED
-    end(status)
+    """Run the command as a process of its own: a check that still hangs does not hold it up."""
+    run_command(lambda: main(config))
 
 
 def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
@@ -162,7 +151,7 @@ def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
         help=f"again and again, with a pause of so many seconds ({_WATCH_SECONDS:g}), until Ctrl-C",
     )  # fmt: skip
     parser.add_argument(
-        "--timeout", type=_time_limit, metavar="SECONDS",
+        "--timeout", type=_seconds, metavar="SECONDS",
         help="how long each check may take (default: what the configuration file says)",
     )  # fmt: skip
     parser.add_argument("--read-only", action="store_true", help="keep no reading for later runs")
@@ -178,17 +167,11 @@ def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not _LEAST_WATCH <= value <= _MOST_WATCH:
-        raise argparse.ArgumentTypeError(f"{text} is not between {_LEAST_WATCH:g} and {_MOST_WATCH:g} seconds")
-    return value
-
-
-def _time_limit(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
-    return value
+    with contextlib.suppress(ValueError):
+        if _LEAST_SECONDS <= float(text) <= _MOST_SECONDS:
+            return float(text)
+    message = f"{text!r} is not a number of seconds from {_LEAST_SECONDS:g} to {_MOST_SECONDS:g}"
+    raise argparse.ArgumentTypeError(message)
 
 
 def _checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,11 +20,11 @@ from typing import NoReturn
 from ..._checks.backup import judge_files
 from ..._checks.findings import CRITICAL, OK, Finding, ago, worst_of
 from ..._host.command import PLAIN, quiet_run
-from ..._host.console import answer
+from ..._host.console import answer, run_command
 from ..._host.errors import StabilityError
 from ..._host.units import UnitError, run_unit, stop_unit
 from ..backup_record import begun_at, load_record
-from ..common import attempt, end, load_settings, read_settings
+from ..common import attempt, load_settings, read_settings
 from ..common import stamp as stamp_of
 from ..display import as_time, is_coloured, painted, stamp
 from ..records import decode
@@ -137,7 +137,7 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
 
 def run(config: str) -> None:
     """The entry point."""
-    end(main(config))
+    run_command(lambda: main(config))
 
 
 def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:

@@ -21,10 +21,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..._host.atomic import remove_tree, save
-from ..._host.console import answer
+from ..._host.console import answer, run_command
 from ..._host.errors import StabilityError
 from ..._host.service_tree import entries, open_directory
-from ..common import attempt, end, load_settings
+from ..common import attempt, load_settings
 from ..records import decode
 
 _SUFFIX = ".json"
@@ -119,7 +119,7 @@ def main(repository: str, clients: str, arguments: Sequence[str] | None = None) 
 
 def run(repository: str, clients: str) -> None:
     """The entry point."""
-    end(main(repository, clients))
+    run_command(lambda: main(repository, clients))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

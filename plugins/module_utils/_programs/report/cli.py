@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..._host.atomic import point, save
-from ..._host.console import answer
+from ..._host.console import answer, run_command
 from ..codes import LANGUAGES
-from ..common import attempt, end, load_settings
+from ..common import attempt, load_settings
 from ..records import decode
 from .facts import Settings, gather
 from .page import Page
@@ -42,7 +42,7 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
 
 def run(config: str) -> None:
     """The entry point."""
-    end(main(config))
+    run_command(lambda: main(config))
 
 
 def keep(directory: Path, page: str, today: datetime.date, days: int) -> Path:

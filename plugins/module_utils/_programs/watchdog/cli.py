@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..._host.console import answer
+from ..._host.console import answer, run_command
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small, tail
-from ..common import attempt, become, end
+from ..common import attempt, become
 from ..display import is_coloured
 from .loop import Notifier, Watch
 from .settings import Settings
@@ -54,7 +54,7 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
 
 def run(config: str) -> None:
     """The entry point."""
-    end(main(config))
+    run_command(lambda: main(config))
 
 
 def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:

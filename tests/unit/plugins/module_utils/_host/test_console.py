@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.console import answer, complain, visible
 
@@ -31,3 +35,11 @@ def test_each_line_of_an_answer_is_one_and_a_complaint_may_have_several(capsys: 
     said = capsys.readouterr()
     assert said.out == "one\\ntwo\nthree\n"
     assert said.err == "one\ntwo\\x1b\n"
+
+
+def test_a_terminal_gets_an_escape_for_a_character_that_it_does_not_know() -> None:
+    module = "ansible_collections.workbot.stability.plugins.module_utils._host.console"
+    script = f"from {module} import answer, run_command; run_command(lambda: answer('Größe') or 4)"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (4, rb"Gr\xf6\xdfe" + b"\n")

@@ -46,21 +46,6 @@ def active(tmp_path: Path) -> Path:
     return tmp_path / "active"
 
 
-@pytest.fixture(autouse=True)
-def _it_only_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    def end(status: int) -> None:
-        raise SystemExit(status)
-
-    monkeypatch.setattr(renewal, "end", end)
-
-
-def begin(active: Path) -> int | str | None:
-    """Its exit status."""
-    with pytest.raises(SystemExit) as ended:
-        renewal.run(str(active))
-    return ended.value.code
-
-
 def test_it_is_a_deployment_of_what_is_active(
     active: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,7 +57,7 @@ def test_it_is_a_deployment_of_what_is_active(
         return Outcome(decision, changed=True, seconds=8.4)
 
     monkeypatch.setattr(renewal, "activate", activate)
-    assert begin(active) == 0
+    assert renewal.main(str(active)) == 0
     assert capsys.readouterr().out == "shop: release new@2 active after 8.4 s (another one was asked for)\n"
     (context,) = asked
     assert (context.desired.release, context.desired.migrate, context.desired.renews) == ("", (), True)
@@ -86,7 +71,7 @@ def test_what_fails_is_said_and_the_unit_fails(
         raise ActivationError("Release new was not taken into service.\nFailed step: start")
 
     monkeypatch.setattr(renewal, "activate", activate)
-    assert begin(active) == 1
+    assert renewal.main(str(active)) == 1
     assert capsys.readouterr().err == "Release new was not taken into service.\nFailed step: start\n"
 
 
@@ -100,7 +85,7 @@ def test_without_options_nothing_is_done(
         file.unlink()
     else:
         file.write_text(content)
-    assert begin(active) == 1
+    assert renewal.main(str(active)) == 1
     said = capsys.readouterr().err
     assert str(file) in said
     assert "Apply the playbook" in said

@@ -160,8 +160,6 @@ def test_the_daily_report_adds_the_day(
     "arguments",
     [
         *(["--daily", option] for option in ("--json", "--watch")),
-        *(["--watch", seconds] for seconds in ("0", "x")),
-        *(["--timeout", seconds] for seconds in ("0", "-1", "nan", "inf", "x")),
         ["--check", "no"],
     ],
 )
@@ -169,6 +167,18 @@ def test_wrong_arguments(arguments: list[str], config: dict[str, Any], tmp_path:
     with pytest.raises(SystemExit) as error:
         diagnose.main(write_config(config, tmp_path), arguments)
     assert error.value.code == 2
+
+
+@pytest.mark.parametrize("option", ["--watch", "--timeout"])
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1e99", "abc", ""])
+def test_a_wrong_number_of_seconds_is_named(
+    option: str, seconds: str, config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        diagnose.main(write_config(config, tmp_path), [f"{option}={seconds}"])
+    assert error.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith(f"argument {option}: {seconds!r} is not a number of seconds from 0.1 to 3600")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\xff", '{"service": "x"}'])
