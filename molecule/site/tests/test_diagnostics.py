@@ -173,3 +173,34 @@ def test_cron_itself_accepts_the_file(host: Any, cron_log: str) -> None:
         time.sleep(1)
     about = [line for line in said.splitlines() if "workbot-diagnose" in line]
     assert [line for line in about if " CMD (" not in line and " RELOAD (" not in line] == []
+
+
+def on_a_terminal(host: Any, command: str) -> list[str]:
+    """What somebody sees whose terminal has 80 columns."""
+    script = f"stty cols 80; NO_COLOR=1 {command}"
+    lines: list[str] = host.run("script --quiet --command %s /dev/null", script).stdout.replace("\r", "").splitlines()
+    return lines
+
+
+def test_a_stopped_database_is_the_first_line_on_a_narrow_terminal(host: Any) -> None:
+    host.check_output("systemctl stop postgresql")
+    try:
+        lines = on_a_terminal(host, COMMAND)
+    finally:
+        host.check_output("systemctl start postgresql")
+    text = " ".join(" ".join(lines).split())
+    assert text.index("critical database") == text.index("critical ", text.index(")"))
+    assert "no server listens there; on that host: `systemctl start postgresql`." in text
+    assert text.count("not known: the database can't be asked.") == 1
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    "command", [COMMAND, "workbot-watchdog status", "workbot-watchdog history", "workbot-alert status"]
+)
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_output_that_is_lost_is_no_status_of_the_service(host: Any, command: str, redirection: str) -> None:
+    lost = host.run(f"{command} {redirection}")
+    assert lost.rc == 74
+    assert lost.stderr.startswith("can't write to standard output: ")
+    assert len(lost.stderr.splitlines()) == 1

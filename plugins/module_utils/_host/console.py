@@ -13,8 +13,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
+import textwrap
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, TextIO
 
 _STREAMS = ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY))
 _END_BY = 128
@@ -28,12 +29,35 @@ def visible(text: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
+def terminal_width(stream: TextIO) -> int:
+    """Columns of the terminal that a stream writes to; 0 where it is none, so that a line of a file stays one."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
+    """The text as lines of that width, broken between words; as one where the width is 0."""
+    if not width or len(text) <= width:
+        return [text]
+    wrap = textwrap.TextWrapper(width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return wrap.wrap(text)
+
+
 def answer(*lines: str) -> None:
-    sys.stdout.write("".join(f"{visible(line)}\n" for line in lines))
+    _print(sys.stdout, lines)
 
 
 def complain(text: object) -> None:
-    sys.stderr.write("".join(f"{visible(line)}\n" for line in str(text).split("\n")))
+    _print(sys.stderr, str(text).split("\n"))
+
+
+def _print(stream: TextIO, lines: Iterable[str]) -> None:
+    """Whatever is indented is a command to copy, or a table: it stays one line."""
+    width = terminal_width(stream)
+    shown = (wrapped(visible(line), 0 if line.startswith(" ") else width) for line in lines)
+    stream.write("".join(f"{part}\n" for line in shown for part in line))
 
 
 def run_command(command: Callable[[], int]) -> NoReturn:

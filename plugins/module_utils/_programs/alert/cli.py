@@ -109,7 +109,7 @@ def _show(config: Config, secrets: Secrets, as_json: bool) -> int:
     """Channels, what waits, open problems. Exit status 1 while a channel fails."""
     report = _report(config, secrets, _state(config))
     if as_json:
-        answer(json.dumps(report, ensure_ascii=True))
+        sys.stdout.write(f"{json.dumps(report, ensure_ascii=True)}\n")
     elif not secrets.urls and not secrets.heartbeat_url:
         answer(_silent(config))
     else:

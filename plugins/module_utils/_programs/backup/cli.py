@@ -25,7 +25,7 @@ from ..display import as_time
 from ..records import decode
 from .beside import Beside
 from .jobs import Jobs
-from .overview import overview
+from .overview import show_overview
 from .remote import pgbackrest_of
 from .replacing import Replacing
 from .server import as_owner
@@ -84,8 +84,7 @@ class Commands:
     def status(self) -> int:
         """How the backups are, and what to do when they are needed."""
         become(OWNER)
-        lines, is_well = overview(self._settings, self._state, pgbackrest_of(self._settings))
-        answer(*lines)
+        is_well = show_overview(self._settings, self._state, pgbackrest_of(self._settings))
         return os.EX_OK if is_well else _WRONG
 
     def restore(self) -> int:

@@ -10,10 +10,11 @@ import time
 
 from ..._checks.backup import judge_backups
 from ..._checks.findings import CRITICAL, OK, WARNING, Finding, ago, worst_of
+from ..._host.console import answer
 from ..._postgresql.archiving import read_archiving
 from ..._postgresql.client import MissingDriverError, PgError
 from ..._postgresql.pgbackrest import Backup, BackupError, PgBackRest
-from ..display import is_coloured, painted, stamp
+from ..display import show_findings, stamp
 from .kept import Kept
 from .server import removing, to_running
 from .settings import Settings
@@ -23,24 +24,25 @@ _MOST_SHOWN = 14
 _MB = 1_000_000
 
 
-def overview(settings: Settings, state: State, pgbackrest: PgBackRest) -> tuple[list[str], bool]:
-    """The lines, and whether all is well."""
+def show_overview(settings: Settings, state: State, pgbackrest: PgBackRest) -> bool:
+    """Print it; return whether all is well."""
     now = time.time()
     findings = _findings(settings, state, now)
-    lines = [f"Backups of PostgreSQL {settings.version}, stanza {settings.stanza}", ""]
+    lines = []
     try:
         backups = pgbackrest.backups()
     except BackupError as error:
         findings.append(Finding("repository", CRITICAL, str(error)))
         backups = []
-    lines += [f"{painted(each.status, is_coloured())} {each.message}" for each in findings]
     if backups:
         lines += ["", *_table(backups, now)]
         lines += ["", f"The server can be had as it was at any time since {stamp(backups[0].ended + 1)}:"]
         lines.append(f"  postgresql-backup restore --time '{stamp(max(backups[0].ended + 1, now - 600))}'")
         lines.append("makes a second one beside it, to look at and to take from; nothing of the running one changes.")
-    lines += _kept(settings)
-    return lines, worst_of(findings) == OK
+    answer(f"Backups of PostgreSQL {settings.version}, stanza {settings.stanza}", "")
+    show_findings(findings)
+    answer(*lines, *_kept(settings))
+    return worst_of(findings) == OK
 
 
 def _findings(settings: Settings, state: State, now: float) -> list[Finding]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding, worst_of
-from ..._host.console import complain, run_command
+from ..._host.console import complain, run_command, terminal_width
 from ..._host.errors import StabilityError
 from ..common import become, load_settings
 from ..display import is_coloured
@@ -110,7 +110,7 @@ def _once(settings: Mapping[str, Any], options: argparse.Namespace, clear: bool 
 def as_text(settings: Mapping[str, Any], findings: Sequence[Finding], options: argparse.Namespace) -> str:
     """Who asks for some checks, or keeps the report, wants to see all of it."""
     everything = bool(options.all or options.check or options.daily)
-    return as_table(settings, findings, coloured=is_coloured(), everything=everything)
+    return as_table(settings, findings, coloured=is_coloured(), everything=everything, width=terminal_width(sys.stdout))
 
 
 def _keep(context: Context, days: Days, findings: Sequence[Finding]) -> list[Finding]:

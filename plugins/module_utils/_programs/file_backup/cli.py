@@ -26,7 +26,7 @@ from ..._host.units import UnitError, run_unit, stop_unit
 from ..backup_record import begun_at, load_record
 from ..common import attempt, load_settings, read_settings
 from ..common import stamp as stamp_of
-from ..display import as_time, is_coloured, painted, stamp
+from ..display import as_time, show_findings, stamp
 from ..records import decode
 from .jobs import Jobs
 from .repositories import Repositories
@@ -85,7 +85,7 @@ class Commands:
         snapshots, problems = self._repositories.snapshots()
         findings += [Finding("repository", CRITICAL, problem) for problem in problems]
         answer(f"Backups of {settings.shared}", "")
-        answer(*(f"{painted(each.status, is_coloured())} {each.message}" for each in findings))
+        show_findings(findings)
         if snapshots:
             left, shown = len(snapshots) - _MOST_SHOWN, snapshots[-_MOST_SHOWN:]
             answer("", *([f"  ({left} older ones)"] if left > 0 else []))

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..._host.console import answer, run_command
+from ..._host.console import answer, run_command, terminal_width
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small, tail
@@ -74,7 +74,7 @@ def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     _add(commands, "resume", _resume, "end a pause, and give an exhausted watchdog its budget back")
     history = _add(commands, "history", _history, "show what it did and reported, oldest first")
     history.add_argument("--json", action="store_true", help="as JSON, a line for each")
-    history.add_argument("--count", type=int, default=20, metavar="N", help="how many (default: %(default)s)")
+    history.add_argument("--count", type=_count, default=20, metavar="N", help="how many (default: %(default)s)")
     return parser.parse_args(arguments)
 
 
@@ -89,6 +89,12 @@ def _duration(text: str) -> float:
     if not match or int(match[1]) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 30m, 2h or 1d")
     return float(int(match[1]) * _SECONDS[match[2]])
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of entries, from 1 on")
+    return int(text)
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
@@ -107,7 +113,11 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
         raise StabilityError(f"the watchdog of {settings.service} does not run: see its unit") from None
     try:
         status = json.loads(content)
-        text = json.dumps(status, ensure_ascii=True) + "\n" if options.json else as_table(status, is_coloured())
+        text = (
+            json.dumps(status, ensure_ascii=True) + "\n"
+            if options.json
+            else as_table(status, is_coloured(), terminal_width(sys.stdout))
+        )
         code = _EXIT.get(status["state"], 1)
     except _DAMAGE:
         raise StabilityError(f"{settings.status_file} is damaged: restart the watchdog's unit") from None
@@ -144,7 +154,14 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
                     text = f"{when(entry['time'])}  {entry['kind']:<8}  {entry['key']}: {_short(entry)}"
                     entries.append((float(entry["time"]), json.dumps(entry) if options.json else text))
     entries.sort(key=lambda item: item[0])
-    answer(*(text for _moment, text in entries[-options.count :]))
+    chosen = [text for _moment, text in entries[-options.count :]]
+    if options.json:
+        sys.stdout.write("".join(f"{text}\n" for text in chosen))
+    else:
+        answer(
+            *chosen
+            or [f"nothing happened yet: the watchdog of {settings.service} has neither done nor reported anything"]
+        )
     return 0
 
 

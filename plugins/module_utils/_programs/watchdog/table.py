@@ -8,36 +8,22 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..._host.console import visible
-from ..display import STATES, as_bar, in_colour, painted
+from ..display import STATES, Line, as_bar, as_lines, causes_first, in_colour, merged
 from .diagnosis import DIAGNOSE
 from .usage import MB
 
 
-class Line(NamedTuple):
-    """Level, the word that is shown for it, of what, and what is said."""
-
-    level: str
-    word: str
-    name: str
-    text: str
-
-
-def as_table(status: Mapping[str, Any], coloured: bool) -> str:
-    """Of the content of status.json. Raises what a damaged one makes it raise."""
-    lines = [*_targets(status), *_problems(status), *_workers(status), _budget(status)]
-    width = max(len(line.name) for line in lines)
+def as_table(status: Mapping[str, Any], coloured: bool, width: int = 0) -> str:
+    """Of the content of status.json, in lines of that width, 0 for any. Raises what a damaged one makes it raise."""
+    lines = [*merged([*_targets(status), *_problems(status)]), *_workers(status), _budget(status)]
     well = [name for name, target in status["targets"].items() if not target["condition"] and not target["inhibition"]]
     if well:
         lines.append(Line(OK, OK, ", ".join(well), ""))
-    shown = [
-        f"{painted(line.level, coloured, line.word)}  {visible(f'{line.name:<{width}}  {line.text}').rstrip()}"
-        for line in lines
-    ]
-    return "".join(f"{line}\n" for line in [_head(status, coloured), *shown])
+    return "".join(f"{line}\n" for line in [_head(status, coloured), *as_lines(lines, coloured, width)])
 
 
 def _head(status: Mapping[str, Any], coloured: bool) -> str:
@@ -66,7 +52,7 @@ def _targets(status: Mapping[str, Any]) -> Iterator[Line]:
 def _problems(status: Mapping[str, Any]) -> Iterator[Line]:
     """The worst first, each with the name of its check, but for what the lines of the targets say already."""
     by_diagnosis = False
-    for item in sorted(status["problems"], key=lambda item: -rank(_level(item["severity"]))):
+    for item in sorted(status["problems"], key=_order):
         check, severity = item["key"].removeprefix(DIAGNOSE), item["severity"]
         level = _level(severity)
         if not item["seen"]:
@@ -77,6 +63,10 @@ def _problems(status: Mapping[str, Any]) -> Iterator[Line]:
             by_diagnosis = by_diagnosis or check != item["key"]
     if by_diagnosis:
         yield Line(OK, " ", "", f"diagnosed at {when(status['diagnosed'])}; {status['service']}-diagnose looks again")
+
+
+def _order(problem: Mapping[str, Any]) -> tuple[int, int]:
+    return -rank(_level(problem["severity"])), causes_first(problem["key"].removeprefix(DIAGNOSE))
 
 
 def _level(severity: str) -> str:
@@ -92,11 +82,15 @@ def _is_said(key: str, targets: Mapping[str, Any]) -> bool:
 
 def _workers(status: Mapping[str, Any]) -> Iterator[Line]:
     limit = status["limits"]["memory"]
+    conditions = [target["condition"]["message"] for target in status["targets"].values() if target["condition"]]
     for worker in status["readings"]["workers"]:
         well = worker["online"] and not worker["problem"] and worker["answer_ms"] is not None
         used = f"{as_bar(100 * worker['rss'] / limit)} of {limit / MB:.0f} MB, " if worker["rss"] and limit else ""
         level = OK if well else WARNING
-        yield Line(level, "used" if used else level, f"worker {worker['pm_id']}", used + _worker(worker, bool(used)))
+        is_said = any(worker["problem"] in message for message in conditions)
+        problem = "unhealthy" if worker["problem"] and is_said else worker["problem"]
+        text = used + _worker({**worker, "problem": problem}, bool(used))
+        yield Line(level, "used" if used else level, f"worker {worker['pm_id']}", text)
 
 
 def _worker(worker: Mapping[str, Any], has_size: bool) -> str:

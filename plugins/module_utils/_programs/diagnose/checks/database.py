@@ -49,10 +49,11 @@ _FEWEST_DAYS = 7
 # It answers, and that is the answer.
 _FULL = "no connection left"
 _WRONG_PASSWORD, _MISSING = "password authentication failed", "does not exist"
+_NOBODY = "no server listens there; on that host: `systemctl start postgresql`"
 # Phrases of libpq and the server, and what they mean.
 _REASONS = (
-    ("connection refused", "no server listens there; start it"),
-    ("no such file or directory", "no server listens there; start it"),
+    ("connection refused", _NOBODY),
+    ("no such file or directory", _NOBODY),
     (_WRONG_PASSWORD, "the server refuses the account's password; apply the playbook"),
     ("peer authentication failed", "the server does not take this user for the account; apply the playbook"),
     ("not permitted to log in", "the account may not log in; apply the playbook"),
@@ -94,7 +95,7 @@ def _named(name: str) -> Callable[[Check], Check]:
                 if name == _ITSELF:
                     return [error.finding]
                 # one cause, told as critical once
-                message = f"not known: {error.finding.message} See the check {_ITSELF}."
+                message = f"not known: the database can't be asked. See the check {_ITSELF}."
                 return [Finding(name, WARNING, message, timed=error.finding.timed)]
 
         return checked

@@ -152,7 +152,8 @@ def judge_units(names: Iterable[str], states: Mapping[str, Mapping[str, str]]) -
         full = name if "." in name else f"{name}.service"
         matched = {unit: state for unit, state in loaded.items() if unit == full or fnmatch.fnmatchcase(unit, full)}
         if not matched:
-            message = f"no unit {full} is loaded. Install or start it, or take it off the list of units."
+            start = f"`systemctl start {full.partition('@')[0].removesuffix('.service')}`"
+            message = f"no unit {full} is loaded. To start it where it is installed: {start}."
             findings.append(Finding(f"units.{full}", CRITICAL, message, "missing", "active"))
         findings += [_judge_unit(unit, state) for unit, state in matched.items()]
     return findings
@@ -165,7 +166,8 @@ def _judge_unit(unit: str, state: Mapping[str, Any]) -> Finding:
         suffix = f", restarted {restarts} times by systemd" if restarts else ""
         return Finding(f"units.{unit}", OK, f"{active} ({state.get('SubState', '')}){suffix}", active, "active")
     status = WARNING if active in ("activating", "deactivating") else CRITICAL
-    message = f"{active}. See `systemctl status {unit}` and `journalctl -u {unit}`."
+    start = "" if status == WARNING else f" To start it: `systemctl start {unit}`."
+    message = f"{active}.{start} Why it is so: `journalctl -u {unit}`."
     return Finding(f"units.{unit}", status, message, active, "active")
 
 

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
+import termios
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.console import answer, complain, visible
@@ -43,3 +45,21 @@ def test_a_terminal_gets_an_escape_for_a_character_that_it_does_not_know() -> No
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (4, rb"Gr\xf6\xdfe" + b"\n")
+
+
+PROSE, COMMAND = "a sentence of many words " * 6, "  postgresql-backup restore " + "--time now " * 8
+
+
+def test_on_a_terminal_lines_are_broken_between_words_and_commands_to_copy_are_not() -> None:
+    """By a real terminal of 80 columns."""
+    module = "ansible_collections.workbot.stability.plugins.module_utils._host.console"
+    script = f"from {module} import answer, complain; answer({PROSE!r}, {COMMAND!r}); complain({PROSE!r})"
+    terminal, program_end = pty.openpty()
+    termios.tcsetwinsize(program_end, (24, 80))
+    subprocess.run([sys.executable, "-c", script], stdout=program_end, stderr=program_end, check=True)
+    os.close(program_end)
+    lines = os.read(terminal, 4096).decode().split("\r\n")
+    os.close(terminal)
+    assert COMMAND in lines
+    assert max(len(line) for line in lines if line != COMMAND) <= 80
+    assert " ".join(" ".join(lines).split()) == " ".join(f"{PROSE} {COMMAND} {PROSE}".split())

@@ -388,7 +388,7 @@ def test_units() -> None:
         "units.redis@*.service": CRITICAL,
     }
     gone = next(finding for finding in findings if finding.check == "units.gone.service")
-    assert gone.message.startswith("no unit gone.service is loaded. Install or start it")
+    assert gone.message == "no unit gone.service is loaded. To start it where it is installed: `systemctl start gone`."
 
 
 def test_disk_space_is_judged_as_df_shows_it() -> None:

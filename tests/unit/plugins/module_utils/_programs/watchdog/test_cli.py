@@ -48,6 +48,29 @@ def test_what_is_over_was_reported_in_full_before(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out.endswith("  resolved  service: worker_hung is over after 11 s\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "nothing happened yet: the watchdog of shop has neither done nor reported anything\n"),
+        (["--json"], ""),
+    ],
+)
+def test_the_history_of_a_new_host_says_that_nothing_happened(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "watchdog.json"
+    config.write_text(json.dumps(settings_content(tmp_path)))
+    assert command(config, "history", *arguments) == 0
+    assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize("count", ["0", "-5", "abc", "1e3"])
+def test_a_wrong_number_of_entries_is_named(count: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command(tmp_path / "watchdog.json", "history", f"--count={count}")
+    assert f"argument --count: {count!r} is not a number of entries, from 1 on" in capsys.readouterr().err
+
+
 def test_the_command_shows_each_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "watchdog.json"
     config.write_text(json.dumps(settings_content(tmp_path)))
@@ -69,6 +92,20 @@ def test_the_command_shows_each_worker(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "status.json").write_text(json.dumps(status))
     command(config, "status")
     assert "ok        worker 0  process 100, online, 100 MB, answers in 12 ms\n" in capsys.readouterr().out
+
+
+def test_what_a_worker_has_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "watchdog.json"
+    config.write_text(json.dumps(settings_content(tmp_path)))
+    said = "/health answered 503"
+    seen = readings(workers=(worker(0),), answers=WorkersReading({100: said}, answer_ms={100: 12.5}))
+    assessment = Assessment({SERVICE: Condition(Code.UNHEALTHY, f"worker 0: {said}", ())})
+    found = describe(settings(), State(), assessment, seen, pause=None, moment=Moment(5000.0, time.time()), steps={})
+    (tmp_path / "status.json").write_text(json.dumps(found))
+    command(config, "status")
+    shown = capsys.readouterr().out
+    assert shown.count(said) == 1
+    assert "process 100, online, unhealthy\n" in shown
 
 
 def test_the_command_names_the_check_of_each_problem_once_and_in_the_words_of_the_last_probe(
@@ -101,15 +138,14 @@ def test_the_command_names_the_check_of_each_problem_once_and_in_the_words_of_th
     assert [re.split(r" {2,}", line) for line in listed] == [
         ["critical", "service", "healthy: no worker answers"],
         ["", "service", "no action is taken: the database is the cause"],
-        ["open", "proxy", "critical since"],
-        ["open", "proxy.proxy_wrong", "critical since"],
+        ["open", "proxy, proxy.proxy_wrong", "critical since"],
         ["critical", "service.budget", "5 recovery steps did not help"],
         ["warning", "disk", "93 % is used"],
         ["", "diagnosed at"],
         ["used", "steps", "....................", "0.0 % of 5: service 0, proxy 0 within 15 minutes"],
         ["ok", "proxy"],
     ]
-    assert shown.count(", not seen by the last probe\n") == 2
+    assert shown.count(", not seen by the last probe\n") == 1
     assert "; shop-diagnose looks again\n" in shown
 
 
