@@ -20,6 +20,7 @@ from databases import PSQL
 from deployments import Service, wait
 from hosts import playbook
 from testinfra.host import Host
+from waiting import until
 
 LITERAL = "molecule-literal-password"
 CAUGHT = "CREATE TABLE caught (who text, via text); GRANT INSERT ON caught TO PUBLIC;"
@@ -115,6 +116,19 @@ $do$;
 DROP VIEW IF EXISTS pinned;
 DROP TABLE IF EXISTS prize, caught, molecule_applied;
 """
+# Opens so many connections of the service's, says how many it has got and why no more, and holds them for so long.
+LEAK = """
+import os, sys, time, psycopg
+held, refused = [], set()
+for _number in range(int(sys.argv[1])):
+    try:
+        held.append(psycopg.connect(os.environ["DATABASE_URL"]))
+    except psycopg.OperationalError as error:
+        refused.add(str(error).rpartition("FATAL:")[2].strip())
+print(len(held), *refused, flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+CONNECTED = 'set -a; . "$1"; exec python3 -c "$2" "$3" "$4"'
 PLAYBOOK = "molecule/database/database_alone.yml"
 POWERS = "rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
 
@@ -258,3 +272,41 @@ def test_the_diagnosis_still_sees_its_own_service(host: Host, attacker: Attacker
         "SELECT query FROM workbot_stability.statements() WHERE role = 'workbot'",
     )
     assert "FROM robots WHERE model = $1" in seen
+
+
+@pytest.fixture
+def leak(host: Host, attacker: Attacker) -> Iterator[int]:
+    """The hostile service has tried to open 500 connections, and holds what it got; how many its role may have."""
+    unit, environment = "molecule-leak", f"/srv/{HOSTILE}/config/environment"
+    limit = int(admin(host, f"SELECT rolconnlimit FROM pg_roles WHERE rolname = '{HOSTILE}'"))
+    host.check_output("workbot-watchdog pause --for 10m")
+    host.check_output(
+        "systemd-run --quiet --collect --unit=%s --uid=%s /bin/sh -euc %s leak %s %s 500 300",
+        unit, attacker.name, CONNECTED, environment, LEAK,
+    )  # fmt: skip
+    try:
+        until("all connections were tried", lambda: "too many connections" in logged(host, unit), 60)
+        yield limit
+    finally:
+        host.check_output("systemctl stop %s", unit)
+        host.check_output("workbot-watchdog resume")
+
+
+def logged(host: Host, unit: str) -> str:
+    return str(host.check_output("journalctl --no-pager --output=cat --since=-5min --unit=%s", unit))
+
+
+def test_a_service_that_leaks_connections_leaves_the_neighbour_all_of_its_own(
+    host: Host, neighbour: Service, leak: int
+) -> None:
+    assert f'too many connections for role "{HOSTILE}"' in logged(host, "molecule-leak")
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = '{}'"
+    assert int(admin(host, sessions.format(HOSTILE), "postgres")) == leak
+    free = int(
+        admin(host, f"SELECT rolconnlimit - ({sessions.format(NEIGHBOUR)}) FROM pg_roles WHERE rolname = '{NEIGHBOUR}'")
+    )
+    opened = Attacker(host, neighbour.name).run(CONNECTED, f"/srv/{NEIGHBOUR}/config/environment", LEAK, str(free), "0")
+    assert opened.split() == [str(free)]
+    # the hostile one's own diagnosis is apart from its pools, and says so
+    said = host.run("workbot-diagnose --json --check connections").stdout
+    assert "connections.role" not in said

@@ -135,7 +135,8 @@ def _judge_consumer(found: Connections, consumer: Consumer) -> Finding:
     for name in (f"role {consumer.role}", f"database {consumer.database}"):
         most = found.own_limits.get(name)
         if most is not None and most < consumer.at_most:
-            message = f"{what}, but the {name} has a limit of {most}: raise its CONNECTION LIMIT or lower the pool."
+            advice = "run site.yml, or raise its CONNECTION LIMIT, or lower the pool"
+            message = f"{what}, but the {name} has a limit of {most}: {advice}."
             return Finding(check, WARNING, message, own, most, "connections")
     if own <= consumer.at_most:
         return Finding(check, OK, what, own, consumer.at_most, "connections")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from dataclasses import asdict, dataclass
 
@@ -31,10 +32,21 @@ def claims_of(local_facts: t.Mapping[str, t.Any], own: str) -> tuple[Claim, ...]
 
     Facts that do not say whose they are, as the records do, are foreign.
     """
-    records = [fact for fact in local_facts.values() if isinstance(fact, dict) and "about" in fact]
-    ours = [record for record in records if record["about"] == mark_of(str(record.get("service")))]
-    claims = [_claim(record) for record in ours if record["service"] != own]
+    claims = [_claim(record) for record in _records(local_facts) if record["service"] != own]
     return tuple(sorted(claims, key=lambda claim: claim.service))
+
+
+def connections_before(local_facts: t.Mapping[str, t.Any], own: str) -> int:
+    """Return the connections of the service's own record; 0 where it has none, or one that was damaged."""
+    records = [record for record in _records(local_facts) if record["service"] == own]
+    with contextlib.suppress(StabilityError):
+        return max((_claim(record).connections for record in records), default=0)
+    return 0
+
+
+def _records(local_facts: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    records = [fact for fact in local_facts.values() if isinstance(fact, dict) and "about" in fact]
+    return [record for record in records if record["about"] == mark_of(str(record.get("service")))]
 
 
 def _claim(record: t.Mapping[str, t.Any]) -> Claim:

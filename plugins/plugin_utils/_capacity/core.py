@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from ...module_utils._host.errors import StabilityError
 from .claims import Claim
-from .desired import LEAST_DATABASE_MB, OVERLAP, Desired
+from .desired import DIAGNOSIS_CONNECTIONS, LEAST_DATABASE_MB, OVERLAP, SERVICE_CONNECTIONS, Desired
 
 DEFAULT_HEAP_MB = 2048
 MIN_HEAP_MB = 64
@@ -79,6 +79,8 @@ class Plan:
             "pool_min": self.pool_min,
             "connections": self.connections,
             "connections_available": desired.connections_available,
+            "service_connections": self.service_connections,
+            "diagnosis_connections": DIAGNOSIS_CONNECTIONS * desired.hosts,
             "memory_mb": desired.memory_mb,
             "memory_available_mb": desired.memory_available_mb,
             "memory_needed_mb": self.memory_needed_mb,
@@ -96,6 +98,18 @@ class Plan:
     def connections(self) -> int:
         """Those of all hosts during a release."""
         return self.instances * self.desired.hosts * self.pool_max * self.desired.generations
+
+    @property
+    def service_connections(self) -> int:
+        """The most that the service's role may have open, so that a leak takes none of another service's.
+
+        Several hosts may differ in their instances, and each of them must name the same number: there, and on a server
+        elsewhere, it is all that the other services leave. With smaller pools it shrinks in the run after the one that
+        replaces the processes.
+        """
+        desired, pools = self.desired, self.claim.connections
+        planned = max(pools, desired.connections_before) if pools and desired.hosts == 1 else 0
+        return (planned or desired.connections_available) + SERVICE_CONNECTIONS * desired.hosts
 
     @property
     def memory_needed_mb(self) -> int:

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .core import MIN_HEAP_MB, OVERHEAD_MB, Plan
-from .desired import OTHER_CONNECTIONS
+from .desired import DIAGNOSIS_CONNECTIONS, OTHER_CONNECTIONS
 from .parts import Part, Settings, advise
 
 _KB = {"kB": 1, "MB": 1024, "GB": 1024 * 1024, "TB": 1024 * 1024 * 1024}
@@ -27,6 +27,8 @@ def database_part(core: Plan, settings: Settings) -> Part:
         part.row("pool, at most", core.pool_max, most, "connections of each instance")
         part.row("pool, kept open", core.pool_min, kept)
         part.row("connections", connections, "sum", _connections(core))
+        limit = f"the service's role; {DIAGNOSIS_CONNECTIONS * core.desired.hosts} of the diagnosis are apart"
+        part.row("CONNECTION LIMIT", core.service_connections, "sum", limit)
     own = {str(name).lower(): value for name, value in (settings.values.get("postgresql_settings") or {}).items()}
     for name, value in core.database_settings.items():
         part.row(name, own.get(name, value), "set" if name in own else "chosen")

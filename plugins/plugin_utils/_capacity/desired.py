@@ -8,12 +8,14 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .claims import Claim, claims_of, shown
+from .claims import Claim, claims_of, connections_before, shown
 
 OVERLAP = 2  # old and new instances during a release
 LEAST_DATABASE_MB = 128
 SUPERUSER_CONNECTIONS = 3  # PostgreSQL's superuser_reserved_connections
-OTHER_CONNECTIONS = 5  # diagnosis, monitor, migrations and a person with psql
+DIAGNOSIS_CONNECTIONS = 3
+SERVICE_CONNECTIONS = 2  # beside the pools, as the service's role: a migration or a job, and what probes the database
+OTHER_CONNECTIONS = DIAGNOSIS_CONNECTIONS + SERVICE_CONNECTIONS
 _UNITS = {"K": 1, "M": 1024, "G": 1024 * 1024}
 
 
@@ -42,11 +44,13 @@ class Desired:
     """Its name, where it takes part of the host; a plan that is advice alone counts nobody."""
     others: tuple[Claim, ...] = ()
     """What the other services of the host have planned."""
+    connections_before: int = 0
+    """What the service itself planned in its last run, whose processes go on until they are replaced."""
 
     @classmethod
     def of(cls, values: t.Mapping[str, t.Any]) -> Desired:
         """Return what a role's variables say, where numbers may be text and "auto" and "max" mean to choose."""
-        service = str(values.get("service") or "")
+        service, facts = str(values.get("service") or ""), values.get("local_facts") or {}
         return cls(
             cores=max(1, int(values["cores"])),
             memory_mb=int(values["memory_mb"]),
@@ -65,7 +69,8 @@ class Desired:
             database_mb=_size(values.get("database_memory", "auto")),
             overlap=bool(values.get("overlap", True)),
             service=service,
-            others=claims_of(values.get("local_facts") or {}, service) if service else (),
+            others=claims_of(facts, service) if service else (),
+            connections_before=connections_before(facts, service),
         )
 
     @property

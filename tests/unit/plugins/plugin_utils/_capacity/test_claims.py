@@ -12,7 +12,11 @@ import typing as t
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.claims import Claim, claims_of
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.claims import (
+    Claim,
+    claims_of,
+    connections_before,
+)
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, Plan, plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import host_plan
@@ -61,6 +65,8 @@ def test_a_damaged_record_is_told_with_its_file(damage: dict[str, t.Any]) -> Non
     with pytest.raises(StabilityError, match=r"^/etc/ansible/facts\.d/shop-plan\.fact is no record of what shop"):
         claims_of(facts, "kiosk")
     assert claims_of(facts, "shop") == ()
+    assert connections_before(facts, "shop") == 0
+    assert connections_before({"shop-plan": record("shop", connections=80)}, "shop") == 80
 
 
 def planned(desired: Desired, memory_mb: int, name: str, others: tuple[Claim, ...] = ()) -> Plan:
@@ -119,6 +125,9 @@ def test_connections_of_the_same_server_are_shared() -> None:
         plan(dataclasses.replace(KIOSK, pool_max=20, others=others))
     assert "service_database_max_connections to 168" in str(refused.value)
     assert "service_pool_max of shop lower, and run site.yml for it first" in str(refused.value)
+    assert made.service_connections == made.connections + 2
+    before = dataclasses.replace(KIOSK, others=others, pool_max=2, connections_before=made.connections)
+    assert plan(before).service_connections == made.service_connections, "as long as the larger pools may be open"
     elsewhere = dataclasses.replace(KIOSK, database_is_local=False, others=others)
     assert plan(elsewhere).desired.connections_available == 92
 

@@ -14,7 +14,11 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core i
     Plan,
     plan,
 )
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired, size_mb
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import (
+    SUPERUSER_CONNECTIONS,
+    Desired,
+    size_mb,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +64,10 @@ def assert_holds(made: Plan) -> None:
     )
     assert 0 <= made.pool_min <= made.pool_max
     assert made.connections <= made.desired.connections_available
+    assert made.connections < made.service_connections
+    most = made.service_connections + made.as_dict()["diagnosis_connections"]
+    if made.desired.hosts == 1:
+        assert most <= made.desired.max_connections - SUPERUSER_CONNECTIONS
 
 
 @given(HOSTS)
