@@ -5,70 +5,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from prediction import Record
-from testinfra.host import Host
-
-PSQL = "runuser -u postgres -- psql -XqAtd workbot -v ON_ERROR_STOP=1 -c"
-SETTINGS = "/etc/postgresql/*/main/conf.d/workbot.conf"
-HBA = "/etc/postgresql/*/main/pg_hba.conf"
-UNITS = "/etc/systemd/system"
-WORKERS = "pgrep --count --uid workbot --full server.ts"
-DECLARED = "sed -n 's/.*\"instances\": \\([0-9]*\\).*/\\1/p' /srv/workbot/active/ecosystem.config.cjs"
-ACTIVE = 'basename "$(readlink /srv/workbot/active)" | cut -d @ -f 1'
-
-# The tasks that repair most of them, by their beginnings.
-USER = "Create the user, the directories"
-WATCHDOG = "Install the watchdog"
-DIAGNOSIS = "Install the diagnosis command"
-POLICY = "Install the policy and what runs it"
-TOOLCHAIN = "Install Node.js"
-ACTIVATION = "Activate the release"
-UNITS_OF_PM2 = "Install the units"
-SITE = "Install the site"
-SERVER = "Configure the server, and let the service in"
-DATABASE = "Create the database, its roles and its tables"
-
-
-@dataclass(frozen=True)
-class Drift:
-    """What a run repairs."""
-
-    made: str
-    task: str
-    """Beginning of the name of the task that check mode must announce,"""
-    shows: str
-    """and a text of its item or its diff as JSON: the path, where there is one."""
-    well: str
-    """A command that succeeds on a host on which all is as declared, and there alone."""
-
-    def is_announced(self, record: Record) -> bool:
-        return any(
-            f": {self.task}" in entry["task"] and self.shows in json.dumps([entry["item"], entry["diff"]])
-            for entry in record.changed
-        )
-
-
-def is_mode(path: str, mode: str) -> str:
-    return f'[ "$(stat --format=%U:%a {path})" = {mode} ]'
-
-
-def says(query: str, answer: str) -> str:
-    return f'[ "$({PSQL} "{query}")" = {answer} ]'
-
-
-def is_index(name: str) -> str:
-    return says(f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{name}')", "t")
-
+from database_drifts import DATABASE_DRIFTS
+from drift_kinds import (
+    ACCESS_LIST,
+    ACTIVATION,
+    ACTIVE,
+    DECLARED,
+    DIAGNOSIS,
+    POLICY,
+    SITE,
+    TOOLCHAIN,
+    UNITS,
+    UNITS_OF_PM2,
+    USER,
+    WATCHDOG,
+    WORKERS,
+    Drift,
+    Refused,
+    disabled,
+    is_mode,
+)
 
 # In this order: what would repair the rest goes first, what others need last.
-def disabled(unit: str, task: str) -> Drift:
-    return Drift(f"systemctl disable {unit}", task, f"{unit} started, disabled", f"systemctl is-enabled {unit}")
-
-
 DRIFTS = {
     "the watchdog stopped": Drift(
         "systemctl disable --now workbot-watchdog.service",
@@ -128,6 +86,19 @@ DRIFTS = {
         "hardening.conf (absent)",
         f"grep NoNewPrivileges {UNITS}/nginx.service.d/hardening.conf",
     ),
+    "cron stopped": Drift(
+        "systemctl disable --now cron.service",
+        DIAGNOSIS,
+        "cron.service stopped, disabled",
+        "systemctl is-active cron.service && systemctl is-enabled cron.service",
+    ),
+    "node_exporter not started at boot": disabled("prometheus-node-exporter.service", "Measure the service"),
+    "an access list added": Drift(
+        "setfacl --modify=user:nobody:rwx /srv/workbot/shared",
+        USER,
+        "u:nobody:rwx",
+        f"! {ACCESS_LIST} /srv/workbot/shared",
+    ),
     "an access list removed": Drift(
         "setfacl --remove-all /run/workbot",
         USER,
@@ -139,6 +110,21 @@ DRIFTS = {
         "Install the packages of the play's roles at once",
         "logrotate",
         "command -v getfacl && test -x /usr/sbin/logrotate",
+    ),
+    "the directory of the sockets opened to everybody": Drift(
+        "chmod 0777 /run/workbot", USER, '"/run/workbot"', is_mode("/run/workbot", "root:3772")
+    ),
+    "the user in a group of root's": Drift(
+        "usermod --append --groups=sudo,video workbot",
+        USER,
+        "in the groups sudo",
+        "! id --groups --name workbot | grep --word-regexp sudo",
+    ),
+    "the user without a password": Drift(
+        "passwd --delete workbot",
+        USER,
+        "with a password or none at all",
+        "getent shadow workbot | grep '^workbot:!'",
     ),
     "the user's shell changed": Drift(
         "usermod --shell /bin/bash workbot",
@@ -182,6 +168,12 @@ DRIFTS = {
         ACTIVATION,
         "instances: ",
         f'[ "$({WORKERS})" = "$({DECLARED})" ]',
+    ),
+    "a process that nobody has declared": Drift(
+        "workbot-pm2 start /usr/bin/sleep --name molecule-stranger --interpreter none -- 100000",
+        ACTIVATION,
+        "molecule-stranger",
+        "! pgrep --uid workbot --full 'sleep 100000'",
     ),
     "an activation that is none": Drift(
         "mkdir /srv/workbot/activations/left",
@@ -264,67 +256,18 @@ DRIFTS = {
         "symbolic link to /dev/null",
         is_mode("/usr/local/bin/workbot-diagnose", "root:755"),
     ),
-    "settings of the server edited": Drift(
-        f"sed -i -e \"s/^shared_buffers.*/shared_buffers = '64MB'/\""
-        f" -e \"s/^work_mem.*/work_mem = '1MB'/\" {SETTINGS} && systemctl restart 'postgresql@*-main.service'",
-        SERVER,
-        "64MB",
-        f"{PSQL} 'SHOW shared_buffers' | grep -vx 64MB",
-    ),
-    "access rules edited": Drift(
-        f"sed -i '/^host workbot workbot ::1/d' {HBA}",
-        SERVER,
-        "pg_hba.conf",
-        f"grep '^host workbot workbot ::1' {HBA}",
-    ),
-    "a role with more rights": Drift(
-        f"{PSQL} 'ALTER ROLE workbot CREATEDB'",
-        DATABASE,
-        "role workbot has other attributes",
-        says("SELECT rolcreatedb FROM pg_roles WHERE rolname = 'workbot'", "f"),
-    ),
-    "settings of a role gone": Drift(
-        f"{PSQL} 'ALTER ROLE workbot_diagnosis RESET ALL'",
-        DATABASE,
-        "role workbot_diagnosis has other settings",
-        says("SELECT rolconfig IS NOT NULL FROM pg_roles WHERE rolname = 'workbot_diagnosis'", "t"),
-    ),
-    "a membership given": Drift(
-        f"{PSQL} 'GRANT pg_monitor TO workbot_diagnosis'",
-        DATABASE,
-        "role workbot_diagnosis is a member of pg_monitor",
-        says("SELECT count(*) FROM pg_auth_members WHERE member = 'workbot_diagnosis'::regrole", "0"),
-    ),
-    "a right gone": Drift(
-        f"{PSQL} 'REVOKE CREATE ON SCHEMA public FROM workbot'",
-        DATABASE,
-        "workbot lacks rights to schema public",
-        says("SELECT has_schema_privilege('workbot', 'public', 'CREATE')", "t"),
-    ),
-    "an extension dropped": Drift(
-        f"{PSQL} 'DROP EXTENSION pg_stat_statements'",
-        DATABASE,
-        "extension pg_stat_statements is missing",
-        says("SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'", "1"),
-    ),
-    # check mode asks as the owner, whom only the run lets into the database again
-    "an index dropped": Drift(
-        f"{PSQL} 'DROP INDEX idx_conversations_robot_id'",
-        "Create the indexes",
-        "",
-        is_index("idx_conversations_robot_id"),
-    ),
-    "an index invalid": Drift(
-        f"{PSQL} \"UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_activation_codes_status'::regclass\"",
-        "Create the indexes",
-        "",
-        is_index("idx_activation_codes_status"),
-    ),
+    **DATABASE_DRIFTS,
     "another primary group": Drift(
         "usermod --gid nogroup workbot",
         USER,
         "group nogroup",
         '[ "$(id --group --name workbot)" = workbot ]',
+    ),
+    "a tool that leads elsewhere": Drift(
+        "ln --symbolic --force /usr/bin/true /opt/workbot/bin/pm2",
+        TOOLCHAIN,
+        "bin/pm2 leads to ",
+        "readlink /opt/workbot/bin/pm2 | grep node_modules",
     ),
     "a directory in the place of node": Drift(
         "rm /opt/workbot/bin/node && mkdir /opt/workbot/bin/node",
@@ -340,15 +283,6 @@ DRIFTS = {
         '[ "$(systemctl show --property=NeedDaemonReload --value workbot.service)" = no ]',
     ),
 }
-
-
-@dataclass(frozen=True)
-class Refused:
-    """What a run does not take out of the way: it says so before it changes anything."""
-
-    made: str
-    says: str
-    undone: str
 
 
 def misplaced(path: str, made: str = "mkdir", kind: str = "a directory") -> Refused:
@@ -380,17 +314,3 @@ REFUSED = {
         "sed -i '/^workbot:/s,:/home/workbot:,:/srv/workbot/home:,' /etc/passwd",
     ),
 }
-
-
-def do(host: Host, commands: Mapping[str, str]) -> None:
-    """Runs each as root; one that fails is named by its key."""
-    for what, command in commands.items():
-        done = host.run(command)
-        assert done.rc == 0, f"{what}: {done.stdout}{done.stderr}"
-
-
-def unwell(host: Host, drifts: Mapping[str, Drift]) -> list[str]:
-    """Which drifts the host shows, by its own word, asked in one call."""
-    names = list(drifts)
-    script = [f"if ! {{ {drifts[name].well}; }} >/dev/null 2>&1; then echo {names.index(name)}; fi" for name in names]
-    return [names[int(line)] for line in host.check_output("\n".join(script)).split()]

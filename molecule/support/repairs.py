@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from drifts import Drift, do, unwell
+from drift_kinds import Drift, do, unwell
 from prediction import differences, play, state, touched
 from testinfra.host import Host
 

@@ -36,6 +36,7 @@ class ActionModule(Action):
         found = {
             "differences": [dataclasses.asdict(difference) for difference in comparison.differences],
             "messages": comparison.messages,
+            "told": comparison.told,
             "questions": comparison.questions,
             "rounds": comparison.rounds,
             "seconds": round(time.monotonic() - began, 2),

@@ -19,7 +19,8 @@ description:
     something is, other differences that only follow from it may be missing.
   - Returns the C(differences), each with the C(role), the C(task), C(what) differs, and C(since) when as far as the
     times of files tell. What can't be compared, and what fails, is a difference as well. C(messages) is what the tasks
-    say of a host on which nothing differs. C(questions) is how many were asked, C(rounds) in how many calls, C(seconds)
+    say of a host on which nothing differs, C(told) what their modules return by this name, which no run changes.
+    C(questions) is how many were asked, C(rounds) in how many calls, C(seconds)
     how long all of it took, C(host_seconds) how long the host worked.
   - The tags of the run choose the tasks. Those beside this one in its file are left out. A part of a role that a task
     of the play includes is gone through where the play has the role.

@@ -85,7 +85,7 @@ options:
       users:
         description:
           - Permissions of users beside the owner, by name, for example V(rwx), in an access list (ACL). The group's are
-            those of the mode. Without any, a list that is there is left alone.
+            those of the mode. Without any, there is no such list, and one that is there is removed.
         type: dict
         default: {}
   files:

@@ -32,11 +32,11 @@ extends_documentation_fragment:
   - workbot.stability.postgresql
 options:
   owner:
-    description: The role that owns the database.
+    description: The role that owns the database, which has no connection limit of its own.
     type: str
     default: ""
   roles:
-    description: Roles, each without any power over the server.
+    description: Roles, each without any power over the server, and with passwords that do not expire.
     type: list
     elements: dict
     default: []
@@ -50,7 +50,8 @@ options:
         type: bool
         default: true
       configuration:
-        description: Settings of its sessions. Others that it has stay.
+        description:
+          - Settings of its sessions, in whatever database. Others that it has stay.
         type: dict
         default: {}
       member_of:

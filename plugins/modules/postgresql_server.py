@@ -14,11 +14,14 @@ description:
   - Brings a service's settings and its lines in C(pg_hba.conf) and C(pg_ident.conf) to their declaration, starts a
     server that does not run, has it read what it has not read, and restarts it for settings that need that. The values
     are checked before they are written. What the server does not take, or does not start with, is put back.
+  - What C(ALTER SYSTEM) has set of O(settings) is taken back, but for a sufficient C(max_connections) and what is in
+    O(alone). A later file of somebody else, C(ALTER DATABASE) and C(ALTER ROLE) that set it otherwise are warned about.
+    Lines of C(pg_ident.conf) with the map O(name) that are not in O(identities) are removed. The server starts at boot.
   - Of the access rules the service's lines come first. Debian's lines that let every role into every database are
     removed where nobody but O(roles) logs in.
   - Returns the C(problems), what was not as declared, in check mode what is not; and of the time before anything was
     changed C(exists), whether Debian's cluster was there, C(answers), whether its server could be asked, and C(trust),
-    the access rules that let somebody in without a password.
+    the access rules that let somebody in without a password. C(told) is what it warns of.
   - In check mode a server that is missing or does not run is no error.
 extends_documentation_fragment: [workbot.stability.internal]
 requirements: [psycopg or psycopg2]
@@ -91,12 +94,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server import (
-    Cluster,
-    DesiredServer,
-    Result,
-    converge_server,
-)
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server import Result, converge_server
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server_state import Cluster, DesiredServer
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import marker_of
 
 SPEC: dict[str, Any] = {
@@ -139,7 +138,8 @@ def report(result: Result, *, existed: bool) -> dict[str, Any]:
         "exists": existed,
         "answers": result.actual is not None,
         "trust": result.actual.trust if result.actual else [],
-        "diff": [change.diff() for change in result.changes],
+        "told": list(result.actual.overridden) if result.actual else [],
+        "diff": [change.diff() for change in result.changes] + [step.diff() for step in result.units],
     }
 
 
@@ -151,7 +151,10 @@ def main() -> None:
         result = converge_server(server, check_mode=module.check_mode)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=f"PostgreSQL: {error}")
-    module.exit_json(**report(result, existed=existed))
+    found = report(result, existed=existed)
+    for text in found["told"]:
+        module.warn(text)
+    module.exit_json(**found)
 
 
 if __name__ == "__main__":

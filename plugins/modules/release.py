@@ -238,6 +238,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+told:
+  description: Files that were changed after the release was made, which is warned about.
+  type: list
+  elements: str
+  returned: success
 release_id:
   description: Name of the release.
   type: str
@@ -373,7 +378,10 @@ def main() -> None:
         module.exit_json(changed=False, source_needed=True)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=f"Release {job.id}: {explain(error, job.releases.directory)}")
-    module.exit_json(**report(job, outcome))
+    told = job.told(outcome)
+    for text in told:
+        module.warn(text)
+    module.exit_json(told=told, **report(job, outcome))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from backup import COMMAND, REPOSITORY, STATE, another_repository, backup, backups, fails, findings, state
 from databases import sql
-from drifts import UNITS, Drift, disabled, is_mode, says
+from drift_kinds import UNITS, Drift, disabled, is_mode, says
 from hosts import playbook, put
 from prediction import differences, play, touched
 from prediction import state as state_of

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from backup import LOAD
 from deployments import load
-from drifts import UNITS, Drift, disabled, is_mode
+from drift_kinds import UNITS, Drift, disabled, is_mode
 from prediction import differences, play, touched
 from prediction import state as state_of
 from repairs import assert_predicted_and_repaired

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from drifts import UNITS as UNIT_FILES
-from drifts import Drift, is_mode
+from drift_kinds import UNITS as UNIT_FILES
+from drift_kinds import Drift, is_mode
 from hosts import HOST, ROOT, playbook
 from monitor import DIRECTORY, UNITS, Monitor
 from prediction import differences, play, state, touched

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drifts import DRIFTS, Drift, do, unwell
+from database_drifts import TOLD
+from drift_kinds import Drift, do, unwell
+from drifts import DRIFTS
 from hosts import HOST, playbook
 from prediction import differences, play, state, touched
 from testinfra.host import Host
@@ -68,6 +70,19 @@ def test_all_that_differs_is_named_and_becomes_what_check_mode_said(drifted: Hos
     assert differences(check, play(tmp_path)) == []
     assert unwell(drifted, DRIFTS) == []
     assert play(tmp_path / "afterwards").changed == [], "the run has not repaired what it had said"
+
+
+def test_what_no_run_changes_is_told(host: Host, tmp_path: Path) -> None:
+    do(host, {what: told.made for what, told in TOLD.items()})
+    try:
+        code, output, said = drift(tmp_path)
+        run = play(tmp_path)
+    finally:
+        do(host, {what: told.undone for what, told in TOLD.items()})
+    assert (code, said["differences"], run.changed) == (0, [], []), output
+    assert [what for what, told in TOLD.items() if not any(told.says in text for text in said["told"])] == []
+    assert output.count("    by hand: ") == len(TOLD)
+    assert drift(tmp_path)[2]["told"] == []
 
 
 @pytest.mark.soak

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drifts import REFUSED, do
+from drift_kinds import do
+from drifts import REFUSED
 from hosts import HOSTS, ROOT, playbook
 from prediction import Record, differences, state, touched
 from testinfra.host import Host

@@ -27,6 +27,7 @@ from .external_service import PM2, SYSTEMD, Existing
 
 POLICIES = Path("/etc/logrotate.d")
 SYSTEM_UNITS = Path("/usr/lib/systemd/system")
+TMPFILES = Path("/etc/tmpfiles.d")
 # Debian's own groups have the numbers below.
 _FIRST_DYNAMIC = 100
 _RUN_BITS = stat.S_ISVTX | stat.S_ISGID
@@ -89,9 +90,14 @@ def _has_of(path: Path, uid: int) -> bool:
     return found.st_uid == uid or any(entry.stat(follow_symlinks=False).st_uid == uid for entry in os.scandir(path))
 
 
-def run_directory_conflict(path: Path) -> str:
-    """The roles' own has the sticky bit and hands its group down: nobody else's in /run looks like that."""
+def run_directory_conflict(path: Path, declared: Path) -> str:
+    """The roles' own has the sticky bit and hands its group down: nobody else's in /run looks like that.
+
+    With another mode it is theirs where the service's file of systemd-tmpfiles, ``declared``, makes it at boot.
+    """
     if not path.is_dir() or path.stat().st_mode & _RUN_BITS == _RUN_BITS or not any(os.scandir(path)):
+        return ""
+    if declared.is_file() and f" {path} " in declared.read_text(encoding="utf-8", errors="replace"):
         return ""
     return f"service_run_directory: {path} is foreign. Choose another one."
 
@@ -244,7 +250,7 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str], 
         found.append(misplaced(place) or (conflict(place) if place.marks and not own else ""))
     if not service.tools_only:
         found.append(unit_conflict(service.name))
-        found.append(run_directory_conflict(Path(service.run_directory)))
+        found.append(run_directory_conflict(Path(service.run_directory), TMPFILES / f"{service.name}.conf"))
         found.append(group_conflict(service.group, user if uid is not None else None))
         found.append(group_in_use_conflict(service))
     found.append(disk_conflict(Path(service.directory), reserved_disk))

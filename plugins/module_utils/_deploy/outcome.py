@@ -16,7 +16,7 @@ from typing import Any
 from .._pm2.ecosystem import shown
 from .actual import Actual
 from .model import Places
-from .plan import Decision
+from .plan import Decision, described
 
 _LONGEST_REASON = 80
 
@@ -99,6 +99,7 @@ class Outcome:
         links_after = _links(decision.activation.name, decision.sockets, decision.release, decision.previous)
         steps = []
         steps += [f"remove {name}: left by an interrupted run\n" for name in decision.leftovers]
+        steps += [f"delete {described(process)}: nobody has declared it\n" for process in decision.strangers]
         if decision.action != "none":
             steps.append(f"{decision.action} {decision.activation.name}: {', '.join(decision.reasons)}\n")
         parts = {

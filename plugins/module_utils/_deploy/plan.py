@@ -12,6 +12,7 @@ from typing import Literal
 
 from .._pm2.ecosystem import render
 from .._pm2.plan import plan
+from .._pm2.process import Pm2Process
 from .actual import Actual, replaced_by
 from .context import Context
 from .model import Activation, ActivationError, Desired
@@ -38,6 +39,8 @@ class Decision:
     previous: str
     options: str = ""
     """What is kept of the module's."""
+    strangers: tuple[Pm2Process, ...] = ()
+    """Processes of the active one's PM2 that nobody has declared."""
 
     @property
     def release(self) -> str:
@@ -57,7 +60,11 @@ class Decision:
             "the link `current`": self.release != actual.current,
             "the link `previous`": self.previous != actual.previous,
         }
-        return [f"what is left of {name}" for name in self.leftovers] + [what for what in differs if differs[what]]
+        return [
+            *(f"what is left of {name}" for name in self.leftovers),
+            *(f"{described(process)}, which nobody has declared" for process in self.strangers),
+            *(what for what in differs if differs[what]),
+        ]
 
 
 def desired_release(desired: Desired, actual: Actual) -> str:
@@ -86,7 +93,18 @@ def decide(context: Context, release: str, actual: Actual) -> Decision:
         config=render([context.app_of(activation)]),
         options=context.kept,
         previous=replaced_by(release, current, previous),
+        strangers=_strangers(context, actual),
     )
+
+
+def _strangers(context: Context, actual: Actual) -> tuple[Pm2Process, ...]:
+    own = context.app_of(actual.active)["name"] if actual.active else ""
+    return tuple(process for process in actual.live if process.name != own)
+
+
+def described(process: Pm2Process) -> str:
+    """A process of PM2's, for people; the name is whoever's who started it."""
+    return f"process {process.pm_id} of PM2 ({process.name!r})"
 
 
 def _choose(

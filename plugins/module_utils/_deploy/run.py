@@ -195,9 +195,17 @@ def _do(context: Context, outcome: Outcome) -> None:
             client.run("restart", *map(str, decision.dead))
         restarts = {process.pm_id: process.restarts for process in actual.live}
         context.workers(decision.activation, restarts).wait_until_healthy(deadline)
+    if decision.action != "activate" and decision.strangers:
+        problems += attempt("processes that nobody has declared", lambda: _delete_strangers(context, decision))
     problems += _settle(context, outcome)
     if problems:
         raise ActivationError(_explain_problems(context, decision, problems))
+
+
+def _delete_strangers(context: Context, decision: Decision) -> None:
+    client = context.client(decision.activation)
+    with client.lock(client.timeout):
+        client.run("delete", *(str(process.pm_id) for process in decision.strangers))
 
 
 def _settle(context: Context, outcome: Outcome) -> list[str]:

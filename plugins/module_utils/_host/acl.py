@@ -67,10 +67,12 @@ def packed(listed: str) -> bytes:
 
 
 def write(handle: int, attribute: bytes) -> None:
-    """Set the access list of an open directory, with no default one."""
-    os.setxattr(handle, _ACCESS, attribute)
-    if _attribute(handle, _DEFAULT):
-        os.removexattr(handle, _DEFAULT)
+    """Set the access list of an open directory, or remove it where there is to be none; it gets no default one."""
+    if attribute:
+        os.setxattr(handle, _ACCESS, attribute)
+    for name in (_DEFAULT,) if attribute else (_ACCESS, _DEFAULT):
+        if _attribute(handle, name):
+            os.removexattr(handle, name)
 
 
 def _entry(part: str) -> tuple[int, int, int]:

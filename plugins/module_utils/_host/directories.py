@@ -22,7 +22,7 @@ _ROOT = 0
 
 
 def make(path: Path, mode: int, owner: tuple[int, int], access: str = "") -> None:
-    """Make the directory, or correct it; ``access`` is an access list as text, "" leaves one that is there alone.
+    """Make the directory, or correct it; ``access`` is its access list as text, "" for none.
 
     A new one belongs to root alone until its owner is set. Raises OSError, and KeyError for a user of the list who is
     not there.
@@ -36,8 +36,7 @@ def make(path: Path, mode: int, owner: tuple[int, int], access: str = "") -> Non
         handle = make_directory(parent, path.name, 0o700)
     try:
         # first, so that whoever uses the directory can go on to at any moment
-        if attribute:
-            acl.write(handle, attribute)
+        acl.write(handle, attribute)
         set_owner(handle, mode | (acl.bits(access, "m") or 0) << 3, owner)
     finally:
         os.close(handle)

@@ -50,7 +50,7 @@ class Entry:
     secret: bool = field(default=False, compare=False)
     directory: bool = False
     access: str = ""
-    """A directory's access list, as text; "" where it does not matter."""
+    """A directory's access list, as text; "" for none."""
 
     @property
     def data(self) -> bytes:
@@ -139,10 +139,10 @@ def actual(path: str) -> Entry | None:
     return Entry(content, stat.S_IMODE(found.st_mode), user_name(found.st_uid), group_name(found.st_gid))
 
 
-def actual_directory(path: str, listed: bool = False) -> Entry | None:
+def actual_directory(path: str) -> Entry | None:
     """The directory at the path, None where there is none. Raises StabilityError where something else is there.
 
-    With ``listed`` its access list as well: the bits that the mode has for the group are the list's mask then.
+    Where it has an access list, the bits that the mode has for the group are the list's mask.
     """
     try:
         found = os.lstat(path)
@@ -151,7 +151,7 @@ def actual_directory(path: str, listed: bool = False) -> Entry | None:
     if not stat.S_ISDIR(found.st_mode):
         kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a directory"
         raise StabilityError(f"{path} is {kind}; move it away")
-    mode, access = stat.S_IMODE(found.st_mode), acl.read(path) if listed else ""
+    mode, access = stat.S_IMODE(found.st_mode), acl.read(path)
     group = acl.bits(access, "g")
     if group is not None:
         mode = mode & ~0o070 | group << 3
@@ -172,7 +172,7 @@ def change_of(path: str, after: Entry, check: Sequence[str] = ()) -> Change | No
 
 def change_of_directory(path: str, after: Entry, contents: bool = False) -> Change | None:
     """The same of a directory; with ``contents`` what is in it, at any depth, is to be its owner's as well."""
-    before = actual_directory(path, listed=bool(after.access))
+    before = actual_directory(path)
     strangers = directories.strangers(path, after.owner) if contents and before else []
     return Change(path, before, after, strangers=strangers) if before != after or strangers else None
 

@@ -129,6 +129,13 @@ class Toolchain:
         """What is missing in, or differs from, the desired toolchain on disk."""
         root = self.versions / desired.identifier
         found = [f"bin/{tool} is no program" for tool in _TOOLS if not is_program(root / "bin" / tool)]
+        own = root.resolve()
+        leads = {tool: (root / "bin" / tool).resolve() for tool in _TOOLS}
+        found += [
+            f"bin/{tool} leads to {path}"
+            for tool, path in leads.items()
+            if not (path.is_relative_to(own) or path == DEBIAN_NODE.resolve())
+        ]
         for name, version in desired.packages().items():
             installed = _manifest(root / "node_modules" / name).get("version", "")
             if installed != version:

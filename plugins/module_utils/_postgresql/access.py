@@ -1,15 +1,22 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lines of one service in a server's pg_hba.conf and pg_ident.conf, and Debian's that let everybody in."""
+"""What others have in a server's files: pg_hba.conf, pg_ident.conf, and what ALTER SYSTEM keeps.
+
+A service's lines stand between two marks. Debian's that let everybody in, foreign ones of a service's map and what was
+set over a declared setting are taken out.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 _CATCH_ALL = re.compile(
     r"^(local\s+all\s+all\s+peer|host\s+all\s+all\s+(127\.0\.0\.1/32|::1/128)\s+scram-sha-256)[ \t]*\n", re.MULTILINE
 )
+
+_ALTERED = re.compile(r"^\s*([A-Za-z_][A-Za-z0-9_.$]*)\s*=\s*'((?:[^'\n]|'')*)'\s*\n?", re.MULTILINE)
 
 
 def with_block(text: str, marker: str, lines: str, *, first: bool) -> str:
@@ -35,6 +42,24 @@ def without_block(text: str, marker: str) -> str:
 def without_catch_all(text: str) -> str:
     """The text without Debian's lines that let every role into every database."""
     return _CATCH_ALL.sub("", text)
+
+
+def without_map(text: str, name: str, marker: str) -> str:
+    """The text of pg_ident.conf without lines of this map outside of the block, which let others in as the service."""
+    foreign = re.compile(rf'^[ \t]*(?:{re.escape(name)}|"{re.escape(name)}")[ \t].*\n?', re.MULTILINE)
+    block = _block(marker).search(text)
+    begin, end = block.span() if block else (len(text), len(text))
+    return foreign.sub("", text[:begin]) + text[begin:end] + foreign.sub("", text[end:])
+
+
+def altered_settings(text: str) -> dict[str, str]:
+    """The settings of postgresql.auto.conf, which has one in a line."""
+    return {found[1].lower(): found[2].replace("''", "'") for found in _ALTERED.finditer(text)}
+
+
+def without_settings(text: str, names: Collection[str]) -> str:
+    """The text without these."""
+    return _ALTERED.sub(lambda found: "" if found[1].lower() in names else found[0], text)
 
 
 def _marks(marker: str) -> tuple[str, str]:

@@ -31,19 +31,32 @@ _TABLES_SECONDS = 600
 _LOCK_TIMEOUT = "55P03"
 # Since this version a membership belongs to the role that gave it, and only that one's is taken away.
 _GRANTORS = 160000
-_NEW: Row = {"powerful": False, "connections": -1, "verifier": "", "configuration": [], "memberships": []}
+_UNLIMITED = -1
+_NEW: Row = {
+    "powerful": False,
+    "expires": False,
+    "connections": _UNLIMITED,
+    "verifier": "",
+    "configuration": [],
+    "overrides": [],
+    "memberships": [],
+}
 
 _ROLES = """
 SELECT a.rolname::text AS name, a.rolcanlogin AS login, a.rolconnlimit AS connections,
   coalesce(a.rolpassword, '') AS verifier,
   a.rolsuper OR a.rolcreatedb OR a.rolcreaterole OR a.rolreplication OR a.rolbypassrls AS powerful,
+  coalesce(a.rolvaliduntil, 'infinity') <> 'infinity' AS expires,
   coalesce(r.rolconfig, '{}')::text[] AS configuration,
+  ARRAY(SELECT ARRAY[d.datname::text, split_part(c, '=', 1)] FROM pg_db_role_setting s
+    JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c WHERE s.setrole = a.oid) AS overrides,
   coalesce((SELECT jsonb_agg(jsonb_build_array(g.rolname, pg_get_userbyid(m.grantor)) ORDER BY g.rolname)
     FROM pg_auth_members m JOIN pg_authid g ON g.oid = m.roleid WHERE m.member = a.oid), '[]') AS memberships
 FROM pg_authid a JOIN pg_roles r USING (oid) WHERE a.rolname::text = ANY (%(names)s)
 """
 _DATABASE = """
-SELECT pg_get_userbyid(datdba)::text AS owner, pg_encoding_to_char(encoding)::text AS encoding
+SELECT pg_get_userbyid(datdba)::text AS owner, pg_encoding_to_char(encoding)::text AS encoding,
+  datconnlimit AS connections
 FROM pg_database WHERE datname = %(name)s
 """
 # No list of rights means the rights that PostgreSQL gives by itself.
@@ -217,7 +230,9 @@ def _role(client: PgClient, role: DesiredRole, actual: Row | None) -> Iterator[S
         yield Step(f"role {role.name} has other attributes", (f"ALTER ROLE {name} {attributes}",))
     if role.connections not in (None, actual["connections"]):
         limited = f"ALTER ROLE {name} CONNECTION LIMIT {role.connections}"
-        yield Step(f"role {role.name} may have {actual['connections']} connections", (limited,))
+        yield Step(f"role {role.name} may have {_many(actual['connections'])} connections", (limited,))
+    if actual["expires"]:
+        yield Step(f"role {role.name} has a password that expires", (f"ALTER ROLE {name} VALID UNTIL 'infinity'",))
     if role.password and not has_password(actual["verifier"], role.password):
         verifier = literal(client.verifier(role.password, role.name))
         yield Step(f"role {role.name} has another password", (f"ALTER ROLE {name} PASSWORD {verifier}",))
@@ -225,8 +240,16 @@ def _role(client: PgClient, role: DesiredRole, actual: Row | None) -> Iterator[S
     if others:
         made = (f"SET {quoted(key)} = {literal(role.configuration[key])}" for key in sorted(others))
         yield Step(f"role {role.name} has other settings", tuple(f"ALTER ROLE {name} {setting}" for setting in made))
+    for database, key in actual["overrides"]:
+        if key in role.configuration:
+            reset = f"ALTER ROLE {name} IN DATABASE {quoted(database)} RESET {quoted(key)}"
+            yield Step(f"role {role.name} has another {key} in database {database}", (reset,))
     if role.member_of is not None:
         yield from _memberships(client, role, actual["memberships"])
+
+
+def _many(connections: int) -> str:
+    return "any number of" if connections == _UNLIMITED else str(connections)
 
 
 def _memberships(client: PgClient, role: DesiredRole, actual: Sequence[tuple[str, str]]) -> Iterator[Step]:
@@ -253,9 +276,14 @@ def plan_database(client: PgClient, desired: DesiredDatabase) -> list[Step]:
     [row] = rows
     if row["encoding"] != ENCODING:
         raise PgError(f"the database has the encoding {row['encoding']}, which nothing changes: it must be {ENCODING}")
-    if row["owner"] == desired.owner:
-        return []
-    return [Step(f"database {desired.name} belongs to {row['owner']}", (f"ALTER DATABASE {name} OWNER TO {owner}",))]
+    steps = []
+    if row["owner"] != desired.owner:
+        given = f"ALTER DATABASE {name} OWNER TO {owner}"
+        steps.append(Step(f"database {desired.name} belongs to {row['owner']}", (given,)))
+    if row["connections"] != _UNLIMITED:
+        unlimited = f"ALTER DATABASE {name} CONNECTION LIMIT {_UNLIMITED}"
+        steps.append(Step(f"database {desired.name} may have {_many(row['connections'])} connections", (unlimited,)))
+    return steps
 
 
 def plan_inside(client: PgClient, desired: DesiredDatabase) -> list[Step]:

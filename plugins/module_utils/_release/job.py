@@ -23,6 +23,8 @@ from .build import BuildSettings, build
 from .lock import deploy_lock, lock_path
 from .store import MARK, Release, Releases, link_shared, own, removed_on_failure, unlinked
 
+_SHOWN = 3
+
 
 class SourceNeededError(StabilityError):
     """The host does not have the release and was not given its source."""
@@ -128,6 +130,17 @@ class Job(BuildSettings):
                 for name in plan.pruned:
                     self.releases.remove(name)
         return plan
+
+    def told(self, outcome: Outcome) -> list[str]:
+        """What is wrong with a release that was there, and no run puts right."""
+        if outcome.made or self.writable:
+            return []
+        edited = self.releases.edited(outcome.identifier, self.writable_directories)
+        if not edited:
+            return []
+        names = ", ".join(edited[:_SHOWN]) + (f" and {len(edited) - _SHOWN} more" if len(edited) > _SHOWN else "")
+        advice = "Put them back, or deploy the source with another release_version"
+        return [f"release {outcome.identifier} has files that were changed after it was made: {names}. {advice}"]
 
     def _abi(self, required: bool) -> str:
         """What native addons are built for. A release that is not built here is the same under any Node.js."""

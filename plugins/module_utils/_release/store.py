@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -87,6 +88,24 @@ class Releases:
     def protected(self) -> set[str]:
         """Identifiers that the links name: what runs, or may have to run again at once."""
         return {name for link in (self.active_link, *self.links) if (name := _named_by(link))}
+
+    def edited(self, identifier: str, writable: Sequence[str]) -> list[str]:
+        """Files of a release that is not the service's to write which are newer than its mark, relative to it.
+
+        What the service may write and installed packages are left out; a time to come is a clock's fault.
+        """
+        top, release = self.path(identifier), self.get(identifier)
+        if release is None:
+            return []
+        left_out, now, found = {*(top / name for name in writable)}, time.time(), []
+        for name, directories, files in os.walk(top):
+            folder = Path(name)
+            directories[:] = [one for one in directories if one != "node_modules" and folder / one not in left_out]
+            for path in (folder / one for one in files if folder / one != top / MARK):
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and release.created < status.st_mtime <= now:
+                    found.append(str(path.relative_to(top)))
+        return sorted(found)
 
     def surplus(self, keep: int, desired: str) -> list[str]:
         """Releases beyond the newest `keep`, never the desired one or one that a link names."""

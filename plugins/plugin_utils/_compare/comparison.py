@@ -91,6 +91,8 @@ class Comparison:
     first: bool = False
     messages: list[Any] = field(default_factory=list)
     """What the tasks say of a host on which nothing differs."""
+    told: list[str] = field(default_factory=list)
+    """What a run does not change, and a person has to."""
     questions: int = 0
     rounds: int = 0
     host_seconds: float = 0.0
@@ -379,6 +381,7 @@ class Comparison:
             self._tell(task, "can't be compared", "its module has no check mode, or gives facts")
         else:
             self.messages += result.get("warnings") or ()
+        self.told += [text for text in result.get("told") or () if text not in self.told]
 
     def _learn(self, task: Task, result: Result) -> None:
         self._learned.update(dict.fromkeys(registered_by(task), result))

@@ -25,9 +25,11 @@ class HostDrift:
     state: str
     differences: Sequence[Mapping[str, str]] = ()
     note: str = ""
+    told: Sequence[str] = ()
+    """What no run changes."""
 
     def as_dict(self) -> dict[str, Any]:
-        return {"state": self.state, "differences": list(self.differences), "note": self.note}
+        return {"state": self.state, "differences": list(self.differences), "note": self.note, "told": list(self.told)}
 
 
 def drift_of(name: str, registered: Mapping[str, Any] | None) -> HostDrift:
@@ -39,7 +41,7 @@ def drift_of(name: str, registered: Mapping[str, Any] | None) -> HostDrift:
         return HostDrift(name, state, note=said or ("it was not compared" if state == FAILED else ""))
     found = registered["differences"]
     took = "{questions} questions in {rounds} calls, {seconds:.1f} s, of which the host worked {host_seconds:.1f} s"
-    return HostDrift(name, DIFFERS if found else SAME, found, took.format(**registered))
+    return HostDrift(name, DIFFERS if found else SAME, found, took.format(**registered), registered["told"])
 
 
 def table(drifts: Sequence[HostDrift]) -> list[tuple[str, str]]:
@@ -53,6 +55,7 @@ def table(drifts: Sequence[HostDrift]) -> list[tuple[str, str]]:
             what = f": {one_line(one['what'])}" if one["what"] else ""
             since = f" (since {one['since']})" if one.get("since") else ""
             lines.append((drift.state, f"    {one['role']:<{roles}}  {one['task']}{what}{since}"))
+        lines += [(drift.state, f"    by hand: {one_line(text)}") for text in drift.told]
     return [(state, visible(text)) for state, text in lines]
 
 

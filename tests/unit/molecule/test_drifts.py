@@ -9,7 +9,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from drifts import DRIFTS, REFUSED, Drift
+from drift_kinds import Drift
+from drifts import DRIFTS, REFUSED
 from prediction import Record
 
 OPENED = Drift("chmod 0777 /srv/shop", "Create the user", '"/srv/shop"', "true")

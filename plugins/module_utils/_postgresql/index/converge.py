@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..._host.errors import StabilityError
-from ..client import Login, PgClient, PgError, session
+from ..client import Login, PgClient, PgError, quoted, session
 from .actual import completed, read_actual
 from .build import Limits, Outcome, Work, retried, set_limits, try_lock
 from .catalog import LOCK_CLASS, read_table
 from .desired import Desired
-from .errors import LOCK_NOT_AVAILABLE, described, explain
+from .errors import LOCK_NOT_AVAILABLE, NO_RIGHT, described, explain
 from .partitions import refuse_partitioned
 from .plan import Plan, foreseen, make_plan
 from .watch import Watcher, watching
@@ -126,6 +126,7 @@ def _plan_all(client: PgClient, indexes: Sequence[Desired], *, foresee: bool) ->
                 client.execute("ROLLBACK TO SAVEPOINT one")
             except StabilityError as error:
                 problems.append(str(error))
+                client.execute("ROLLBACK TO SAVEPOINT one")
             client.execute("RELEASE SAVEPOINT one")
     if problems:
         raise StabilityError("\n".join(problems))
@@ -141,9 +142,16 @@ def _plan(client: PgClient, desired: Desired, foresee: bool) -> Plan:
             f"{desired.label}: {table.label} and all that its columns and indexes call are {table.owner}'s own code,"
             f" which a superuser must not run: log in as {table.owner}"
         )
-    if desired.present and table and not table.problem:
-        desired = completed(client, desired, table)
-    actual = read_actual(client, desired, table)
+    try:
+        if desired.present and table and not table.problem:
+            desired = completed(client, desired, table)
+        actual = read_actual(client, desired, table)
+    except PgError as error:
+        if table and not table.owned and error.sqlstate == NO_RIGHT:
+            role = quoted(str(client.login.parameters["user"]))
+            back = f"ALTER TABLE {table.label} OWNER TO {role}"
+            raise StabilityError(f"{desired.label}: {table.label} belongs to {table.owner}: {back}") from error
+        raise
     if desired.present and table and table.partitioned:
         refuse_partitioned(client, desired, actual, table)
     return make_plan(desired, actual)

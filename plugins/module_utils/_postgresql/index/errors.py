@@ -16,14 +16,14 @@ _CANCELLED = "57014"
 _UNIQUE = "23505"
 _DISK_FULL = "53100"
 _TOO_MANY = "53300"
-_NO_RIGHT = "42501"
+NO_RIGHT = "42501"
 _READ_ONLY = "25006"
 _OUT_OF_MEMORY = "53200"
 
 _ADVICE = {
     _DISK_FULL: "The file system of the tablespace is full: make room, or give the index a tablespace elsewhere.",
     _TOO_MANY: "The server has no connection left: see max_connections.",
-    _NO_RIGHT: "Log in as the owner of the table.",
+    NO_RIGHT: "Log in as the owner of the table.",
     _READ_ONLY: "The session is read-only: see default_transaction_read_only, and connect to the primary server.",
     _OUT_OF_MEMORY: "See maintenance_work_mem and max_locks_per_transaction.",
 }

@@ -22,7 +22,7 @@ from ..._host.errors import StabilityError
 from ..._host.units import runs, stop_unit
 from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import PgError
-from ..._postgresql.server import OWNER
+from ..._postgresql.server_state import OWNER
 from ..display import stamp
 from .remote import pgbackrest_of
 from .server import Restored, as_owner, to_running

@@ -19,7 +19,7 @@ from ..._host.console import answer, run_command
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.units import UnitError, run_unit
-from ..._postgresql.server import OWNER
+from ..._postgresql.server_state import OWNER
 from ..common import attempt, become, load_settings
 from ..display import as_time
 from ..records import decode

@@ -20,7 +20,7 @@ from ..._host.command import PLAIN, CommandError, run
 from ..._postgresql.archiving import archive_now
 from ..._postgresql.client import MissingDriverError, PgClient, PgError, Row, quoted
 from ..._postgresql.pgbackrest import Backup, BackupError
-from ..._postgresql.server import OWNER
+from ..._postgresql.server_state import OWNER
 from .remote import pgbackrest_of
 from .server import PORT, Restored, Server, ServerError, database_names, to_running
 from .settings import Settings

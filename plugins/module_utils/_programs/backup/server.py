@@ -23,7 +23,7 @@ from ..._host.command import PLAIN, Identity, effective_user, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.small_file import tail
 from ..._postgresql.client import MAINTENANCE, Login, PgClient, PgError, session
-from ..._postgresql.server import OWNER
+from ..._postgresql.server_state import OWNER
 from .settings import Settings
 
 _APPLICATION = "postgresql-backup"

@@ -160,12 +160,23 @@ def test_a_directory_that_a_variable_names_by_now_must_be_the_services(
 
 
 def test_a_directory_of_run_is_the_services_or_free(tmp_path: Path) -> None:
-    assert run_directory_conflict(tmp_path / "missing") == ""
-    assert run_directory_conflict(tmp_path) == ""
-    (tmp_path / "private").touch()
-    assert run_directory_conflict(tmp_path).startswith(f"service_run_directory: {tmp_path} is foreign")
-    tmp_path.chmod(0o3752)
-    assert run_directory_conflict(tmp_path) == ""
+    run, declared = tmp_path / "run", tmp_path / "shop.conf"
+    assert run_directory_conflict(run, declared) == ""
+    run.mkdir(0o755)
+    assert run_directory_conflict(run, declared) == ""
+    (run / "private").touch()
+    declared.write_text(f"D {run}-of-others 3772 root www-data -\n")
+    assert run_directory_conflict(run, declared).startswith(f"service_run_directory: {run} is foreign")
+    run.chmod(0o3752)
+    assert run_directory_conflict(run, declared) == ""
+
+
+def test_a_directory_of_run_that_the_service_declares_is_its_own_whatever_its_mode(tmp_path: Path) -> None:
+    run, declared = tmp_path / "run", tmp_path / "shop.conf"
+    run.mkdir(0o777)
+    (run / "0.sock").touch()
+    declared.write_text(f"D {run} 3772 root www-data -\n")
+    assert run_directory_conflict(run, declared) == ""
 
 
 def test_a_group_of_others_gives_no_rights_to_the_service() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.model im
     Desired,
     Places,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import (
     Decision,
     decide,
@@ -263,6 +265,16 @@ def test_what_interrupted_runs_left_are_all_activations_but_the_active_one() -> 
     assert decision.action == "none"
     assert decision.changes(state)
     assert decided(replace(state, active=None)).leftovers == ("a", "a@2", "b", "c")
+
+
+def test_a_process_that_nobody_has_declared_is_deleted() -> None:
+    stranger = replace(live(A, 2), name="\x1b[2Jminer")
+    state = running(A, live=(live(A, 0), live(A, 1), stranger))
+    decision = decided(state)
+    assert (decision.action, decision.strangers, decision.changes(state)) == ("none", (stranger,), True)
+    outcome = Outcome(decision, state, changed=True)
+    assert "process 2 of PM2 ('\\x1b[2Jminer'), which nobody has declared" in outcome.sentence("shop", check_mode=True)
+    assert "delete process 2 of PM2" in json.dumps(outcome.diff(PLACES))
 
 
 def test_an_ecosystem_file_that_somebody_changed_is_put_right_without_a_restart() -> None:

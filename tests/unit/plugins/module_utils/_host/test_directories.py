@@ -123,7 +123,7 @@ def test_a_user_has_permissions_of_its_own(listing: Path) -> None:
     make(path, desired)
     assert change_of_directory(str(path), desired) is None
     assert path.stat().st_mode & 0o7777 == 0o3772
-    now = actual_directory(str(path), listed=True)
+    now = actual_directory(str(path))
     assert now is not None
     assert now.attributes() == f"{USER}:{GROUP} 3752 u::rwx,u:daemon:rwx,g::r-x,m::rwx,o::-w-\n"
 
@@ -144,10 +144,17 @@ def test_what_differs_in_an_access_list_is_corrected(listing: Path, drift: str) 
     assert change_of_directory(str(path), desired) is None
 
 
-def test_the_list_of_a_directory_without_users_of_its_own_is_left_alone(listing: Path) -> None:
-    path = listing / "sockets"
-    make(path, directory(0o3752, daemon="rwx"))
-    assert change_of_directory(str(path), directory(0o3772)) is None
+def test_the_list_of_a_directory_without_users_of_its_own_is_removed(listing: Path) -> None:
+    path, desired = listing / "logs", directory(0o750)
+    make(path, directory(0o750, daemon="rwx"))
+    os.setxattr(path, "system.posix_acl_default", os.getxattr(path, "system.posix_acl_access"))
+    found = change_of_directory(str(path), desired)
+    assert found is not None
+    assert "u:daemon:rwx" in found.diff()["before"]
+    Transaction().make([found])
+    assert change_of_directory(str(path), desired) is None
+    assert path.stat().st_mode & 0o7777 == 0o750
+    assert os.listxattr(path) == []
 
 
 def test_the_user_of_an_access_list_must_be_there(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workbot.stability.plugins.action.host_files import ActionModule
 from ansible_collections.workbot.stability.plugins.module_utils._host import files as _files
 from ansible_collections.workbot.stability.plugins.module_utils._host import trust_store, units
-from ansible_collections.workbot.stability.plugins.module_utils._host.accounts import Account, actual
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.files import Entry
 from ansible_collections.workbot.stability.plugins.module_utils._host.host_files import Plan, apply, plan, unit_names
@@ -200,15 +199,6 @@ def test_what_is_removed_may_be_a_directory_and_a_dangling_link(tmp_path: Path) 
     assert run(removed=paths).paths == paths[:2]
     assert list(tmp_path.iterdir()) == []
     assert not run(removed=paths).changed
-
-
-def test_this_users_account_is_read() -> None:
-    entry = pwd.getpwuid(os.geteuid())
-    found = actual(entry.pw_name)
-    assert found == Account(
-        entry.pw_name, grp.getgrgid(entry.pw_gid).gr_name, entry.pw_dir, entry.pw_gecos, entry.pw_shell
-    )
-    assert actual("no-such-user") is None
 
 
 def test_an_account_that_is_there_is_no_change() -> None:

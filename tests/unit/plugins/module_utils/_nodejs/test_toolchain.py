@@ -60,6 +60,14 @@ def test_a_damaged_toolchain_is_not(tmp_path: Path, damage: str) -> None:
     assert len(toolchain.defects(DESIRED)) == 1
 
 
+def test_a_link_to_elsewhere_is_no_tool(tmp_path: Path) -> None:
+    toolchain = Toolchain(tmp_path)
+    link = installed(toolchain, DESIRED) / "bin/pm2"
+    link.unlink()
+    link.symlink_to("/usr/bin/true")
+    assert toolchain.defects(DESIRED) == [f"bin/pm2 leads to {Path('/usr/bin/true').resolve()}"]
+
+
 def test_a_directory_is_no_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It can be "executed" as far as its mode says."""
     toolchain = Toolchain(tmp_path)

@@ -28,9 +28,11 @@ ROLE = {
     "name": "shop",
     "login": True,
     "powerful": False,
+    "expires": False,
     "connections": -1,
     "verifier": "",
     "configuration": ["a=1", "b=2"],
+    "overrides": [],
     "memberships": [],
 }
 NO_POWER = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
@@ -135,8 +137,20 @@ def test_roles_as_declared() -> None:
         (
             DesiredRole("shop", connections=3),
             {},
-            "role shop may have -1 connections",
+            "role shop may have any number of connections",
             ['ALTER ROLE "shop" CONNECTION LIMIT 3'],
+        ),
+        (
+            DesiredRole("shop"),
+            {"expires": True},
+            "role shop has a password that expires",
+            ["ALTER ROLE \"shop\" VALID UNTIL 'infinity'"],
+        ),
+        (
+            DesiredRole("shop", configuration={"a": "1"}),
+            {"overrides": [["till", "a"], ["till", "c"]]},
+            "role shop has another a in database till",
+            ['ALTER ROLE "shop" IN DATABASE "till" RESET "a"'],
         ),
         (
             DesiredRole("shop", member_of=["stats"]),
@@ -191,7 +205,7 @@ DATABASE = DesiredDatabase(
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([{"owner": "owner", "encoding": "UTF8"}], []),
+        ([{"owner": "owner", "encoding": "UTF8", "connections": -1}], []),
         (
             [],
             [
@@ -202,8 +216,11 @@ DATABASE = DesiredDatabase(
             ],
         ),
         (
-            [{"owner": "boss", "encoding": "UTF8"}],
-            [("database shop belongs to boss", 'ALTER DATABASE "shop" OWNER TO "owner"')],
+            [{"owner": "boss", "encoding": "UTF8", "connections": 1}],
+            [
+                ("database shop belongs to boss", 'ALTER DATABASE "shop" OWNER TO "owner"'),
+                ("database shop may have 1 connections", 'ALTER DATABASE "shop" CONNECTION LIMIT -1'),
+            ],
         ),
     ],
 )

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
+from ansible_collections.workbot.stability.plugins.module_utils._host.units import State, Step, Unit, UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql import server
-from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server import (
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server import converge_server
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server_state import (
     ActualServer,
     Cluster,
     DesiredServer,
     ServerError,
-    converge_server,
 )
 
 ACTUAL = ActualServer([], [], [], "", "", 100, [], {"waiting": "", "broken": ""})
@@ -36,6 +36,10 @@ class HereCluster(Cluster):
         return self.root
 
     @property
+    def altered(self) -> Path:
+        return self.root / "postgresql.auto.conf"
+
+    @property
     def settings_check(self) -> list[str]:
         return []
 
@@ -48,6 +52,7 @@ class Host:
         self.answers: list[ActualServer | None] = [ACTUAL]
         self.done: list[str] = []
         self.broken: list[str] = []
+        self.boot: list[Step] = []
         (root / "conf.d").mkdir()
         (root / "pg_hba.conf").write_text(DEBIAN)
         (root / "pg_ident.conf").write_text("# Maps\n")
@@ -70,8 +75,10 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     host = Host(tmp_path)
     monkeypatch.setattr(server, "_ask", host.ask)
-    monkeypatch.setattr(server, "_read", lambda desired: host.ask(desired)[0])
+    monkeypatch.setattr(server, "read", lambda desired: host.ask(desired)[0])
     monkeypatch.setattr(server, "run_unit", host.run)
+    monkeypatch.setattr(server, "_boot", lambda _cluster: host.boot)
+    monkeypatch.setattr(server.units, "do", lambda step: host.done.append(step.enabling))
     monkeypatch.setattr(server, "lock", lambda *_given, **_named: nullcontext())
     monkeypatch.setattr(server, "OWNER", Path(tmp_path).owner())
     return host
@@ -198,3 +205,33 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(host: Host) -> None:
     with pytest.raises(ServerError, match=r"pg_hba\.conf is a symbolic link, to /etc/hostname: put the file"):
         converge_server(desired(host))
     assert not (host.root / "conf.d" / "shop.conf").exists()
+
+
+def test_what_alter_system_has_set_of_the_declared_settings_is_taken_back(host: Host) -> None:
+    altered = host.root / "postgresql.auto.conf"
+    altered.write_text("# Do not edit\nwork_mem = '1MB'\nSEARCH = 'it''s'\ntimezone = 'UTC'\nmax_connections = '200'\n")
+    result = converge_server(desired(host, settings={"work_mem": "4MB", "search": "x", "max_connections": "100"}))
+    assert "ALTER SYSTEM has set search, work_mem" in result.problems
+    assert altered.read_text() == "# Do not edit\ntimezone = 'UTC'\nmax_connections = '200'\n"
+    assert "200" not in "".join(change.diff()["after"] for change in result.changes if change.path == str(altered))
+    altered.write_text("max_connections = '99'\nwork_mem = '1MB'\n")
+    converge_server(desired(host, settings={"work_mem": "4MB", "max_connections": "100"}, alone=["work_mem"]))
+    assert altered.read_text() == "work_mem = '1MB'\n", "what no other may set is refused elsewhere"
+
+
+def test_lines_of_the_map_that_are_not_declared_are_removed(host: Host) -> None:
+    path = host.root / "pg_ident.conf"
+    path.write_text("# Maps\nshop nobody shop\nshopping a b\n")
+    converge_server(desired(host))
+    path.write_text(path.read_text() + '"shop"\troot postgres\nother shop shop\n')
+    converge_server(desired(host))
+    expected = "# Maps\nshopping a b\n# BEGIN shop\nshop root shop\n# END shop\nother shop shop\n"
+    assert path.read_text() == expected
+
+
+def test_a_server_that_is_not_started_at_boot_is_enabled(host: Host) -> None:
+    converge_server(desired(host))
+    host.done, host.boot = [], [Step(Unit("postgresql.service"), State(loaded=True, active=True), "enable")]
+    result = converge_server(desired(host))
+    assert result.problems == ["postgresql.service is disabled"]
+    assert host.done == ["enable", "reload"]

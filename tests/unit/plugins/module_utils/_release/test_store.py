@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,23 @@ def test_a_hard_link_to_a_foreign_file_is_not_given(tmp_path: Path) -> None:
     assert (tmp_path / "shadow").stat().st_mode & 0o777 == 0o600
     own(tmp_path / "tree", os.getuid(), os.getgid(), os.getuid())
     assert (tmp_path / "shadow").stat().st_mode & 0o777 == 0o640
+
+
+@needs_root
+def test_what_was_edited_since_a_release_was_made_is_named(releases: Releases) -> None:
+    top = releases.path("a")
+    for name in ("src", "cache", "node_modules/pg"):
+        (top / name).mkdir(parents=True)
+        (top / name / "index.js").touch()
+    (top / "link").symlink_to("src/index.js")
+    releases.mark(Release("a", "d", time.time(), "pnpm"))
+    assert releases.edited("a", ["cache"]) == []
+    later = time.time() + 1
+    for name in ("src", "cache", "node_modules/pg"):
+        os.utime(top / name / "index.js", (later, later))
+    assert releases.edited("a", ["cache"]) == [], "a time to come"
+    releases.mark(Release("a", "d", later - 3, "pnpm"))
+    os.utime(top / "src/index.js", (later - 2, later - 2))
+    os.utime(top / "cache/index.js", (later - 2, later - 2))
+    assert releases.edited("a", ["cache"]) == ["src/index.js"]
+    assert releases.edited("b", []) == []

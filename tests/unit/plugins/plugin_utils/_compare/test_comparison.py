@@ -225,13 +225,14 @@ WARNS = """
 from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule({}, supports_check_mode=True)
 module.warn("look out")
-module.exit_json(changed=False)
+module.exit_json(changed=False, told=["by hand"])
 """
 
 
 def test_a_warning_is_said_where_nothing_differs(tmp_path: Path) -> None:
-    found = compared(tmp_path, [{"name": "Warn", "warns": {}}], **{"library/warns.py": WARNS})
-    assert (found["differences"], found["messages"]) == ([], ["look out"])
+    tasks = [{"name": "Warn", "warns": {}}, {"name": "Warn again", "warns": {}}]
+    found = compared(tmp_path, tasks, **{"library/warns.py": WARNS})
+    assert (found["differences"], found["messages"], found["told"]) == ([], ["look out"] * 2, ["by hand"])
 
 
 @pytest.mark.parametrize(
