@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup import backup, backups, fails
+from backup import backup
 from certificates import issue
-from hosts import put
-from prediction import play
+from hosts import playbook, put
+from prediction import play, touched
+from prediction import state as state_of
 from testinfra.host import Host
+from waiting import until
 
 OPTIONS = ("--inventory=molecule/backup/inventory", "--tags=backup")
 AUTHORITY, CERTIFICATE, KEY = "/etc/ssl/certs/bucket-authority.pem", "/run/bucket/server.pem", "/run/bucket/server.key"
@@ -75,8 +77,9 @@ def bucket(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     while host.run("python3 -c %s", CREATE).rc != 0:
         assert time.monotonic() < deadline, host.run("journalctl -u bucket --lines=20").stdout
         time.sleep(1)
-    # one that there is not in the bucket
-    backup(host, "run")
+    # none of these is in the bucket
+    host.check_output("postgresql-backup run && postgresql-backup drill")
+    host.check_output("workbot-file-backup run --first && workbot-file-backup drill")
     play(folder, *OPTIONS, variables=BUCKET)
     yield folder
     play(folder / "back", *OPTIONS)
@@ -86,10 +89,56 @@ def bucket(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     host.check_output("workbot-file-backup run --first")
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"backup_s3_bucket": "shop-backup-2"}, "answers for bucket shop-backup-2 404 NoSuchBucket"),
+        ({"backup_s3_bucket": "", "backup_directory": "/mnt/backup"}, "/mnt/backup is on that of /; expected a mount"),
+    ],
+    ids=["no such bucket", "no such disk"],
+)
+def test_where_no_backups_can_be_kept_nothing_is_changed(host: Host, variables: dict[str, str], expected: str) -> None:
+    before = state_of(host)
+    run = playbook("workbot.stability.site", {**BUCKET, **variables}, *OPTIONS)
+    output = " ".join(run.communicate()[0].split())
+    assert (run.returncode, expected in output) == (2, True), output
+    assert touched(before, state_of(host)) == []
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        # the run may be what the host needs
+        {"backup_s3_endpoint": f"{NAME}:{PORT + 1}"},
+        {"backup_s3_bucket": "", "backup_directory": "/mnt/backup", "backup_mount": "any"},
+        {"backup_s3_bucket": "", "backup_directory": "/mnt/mounted/backup"},
+    ],
+    ids=["a store that is away", "a disk that is meant", "a disk that is mounted"],
+)
+def test_where_they_can_be_kept_or_will_be_the_run_goes_on(
+    host: Host, variables: dict[str, str], tmp_path: Path
+) -> None:
+    host.check_output("mkdir -p /mnt/mounted && mount -t tmpfs tmpfs /mnt/mounted")
+    try:
+        play(tmp_path, "--check", *OPTIONS, variables={**BUCKET, **variables})
+    finally:
+        host.check_output("umount /mnt/mounted && rmdir /mnt/mounted")
+
+
+def test_what_is_known_of_another_repository_says_nothing_of_this_one(host: Host) -> None:
+    for command in ("postgresql-backup", "workbot-file-backup"):
+        said = host.run(f"{command} status").stdout
+        for finding in ("there is no backup in s3:https://localhost:9443/shop-backup", "no backup has been proven yet"):
+            assert finding in said, said
+    # the timers come a minute later, and make the first ones; what the diagnosis says is of this one, too
+    for check in ("backup", "files"):
+        ask = f"workbot-diagnose --check {check} | grep 'the newest backup.* seconds old'"
+        until(f"the first one, of {check}", lambda ask=ask: host.run(ask).rc == 0, limit=240)
+        assert "no backup has been proven yet" in host.run(f"workbot-diagnose --check {check}").stdout
+
+
 def test_a_backup_is_made_there_and_proven(host: Host) -> None:
-    assert "the repository is empty" in fails(host, "run")
-    backup(host, "run", "--first")
-    assert len(backups(host)) == 1
+    backup(host, "run")
     assert "found good" in backup(host, "drill")
     assert host.run("runuser -u workbot -- grep -r %s /etc/pgbackrest", SECRET).stdout == ""
 

@@ -68,6 +68,10 @@ class LastBackup:
     """Why the last attempt failed; empty when it did not."""
     lost: str = ""
     """The newest one of its time, where the repository has lost it; until a person demands another one."""
+    repository: str = ""
+    """Where it is; empty in a record of a time when these did not say so."""
+    begun: float = 0.0
+    """When that repository took the place of another one; 0 of the first one."""
 
     def missing(self, newest: str) -> str:
         """What a repository has lost that has this one as its newest: labels grow, and no expiry takes the newest."""
@@ -88,6 +92,8 @@ class LastDrill:
     """When one began that has not ended."""
     tried: float = 0.0
     """When the last one began, whatever it found."""
+    repository: str = ""
+    """As of the last backup."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +109,18 @@ class Record:
     """When changes were given up last, since more had to wait."""
     replaced: float = 0.0
     """When a restored server took the place of the one before."""
+
+
+def is_of_another(record: LastBackup | LastDrill, repository: str) -> bool:
+    return record.repository not in ("", repository)
+
+
+def of_repository(record: Record, repository: str, now: float) -> Record:
+    """The record without what is known of another repository."""
+    backup = LastBackup(begun=now) if is_of_another(record.backup, repository) else record.backup
+    drill = LastDrill() if is_of_another(record.drill, repository) else record.drill
+    backup = dataclasses.replace(backup, repository=repository)
+    return dataclasses.replace(record, backup=backup, drill=dataclasses.replace(drill, repository=repository))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,13 +141,15 @@ class Archiving:
 
 
 def judge_backups(record: Record, archiving: Archiving, now: float) -> Iterator[Finding]:
-    yield _judge_newest(_SERVER, record, now - archiving.started, now)
-    yield _judge_drill(_SERVER, record, now - archiving.started, now)
+    begun = max(archiving.started, record.backup.begun)
+    yield _judge_newest(_SERVER, record, now - begun, now)
+    yield _judge_drill(_SERVER, record, now - begun, now)
     yield _judge_archiving(archiving, record.wal_limit, now)
 
 
 def judge_files(record: Record, begun: float, now: float, command: str) -> Iterator[Finding]:
     """Of a service's files, whose backups were set up at that time."""
+    begun = max(begun, record.backup.begun)
     subject = _Subject("files.newest", "files.restore", command, proof="read and compared with the files")
     yield _judge_newest(subject, record, now - begun, now)
     yield _judge_drill(subject, record, now - begun, now)
@@ -138,9 +158,10 @@ def judge_files(record: Record, begun: float, now: float, command: str) -> Itera
 def _judge_newest(subject: _Subject, record: Record, up: float, now: float) -> Finding:
     check, backup, run = subject.newest, record.backup, subject.run
     if not backup.made:
+        where = f" in {backup.repository}" if backup.begun else ""
         if not backup.error and up < _FIRST_BACKUP:
-            return Finding(check, OK, "there is no backup yet; the first one is made soon")
-        return Finding(check, CRITICAL, f"there is no backup. {_because(backup)}{run}.")
+            return Finding(check, OK, f"there is no backup{where} yet; the first one is made soon")
+        return Finding(check, CRITICAL, f"there is no backup{where}. {_because(backup)}{run}.")
     if backup.lost:
         lost = f"the repository has lost backup {backup.lost}, which was the newest one. {_because(backup)}"
         return Finding(check, CRITICAL, f"{lost}Find out who removed it, then: `{subject.command} run`{subject.where}.")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 
-from .._checks.backup import Record
+from .._checks.backup import Record, of_repository
 from .records import decode, load_or_new
 
 _LONGEST = 500
@@ -33,9 +34,10 @@ def from_text(text: str) -> Record:
         return Record()
 
 
-def load_record(path: Path) -> Record:
-    """What is damaged, or not there, says that nothing was made yet."""
-    return load_or_new(Record, path, _LARGEST)
+def load_record(path: Path, repository: str | None = None) -> Record:
+    """What is damaged, or not there, says that nothing was made yet; so does what is of another repository."""
+    record = load_or_new(Record, path, _LARGEST)
+    return record if repository is None else of_repository(record, repository, time.time())
 
 
 def begun_at(path: Path) -> float:

@@ -35,6 +35,7 @@ class Jobs:
         self._pgbackrest = pgbackrest_of(settings)
 
     def backup(self) -> str:
+        self._state.forget_another()
         demand, before = self._state.take("backup"), self._state.record
         lost = before.backup.lost
         try:
@@ -45,7 +46,7 @@ class Jobs:
             self._state.keep(dataclasses.replace(before.backup, error=str(error), lost=lost))
             raise
         # who demands one knows of the loss
-        self._state.keep(LastBackup(made.ended, made.label, lost="" if demand else lost))
+        self._state.keep(LastBackup(made.ended, made.label, lost="" if demand else lost, begun=before.backup.begun))
         return f"Backup {made.label} is the newest one."
 
     def _newest_backup(self, backups: Sequence[Backup], demand: Demand | None, before: Record) -> Backup:

@@ -30,6 +30,8 @@ class Settings:
     full_days: int
     drill_days: int
     wal_limit: int
+    repository: str = ""
+    """Where the backups are, in a person's words: what is known of them is of this one alone."""
     repository_host: str = ""
     """The one that has the repository and makes the backups; empty where this one does."""
 

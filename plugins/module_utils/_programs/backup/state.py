@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from pathlib import Path
 
-from ..._checks.backup import LastBackup, LastDrill, Record
+from ..._checks.backup import LastBackup, LastDrill, Record, is_of_another, of_repository
 from ..._host.atomic import save_json
 from ..._postgresql.archiving import write_record
 from ..._postgresql.client import MissingDriverError, PgError
@@ -49,11 +50,18 @@ class State:
         backup = load_or_new(LastBackup, self._backup, _LARGEST)
         drill = load_or_new(LastDrill, self._drill, _LARGEST)
         given_up = self._given_up.stat().st_mtime if self._given_up.exists() else 0.0
-        return Record(backup, drill, settings.drill_days, settings.wal_limit, given_up, self.past.last)
+        record = Record(backup, drill, settings.drill_days, settings.wal_limit, given_up, self.past.last)
+        return of_repository(record, settings.repository, time.time())
 
     def keep(self, state: LastBackup | LastDrill) -> None:
+        state = dataclasses.replace(state, repository=self._settings.repository)
         save_json(self._backup if isinstance(state, LastBackup) else self._drill, dataclasses.asdict(state))
         self.publish()
+
+    def forget_another(self) -> None:
+        """Say no more what is known of another repository: the first backup into this one may take hours."""
+        if is_of_another(load_or_new(LastBackup, self._backup, _LARGEST), self._settings.repository):
+            self.keep(self.record.backup)
 
     @property
     def past(self) -> Past:

@@ -76,12 +76,14 @@ class Commands:
             record = load_record(self._settings.record)
             # what it has found stands in the record, unless it could not even begin
             said = "\n".join(record.drill.problems) if job == "drill" else record.backup.error
-            raise StabilityError(said if stamp_of(self._settings.record) != before else str(error)) from error
+            is_found = said and stamp_of(self._settings.record) != before
+            raise StabilityError(said if is_found else str(error)) from error
 
     def status(self) -> int:
         """How the backups are, and what to do when they are needed."""
         now, settings = time.time(), self._settings
-        findings = list(judge_files(load_record(settings.record), begun_at(settings.record), now, settings.command))
+        record = load_record(settings.record, settings.repository)
+        findings = list(judge_files(record, begun_at(settings.record), now, settings.command))
         snapshots, problems = self._repositories.snapshots()
         findings += [Finding("repository", CRITICAL, problem) for problem in problems]
         answer(f"Backups of {settings.shared}", "")

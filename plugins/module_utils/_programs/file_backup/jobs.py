@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Iterator
 
-from ..._checks.backup import LastBackup, LastDrill, Record, is_backup_due, wants_proof
+from ..._checks.backup import LastBackup, LastDrill, Record, is_backup_due, is_of_another, wants_proof
 from ..._host.atomic import save_json
 from ..._host.command import Identity
 from ..._host.errors import StabilityError
@@ -67,7 +67,8 @@ class Jobs:
 
     @property
     def _record(self) -> Record:
-        return dataclasses.replace(load_record(self._settings.record), drill_days=self._settings.drill_days)
+        record = load_record(self._settings.record, self._settings.repository)
+        return dataclasses.replace(record, drill_days=self._settings.drill_days)
 
     def _keep(self, *, backup: LastBackup | None = None, drill: LastDrill | None = None) -> None:
         before = self._record
@@ -78,6 +79,9 @@ class Jobs:
     def _alone(self) -> Iterator[None]:
         """What another job does comes first; of one that was killed the record says so."""
         with self._settings.alone(_BUSY_SECONDS):
+            if is_of_another(load_record(self._settings.record).backup, self._settings.repository):
+                # the first backup into this one may take hours
+                self._keep()
             drill = self._record.drill
             if drill.begun:
                 problem = f"The drill was ended before it had found out: see the journal of {self._settings.unit('*')}."
@@ -117,7 +121,8 @@ class Jobs:
         label, packed = restic.store(packing(self._settings.shared, self._user), is_whole, socket.gethostname())
         if unread := unwritten(packed.errors) if packed.status > _DIFFERENT else "":
             problems.insert(0, f"not all of the files could be read: {sentence(unread)}")
-        return LastBackup(time.time(), label, " ".join(problems), known if is_lost else before.lost)
+        lost = known if is_lost else before.lost
+        return LastBackup(time.time(), label, " ".join(problems), lost, before.repository, before.begun)
 
     def _drill(self) -> str:
         before, began = self._record, time.time()
@@ -137,7 +142,7 @@ class Jobs:
             self._keep(drill=dataclasses.replace(before.drill, begun=0.0, problems=tuple(problems)))
             raise StabilityError("\n".join(problems))
         ended = time.time()
-        self._keep(drill=LastDrill(ended, label, ended - began))
+        self._keep(drill=LastDrill(ended, label, ended - began, repository=before.drill.repository))
         return f"Backup {label} was read and compared with the files, in {ended - began:.0f} s."
 
     def _newest(self, known: str) -> Snapshot:

@@ -27,6 +27,8 @@ class Settings:
     """Where they are."""
     restored: str
     """Where they come to lie when they are restored: on the same disk."""
+    repository: str
+    """Where the backups are, in a person's words: what is known of them is of this one alone."""
     options: tuple[str, ...]
     """Of restic, for all of its commands."""
     secrets: str

@@ -15,6 +15,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.backup i
     Record,
     judge_backups,
     judge_files,
+    of_repository,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, OK, WARNING
 
@@ -177,3 +178,27 @@ def test_backups_of_files_are_judged_alike_and_have_a_command_of_their_own(
         zip(("files.newest", "files.restore"), statuses, strict=True)
     )
     assert all(("`shop-backup " in each.message) == (each.status != OK) for each in found)
+
+
+def test_what_is_known_of_a_repository_says_nothing_of_another_one() -> None:
+    record = Record(
+        dataclasses.replace(BACKUP, repository="/mnt/one"), dataclasses.replace(DRILL, repository="/mnt/one")
+    )
+    assert of_repository(record, "/mnt/one", NOW) == record
+    other = of_repository(record, "/mnt/two", NOW)
+    assert judged(other) == {
+        "newest": (OK, "there is no backup in /mnt/two yet; the first one is made soon"),
+        "restore": (OK, "no backup has been proven yet; the first drill is made soon"),
+        "archive": judged(record)["archive"],
+    }
+    old = dataclasses.replace(other, backup=dataclasses.replace(other.backup, begun=NOW - 3 * DAY))
+    assert [status for status, _message in judged(old).values()] == [CRITICAL, WARNING, OK]
+
+
+def test_a_record_that_names_no_repository_is_of_the_one_in_use() -> None:
+    found = of_repository(Record(BACKUP, DRILL), "/mnt/one", NOW)
+    assert (found.backup.label, found.backup.repository, found.drill.repository) == (
+        BACKUP.label,
+        "/mnt/one",
+        "/mnt/one",
+    )
