@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from backup import backup
+from backup import backups as of_server
 from certificates import issue
 from hosts import playbook, put
 from prediction import play, touched
@@ -57,6 +59,14 @@ import ssl, urllib.request
 request = urllib.request.Request("https://{NAME}:{PORT}/shop-backup", method="PUT")
 urllib.request.urlopen(request, context=ssl._create_unverified_context())
 """
+
+
+def backups(host: Host) -> list[str]:
+    return [each["label"] for each in of_server(host)]
+
+
+def file_backups(host: Host) -> list[str]:
+    return [each["short_id"] for each in json.loads(host.check_output("workbot-file-backup restic snapshots --json"))]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -126,15 +136,20 @@ def test_where_they_can_be_kept_or_will_be_the_run_goes_on(
 
 
 def test_what_is_known_of_another_repository_says_nothing_of_this_one(host: Host) -> None:
-    for command in ("postgresql-backup", "workbot-file-backup"):
-        said = host.run(f"{command} status").stdout
-        for finding in ("there is no backup in s3:https://localhost:9443/shop-backup", "no backup has been proven yet"):
-            assert finding in said, said
-    # the timers come a minute later, and make the first ones; what the diagnosis says is of this one, too
-    for check in ("backup", "files"):
-        ask = f"workbot-diagnose --check {check} | grep 'the newest backup.* seconds old'"
-        until(f"the first one, of {check}", lambda ask=ask: host.run(ask).rc == 0, limit=240)
-        assert "no backup has been proven yet" in host.run(f"workbot-diagnose --check {check}").stdout
+    """The timers come a minute after the change, and make the first backups here; the others were proven."""
+    for check, newest in (("backup", backups), ("files", file_backups)):
+        found: dict[str, str] = {}
+
+        def is_made(check: str = check, found: dict[str, str] = found) -> bool:
+            said = json.loads(host.run(f"workbot-diagnose --check {check} --json").stdout)["findings"]
+            found.update({each["check"].partition(".")[2]: each["message"] for each in said})
+            return "the newest backup" in found["newest"]
+
+        until(f"the first one, of {check}", is_made, limit=240)
+        label = newest(host)[-1]
+        assert f"the newest backup, {label}," in found["newest"]
+        # of the files the drill follows at once
+        assert found["restore"].startswith(("no backup has been proven yet", f"backup {label} was"))
 
 
 def test_a_backup_is_made_there_and_proven(host: Host) -> None:
