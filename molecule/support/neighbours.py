@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deployments import Service, wait
+from deployments import Service, assert_unnoticed, load, wait
 from hosts import processes
 from nginx_sites import clients
 from testinfra.host import Host
@@ -23,8 +23,8 @@ VARIABLES = f"--extra-vars=@molecule/neighbours/vars/{SECOND}.yml"
 TWICE: dict[str, Any] = {"remove_data": True, "remove_confirm": SECOND}
 # Seconds for one playbook, also on a machine that has much else to do.
 LIMIT = 1500
-# What the answers of each say.
-SAYS = {FIRST: '"database"', SECOND: '"greeting"'}
+# What the answers of each say: to the health request, which Nginx passes on by a way of its own, and to any other.
+SAYS = {FIRST: {"/health": '"database"', "/": '"websocket"'}, SECOND: {"/health": '"greeting"', "/": '"received"'}}
 FILES = (
     "find /etc /usr/local /srv/{0}/config /var/lib/nginx_site -path '*{0}*' -type f -exec sha256sum {{}} + | sort;"
     " find /opt/{0} /srv/{0}/releases -printf '%p %s %T@ %m %u\\n' | sort | sha256sum"
@@ -49,9 +49,16 @@ def standing(host: Host, name: str) -> dict[str, Any]:
 def unnoticed(service: Service, address: str) -> Iterator[None]:
     """What happens meanwhile is not to be noticed by this service: no request of its clients fails, nothing changes."""
     before = standing(service.host, service.name)
-    with clients(address, {(f"{service.name}.test", "/health"): SAYS[service.name]}) as asking:
+    name = f"{service.name}.test"
+    # Python's http.client reads the first Connection header of an answer alone, the load's h11 all of them, as Node.js does.
+    with (
+        load(address, f"--host={name}", "--connections=8", "--methods=GET") as tally,
+        clients(address, {(name, path): text for path, text in SAYS[service.name].items()}) as asking,
+    ):
         yield
         asking.assert_answered(0)
+        assert asking.renewed == 0, f"{asking.renewed} connections in use were closed by a reload of Nginx"
+    assert_unnoticed(tally, (), ("GET",))
     after = standing(service.host, service.name)
     assert after == before, (after, before)
 

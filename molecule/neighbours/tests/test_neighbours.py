@@ -54,6 +54,8 @@ def test_a_first_release_that_does_not_stay_up_fails_the_run(
 def test_it_is_installed_beside_the_first_one(host: Host, first: Service, second: Service, address: str) -> None:
     with unnoticed(first, address):
         run(second, "site")
+        # a second run that reloads Nginx as well
+        run(second, "site", nginx_body_limit="3M")
     running = [host.check_output("/opt/%s/bin/node --version", name) for name in (first.name, second.name)]
     assert [version.partition(".")[0] for version in running] == ["v26", "v24"]
     for service, version in zip((first, second), running, strict=True):

@@ -55,6 +55,8 @@ from .system import (
 )
 
 FOREIGN = "is foreign"
+# As nginx_reload_announce is by default: the neighbours' clients open another connection before the reload.
+_ANNOUNCED_SECONDS = 5
 SHARED_PROGRAMS = {"Nginx": "/usr/sbin/nginx", "PostgreSQL": "/usr/bin/psql"}
 
 
@@ -184,7 +186,7 @@ def _plan_site(plan: Plan, removal: Removal, layout: Layout) -> bool:
     service = removal.service
     ledger, file = Ledger(layout.state, service.name), f"conf.d/{service.name}.conf"
     orphan = file not in ledger.own.files and _is_managed(layout.config / file)
-    site = Desired(service.name, remove=True, absent=[file] if orphan else [])
+    site = Desired(service.name, remove=True, absent=[file] if orphan else [], announce=_ANNOUNCED_SECONDS)
     result = apply_site(site, layout, check=True)
     plan.add(_site_words(result, layout), lambda: apply_site(site, layout, check=False))
     _plan_certificate(plan, removal)
