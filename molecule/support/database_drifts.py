@@ -82,6 +82,12 @@ DATABASE_DRIFTS = {
         "workbot lacks rights to schema public",
         says("SELECT has_schema_privilege('workbot', 'public', 'CREATE')", "t"),
     ),
+    "the right to make schemas gone": Drift(
+        f"{PSQL} 'REVOKE CREATE ON DATABASE workbot FROM workbot'",
+        DATABASE,
+        "workbot lacks rights to database workbot",
+        says("SELECT has_database_privilege('workbot', 'workbot', 'CREATE')", "t"),
+    ),
     "an extension dropped": Drift(
         f"{PSQL} 'DROP EXTENSION pg_stat_statements'",
         DATABASE,

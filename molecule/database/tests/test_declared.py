@@ -45,6 +45,11 @@ DRIFTS = [
         "PUBLIC has rights to database workbot",
     ),
     (
+        "REVOKE CREATE ON DATABASE workbot FROM workbot",
+        "GRANT CREATE ON DATABASE workbot TO workbot",
+        "workbot lacks rights to database workbot",
+    ),
+    (
         "REVOKE CREATE ON SCHEMA public FROM workbot",
         "GRANT CREATE ON SCHEMA public TO workbot",
         "workbot lacks rights to schema public",
