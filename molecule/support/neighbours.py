@@ -50,7 +50,7 @@ def unnoticed(service: Service, address: str) -> Iterator[None]:
     """What happens meanwhile is not to be noticed by this service: no request of its clients fails, nothing changes."""
     before = standing(service.host, service.name)
     name = f"{service.name}.test"
-    # Python's http.client reads the first Connection header of an answer alone, the load's h11 all of them, as Node.js does.
+    # Python's http.client reads the first Connection header of an answer alone, the load's h11 all, as Node.js does.
     with (
         load(address, f"--host={name}", "--connections=8", "--methods=GET") as tally,
         clients(address, {(name, path): text for path, text in SAYS[service.name].items()}) as asking,
