@@ -67,7 +67,6 @@ HELD = {
     "the port is taken": frozenset({f"{PROBLEM} proxy.proxy_port_taken"}),
     "no log can be written": frozenset({f"{WARNING} watchdog.log_not_writable"}),
     "no state can be written": frozenset({f"{WARNING} watchdog.state_not_writable"}),
-    "no connection is free": frozenset({f"{PROBLEM} diagnose.database.connections"}),
 }
 DATABASE, BUSY = f"{PROBLEM} service.database_down", f"{PROBLEM} service.cpu_short"
 # By the fault's name in the table, in which figures may differ.
@@ -101,8 +100,11 @@ EXPECTED = {
     "Nginx dead, and its port taken by another program *": held("the port is taken", "Nginx is dead"),
     "PostgreSQL stopped*": seen(DATABASE, also=(BUSY,)),
     "PostgreSQL slow *": seen(DATABASE),
-    # the workers have theirs; the diagnosis finds it within five minutes
-    "PostgreSQL out of connections": held("no connection is free"),
+    "PostgreSQL out of connections": seen(f"{PROBLEM} service.database_full"),
+    # of workers whose pools are full of sessions that wait
+    "a table locked for * s, under load": seen(
+        f"{PROBLEM} service.database_locked", also=(ERRORS, LATENCY, f"{PROBLEM} service.database_full")
+    ),
     "* busy programs for * s": seen(also=(BUSY,)),
     "processors overloaded by others": seen(BUSY, also=(LATENCY,)),
     "disk of the logs full": held("no log can be written"),

@@ -50,6 +50,12 @@ import subprocess, sys, time
 held = [subprocess.Popen(["psql", "--quiet"], stdin=subprocess.PIPE) for _ in range(int(sys.argv[1]))]
 time.sleep(600)
 """
+LOCK = """
+import psycopg, time
+held = psycopg.connect("dbname=workbot application_name=holder")
+held.execute("LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE")
+time.sleep(600)
+"""
 # Those that are kept for the administrator stay free.
 FREE = (
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
@@ -219,6 +225,17 @@ def connections_taken(host: Host) -> Iterator[None]:
     host.check_output(
         "systemd-run --quiet --collect --unit=%s --uid=postgres python3 -c %s %s", unit, CONNECTIONS, free
     )
+    try:
+        yield
+    finally:
+        host.check_output(f"systemctl stop {unit}")
+
+
+@contextmanager
+def table_locked(host: Host) -> Iterator[None]:
+    """By a session of somebody who has gone to lunch."""
+    unit = "molecule-locks-a-table"
+    host.check_output("systemd-run --quiet --collect --unit=%s --uid=postgres python3 -c %s", unit, LOCK)
     try:
         yield
     finally:

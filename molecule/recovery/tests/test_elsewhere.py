@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,10 @@ from faults import (
     overloaded,
     pids,
     signal,
+    table_locked,
     unit_pids,
 )
-from recovery import Watch
+from recovery import SOON, Watch
 from recovery_table import keep
 from testinfra.host import Host
 from waiting import until
@@ -74,10 +76,37 @@ def test_workers_that_wait_for_a_processor_are_told_and_left_alone(
 def test_a_database_without_a_free_connection_is_no_reason_to_restart(host: Host, watch: Watch, began: float) -> None:
     before = pids(host)
     with connections_taken(host):
-        time.sleep(20)
+        told = watch.until_told(began, "database_full", SOON)
+        time.sleep(10)
+        diagnosed = host.run("workbot-diagnose --json").stdout
         course = watch.course(began, None)
     watch.until_well(began)
+    for message in (told["message"], diagnosed):
+        assert re.search(r" by postgres in postgres[,;].*of the first, process \d+ of postgres is the oldest", message)
     keep("PostgreSQL out of connections", course)
+    assert course.actions == ()
+    assert pids(host) == before
+
+
+def test_a_locked_table_is_told_with_who_locks_it_and_nothing_is_restarted(
+    host: Host, watch: Watch, address: str, began: float
+) -> None:
+    """Seventy seconds, in which each request that needs the table fails after ten."""
+    before = pids(host)
+    with load(address, "--path=/api/conversations", "--methods=GET", "--connections=64"), table_locked(host):
+        told = watch.until_told(began, "database_locked", SOON)
+        shown = host.run("workbot-watchdog status").stdout
+        until("a minute has passed", lambda: time.time() > began + 70, 70)
+        diagnosed = host.run("workbot-diagnose --check connections").stdout
+        course = watch.course(began, None)
+    watch.until_well(time.time())
+    keep("a table locked for 70 s, under load", course)
+    holder = (
+        r"process \d+ of postgres \(holder\), idle in transaction for \d+ s, holds a lock that \d+ sessions of workbot"
+    )
+    for message in (told["message"], shown, diagnosed):
+        assert re.search(holder.replace(" ", r"\s+"), message)
+        assert "LOCK TABLE" not in message
     assert course.actions == ()
     assert pids(host) == before
 

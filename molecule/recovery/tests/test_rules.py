@@ -17,7 +17,6 @@ from faults import (
     LOG_DIRECTORY,
     STATE_DIRECTORY,
     WATCHDOG,
-    connections_taken,
     full,
     grown_worker,
     leaked,
@@ -113,14 +112,6 @@ def full_directory(host: Host, directory: str, owner: str) -> Iterator[None]:
         host.check_output(f"systemctl restart {WATCHDOG}")
 
 
-@contextmanager
-def diagnosed_without_connections(host: Host) -> Iterator[None]:
-    """The diagnosis, whose turn is every five minutes, is run at once when its settings are other ones."""
-    with connections_taken(host):
-        host.check_output(f"touch {DIAGNOSE}")
-        yield
-
-
 FAULTS: dict[str, Callable[[Host], AbstractContextManager[object]]] = {
     "a worker hangs": hung_worker,
     "a worker is unhealthy": sick_worker,
@@ -134,7 +125,6 @@ FAULTS: dict[str, Callable[[Host], AbstractContextManager[object]]] = {
     "the port is taken": port_taken,
     "no log can be written": lambda host: full_directory(host, LOG_DIRECTORY, "workbot:adm"),
     "no state can be written": lambda host: full_directory(host, STATE_DIRECTORY, "workbot:workbot"),
-    "no connection is free": diagnosed_without_connections,
 }
 
 

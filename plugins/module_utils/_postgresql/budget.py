@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._checks.findings import (
@@ -25,6 +26,7 @@ from .sessions import Connections, Session
 
 _IDLE = ("idle in transaction", "idle in transaction (aborted)")
 _SHOWN = 5
+END_ONE = "End one with SELECT pg_terminate_backend(<process>) if nobody works in it."
 THRESHOLDS = ("open", "idle", "waiting")
 
 
@@ -83,9 +85,94 @@ def judge_connections(
     findings = [judge_plan(found, consumers, others), _judge_open(found, limits["open"])]
     findings += [_judge_consumer(found, consumer) for consumer in consumers]
     idle = [session for session in found.sessions if session.state in _IDLE]
+    texts = [_idle_text(session) for session in _oldest_first(idle)]
+    findings.append(_judge_oldest("connections.idle_in_transaction", idle, limits["idle"], texts))
     waiting = [session for session in found.sessions if session.blockers]
-    findings.append(_judge_oldest("connections.idle_in_transaction", idle, limits["idle"], _idle_text))
-    return [*findings, _judge_oldest("connections.waiting", waiting, limits["waiting"], _waiting_text)]
+    texts = [each.text() for each in blocking(found.sessions)]
+    return [*findings, _judge_oldest("connections.waiting", waiting, limits["waiting"], texts)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocking:
+    """Who holds a lock that others wait for, and waits for nobody."""
+
+    pid: int
+    """0 of a prepared transaction, as pg_blocking_pids says it."""
+    session: Session | None
+    """None where it is no client of the server that the account may see."""
+    waiting: tuple[Session, ...]
+    """Whom it holds up, also by way of others; who has waited longest first."""
+
+    def seconds(self, seen: float = 0.0) -> float:
+        """For how long it has held up others; `seen` is for how long it was found to, look by look.
+
+        Who waits is cancelled by a timeout, and another one comes in his place. But of short transactions one after the
+        other each holds a lock of its own.
+        """
+        transaction = self.session.transaction_seconds if self.session else None
+        return max(self.waiting[0].seconds, seen if transaction is None else min(seen, transaction))
+
+    def text(self, seen: float = 0.0) -> str:
+        roles = ", ".join(sorted({session.role for session in self.waiting}))
+        count = len(self.waiting)
+        wait = f"1 session of {roles} waits for" if count == 1 else f"{count} sessions of {roles} wait for"
+        return f"{self._who()} holds a lock that {wait} ({self.seconds(seen):.0f} s)"
+
+    def _who(self) -> str:
+        if self.session:
+            return f"{_who(self.session)}{_doing(self.session)},"
+        return f"process {self.pid} of the server itself" if self.pid else "a prepared transaction (pg_prepared_xacts)"
+
+
+def blocking(sessions: Iterable[Session]) -> list[Blocking]:
+    """Those that hold up most others first. A lock is also waited for behind who waits for it."""
+    by_pid = {session.pid: session for session in sessions}
+    held = defaultdict(list)
+    for session in _oldest_first(by_pid.values()):
+        seen: set[int] = set()
+        ahead = {*session.blockers}
+        while ahead:
+            pid = ahead.pop()
+            seen.add(pid)
+            before = by_pid[pid].blockers if pid in by_pid else ()
+            ahead |= {*before} - seen
+            if not before:
+                held[pid].append(session)
+    found = [Blocking(pid, by_pid.get(pid), tuple(waiting)) for pid, waiting in held.items()]
+    return sorted(found, key=lambda each: (-len(each.waiting), each.pid))
+
+
+def full(found: Connections, consumer: Consumer) -> str:
+    """Who has all connections of the server, or all that the service's account may have; empty while one is left.
+
+    The session that has asked is not in `found`, and has a connection.
+    """
+    available = found.limits.available
+    if len(found.sessions) + 1 >= available:
+        return f"all {available} connections of the server are taken: {_holders(found.sessions)}"
+    for name, owned in (
+        (f"role {consumer.role}", [session for session in found.sessions if session.role == consumer.role]),
+        (f"database {consumer.database}", [each for each in found.sessions if each.database == consumer.database]),
+    ):
+        most = found.own_limits.get(name)
+        if most is not None and len(owned) >= most:
+            return f"all {most} connections that the {name} may have are taken: {_holders(owned)}"
+    return ""
+
+
+def _holders(sessions: Sequence[Session]) -> str:
+    """Who has most of them, and which of these does nothing for the longest time."""
+    groups: dict[tuple[str, str, str], list[Session]] = defaultdict(list)
+    for session in sessions:
+        groups[session.role, session.application, session.database].append(session)
+    largest = sorted(groups.values(), key=len, reverse=True)[:_SHOWN]
+    shown = [f"{len(group)} by {_account(group[0])} in {group[0].database}" for group in largest]
+    oldest = _oldest_first(largest[0])[0] if largest else None
+    return ", ".join(shown) + (f"; of the first, {_who(oldest)} is the oldest{_doing(oldest)}" if oldest else "")
+
+
+def _oldest_first(sessions: Iterable[Session]) -> list[Session]:
+    return sorted(sessions, key=lambda session: -session.seconds)
 
 
 def judge_plan(found: Connections, consumers: Sequence[Consumer], others: Mapping[str, int]) -> Finding:
@@ -144,30 +231,29 @@ def _judge_consumer(found: Connections, consumer: Consumer) -> Finding:
     return Finding(check, WARNING, message, own, consumer.at_most, "connections")
 
 
-def _judge_oldest(
-    check: str, sessions: Sequence[Session], thresholds: Thresholds, text: Callable[[Session], str]
-) -> Finding:
+def _judge_oldest(check: str, sessions: Sequence[Session], thresholds: Thresholds, texts: Sequence[str]) -> Finding:
     if not sessions:
         return Finding(check, OK, "none", 0, thresholds.warning, "s")
-    by_age = sorted(sessions, key=lambda session: -session.seconds)
-    oldest = round(by_age[0].seconds, 1)
-    more = f" and {len(by_age) - _SHOWN} more" if len(by_age) > _SHOWN else ""
+    oldest = round(max(session.seconds for session in sessions), 1)
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
     status = thresholds.status(oldest)
-    message = f"{len(by_age)}: {'; '.join(text(session) for session in by_age[:_SHOWN])}{more}"
+    message = f"{len(sessions)}: {'; '.join(texts[:_SHOWN])}{more}"
     if status != OK:
-        message += ". End one with SELECT pg_terminate_backend(<process>) if nobody works in it."
+        message += f". {END_ONE}"
     return Finding(check, status, message, oldest, thresholds.exceeded(oldest), "s")
 
 
+def _account(session: Session) -> str:
+    return f"{session.role} ({session.application})" if session.application else session.role
+
+
 def _who(session: Session) -> str:
-    application = f" ({session.application})" if session.application else ""
-    return f"process {session.pid} of {session.role}{application}"
+    return f"process {session.pid} of {_account(session)}"
+
+
+def _doing(session: Session) -> str:
+    return f", {session.state} for {session.seconds:.0f} s" if session.state else ""
 
 
 def _idle_text(session: Session) -> str:
     return f"{_who(session)} holds a transaction open without a statement for {session.seconds:.0f} s"
-
-
-def _waiting_text(session: Session) -> str:
-    blockers = ", ".join(map(str, session.blockers))
-    return f"{_who(session)} waits for a lock that process {blockers} holds ({session.seconds:.0f} s)"

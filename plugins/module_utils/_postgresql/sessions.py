@@ -31,20 +31,22 @@ SELECT pid, coalesce(usename, '')::text AS role, coalesce(datname, '')::text AS 
        coalesce(application_name, '') AS application, coalesce(state, '') AS state,
        CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{{}}' END AS blockers,
        coalesce(extract(epoch FROM clock_timestamp() - CASE WHEN wait_event_type = 'Lock' THEN {waiting_since}
-                                                       ELSE state_change END)::float8, 0) AS seconds
+                                                       ELSE state_change END)::float8, 0) AS seconds,
+       extract(epoch FROM clock_timestamp() - xact_start)::float8 AS transaction_seconds
 FROM {activity} a
 WHERE pid <> pg_backend_pid()
   AND (backend_type = 'client backend' OR (backend_type IS NULL AND usename IS NOT NULL))
 """
 _COLUMNS = (
     "TABLE(pid integer, role text, database text, application text, state text, blockers integer[],"
-    " seconds double precision)"
+    " seconds double precision, transaction_seconds double precision)"
 )
 _ACTIVITY = "pg_stat_activity"
 # What every role may see of all sessions, and of those of this database what they do; never a statement's text.
 _OWN_ACTIVITY = """(
-  SELECT pid, usename, datname, backend_type, own.application_name, own.state, own.wait_event_type, own.state_change
-  FROM pg_stat_activity LEFT JOIN LATERAL (SELECT application_name, state, wait_event_type, state_change
+  SELECT pid, usename, datname, backend_type, own.application_name, own.state, own.wait_event_type, own.state_change,
+    own.xact_start
+  FROM pg_stat_activity LEFT JOIN LATERAL (SELECT application_name, state, wait_event_type, state_change, xact_start
     WHERE datname = current_database()) own ON true
 )"""
 # The statement may have run for long before it came to wait. The server writes the time a moment after the wait began.
@@ -81,6 +83,8 @@ class Session:
     """The processes that hold the lock this one waits for."""
     seconds: float
     """In this state, or waiting for this lock, since."""
+    transaction_seconds: float | None = None
+    """Since the begin of its transaction; None where there is none, or it is not known."""
 
 
 @dataclasses.dataclass(frozen=True)

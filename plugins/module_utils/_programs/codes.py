@@ -140,6 +140,14 @@ class Code(enum.StrEnum):
         ("the database has no connection left", "Recovery waits a few minutes: see who holds the connections."),
         ("数据库已无可用连接", "自动恢复会等待几分钟，请查看连接被谁占用。"),
     )
+    DATABASE_LOCKED = (
+        "database_locked",
+        (
+            "another session locks what the service needs in the database",
+            "A restart of the service would not help: end that session if nobody works in it.",
+        ),
+        ("数据库中另一会话锁住了服务所需的数据", "重启服务无济于事；若无人使用该会话，请将其终止。"),
+    )
     DISK_SHORT = (
         "disk_short",
         ("the disk is nearly full", "A restart of the service would not help: free some space."),

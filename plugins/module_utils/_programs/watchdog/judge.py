@@ -256,9 +256,15 @@ def _outer_inhibition(readings: Readings, settings: Settings, condition: Conditi
 def _of_database(readings: Readings, condition: Condition) -> Inhibition | None:
     """A server that is full refuses at once: what does not answer at all hangs for a reason of its own, and may be what
     holds all of its connections. Nor does a service that says that it gets none know whether it has them itself. And
-    where a worker is healthy, what another one lacks is not the database.
+    where a worker is healthy, what another one lacks is not the database; but for a lock, which takes one pool after
+    the other.
     """
-    if condition.code in _FROM_DATABASE and "" not in readings.answers.answers.values():
+    contention, serves = readings.contention, "" in readings.answers.answers.values()
+    held_up = condition.code == Code.UNHEALTHY or (condition.code in _FROM_DATABASE and not serves)
+    if contention.elsewhere and held_up and not condition.certain:
+        message = f"the service waits for a lock of its database: {contention.locked}"
+        return Inhibition(Code.DATABASE_LOCKED, message, "critical", expires_after=_LONGEST_FULL)
+    if condition.code in _FROM_DATABASE and not serves:
         if readings.database.down:
             return Inhibition(Code.DATABASE_DOWN, f"the database is the cause: {readings.database.down}", "critical")
         if not readings.database.known:
@@ -266,8 +272,9 @@ def _of_database(readings: Readings, condition: Condition) -> Inhibition | None:
             return Inhibition(
                 Code.CPU_SHORT, f"{message}. See what takes them.", "critical", expires_after=_LONGEST_UNKNOWN
             )
-    if readings.database.full and condition.code == Code.UNHEALTHY:
-        message = f"the database has no connection for it: {readings.database.full}"
+    full = contention.full or readings.database.full
+    if full and condition.code == Code.UNHEALTHY:
+        message = f"the database has no connection for it: {full}"
         return Inhibition(Code.DATABASE_FULL, message, "critical", expires_after=_LONGEST_FULL)
     return None
 

@@ -47,6 +47,8 @@ _SUMMARY_SECONDS = 60.0
 # Keys of what is wrong with the watchdog itself.
 _CORRUPT = f"watchdog.{Code.STATE_CORRUPT}"
 _UNREADABLE = f"watchdog.{Code.PAUSE_UNREADABLE}"
+_OF_DATABASE = frozenset({Code.DATABASE_DOWN, Code.DATABASE_FULL, Code.DATABASE_LOCKED})
+_DIAGNOSED_DATABASE = (f"{DIAGNOSE}database", f"{DIAGNOSE}connections.waiting", f"{DIAGNOSE}connections.open")
 # Longer than any period: then the host slept, or the watchdog was not there.
 _GAP_SECONDS = 60.0
 _GLANCE_SECONDS = 1.0
@@ -194,17 +196,17 @@ class Watch:
     def _assess(self, readings: Readings) -> Assessment:
         recovering = self._state.targets[SERVICE].phase is machine.Phase.RECOVERING
         seen = judge(readings, self._settings, recovering, self._state.own_stops)
-        inhibition = seen.inhibitions.get(SERVICE)
-        known = inhibition is not None and inhibition.code in (Code.DATABASE_DOWN, Code.DATABASE_FULL)
+        inhibition, contended = seen.inhibitions.get(SERVICE), readings.contention.problems()
+        codes = {problem.code for problem in contended} | ({inhibition.code} if inhibition else set())
         found = [
             problem
             for problem in self._diagnosis.problems
-            # reported as the reason why nothing is done
-            if not (known and problem.key.startswith(f"{DIAGNOSE}database"))
+            # said by what each probe asks of the database
+            if not (codes & _OF_DATABASE and problem.key.startswith(_DIAGNOSED_DATABASE))
         ]
         if readings.now >= self._corrupt_until:
             self._own.pop(_CORRUPT, None)
-        problems = (*self._steady.of(seen.problems, readings.now), *found, *self._own.values())
+        problems = (*self._steady.of(seen.problems, readings.now), *contended, *found, *self._own.values())
         diagnosis = self._diagnosis
         return dataclasses.replace(seen, problems=problems, diagnosed=diagnosis.ended, diagnosis=diagnosis.found)
 

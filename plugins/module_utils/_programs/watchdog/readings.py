@@ -31,6 +31,7 @@ from ..._service import deployments
 from ..._service.active import active_activation, is_unfinished, unit_of, worker_socket
 from ..._service.deployments import Deployed
 from .answers import Answered, WorkersReading
+from .contention import Contention, ContentionReader
 from .diagnosis import NOT_KNOWN, DatabaseAnswer, ask_database
 from .proxy import Verdict
 from .proxy_reader import ProxyReader
@@ -111,6 +112,7 @@ class Readings:
     seconds: float = 0.0
     """So long the probe took."""
     database: DatabaseAnswer = dataclasses.field(default_factory=DatabaseAnswer)
+    contention: Contention = dataclasses.field(default_factory=Contention)
     log_bytes: int | None = None
     """What the service's log directory holds."""
     deployed: Mapping[str, Deployed] = dataclasses.field(default_factory=dict)
@@ -133,6 +135,7 @@ class Reader:
         self._usage_at = -_USAGE_SECONDS
         self._daemon_healthy_at: float | None = None
         self._database = DatabaseReader(settings)
+        self._contention = ContentionReader(settings.diagnose_config if settings.database else "")
         self._proxy = ProxyReader(settings)
         self._daemon_pid: int | None = None
         self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
@@ -189,6 +192,7 @@ class Reader:
             starved=self._starvation.starved(times, processor_times(times), answered),
             log_bytes=self._log_bytes,
             deployed=self._deployed,
+            contention=self._contention.read(now, runs=bool(answered)),
             own=own_cost(),
         )
         closer = self._investigate(readings, suspect)

@@ -34,8 +34,10 @@ from ...._postgresql.sessions import read_connections
 from ...._postgresql.slow_queries import SlowLimits, judge, over, top
 from ...._postgresql.statements import StatementsError, read
 from ...._postgresql.window import baseline, replace, snapshot_of, window
-from ...._service.dotenv import parse
 from ...backup_record import from_text
+from ...codes import Code
+from ...database_login import login, login_of, service_url
+from ...records import mappings, read_status
 from ..runner import Check, Context
 
 _APPLICATION = "diagnose"
@@ -43,7 +45,6 @@ _ITSELF = "database"
 _PORT = 5432
 _CONNECT_TIMEOUT = 2
 _RENEW = "Apply the playbook to the database host, or give it a new certificate."
-_STATEMENT_TIMEOUT_MS = 2000
 # Statistics that are younger do not tell which indexes are needed: a job may run once a week.
 _FEWEST_DAYS = 7
 # It answers, and that is the answer.
@@ -116,8 +117,9 @@ def check_database(context: Context) -> list[Finding]:
         finished = time.monotonic()
     except (PgError, MissingDriverError) as error:
         told = _refusal(section, error)
-        check = DATABASE_FULL if _FULL in told else _ITSELF
-        return [Finding(check, CRITICAL, f"{where(url)}: {told}.", timed=_timed_out(error))]
+        if _FULL in told:
+            return [Finding(DATABASE_FULL, CRITICAL, f"{where(url)}: {told}. {_holders(section)}".strip())]
+        return [Finding(_ITSELF, CRITICAL, f"{where(url)}: {told}.", timed=_timed_out(error))]
     latency = judge_latency(
         url, 1000 * (connected - started), 1000 * (finished - connected), context.thresholds("database_latency_ms")
     )
@@ -132,12 +134,19 @@ def _refusal(section: Mapping[str, Any], error: PgError | MissingDriverError) ->
     """
     if _WRONG_PASSWORD in str(error) and section["diagnosis"]:
         try:
-            with session(_login(section["diagnosis"])):
+            with session(login(section["diagnosis"], _APPLICATION)):
                 pass
         except PgError as other:
             if _MISSING in str(other):
                 return reason(str(other))
     return _told(error)
+
+
+def _holders(section: Mapping[str, Any]) -> str:
+    """Who has all connections, as the watchdog has seen it a moment ago, whose session is open still."""
+    _written, status = read_status(Path(section["watchdog_status"]))
+    problems = mappings(status.get("problems"))
+    return next((str(one.get("message", "")) for one in problems if one.get("code") == Code.DATABASE_FULL), "")
 
 
 def _certificate(url: str, context: Context) -> list[Finding]:
@@ -275,7 +284,7 @@ def _diagnosis(section: Mapping[str, Any]) -> Iterator[tuple[PgClient, list[Find
         client = None
         try:
             if given:
-                client = stack.enter_context(session(_login(given)))
+                client = stack.enter_context(session(login(given, _APPLICATION)))
         except PgError as error:
             if _timed_out(error):
                 raise _UnknownError(f"{where(url)}: {reason(str(error))}.", timed=True) from error
@@ -294,37 +303,21 @@ def _timed_out(error: PgError | MissingDriverError) -> bool:
 
 def _url(section: Mapping[str, Any]) -> str:
     """The service's own address of the database. Raises _UnknownError."""
-    path = Path(section["file"])
     try:
-        url = parse(path.read_text(encoding="utf-8", errors="replace")).get("DATABASE_URL", "")
+        url = service_url(section)
     except OSError as error:
-        raise _UnknownError(f"{path}: {error.strerror}. Apply the playbook.") from error
+        raise _UnknownError(f"{section['file']}: {error.strerror}. Apply the playbook.") from error
     if not url:
         raise _UnknownError("DATABASE_URL is not set: the database was not asked. Apply the playbook.", WARNING)
     return url
 
 
 def _own_login(url: str) -> Login:
-    """The login that a URL stands for, as libpq reads one. Raises _UnknownError."""
+    """Raises _UnknownError."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        return login_of(url, _APPLICATION)
     except ValueError as error:
         raise _UnknownError("DATABASE_URL is no address of a database. Apply the playbook.") from error
-    given = {
-        "host": unquote(parts.hostname or ""),
-        "port": port,
-        "user": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "dbname": unquote(parts.path.lstrip("/")),
-        **dict(parse_qsl(parts.query)),
-    }
-    return _login({name: value for name, value in given.items() if value})
-
-
-def _login(given: Mapping[str, Any]) -> Login:
-    options = f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}"
-    return Login({**given, "connect_timeout": _CONNECT_TIMEOUT, "options": options}, application=_APPLICATION)
 
 
 def where(url: str) -> str:

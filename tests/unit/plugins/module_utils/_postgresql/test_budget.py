@@ -17,7 +17,9 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
     Thresholds,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.budget import (
+    blocking,
     consumer_of,
+    full,
     judge_connections,
     judge_plan,
 )
@@ -131,9 +133,58 @@ def test_open_transactions_are_named(seconds: float, status: str) -> None:
 
 @pytest.mark.parametrize(("seconds", "status"), [(4, OK), (5, WARNING), (60, CRITICAL)])
 def test_waiting_sessions_and_who_holds_them_up_are_named(seconds: float, status: str) -> None:
-    finding = by_check(server(session(blockers=(12, 13), seconds=seconds), session()))["connections.waiting"]
+    holder = session(pid=12, role="postgres", application="psql", state="idle in transaction", seconds=40)
+    finding = by_check(server(session(blockers=(12,), seconds=seconds), holder))["connections.waiting"]
     assert finding.status == status
-    assert f"waits for a lock that process 12, 13 holds ({seconds} s)" in finding.message
+    who = "process 12 of postgres (psql), idle in transaction for 40 s"
+    assert finding.message.startswith(f"1: {who}, holds a lock that 1 session of app waits for ({seconds} s)")
+
+
+def test_who_holds_a_lock_is_named_and_not_who_waits_in_front_of_others() -> None:
+    """A migration waits for a report, and everybody for the migration."""
+    report = session(pid=1, role="reader", state="active", seconds=90, transaction_seconds=90)
+    migration = session(pid=2, role="owner", blockers=(1,), seconds=20)
+    others = [session(pid=number, blockers=(2, 1), seconds=9) for number in (3, 4)]
+    deadlock = [session(pid=5, blockers=(6,)), session(pid=6, blockers=(5,))]
+    elsewhere = session(pid=7, blockers=(0, 99), seconds=1)
+    first, *rest = blocking([report, migration, *others, *deadlock, elsewhere])
+    assert (first.pid, [waiting.pid for waiting in first.waiting], first.seconds(50)) == (1, [2, 3, 4], 50)
+    assert first.seconds(1) == 20
+    assert [each.text() for each in rest] == [
+        "a prepared transaction (pg_prepared_xacts) holds a lock that 1 session of app waits for (1 s)",
+        "process 99 of the server itself holds a lock that 1 session of app waits for (1 s)",
+    ]
+
+
+def test_short_transactions_of_one_session_are_no_lock_that_lasts() -> None:
+    """The same row is written all the time, by whoever's turn it is."""
+    busy = session(pid=1, state="active", transaction_seconds=0.01)
+    [found] = blocking([busy, session(pid=2, blockers=(1,), seconds=0.02)])
+    assert found.seconds(60) == 0.02
+
+
+@pytest.mark.parametrize(
+    ("found", "named"),
+    [
+        (server(*[session()] * 95), ""),
+        (server(*[session()] * 96), "all 97 connections of the server"),
+        (server(*[session()] * 4, own_limits={"role app": 5}), ""),
+        (server(*[session()] * 4, own_limits={"role app": 4, "role x": 1}), "all 4 connections that the role app may"),
+        (server(*[session()] * 4, own_limits={"database app": 4}), "all 4 connections that the database app may"),
+    ],
+)
+def test_a_server_or_an_account_without_a_connection_is_full(found: Connections, named: str) -> None:
+    assert full(found, app()).startswith(named)
+    assert bool(full(found, app())) == bool(named)
+
+
+def test_who_has_all_connections_is_named() -> None:
+    cron = [session(pid=number, role="shop", database="shop", application="cron", seconds=number) for number in (8, 9)]
+    told = full(server(*cron, session(), most=7), app())
+    assert told.endswith(
+        "taken: 2 by shop (cron) in shop, 1 by app (app) in app;"
+        " of the first, process 9 of shop (cron) is the oldest, idle for 9 s"
+    )
 
 
 def test_open_connections_are_counted_by_state_and_application() -> None:

@@ -76,6 +76,7 @@ def config(tmp_path: Path) -> dict[str, Any]:
         "secrets": {"file": str(environment), "required": ["JWT_SECRET"], "min_length": 32},
         "database": {
             "enabled": False, "file": str(environment), "diagnosis": {},
+            "watchdog_status": str(tmp_path / "status.json"),
             "service": {"name": "app", "instances": 2, "pool_max": 20}, "others": {}, "window": 600, "count": 10,
             "statements_file": str(tmp_path / "state/statements.json"),
         },

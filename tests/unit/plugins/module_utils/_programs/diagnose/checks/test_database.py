@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,13 @@ def test_a_server_that_is_full_is_not_one_that_is_down(
 
     (tmp_path / "environment").write_text("DATABASE_URL=postgresql://app@db/app\n")
     monkeypatch.setattr(database, "session", session)
-    section = {"enabled": True, "file": str(tmp_path / "environment"), "diagnosis": {}}
+    known = tmp_path / "status.json"
+    known.write_text(json.dumps({"problems": [{"code": "database_full", "message": "97 by cron"}]}))
+    section = {"file": str(tmp_path / "environment"), "watchdog_status": str(known), "enabled": True, "diagnosis": {}}
     [finding] = database.check_database(Context({"database": section}, Samples(tmp_path / "state")))
     assert (finding.check, finding.status, finding.timed) == (check, CRITICAL, timed)
+    # it is refused itself: the watchdog has seen who has them
+    assert finding.message.endswith("97 by cron") == (check == "database.connections")
 
 
 def test_pools_are_added_up_each_worker_once() -> None:
