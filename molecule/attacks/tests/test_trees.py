@@ -75,7 +75,7 @@ with open(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY, 0o755), "wb") as file:
 NAMED = """
 python3 -c "$3" "$1"
 mv "$2" "$2.kept"
-bash -c 'exec -a "PM2 v0.0.0: God Daemon" "$0" > >(exec sleep 1234) & echo $! >"$1"' "$1" "$2" >/dev/null
+bash -c 'exec -a "PM2 v0.0.0: God Daemon" "$0" > >(exec sleep 1234) & echo $! >"$1"' "$1" "$2" >/dev/null 2>&1
 """
 
 NEST = """

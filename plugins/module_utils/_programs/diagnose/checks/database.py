@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -45,6 +46,8 @@ _ITSELF = "database"
 _PORT = 5432
 _CONNECT_TIMEOUT = 2
 _RENEW = "Apply the playbook to the database host, or give it a new certificate."
+# The role may have three sessions, of which the watchdog's stays open.
+_TURNS = threading.BoundedSemaphore(2)
 # Statistics that are younger do not tell which indexes are needed: a job may run once a week.
 _FEWEST_DAYS = 7
 # It answers, and that is the answer.
@@ -281,6 +284,7 @@ def _diagnosis(section: Mapping[str, Any]) -> Iterator[tuple[PgClient, list[Find
     given = section["diagnosis"]
     notes: list[Finding] = []
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_TURNS)
         client = None
         try:
             if given:
