@@ -50,7 +50,7 @@ DATABASE_DRIFTS = {
         f"{PSQL} \"ALTER ROLE workbot VALID UNTIL '2099-01-01'\"",
         DATABASE,
         "role workbot has a password that expires",
-        says("SELECT rolvaliduntil = 'infinity' FROM pg_roles WHERE rolname = 'workbot'", "t"),
+        says("SELECT coalesce(rolvaliduntil, 'infinity') = 'infinity' FROM pg_roles WHERE rolname = 'workbot'", "t"),
     ),
     "another setting of a role in its database": Drift(
         f"{PSQL} \"ALTER ROLE workbot IN DATABASE workbot SET statement_timeout = '59s'\"",

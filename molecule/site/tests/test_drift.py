@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from database_drifts import TOLD
-from drift_kinds import Drift, do, unwell
+from drift_kinds import PSQL, Drift, do, unwell
 from drifts import DRIFTS
 from hosts import HOST, playbook
 from prediction import differences, play, state, touched
@@ -70,6 +70,23 @@ def test_all_that_differs_is_named_and_becomes_what_check_mode_said(drifted: Hos
     assert differences(check, play(tmp_path)) == []
     assert unwell(drifted, DRIFTS) == []
     assert play(tmp_path / "afterwards").changed == [], "the run has not repaired what it had said"
+
+
+def test_a_role_that_nobody_can_log_in_as_does_not_stop_the_run_that_repairs_it(host: Host, tmp_path: Path) -> None:
+    what = "a role with fewer connections"
+    do(host, {what: DRIFTS[what].made.replace("50", "0")})
+    play(tmp_path, "--tags=short_term")
+    assert unwell(host, {what: DRIFTS[what]}) == []
+
+
+def test_a_table_of_another_role_is_named_with_the_statement_that_gives_it_back(host: Host, tmp_path: Path) -> None:
+    back = 'ALTER TABLE public.conversations OWNER TO "workbot"'
+    do(host, {"a table's owner": f"{PSQL} 'ALTER TABLE conversations OWNER TO postgres'"})
+    try:
+        [found] = drift(tmp_path, "--tags=short_term")[2]["differences"]
+    finally:
+        do(host, {"its former owner": f"{PSQL} '{back}'"})
+    assert f"public.conversations belongs to postgres: {back}" in found["what"]
 
 
 def test_what_no_run_changes_is_told(host: Host, tmp_path: Path) -> None:
