@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,21 +135,23 @@ def test_where_they_can_be_kept_or_will_be_the_run_goes_on(
         host.check_output("umount /mnt/mounted && rmdir /mnt/mounted")
 
 
-def test_what_is_known_of_another_repository_says_nothing_of_this_one(host: Host) -> None:
+@pytest.mark.parametrize(("check", "newest"), [("backup", backups), ("files", file_backups)], ids=["database", "files"])
+def test_what_is_known_of_another_repository_says_nothing_of_this_one(
+    host: Host, check: str, newest: Callable[[Host], list[str]]
+) -> None:
     """The timers come a minute after the change, and make the first backups here; the others were proven."""
-    for check, newest in (("backup", backups), ("files", file_backups)):
-        found: dict[str, str] = {}
+    found: dict[str, str] = {}
 
-        def is_made(check: str = check, found: dict[str, str] = found) -> bool:
-            said = json.loads(host.run(f"workbot-diagnose --check {check} --json").stdout)["findings"]
-            found.update({each["check"].partition(".")[2]: each["message"] for each in said})
-            return "the newest backup" in found["newest"]
+    def is_made() -> bool:
+        said = json.loads(host.run(f"workbot-diagnose --check {check} --json").stdout)["findings"]
+        found.update({each["check"].partition(".")[2]: each["message"] for each in said})
+        return "the newest backup" in found["newest"]
 
-        until(f"the first one, of {check}", is_made, limit=240)
-        label = newest(host)[-1]
-        assert f"the newest backup, {label}," in found["newest"]
-        # of the files the drill follows at once
-        assert found["restore"].startswith(("no backup has been proven yet", f"backup {label} was"))
+    until(f"the first one, of {check}", is_made, limit=240)
+    label = newest(host)[-1]
+    assert f"the newest backup, {label}," in found["newest"]
+    # of the files the drill follows at once
+    assert found["restore"].startswith(("no backup has been proven yet", f"backup {label} was"))
 
 
 def test_a_backup_is_made_there_and_proven(host: Host) -> None:
