@@ -115,7 +115,7 @@ DRIFTS = {
         "chmod 0777 /run/workbot", USER, '"/run/workbot"', is_mode("/run/workbot", "root:3772")
     ),
     "the user in a group of root's": Drift(
-        "usermod --append --groups=sudo,video workbot",
+        "usermod --append --groups=sudo workbot",
         USER,
         "in the groups sudo",
         "! id --groups --name workbot | grep --word-regexp sudo",

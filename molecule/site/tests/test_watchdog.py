@@ -97,7 +97,7 @@ def test_people_see_the_state(host: Any, count: int) -> None:
     assert shown.count("answers") == count
     told = json.loads(host.check_output(f"{COMMAND} status --json"))
     assert set(told["targets"]) == {"service", "proxy"}
-    assert host.file(STATUS).mode == 0o644
+    assert host.file(STATUS).mode == 0o640
 
 
 @pytest.mark.usefixtures("count")
