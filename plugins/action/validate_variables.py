@@ -67,11 +67,11 @@ class ActionModule(Action):
         if self._arguments["variables"] is None:
             if "service" in {role.role for role in self._roles}:
                 problems += [*self._fleet_problems(), *self._service_problems()]
-                if not any(problem.name.startswith("service_") for problem in problems):
+                if not any(name.startswith("service_") for name in self._wrong(problems)):
                     core, contradictions = self._plan()
                     problems += contradictions
-            if not problems:
-                problems = [problem for role in self._roles for problem in self._check_relations(role)]
+            wrong = self._wrong(problems)
+            problems += [problem for role in self._roles for problem in self._check_relations(role, wrong)]
             if core and not problems:
                 problems = self._contradictions(self._host_plan(core).contradictions)
         if problems:
@@ -206,11 +206,23 @@ class ActionModule(Action):
         except StabilityError as error:
             raise AnsibleActionFail(f"Role {role.role}: {error}") from error
 
-    def _check_relations(self, role: RoleVariables) -> t.Iterator[Problem]:
-        """Yield a problem for each condition between variables that does not hold."""
+    def _wrong(self, problems: t.Iterable[Problem]) -> set[str]:
+        """Return the wrong variables that conditions can depend on; a misspelled one is read by nothing."""
+        names = {base_name(problem.name) for problem in problems}
+        return names & {*self._options, *GROUPS, "gather_facts", "service_plan"}
+
+    def _check_relations(self, role: RoleVariables, wrong: set[str]) -> t.Iterator[Problem]:
+        """Yield a problem for each condition that does not hold, unless one of its variables is wrong already."""
         for relation in role.relations:
+            if wrong and self._reads(relation, wrong):
+                continue
             if not self._templar_for(relation["that"]).evaluate_conditional(relation["that"]):
                 yield self._problem(relation["variable"], str(self._template(relation["message"])))
+
+    def _reads(self, relation: dict[str, str], wrong: set[str]) -> bool:
+        """Return whether a condition depends on a wrong variable, also through others; without facts any may."""
+        given = [relation["variable"], relation["that"], relation["message"]]
+        return "gather_facts" in wrong or not wrong.isdisjoint(self._references.of(given, self.variables, {}))
 
     def _check_value(self, name: str, option: Option, raw: t.Any) -> tuple[t.Any, list[Problem]]:
         # A default made from other variables is wrong only when one of them is, which has a line of its own.

@@ -20,13 +20,14 @@ from .._host.errors import StabilityError
 
 _CHECKSUM = re.compile(r"(sha256|sha384|sha512):([0-9a-fA-F]+)\Z")
 _PIECE = 1 << 16
-_LOGIN = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/?#@]+@", re.IGNORECASE)
-_QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?]*)\?[^\s]+", re.IGNORECASE)
+# Neither begins a second time within what it has read: a text of any length takes time in proportion to it.
+_LOGIN = re.compile(r"(?<=[a-z0-9+.-]://)[^\s/?#@]+@", re.IGNORECASE)
+_QUERY = re.compile(r"(?<!\S)((?>\S*?://)[^\s?]*+)\?\S+")
 
 
 def without_secrets(text: str) -> str:
     """The text, and of each address in it neither the login nor the query, where a token may be."""
-    return _QUERY.sub(r"\1?***", _LOGIN.sub(r"\1***@", text))
+    return _QUERY.sub(r"\1?***", _LOGIN.sub("***@", text))
 
 
 class DownloadError(StabilityError):

@@ -20,6 +20,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ...module_utils._host.console import visible
 from ...module_utils._net.download import without_secrets
+from .names import Names
 from .rules import Rule, expectation, select
 
 Option = t.Mapping[str, t.Any]
@@ -68,28 +69,24 @@ def unknown_variables(
 
     ``collection_roles`` are all roles there are: a variable of one that is not in the play is no misspelling.
     """
-    known: set[str] = set()
-    for role in roles:
-        known.update(role.options, role.derived)
-    options = {role.role: list(role.options) for role in roles}
-    others = set(collection_roles) - set(options)
+    known = {name for role in roles for name in (*role.options, *role.derived)}
+    options = Names(name for role in roles for name in role.options)
+    own = {role.role for role in roles}
+    others = set(collection_roles) - own
     problems = []
     for name in sorted(set(names) - known):
-        if "_" not in name or any(fnmatch.fnmatchcase(name, pattern) for pattern in ignored):
-            continue
-        prefix, rest = name.split("_", 1)
-        nearest: list[str] = []
-        if prefix in options:
-            nearest = difflib.get_close_matches(name, options[prefix], n=1) or [""]
-        elif prefix not in others:
-            # A misspelled prefix (ngnix_port) is told from a variable of the user's own by the rest being right.
-            near_prefix = difflib.get_close_matches(prefix, options, n=1, cutoff=0.7)
-            nearest = [f"{role}_{rest}" for role in near_prefix if f"{role}_{rest}" in options[role]]
-        if nearest:
-            advice = f"did you mean {nearest[0]}?" if nearest[0] else "see the role's README."
+        prefix = name.partition("_")[0]
+        near = "" if prefix in others else options.nearest(name) if prefix in own else options.meant(name)
+        if (near or (prefix in own and prefix != name)) and not is_ignored(name, ignored):
+            advice = f"did you mean {near}?" if near else "see the role's README."
             message = f"no role has this variable; {advice} If it is yours, add it to service_ignored_variables"
             problems.append(Problem(name, message))
     return problems
+
+
+def is_ignored(name: str, ignored: t.Iterable[str]) -> bool:
+    """Return whether service_ignored_variables has the name, itself or by a wildcard."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in ignored)
 
 
 def check_type(name: str, value: t.Any, option: Option) -> tuple[t.Any, list[Problem]]:

@@ -7,14 +7,13 @@ that the run does nothing, or not what was meant, and ends well."""
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import typing as t
 
-from .check import Problem
+from .check import Problem, is_ignored
+from .names import Names
 
 _TAGS = ("immediate", "short_term", "long_term", "alerting", "metrics", "backup")
 _ANSIBLE_TAGS = {"all", "tagged", "untagged", "always", "never"}
-_MISSPELLED = 0.85
 
 
 def host_problem(
@@ -59,13 +58,13 @@ def unknown_playbook_variables(
 
     A misspelled one is, wherever it was set; of ``extra`` variables, which are for this run, each that begins like one.
     """
-    problems = []
+    problems, variables = [], Names(known)
     for name in sorted(set(names) - set(known)):
-        near = difflib.get_close_matches(name, known, 1, _MISSPELLED)
+        near = variables.meant(name)
         kin = [one for one in known if name in extra and one.partition("_")[:2] == name.partition("_")[:2]]
-        if not (near or kin) or any(fnmatch.fnmatchcase(name, pattern) for pattern in ignored):
+        if not (near or kin) or is_ignored(name, ignored):
             continue
-        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(kin)}."
+        meant = f"did you mean {near}?" if near else f"there are {', '.join(kin)}."
         text = f"no playbook has this variable; {meant} If it is yours, add it to service_ignored_variables"
         problems.append(Problem(name, text))
     return problems

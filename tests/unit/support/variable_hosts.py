@@ -94,6 +94,13 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "plain word": {"service_database_password": "instance", "service_instances": 0},
     "same word": {"service_database_password": "horsebattery", "service_log_directory": "/srv/horsebattery staple"},
     "misspelled": {"service_databse_name": "x", "serivce_mode": "production"},
+    "all at once": {
+        "service_databse_name": "x",
+        "SERVICE_MODE": "production",
+        "nginx_port": 70000,
+        "nginx_tls_key_file": "/etc/ssl/private/shop.key",
+        "service_instances": 400,
+    },
     "types": {"service_websocket_heartbeat": "abc", "service_mode": "prod", "service_name": ["x"]},
     "sizes": {"service_heap_limit": "1.5G", "service_memory_restart_limit": "-1"},
     "numbers": {"service_instances": 0, "service_pool_max": -1, "nginx_port": 70000, "service_database_port": 0},

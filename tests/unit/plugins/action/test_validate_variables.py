@@ -89,7 +89,9 @@ LINES = {
         "pm2_out_file = /etc/passwd (theirs, inventory.json): expected an absolute path without",
     ],
     "others logs": [
-        "pm2_error_file = /var/log/error logs/x.log (others logs, inventory.json): expected an absolute path"
+        "pm2_error_file = /var/log/error logs/x.log (others logs, inventory.json): expected an absolute path",
+        "service_log_directory = /srv/workbot/shared (others logs, inventory.json): must be a directory of its own",
+        "pm2_out_file = /var/log/workbot-out.log (others logs, inventory.json): must be a file in service_log",
     ],
     "letters": [
         'nginx_server_names = shop (letters, inventory.json): expected a list, such as ["shop"]; after -e as JSON',
@@ -139,6 +141,14 @@ LINES = {
     ],
     "unnamed": ["service_name (unnamed): is required and has no value"],
     "misspelled": ["did you mean service_mode?", "did you mean service_database_name?"],
+    "all at once": [
+        "SERVICE_MODE (all at once, inventory.json): no role has this variable; did you mean service_mode?",
+        "service_databse_name (all at once, inventory.json): no role has this variable; did you mean service_database",
+        "nginx_port = 70000 (all at once, inventory.json): expected a port",
+        "nginx_tls_key_file = /etc/ssl/private/shop.key (all at once, inventory.json): goes with nginx_tls_certificate",
+        "service_instances = 400 (all at once, inventory.json): not enough memory: 400",
+        "service_instances = 400 (all at once, inventory.json): not enough database connections: 400",
+    ],
     "types": [
         "service_websocket_heartbeat = abc (types, inventory.json): expected a whole number",
         "service_mode = prod (types, inventory.json): expected one of production, development",
