@@ -32,6 +32,16 @@ import sqlite3, sys
 asked = "SELECT total(mean) FROM reading WHERE step = 60 AND series LIKE ?"
 print(sqlite3.connect("file:{STORE}?mode=ro", uri=True).execute(asked, sys.argv[1:]).fetchone()[0])
 """
+# An objective that nothing can reach, in a copy.
+MISSED = f"""
+import json, shutil, sqlite3
+shutil.copy("{STORE}", "/tmp/history.db")
+with sqlite3.connect("/tmp/history.db") as store:
+    store.execute("UPDATE reading SET mean = 101 WHERE series = 'objective.availability'")
+settings = json.load(open("/srv/workbot/config/report.json"))
+json.dump({{**settings, "history": "/tmp/history.db"}}, open("/tmp/report.json", "w"))
+"""
+VERDICTS = {"HEALTHY": "Healthy", "WARNING,": "Warning", "CRITICAL,": "Critical"}
 
 
 def page(host: Host, *options: str) -> str:
@@ -119,6 +129,19 @@ def test_axe_core_finds_nothing_and_nothing_is_wider_than_the_window(
     assert found["wide"] <= 0
     pale = chromium.judged(PAGE, window, colours, old="<main>", new='<main><p style="color: #777">pale</p>')
     assert [one[0] for one in pale["wrong"]] == ["color-contrast"]
+
+
+def test_a_missed_objective_needs_attention_and_the_commands_say_how_it_is_now(host: Host, shown: str) -> None:
+    status = host.run("/usr/local/bin/workbot-watchdog status")
+    word = VERDICTS[status.stdout.partition(": ")[2].split()[0]]
+    assert status.rc == list(VERDICTS.values()).index(word)
+    assert f">{word}</p>" in shown
+    host.check_output("python3 -c %s", MISSED)
+    found = page(host, "--config /tmp/report.json")
+    assert f">{'Healthy now, an objective is missed' if word == 'Healthy' else word}</p>" in found
+    wrong = found.partition('<section aria-labelledby="wrong">')[2].partition("</section>")[0]
+    assert "<strong>Answered without an error</strong>" in wrong
+    assert "promised: 100 %" in wrong
 
 
 def test_it_is_for_those_who_read_logs(host: Host) -> None:

@@ -12,14 +12,18 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from .._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding
+from .._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding, rank
 from .._host.console import terminal_width, visible, wrapped
+from .records import mapping, mappings
 
 STATES = {"healthy": OK, "paused": WARNING, "suspect": WARNING, "recovering": CRITICAL, "exhausted": CRITICAL}
 """How bad each state of the watchdog is."""
+
+EXIT = {OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3}
+"""The exit status of each command that says how the service is."""
 
 _COLOURS = {OK: "32", WARNING: "33", UNKNOWN: "35", CRITICAL: "31"}
 _BAR = 20
@@ -37,6 +41,19 @@ _CAUSES = (
     "processors", "disk", "memory", "kernel", "clock", "database", "nginx", "units", "secrets", "release", "processes",
     "descriptors", "event_loop", "health", "proxy",
 )  # fmt: skip
+
+
+def level_of(status: Mapping[str, Any], findings: Iterable[Mapping[str, Any]] | None = None) -> str:
+    """Return how the service is by the watchdog's status: the worst of its state, its open problems and the diagnosis.
+
+    The diagnosis is the watchdog's last run, or one of this moment as `findings`. What it could not ask says nothing.
+    """
+    state = status.get("state")
+    levels: list[Any] = [STATES.get(state, UNKNOWN) if isinstance(state, str) else UNKNOWN]
+    levels += [problem.get("severity") for problem in mappings(status.get("problems"))]
+    found = mappings(mapping(status.get("diagnosis")).get("raised")) if findings is None else findings
+    levels += [finding.get("status") for finding in found]
+    return max((str(level) for level in levels if level in (levels[0], WARNING, CRITICAL)), key=rank)
 
 
 def is_coloured() -> bool:

@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, Finding, worst_of
+from ..._checks.findings import CRITICAL, OK, WARNING, Finding, worst_of
 from ..._host.console import complain, run_command, terminal_width
 from ..._host.errors import StabilityError
 from ..common import become, load_settings
-from ..display import is_coloured
+from ..display import EXIT, is_coloured
 from .checks import database, proxy, service, system, workers
 from .checks import storage as host
 from .daily import Days, summary
@@ -56,7 +56,6 @@ CHECKS: dict[str, Check] = {
     "backup": database.check_backup,
     "files": host.check_files,
 }
-EXIT = {OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3}
 _WATCH_SECONDS = 2.0
 _LEAST_SECONDS, _MOST_SECONDS = 0.1, 3600.0
 # home, then clear to the end: what was there before stays in the terminal's history

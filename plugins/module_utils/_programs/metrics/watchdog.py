@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..._checks.findings import STATUSES
+from ..display import level_of
 from ..records import mapping, mappings, number
 from .text import Metric, Sample
 
@@ -40,6 +42,11 @@ def _state(status: Mapping[str, Any]) -> Iterator[Metric]:
         "state",
         "Whether the service is in this state, 1 or 0.",
         [({"state": state}, status.get("state") == state) for state in (*_PHASES, "paused")],
+    )
+    yield Metric(
+        "level",
+        "Whether this is how the service is, with its open problems and the last diagnosis, 1 or 0.",
+        [({"level": level}, level_of(status) == level) for level in STATUSES],
     )
     yield Metric(
         "target_phase",

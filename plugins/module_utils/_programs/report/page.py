@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..._host.processes import load_library
 from ..._service.deployments import SUCCEEDED
 from ..codes import LANGUAGES
-from ..display import STATES
+from ..display import STATES, level_of
 from ..records import mapping, mappings, number
 from ..words import check_name, duration, words_of
 from . import series
@@ -60,16 +60,18 @@ class Page:
         jinja2 = load_library("jinja2", "python3-jinja2")
         environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
         safe = load_library("markupsafe", "python3-markupsafe").Markup
-        wrong = self._wrong()
+        wrong, missed = self._wrong(), list(self._missed())
+        level = max([level_of(self._facts.status, self._facts.findings or ()), *_statuses(wrong)], key=rank)
         return str(
             environment.from_string(PAGE).render(
                 t=self.text,
                 lang=_LANGUAGE_TAGS[self._language],
                 style=safe(STYLE),
-                verdict=max([self._level(), *(item["status"] for item in wrong)], key=rank),
+                verdict="healthy_but" if level == OK and missed else level,
+                level=max([level, *_statuses(missed)], key=rank),
                 head=self._head(),
                 tiles=list(self._tiles()),
-                wrong=wrong,
+                wrong=[*wrong, *missed],
                 latest=list(self._latest()),
                 shown=_SHOWN_ROWS,
                 strips=list(self._strips(safe)),
@@ -110,7 +112,7 @@ class Page:
         return STATES.get(self._state() or "", UNKNOWN)
 
     def _wrong(self) -> list[dict[str, str]]:
-        """The worst first. What the diagnosis has found is said once, in its own words."""
+        """The worst first, of this moment. What the diagnosis has found is said once, in its own words."""
         state, findings = self._state(), self._facts.findings
         found = []
         if self._facts.missing:
@@ -122,15 +124,23 @@ class Page:
             found.append(self._problem("paused", WARNING))
         problems = mappings(self._facts.status.get("problems"))
         found += self._unreported({str(problem.get("key")) for problem in problems})
+        # one that is open still is listed as such below, also where the diagnosis of this moment finds nothing any more
+        said = {f"{_DIAGNOSE}{finding.get('check')}" for finding in findings or () if _status(finding) != OK}
         for problem in problems:
             key, severity = str(problem.get("key")), problem.get("severity")
-            if severity in (WARNING, CRITICAL) and not (findings is not None and key.startswith(_DIAGNOSE)):
+            if severity in (WARNING, CRITICAL) and key not in said:
                 name = self._named(str(problem.get("code")), key)
                 found.append({"status": str(severity), "name": name, "message": _cut(problem.get("message"))})
         for finding in findings or ():
             if (status := _status(finding)) != OK:
                 found.append({"status": status, "name": self._check(finding), "message": _cut(finding.get("message"))})
         return sorted(found, key=lambda item: -rank(item["status"]))[:_MOST_ROWS]
+
+    def _missed(self) -> Iterator[dict[str, str]]:
+        for tile in self._objectives():
+            if tile.level != OK:
+                message = self.text("missed", value=tile.value, promised=tile.notes[0])
+                yield {"status": tile.level, "name": tile.name, "message": message}
 
     def _unreported(self, known: Container[str]) -> Iterator[dict[str, str]]:
         """What the watchdog has seen, but not often enough to report it."""
@@ -153,8 +163,7 @@ class Page:
                 f"{sum(requests.values()):,.0f}",
                 self._in_weeks(f"{sum(in_weeks.values()):,.0f}"),
             )
-        yield from self._objective("available_figure", "requests.5xx", "objective.availability", series.answered)
-        yield from self._objective("fast_figure", "requests.slow", "objective.latency", series.timed)
+        yield from self._objectives()
         if (latency := series.quantile(day, 0.95)) is not None:
             before = series.quantile(weeks, 0.95)
             yield _Tile(self.text("latency_figure"), _seconds(latency), self._in_weeks(_seconds(before or latency)))
@@ -174,6 +183,11 @@ class Page:
             times = [event.time for event in self._facts.events if (event.key, event.code) == (release, SUCCEEDED)]
             notes = [self.text("since", time=_clock(times[-1]))] if times else []
             yield _Tile(self.text("release_figure"), _cut(release), notes)
+
+    def _objectives(self) -> Iterator[_Tile]:
+        """How the last day was beside what is promised."""
+        yield from self._objective("available_figure", "requests.5xx", "objective.availability", series.answered)
+        yield from self._objective("fast_figure", "requests.slow", "objective.latency", series.timed)
 
     def _objective(self, key: str, bad: str, objective: str, of: Callable[[Points], float]) -> Iterator[_Tile]:
         """The share of the requests, as `of` counts them, that were as promised."""
@@ -298,6 +312,10 @@ class Page:
 
     def _check(self, finding: Mapping[str, Any]) -> str:
         return check_name(_cut(finding.get("check")), self._language)
+
+
+def _statuses(items: Iterable[Mapping[str, str]]) -> list[str]:
+    return [item["status"] for item in items]
 
 
 def _status(finding: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ PAGE = """{% macro happenings(caption, rows) %}
 <body>
 <header>
 <h1>{{ t("title") }}</h1>
-<p class="verdict {{ verdict }}">{{ t(verdict) }}</p>
+<p class="verdict {{ level }}">{{ t(verdict) }}</p>
 <p class="facts">{% for line in head %}<span>{{ line }}</span>{% endfor %}</p>
 </header>
 <main>

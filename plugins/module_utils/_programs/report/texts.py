@@ -11,6 +11,7 @@ TEXTS = {
     "title": ("{service} on {host}", "{service}（{host}）"),
     "made": ("Report of {time}", "报告时间：{time}"),
     "ok": ("Healthy", "健康"),
+    "healthy_but": ("Healthy now, an objective is missed", "当前健康，但未达到目标"),
     "warning": ("Warning", "警告"),
     "unknown": ("Not known", "未知"),
     "critical": ("Critical", "严重"),
@@ -35,6 +36,10 @@ TEXTS = {
     "figures": ("At a glance", "概览"),
     "in_weeks": ("{value} in four weeks", "四周内：{value}"),
     "promised": ("promised: {value}", "目标：{value}"),
+    "missed": (
+        "{value} in the last day; {promised}. See the errors, the latency and what happened, below.",
+        "最近一天为 {value}；{promised}。请查看下面的错误率、延迟和事件。",
+    ),
     "requests_figure": ("Requests", "请求数"),
     "available_figure": ("Answered without an error", "无错误应答"),
     "fast_figure": ("Answered within {n}\u00a0s", "{n}\u00a0秒内应答"),

@@ -23,7 +23,7 @@ from ..._host.errors import StabilityError
 from ..._host.lock import lock
 from ..._host.small_file import read_small, tail
 from ..common import attempt, become
-from ..display import is_coloured
+from ..display import EXIT, is_coloured, level_of
 from .loop import Notifier, Watch
 from .settings import Settings
 from .state_files import Control, Pause
@@ -32,7 +32,6 @@ from .table import as_table, when
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _STALE_SECONDS = 60.0
-_EXIT = {"healthy": 0, "paused": 0, "suspect": 1, "recovering": 1, "exhausted": 2}
 _NOT_RUNNING = 3
 _LARGEST_STATUS = 1024 * 1024
 # What reading a record raises that is not the watchdog's: the files are its user's.
@@ -61,7 +60,7 @@ def _parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Watches the service and recovers it.",
         epilog=(
-            "Exit status of status: 0 healthy or paused, 1 suspect or recovering, 2 exhausted, 3 it does not run."
+            "Exit status of status: 0 ok, 1 warning or paused, 2 critical, 3 unknown, or the watchdog does not run."
             " Run it as root or as the service's user."
         ),
     )
@@ -118,7 +117,7 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
             if options.json
             else as_table(status, is_coloured(), terminal_width(sys.stdout))
         )
-        code = _EXIT.get(status["state"], 1)
+        code = EXIT[level_of(status)]
     except _DAMAGE:
         raise StabilityError(f"{settings.status_file} is damaged: restart the watchdog's unit") from None
     sys.stdout.write(text)

@@ -17,11 +17,14 @@ from ..._host.atomic import save
 from ..._service.active import release_of
 from ..codes import Code
 from .model import TARGETS, Assessment, Remedy
-from .readings import Readings
+from .readings import Readings, Worker
 from .settings import Settings
 from .state_files import Pause
 from .state_machine import State
 from .usage import MB
+
+# Seconds. The watchdog replaces a worker that does not answer long before.
+_LONGEST_LAG = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +153,7 @@ def _readings(readings: Readings) -> dict[str, Any]:
                 "open_files": worker.usage.open_files,
                 "heap_used": worker.process.heap_used,
                 "heap_size": worker.process.heap_total,
-                "event_loop_ms": {"p50": worker.process.event_loop_p50, "p95": worker.process.event_loop_p95},
+                "event_loop_ms": _event_loop(worker),
                 "answer_ms": answers.answer_ms.get(worker.process.pid or 0),
                 "problem": answers.answers.get(worker.process.pid or 0, ""),
                 "pool": answers.pools.get(worker.process.pid or 0),
@@ -167,6 +170,17 @@ def _readings(readings: Readings) -> dict[str, Any]:
         "deployment": readings.deployment,
         "probe_seconds": round(readings.seconds, 3),
     }
+
+
+def _event_loop(worker: Worker) -> dict[str, float | None]:
+    """Return how late it is, in milliseconds, without what can't be.
+
+    A loop is not late for longer than its process is old, nor for so long that the worker was replaced before: a host
+    or a container that was suspended makes such a reading, or whoever writes to PM2's daemon.
+    """
+    most = min(worker.age or 0.0, _LONGEST_LAG) * 1000
+    lags = {"p50": worker.process.event_loop_p50, "p95": worker.process.event_loop_p95}
+    return {share: lag if lag is not None and lag <= most else None for share, lag in lags.items()}
 
 
 def publish(path: Path, status: dict[str, Any]) -> None:

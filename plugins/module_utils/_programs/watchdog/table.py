@@ -12,7 +12,7 @@ from typing import Any
 
 from ..._checks.findings import CRITICAL, OK, UNKNOWN, WARNING, rank
 from ..._host.console import visible
-from ..display import STATES, Line, as_bar, as_lines, causes_first, in_colour, merged
+from ..display import STATES, Line, as_bar, as_lines, causes_first, in_colour, level_of, merged
 from .diagnosis import DIAGNOSE
 from .usage import MB
 
@@ -30,8 +30,10 @@ def _head(status: Mapping[str, Any], coloured: bool) -> str:
     until, state = status["paused_until"], status["state"]
     pause = f" until {when(until)}" if until else " until `resume`" if state == "paused" else ""
     name = visible(f"{status['service']} on {status['host']}")
-    shown = in_colour(STATES.get(state, UNKNOWN), visible(state.upper()), coloured)
-    return f"{name}: {shown}{pause} since {when(status['since'])}"
+    level = level_of(status)
+    # probes that are well are not the whole of it
+    word = f"{level.upper()}, serving" if STATES.get(state) == OK != level else visible(state.upper())
+    return f"{name}: {in_colour(level, word, coloured)}{pause} since {when(status['since'])}"
 
 
 def when(moment: float) -> str:
@@ -51,6 +53,7 @@ def _targets(status: Mapping[str, Any]) -> Iterator[Line]:
 
 def _problems(status: Mapping[str, Any]) -> Iterator[Line]:
     """The worst first, each with the name of its check, but for what the lines of the targets say already."""
+    known = {problem["key"] for problem in status["problems"]}
     by_diagnosis = False
     for item in sorted(status["problems"], key=_order):
         check, severity = item["key"].removeprefix(DIAGNOSE), item["severity"]
@@ -61,6 +64,11 @@ def _problems(status: Mapping[str, Any]) -> Iterator[Line]:
         elif not _is_said(item["key"], status["targets"]):
             yield Line(level, level, check, item["message"])
             by_diagnosis = by_diagnosis or check != item["key"]
+    for finding in status["diagnosis"].get("raised", ()):
+        # what the watchdog judges itself as well
+        if finding["status"] in (WARNING, CRITICAL) and f"{DIAGNOSE}{finding['check']}" not in known:
+            by_diagnosis = True
+            yield Line(finding["status"], finding["status"], finding["check"], "found by the diagnosis")
     if by_diagnosis:
         yield Line(OK, " ", "", f"diagnosed at {when(status['diagnosed'])}; {status['service']}-diagnose looks again")
 

@@ -178,6 +178,27 @@ def test_a_healthy_service_has_nothing_that_needs_attention() -> None:
 
 
 @pytest.mark.parametrize(
+    ("errors", "slow", "verdict", "named"),
+    [
+        (0, 0, "Healthy", "Nothing."),
+        (1, 0, "Healthy now, an objective is missed", "warning Answered without an error 99.00 % in the last day"),
+        (0, 2, "Healthy now, an objective is missed", "warning Answered within 0.5 s 98.00 % in the last day"),
+    ],
+)
+def test_a_missed_objective_needs_attention(errors: int, slow: int, verdict: str, named: str) -> None:
+    counted = {
+        "requests.2xx": 100 - errors, "requests.5xx": errors, "requests.slow": slow, "seconds.0.5": 100,
+        "objective.availability": 99.9, "objective.latency": 99, "objective.slow": 0.5,
+    }  # fmt: skip
+    day = {name: [Point(int(NOW) - 600, value, value, 1)] for name, value in counted.items()}
+    healthy = {"status": {"state": "healthy", "since": NOW}, "findings": [finding("disk./", "ok", "")]}
+    missed = dataclasses.replace(EMPTY, **healthy, points={"day": day, "weeks": {}})
+    shown = text_of(Page(missed, "en").render())
+    assert f"shop on web1 {verdict} Report of" in shown
+    assert f"What needs attention {named}" in shown
+
+
+@pytest.mark.parametrize(
     ("state", "verdict"), [("recovering", "Critical"), ("paused", "Warning"), ("suspect", "Warning")]
 )
 def test_the_verdict_is_the_worst_of_what_is_known(state: str, verdict: str) -> None:
@@ -196,6 +217,10 @@ def test_what_the_diagnosis_has_found_is_said_once() -> None:
     problem = {"key": "diagnose.disk./", "code": "finding", "severity": "warning", "message": "full"}
     known = dataclasses.replace(EMPTY, status={"state": "healthy", "problems": [problem]})
     assert text_of(Page(known, "en").render()).count("full") == 1
+    # the alert about it is "still there"
+    over = dataclasses.replace(known, findings=[finding("disk./", "ok", "room")])
+    assert "shop on web1 Warning" in text_of(Page(over, "en").render())
+    assert text_of(Page(over, "en").render()).count("full") == 1
     known = dataclasses.replace(known, findings=[finding("disk./", "warning", "full")])
     assert text_of(Page(known, "en").render().partition("<details>")[0]).count("full") == 1
 

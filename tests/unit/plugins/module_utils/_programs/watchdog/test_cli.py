@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import re
 import time
 from pathlib import Path
@@ -163,9 +165,20 @@ def test_states_and_levels_have_colours_where_somebody_looks() -> None:
     )
     plain, coloured = as_table(found, coloured=False), as_table(found, coloured=True)
     assert "\x1b" not in plain
-    assert "\x1b[32mHEALTHY\x1b[0m since" in coloured
+    assert "\x1b[33mWARNING, serving\x1b[0m since" in coloured
     assert "\x1b[33mwarning \x1b[0m  disk" in coloured
     assert coloured.count("\x1b[2J") == 0
+
+
+@pytest.mark.parametrize(
+    ("age", "lag", "shown"),
+    [(10.0, 9_999.0, 9_999.0), (10.0, 10_001.0, None), (9000.0, 515_099.0, None), (9000.0, math.nan, None)],
+)
+def test_an_event_loop_is_not_later_than_can_be(age: float, lag: float, shown: float | None) -> None:
+    process = dataclasses.replace(worker(0).process, event_loop_p50=None, event_loop_p95=lag)
+    seen = readings(workers=(dataclasses.replace(worker(0), process=process, age=age),))
+    found = describe(settings(), State(), Assessment({}), seen, pause=None, moment=Moment(5000.0, 9.0), steps={})
+    assert found["readings"]["workers"][0]["event_loop_ms"] == {"p50": None, "p95": shown}
 
 
 @pytest.mark.parametrize("duration", ["", "0m", "5", "5 m", "-5m", "1w", "99999999m"])
