@@ -30,6 +30,10 @@ _BAD_ANSWERS = 3
 PROXY_SECONDS = 10.0
 _PROXY_DELAY = 0.5
 _CHECK_SECONDS = 1.0
+_OWN_WORKERS = (
+    "A program that forks workers of its own needs pm2_exec_mode: fork and service_instances: 1, and its first process"
+    " has to listen, as the primary of node:cluster does. Better, have it fork none: PM2 runs service_instances of it"
+)
 
 
 class GateError(StabilityError):
@@ -157,8 +161,13 @@ class Workers:
             return f"nothing answers on {socket}: {error.strerror or error}"
         # of an earlier version's workers the daemon listens for all
         if answer.pid not in (process.pid, None) and answer.pid != self._client.daemon_pid():
-            return f"{socket} is another process's, {answer.pid}"
+            return self._foreign(socket, answer.pid, process)
         return problem_of(answer.reading)
+
+    def _foreign(self, socket: str, pid: int, process: Pm2Process) -> str:
+        if not (found := proc.stat(pid)) or found.parent != process.pid:
+            return f"{socket} is another process's, {pid}"
+        return f"process {pid}, which it has started, listens on {socket}. {_OWN_WORKERS}"
 
     def _describe(self, processes: list[Pm2Process]) -> str:
         """Which worker is not healthy, in words."""

@@ -34,6 +34,7 @@ from .context import Context
 from .health_gate import PROXY_SECONDS, GateError, ask_proxy
 from .hold import Hold, hold
 from .links import connections_of, listens, make_directory, remove_sockets
+from .migration import advice
 from .model import Activation
 from .outcome import Outcome
 from .preconditions import check_host
@@ -84,7 +85,7 @@ class Deployment:
                 with self._step("migrate"):
                     self._hook("before_migrate")
                     self.migration_began = datetime.now().astimezone()
-                    self._command(self._context.desired.migrate)
+                    self._migrate()
                     self._hook("after_migrate")
             if self._old is not None and not self._context.desired.overlap:
                 with self._step("hold requests and stop old"):
@@ -134,6 +135,12 @@ class Deployment:
                 self._command(argv)
             except CommandError as error:
                 raise CommandError(f"hook {name}: {error}") from error
+
+    def _migrate(self) -> None:
+        try:
+            self._command(self._context.desired.migrate)
+        except CommandError as error:
+            raise CommandError("\n".join(filter(None, (str(error), advice(error.output))))) from error
 
     def _command(self, argv: Sequence[str | int | float]) -> None:
         """As the service's user, in the release, with the service's environment and what it is about."""

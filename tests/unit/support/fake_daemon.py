@@ -20,14 +20,20 @@ from typing import Any
 
 from axon import answering
 
-# A worker: answers with its status on a socket of its own, or on one that all share; "deaf"
-# never accepts, "mute" never listens, "exit" ends at once. It ends after as many answers as it is told, and as soon as
-# there is a file `die` in its release. A line says that it listens.
+# A worker: answers with its status on a socket of its own, or on one that all share; "deaf" never accepts, "mute" never
+# listens, "exit" ends at once, "forks" has a process of its own answer 200. It ends after as many answers as it is
+# told, and as soon as there is a file `die` in its release. A line says that it listens.
 WORKER = """
 import os, pathlib, socket, sys, time
 status, answers, release, own = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3]), sys.argv[4]
+parent = os.getppid()
 if status == "exit":
     sys.exit()
+if status == "forks":
+    status, parent = "200", os.getpid()
+    if os.fork():
+        os.wait()
+        sys.exit()
 if own:
     server = socket.socket(socket.AF_UNIX)
     if status != "mute":
@@ -39,7 +45,7 @@ else:
     server = socket.socket(fileno=0)
 server.settimeout(0.05)
 print(flush=True)
-while answers and not (release / "die").exists():
+while answers and os.getppid() == parent and not (release / "die").exists():
     if status in ("deaf", "mute"):
         time.sleep(0.05)
         continue

@@ -89,6 +89,16 @@ def test_whoever_listens_in_the_place_of_a_worker_is_not_that_worker(host: Conte
     assert said.endswith(f"worker 1 (process {second}): {link} is another process's, {foreign.pid}")
 
 
+def test_a_program_that_forks_workers_of_its_own_is_told_what_to_set(host: Context) -> None:
+    workers, (_first, second) = start(host, "200 forks")
+    said = refusal(workers)
+    assert re.search(
+        rf"worker 1 \(process {second}\): process \d+, which it has started, listens on .*new/1.sock", said
+    )
+    assert "pm2_exec_mode: fork" in said
+    assert "service_instances: 1" in said
+
+
 def test_all_are_asked_again_before_they_are_trusted(host: Context) -> None:
     workers, pids = start(host, GOOD)
     assert let_pass(workers) == pids

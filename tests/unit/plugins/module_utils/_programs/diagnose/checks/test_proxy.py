@@ -31,6 +31,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.diagno
     [
         (Handshake(101, True), OK),
         (Handshake(101, False), CRITICAL),
+        (Handshake(400, False), OK),
         (Handshake(401, False), OK),
         (Handshake(429, False), WARNING),
         (Handshake(503, False), WARNING),
