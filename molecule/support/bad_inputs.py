@@ -17,12 +17,13 @@ TEXT, WHOLE, NUMBER, YES_NO = (
 LIST, DICTIONARY = "expected a list", "expected a dictionary"
 SYSTEMS, PATH = "expected another one: this one belongs to the system", "in a directory that is not the system's"
 SIZE, PORT, URL_PATH = "followed by K, M or G", "expected a port, 1 to 65535", "expected a path beginning with /"
+DATA = "in a directory neither of the system nor temporary"
 INSIDE, DURATION = "expected a path inside the release", "followed by ms, s, m, h or d"
 
 # Of each variable the values, each with what is said of it.
 ALONE: dict[str, tuple[tuple[Any, str], ...]] = {
     "service_group": (("ssl-cert", SYSTEMS), ("Shop", "lower-case"), (["shop"], TEXT)),
-    "service_external_logs": ((["/opt/my app/out.log"], "without .., spaces"),),
+    "service_external_logs": ((["/opt/my app/out.log"], "without .., spaces"), (["/etc/passwd"], DATA)),
     "service_supervisor": (("forever", "expected one of collection, pm2, systemd, process"),),
     "service_mode": (("prod", "expected one of production, development"), (True, TEXT)),
     "service_directory": (("/", PATH), ("/etc/shop", PATH), ("/srv/../etc", PATH), ("srv/shop", PATH)),
@@ -76,11 +77,17 @@ ALONE: dict[str, tuple[tuple[Any, str], ...]] = {
     "release_exclude": (("*.log", LIST),),
     "release_build": (("perhaps", YES_NO),),
     "release_before_build": (([["npm", "run", "x"], "npm run y"], LIST), ("npm run x", LIST)),
-    "release_shared_directories": (("storage", LIST), (["../storage"], INSIDE), (["/storage"], INSIDE)),
+    "release_shared_directories": (
+        ("storage", LIST),
+        (["../storage"], INSIDE),
+        (["/storage"], INSIDE),
+        (["node_modules"], INSIDE),
+    ),
     "release_writable_directories": ((["/tmp"], INSIDE), (["a/../../b"], INSIDE)),
     "release_keep": ((0, "2 to 100"), ("all", WHOLE)),
     "pm2_args": (("--port 80", LIST), ({"port": 80}, LIST)),
     "pm2_exec_mode": (("clustered", "expected one of cluster, fork"),),
+    "pm2_socket_variable": (("PATH", "that nothing else reads"), ("NODE_OPTIONS", "that nothing else reads")),
     "pm2_listen_port": ((70000, "65535"), ("http", WHOLE)),
     "pm2_environment": (
         ("A=1", DICTIONARY),
@@ -102,6 +109,7 @@ ALONE: dict[str, tuple[tuple[Any, str], ...]] = {
     "pm2_hooks": (([["x"]], DICTIONARY),),
     "nginx_port": ((99999, PORT), ("http", WHOLE), (0, PORT)),
     "nginx_server_names": (("shop", LIST), (["shop;"], "nginx_server_names[0]"), (["a..b"], "nginx_server_names[0]")),
+    "nginx_cleared_headers": ((["Host"], "Nginx does not set itself"), (["x-real-ip"], "Nginx does not set itself")),
     "nginx_body_limit": (("10MB", SIZE), ("big", SIZE)),
     "nginx_read_timeout": (("60", DURATION), ("1 minute", DURATION)),
     "nginx_trusted_proxies": (("10.0.0.0/8", LIST), (["10.0.0.1/8"], "an IP address or a network")),
@@ -126,7 +134,8 @@ ALONE: dict[str, tuple[tuple[Any, str], ...]] = {
     "nginx_acme_webroot": (("/tmp", PATH), ("/etc/acme/x", PATH)),
     "nginx_worker_connections": ((1, "64 to 1048576"),),
     "logrotate_rotate": (("seven", WHOLE), (-1, "logrotate_rotate")),
-    "logrotate_extra_paths": ((["/var/log/my logs/*.log"], "without .., spaces"),),
+    "logrotate_extra_paths": ((["/var/log/my logs/*.log"], "without .., spaces"), (["/etc/passwd"], DATA)),
+    "backup_directory": (("/proc/x", DATA), ("/tmp", DATA), ("~/x", DATA)),
     "logrotate_maxsize": (("100 MB", "logrotate_maxsize"),),
     "diagnostics_hourly_schedule": (("hourly", "cron"), ("61 * * * *", "cron")),
     "diagnostics_thresholds": (({"disk": 90}, "no disk in it"), ({"disk_percent": {"warning": 99}}, "to be below")),

@@ -96,7 +96,9 @@ def check_type(name: str, value: t.Any, option: Option) -> tuple[t.Any, list[Pro
     """
     if problems := list(_misfits(name, value, option)):
         return value, problems
-    result = ArgumentSpecValidator({name: dict(option)}).validate({name: value}, validate_role_argument_spec=True)
+    # Ansible would take ~ for the home of whoever runs it here, and the host has the value as it is
+    spec = {**option, "type": "str" if option.get("type") == "path" else option.get("type")}
+    result = ArgumentSpecValidator({name: spec}).validate({name: value}, validate_role_argument_spec=True)
     # Ansible's message may have the value in it.
     said = ["is wrong"] if option.get("no_log") else result.error_messages
     problems = [Problem(name, message, show(value, option)) for message in said if result.error_messages]

@@ -28,6 +28,10 @@ _LAST_PORT = 65535
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _CRON_SECONDS = (0, 59)
 _CRON_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
+# An application that somebody installed by hand may have its logs in the others of /usr.
+_SYSTEM_PATH = re.compile(
+    r"/+(bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|tmp|usr(?!/+(local|src)/)|var/run|var/tmp)(/|$)"
+)
 _CRON_STEP = re.compile(r"(\*|\d{1,2}(?:-\d{1,2})?)(?:/(\d{1,2}))?")
 
 # Rules that are a regular expression over the whole value, and the words that tell a person what it wants.
@@ -161,6 +165,10 @@ def _is_path(text: str) -> bool:
     return text.startswith("/") and ".." not in text.split("/") and plain and text.strip("/") != ""
 
 
+def _is_data_path(text: str) -> bool:
+    return _is_path(text) and not _SYSTEM_PATH.match(text)
+
+
 def _is_network(text: str) -> bool:
     try:
         ipaddress.ip_network(text)
@@ -280,6 +288,10 @@ _ON_CONTROLLER: dict[str, tuple[t.Callable[[str], bool], str]] = {
 _TESTS: dict[str, tuple[t.Callable[[str], bool], str]] = {
     "cron": (_is_cron, "five cron fields, for example '0 * * * *', or @hourly, @daily, ..."),
     "cron_of_pm2": (_is_cron_of_pm2, "five or six cron fields, for example '0 3 * * *'"),
+    "data_path": (
+        _is_data_path,
+        "an absolute path without .., spaces, quotes and the like, in a directory neither of the system nor temporary",
+    ),
     "network": (_is_network, "an IP address or a network such as 10.0.0.0/8, its host part zero"),
     "path": (_is_path, "an absolute path without .., spaces, quotes and the like"),
     "port": (_is_port, "a port, 1 to 65535"),

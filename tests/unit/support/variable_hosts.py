@@ -40,6 +40,13 @@ HOSTS: dict[str, dict[str, t.Any]] = {
         "nginx_acme_webroot": "/tmp",
         "pm2_out_file": "/etc/passwd",
     },
+    "not for that": {
+        "service_name": "postgresql-backup",
+        "release_shared_directories": ["node_modules"],
+        "pm2_socket_variable": "PATH",
+        "nginx_cleared_headers": ["host"],
+        "logrotate_extra_paths": ["/etc/passwd", "/srv/workbot/shared/*.log"],
+    },
     "others logs": {
         "service_log_directory": "/srv/workbot/shared",
         "pm2_out_file": "/var/log/workbot-out.log",

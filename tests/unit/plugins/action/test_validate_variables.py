@@ -88,6 +88,13 @@ LINES = {
         "nginx_acme_webroot = /tmp (theirs, inventory.json): expected an absolute path without",
         "pm2_out_file = /etc/passwd (theirs, inventory.json): expected an absolute path without",
     ],
+    "not for that": [
+        "service_name = postgresql-backup (not for that, inventory.json): expected another one: this one belongs to",
+        "release_shared_directories[0] = node_modules (not for that, inventory.json): expected a path inside the rel",
+        "pm2_socket_variable = PATH (not for that, inventory.json): expected the name of an environment variable that",
+        "nginx_cleared_headers[0] = host (not for that, inventory.json): expected the name of a header that Nginx does",
+        "logrotate_extra_paths[0] = /etc/passwd (not for that, inventory.json): expected an absolute path without ..",
+    ],
     "others logs": [
         "pm2_error_file = /var/log/error logs/x.log (others logs, inventory.json): expected an absolute path",
         "service_log_directory = /srv/workbot/shared (others logs, inventory.json): must be a directory of its own",

@@ -90,6 +90,10 @@ def test_values_that_ansible_users_write(value: t.Any, option: dict[str, t.Any],
     assert check_type("x", value, option) == (result, [])
 
 
+def test_a_path_of_the_host_is_not_one_of_whoever_runs_the_playbook() -> None:
+    assert check_type("x", "~/x", {"type": "path"}) == ("~/x", [])
+
+
 @pytest.mark.parametrize(
     ("value", "option", "message"),
     [
