@@ -258,9 +258,13 @@ seconds:
   type: float
   returned: success
 msg:
-  description: One sentence about all this.
+  description: One sentence about all this. After a failure, its first line is the cause.
   type: str
   returned: always
+serves:
+  description: What serves now.
+  type: str
+  returned: failure
 job:
   description: Where the host keeps what becomes of it. Then there is nothing else.
   type: str
@@ -283,7 +287,7 @@ def main() -> None:
         context = Context.of(validated(module.params), module.check_mode)
         outcome = run(context)
     except (StabilityError, OSError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), serves=getattr(error, "serves", ""))
     report = outcome.report(context.places.service, module.check_mode)
     # for the controller alone, which knows whether the run that took it still lives
     lease = read(lease_path(context.places.releases))

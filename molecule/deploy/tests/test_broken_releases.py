@@ -37,12 +37,37 @@ class Bad:
     worker: int | None = None
     package: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    never: str = ""
+    """What would send its reader the wrong way."""
 
 
 BROKEN = {
-    "throws at start": Bad(["start", "the price list can not be read"], "throws"),
+    "throws at start": Bad(
+        ["ended 3 times with an uncaught error: Error: the price list can not be read"],
+        "throws",
+        never="pm2_listen_port",
+    ),
+    # PM2 lets a worker live on after these, and would be waited for until the time is over
+    "rejects a promise at start": Bad(
+        ["does not listen after an uncaught error: Error: STRIPE_KEY is not set"],
+        "rejects",
+        variables={"pm2_start_timeout": 300},
+        never="pm2_listen_port",
+    ),
+    "takes PORT for a number": Bad(
+        ["Received type number (NaN). PORT is the path of a socket", "Set pm2_listen_port: 3000"],
+        "takes PORT for a number",
+        variables={"pm2_start_timeout": 300},
+    ),
+    "listens on a port of its own": Bad(
+        ["listens on TCP port 3999 and not where PORT says. Set pm2_listen_port: 3999"],
+        "listens on a port of its own",
+        variables={"pm2_start_timeout": 4},
+    ),
     "never listens": Bad(
-        ["listen", "still waiting for the price list"], "never listens", variables={"pm2_start_timeout": 4}
+        ["Nothing listens", "One without HTTP", "still waiting for the price list"],
+        "never listens",
+        variables={"pm2_start_timeout": 4},
     ),
     "unhealthy": Bad(["500"], "unhealthy", variables={"pm2_start_timeout": 4}),
     "dies after its first health": Bad(["the price list can not be read"], "dies after health"),
@@ -90,6 +115,7 @@ def test_a_broken_release_changes_nothing(shop: Service, address: str, name: str
         run = wait(shop.start("deploy", FROM_RELEASE, release_directory=source, **KEPT, **bad.variables))
     assert run.code == 2, run.output
     assert [text for text in bad.says if text not in run.output] == [], run.output
+    assert not bad.never or bad.never not in run.output
     assert_unnoticed(tally)
     assert tally["releases"].keys() == {"good"}
     assert shop.settled() == before

@@ -18,6 +18,7 @@ from .._host import proc
 from .._host.atomic import Ownership
 from .._host.command import Identity
 from .._host.errors import StabilityError
+from .._pm2.bus import Bus
 from .._pm2.client import Pm2Client, grown
 from .._pm2.daemon import daemon_of, with_versions
 from .._pm2.ecosystem import declaration
@@ -98,10 +99,16 @@ class Context:
         """The app that is to run as this activation, as its ecosystem file states it. Raises ActivationError."""
         return declaration(self.desired.app_of(activation, self.places), self.client(activation).environment)
 
-    def workers(self, activation: Activation, restarts: Mapping[int, int], instances: int | None = None) -> Workers:
+    def workers(
+        self,
+        activation: Activation,
+        restarts: Mapping[int, int],
+        instances: int | None = None,
+        bus: Bus | None = None,
+    ) -> Workers:
         """Those of the activation. `restarts` says by PM2's number which ones do not count.
 
-        `instances` is how many it has, when these are not the desired ones.
+        `instances` is how many it has, when these are not the desired ones; `bus` hears them.
         """
         return Workers(
             self.client(activation),
@@ -111,6 +118,7 @@ class Context:
             health=self.health,
             user=self.user,
             restarts=restarts,
+            bus=bus,
         )
 
 

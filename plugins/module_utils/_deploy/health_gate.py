@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,8 +19,11 @@ from .._checks.workers import ask_as
 from .._host import proc
 from .._host.command import Identity
 from .._host.errors import StabilityError
+from .._host.processor_time import processor_times
 from .._net.http import Request
+from .._pm2.bus import Bus
 from .._pm2.client import Pm2Client
+from .._pm2.errors import Pm2Error
 from .._pm2.process import Pm2Process
 from .._pm2.rpc import processes_of
 from .._service.active import worker_socket
@@ -30,6 +34,10 @@ _BAD_ANSWERS = 3
 PROXY_SECONDS = 10.0
 _PROXY_DELAY = 0.5
 _CHECK_SECONDS = 1.0
+# A worker that nothing has caught an error of is given up when it has neither listened nor worked for so long since.
+# One that still loads its program works most of the time.
+_SILENT_SECONDS = 5.0
+_WORKING_SHARE = 0.2
 _OWN_WORKERS = (
     "A program that forks workers of its own needs pm2_exec_mode: fork and service_instances: 1, and its first process"
     " has to listen, as the primary of node:cluster does. Better, have it fork none: PM2 runs service_instances of it"
@@ -38,6 +46,10 @@ _OWN_WORKERS = (
 
 class GateError(StabilityError):
     """The activation is not healthy; the message says which worker and what it answered."""
+
+
+class WorkerFailedError(GateError):
+    """A worker has ended, or can't come up any more; the message has its own first error."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ class Workers:
         health: Health,
         user: Identity | None,
         restarts: Mapping[int, int],
+        bus: Bus | None = None,
     ) -> None:
         self._instances = instances
         self._client = client
@@ -89,6 +102,12 @@ class Workers:
         self._user = user
         self._restarts_before = restarts
         """By PM2's number: restarts that it had counted before this began."""
+        self._bus = bus or Bus(client)
+        """What was heard of them; nothing where nobody listened."""
+        self._unreached: set[int] = set()
+        """Process ids of those that nothing could be asked of: they do not listen."""
+        self._silent: dict[int, tuple[float, float]] = {}
+        """By process id: since when it does not work, by the monotonic clock, and the processor's time it had used."""
         self._answers: dict[int | None, str] = {}
         """By process id: what is wrong with its last answer, "" when it was healthy."""
         self._seen: list[Pm2Process] = []
@@ -100,17 +119,27 @@ class Workers:
         """The workers, once each has answered healthily. Raises GateError at the deadline (monotonic), or earlier."""
         while True:
             processes = self._processes()
-            self._require_no_crash_loop(processes)
-            online = [process for process in processes if process.online]
-            for process in online:
-                if self._answers.get(process.pid) != "":
-                    self._answers[process.pid] = self._ask(process)
+            online = self._probe(processes)
             if len(online) == self._instances and all(self._answers[process.pid] == "" for process in online):
                 self._seen = processes
                 return processes
             if time.monotonic() > deadline:
                 raise GateError(f"within {self._health.start_timeout:g} s {self._describe(processes)}")
             time.sleep(_POLL_SECONDS)
+
+    def watch_start(self) -> None:
+        """The same, once, while the daemon may not be there yet. Raises WorkerFailedError."""
+        with contextlib.suppress(Pm2Error):
+            self._probe(self._processes())
+
+    def _probe(self, processes: list[Pm2Process]) -> list[Pm2Process]:
+        """Those that run, each of which was asked, unless it has answered healthily."""
+        self._require_none_failed(processes)
+        online = [process for process in processes if process.online]
+        for process in online:
+            if self._answers.get(process.pid) != "":
+                self._answers[process.pid] = self._ask(process)
+        return online
 
     def stay_healthy(self) -> None:
         """Return when all have gone on for stay_up seconds. Raises GateError."""
@@ -145,11 +174,36 @@ class Workers:
     def _processes(self) -> list[Pm2Process]:
         return [process for process in processes_of(self._client) if process.name == self._app]
 
-    def _require_no_crash_loop(self, processes: list[Pm2Process]) -> None:
+    def _require_none_failed(self, processes: list[Pm2Process]) -> None:
         for process in processes:
             restarts = process.restarts - self._restarts_before.get(process.pm_id, 0)
             if process.dead or restarts >= _GIVE_UP_RESTARTS:
-                raise GateError(f"worker {process.pm_id} does not stay up: {process.status} after {restarts} restarts")
+                raise WorkerFailedError(self._how_it_ended(process, restarts))
+            if process.pm_id in self._bus.thrown and process.pid and self._is_silent(process.pid):
+                raise WorkerFailedError(
+                    f"worker {process.pm_id} (process {process.pid}) does not listen after an uncaught error:"
+                    f" {self._bus.error()}"
+                )
+
+    def _how_it_ended(self, process: Pm2Process, restarts: int) -> str:
+        times = restarts + process.dead
+        how = self._bus.ends.get(process.pm_id, "")
+        if process.pm_id in self._bus.thrown:
+            # PM2 ends it with status 0
+            how = "an uncaught error"
+        text = f"worker {process.pm_id} ended {'once' if times == 1 else f'{times} times'}"
+        parts = (f"{text} with {how}" if how else text, self._bus.error())
+        return ": ".join(filter(None, parts))
+
+    def _is_silent(self, pid: int) -> bool:
+        """Whether it has listened nowhere for a while, and has hardly run."""
+        used = times[pid].used if (times := processor_times([pid])) else 0.0
+        now = time.monotonic()
+        since, before = self._silent.setdefault(pid, (now, used))
+        if pid not in self._unreached or used - before > _WORKING_SHARE * _SILENT_SECONDS:
+            self._silent[pid] = (now, used)
+            return False
+        return now - since > _SILENT_SECONDS
 
     def _ask(self, process: Pm2Process) -> str:
         """What is wrong with the worker's answer; "" when it is healthy."""
@@ -158,7 +212,9 @@ class Workers:
         try:
             answer = ask_as(self._user, request)
         except OSError as error:
+            self._unreached.add(process.pid or 0)
             return f"nothing answers on {socket}: {error.strerror or error}"
+        self._unreached.discard(process.pid or 0)
         # of an earlier version's workers the daemon listens for all
         if answer.pid not in (process.pid, None) and answer.pid != self._client.daemon_pid():
             return self._foreign(socket, answer.pid, process)

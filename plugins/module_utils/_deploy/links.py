@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from .._host import proc, tcp
 from .._host.atomic import Ownership, point, write
+from .._host.command import Identity, effective_user
 from .._host.service_tree import discard, open_directory, read
 from .._host.unix_sockets import connections, listening
 from .._service.dotenv import LARGEST
@@ -62,6 +65,13 @@ def connections_of(places: Places, activation: Activation) -> int:
 def listens(places: Places, activation: Activation) -> bool:
     """Whether any of its processes listens where it was told to."""
     return bool(listening(lambda path: places.is_socket_of(activation, path)))
+
+
+def ports_of(pids: Iterable[int], user: Identity) -> list[int]:
+    """The TCP ports that these processes of the user listen on. Inside a container root may not look into them."""
+    with effective_user(user):
+        inodes = {inode for pid in pids for inode in proc.socket_inodes(pid)}
+    return sorted({found.local[1] for found in tcp.sockets() if found.listens and found.inode in inodes})
 
 
 def socket_files(places: Places, activation: Activation) -> list[Path]:

@@ -46,6 +46,11 @@ _RUN = Path("/run")
 class ActivationError(StabilityError):
     """A release can't be activated; the message says why and what would be right."""
 
+    def __init__(self, message: str, serves: str = "") -> None:
+        super().__init__(message)
+        self.serves = serves
+        """What serves now, where that is known."""
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -252,9 +257,37 @@ class Desired:
             must = f"port {self.listen_port} (pm2_listen_port), as {self.socket_variable} says"
         else:
             must = f"the path that {self.socket_variable} tells it; one that knows only a port needs pm2_listen_port"
-        return f"the program must listen on {must}"
+        return (
+            f"the program must listen on {must}. One without HTTP, such as the worker of a queue, needs a health"
+            " endpoint all the same (docs/applications.md has it in a line)"
+        )
+
+    @property
+    def number_advice(self) -> str:
+        """What to set for a program that has Number(process.env.PORT) of a path."""
+        return (
+            f"{self.socket_variable} is the path of a socket, and the program takes it for a number. Set"
+            " pm2_listen_port: 3000 (or another port that is its own): it is told this one, and gets the socket instead"
+        )
+
+    def port_advice(self, ports: Sequence[int]) -> str:
+        """What to set for a program that listens on TCP ports of its own choice."""
+        listed = " and ".join(map(str, ports))
+        return (
+            f"The program listens on TCP port {listed} and not where {self.socket_variable} says. Set pm2_listen_port:"
+            f" {ports[0]}, and it gets the socket instead"
+        )
 
     def _address(self, socket: str) -> dict[str, str]:
         if not self.listen_port:
             return {self.socket_variable: socket}
         return {self.socket_variable: str(self.listen_port), SOCKET_VARIABLE: socket}
+
+
+def takes_for_number(variable: str, run: Path) -> re.Pattern[str]:
+    """What a program says that takes the path of its socket, in that variable, for a number: net's own error, zod's."""
+    name = rf"\b{re.escape(variable)}\b"
+    return re.compile(
+        rf"ERR_SOCKET_BAD_PORT|{name}.{{0,200}}\bNaN\b|\bNaN\b.{{0,200}}{name}|\binvalid\b.{{0,100}}{re.escape(str(run))}/",
+        re.DOTALL | re.IGNORECASE,
+    )

@@ -46,7 +46,7 @@ def run(context: Context) -> Outcome:
     try:
         return _run_or_discard(context)
     except (StabilityError, OSError) as error:
-        raise ActivationError(hide(str(error), hidden)) from error
+        raise ActivationError(hide(str(error), hidden), getattr(error, "serves", "")) from error
 
 
 def _run_or_discard(context: Context) -> Outcome:
@@ -59,7 +59,7 @@ def _run_or_discard(context: Context) -> Outcome:
     except (StabilityError, OSError) as error:
         if desired.check_mode or not desired.discard_failed or not desired.release:
             raise
-        raise ActivationError(f"{error}{_discard(context)}") from error
+        raise ActivationError(f"{error}{_discard(context)}", getattr(error, "serves", "")) from error
 
 
 def _discard(context: Context) -> str:
@@ -224,19 +224,19 @@ def _activate(context: Context, actual: Actual, outcome: Outcome) -> list[str]:
     try:
         deployment.activate()
     except (StabilityError, OSError) as error:
-        raise ActivationError(_explain(context, deployment, error)) from error
+        serves = _what_serves(context, actual)
+        raise ActivationError(_explain(context, deployment, error, serves), serves) from error
     return deployment.problems
 
 
-def _explain(context: Context, deployment: Deployment, error: Exception) -> str:
-    """All that whoever reads the CI log needs: what, where, why, what the app said, what serves now."""
+def _explain(context: Context, deployment: Deployment, error: Exception, serves: str) -> str:
+    """All that whoever reads the CI log needs: why, in which step, what the app said, what serves now."""
     decision = deployment.decision
-    lines = [f"Release {decision.release} was not taken into service."]
+    said = "was not taken into service"
     if read_active(context.places) == decision.activation:
-        lines = [
-            f"Release {decision.release} failed, but it is still the active one, because it could not be put back."
-        ]
-    lines.append(f"Failed step: {deployment.failure or f'put back. Cause: {error}'}")
+        said = "failed, but it is still the active one, because it could not be put back"
+    lines = [f"Release {decision.release} {said}: {error}"]
+    lines.append(f"Failed step: {deployment.failed_step or 'put back'}")
     if deployment.log_lines:
         lines += ["The app's log ends with:", *(f"  {line}" for line in deployment.log_lines)]
     lines += [f"Not undone: {problem}" for problem in deployment.not_undone]
@@ -246,7 +246,7 @@ def _explain(context: Context, deployment: Deployment, error: Exception) -> str:
             "The database stays as the migration has left it. To see it as it was before, if it has backups"
             f" (docs/backup.md): postgresql-backup restore --time '{before}'"
         )
-    lines.append(_what_serves(context, deployment.actual))
+    lines.append(serves)
     return "\n".join(lines)
 
 

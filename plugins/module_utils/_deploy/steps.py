@@ -12,8 +12,6 @@ the way back starts the old one again.
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,17 +23,18 @@ from typing import Any
 from .._host.atomic import Return, point, remove_tree
 from .._host.command import CommandError, clean_environment, run
 from .._host.errors import StabilityError
-from .._host.units import run_unit, stop_unit
+from .._host.units import start_unit, stop_unit
 from .._pm2.bus import Bus
 from .._pm2.converge import verify
 from .._pm2.fields import count
+from .._pm2.rpc import processes_of
 from .actual import Actual
 from .context import Context
-from .health_gate import PROXY_SECONDS, GateError, ask_proxy
+from .health_gate import PROXY_SECONDS, GateError, WorkerFailedError, ask_proxy
 from .hold import Hold, hold
-from .links import connections_of, listens, make_directory, remove_sockets
+from .links import connections_of, listens, make_directory, ports_of, remove_sockets
 from .migration import advice
-from .model import Activation
+from .model import Activation, takes_for_number
 from .outcome import Outcome
 from .preconditions import check_host
 from .signals import ignore, then_undisturbed
@@ -51,8 +50,7 @@ class Deployment:
     def __init__(self, context: Context, actual: Actual, outcome: Outcome) -> None:
         self.actual = actual
         self.decision = outcome.decision
-        self.failure = ""
-        """Which step failed, and why."""
+        self.failed_step = ""
         self.log_lines: list[str] = []
         """The last that the new processes wrote: their errors, else their output."""
         self.not_undone: list[str] = []
@@ -70,10 +68,10 @@ class Deployment:
         self._app = context.app_of(self._new)
         self._directory = context.places.release(self._new.release)
         self._bus = Bus(context.client(self._new))
-        self._workers = context.workers(self._new, {})
+        self._workers = context.workers(self._new, {}, bus=self._bus)
 
     def activate(self) -> None:
-        """Raises StabilityError or OSError; then all is as before, but for `not_undone`, and `failure` tells more."""
+        """Raises StabilityError or OSError; then all is as before, but for `not_undone`."""
         with ExitStack() as held, ExitStack() as back, then_undisturbed():
             with self._step("check the host"):
                 check_host(self._context, self.actual)
@@ -96,7 +94,7 @@ class Deployment:
                 back.callback(self._undo, "the new processes", self._remove_new)
                 held.enter_context(self._bus.heard())
                 deadline = time.monotonic() + self._context.health.start_timeout
-                self._start(self._new)
+                self._start(self._new, self._workers.watch_start)
             with self._step("wait until healthy"):
                 self._wait_until_healthy(deadline)
                 self._hook("after_start")
@@ -189,19 +187,31 @@ class Deployment:
 
     # Beside the old one, or after it
 
-    def _start(self, activation: Activation) -> None:
+    def _start(self, activation: Activation, meanwhile: Callable[[], object] = lambda: None) -> None:
         """PM2 itself waits for processes that never say ready; what is wrong with them the next step finds out."""
         remove_sockets(self._context.places, activation)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            run_unit("start", self._context.places.unit(activation), self._context.health.start_timeout)
+        start_unit(self._context.places.unit(activation), self._context.health.start_timeout, meanwhile)
 
     def _wait_until_healthy(self, deadline: float) -> None:
         try:
             verify([self._app], self._workers.wait_until_healthy(deadline), ())
         except GateError as error:
-            listened = listens(self._context.places, self._new)
-            advice = "" if listened else f". Nothing listens: {self._context.desired.listening_advice}"
-            raise GateError(f"{error}{advice}") from error
+            advice = self._listening_advice(isinstance(error, WorkerFailedError))
+            raise GateError(". ".join(filter(None, (str(error).rstrip("."), advice)))) from error
+
+    def _listening_advice(self, failed: bool) -> str:
+        """What to do where nothing listens as it should; "" where that is not what is wrong."""
+        desired, client = self._context.desired, self._context.client(self._new)
+        if not desired.listen_port and self._bus.says(
+            takes_for_number(desired.socket_variable, self._context.places.run)
+        ):
+            return desired.number_advice
+        if failed or listens(self._context.places, self._new):
+            return ""
+        pids = [process.pid for process in processes_of(client) if process.pid]
+        if ports := ports_of([*pids, client.daemon_pid() or 0], self._context.user):
+            return desired.port_advice(ports)
+        return f"Nothing listens: {desired.listening_advice}"
 
     def _remove_new(self) -> None:
         """After a switch that was undone it may still have requests to answer; the held ones wait for the old one."""
@@ -266,8 +276,8 @@ class Deployment:
         with self._outcome.step(name):
             try:
                 yield
-            except (StabilityError, OSError) as error:
-                self.failure = f"{name}. Cause: {error}"
+            except (StabilityError, OSError):
+                self.failed_step = name
                 self.log_lines = self._bus.lines()
                 raise
 

@@ -13,7 +13,7 @@ import json
 import math
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ _ENDED_BY_SYSTEMD = frozenset({"watchdog", "oom-kill"})
 # look again, asks for LOOK_SECONDS.
 _ANSWER_SECONDS = 60.0
 LOOK_SECONDS = 5.0
+_POLL_SECONDS = 0.2
 # What a unit has logged may be hundreds of MB a message (journald's native protocol): what is read of it is bounded,
 # and so are the time for it and the memory in which journalctl unpacks a message.
 _JOURNAL_SECONDS = 10.0
@@ -260,6 +261,26 @@ def run_unit(verb: str, name: str, seconds: float | None = None) -> None:
         _systemctl(verb, "--", name, seconds=seconds)
     except UnitError as error:
         raise UnitError(f"{error}\n{_journal(name)}".strip()) from error
+
+
+def start_unit(name: str, seconds: float, meanwhile: Callable[[], object]) -> None:
+    """Start a unit, and call `meanwhile` again and again until systemd has, or the time is over: it goes on then.
+
+    Raises UnitError with the end of its journal, and whatever `meanwhile` raises.
+    """
+    try:
+        _systemctl("start", "--no-block", "--", name)
+        _await_start(name, time.monotonic() + seconds, meanwhile)
+    except UnitError as error:
+        raise UnitError(f"{error}\n{_journal(name)}".strip()) from error
+
+
+def _await_start(name: str, deadline: float, meanwhile: Callable[[], object]) -> None:
+    while int((state := unit_states([name]).get(name, {})).get("Job") or 0) and time.monotonic() < deadline:
+        meanwhile()
+        time.sleep(_POLL_SECONDS)
+    if state.get("ActiveState") == "failed" or state.get("SubState") == "auto-restart":
+        raise UnitError(f"{name} does not start")
 
 
 def stop_unit(name: str) -> None:

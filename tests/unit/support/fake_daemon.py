@@ -21,8 +21,8 @@ from typing import Any
 from axon import answering
 
 # A worker: answers with its status on a socket of its own, or on one that all share; "deaf" never accepts, "mute" never
-# listens, "exit" ends at once, "forks" has a process of its own answer 200. It ends after as many answers as it is
-# told, and as soon as there is a file `die` in its release. A line says that it listens.
+# listens, nor does "busy", which works, "exit" ends at once, "forks" has a process of its own answer 200. It ends after
+# as many answers as it is told, and as soon as there is a file `die` in its release. A line says that it listens.
 WORKER = """
 import os, pathlib, socket, sys, time
 status, answers, release, own = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3]), sys.argv[4]
@@ -36,7 +36,7 @@ if status == "forks":
         sys.exit()
 if own:
     server = socket.socket(socket.AF_UNIX)
-    if status != "mute":
+    if status not in ("mute", "busy"):
         beside = own.removesuffix("sock") + str(os.getpid())
         server.bind(beside)
         server.listen(8)
@@ -46,6 +46,8 @@ else:
 server.settimeout(0.05)
 print(flush=True)
 while answers and os.getppid() == parent and not (release / "die").exists():
+    if status == "busy":
+        continue
     if status in ("deaf", "mute"):
         time.sleep(0.05)
         continue

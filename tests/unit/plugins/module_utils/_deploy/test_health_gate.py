@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from activation_host import GOOD, FakeSystemd, release
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import health_gate
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError, Workers
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import make_directory
@@ -24,6 +25,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.model im
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import Decision
 from ansible_collections.workbot.stability.plugins.module_utils._host.atomic import point
 from ansible_collections.workbot.stability.plugins.module_utils._host.units import run_unit
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.bus import Bus
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import processes_of
@@ -36,7 +38,7 @@ WRONG = {
 }
 
 
-def start(host: Context, program: str, **settings: Any) -> tuple[Workers, list[int]]:
+def start(host: Context, program: str, bus: Bus | None = None, **settings: Any) -> tuple[Workers, list[int]]:
     """The gate of release `new` that PM2 has just started, and its processes."""
     release(host, "new", program)
     sockets = tuple(host.places.socket(NEW, number) for number in range(2))
@@ -44,7 +46,7 @@ def start(host: Context, program: str, **settings: Any) -> tuple[Workers, list[i
     make_directory(host, Decision("none", NEW, (), (), (), sockets, config, ""), 0)
     run_unit("start", host.places.unit(NEW), 5)
     quick = replace(host, health=replace(host.health, answer_timeout=0.3))
-    return quick.workers(NEW, {}), [process.pid or 0 for process in processes_of(host.client(NEW))]
+    return quick.workers(NEW, {}, bus=bus), [process.pid or 0 for process in processes_of(host.client(NEW))]
 
 
 def refusal(workers: Workers, seconds: float = 0.5) -> str:
@@ -132,6 +134,46 @@ def test_a_worker_that_ended_is_missed_at_once(host: Context) -> None:
     os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT)
     with pytest.raises(GateError, match=rf"^process {pids[0]} ended after it had been healthy$"):
         workers.require_alive()
+
+
+def said_of_the_first(host: Context, *said: tuple[str, str]) -> Bus:
+    """What PM2's daemon publishes of worker 0."""
+    bus = Bus(host.client(NEW))
+    for event, data in said:
+        bus._note(f"s:{event}".encode(), {"process": {"pm_id": 0}, "data": data})
+    return bus
+
+
+def test_a_worker_that_ended_is_told_with_how_often_by_what_and_its_own_first_error(host: Context) -> None:
+    log = "2026-11-25 03:39:28: Error: STRIPE_KEY is not set\n    at server.js:3\nError: another\n"
+    exited = ("log:PM2", "App [shop-new:0] exited with code [78] via signal [SIGINT]\n")
+    workers, _pids = start(host, "exit 200", said_of_the_first(host, ("log:err", log), exited))
+    assert refusal(workers) == "worker 0 ended once with exit status 78: Error: STRIPE_KEY is not set"
+
+
+def test_a_worker_that_lives_on_after_an_error_is_not_waited_for(
+    host: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_gate, "_SILENT_SECONDS", 0.5)
+    log = "You have triggered an unhandledRejection, you may ...:\nTypeError: no such plan\n"
+    bus = said_of_the_first(host, ("log:err", log), ("process:exception", "of any form"))
+    workers, (pid, _other) = start(host, "mute 200", bus)
+    began = time.monotonic()
+    said = refusal(workers, 60)
+    assert said.startswith(f"worker 0 (process {pid}) does not listen after an uncaught error: TypeError: no such")
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("program", ["busy 200", "200 200"])
+def test_one_that_still_works_or_listens_after_an_error_is_waited_for(
+    host: Context, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(health_gate, "_SILENT_SECONDS", 0.5)
+    workers, _pids = start(host, program, said_of_the_first(host, ("process:exception", "of any form")))
+    if program == "200 200":
+        let_pass(workers)
+    else:
+        assert refusal(workers, 2).startswith("within 2 s worker 0 (process")
 
 
 def test_a_worker_s_number_is_what_its_app_s_variable_says(host: Context) -> None:

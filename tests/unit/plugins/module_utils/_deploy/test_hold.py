@@ -27,7 +27,7 @@ BROKEN = {
     "never answers": ("deaf", "no complete answer within 1 s"),
     "unhealthy": ("500", "answered 500 instead of 200"),
     "dies after its first answers": ("200#1", "ended after it had been healthy"),
-    "gives up": ("exit", "does not stay up: errored"),
+    "gives up": ("exit", "worker 0 ended once\n"),
     "PM2 refuses": ("refuses", "no such script"),
 }
 

@@ -20,6 +20,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.model im
     ActivationError,
     Desired,
     Places,
+    takes_for_number,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.outcome import Outcome
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import (
@@ -297,3 +298,21 @@ def test_the_release_that_is_asked_for() -> None:
     assert desired_release(replace(DESIRED, release="previous"), state) == "c"
     with pytest.raises(ActivationError, match="no previous release"):
         desired_release(replace(DESIRED, release="previous"), running(A))
+
+
+@pytest.mark.parametrize(
+    ("said", "takes"),
+    [
+        (
+            "RangeError [ERR_SOCKET_BAD_PORT]: options.port should be >= 0 and < 65536. Received type number (NaN).",
+            True,
+        ),
+        ('"received": "NaN",\n    "path": [\n      "PORT"\n    ]', True),
+        ("PORT: Expected number, received nan", True),
+        ('PORT: Invalid port input: "/run/shop/a@0.sock"', True),
+        ("Error: listen EACCES: permission denied /run/shop/a@0.sock", False),
+        ("TRANSPORT is set, and the price is NaN", False),
+    ],
+)
+def test_a_program_that_takes_the_path_for_a_number_is_known_by_its_words(said: str, takes: bool) -> None:
+    assert bool(takes_for_number("PORT", Path("/run/shop")).search(said)) == takes

@@ -179,7 +179,7 @@ def test_what_the_link_names_is_left_running_when_the_link_can_not_be_put_back(
         message = failed(failing, discard_failed=True)
     assert "Release new failed, but it is still the active one" in message
     assert "Release new is active and answers healthily" in message
-    assert "Cause: hook after_switch" in message
+    assert "could not be put back: hook after_switch" in message
     assert serving(served) == "new"
     assert served.places.release("new").is_dir()
     assert running(served) == ["shop-new", "shop-old"]

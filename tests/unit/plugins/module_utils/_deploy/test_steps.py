@@ -40,7 +40,7 @@ BROKEN = {
     "one worker is unhealthy": ("200 503", r"worker 1 \(process \d+\): \S+ answered 503"),
     "one worker is missing": ("200", "1 of 2 workers are there"),
     "dies after its first answers": ("200#1 200", "ended after it had been healthy"),
-    "gives up": ("exit 200", "does not stay up: errored"),
+    "gives up": ("exit 200", "worker 0 ended once\n"),
     "PM2 refuses": ("refuses", "no such script"),
 }
 

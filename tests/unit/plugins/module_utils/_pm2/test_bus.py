@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2 import bus
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.bus import Bus
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.bus import Bus, first_error
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from axon import frame
 
@@ -25,7 +25,11 @@ def message(event: str, content: Any) -> bytes:
 
 
 def heard(home: Path, *said: bytes) -> list[str]:
-    """What is heard of a daemon that begins a while later."""
+    """The last lines that are heard of a daemon that begins a while later."""
+    return hear(home, *said).lines()
+
+
+def hear(home: Path, *said: bytes) -> Bus:
     client = Bus(Pm2Client(home, "pm2", "node", None, 5))
     with client.heard(), socket.socket(socket.AF_UNIX) as daemon:
         time.sleep(0.1)
@@ -37,7 +41,8 @@ def heard(home: Path, *said: bytes) -> list[str]:
             # it may have heard enough
             with contextlib.suppress(BrokenPipeError):
                 connection.sendall(b"".join(said))
-            return client.lines()
+            client.lines()
+            return client
 
 
 def test_the_errors_are_told_apart_from_all_else(tmp_path: Path) -> None:
@@ -55,6 +60,35 @@ def test_the_errors_are_told_apart_from_all_else(tmp_path: Path) -> None:
 
 def test_of_workers_without_errors_it_is_the_output(tmp_path: Path) -> None:
     assert heard(tmp_path, message("log:out", {"data": "a\nb"}), message("log:out", {"data": "c\n"})) == ["a", "bc"]
+
+
+def test_how_workers_end_and_what_they_throw(tmp_path: Path) -> None:
+    said = [
+        message("log:PM2", {"data": "App [shop-1:0] exited with code [1] via signal [SIGINT]\n"}),
+        message("log:PM2", {"data": "App [shop-1:3] exited with code [0] via signal [SIGSEGV]\n"}),
+        message("log:PM2", {"data": "App [shop-1:x] exited"}),
+        message("process:exception", {"process": {"pm_id": 2}, "data": {"message": "no"}}),
+        message("process:exception", {"process": "none"}),
+        message("process:exception", {"process": {"pm_id": float("inf")}}),
+    ]
+    bus = hear(tmp_path, *said)
+    assert bus.ends == {0: "exit status 1", 3: "signal SIGSEGV"}
+    assert bus.thrown == {2}
+
+
+@pytest.mark.parametrize(
+    ("log", "error"),
+    [
+        ("", ""),
+        ("no configuration\nError in 3 s\n", "no configuration"),
+        ("/srv/a.js:3\n  x(;\n\nSyntaxError: Unexpected token ';'\n    at a\n", "SyntaxError: Unexpected token ';'"),
+        ("2026-11-25 03:39:28: RangeError [ERR_X]: no\n    at a", "RangeError [ERR_X]: no"),
+        ("You have triggered an unhandledRejection, you may have ...:\nno plan", "no plan"),
+        (f"Error: {'x' * 500}", f"Error: {'x' * 293}"),
+    ],
+)
+def test_the_first_error_of_a_log(log: str, error: str) -> None:
+    assert first_error(log.splitlines()) == error
 
 
 @pytest.mark.parametrize("nonsense", [b"\x12\xff\xff\xff\xff", b"no protocol", b"\x12\0\0\0\x09s:log:err"])
