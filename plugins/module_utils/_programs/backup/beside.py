@@ -63,20 +63,7 @@ class Beside:
 
     def restore(self, when: datetime.datetime | None) -> list[str]:
         """As root: have it restored and started, and wait for it; what to say. Raises StabilityError."""
-        if runs(UNIT):
-            raise StabilityError("there is a restored server already; `postgresql-backup forget` ends it")
-        if when and when > datetime.datetime.now(tz=datetime.UTC):
-            raise StabilityError(f"{when.isoformat(' ')} is still to come")
-        self._archive_now()
-        given = [f"--time={when.isoformat(' ')}"] if when else []
-        # whatever ends it: its files go with it (as by Restored.remove), unless it is to take the running one's place
-        home, removing = self._restored.home, self._restored.removing
-        removal = f"test -e {self._restored.stays} || test ! -e {home} || mv -T {home} {removing}"
-        ending = f'ExecStopPost=/bin/sh -c "rm -rf {removing}; {removal}; rm -rf {removing}"'
-        properties = [f"--property={each}" for each in (*_PROPERTIES, ending)]
-        # collected even where it fails, so that its name is free again
-        call("systemd-run", f"--unit={UNIT}", "--collect", "--quiet", *properties, sys.argv[0], "serve", *given)
-        until = self._wait()
+        until = self.begin(when)
         return [
             f"Beside the running server there is another one, as it was at {until}.",
             f"To look at it:         sudo -u {OWNER} psql -h {SOCKET} -U ROLE DATABASE",
@@ -87,6 +74,27 @@ class Beside:
             "the running one:       says what is lost by that",
             "To remove it:          postgresql-backup forget",
         ]
+
+    def begin(self, when: datetime.datetime | None = None, *, is_new: bool = False) -> str:
+        """As root; up to when it has the changes. The repository knows nothing of a server on a new host.
+
+        Raises StabilityError.
+        """
+        if runs(UNIT):
+            raise StabilityError("there is a restored server already; `postgresql-backup forget` ends it")
+        if when and when > datetime.datetime.now(tz=datetime.UTC):
+            raise StabilityError(f"{when.isoformat(' ')} is still to come")
+        if not is_new:
+            self._archive_now()
+        given = [f"--time={when.isoformat(' ')}"] if when else []
+        # whatever ends it: its files go with it (as by Restored.remove), unless it is to take the running one's place
+        home, removing = self._restored.home, self._restored.removing
+        removal = f"test -e {self._restored.stays} || test ! -e {home} || mv -T {home} {removing}"
+        ending = f'ExecStopPost=/bin/sh -c "rm -rf {removing}; {removal}; rm -rf {removing}"'
+        properties = [f"--property={each}" for each in (*_PROPERTIES, ending)]
+        # collected even where it fails, so that its name is free again
+        call("systemd-run", f"--unit={UNIT}", "--collect", "--quiet", *properties, sys.argv[0], "serve", *given)
+        return self._wait()
 
     def serve(self, when: datetime.datetime | None) -> None:
         """As the server's user, in the unit: restore, and become the server. Raises StabilityError and OSError."""

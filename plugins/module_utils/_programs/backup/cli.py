@@ -100,6 +100,12 @@ class Commands:
             answer(*(replacing.predict if self._options.check else replacing.replace)(self._options.databases))
         return os.EX_OK
 
+    def rebuild(self) -> int:
+        """On a new host, the server of the repository in the place of the empty one."""
+        with self._alone():
+            answer(*Replacing(self._settings).rebuild())
+        return os.EX_OK
+
     def undo(self) -> int:
         """The server that was replaced, back in its place."""
         with self._alone():
@@ -173,6 +179,7 @@ def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     replace = commands.add_parser("replace", help="the second server in the place of the running one")
     replace.add_argument("databases", nargs="*", metavar="DATABASE", help="each that goes back in time: all of them")
     replace.add_argument("--check", action="store_true", help="say what would be lost, and change nothing")
+    commands.add_parser("rebuild", help="on a new host: the server of the repository in the place of the empty one")
     commands.add_parser("undo", help="the server that was replaced, back in its place")
     forget = commands.add_parser("forget", help="end the second server, which removes its files")
     forget.add_argument("--replaced", action="store_true", help="remove the files of a server that was replaced")

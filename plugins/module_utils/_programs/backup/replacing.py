@@ -30,11 +30,11 @@ from ..._host.units import is_running, run_unit, runs, stop_unit, unit_states
 from ..._postgresql.archiving import archive_now, commit
 from ..._postgresql.client import MAINTENANCE, PgClient, PgError
 from ..display import stamp
-from .beside import SOCKET
+from .beside import SOCKET, Beside
 from .beside import UNIT as BESIDE
 from .kept import Kept
 from .past import Past, Replacement
-from .server import Restored, Server, as_owner, timeline_of, to_running
+from .server import Restored, Server, as_owner, database_names, timeline_of, to_running
 from .settings import Settings
 from .state import UNITS, State
 
@@ -59,6 +59,12 @@ _SINCE = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), %(position)s::pg_lsn) AS 
 _DATABASES = f"""
 SELECT datname::text AS name FROM pg_database WHERE datname NOT IN ('{MAINTENANCE}', 'template0', 'template1')
 """
+# A table in which there never was a row has no page.
+_FILLED = """
+SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND pg_relation_size(c.oid) > 0
+ORDER BY 1 LIMIT 1
+"""
 _TABLESPACES = "SELECT spcname::text AS name FROM pg_tablespace WHERE spcname NOT LIKE 'pg\\_%%' ORDER BY 1"
 
 
@@ -76,6 +82,7 @@ class Replacing:
     def predict(self, names: Sequence[str]) -> list[str]:
         """What would be lost; `names` are the databases that somebody has named."""
         self._require_possible()
+        self._require_calm()
         with as_owner():
             restored, running = self._names()
             found = restored | running
@@ -90,7 +97,41 @@ class Replacing:
     def replace(self, names: Sequence[str]) -> list[str]:
         """Put the second server into the running one's place."""
         lost = self.predict(names)[0]
-        is_archived = self._archive()
+        exchanged = self._take_place(self._archive())
+        return [lost, *exchanged, "Roles, passwords and indexes are as of then, too: apply site.yml."]
+
+    def rebuild(self) -> list[str]:
+        """On a new host, put the server of the repository into the place of the empty one, which goes."""
+        if label := self._state.record.backup.label:
+            return [f"This host has made backup {label}: it is no new one, and there is nothing to do."]
+        self._require_empty()
+        beside = Beside(self._settings)
+        # of a run that was ended
+        beside.forget()
+        until = beside.begin(is_new=True)
+        self._require_possible()
+        self._take_place(is_archived=True)
+        with as_owner():
+            # nobody ever wants a time of the empty one
+            self._state.keep_past(Past())
+            names = _databases(self._running)
+        self.forget()
+        return [f"The server is the one of the repository, as it was at {until}: {', '.join(sorted(names))}."]
+
+    def _require_empty(self) -> None:
+        with as_owner():
+            for name in database_names(self._running):
+                with self._running(name) as client:
+                    filled = client.query(_FILLED)
+                if filled:
+                    raise StabilityError(
+                        f"the running server is not empty: database {name} has rows in {filled[0]['name']}. Nothing was"
+                        " changed. To give them up: `postgresql-backup restore`, then"
+                        " `postgresql-backup replace --check`"
+                    )
+
+    def _take_place(self, is_archived: bool) -> list[str]:
+        """Have the second server and the running one change places."""
         with as_owner():
             with self._restored.session() as client:
                 _forget_recovery(client)
@@ -101,8 +142,7 @@ class Replacing:
             as_of = self._restored.as_of
             self._settings.restored.rename(self._settings.replaced)
             self._kept.begin(as_of)
-        exchanged = self._exchange(is_archived)
-        return [lost, *exchanged, "Roles, passwords and indexes are as of then, too: apply site.yml."]
+        return self._exchange(is_archived)
 
     def undo(self) -> list[str]:
         """Put the server back that was replaced; the other one is kept in its place."""
@@ -199,7 +239,6 @@ class Replacing:
             raise StabilityError("there is no restored server: first `postgresql-backup restore --time ...`")
         if self._settings.replaced.exists():
             raise StabilityError(f"{self._kept.lines()[0]} First: postgresql-backup forget --replaced")
-        self._require_calm()
         if self._main.is_mount():
             raise StabilityError(
                 f"{self._main} is a mount, whose name can't be changed: take the databases with pg_dump"

@@ -31,13 +31,14 @@ from ..records import decode
 from .jobs import Jobs
 from .repositories import Repositories
 from .restic import sentence
-from .restoring import restore
+from .restoring import rebuild, restore
 from .settings import Settings
 
 _READERS = "root"
 _FAILED = 1
 _WRONG = 2
 _MOST_SHOWN = 14
+_SOON_SECONDS = 120.0
 
 
 class Commands:
@@ -100,11 +101,23 @@ class Commands:
 
     def restore(self) -> int:
         """The files of a backup, beside those of the service."""
-        # what it runs ends with it
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            signal.signal(number, _leave)
+        _end_with_this()
         with self._settings.alone():
             answer(*restore(self._settings, self._repositories, self._options.time, self._options.path))
+        return os.EX_OK
+
+    def rebuild(self) -> int:
+        """On a new host, the files of the newest backup in the place of none, and a backup of them."""
+        settings = self._settings
+        if label := load_record(settings.record, settings.repository).backup.label:
+            answer(f"This host has made backup {label}: it is no new one, and there is nothing to do.")
+            return os.EX_OK
+        _end_with_this()
+        # the timer's job finds that the repository has backups of another host, which is over soon
+        with settings.alone(_SOON_SECONDS):
+            answer(rebuild(settings, self._repositories))
+        self._in_unit("first")
+        stop_unit(settings.unit("due"))
         return os.EX_OK
 
     def restic(self) -> int:
@@ -120,6 +133,12 @@ class Commands:
         if done.returncode:
             raise StabilityError(sentence(done.stderr))
         return os.EX_OK
+
+
+def _end_with_this() -> None:
+    """What this program runs ends with it."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, _leave)
 
 
 def _leave(*_signal: object) -> NoReturn:
@@ -153,6 +172,7 @@ def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     restore = commands.add_parser("restore", help="unpack the files of a backup beside those of the service")
     restore.add_argument("--time", type=as_time, metavar="TIME", help="the last one before that; else the newest")
     restore.add_argument("path", nargs="?", default="", help="a file or a directory; else all")
+    commands.add_parser("rebuild", help="on a new host: the files of the newest backup in the place of none")
     commands.add_parser("forget", help="remove what was restored")
     # all that follows is its own, what begins with dashes as well
     own = commands.add_parser("restic", help="restic itself", add_help=False, prefix_chars="\0")

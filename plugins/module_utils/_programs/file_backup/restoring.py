@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..._checks.backup import AHEAD
-from ..._host.command import Identity
+from ..._host.command import Identity, effective_user
 from ..._host.errors import StabilityError
 from ..display import stamp
 from .archive import unpacking
@@ -29,6 +29,34 @@ _ROOM_BYTES = 512 * 1024 * 1024
 
 def restore(settings: Settings, repositories: Repositories, moment: datetime.datetime | None, path: str) -> list[str]:
     """All that was there at that time, or what was at a path; what there is to do then. Raises StabilityError."""
+    target, found = settings.restored, _unpack(settings, repositories, moment, path)
+    return [
+        f"{target} has the files as they were at {stamp(found.begun)}. Take what is needed as the service's user:",
+        f"  sudo -u {settings.user} cp -a {target}/FILE {settings.shared}/FILE",
+        f"Then: {settings.command} forget",
+    ]
+
+
+def rebuild(settings: Settings, repositories: Repositories) -> str:
+    """On a new host, all files of the newest backup in the place of none; what was done.
+
+    Raises StabilityError, and OSError.
+    """
+    with effective_user(Identity.of(settings.user)):
+        is_empty = not any(Path(settings.shared).iterdir())
+    if not is_empty:
+        raise StabilityError(
+            f"{settings.shared} is not empty. Nothing was changed. `{settings.command} restore` has the newest backup's"
+            " files beside it"
+        )
+    found = _unpack(settings, repositories, None, "")
+    # by its place in a directory of root's, and only where that is still empty
+    Path(settings.restored).rename(settings.shared)
+    return f"{settings.shared} has the files as they were at {stamp(found.begun)}."
+
+
+def _unpack(settings: Settings, repositories: Repositories, moment: datetime.datetime | None, path: str) -> Snapshot:
+    """The backup of which all, or what was at a path, is in the directory for it."""
     target, user, found = Path(settings.restored), Identity.of(settings.user), _snapshot(repositories, moment)
     place = below(path, settings.shared)
     if not place:
@@ -38,11 +66,7 @@ def restore(settings: Settings, repositories: Repositories, moment: datetime.dat
         if unpacked.status:
             said = sentence(unpacked.errors) or "tar was killed."
             raise StabilityError(f"backup {found.label} can't be restored: {said}")
-    return [
-        f"{target} has the files as they were at {stamp(found.begun)}. Take what is needed as the service's user:",
-        f"  sudo -u {settings.user} cp -a {target}/FILE {settings.shared}/FILE",
-        f"Then: {settings.command} forget",
-    ]
+    return found
 
 
 def below(path: str, directory: str) -> str:
