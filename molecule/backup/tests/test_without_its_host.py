@@ -55,7 +55,6 @@ def test_the_database_is_there_with_its_last_commit_and_the_files(restored: str)
 
 def test_the_service_had_them_before_it_started(restored: str) -> None:
     assert restored.index("Restore the service's files") < restored.index("PLAY [Provision the service]")
-    host_of(HOST).check_output("curl -fsS http://127.0.0.1/health")
 
 
 def test_its_backups_go_on_in_the_same_repository() -> None:
