@@ -89,7 +89,7 @@ ALLOWED = {
     "_programs/common.py": ("read_text", CONFIG),
     "_programs/history.py": ("chmod unlink", ETC),
     "_programs/report/cli.py": ("unlink", ETC),
-    "_programs/file_backup/restoring.py": ("chown mkdir rmdir", CONFIG),
+    "_programs/file_backup/restoring.py": ("chown mkdir rename rmdir", CONFIG),
     "_programs/metrics/recorder.py": ("scandir", "of a directory that is open, reached without a link of its owner's"),
     "_programs/metrics/publish.py": ("unlink", "node_exporter's directory, which no service's user may write in"),
     "_checks/nginx.py": ("read_text", "nginx's pid file, which is root's"),
