@@ -14,7 +14,8 @@ version_added: 0.1.0
 extends_documentation_fragment: [workbot.stability.read_only, workbot.stability.internal]
 author: workbot.stability contributors (@workbot)
 description:
-  - Fails where O(directory) is on the file system of the root directory, and where O(bucket) does not let this host in.
+  - Fails where O(directory) is on the file system of the root directory, where O(bucket) does not let this host in, and
+    where there are no backups that O(holds) names.
     Changes nothing.
   - A store that can't be reached, or is in trouble, is a warning on a host that has backups there already, since the
     rest of a run may be what the host needs.
@@ -49,9 +50,25 @@ options:
     description: The secret to O(key).
     type: str
   settings:
-    description: File that a host has whose backups are set up.
+    description: File that a host has whose backups are set up. Empty where that excuses nothing.
     type: path
-    required: true
+    default: ""
+  holds:
+    description: Backups that have to be there already.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      what:
+        description: What they are of.
+        type: str
+        required: true
+      below:
+        description:
+          - What names of their files begin with, one of which has to exist; below a directory or in O(bucket).
+        type: list
+        elements: str
+        required: true
 """
 
 EXAMPLES = r"""
@@ -70,11 +87,15 @@ EXAMPLES = r"""
 RETURN = r"""
 """
 
+import functools
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.repository import (
     AwayError,
+    in_bucket,
+    in_directory,
+    require_backups,
     require_bucket,
     require_mount,
 )
@@ -95,7 +116,16 @@ def main() -> None:
             "ca_file": {"type": "str", "default": ""},
             "key": {"type": "str", "no_log": True},
             "secret": {"type": "str", "no_log": True},
-            "settings": {"type": "path", "required": True},
+            "settings": {"type": "path", "default": ""},
+            "holds": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "what": {"type": "str", "required": True},
+                    "below": {"type": "list", "elements": "str", "required": True},
+                },
+            },
         },
         required_together=[("bucket", "endpoint", "region", "path", "key", "secret")],
         supports_check_mode=True,
@@ -104,11 +134,16 @@ def main() -> None:
     try:
         if given["directory"]:
             require_mount(given["directory"])
+        is_there = in_directory
         if given["bucket"]:
             where = {name: given[name] for name in ("endpoint", "region", "key", "secret", "in_path", "ca_file")}
-            require_bucket(Bucket(given["bucket"], **where), given["path"])
+            bucket = Bucket(given["bucket"], **where)
+            require_bucket(bucket, given["path"])
+            is_there = functools.partial(in_bucket, bucket)
+        for each in given["holds"]:
+            require_backups(is_there, each["what"], each["below"])
     except AwayError as error:
-        if not Path(given["settings"]).exists():
+        if not (given["settings"] and Path(given["settings"]).exists()):
             module.fail_json(msg=f"{error}. Nothing was changed.")
         module.warn(f"{error}. The host's backups go on as they can.")
     except StabilityError as error:

@@ -5,28 +5,57 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
-from backup import REPOSITORY, backup, backups, findings
+from backup import REPOSITORY, STATE, backup, backups, findings, now, restored_sql
 from databases import sql
 from hosts import HOST, container_of, host_of, playbook, podman, power_off
-from prediction import play
+from prediction import play, touched
+from prediction import state as state_of
+from testinfra.host import Host
 from waiting import until
 
 INVENTORY = "--inventory=molecule/backup/inventory"
 UPLOAD = "/srv/workbot/shared/uploads/a.txt"
 ARCHIVED = "SELECT coalesce(max(last_archived_wal), '') >= '{file}' FROM pg_stat_archiver"
+# That there is nothing to restore any more is known by these.
+KNOWN = f"{STATE}/backup.json /var/lib/postgresql/*/past.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """What the one command says, time after time, and whether it had changed the empty host before it refused."""
+
+    without_backups: str
+    is_bare: bool
+    predicted: str
+    with_another_passphrase: str
+    restored: str
+    moment: str
+    """On the old host, before the last commit."""
+
+
+def restore_host(status: int, *options: str, **variables: str) -> str:
+    run = playbook("workbot.stability.restore_host", variables, INVENTORY, *options)
+    output = run.communicate()[0]
+    assert run.returncode == status, output
+    return " ".join(output.split())
+
+
+def is_bare(host: Host) -> bool:
+    return bool(host.run("ls -d /srv/workbot /etc/postgresql /etc/pgbackrest").stdout == "")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def restored(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the one command says."""
+def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
     disk: Path = tmp_path_factory.mktemp("disk")
     old = host_of(HOST)
     sql(old, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT n FROM generate_series(1, 1000) n")
     old.check_output(f"runuser -u workbot -- sh -c 'echo uploaded >{UPLOAD}'")
     old.check_output("postgresql-backup run && workbot-file-backup run")
+    moment = now(old)
     # what no backup has, but the archive
     sql(old, "INSERT INTO kept VALUES (1001)")
     file = sql(old, "SELECT pg_walfile_name(pg_switch_wal())")
@@ -36,25 +65,36 @@ def restored(tmp_path_factory: pytest.TempPathFactory) -> str:
     podman("cp", f"{container}:/srv/backup", str(disk))
     made = playbook("molecule/default/cleanup.yml", {})
     assert (made.communicate()[0], made.returncode)[1] == 0
+    host = host_of(HOST)
+    without_backups = restore_host(2)
     podman("cp", str(disk / "backup"), f"{container}:/srv/")
     # as the user's number of another host may be
-    host_of(HOST).check_output(f"chown -R 4242:4242 {REPOSITORY}")
-    run = playbook("workbot.stability.restore_host", {}, INVENTORY)
-    output = run.communicate()[0]
-    assert run.returncode == 0, output
-    return output
+    host.check_output(f"chown -R 4242:4242 {REPOSITORY}")
+    predicted = restore_host(0, "--check")
+    untouched = is_bare(host)
+    another = restore_host(2, backup_passphrase="another-passphrase-for-tests")
+    return Said(without_backups, untouched, predicted, another, restore_host(0), moment)
 
 
-def test_the_database_is_there_with_its_last_commit_and_the_files(restored: str) -> None:
+def test_without_backups_nothing_is_changed(said: Said) -> None:
+    assert "the repository has no backup of the database server" in said.without_backups
+    assert said.is_bare
+
+
+def test_another_passphrase_is_said_to_be_one(said: Said) -> None:
+    assert "its passphrase is another one" in said.with_another_passphrase
+
+
+def test_the_database_is_there_with_its_last_commit_and_the_files(said: Said) -> None:
     host = host_of(HOST)
     assert sql(host, "SELECT count(*) || ' ' || max(n) FROM kept") == "1001 1001"
     assert (host.file(UPLOAD).content_string, host.file(UPLOAD).user) == ("uploaded\n", "workbot")
-    assert "The server is the one of the repository, as it was at" in restored
-    assert "/srv/workbot/shared has the files as they were at" in restored
+    assert "The server is the one of the repository, as it was at" in said.restored
+    assert "/srv/workbot/shared has the files as they were at" in said.restored
 
 
-def test_the_service_had_them_before_it_started(restored: str) -> None:
-    assert restored.index("Restore the service's files") < restored.index("PLAY [Provision the service]")
+def test_the_service_had_them_before_it_started(said: Said) -> None:
+    assert said.restored.index("Restore the service's files") < said.restored.index("PLAY [Provision the service]")
 
 
 def test_its_backups_go_on_in_the_same_repository() -> None:
@@ -73,5 +113,23 @@ def test_its_backups_go_on_in_the_same_repository() -> None:
     assert host.run("systemctl list-units --failed --no-legend").stdout == ""
 
 
+def test_a_time_of_the_lost_host_is_within_reach(said: Said) -> None:
+    host = host_of(HOST)
+    backup(host, "restore", "--time", said.moment)
+    assert restored_sql(host, "SELECT count(*) FROM kept") == "1000"
+    backup(host, "forget")
+
+
 def test_a_host_that_has_backups_of_its_own_is_left_as_it_is(tmp_path: Path) -> None:
     assert play(tmp_path, INVENTORY, name="restore_host").changed == []
+
+
+def test_a_host_that_is_not_empty_is_refused_before_anything_changes() -> None:
+    host = host_of(HOST)
+    host.check_output(f"mkdir /root/known && cp --preserve --parents {KNOWN} /root/known && rm {KNOWN}")
+    before = state_of(host)
+    try:
+        assert "the running server is not empty: database workbot has rows in public." in restore_host(2)
+        assert touched(before, state_of(host)) == []
+    finally:
+        host.check_output("cp --preserve --recursive /root/known/. / && rm -r /root/known")

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import datetime
+import glob
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .._host.errors import StabilityError
 from .._net.bucket import Bucket, code_of
-from .._net.http import HttpError, RequestError
+from .._net.http import Answer, HttpError, RequestError
 
 _OK = 200
 # From here on it is the store's own trouble.
@@ -44,11 +46,35 @@ def require_mount(directory: str) -> None:
         )
 
 
+def require_backups(is_there: Callable[[str], bool], what: str, below: Sequence[str]) -> None:
+    """Raise StabilityError where no file has a name that begins with one of these."""
+    if not any(is_there(prefix) for prefix in below):
+        raise StabilityError(
+            f"the repository has no backup of {what}: nothing is at {below[0]}*; expected those of the lost host. Mount"
+            " the disk, or correct where backups are kept and the host's name, which is that of the lost one"
+        )
+
+
+def in_directory(prefix: str) -> bool:
+    """Whether there is a file, or a directory, with such a name."""
+    directory, _slash, name = prefix.rpartition("/")
+    return any(Path(directory).glob(f"{glob.escape(name)}*"))
+
+
+def in_bucket(bucket: Bucket, prefix: str) -> bool:
+    """Whether there is an object with such a name. Raises StabilityError."""
+    return b"<Contents>" in _below(bucket, prefix.lstrip("/")).body
+
+
 def require_bucket(bucket: Bucket, path: str) -> None:
     """Raise StabilityError where no backups can be kept there, and AwayError where that can't be told now."""
+    _below(bucket, f"{path.strip('/')}/")
+
+
+def _below(bucket: Bucket, prefix: str) -> Answer:
     where = f"{bucket.endpoint} answers for bucket {bucket.name}"
     try:
-        answer = bucket.first_below(f"{path.strip('/')}/", datetime.datetime.now(tz=datetime.UTC))
+        answer = bucket.first_below(prefix, datetime.datetime.now(tz=datetime.UTC))
     except (HttpError, RequestError) as error:
         raise AwayError(
             f"backup_s3_endpoint can't be asked: {bucket.endpoint}: {error}; expected its answer"
@@ -59,3 +85,4 @@ def require_bucket(bucket: Bucket, path: str) -> None:
         code = code_of(answer)
         variable, right = _REFUSALS.get(code, _OTHERWISE)
         raise StabilityError(f"{variable} is wrong: {where} {answer.status} {code}".rstrip() + f"; expected {right}")
+    return answer

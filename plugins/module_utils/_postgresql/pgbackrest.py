@@ -64,6 +64,8 @@ class Backup:
     """pgBackRest has found pages whose checksums are wrong."""
     current: bool
     """It is of the server that the stanza is of now, not of one before an upgrade."""
+    version: str
+    """Of PostgreSQL, as in its paths."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,12 +205,13 @@ def parse(text: str, stanza: str) -> list[Backup]:
             raise BackupError(sentence("; ".join(messages) or status["message"]))
         # the last one of each repository
         current = {db["repo-key"]: db["id"] for db in found["db"]}
-        return [_backup(each, current) for each in found["backup"]]
+        versions = {(db["repo-key"], db["id"]): str(db["version"]) for db in found["db"]}
+        return [_backup(each, current, versions) for each in found["backup"]]
     except (ValueError, LookupError, TypeError) as error:
         raise BackupError(f"`pgbackrest info` said what is not understood: {type(error).__name__}.") from error
 
 
-def _backup(found: Mapping[str, Any], current: Mapping[int, int]) -> Backup:
+def _backup(found: Mapping[str, Any], current: Mapping[int, int], versions: Mapping[tuple[int, int], str]) -> Backup:
     info, server = found["info"], found["database"]
     return Backup(
         label=str(found["label"]),
@@ -218,6 +221,7 @@ def _backup(found: Mapping[str, Any], current: Mapping[int, int]) -> Backup:
         stored=int(info["repository"]["delta"]),
         damaged=bool(found.get("error")),
         current=current[server["repo-key"]] == server["id"],
+        version=versions[server["repo-key"], server["id"]],
     )
 
 

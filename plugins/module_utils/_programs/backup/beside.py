@@ -120,7 +120,11 @@ class Beside:
             )
         if not backups:
             raise StabilityError("the repository holds no backup")
-        options = [f"--set={backups[-1].label}", *state.timeline(moment)]
+        label, version = backups[-1].label, backups[-1].version
+        if version != self._settings.version:
+            here = f"PostgreSQL {version}, and this host has {self._settings.version}"
+            raise StabilityError(f"backup {label} is of {here}: it takes a host of the Debian release with {version}")
+        options = [f"--set={label}", *state.timeline(moment)]
         if when:
             options += ["--type=time", f"--target={when.isoformat(' ')}", "--target-action=promote"]
         self._restored.prepare(backups[-1].size, min(moment, time.time()))

@@ -103,7 +103,7 @@ class Commands:
     def rebuild(self) -> int:
         """On a new host, the server of the repository in the place of the empty one."""
         with self._alone():
-            answer(*Replacing(self._settings).rebuild())
+            answer(*Replacing(self._settings).rebuild(is_asked=self._options.check))
         return os.EX_OK
 
     def undo(self) -> int:
@@ -178,8 +178,9 @@ def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     restore = commands.add_parser("restore", help="a second server beside the running one, as it was at a time")
     replace = commands.add_parser("replace", help="the second server in the place of the running one")
     replace.add_argument("databases", nargs="*", metavar="DATABASE", help="each that goes back in time: all of them")
-    replace.add_argument("--check", action="store_true", help="say what would be lost, and change nothing")
-    commands.add_parser("rebuild", help="on a new host: the server of the repository in the place of the empty one")
+    rebuild = commands.add_parser("rebuild", help="on a new host: the repository's server in the empty one's place")
+    for replacing in (replace, rebuild):
+        replacing.add_argument("--check", action="store_true", help="say what would be done, and change nothing")
     commands.add_parser("undo", help="the server that was replaced, back in its place")
     forget = commands.add_parser("forget", help="end the second server, which removes its files")
     forget.add_argument("--replaced", action="store_true", help="remove the files of a server that was replaced")

@@ -24,7 +24,7 @@ class Replacement:
 
     ended: float
     timeline: int
-    """Of the server that went."""
+    """Of the server that went; 0 where it was another one than that of the repository."""
     restored: float
     """As of when the server was that came."""
     coming: int = 0

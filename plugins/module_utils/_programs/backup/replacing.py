@@ -34,7 +34,7 @@ from .beside import SOCKET, Beside
 from .beside import UNIT as BESIDE
 from .kept import Kept
 from .past import Past, Replacement
-from .server import Restored, Server, as_owner, database_names, timeline_of, to_running
+from .server import Restored, Server, as_owner, database_names, system_of, timeline_of, to_running
 from .settings import Settings
 from .state import UNITS, State
 
@@ -100,20 +100,25 @@ class Replacing:
         exchanged = self._take_place(self._archive())
         return [lost, *exchanged, "Roles, passwords and indexes are as of then, too: apply site.yml."]
 
-    def rebuild(self) -> list[str]:
-        """On a new host, put the server of the repository into the place of the empty one, which goes."""
-        if label := self._state.record.backup.label:
-            return [f"This host has made backup {label}: it is no new one, and there is nothing to do."]
+    def rebuild(self, *, is_asked: bool) -> list[str]:
+        """On a new host, put the server of the repository into the place of the empty one, which goes.
+
+        Where it `is_asked` whether that could be done, nothing is changed.
+        """
+        # also after a run that was ended when the server had come
+        if self._state.record.backup.label or self._state.past.replacements:
+            return ["This host has backups of its own, or its server back: there is nothing to do."]
         self._require_empty()
+        if is_asked:
+            return ["The server is empty: the one of the repository can take its place."]
         beside = Beside(self._settings)
-        # of a run that was ended
+        # of a run that was ended before
         beside.forget()
+        self.forget()
         until = beside.begin(is_new=True)
         self._require_possible()
         self._take_place(is_archived=True)
         with as_owner():
-            # nobody ever wants a time of the empty one
-            self._state.keep_past(Past())
             names = _databases(self._running)
         self.forget()
         return [f"The server is the one of the repository, as it was at {until}: {', '.join(sorted(names))}."]
@@ -125,8 +130,8 @@ class Replacing:
                     filled = client.query(_FILLED)
                 if filled:
                     raise StabilityError(
-                        f"the running server is not empty: database {name} has rows in {filled[0]['name']}. Nothing was"
-                        " changed. To give them up: `postgresql-backup restore`, then"
+                        f"the running server is not empty: database {name} has rows in {filled[0]['name']}; expected"
+                        " that of a new host. Nothing was restored. To give them up: `postgresql-backup restore`, then"
                         " `postgresql-backup replace --check`"
                     )
 
@@ -171,7 +176,10 @@ class Replacing:
         stop_unit(self._settings.unit)
         with as_owner():
             coming = self._kept.data.stat().st_ino
-            gone = Replacement(ended, timeline_of(self._settings) or 0, self._kept.as_of(), coming)
+            # the timelines of another server, as of the empty one of a new host, say nothing of this one's
+            is_own = system_of(self._settings, self._main) == system_of(self._settings, self._kept.data)
+            timeline = (timeline_of(self._settings) or 0) if is_own else 0
+            gone = Replacement(ended, timeline, self._kept.as_of(), coming)
             self._state.keep_past(Past((*past.replacements, gone)))
             self._kept.leave(ended)
             if is_return:

@@ -39,6 +39,7 @@ _MIB = 1024 * 1024
 _ROOM = 1.2
 _ROOM_BYTES = 512 * _MIB
 _TIMELINE = re.compile(r"^Latest checkpoint's TimeLineID:\s+(\d+)$", re.MULTILINE)
+_SYSTEM = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
 _SIZE = "SELECT sum(pg_database_size(oid)) AS size FROM pg_database"
 # -2 is one whose DROP was interrupted.
 _DATABASES = """
@@ -232,9 +233,18 @@ def fatal_lines(log: Path) -> list[str]:
 
 def timeline_of(settings: Settings) -> int | None:
     """Of the server that is meant to run here, also while it is stopped; None where its files do not tell."""
-    argv = [str(settings.binaries / "pg_controldata"), "-D", settings.data_directory]
-    found = _TIMELINE.search(quiet_run(argv, _STOP_SECONDS, PLAIN).stdout)
+    found = _TIMELINE.search(_control(settings, Path(settings.data_directory)))
     return int(found[1]) if found else None
+
+
+def system_of(settings: Settings, data: Path) -> str:
+    """The same one for a server and all that is restored of it; empty where its files do not tell."""
+    found = _SYSTEM.search(_control(settings, data))
+    return found[1] if found else ""
+
+
+def _control(settings: Settings, data: Path) -> str:
+    return quiet_run([str(settings.binaries / "pg_controldata"), "-D", str(data)], _STOP_SECONDS, PLAIN).stdout
 
 
 def as_owner() -> contextlib.AbstractContextManager[None]:

@@ -31,7 +31,7 @@ from ..records import decode
 from .jobs import Jobs
 from .repositories import Repositories
 from .restic import sentence
-from .restoring import rebuild, restore
+from .restoring import rebuild, require_empty, restore
 from .settings import Settings
 
 _READERS = "root"
@@ -107,17 +107,24 @@ class Commands:
         return os.EX_OK
 
     def rebuild(self) -> int:
-        """On a new host, the files of the newest backup in the place of none, and a backup of them."""
+        """On a new host, the files of the newest backup in the place of none."""
         settings = self._settings
-        if label := load_record(settings.record, settings.repository).backup.label:
-            answer(f"This host has made backup {label}: it is no new one, and there is nothing to do.")
+        if load_record(settings.record, settings.repository).backup.label:
+            answer("This host has backups of its own, or its files back: there is nothing to do.")
+            return os.EX_OK
+        require_empty(settings)
+        if self._options.check:
+            answer(f"{settings.shared} is empty: the files of the newest backup can take its place.")
             return os.EX_OK
         _end_with_this()
         # the timer's job finds that the repository has backups of another host, which is over soon
         with settings.alone(_SOON_SECONDS):
-            answer(rebuild(settings, self._repositories))
-        self._in_unit("first")
+            # of a run that was ended before
+            self._remove()
+            found = rebuild(settings, self._repositories)
+            Jobs(settings, self._repositories).take_over(found)
         stop_unit(settings.unit("due"))
+        answer(f"{settings.shared} has the files as they were at {stamp(found.begun)}.")
         return os.EX_OK
 
     def restic(self) -> int:
@@ -128,11 +135,14 @@ class Commands:
     def forget(self) -> int:
         """Remove what was restored."""
         with self._settings.alone():
-            # as deep as the service has made it, too
-            done = quiet_run(["rm", "--recursive", "--force", "--", self._settings.restored], environment=PLAIN)
+            self._remove()
+        return os.EX_OK
+
+    def _remove(self) -> None:
+        # as deep as the service has made it, too
+        done = quiet_run(["rm", "--recursive", "--force", "--", self._settings.restored], environment=PLAIN)
         if done.returncode:
             raise StabilityError(sentence(done.stderr))
-        return os.EX_OK
 
 
 def _end_with_this() -> None:
@@ -172,7 +182,8 @@ def parse(arguments: Sequence[str] | None, config: str) -> argparse.Namespace:
     restore = commands.add_parser("restore", help="unpack the files of a backup beside those of the service")
     restore.add_argument("--time", type=as_time, metavar="TIME", help="the last one before that; else the newest")
     restore.add_argument("path", nargs="?", default="", help="a file or a directory; else all")
-    commands.add_parser("rebuild", help="on a new host: the files of the newest backup in the place of none")
+    rebuilt = commands.add_parser("rebuild", help="on a new host: the files of the newest backup in the place of none")
+    rebuilt.add_argument("--check", action="store_true", help="say whether that can be done, and change nothing")
     commands.add_parser("forget", help="remove what was restored")
     # all that follows is its own, what begins with dashes as well
     own = commands.add_parser("restic", help="restic itself", add_help=False, prefix_chars="\0")

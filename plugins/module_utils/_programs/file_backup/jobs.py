@@ -65,6 +65,10 @@ class Jobs:
         with self._alone():
             return self._drill()
 
+    def take_over(self, found: Snapshot) -> None:
+        """Go on after the newest backup of the host that is lost."""
+        self._keep(backup=LastBackup(found.begun, found.label, repository=self._settings.repository))
+
     @property
     def _record(self) -> Record:
         record = load_record(self._settings.record, self._settings.repository)

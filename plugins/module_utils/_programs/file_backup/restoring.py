@@ -37,22 +37,25 @@ def restore(settings: Settings, repositories: Repositories, moment: datetime.dat
     ]
 
 
-def rebuild(settings: Settings, repositories: Repositories) -> str:
-    """On a new host, all files of the newest backup in the place of none; what was done.
-
-    Raises StabilityError, and OSError.
-    """
+def require_empty(settings: Settings) -> None:
+    """Raise StabilityError where the service has files."""
     with effective_user(Identity.of(settings.user)):
         is_empty = not any(Path(settings.shared).iterdir())
     if not is_empty:
         raise StabilityError(
-            f"{settings.shared} is not empty. Nothing was changed. `{settings.command} restore` has the newest backup's"
-            " files beside it"
+            f"{settings.shared} is not empty; expected that of a new host. Nothing was restored."
+            f" `{settings.command} restore` has the newest backup's files beside it"
         )
+
+
+def rebuild(settings: Settings, repositories: Repositories) -> Snapshot:
+    """On a new host, all files of the newest backup in the place of none. Raises StabilityError, and OSError."""
     found = _unpack(settings, repositories, None, "")
+    # before anything says that they are there
+    os.sync()
     # by its place in a directory of root's, and only where that is still empty
     Path(settings.restored).rename(settings.shared)
-    return f"{settings.shared} has the files as they were at {stamp(found.begun)}."
+    return found
 
 
 def _unpack(settings: Settings, repositories: Repositories, moment: datetime.datetime | None, path: str) -> Snapshot:

@@ -23,7 +23,7 @@ NOTHING: dict[str, Any] = {"archive": [], "backup": [], "db": [], "name": "workb
 
 def test_backups_are_read_the_oldest_first() -> None:
     full, diff = parse(INFO.read_text(encoding="utf-8"), "workbot-test")
-    assert full == Backup("20261129-144256F", True, 1795963377.0, 31574959, 3760432, False, True)
+    assert full == Backup("20261129-144256F", True, 1795963377.0, 31574959, 3760432, False, True, "17")
     assert (diff.label, diff.full, diff.stored) == ("20261129-144256F_20261129-144811D", False, 197232)
 
 

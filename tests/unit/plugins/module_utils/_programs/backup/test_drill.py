@@ -19,7 +19,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.backup
 from ansible_collections.workbot.stability.plugins.module_utils._programs.backup.server import Restored
 from backup_repository import settings_below
 
-BACKUPS = [Backup(f"2027011{day}F", True, float(day), 1, 1, False, True) for day in (4, 5)]
+BACKUPS = [Backup(f"2027011{day}F", True, float(day), 1, 1, False, True, "17") for day in (4, 5)]
 KNOWN = LastBackup(5.0, BACKUPS[-1].label)
 INDEX = "public.orders_pkey"
 

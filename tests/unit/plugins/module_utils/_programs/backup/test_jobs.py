@@ -27,7 +27,7 @@ HOUR, DAY = 3600.0, 86400.0
 def made(ended: float, *, full: bool = False) -> Backup:
     """Its label is as pgBackRest has them, of the day's full backup or one of that."""
     label = f"{datetime.datetime.fromtimestamp(ended):%Y%m%d-%H%M%S}"
-    return Backup(f"{label}F" if full else f"20270114-020000F_{label}D", full, ended, 1, 1, False, True)
+    return Backup(f"{label}F" if full else f"20270114-020000F_{label}D", full, ended, 1, 1, False, True, "17")
 
 
 FULL, OLDER, NEWEST = made(NOON - 34 * HOUR, full=True), made(NOON - 3 * HOUR), made(NOON - 2 * HOUR)

@@ -17,7 +17,7 @@ from backup_repository import settings_below
 
 # At 100 by one as of 60, which began timeline 2; that went at 200 for the first one, as that was at 100, on timeline 3.
 PAST = Past((Replacement(100.0, 1, 60.0), Replacement(200.0, 2, 100.0)))
-BACKUPS = [Backup(f"at {ended:.0f}", True, ended, 1, 1, False, True) for ended in (50.0, 90.0, 150.0, 250.0)]
+BACKUPS = [Backup(f"at {ended:.0f}", True, ended, 1, 1, False, True, "17") for ended in (50.0, 90.0, 150.0, 250.0)]
 
 
 @pytest.mark.parametrize(
