@@ -79,6 +79,9 @@ EXPECTED = {
     "worker stopped while recovery was paused, from resume on": held("a worker hangs"),
     "the watchdog killed in the middle of a recovery": held("a worker hangs"),
     "a deployment, with a worker stopped in the middle of it": held("a worker hangs"),
+    "worker stopped (SIGSTOP) during a build": held("a worker hangs"),
+    # seldom seen: they are replaced before metrics are written
+    "all workers stopped (SIGSTOP) *": seen(also=(f"{PROBLEM} service", DOWN, ERRORS)),
     "log directory gone, then a worker hung": held("no log can be written"),
     "state file not writable, then a worker hung": held("no state can be written"),
     "health of one worker: *": held("a worker is unhealthy"),

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import testinfra
 from testinfra.host import Host
 
@@ -117,6 +118,14 @@ def playbook(
         text=True,
         start_new_session=True,
     )
+
+
+def vanished(controller: subprocess.Popen[str]) -> None:
+    """Kill the controller as a cancelled CI job is: its workers, which have their own sessions, and connections too."""
+    process = psutil.Process(controller.pid)
+    for each in [process, *process.children(recursive=True)]:
+        each.kill()
+    controller.wait()
 
 
 def put(host: Host, path: str, text: str) -> None:

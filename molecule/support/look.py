@@ -70,14 +70,13 @@ def processes():
 
 
 def locked():
-    path = SERVICE / ".deploy.lock"
-    if not path.exists():
-        return False
-    with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    """Whether a build or a deployment is at work, or processes are exchanged."""
+    for path in SERVICE.glob(".*.lock"):
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
     return False
 
 

@@ -288,6 +288,8 @@ def main() -> None:
         outcome = run(context)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error), serves=getattr(error, "serves", ""))
+    for what in outcome.ended:
+        module.warn(f"The {what}, of a run that was interrupted, still went on, and was ended.")
     report = outcome.report(context.places.service, module.check_mode)
     # for the controller alone, which knows whether the run that took it still lives
     lease = read(lease_path(context.places.releases))

@@ -14,7 +14,8 @@ description:
   - A release gets its name from its content and from the settings that shape its build, so that an unchanged source
     is one quick round trip.
   - A run that fails leaves nothing behind. What a killed run leaves counts for nothing; the next run removes it.
-  - One run at a time works on a service. A second one fails at once and says who is at work since when.
+  - One run at a time builds a release of a service. A second one fails at once and says who is at work since when. It
+    goes on beside an activation, and its processes end with it, wherever they have gone.
   - A release whose C(package.json) has an C(engines.node) that the host's Node.js does not satisfy is refused.
   - The files of a finished release belong to root and the service's group may read them, so that a service that was
     broken into cannot rewrite its own program; see O(writable).
@@ -280,6 +281,12 @@ swept:
   type: list
   elements: str
   returned: success
+ended:
+  description: Builds of interrupted runs that still ran, and were ended.
+  type: list
+  elements: str
+  returned: success
+  sample: [build of release 3fa9c1d2e0b7 by alice@laptop]
 """
 
 import signal
@@ -313,6 +320,7 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
         "linked": outcome.linked,
         "pruned": outcome.pruned,
         "swept": outcome.swept,
+        "ended": outcome.ended,
         "diff": {"before": listing(outcome.before), "after": listing(outcome.after)},
     }
 
@@ -381,6 +389,8 @@ def main() -> None:
     told = job.told(outcome)
     for text in told:
         module.warn(text)
+    for what in outcome.ended:
+        module.warn(f"The {what}, of a run that was interrupted, still went on, and was ended.")
     module.exit_json(told=told, **report(job, outcome))
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -18,11 +17,12 @@ from typing import Any
 
 import pytest
 from deployments import wait
-from hosts import HOST, ROOT, SSH_CONFIG, playbook
+from hosts import HOST, ROOT, SSH_CONFIG, playbook, vanished
 from testinfra.host import Host
 from waiting import until
 
 PLACE = "/srv/release-test"
+LOCK = f"{PLACE}/.build.lock"
 SECRET = "do-not-show-this-secret"
 SLEEP = 4242  # seconds: tells the build of these tests from any other process
 OPTIONS = {
@@ -56,9 +56,9 @@ def nothing_is_left_over(host: Host) -> Iterator[None]:
     assert left == []
     names = host.check_output(f"ls -A {PLACE}/releases").split()
     assert [name for name in names if not host.file(f"{PLACE}/releases/{name}/.release.json").exists] == []
-    if host.file(f"{PLACE}/.deploy.lock").exists:
-        assert host.file(f"{PLACE}/.deploy.lock").content_string.strip() == ""
-        assert host.file(f"{PLACE}/.deploy.lock").mode == 0o600
+    if host.file(LOCK).exists:
+        assert host.file(LOCK).content_string.strip() == ""
+        assert host.file(LOCK).mode == 0o600
     host.check_output(f"rm -rf {PLACE}/releases/*")
 
 
@@ -218,42 +218,43 @@ def test_two_deployments_at_once(host: Host, tmp_path: Path) -> None:
 
 def test_a_run_whose_controller_is_gone_ends_its_work(host: Host, tmp_path: Path) -> None:
     source = str(application(tmp_path))
-    options: dict[str, Any] = {"directory": source, "before_build": [["sh", "-c", f"sleep {SLEEP} || true"]]}
-    first = start(**options)
-    build = until("a build runs", lambda: running(host))
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    host.check_output(f"kill {' '.join(build)}")
-    until("the deployment is over", lambda: host.file(f"{PLACE}/.deploy.lock").content_string.strip() == "")
-    again = release(**options)
-    assert (again["changed"], again["made"]) == (False, False)
+    first = start(directory=source, before_build=[["sh", "-c", f"setsid --fork sleep {SLEEP}; sleep 600"]])
+    until("a build runs", lambda: running(host))
+    vanished(first)
+    until("the run is over", lambda: host.file(LOCK).content_string.strip() == "", 20)
+    assert running(host) == []
+    assert host.check_output(f"ls -A {PLACE}/releases") == ""
 
 
 @pytest.mark.parametrize("number", ["TERM", "HUP"])
 def test_a_run_that_is_told_to_end_takes_its_build_along(number: str, host: Host, tmp_path: Path) -> None:
     first = start(directory=str(application(tmp_path)), before_build=[["sleep", str(SLEEP)]])
     until("a build runs", lambda: running(host))
-    module = host.file(f"{PLACE}/.deploy.lock").content_string.split()[-1]
+    module = host.file(LOCK).content_string.split()[-1]
     host.check_output(f"kill -{number} {module}")
     first.communicate(timeout=60)
     assert first.returncode != 0
     assert host.check_output(f"ls -A {PLACE}/releases") == ""
 
 
-def test_what_a_killed_run_leaves_is_swept(host: Host, tmp_path: Path) -> None:
+def test_what_a_killed_run_leaves_is_ended_and_swept(host: Host, tmp_path: Path) -> None:
     source = str(application(tmp_path))
-    first = start(directory=source, before_build=[["sleep", str(SLEEP)]])
+    job = {"CI_JOB_URL": "https://ci.example/jobs/7", "GITLAB_USER_LOGIN": "alice"}
+    hook = ["sh", "-c", f"setsid --fork sleep {SLEEP}; sleep 600"]
+    first = start(directory=source, before_build=[hook], environment=job)
     build = until("a build runs", lambda: running(host))
-    module = host.file(f"{PLACE}/.deploy.lock").content_string.split()[-1]
+    module = host.file(LOCK).content_string.split()[-1]
     host.check_output(f"kill -KILL {module}")
     first.communicate(timeout=60)
-    # Its build goes on, alone, and what it writes to must not be taken away from it.
+    # What has left its group is not ended by the end of the run.
     assert running(host) == build
-    assert "Another deployment is at work: release " in refused(directory=source)
-    host.check_output(f"kill {' '.join(build)}")
     made = release(directory=source)
+    assert running(host) == []
     assert made["made"]
     assert len(made["swept"]) == 1
+    (ended,) = made["ended"]
+    assert ended.startswith("build of release ")
+    assert ended.endswith("(alice, https://ci.example/jobs/7)")
 
 
 @pytest.fixture(scope="module")

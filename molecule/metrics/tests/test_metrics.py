@@ -214,7 +214,7 @@ def test_what_is_live_and_when_it_came_is_what_the_host_has(host: Host, scrape: 
 
 def test_why_nothing_is_recovered_is_there_as_long_as_it_is_so(host: Host, scrape: Callable[[], Metrics]) -> None:
     assert not labelled(scrape(), "inhibition")
-    host.check_output("systemd-run --unit=deploys --collect flock /srv/workbot/.deploy.lock sleep 60")
+    host.check_output("systemd-run --unit=deploys --collect flock /srv/workbot/.processes.lock sleep 60")
     try:
         shown = until(scrape, lambda now: labelled(now, "inhibition"), 30)
         assert labelled(shown, "inhibition") == ['code="deployment",target="service"']

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The watchdog itself is killed, hangs, or dies in the middle of a recovery; people and deployments go first."""
+"""The watchdog itself is killed, hangs, or dies in the middle of a recovery; people go first."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import json
 import time
 
 import pytest
-from deployments import AT_ONCE, FROM_RELEASE, Service, wait
 from faults import STATE_DIRECTORY, WATCHDOG, main_pid, pids, signal
 from recovery import Watch
 from recovery_table import keep
 from testinfra.host import Host
 from waiting import until
-
-VARIABLES = "--extra-vars=@molecule/recovery/vars/faulty.yml"
 
 
 @pytest.mark.parametrize("name", ["KILL", "STOP"])
@@ -73,26 +70,3 @@ def test_paused_it_looks_and_leaves_alone(host: Host, watch: Watch, began: float
     course = watch.course(resumed, healthy)
     keep("worker stopped while recovery was paused, from resume on", course)
     assert course.actions == ("kill_worker",)
-
-
-def test_a_deployment_is_left_alone(host: Host, watch: Watch, began: float) -> None:
-    """While it runs the service is ill for a time that is longer than three looks take."""
-    rest = {"after_start": [["/bin/sh", "-c", "kill -STOP $(cat /run/molecule-victim); sleep 20"]]}
-    victim = min(pids(host))
-    host.check_output(f"echo {victim} > /run/molecule-victim")
-    service = Service("workbot", host, (VARIABLES,))
-    source = {
-        "service_environment": {
-            "WORKBOT_FAULTS": "1",
-            "WORKBOT_FAULTS_FILE": "/srv/workbot/shared/faults.json",
-            "ROUND": "2",
-        }
-    }
-    run = wait(service.start("deploy", pm2_hooks=rest, **AT_ONCE, **source))
-    assert run.code == 0, run.output
-    over = time.time()
-    healthy = watch.until_well(over)
-    course = watch.course(began, healthy)
-    keep("a deployment, with a worker stopped in the middle of it", course)
-    assert course.actions == ()
-    wait(service.start("deploy", FROM_RELEASE, **AT_ONCE))

@@ -192,9 +192,9 @@ def test_a_pause_is_kept_and_ends_when_told(host: Any, count: int) -> None:
 
 
 @pytest.mark.soak
-def test_a_deployment_is_not_disturbed(host: Any, count: int) -> None:
+def test_an_exchange_of_processes_is_not_disturbed(host: Any, count: int) -> None:
     hung = next(iter(workers(host)))
-    host.check_output("systemd-run --unit=deploys --collect flock /srv/workbot/.deploy.lock sleep 25")
+    host.check_output("systemd-run --unit=deploys --collect flock /srv/workbot/.processes.lock sleep 25")
     try:
         host.check_output(f"kill -STOP {hung}")
         wait_for(lambda: status(host)["targets"]["service"]["condition"], 15, lambda: str(status(host)))

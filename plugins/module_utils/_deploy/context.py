@@ -16,7 +16,7 @@ from typing import Any
 
 from .._host import proc
 from .._host.atomic import Ownership
-from .._host.command import Identity
+from .._host.command import Identity, Scopes
 from .._host.errors import StabilityError
 from .._pm2.bus import Bus
 from .._pm2.client import Pm2Client, grown
@@ -66,6 +66,11 @@ class Context:
             config_ownership=Ownership(0, _group(options["group"], check_mode), 0o640),
             kept=json.dumps({name: options[name] for name in sorted({*options} - _OF_ONE_RUN)}, indent=2) + "\n",
         )
+
+    @property
+    def scopes(self) -> Scopes:
+        """Those of the user's commands around an activation, a migration above all."""
+        return Scopes.of("deploy", self.places.directory, f"command of a deployment of {self.places.service}")
 
     def client(self, activation: Activation) -> Pm2Client:
         """Talks to its PM2."""

@@ -20,7 +20,7 @@ from typing import Any
 from .._host.atomic import save_json
 from .._host.errors import StabilityError
 from .._host.lock import lock
-from .._release.lock import lock_holder, lock_path
+from .._release.lock import at_work
 from .actual import linked_name, read_active, release_names, replaced_by
 from .earlier import is_earlier
 from .model import Places
@@ -64,8 +64,7 @@ def take(releases: Path, lease: Lease, take_over: bool, check_mode: bool = False
     if is_earlier(Places.below(releases.parent)):
         raise LeaseError("an earlier version of the collection has set up this host. Apply site.yml first")
     with _alone():
-        holder = lock_holder(lock_path(releases))
-        if holder:
+        if holder := at_work(releases):
             raise LeaseError(f"Another deployment is at work: {holder}")
         other = read(lease_path(releases))
         if other and other.run != lease.run and lease.began < other.until and not take_over:

@@ -27,7 +27,7 @@ from typing import Any
 
 from .._host.errors import StabilityError
 from .._pm2.fields import count
-from .._service.active import worker_socket
+from .._service.active import PROCESS_LOCK, worker_socket
 
 SOCKET_VARIABLE = "LISTEN_SOCKET"
 """Where the program asks for a TCP port: the socket that the preload has it listen on instead."""
@@ -110,6 +110,10 @@ class Places:
     @property
     def directory(self) -> Path:
         return self.releases.parent
+
+    @property
+    def process_lock(self) -> Path:
+        return self.directory / PROCESS_LOCK
 
     def release(self, release: str) -> Path:
         return self.releases / release

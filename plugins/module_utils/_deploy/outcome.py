@@ -33,6 +33,8 @@ class Outcome:
     drained: dict[str, float] = field(default_factory=dict)
     held: dict[str, float] = field(default_factory=dict)
     proxy: str = "not asked"
+    ended: list[str] = field(default_factory=list)
+    """What an interrupted run had left running."""
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

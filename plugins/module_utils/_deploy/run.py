@@ -18,11 +18,13 @@ from .._host.command import effective_user
 from .._host.errors import StabilityError
 from .._host.units import states
 from .._net.http import Request
-from .._pm2.errors import Pm2BusyError, Pm2Error
-from .._release.lock import DeployLockError, deploy_lock, lock_path
+from .._pm2.errors import Pm2Error
+from .._release.lock import DeployLockError, build_lock_path, deploy_lock, lock_holder, lock_path
+from .._release.store import Releases
 from .._service import deployments, dotenv
 from .._service.secret_values import hide, texts_to_hide
 from .actual import Actual, read_active, read_actual
+from .alone import alone_at_processes
 from .context import Context
 from .earlier import bring_over
 from .links import link_sockets, write_declared
@@ -91,24 +93,15 @@ def _run(context: Context) -> Outcome:
         return outcome
     what = f"activation of release {decision.release}"
     with deploy_lock(lock_path(context.places.releases), what, desired.deployer), until_terminated():
-        bring_over(context.places, Path(context.tools.node).parent, desired.instances)
-        _await_watchdog(context)
+        outcome.ended = context.scopes.end_left()
+        with alone_at_processes(context):
+            bring_over(context.places, Path(context.tools.node).parent, desired.instances)
         outcome.before, outcome.decision = _look(context)
         outcome.changed = outcome.decision.changes(outcome.before)
         with _noted(context, outcome.decision):
             _do(context, outcome)
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
-
-
-def _await_watchdog(context: Context) -> None:
-    """While this run holds the deploy lock it begins no step. One that is under way may do what is to be done here."""
-    if not (active := read_active(context.places)):
-        return
-    client = context.client(active)
-    # where PM2's home is not there, there is no step; a service that locks it itself holds nothing up for longer
-    with suppress(Pm2BusyError, OSError), client.lock(client.timeout):
-        pass
 
 
 def _is_coming(context: Context) -> bool:
@@ -154,6 +147,12 @@ def _digest(environment: Mapping[str, str]) -> str:
 
 
 def _require_program(context: Context, release: str, actual: Actual) -> None:
+    places = context.places
+    if builder := lock_holder(build_lock_path(places.releases)):
+        # what has no mark meanwhile is half a release, unless it is what serves
+        half = release != (actual.active.release if actual.active else "")
+        if half and not Releases(places.releases, places.active).get(release):
+            raise ActivationError(f"release {release} is not whole, and a build is at work: {builder}")
     if release not in actual.releases:
         known = ", ".join(actual.releases) or "none"
         raise ActivationError(f"release {release} is not on this host; these are: {known}")

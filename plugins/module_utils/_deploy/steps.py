@@ -29,6 +29,7 @@ from .._pm2.converge import verify
 from .._pm2.fields import count
 from .._pm2.rpc import processes_of
 from .actual import Actual
+from .alone import alone_at_processes
 from .context import Context
 from .health_gate import PROXY_SECONDS, GateError, WorkerFailedError, ask_proxy
 from .hold import Hold, hold
@@ -65,6 +66,8 @@ class Deployment:
         """Whether the old one is to be left running."""
         self._hold: Hold | None = None
         """Where requests wait, once the old one had to be stopped first."""
+        self._alone = ExitStack()
+        """What has the watchdog hold back from when the only copy is stopped until another one is active."""
         self._app = context.app_of(self._new)
         self._directory = context.places.release(self._new.release)
         self._bus = Bus(context.client(self._new))
@@ -72,7 +75,7 @@ class Deployment:
 
     def activate(self) -> None:
         """Raises StabilityError or OSError; then all is as before, but for `not_undone`."""
-        with ExitStack() as held, ExitStack() as back, then_undisturbed():
+        with ExitStack() as held, self._alone, ExitStack() as back, then_undisturbed():
             with self._step("check the host"):
                 check_host(self._context, self.actual)
                 before = self._ask_proxy(0)
@@ -157,6 +160,7 @@ class Deployment:
             environment={**self._app["env"], **self.actual.environment, **own, **clean},
             timeout=context.desired.hook_timeout,
             identity=context.user,
+            scopes=context.scopes,
         )
 
     # Before a new one that may not run beside it
@@ -167,6 +171,7 @@ class Deployment:
         The link `active` goes on naming it: a boot in between starts it, and nothing else.
         """
         context, places = self._context, self._context.places
+        self._alone.enter_context(alone_at_processes(context))
         waiting = hold(places.hold_socket, places.run.stat().st_gid, context.user, context.desired.drain_time)
         self._hold = held.enter_context(waiting)
         back.callback(self._undo, "the old processes", self._start_again, old, self._hold)
@@ -176,6 +181,8 @@ class Deployment:
 
     def _start_again(self, old: Activation, waiting: Hold) -> None:
         context = self._context
+        self._alone.close()
+        self._alone.enter_context(alone_at_processes(context))
         # it may still run, without its name on the disk
         stop_unit(context.places.unit(old))
         try:
@@ -226,6 +233,10 @@ class Deployment:
 
         The link is what is put back first, and by a rename alone: that works on a full disk, too.
         """
+        with self._alone if self._hold else alone_at_processes(self._context):
+            self._exchange(back)
+
+    def _exchange(self, back: ExitStack) -> None:
         places = self._context.places
         for link, name in ((places.previous, self.actual.previous), (places.current, self.actual.current)):
             back.callback(self._undo, f"the link {link}", point, link, places.release(name) if name else None)

@@ -4,17 +4,20 @@
 
 """Run programs: the host's own for what they say, others in a clean environment, with a time limit and as another user.
 
-What runs as that user can also be a part of this process, for a moment. The time limit of a build is kept by
-coreutils' timeout(1), not only by this process: one whose Ansible module was killed still ends by itself.
+What runs as that user can also be a part of this process, for a moment. The time limit of a command is kept by
+coreutils' timeout(1), not only by this process: one whose Ansible module was killed still ends by itself. What others
+have written, such as a build, also gets a scope of systemd, which ends whatever it has forked off.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import pwd
-import select
+import re
+import secrets
 import selectors
 import signal
 import subprocess
@@ -26,12 +29,24 @@ from pathlib import Path
 from typing import IO, Any
 
 from .errors import StabilityError
+from .kept import Kept
 
 # For what is to say and to do the same whoever runs it, however.
 PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _PROGRAM_SECONDS = 120.0
 _TIMED_OUT = 124
 _GRACE = 10
+# It is there where systemd manages the host: sd_booted(3).
+_SYSTEMD = Path("/run/systemd/system")
+_STOP_SECONDS = 60.0
+_STDOUT = 1
+# What the program is given is handed over once the user's rights are all that is left: neither a unit's description nor
+# `ps` shows a secret in it, and no variable of the service's, such as LD_PRELOAD, works upon a program that is root's.
+_HAND_OVER = """import json, os
+with open(0, closefd=False) as file:
+    argv, environment = json.load(file)
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+os.execve(argv[0], argv, environment)"""
 # Of what a program says; more is left out, or an error where all of it is wanted.
 _LARGEST_TEXT = 16 * 1024 * 1024
 _CHUNK = 65536
@@ -69,6 +84,56 @@ def is_program(path: str | Path) -> bool:
 def as_user(user: Identity | None) -> dict[str, Any]:
     """What subprocess has to be given to run as that user, with its group alone; nothing for None."""
     return {"user": user.uid, "group": user.gid, "extra_groups": [user.gid]} if user else {}
+
+
+@dataclass(frozen=True)
+class Scopes:
+    """Where systemd keeps the processes of commands together that one run at a time has for one purpose.
+
+    What a command forks off can leave its group and session, but not its scope.
+    """
+
+    prefix: str
+    """The units' names but for eight digits of their own."""
+    description: str
+    """For people; everybody on the host can read it."""
+
+    @classmethod
+    def of(cls, purpose: str, directory: Path, description: str) -> Scopes:
+        """For `purpose`, such as `build`, of the service in that directory."""
+        # no two directories have the same name here: one would end the other's
+        place = re.sub("[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}_", str(directory))
+        return cls(f"{purpose}:{place}:", description)
+
+    def command(self, unit: str, identity: Identity, seconds: int) -> list[str]:
+        """Words before those of a program: it runs as that user, within the unit, and ends when its parent does."""
+        return [
+            *("systemd-run", "--scope", "--quiet", "--collect", f"--unit={unit}", f"--description={self.description}"),
+            *(f"--property=RuntimeMaxSec={seconds}", "--property=KillSignal=SIGKILL", "--"),
+            *("setpriv", f"--reuid={identity.uid}", f"--regid={identity.gid}", f"--groups={identity.gid}"),
+            *("--pdeathsig=TERM", "/usr/bin/python3", "-I", "-c", _HAND_OVER),
+        ]
+
+    def unit(self) -> str:
+        """The name of another one."""
+        return f"{self.prefix}{secrets.token_hex(4)}.scope"
+
+    def end_left(self) -> list[str]:
+        """End what earlier runs have left running; its descriptions. Only for whoever is the one run of now."""
+        if not _SYSTEMD.is_dir():
+            return []
+        pattern = f"{self.prefix}{'?' * 8}.scope"
+        found = json.loads(call("systemctl", "list-units", "--output=json", "--no-pager", "--", pattern))
+        for unit in found:
+            end_scope(unit["unit"])
+        return [str(unit["description"]) for unit in found]
+
+
+def end_scope(unit: str) -> None:
+    """Kill all that is left in it. One of which nothing is left is not known to systemd any more."""
+    # systemd goes on where a process is slow to die
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        quiet_run(["systemctl", "stop", "--", unit], _STOP_SECONDS, PLAIN)
 
 
 @dataclass(frozen=True)
@@ -205,46 +270,6 @@ def proxies(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: environment.get(name) or environment.get(name.upper(), "") for name in names}
 
 
-class _Kept(subprocess.Popen[bytes]):
-    """The first process of a session of its own. When it has ended it stays in the process table until end_group().
-
-    Until then nothing else gets its number, which is also its group's: what is sent to that meets nobody else.
-    """
-
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found:
-                self.returncode = found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        status = self.poll()
-        if status is None:
-            self._await_end(timeout)
-            status = self.poll()
-        if status is None:
-            raise subprocess.TimeoutExpired(self.args, timeout or 0)
-        return status
-
-    def _await_end(self, timeout: float | None) -> None:
-        """Without polling, as Popen does it: a descriptor can be waited for with a time limit."""
-        descriptor = os.pidfd_open(self.pid)
-        try:
-            ends = select.poll()
-            ends.register(descriptor, select.POLLIN)
-            ends.poll(None if timeout is None else timeout * 1000)
-        finally:
-            os.close(descriptor)
-
-    def end_group(self) -> None:
-        """What the program left running in its group (a build server, a watcher) must not outlive it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        # Popen.wait does nothing where the status is known, and takes a lock that a signal may have left taken.
-        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
 def run(
     argv: Sequence[str | Path],
     *,
@@ -252,32 +277,44 @@ def run(
     environment: Mapping[str, str],
     timeout: int,
     identity: Identity | None = None,
-    keep_open: Sequence[int] = (),
+    scopes: Scopes | None = None,
+    attended: bool = False,
     lines: int = 40,
 ) -> str:
     """Run argv and return all it wrote (both streams together), or the last 16 MiB of that.
 
-    timeout is in seconds. keep_open are file descriptors the program inherits (a lock, so that it stays held while
-    the program runs on). Raises CommandError with the last `lines` lines of output.
+    timeout is in seconds. With `scopes` all that it starts ends with it, wherever that has gone. What is `attended`
+    also ends when nobody reads this process's output any more: the controller, or the connection to it, is gone.
+    Raises CommandError with the last `lines` lines of output.
     """
     name = " ".join(map(str, argv[:4]))
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, contextlib.ExitStack() as ended:
+        words = ["/usr/bin/timeout", "--kill-after=5", str(timeout), *map(str, argv)]
+        how: dict[str, Any] = {"env": dict(environment), "stdin": subprocess.DEVNULL, **as_user(identity)}
+        if scopes and identity and _SYSTEMD.is_dir():
+            how = {"env": PLAIN, "stdin": ended.enter_context(_in_memory([words, dict(environment)]))}
+            unit = scopes.unit()
+            words = scopes.command(unit, identity, timeout + 2 * _GRACE)
+            ended.callback(end_scope, unit)
         try:
-            process = _Kept(
-                ["/usr/bin/timeout", "--kill-after=5", str(timeout), *argv],
+            process = Kept(
+                words,
                 cwd=cwd,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=0o027 if identity else 0o022,
-                pass_fds=tuple(keep_open),
-                **as_user(identity),
+                **how,
             )
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}: {error.filename}") from error
-        status = _wait(process, timeout + _GRACE)
+        try:
+            if process.await_end(timeout + _GRACE, _STDOUT if attended else None):
+                raise CommandError(f"{name} was ended: the controller of this run, or its connection, is gone.")
+            status = process.poll()
+        finally:
+            process.end_group()
+        ended.close()
         # whoever writes without end takes no memory with it
         output.seek(max(0, output.seek(0, os.SEEK_END) - _LARGEST_TEXT))
         text = output.read(_LARGEST_TEXT).decode("utf-8", "replace")
@@ -286,17 +323,17 @@ def run(
     raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}", text)
 
 
-def _wait(process: _Kept, seconds: int) -> int:
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return _TIMED_OUT
-    finally:
-        process.end_group()
+@contextlib.contextmanager
+def _in_memory(content: object) -> Iterator[IO[bytes]]:
+    """A file that has it as JSON, and no name."""
+    with os.fdopen(os.memfd_create("words"), "w+b") as file:
+        file.write(json.dumps(content).encode())
+        file.seek(0)
+        yield file
 
 
-def _reason(status: int, timeout: int) -> str:
-    if status == _TIMED_OUT:
+def _reason(status: int | None, timeout: int) -> str:
+    if status in (None, _TIMED_OUT):
         return f"was stopped after its time limit of {timeout} s"
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "was killed (by the kernel when the host runs out of memory, or by the time limit)"
@@ -313,7 +350,7 @@ def running(
     program: Program, stdin: int | IO[bytes] | None, stdout: int | IO[bytes], stderr: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program, whose session is killed when the block ends. Raises OSError where it can't be started."""
-    process = _Kept(
+    process = Kept(
         program.argv,
         cwd="/",
         env=dict(program.environment),

@@ -10,10 +10,12 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _POLL_SECONDS = 0.1
+# Of a row of /proc/locks.
+_INODE_COLUMN = 5
 
 
 @contextlib.contextmanager
@@ -44,3 +46,36 @@ def acquire(descriptor: int, *, shared: bool = False, seconds: float = 0.0) -> b
             time.sleep(_POLL_SECONDS)
         else:
             return True
+
+
+def lock_table() -> str:
+    """All locks of the host, as the kernel lists them to everybody."""
+    return Path("/proc/locks").read_text(encoding="ascii", errors="replace")
+
+
+def is_locked(table: str, paths: Iterable[Path]) -> bool:
+    """Whether somebody holds a flock on one of the paths, from the kernel's table."""
+    held = {row[_INODE_COLUMN] for line in table.splitlines() if "FLOCK" in (row := line.split()) and "->" not in row}
+    return bool(held & {name for path in paths for name in _lock_names(path)})
+
+
+def _lock_names(path: Path) -> set[str]:
+    """How /proc/locks may name the file: by its own device, and by its mount's, which differ on some file systems."""
+    try:
+        status = path.stat()
+    except OSError:
+        return set()
+    devices = {(os.major(status.st_dev), os.minor(status.st_dev)), _mount_device(path)}
+    return {f"{major:02x}:{minor:02x}:{status.st_ino}" for major, minor in devices}
+
+
+def _mount_device(path: Path) -> tuple[int, int]:
+    """Device of the innermost mount that holds the path."""
+    best, device = "", "0:0"
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        fields = line.split()
+        point = fields[4]
+        if len(point) >= len(best) and path.is_relative_to(point):
+            best, device = point, fields[2]
+    major, _colon, minor = device.partition(":")
+    return int(major), int(minor)

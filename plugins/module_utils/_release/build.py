@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._host.command import CommandError, Identity, clean_environment, proxies, run
+from .._host.command import CommandError, Identity, Scopes, clean_environment, proxies, run
 from .._host.errors import StabilityError
 from .._nodejs.package import manifest
 from .._service.dotenv import read
@@ -95,8 +95,10 @@ def steps(manager: str, builds: bool) -> list[list[str]]:
     return [["npm", "ci", "--include=dev"], ["npm", "run"], ["npm", "prune", "--omit=dev", "--ignore-scripts"]]
 
 
-def build(directory: Path, identity: Identity, settings: BuildSettings, keep_open: Sequence[int] = ()) -> str:
-    """Build the release in directory as that user; the name of the package manager.
+def build(directory: Path, identity: Identity, settings: BuildSettings, scopes: Scopes | None = None) -> str:
+    """Build the release in directory as that user, within scopes of systemd; the name of the package manager.
+
+    Each command ends with all that it has started, at the latest when the run does.
 
     Raises StabilityError, of which CommandError is one, and OSError where the environment file can't be read.
     """
@@ -113,7 +115,8 @@ def build(directory: Path, identity: Identity, settings: BuildSettings, keep_ope
             environment=clean_environment(identity.home, bin_directory, variables),
             timeout=max(1, int(deadline - time.monotonic())),
             identity=identity,
-            keep_open=keep_open,
+            scopes=scopes,
+            attended=True,
         )
 
     service = read(settings.environment_file or "")

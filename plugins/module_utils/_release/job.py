@@ -10,17 +10,18 @@ import contextlib
 import grp
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .._host.archive import unpack
-from .._host.command import Identity, is_program
+from .._host.command import Identity, Scopes, is_program
+from .._host.console import visible
 from .._host.errors import StabilityError
 from .._net.download import download
 from .._nodejs.package import node_abi, require_engine
 from .build import BuildSettings, build
-from .lock import deploy_lock, lock_path
+from .lock import DeployLockError, build_lock_path, deploy_lock, lock_path
 from .store import MARK, Release, Releases, link_shared, own, removed_on_failure, unlinked
 
 _SHOWN = 3
@@ -32,7 +33,10 @@ class SourceNeededError(StabilityError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the job did, or would do. before and after are identifiers of releases, swept are no releases."""
+    """What the job did, or would do. before and after are identifiers of releases, swept are no releases.
+
+    ended are descriptions of what earlier runs had left running.
+    """
 
     identifier: str
     node_abi: str
@@ -41,6 +45,7 @@ class Outcome:
     pruned: list[str]
     swept: list[str]
     before: list[str]
+    ended: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -110,13 +115,13 @@ class Job(BuildSettings):
         directory = self.releases.directory
         if not directory.is_dir():
             raise StabilityError(f"{directory} is not there: the role service makes it.")
-        with deploy_lock(lock_path(directory), f"release {plan.identifier}", self.deployer) as lock:
+        with deploy_lock(build_lock_path(directory), f"release {plan.identifier}", self.deployer):
+            ended = self._scopes.end_left()
             # Again: what another run did, or left behind, until it gave up the lock.
-            plan = self._plan(abi)
+            plan = replace(self._plan(abi), ended=ended)
             if plan.made and not self.archive:
                 raise SourceNeededError
-            for name in plan.swept:
-                self.releases.remove(name)
+            self._remove(plan.swept)
             path = self.releases.path(plan.identifier)
             if plan.made and path.exists():
                 raise StabilityError(
@@ -124,11 +129,14 @@ class Job(BuildSettings):
                 )
             with removed_on_failure(path) if plan.made else contextlib.nullcontext():
                 if plan.made:
-                    self._make(plan.identifier, abi, lock)
+                    self._make(plan.identifier, abi)
                 elif plan.linked:
                     self._link(path)
-                for name in plan.pruned:
-                    self.releases.remove(name)
+            try:
+                self._remove(plan.pruned)
+            except DeployLockError:
+                # an activation goes on meanwhile, perhaps of one of them: the next run looks again
+                plan = replace(plan, pruned=[])
         return plan
 
     def told(self, outcome: Outcome) -> list[str]:
@@ -141,6 +149,20 @@ class Job(BuildSettings):
         names = ", ".join(edited[:_SHOWN]) + (f" and {len(edited) - _SHOWN} more" if len(edited) > _SHOWN else "")
         advice = "Put them back, or deploy the source with another release_version"
         return [f"release {outcome.identifier} has files that were changed after it was made: {names}. {advice}"]
+
+    def _remove(self, names: Sequence[str]) -> None:
+        """While nobody activates a release. Which ones links name may have changed until then."""
+        if not names:
+            return
+        directory = self.releases.directory
+        with deploy_lock(lock_path(directory), "removal of old releases", self.deployer):
+            for name in {*names} - self.releases.protected():
+                self.releases.remove(name)
+
+    @property
+    def _scopes(self) -> Scopes:
+        about = f"build of release {self.id}" + (f" by {visible(self.deployer)}" if self.deployer else "")
+        return Scopes.of("build", self.releases.directory.parent, about)
 
     def _abi(self, required: bool) -> str:
         """What native addons are built for. A release that is not built here is the same under any Node.js."""
@@ -183,7 +205,7 @@ class Job(BuildSettings):
                 return candidate, True
         return next((candidate for candidate in names if not found[candidate]), names[-1]), False
 
-    def _make(self, identifier: str, abi: str, lock: int) -> None:
+    def _make(self, identifier: str, abi: str) -> None:
         path = self.releases.path(identifier)
         user, group = self._identity()
         path.mkdir(0o750)
@@ -192,7 +214,7 @@ class Job(BuildSettings):
         own(path, user.uid, group, user.uid)
         require_engine(path, Path(self.bin), user)
         self._link(path)
-        manager = build(path, user, self, keep_open=[lock]) if self.build else ""
+        manager = build(path, user, self, self._scopes) if self.build else ""
         # Again: a build that clears its output directory takes a link in it along.
         self._link(path)
         own(path, user.uid if self.writable else 0, group, user.uid, self.writable_directories)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One deployment of a service at a time, and who is at it.
+"""One deployment of a service at a time, one build of it at a time, and who is at it.
 
-The kernel drops the lock with the last process that holds it, however that process ends: nothing is ever left to be
-removed by hand.
+A build changes nothing that serves: it has a lock of its own, and goes on beside an activation. The kernel drops a lock
+with the last process that holds it, however that process ends: nothing is ever left to be removed by hand.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .._host.console import visible
 from .._host.errors import StabilityError
 from .._host.lock import acquire
 from .store import is_full
@@ -36,23 +37,30 @@ def lock_path(releases: Path) -> Path:
     return releases.parent / ".deploy.lock"
 
 
+def build_lock_path(releases: Path) -> Path:
+    """Where the one lies of whoever fetches and builds a release there."""
+    return releases.parent / ".build.lock"
+
+
 @contextlib.contextmanager
-def deploy_lock(path: Path, what: str, who: str) -> Iterator[int]:
+def deploy_lock(path: Path, what: str, who: str) -> Iterator[None]:
     """Hold the lock at path, or raise DeployLockError within a second; OSError where the file can't be made.
 
-    what and who are for the people whom it keeps out ("release 3fa9c1d2e0b7", "alice@laptop"). Yields the descriptor
-    that holds the lock: a child that inherits it (a build) keeps the lock for as long as it runs.
+    what and who are for the people whom it keeps out ("release 3fa9c1d2e0b7", "alice@laptop"). No child inherits it.
     """
     with _clear_when_full(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         if not acquire(descriptor, seconds=_PATIENCE):
-            raise DeployLockError(f"Another deployment is at work: {_holder(descriptor)}. Nothing was changed.")
+            raise DeployLockError(
+                f"Another deployment is at work: {_holder(descriptor)}. Nothing was changed. Wait until it has ended,"
+                " or end that process on the host by `kill`."
+            )
         now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         with _clear_when_full(path):
             _record(descriptor, f"{what}, begun by {who or 'root'} at {now}, process {os.getpid()}")
         try:
-            yield descriptor
+            yield
         finally:
             # a stale record says nothing: it is read only while somebody holds the lock
             with contextlib.suppress(OSError):
@@ -73,8 +81,14 @@ def lock_holder(path: Path) -> str:
         os.close(descriptor)
 
 
+def at_work(releases: Path) -> str:
+    """Who builds or activates a release there; "" when nobody does. Raises OSError."""
+    return lock_holder(build_lock_path(releases)) or lock_holder(lock_path(releases))
+
+
 def _holder(descriptor: int) -> str:
-    return os.pread(descriptor, _RECORD_BYTES, 0).decode(errors="replace").strip() or "it just began"
+    """One line, in which no terminal finds anything to obey: who it was has come from a controller."""
+    return visible(os.pread(descriptor, _RECORD_BYTES, 0).decode(errors="replace").strip()) or "it just began"
 
 
 def _record(descriptor: int, text: str) -> None:

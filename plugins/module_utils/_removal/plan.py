@@ -29,7 +29,7 @@ from .._nginx.ledger import Ledger
 from .._nginx.plan import MARK, MARK_WITHIN, Desired
 from .._nginx.staging import Layout
 from .._nginx.transaction import read_entry
-from .._release.lock import deploy_lock, lock_path
+from .._release.lock import build_lock_path, deploy_lock, lock_path
 from .._service.footprint import Service, Step, Thing, belongings
 from .database import Database, access_files, close_access, drop, read_database, reload
 from .files import (
@@ -344,10 +344,13 @@ def _no_deployment(service: Service) -> Iterator[None]:
     if directory.is_symlink() or not directory.is_dir():
         yield
         return
-    path = lock_path(directory / "releases")
-    with deploy_lock(path, f"the removal of {service.name}", ""):
+    paths = [of(directory / "releases") for of in (build_lock_path, lock_path)]
+    with contextlib.ExitStack() as held:
+        for path in paths:
+            held.enter_context(deploy_lock(path, f"the removal of {service.name}", ""))
         yield
-        path.unlink(missing_ok=True)
+        for path in paths:
+            path.unlink(missing_ok=True)
     _remove_empty(directory)
 
 

@@ -20,7 +20,7 @@ from .._host.command import call
 from .._host.errors import StabilityError
 from .._host.service_tree import discard_path
 from .._host.units import instances_of, unit_states
-from .._release.lock import lock_holder, lock_path
+from .._release.lock import at_work
 from .._service.footprint import UNITS, Service
 from .files import found
 from .processes import end_processes
@@ -153,7 +153,7 @@ def refuse_deployment(releases: Path) -> None:
     """Before anything changes on the first host; that no deployment begins later is what the lock is for."""
     if not releases.is_dir():
         return
-    if holder := lock_holder(lock_path(releases)):
+    if holder := at_work(releases):
         raise StabilityError(f"A deployment is at work: {holder}. Nothing was changed.")
     lease = read_lease(lease_path(releases))
     if lease and time.time() < lease.until:

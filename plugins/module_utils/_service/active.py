@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+PROCESS_LOCK = ".processes.lock"
+"""In the service's directory: root holds it while it stops or exchanges what is active, or restarts its unit."""
+
 
 def active_activation(link: str | Path) -> str | None:
     """Its name, `<release>` or `<release>@<number>`; None when none is active."""

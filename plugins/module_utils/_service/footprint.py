@@ -186,6 +186,8 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{directory}/hold.sock", Step.FILES),
         Thing(f"{directory}/activations", Step.FILES, directory=True),
         Thing(f"{directory}/releases", Step.FILES, directory=True),
+        Thing(f"{directory}/.build.lock", Step.FILES),
+        Thing(f"{directory}/.processes.lock", Step.FILES),
         Thing(f"{directory}/.deploy.history", Step.FILES),
         Thing(f"{directory}/.deploy.lease", Step.FILES),
         Thing(f"{directory}/.deploy.lock", Step.FILES),

@@ -243,7 +243,7 @@ def picture(host: Context) -> dict[str, Any]:
     """All that a deployment may change."""
     root = host.places.directory
     own = [path for path in root.glob("activations/*/*") if path.is_symlink()]
-    kept = (".deploy.lock", ".deploy.history")
+    kept = (".deploy.lock", ".processes.lock", ".deploy.history")
     files = [path for path in root.rglob("*") if "releases/" not in str(path) and path.name not in kept]
     return {
         "links": {path.name: path.readlink().name for path in root.iterdir() if path.is_symlink()},

@@ -17,7 +17,7 @@ from ..._service.active import unit_of
 from ..codes import Code
 from .inhibitions import BEGINNING, operator_stopped, starting, stopped_unit
 from .judge_proxy import judge_proxy, proxy_wrong
-from .model import PROXY, SERVICE, Assessment, Condition, Inhibition, OwnStop, Problem, Remedy
+from .model import LONG_INHIBITION, PROXY, SERVICE, Assessment, Condition, Inhibition, OwnStop, Problem, Remedy
 from .own_stops import is_own
 from .readings import Readings, Worker
 from .settings import Settings
@@ -26,6 +26,8 @@ from .usage import MB
 _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
 _COMING = frozenset({"waiting restart", "launching", "stopping"})
 _LONGEST_FULL = 300.0
+# What changes processes takes moments.
+_SOON = 10.0
 _LONGEST_UNKNOWN = 300.0
 _FROM_DATABASE = frozenset({Code.UNHEALTHY, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
 _FROM_STARVATION = frozenset({Code.DAEMON_HUNG, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
@@ -100,6 +102,9 @@ class _Service:
         gracefully = code is Code.DAEMON_HUNG and self.readings.renewable
         remedies = (Remedy.RENEW_ACTIVATION, Remedy.RESTART_DAEMON) if gracefully else (Remedy.RESTART_DAEMON,)
         condition = Condition(code, daemon.message, remedies)
+        if code is Code.DAEMON_HUNG and self.readings.deployment:
+            message = "a deployment is under way, which starts another PM2; the workers serve on beside this one"
+            return condition, Inhibition(Code.DEPLOYMENT, message, reported_after=_SOON)
         if unit.get("ActiveState") in BEGINNING and self.readings.daemon_unhealthy_for < self.settings.start_grace:
             return condition, starting(f"systemd is starting {unit['Id']}", self.settings)
         return condition, None
@@ -228,8 +233,11 @@ class _Service:
     def _near_limit(self, online: list[Worker]) -> Condition | None:
         """One worker at a time, the largest first: the others must carry the load meanwhile.
 
-        All of them are named: of two that grow alike now this one is the larger, now that one.
+        All of them are named: of two that grow alike now this one is the larger, now that one. None of those that a
+        deployment has just started, and looks at: it would take the end of one for a failure.
         """
+        if self.readings.deployment:
+            return None
         near = [worker for worker in online if _is_near_limit(worker, self.settings) and not self._starting(worker)]
         if not near:
             return None
@@ -241,8 +249,11 @@ class _Service:
 
 def _outer_inhibition(readings: Readings, settings: Settings, condition: Condition | None) -> Inhibition | None:
     """Why nothing may be done although something could."""
-    if readings.deployment:
-        return Inhibition(Code.DEPLOYMENT, "a deployment, or another change of PM2's processes, is under way")
+    if readings.changing:
+        # the deployment itself may have stopped the only copy
+        soon = condition and condition.severity == "critical" and not was_stopped(readings.pm2_unit)
+        message = "a deployment, or another change of PM2's processes, is under way"
+        return Inhibition(Code.DEPLOYMENT, message, reported_after=_SOON if soon else LONG_INHIBITION)
     if condition is None:
         return None
     if was_stopped(readings.pm2_unit) and not readings.unfinished:

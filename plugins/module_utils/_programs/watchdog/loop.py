@@ -124,9 +124,11 @@ class Watch:
         self._notifier.send("STOPPING=1")
 
     def _rest(self, until: float) -> None:
-        """Until the next probe is due, or a worker was seen twice that a signal has stopped."""
+        """Until the next probe is due, a worker was seen twice that a signal has stopped, or a deployment has switched
+        to other workers: nobody has looked at these.
+        """
         while (left := until - time.monotonic()) > 0 and not self._stop.wait(min(left, _GLANCE_SECONDS)):
-            if self._reader.glance():
+            if self._reader.glance() or self._reader.has_switched():
                 return
 
     def _is_outdated(self) -> bool:
@@ -169,7 +171,7 @@ class Watch:
         if turn.step:
             self._act(turn.step, readings)
             self._publish(seen, readings)
-        elif not paused and not readings.deployment:
+        elif not paused and not readings.changing:
             self._remove_surplus(readings)
             self._replace_grown(readings)
         self._notifier.send(f"WATCHDOG=1\nSTATUS={self._summary(seen)}")

@@ -52,6 +52,10 @@ class Condition:
     """How many of the unhealthy workers, from the first on, one step takes on; None: all."""
 
 
+# A condition that is inhibited for so long is reported: a deployment that hangs must not keep it secret.
+LONG_INHIBITION = 900.0
+
+
 @dataclasses.dataclass(frozen=True)
 class Inhibition:
     """Why nothing may be done about a target now: a deployment, an operator's stop, a cause elsewhere."""
@@ -62,6 +66,8 @@ class Inhibition:
     """info: known and intended. warning or critical: the operator must act."""
     expires_after: float | None = None
     """Seconds after which it no longer applies; None: as long as it is seen."""
+    reported_after: float = LONG_INHIBITION
+    """Seconds after which what it keeps from being acted on is reported, if that is not done anyway."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
@@ -21,6 +20,7 @@ from ..._checks.external_service import read_existing
 from ..._checks.workers import ask_each, ask_workers
 from ..._host import proc
 from ..._host.later import later
+from ..._host.lock import is_locked, lock_table
 from ..._host.processes import load_library
 from ..._host.processor_time import processor_times
 from ..._host.units import LOOK_SECONDS, UnitError, unit_states
@@ -46,7 +46,6 @@ _DATABASE_SECONDS = 10.0
 _WAIT_SECONDS = 6.0
 # So long an answer counts that can't be had again: that the database is down, and that it is well.
 _DOWN_SECONDS, _WELL_SECONDS = 300.0, 20.0
-_INODE_COLUMN = 5
 # What is continued sooner was not stopped to stay so.
 _STOPPED_SECONDS = 0.8
 # So many times the time for an answer may a process use of a processor without one, while processors are short.
@@ -84,7 +83,8 @@ class Readings:
     """Of all workers within the window."""
     surplus: tuple[int, ...]
     """Processes of the service that PM2 has lost from its list."""
-    deployment: bool
+    changing: bool
+    """Whether somebody changes PM2's processes, or stops or exchanges what is active, at this moment."""
     proxy: Answered | None
     memory_percent: float
     memory_total: int
@@ -115,6 +115,8 @@ class Readings:
     contention: Contention = dataclasses.field(default_factory=Contention)
     log_bytes: int | None = None
     """What the service's log directory holds."""
+    deployment: bool = False
+    """Whether a deployment is under way, which for most of its time only prepares what takes the place of this one."""
     deployed: Mapping[str, Deployed] = dataclasses.field(default_factory=dict)
     """By result: the last deployment that ended so."""
     own: OwnCost = dataclasses.field(default_factory=OwnCost)
@@ -138,6 +140,7 @@ class Reader:
         self._contention = ContentionReader(settings.diagnose_config if settings.database else "")
         self._proxy = ProxyReader(settings)
         self._daemon_pid: int | None = None
+        self._activation: str | None = None
         self._starvation = StarvationWatch(_STARVED_PATIENCE * settings.answer_timeout)
         self._known: tuple[tuple[int, float], ...] = ()
         self._stopped: dict[int, float] = {}
@@ -156,6 +159,7 @@ class Reader:
         self._proxy.begin()
         times = processor_times([self._daemon_pid] if self._daemon_pid else [])
         activation, daemon = self._read_service()
+        self._activation = activation
         self._daemon_pid = daemon.pid
         if daemon.state == WELL or self._daemon_healthy_at is None:
             self._daemon_healthy_at = now
@@ -170,15 +174,16 @@ class Reader:
         self._answered = {(worker.process.pid, worker.started) for worker in workers if worker.has_answered}
         self._known = tuple((item.process.pid, item.started) for item in workers if item.process.pid and item.started)
         memory = load_library("psutil", "python3-psutil").virtual_memory()
-        deployment = self.deployment()
+        changing, deployment = self.changing(), is_locked(lock_table(), [Path(self.settings.deploy_lock)])
         readings = Readings(
             now=now,
             activation=activation,
             daemon=daemon,
             workers=workers,
             answers=answers,
-            restarts=self.restarts.note(processes, now, daemon=daemon.pid, changing=deployment),
+            restarts=self.restarts.note(processes, now, daemon=daemon.pid, changing=changing),
             surplus=() if self.settings.existing else self.surplus.probe(daemon, now),
+            changing=changing,
             deployment=deployment,
             proxy=self._proxy.answer(),
             memory_percent=float(memory.percent),
@@ -187,7 +192,8 @@ class Reader:
             room=room(filter(None, [self._written_to, self.settings.log_directory])),
             daemon_unhealthy_for=now - self._daemon_healthy_at,
             daemon_mb=proc.resident_mb(daemon.pid) if daemon.pid else 0,
-            renewable=not self.settings.existing and now - self._renewed_at >= _RENEWAL_SECONDS,
+            # a deployment makes one
+            renewable=not self.settings.existing and not deployment and now - self._renewed_at >= _RENEWAL_SECONDS,
             stopped=stopped,
             starved=self._starvation.starved(times, processor_times(times), answered),
             log_bytes=self._log_bytes,
@@ -207,10 +213,14 @@ class Reader:
         self._stopped = {pid: self._stopped.get(pid, now) for pid, started in self._known if is_stopped(pid, started)}
         return frozenset(pid for pid, since in self._stopped.items() if now - since >= _STOPPED_SECONDS)
 
-    def deployment(self) -> bool:
-        """Whether somebody deploys, or changes PM2's processes, at this moment."""
-        paths = filter(None, (self.settings.deploy_lock, self.settings.pm2_home))
-        return is_locked(Path("/proc/locks").read_text(encoding="ascii", errors="replace"), map(Path, paths))
+    def has_switched(self) -> bool:
+        """Whether another activation is active than at the last probe."""
+        return not self.settings.existing and active_activation(self.settings.sockets) != self._activation
+
+    def changing(self) -> bool:
+        """Whether somebody changes PM2's processes, or what is active, at this moment."""
+        home = [Path(self.settings.pm2_home)] if self.settings.pm2_home else []
+        return is_locked(lock_table(), [self.settings.process_lock, *home])
 
     def _read_service(self) -> tuple[str | None, DaemonReading]:
         """What is active, and what runs it."""
@@ -284,7 +294,9 @@ class Reader:
         return dataclasses.replace(
             readings,
             pm2_unit=states.get(unit, {}),
-            unfinished=unit in units and not settings.existing and is_unfinished(settings.sockets),
+            unfinished=unit in units
+            and not (settings.existing or readings.deployment)
+            and is_unfinished(settings.sockets),
             proxy_unit=states.get(settings.proxy_unit, {}),
             proxy_test=self._proxy.test() if self._proxy.is_suspect else None,
             database=self._database.result(readings.now) if suspect else DatabaseAnswer(),
@@ -333,31 +345,3 @@ def is_stopped(pid: int, started: float) -> bool:
     """Whether a signal has stopped that very process."""
     found = proc.stat(pid)
     return found is not None and (found.state, found.started) == ("T", started)
-
-
-def is_locked(table: str, paths: Iterable[Path]) -> bool:
-    """Whether somebody holds a flock on one of the paths, from the text of /proc/locks."""
-    held = {row[_INODE_COLUMN] for line in table.splitlines() if "FLOCK" in (row := line.split()) and "->" not in row}
-    return bool(held & {name for path in paths for name in _lock_names(path)})
-
-
-def _lock_names(path: Path) -> set[str]:
-    """How /proc/locks may name the file: by its own device, and by its mount's, which differ on some file systems."""
-    try:
-        status = path.stat()
-    except OSError:
-        return set()
-    devices = {(os.major(status.st_dev), os.minor(status.st_dev)), _mount_device(path)}
-    return {f"{major:02x}:{minor:02x}:{status.st_ino}" for major, minor in devices}
-
-
-def _mount_device(path: Path) -> tuple[int, int]:
-    """Device of the innermost mount that holds the path."""
-    best, device = "", "0:0"
-    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
-        fields = line.split()
-        point = fields[4]
-        if len(point) >= len(best) and path.is_relative_to(point):
-            best, device = point, fields[2]
-    major, _colon, minor = device.partition(":")
-    return int(major), int(minor)

@@ -7,21 +7,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import wait
-from pathlib import Path
 
 from ..._host import proc
 from ..._host.errors import StabilityError
 from ..._host.later import later
+from ..._host.lock import is_locked, lock_table
 from ..._pm2.client import Pm2Client
 from ..._pm2.errors import Pm2Error
 from ..._pm2.rpc import processes_of, reload_worker, start_worker, stop_worker
+from ..._service.active import active_activation
 from .model import Outcome, Remedy, Step
-from .readings import Readings, Worker, is_locked, started_at
+from .readings import Readings, Worker, started_at
 from .root_client import RENEW_ACTIVATION, RESTART_DAEMON, RESTART_PROXY, act
 from .settings import Settings
 
@@ -43,7 +45,9 @@ class Actions:
         self._settings = settings
         self._readings = readings
         self._note_stops = note_stops
-        self._client: Pm2Client = settings.client
+        client: Pm2Client = settings.client
+        # of what was judged, also when another activation becomes active meanwhile
+        self._client = dataclasses.replace(client, home=client.home.resolve())
         self._remedies: Mapping[Remedy, Callable[[Step], str]] = {
             Remedy.RELOAD_WORKER: self._reload_workers,
             Remedy.KILL_WORKER: self._kill_workers,
@@ -75,12 +79,17 @@ class Actions:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other command changes PM2's processes meanwhile. Raises Pm2Error when one does, or deploys."""
-        table = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
-        if is_locked(table, [Path(self._settings.deploy_lock)]):
-            raise Pm2Error("a deployment has just begun")
+        """No other command changes PM2's processes meanwhile. Raises Pm2Error when one does, or a deployment."""
         with self._client.lock():
+            if is_locked(lock_table(), [self._settings.process_lock]):
+                raise Pm2Error("a deployment is exchanging the processes")
+            if self._is_another():
+                raise Pm2Error("another activation has become active")
             yield
+
+    def _is_another(self) -> bool:
+        settings = self._settings
+        return not settings.existing and active_activation(settings.sockets) != self._readings.activation
 
     def _reload_workers(self, step: Step) -> str:
         """Each is replaced by a new one before it ends."""

@@ -24,10 +24,10 @@ from ..._host import proc
 from ..._host.atomic import save_json
 from ..._host.command import PLAIN, call, quiet_run
 from ..._host.errors import StabilityError
-from ..._host.lock import lock
+from ..._host.lock import is_locked, lock, lock_table
 from ..._host.small_file import read_json
 from ..._host.units import LOOK_SECONDS, unit_states, was_stopped
-from ..._service.active import active_activation, is_unfinished, unit_of
+from ..._service.active import PROCESS_LOCK, active_activation, is_unfinished, unit_of
 from ..records import decode
 from .proxy import BROKEN, Verdict, probe
 from .root_client import RENEW_ACTIVATION, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
@@ -128,8 +128,15 @@ def carry_out(word: str, helper: Helper) -> str:
 
 
 def _restart_daemon(helper: Helper) -> str:
-    unit = unit_of(helper.pm2_unit, active_activation(helper.active))
-    return _restart(unit, helper.own / "restarts.json", was_left=is_unfinished(helper.active))
+    restarts = helper.own / "restarts.json"
+    if not helper.renewal_unit:
+        return _restart(helper.pm2_unit, restarts)
+    directory = Path(helper.active).parent
+    # what is active is no other one before its unit runs again
+    with lock(directory / PROCESS_LOCK, StabilityError("a deployment is exchanging the processes")):
+        deploys = is_locked(lock_table(), [directory / ".deploy.lock"])
+        unit = unit_of(helper.pm2_unit, active_activation(helper.active))
+        return _restart(unit, restarts, was_left=is_unfinished(helper.active) and not deploys)
 
 
 def _renew_activation(helper: Helper) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..._checks.external_service import Existing
 from ..._pm2.client import Pm2Client
+from ..._service.active import PROCESS_LOCK
 from ..common import load_settings
 from ..records import decode
 from .state_machine import Rules
@@ -82,6 +83,10 @@ class Settings(Rules):
     def app_of(self, activation: str) -> str:
         """What PM2 calls the processes. One that runs under something else has no activations: it is its own name."""
         return activation if self.existing else f"{self.service}-{activation}"
+
+    @property
+    def process_lock(self) -> Path:
+        return Path(self.deploy_lock).with_name(PROCESS_LOCK)
 
     @property
     def monitor_log(self) -> Path:

@@ -20,8 +20,7 @@ from .flapping import EMPTY, Bucket
 from .model import TARGETS, Assessment, Condition, Event, Inhibition, Outcome, OwnStop, Problem, Remedy, Step
 
 PAUSED = Inhibition(Code.PAUSED, "recovery is paused")
-# A condition that is inhibited for so long is reported: a deployment that hangs must not keep it secret.
-_LONG_INHIBITION = 900.0
+_MINUTE = 60.0
 # A problem that has become another one, as a worker that hung and now is missing, is reported again, but no more often.
 _RETOLD_SECONDS = 60.0
 
@@ -338,9 +337,11 @@ def _problems(
         message = f"{condition.message} (it comes and goes)" if state.bucket.flapping else condition.message
         values = {"workers": list(condition.workers)}
         found.append(Problem(target, condition.code, condition.severity, message, values))
-    lasts = inhibition is not PAUSED and now - state.inhibition_since >= _LONG_INHIBITION
-    if condition and inhibition and state.inhibited and inhibition.severity == "info" and lasts:
-        why = f"No action is taken: {inhibition.message}, for {_LONG_INHIBITION / 60:g} minutes now."
+    seconds = now - state.inhibition_since
+    lasts = inhibition and inhibition is not PAUSED and seconds >= inhibition.reported_after
+    if condition and inhibition and lasts and state.inhibited and inhibition.severity == "info":
+        long = f"{seconds / _MINUTE:.0f} minutes" if seconds >= _MINUTE else f"{seconds:.0f} s"
+        why = f"No action is taken: {inhibition.message}, for {long} now."
         found.append(Problem(target, condition.code, condition.severity, f"{condition.message}. {why}"))
     if inhibition and state.inhibited and inhibition.severity != "info" and state.failures >= rules.failures:
         found.append(Problem.of(target, inhibition.code, inhibition.severity, inhibition.message))

@@ -167,6 +167,7 @@ def _readings(readings: Readings) -> dict[str, Any]:
         "host": {"available": readings.memory_available, "total": readings.memory_total},
         "disk": {path: dataclasses.asdict(room) for path, room in readings.room.items()},
         "log_bytes": readings.log_bytes,
+        "changing": readings.changing,
         "deployment": readings.deployment,
         "probe_seconds": round(readings.seconds, 3),
     }

@@ -18,6 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.context 
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import ActivationError
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
+    build_lock_path,
     deploy_lock,
     lock_path,
 )
@@ -108,6 +109,15 @@ def test_nothing_is_removed_while_another_deployment_is_at_work(served: Context)
         said = message(served, discard_failed=True)
     assert "was not removed: Another deployment is at work: activation of release new" in said
     assert served.places.release("new").is_dir()
+
+
+def test_half_a_release_is_not_activated_while_it_is_being_built(served: Context) -> None:
+    release(served, "new", GOOD)
+    with deploy_lock(build_lock_path(served.places.releases), "release new", "bob"):
+        with pytest.raises(ActivationError, match="release new is not whole, and a build is at work: release new"):
+            deploy(served, "new")
+        assert not deploy(served, "").changed, "what serves has nothing to do with it"
+    assert deploy(served, "new").changed
 
 
 def predict(host: Context, *, made: bool) -> Any:

@@ -88,6 +88,20 @@ def test_the_time_limit_ends_all_that_was_started(tmp_path: Path) -> None:
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
+def test_what_is_attended_ends_when_nobody_reads_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    monkeypatch.setattr(command, "_STDOUT", writer)
+    options: dict[str, Any] = {"cwd": tmp_path, "environment": PLAIN, "timeout": 60}
+    try:
+        assert run(["echo", "read"], attended=True, **options) == "read\n"
+        os.close(reader)
+        with pytest.raises(CommandError, match=r"^sleep 50 was ended: the controller of this run, or its connection"):
+            run(["sleep", "50"], attended=True, **options)
+        assert run(["echo", "unattended"], **options) == "unattended\n"
+    finally:
+        os.close(writer)
+
+
 def test_what_runs_on_in_the_background_is_ended(tmp_path: Path) -> None:
     shell("sleep 300 & echo $! > pid", tmp_path)
     assert not alive(int((tmp_path / "pid").read_text()))
@@ -125,11 +139,11 @@ def alive(pid: int) -> bool:
 def test_a_signal_that_left_the_lock_of_popen_taken_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(self: Any, _timeout: float) -> int:
+    def interrupted(self: Any, *_arguments: object) -> int:
         self._waitpid_lock.acquire(blocking=False)
         raise SystemExit(143)
 
-    monkeypatch.setattr(command._Kept, "wait", interrupted)
+    monkeypatch.setattr(command.Kept, "await_end", interrupted)
     with pytest.raises(SystemExit):
         run(["/bin/sleep", "60"], cwd=tmp_path, environment={"PATH": "/bin"}, timeout=60)
 

@@ -26,6 +26,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._release import 
 from ansible_collections.workbot.stability.plugins.module_utils._release.job import Job, SourceNeededError
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
     DeployLockError,
+    build_lock_path,
     deploy_lock,
     lock_path,
 )
@@ -149,7 +150,7 @@ def test_a_failed_build_is_gone(job: Job, tmp_path: Path) -> None:
     with pytest.raises(StabilityError, match="no script 'compile'"):
         replace(job, build_script="compile").do()
     assert list(job.releases.directory.iterdir()) == []
-    assert (tmp_path / ".deploy.lock").read_text().strip() == ""
+    assert (tmp_path / ".build.lock").read_text().strip() == ""
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_a_disk_that_is_full_while_it_is_made_is_named_with_what_it_took(
     assert list(job.releases.directory.iterdir()) == []
 
 
-def test_a_release_that_was_made_is_gone_when_older_ones_can_not_be_pruned(
+def test_a_release_that_was_made_stays_when_older_ones_can_not_be_pruned(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace(job, id="older", digest="older").do()
@@ -205,7 +206,7 @@ def test_a_release_that_was_made_is_gone_when_older_ones_can_not_be_pruned(
     monkeypatch.setattr(Releases, "remove", refuse)
     with pytest.raises(OSError, match="older is busy"):
         replace(job, keep=1).do()
-    assert [release.id for release in job.releases.all()] == ["older"]
+    assert [release.id for release in job.releases.all()] == ["a", "older"]
 
 
 def test_remains_of_a_killed_run_go_even_when_nothing_else_is_to_be_done(job: Job) -> None:
@@ -245,18 +246,38 @@ def test_the_release_that_was_active_before_stays(job: Job, tmp_path: Path) -> N
 
 
 @contextlib.contextmanager
-def deployment(job: Job) -> Iterator[None]:
-    with deploy_lock(lock_path(job.releases.directory), "release b", "bob@desk"):
+def another_build(job: Job) -> Iterator[None]:
+    with deploy_lock(build_lock_path(job.releases.directory), "release b", "bob@desk"):
         yield
 
 
-def test_a_second_deployment_is_told_who_is_at_work(job: Job) -> None:
+def test_a_second_build_is_told_who_is_at_work(job: Job) -> None:
     for asking in (job, replace(job, archive="")):  # before the source is sent, too
-        with deployment(job), pytest.raises(DeployLockError, match="release b, begun by bob@desk at "):
+        with another_build(job), pytest.raises(DeployLockError, match="release b, begun by bob@desk at "):
             asking.do()
     job.do()
-    with deployment(job):
+    with another_build(job):
         assert not job.do().changed, "a run that changes nothing needs no lock"
+
+
+def test_a_release_is_made_beside_an_activation_which_may_be_of_one_that_is_to_go(job: Job) -> None:
+    replace(job, id="older", digest="older").do()
+    job = replace(job, keep=1)
+    with deploy_lock(lock_path(job.releases.directory), "activation of release older", "bob@desk"):
+        outcome = job.do()
+        assert (outcome.made, outcome.pruned) == (True, [])
+        assert job.releases.get("older")
+    assert job.predict().pruned == job.do().pruned == ["older"]
+
+
+def test_what_is_left_of_a_killed_run_stays_while_somebody_activates(job: Job) -> None:
+    job.releases.path("half").mkdir()
+    with (
+        deploy_lock(lock_path(job.releases.directory), "activation of release b", "bob@desk"),
+        pytest.raises(DeployLockError, match="activation of release b"),
+    ):
+        job.do()
+    assert job.releases.path("half").is_dir()
 
 
 def test_the_place_of_the_releases_must_be_there(job: Job) -> None:

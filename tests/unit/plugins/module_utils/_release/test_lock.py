@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,25 +13,25 @@ import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._release import lock as release_lock
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import (
     DeployLockError,
+    build_lock_path,
     deploy_lock,
+    lock_holder,
     lock_path,
 )
 
 HOLDER = """
-import subprocess, sys, time
+import sys, time
 from pathlib import Path
 from ansible_collections.workbot.stability.plugins.module_utils._release.lock import deploy_lock
-with deploy_lock(Path(sys.argv[1]), "release a", "alice@laptop") as lock:
-    if len(sys.argv) > 2:
-        build = subprocess.Popen([sys.executable, "-c", "input()"], pass_fds=[lock], stdin=sys.stdin)
+with deploy_lock(Path(sys.argv[1]), "release a", "alice@laptop"):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
-def holder(path: Path, *arguments: str) -> subprocess.Popen[str]:
+def holder(path: Path) -> subprocess.Popen[str]:
     """Another process that has the lock by now."""
-    command = [sys.executable, "-c", HOLDER, str(path), *arguments]
+    command = [sys.executable, "-c", HOLDER, str(path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "held\n"
@@ -41,6 +40,7 @@ def holder(path: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def test_the_lock_lies_beside_the_releases() -> None:
     assert lock_path(Path("/srv/workbot/releases")) == Path("/srv/workbot/.deploy.lock")
+    assert build_lock_path(Path("/srv/workbot/releases")) == Path("/srv/workbot/.build.lock")
 
 
 def test_a_second_deployment_is_told_who_is_at_work_and_a_killed_one_holds_nothing(tmp_path: Path) -> None:
@@ -55,22 +55,17 @@ def test_a_second_deployment_is_told_who_is_at_work_and_a_killed_one_holds_nothi
         assert "release b, begun by bob@desk" in path.read_text()
 
 
-def test_a_build_that_outlives_its_run_keeps_the_lock(tmp_path: Path) -> None:
+def test_no_child_gets_the_lock(tmp_path: Path) -> None:
+    with deploy_lock(tmp_path / "lock", "a", ""):
+        argv = ["ls", "-l", "/proc/self/fd"]
+        assert "/lock" not in subprocess.run(argv, check=True, capture_output=True, text=True, close_fds=False).stdout
+
+
+def test_who_is_at_work_is_one_line_that_no_terminal_obeys(tmp_path: Path) -> None:
+    """The name of whoever deploys comes from a controller."""
     path = tmp_path / "lock"
-    first = holder(path, "with a build")
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    with pytest.raises(DeployLockError, match="alice@laptop"), deploy_lock(path, "release b", ""):
-        pass
-    assert first.stdin
-    first.stdin.close()  # ends the build
-    for _attempt in range(100):
-        try:
-            with deploy_lock(path, "release b", ""):
-                return
-        except DeployLockError:
-            signal.sigtimedwait([], 0.05)
-    pytest.fail("the lock is still held")
+    with deploy_lock(path, "a", "eve\x1b]0;owned\x07\nTo go on: curl"):
+        assert lock_holder(path).startswith(r"a, begun by eve\x1b]0;owned\x07\nTo go on: curl at ")
 
 
 def test_the_lock_says_nothing_when_nobody_deploys(tmp_path: Path) -> None:

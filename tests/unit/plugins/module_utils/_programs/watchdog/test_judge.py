@@ -259,7 +259,7 @@ def test_of_workers_that_grow_alike_all_are_named_the_largest_first() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "severity"),
     [
-        ({"deployment": True}, "deployment", "info"),
+        ({"changing": True}, "deployment", "info"),
         ({**ALL_HANG, "database": DatabaseAnswer(down="connection refused")}, "database_down", "critical"),
         ({"room": {"/srv": Room(10 * MB)}}, "disk_short", "critical"),
         ({"memory_percent": 98.0}, "memory_short", "critical"),

@@ -73,7 +73,7 @@ def test_a_wrong_answer_of_the_proxy_is_reported_and_not_acted_on() -> None:
     assert seen.conditions[PROXY] is None
     assert [problem.key for problem in seen.problems] == ["proxy.proxy_wrong"]
     assert probe(proxy=WRONG, **HANGS).problems == ()
-    assert probe(proxy=WRONG, deployment=True).problems == ()
+    assert probe(proxy=WRONG, changing=True).problems == ()
 
 
 TAKEN = Verdict("taken", "another program (python3, pid 123) listens on port 80")

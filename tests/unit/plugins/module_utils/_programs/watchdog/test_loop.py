@@ -76,7 +76,7 @@ def test_a_round_writes_what_it_sees(directory: Path) -> None:
 
 def test_the_log_says_what_inhibits_it_and_until_when(directory: Path) -> None:
     one = watch(directory)
-    with (directory / ".deploy.lock").open("w") as lock:
+    with (directory / ".processes.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         one.round()
         one.round()
@@ -107,6 +107,7 @@ def test_a_step_that_cannot_be_done_is_reported_and_counts(directory: Path) -> N
 def test_a_step_that_restarted_nothing_excuses_no_restart(directory: Path) -> None:
     """The process that was judged is gone: its number is another one's, if anybody's."""
     one = watch(directory)
+    (directory / "active").symlink_to("1a2b3c")
     hung = Condition(Code.WORKER_HUNG, "worker 0 does not answer", (Remedy.KILL_WORKER,), (0,))
     one._act(Step(SERVICE, Remedy.KILL_WORKER, hung, 1), readings())
     assert lines(directory / "recovery.log")[0]["message"] == (

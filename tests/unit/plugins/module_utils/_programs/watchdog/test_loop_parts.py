@@ -20,13 +20,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.lock import is_locked, lock_table
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import HUNG, DaemonReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import readings
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import (
     Reader,
-    is_locked,
     started_at,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.remedies import kill
@@ -47,7 +47,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def locked(*paths: Path) -> bool:
-    return is_locked(Path("/proc/locks").read_text(), paths)
+    return is_locked(lock_table(), paths)
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])

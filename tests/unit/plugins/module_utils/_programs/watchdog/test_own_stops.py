@@ -147,6 +147,7 @@ def pm2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pm2:
     for name in ("events", "home"):
         (tmp_path / name).mkdir()
     (tmp_path / "ecosystem.config.cjs").touch()
+    (tmp_path / "active").symlink_to("1a2b3c")
     own = Pm2()
     monkeypatch.setattr(loop.proc, "uptime", lambda: own.now)
     monkeypatch.setattr(remedies, "_NOTICE_SECONDS", 0)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import (
     root_helper as _watch_privileged,
 )
@@ -136,6 +137,17 @@ def test_what_a_killed_deployment_has_stopped_is_started(monkeypatch: pytest.Mon
     (tmp_path / "active").symlink_to(tmp_path / "activations/a")
     assert carry_out("restart-daemon", helper(tmp_path)) == "restarted shop@a.service"
     assert systemd.done
+
+
+def test_what_a_deployment_under_way_has_stopped_is_left_to_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    systemd = Systemd(monkeypatch, ActiveState="inactive")
+    for name in ("a", "b"):
+        (tmp_path / "activations" / name).mkdir(parents=True)
+    (tmp_path / "active").symlink_to(tmp_path / "activations/a")
+    for name, words in ((".processes.lock", "a deployment is exchanging"), (".deploy.lock", "stopped by an operator")):
+        with lock(tmp_path / name, AssertionError()), pytest.raises(StabilityError, match=words):
+            carry_out("restart-daemon", helper(tmp_path))
+    assert not systemd.done
 
 
 def test_where_nothing_is_active_no_daemon_is_restarted(systemd: Systemd, tmp_path: Path) -> None:

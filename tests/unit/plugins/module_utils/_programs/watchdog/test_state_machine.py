@@ -239,6 +239,15 @@ def test_a_condition_under_a_deployment_without_end_is_reported_though_nothing_i
     assert event.message == "worker 0 does not answer. No action is taken: a deployment is at work, for 15 minutes now."
 
 
+def test_what_is_held_back_from_for_longer_than_changes_take_is_reported() -> None:
+    story = Story()
+    story.for_seconds(20, HUNG, inhibition=dataclasses.replace(DEPLOYMENT, reported_after=10.0))
+    assert not story.steps
+    (event,) = story.events
+    assert "No action is taken: a deployment is at work, for 1" in event.message
+    assert event.message.endswith(" s now.")
+
+
 def test_an_inhibition_that_passes_is_no_end_of_a_condition_that_was_reported() -> None:
     story = Story()
     story.for_seconds(15, HUNG)
