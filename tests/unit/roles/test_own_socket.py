@@ -65,6 +65,12 @@ server.listen(WHERE, () => {
   if (event === 'program') new Worker(__filename).once('exit', () => fork(__filename, ['process']));
 });
 """
+# A program with two workers of its own, as the documentation of node:cluster has it.
+OWN_CLUSTER = f"""
+const cluster = require('node:cluster');
+if (cluster.isPrimary) [0, 1].forEach(() => cluster.fork());
+else {{ {PROGRAM} }}
+"""
 PATH_FORMS = [
     "server.listen(process.env.PORT, ready)",
     "server.listen(process.env.PORT, 16, ready)",
@@ -206,14 +212,17 @@ def ask(connection: socket.socket) -> dict[str, Any]:
     return said
 
 
+def listener(connection: socket.socket) -> int:
+    pid, _user, _group = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(pid)
+
+
 def who(path: Path) -> int:
     """The process that answers there, which must be the one that listens: nobody hands connections on."""
     with connect(path) as connection:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        said = ask(connection)
-    pid, _user, _group = struct.unpack("3i", credentials)
-    assert said["pid"] == pid
-    return int(pid)
+        pid = listener(connection)
+        assert ask(connection)["pid"] == pid
+    return pid
 
 
 @pytest.mark.parametrize(("port", "form"), FORMS)
@@ -296,6 +305,23 @@ def test_what_the_program_starts_itself_leaves_its_socket_alone(
     assert [heard[event]["code"] for event in events[:3]] == ["", "EADDRINUSE", "EADDRINUSE"]
     assert service.sockets() == ["a@1.sock"]
     assert who(service.socket(1)) == heard["program"]["pid"]
+
+
+@pytest.mark.parametrize(("port", "form"), [(0, PATH_FORMS[0]), (3000, PORT_FORMS[0])])
+def test_the_workers_of_a_program_s_own_cluster_share_its_socket(service: Service, port: int, form: str) -> None:
+    service.write(OWN_CLUSTER.replace("LISTEN", form), port)
+    started = service.start("fork", 1)
+    workers = [started.heard("ready")["pid"] for _worker in range(2)]
+    assert service.sockets() == ["a@1.sock"]
+    with connect(service.socket(1)) as connection:
+        assert listener(connection) == started.process.pid
+        assert ask(connection)["pid"] in workers
+
+
+def test_a_program_s_own_cluster_is_pm2_s_in_its_cluster_mode(service: Service) -> None:
+    service.write(OWN_CLUSTER.replace("LISTEN", PATH_FORMS[0]))
+    pid = ready(service.start("cluster", 1), "cluster")["pid"]
+    assert who(service.socket(1)) == pid
 
 
 @pytest.mark.parametrize(
