@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv import DotenvError, dump
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import environment_text
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.bodies import bodies_mb, body_limits
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.connections import (
     choose_rlimit,
     choose_websockets,
@@ -66,13 +67,14 @@ def dotenv(environment: t.Mapping[str, t.Any]) -> str:
 
 
 @_names_itself
-def proxy_capacity(values: t.Mapping[str, t.Any]) -> dict[str, int]:
+def proxy_capacity(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the limits of a proxy, chosen where they are "auto"."""
     connections = int(values["worker_connections"])
     room = websocket_room(int(values["workers"]), connections, int(values["keepalive"]))
     return {
         "websockets": choose_websockets(values["websockets"], int(values["websockets_of_processes"]), room),
         "worker_rlimit_nofile": choose_rlimit(values["worker_rlimit_nofile"], connections),
+        "bodies": body_limits(bodies_mb(values["mounts"]), values["body_limit"]),
     }
 
 

@@ -17,10 +17,10 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
-from edge import HOST_NAME, PORT, Edge, behind, edge_site
+from edge import HOST_NAME, PORT, TLS_PORT, Edge, behind, edge_site
 from hosts import HOST, SSH_CONFIG
 from testinfra.host import Host
 
@@ -45,6 +45,52 @@ HOLD = textwrap.dedent(
     sys.stdin.read()
     """
 )
+# So many requests from one address, each with a body of this length: "whole", or without its last thousand bytes, of
+# which one is sent every other second until the end of standard input. Prints how often which status was the answer.
+BODIES = textwrap.dedent(
+    """
+    import collections, json, select, socket, sys, time
+    address, port, count, length, whole, head = sys.argv[1:]
+    length, whole, nginx = int(length), whole == "whole", ("127.0.0.1", int(port))
+    held = [socket.create_connection(nginx, source_address=(address, 0)) for _number in range(int(count))]
+    for one in held:
+        one.settimeout(20)
+        one.sendall(head.encode())
+    time.sleep(1)
+    refused = select.select(held, [], [], 0)[0]
+    held = [one for one in held if one not in refused]
+    for start in range(0, length - 1000, 1000000):
+        for one in held:
+            one.sendall(bytes(min(1000000, length - 1000 - start)))
+    if whole:
+        for one in held:
+            one.sendall(bytes(1000))
+    answers = [one.recv(65536).decode() for one in refused + (held if whole else [])]
+    statuses = [answer.split(" ")[1] + (" later" if "Retry-After: " in answer else "") for answer in answers]
+    print(json.dumps(collections.Counter(statuses)), flush=True)
+    while not (whole or select.select([sys.stdin], [], [], 2)[0]):
+        for one in held:
+            one.sendall(b"x")
+    """
+)
+# Bytes that bodies take on the disk: Nginx removes the name of a file as soon as it is open.
+ON_DISK = textwrap.dedent(
+    """
+    import os, pathlib
+    files = set()
+    for link in pathlib.Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(link).startswith("/var/lib/nginx/body/"):
+                file = link.stat()
+                files.add((file.st_ino, file.st_blocks * 512))
+        except OSError:
+            pass
+    print(sum(size for _inode, size in files))
+    """
+)
+MB = 1024 * 1024
+# The facts of a container have no disk: all bodies have 1 GB then, large ones half of it, and one address a quarter.
+OF_ALL, OF_ADDRESS = 51, 12
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +104,41 @@ def edge(host: Host) -> Iterator[Edge]:
 @contextmanager
 def held(address: str, count: int, text: str) -> Iterator[None]:
     """So many connections from this address of the host, each with the beginning of a request."""
-    command = [
-        "ssh",
-        "-F",
-        SSH_CONFIG,
-        HOST,
-        "sudo " + shlex.join(["python3", "-c", HOLD, address, str(PORT), str(count), text]),
-    ]
+    with holding(HOLD, address, str(PORT), str(count), text) as said:
+        assert said == str(count)
+        yield
+
+
+@contextmanager
+def bodies(address: str, count: int, length: int = 10 * MB, kind: str = "slow") -> Iterator[dict[str, int]]:
+    """So many requests at a time of this address with such a body; yields how many got which answer, in a word."""
+    head = f"POST /upload HTTP/1.1\r\nHost: {HOST_NAME}\r\nContent-Length: {length}\r\n\r\n"
+    with holding(BODIES, address, str(PORT), str(count), str(length), kind, head) as said:
+        yield json.loads(said)
+
+
+def answers(address: str, count: int, length: int) -> dict[str, int]:
+    """The answers to so many whole ones."""
+    with bodies(address, count, length, "whole") as statuses:
+        return statuses
+
+
+@contextmanager
+def holding(program: str, *words: str) -> Iterator[str]:
+    """A program on the host that says a line and goes on until the block ends."""
+    command = ["ssh", "-F", SSH_CONFIG, HOST, "sudo " + shlex.join(["python3", "-c", program, *words])]
     running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert running.stdin is not None
     assert running.stdout is not None
     try:
-        assert running.stdout.readline().strip() == str(count)
-        yield
+        yield running.stdout.readline().strip()
     finally:
         running.stdin.close()
         running.wait(timeout=30)
+
+
+def on_disk(host: Host) -> int:
+    return int(host.check_output("python3 -c %s", ON_DISK))
 
 
 def established(host: Host, address: str) -> int:
@@ -111,6 +176,54 @@ def test_requests_without_their_body_are_bounded_for_an_address(edge: Edge) -> N
     refused = [line for line in map(json.loads, log) if line["client"] == "127.0.7.3" and line["status"] == 429]
     assert {line["connection_limit"] for line in refused} == {"REJECTED"}
     assert len(refused) >= 1200 - 1024
+
+
+def test_slow_bodies_of_one_address_take_little_of_the_disk_and_nobody_else_s_place(edge: Edge) -> None:
+    with bodies("127.0.7.5", 300) as refused:
+        taken = on_disk(edge.host)
+        assert taken < OF_ADDRESS * 11 * MB, f"{taken // MB} MB"
+        assert refused == {"429 later": 300 - OF_ADDRESS}
+        # small ones of the same address, and six at a time of another one, as a browser has them
+        assert answers("127.0.7.5", 40, 9000) == {"200": 40}
+        assert answers("127.0.7.5", 40, 90_000) == {"200": 40}
+        assert answers("127.0.7.6", 6, 9 * MB) == {"200": 6}
+    assert answers("127.0.7.5", 6, 9 * MB) == {"200": 6}
+
+
+def test_slow_bodies_of_many_addresses_take_a_bounded_part_of_the_disk(edge: Edge) -> None:
+    with ExitStack() as stack:
+        refused = Counter[str]()
+        for number in range(8):
+            refused.update(stack.enter_context(bodies(f"127.0.7.{10 + number}", 40)))
+        taken = on_disk(edge.host)
+        assert taken < OF_ALL * 11 * MB, f"{taken // MB} MB"
+        assert refused == {"429 later": 320 - OF_ALL}
+        assert answers("127.0.7.20", 1, 9 * MB) == {"429 later": 1}
+        assert answers("127.0.7.20", 40, 900_000) == {"200": 40}
+        assert answers("127.0.7.20", 40, 9000) == {"200": 40}
+
+
+def test_a_body_of_http_2_without_a_length_counts_where_its_method_has_one(edge: Edge) -> None:
+    edge.serve(nginx_tls_enabled=True, nginx_tls_port=TLS_PORT, nginx_tls_redirect=False, nginx_tls_self_signed=True)
+    edge.host.check_output("apt-get install --quiet --yes --no-install-recommends curl")
+    address = f"--resolve {HOST_NAME}:{TLS_PORT}:127.0.0.1 https://{HOST_NAME}:{TLS_PORT}"
+    asked = {
+        (method, length, path): edge.host.check_output(
+            f"head -c {length} /dev/zero | curl --silent --insecure --http2 --max-time 10 --request {method}"
+            f" --upload-file - --output /dev/null --write-out '%{{http_version}} %{{http_code}}' {address}{path}"
+        )
+        for method in ("GET", "POST")
+        for length in (9000, MB)
+        for path in ("/page", "/ws")
+    }
+    assert {told for request, told in asked.items() if request[:2] == ("GET", MB)} == {"2 413"}
+    assert {told for request, told in asked.items() if request[:2] != ("GET", MB)} == {"2 200"}
+    with bodies("127.0.0.1", 20):
+        said = edge.host.check_output(
+            f"head -c {MB} /dev/zero | curl --silent --insecure --http2 --upload-file - --write-out '%{{http_code}}' "
+            f"--output /dev/null --request POST {address}/page"
+        )
+    assert said == "429"
 
 
 SPELLINGS = (

@@ -35,6 +35,9 @@ _UNREADABLE = ("[FormatError]", "[CryptoError]", "FormatError:", "CryptoError:")
 # of a certificate it says CryptoError as well
 _OF_TLS = re.compile(r"certificate|TLS|hostname")
 _LONGEST = 600
+# What it adds to an answer of a store: the request, and the headers of both.
+_OF_STORE = "*** Path/Query ***"
+_REASON = re.compile(r"<(?:Code|Message)>([^<]+)<")
 # A file system of another host may hang: the server looks at how much waits only when it begins with a file.
 _ARCHIVE_SECONDS = 600.0
 _GIVEN_UP = "dropped WAL file"
@@ -226,8 +229,10 @@ def _backup(found: Mapping[str, Any], current: Mapping[int, int], versions: Mapp
 
 
 def sentence(text: str) -> str:
-    """What it says in one line; of what can't be decrypted it says every byte."""
+    """What it says in one line; of what can't be decrypted it says every byte, of a store's answer every header."""
     if any(mark in text for mark in _UNREADABLE) and not _OF_TLS.search(text):
         return "what is in the repository can't be read: its passphrase is another one, or its files are damaged."
+    text, _mark, answer = text.partition(_OF_STORE)
+    text = ": ".join([text.rstrip(": \n"), *_REASON.findall(answer)]) if answer else text
     line = " ".join(_PREFIX.sub("", text).split())
     return (line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...").rstrip(".") + "."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .bodies import bodies_mb, body_limits
 from .core import Plan
 from .parts import Part, Settings, advise
 
@@ -81,6 +82,8 @@ class _Proxy:
         files = f"{self.connections} connections + {WORKER_FILES} = {self.files}"
         rlimit = self.rlimit or "the host's own"
         row("open files per worker", rlimit, origin("nginx_worker_rlimit_nofile", "chosen"), files)
+        if self.settings.has("nginx_body_limit"):
+            self._add_bodies()
         if not self.serves_websockets:
             return
         row("WebSockets per process", self.each, origin("service_websocket_max_connections"))
@@ -92,6 +95,13 @@ class _Proxy:
             processes = f"{self.instances} instances{hosts} x {self.each} = {self.of_processes}"
         chosen = origin("nginx_websocket_max_connections", "chosen")
         row("WebSockets at the proxy", self.total or "no limit", chosen, f"{processes}, room for {self.room}")
+
+    def _add_bodies(self) -> None:
+        """What arrives at a time is no part of the disk's sum: a tenth of it at most, for the time of an upload."""
+        space, longest = bodies_mb(self.settings.mounts), str(self.settings.values["nginx_body_limit"])
+        of_address, of_all = (limit["connections"] for limit in body_limits(space, longest)[-2:])
+        uploads = f"while they arrive; uploads of up to {longest}: {of_all} at a time, {of_address} of an address"
+        self.part.row("bodies of requests", f"{space}M", "chosen", uploads)
 
     def refuse_too_few(self) -> None:
         """Connections, where somebody asked for more WebSockets than the workers carry, or files."""

@@ -8,12 +8,11 @@ archive of the backups, what is reserved.
 from __future__ import annotations
 
 import math
-import typing as t
 from dataclasses import dataclass
 
 from .core import Plan
 from .desired import size_mb
-from .parts import Part, Settings, advise
+from .parts import Part, Settings, advise, mount_of
 
 # Of what a log had, when it is compressed; JSON lines measured a twentieth to a tenth.
 COMPRESSED = 0.1
@@ -79,7 +78,8 @@ def disk_part(core: Plan, settings: Settings) -> Part:
     _add_items(part, core, settings)
     needed = sum(size_mb(row.value) for row in part.rows)
     line = f"{' + '.join(f'{row.value} {row.name}' for row in part.rows)} = {needed}M"
-    mount = _mount(settings)
+    # The logs are mostly on it, too.
+    mount = mount_of(settings.mounts, str(settings.values.get("service_directory", "/")))
     if mount is None:
         part.row("all", f"{needed}M", "sum", "the host's facts do not say of how much")
         return part
@@ -185,14 +185,3 @@ def _fewer_files(settings: Settings, short: int) -> str:
     each = policy.file_mb * (COMPRESSED if policy.compress else 1.0)
     rotate = policy.rotate - math.ceil(short / each)
     return f"logrotate_rotate to {rotate}" if rotate >= 1 else ""
-
-
-def _mount(settings: Settings) -> t.Mapping[str, t.Any] | None:
-    """Return the file system that has the service's directory; the logs are mostly on it, too."""
-    directory = str(settings.values.get("service_directory", "/"))
-    holding = [
-        mount
-        for mount in settings.mounts
-        if mount.get("size_total") and f"{directory}/".startswith(f"{str(mount['mount']).rstrip('/')}/")
-    ]
-    return max(holding, key=lambda mount: len(str(mount["mount"])), default=None)

@@ -43,6 +43,7 @@ _PLANNED = (
     "pm2_wait_ready",
     "pm2_open_files",
     "nginx_port",
+    "nginx_body_limit",
     "nginx_read_timeout",
     "nginx_upstream_",
     "nginx_websocket_",
@@ -107,6 +108,16 @@ class Settings:
 
     def mb(self, name: str) -> int:
         return size_mb(self.values[name])
+
+
+def mount_of(mounts: t.Sequence[t.Mapping[str, t.Any]], directory: str) -> t.Mapping[str, t.Any] | None:
+    """Return the file system that has the directory, None where the host's facts do not have it."""
+    holding = [
+        mount
+        for mount in mounts
+        if mount.get("size_total") and f"{directory}/".startswith(f"{str(mount['mount']).rstrip('/')}/")
+    ]
+    return max(holding, key=lambda mount: len(str(mount["mount"])), default=None)
 
 
 def is_planned(name: str) -> bool:

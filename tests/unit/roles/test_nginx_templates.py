@@ -12,6 +12,7 @@ import pytest
 import yaml
 from ansible.plugins.filter.core import comment, regex_escape, regex_replace, to_bool
 from ansible_collections.workbot.stability.plugins.filter.filters import rate_limits
+from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.bodies import body_limits
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from places import ROOT
 
@@ -33,6 +34,7 @@ VARIABLES: dict[str, Any] = {
     "__nginx_zone_size": "4m",
     "__nginx_limits_websockets": False,
     "__nginx_client_requests": 1024,
+    "__nginx_bodies": body_limits(2048, "10M"),
     "__nginx_header_timeout": "10s",
     "nginx_cleared_headers": ["Forwarded", "X-Original-URL"],
     "service_routes": ["/", "/orders/:id/lines", "/files/*", "/a.b"],
@@ -274,4 +276,44 @@ def test_each_worker_s_socket_is_a_server_of_its_own(overlap: bool) -> None:
 def test_only_websockets_leave_no_request_lines_in_the_error_log() -> None:
     locations = render("locations.conf", nginx_websocket_timeout="1h").split("\nlocation ")[1:]
     silent = [text.split(" {")[0] for text in locations if "error_log /var/log/nginx/shop.error.log emerg;" in text]
-    assert silent == ["= /ws", "^~ /live/"]
+    assert silent == ["= /ws", "^~ /live/", "@shop_websocket_bodiless"]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "kind", "way"),
+    [
+        ("::HTTP/1.1:GET", "", ""),
+        ("::HTTP/1.1:POST", "", ""),
+        (":0:HTTP/1.1:POST", "", ""),
+        (":9999:HTTP/1.1:POST", "", ""),
+        (":10000:HTTP/1.1:POST", "small", ""),
+        (":99999:HTTP/2.0:GET", "small", ""),
+        (":100000:HTTP/1.1:PUT", "medium", ""),
+        (":1000000:HTTP/1.1:POST", "large", ""),
+        (":0001000:HTTP/1.1:POST", "large", ""),
+        ("chunked::HTTP/1.1:GET", "large", ""),
+        ("::HTTP/2.0:POST", "large", ""),
+        ("::HTTP/3.0:PATCH", "large", ""),
+        ("::HTTP/2.0:PROPFIND", "large", ""),
+        ("::HTTP/2.0:GET", "", "bodiless"),
+        ("::HTTP/3.0:DELETE", "", "bodiless"),
+    ],
+)
+def test_a_body_counts_as_what_its_header_says(request_line: str, kind: str, way: str) -> None:
+    """Transfer-Encoding, Content-Length, protocol and method."""
+    text = render("limits.conf", __nginx_limits=[])
+    assert mapped(text, "shop_body", request_line).strip('"') == kind
+    assert mapped(text, "shop_way", f" {request_line}").strip('"') == way
+    assert mapped(text, "shop_way", f"close {request_line}") == "closing"
+
+
+@pytest.mark.parametrize("limits", [True, False])
+def test_no_location_is_without_the_limits_of_bodies(limits: bool) -> None:
+    """One that has a limit_conn of its own has none of the server's."""
+    variables = {"nginx_websocket_max_per_address": 50, "__nginx_websocket_total": 400, "nginx_error_retry_after": 5}
+    text = render("locations.conf", nginx_websocket_timeout="1h", __nginx_limits_websockets=limits, **variables)
+    server = render("server.conf", nginx_snippets={}, **SERVER)
+    wanted = [line for line in server.splitlines() if re.search("limit_conn .*(senders|bodies)", line)]
+    assert len(wanted) == 5
+    for location in text.split("\nlocation ")[1:]:
+        assert ("limit_conn " in location) == all(f"    {line}\n" in location for line in wanted), location

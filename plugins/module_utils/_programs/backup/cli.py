@@ -15,10 +15,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..._host.console import answer, run_command
+from ..._host.console import answer, complain, run_command
 from ..._host.errors import StabilityError
 from ..._host.lock import lock
-from ..._host.units import UnitError, run_unit
+from ..._host.units import UnitError, run_unit, runs
 from ..._postgresql.server_state import OWNER
 from ..common import attempt, become, load_settings
 from ..display import as_time
@@ -70,11 +70,13 @@ class Commands:
 
         One that runs already may have begun before the demand.
         """
-        before = self._state.stamp(name)
+        before, unit = self._state.stamp(name), UNITS[name]
+        another = "the end of the one that runs already, and then for its own" if runs(unit) else "its end"
+        complain(f"{unit} makes a {name}. Waiting for {another}: systemctl status {unit}")
         self._state.demand(name, demand)
         while self._state.is_demanded(name):
             try:
-                run_unit("start", UNITS[name])
+                run_unit("start", unit)
             except UnitError as error:
                 # it could not even try
                 self._state.take(name)

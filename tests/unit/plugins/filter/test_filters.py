@@ -55,7 +55,7 @@ def test_other_services_count_in_the_plan_of_a_service_and_not_in_one_that_is_ad
 
 PROXY = {
     "workers": "2", "worker_connections": "768", "keepalive": 64, "websockets_of_processes": 200, "websockets": "auto",
-    "worker_rlimit_nofile": "auto",
+    "worker_rlimit_nofile": "auto", "body_limit": "10M", "mounts": [],
 }  # fmt: skip
 
 
@@ -69,7 +69,9 @@ PROXY = {
     ],
 )
 def test_a_proxys_limits_fit_its_connections(change: dict[str, t.Any], websockets: int, files: int) -> None:
-    assert proxy_capacity({**PROXY, **change}) == {"websockets": websockets, "worker_rlimit_nofile": files}
+    capacity = proxy_capacity({**PROXY, **change})
+    assert (capacity["websockets"], capacity["worker_rlimit_nofile"]) == (websockets, files)
+    assert capacity["bodies"][-1] == {"name": "large_bodies", "kind": "large", "connections": 51}
 
 
 def test_a_proxy_that_is_not_described_is_a_filter_error() -> None:

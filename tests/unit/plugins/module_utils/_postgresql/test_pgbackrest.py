@@ -18,6 +18,22 @@ from ansible_collections.workbot.stability.plugins.module_utils._postgresql.pgba
 from places import FIXTURES
 
 INFO = FIXTURES / "pgbackrest/info.json"
+REFUSED = """P00  ERROR: [039]: HTTP request failed with 403 (Forbidden):
+            *** Path/Query ***:
+            GET /?delimiter=%2F&list-type=2&prefix=backup%2Fworkbot%2F
+            *** Request Headers ***:
+            authorization: <redacted>
+            content-length: 0
+            host: shop-backup.store.test
+            x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+            x-amz-date: <redacted>
+"""
+NO_BUCKET = f"""{REFUSED.replace("403 (Forbidden)", "404 (Not Found)")}            *** Response Headers ***:
+            content-type: application/xml
+            *** Response Content ***:
+            <?xml version="1.0"?>
+            <Error><Code>NoSuchBucket</Code><Message>The bucket does not exist</Message><RequestId>1</RequestId></Error>
+"""
 NOTHING: dict[str, Any] = {"archive": [], "backup": [], "db": [], "name": "workbot-test"}
 
 
@@ -91,6 +107,8 @@ def test_what_is_not_understood_is_an_error_that_shows_nothing_of_it(text: str) 
             "[CryptoError] unable to verify certificate presented by 'keeper1:8432': [10] certificate has expired",
             "[CryptoError] unable to verify certificate presented by 'keeper1:8432': [10] certificate has expired.",
         ),
+        (NO_BUCKET, "ERROR: [039]: HTTP request failed with 404 (Not Found): NoSuchBucket: The bucket does not exist."),
+        (REFUSED, "ERROR: [039]: HTTP request failed with 403 (Forbidden)."),
         ("x" * 700, "x" * 600 + "."),
     ],
 )

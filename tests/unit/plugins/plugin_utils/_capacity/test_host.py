@@ -154,6 +154,14 @@ def test_what_works_otherwise_than_one_may_think_is_noted() -> None:
     assert "nginx_websocket_max_connections 250 is more than the processes take, 100" in notes
 
 
+def test_bodies_of_requests_are_in_the_plan_and_refuse_no_disk() -> None:
+    made = whole(Desired(2, 4096), nginx_body_limit="500M", service_reserved_disk="14G")
+    assert made.contradictions == []
+    row = made.as_dict()["parts"]["Nginx and WebSockets"]["bodies of requests"]
+    assert (row["value"], row["origin"]) == ("4096M", "chosen")
+    assert row["arithmetic"] == "while they arrive; uploads of up to 500M: 16 at a time, 8 of an address"
+
+
 def test_a_usual_work_mem_is_nobodys_contradiction() -> None:
     made = whole(Desired(2, 4096), postgresql_settings={"work_mem": "9MB"})
     assert made.contradictions == []

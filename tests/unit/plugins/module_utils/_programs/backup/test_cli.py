@@ -52,10 +52,18 @@ def test_only_a_new_proof_is_said_to_be_one(
         state.keep(LastDrill(2000.0, "20270115F", 12.0))
 
     monkeypatch.setattr(cli, "run_unit", run_unit)
+    monkeypatch.setattr(cli, "runs", lambda _unit: is_ended)
     monkeypatch.setattr(state_module, "as_owner", contextlib.nullcontext)
     commands = Commands(settings, parse(["drill"], "/etc/x.json"))
     with pytest.raises(StabilityError, match="was ended before it had found out"):
         commands.drill()
     is_ended = False
     assert commands.drill() == os.EX_OK
-    assert "Backup 20270115F and all changes" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "Backup 20270115F and all changes" in said.out
+    begun = "postgresql-backup-drill.service makes a drill. Waiting for"
+    look = "systemctl status postgresql-backup-drill.service"
+    assert said.err.splitlines() == [
+        f"{begun} the end of the one that runs already, and then for its own: {look}",
+        f"{begun} its end: {look}",
+    ]
