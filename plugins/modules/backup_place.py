@@ -90,7 +90,6 @@ RETURN = r"""
 import functools
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.repository import (
     AwayError,
     in_bucket,
@@ -100,12 +99,13 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.reposito
     require_mount,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._net.bucket import Bucket
 
 
 def main() -> None:
     """Parse, ask and report."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "directory": {"type": "path"},
             "bucket": {"type": "str"},

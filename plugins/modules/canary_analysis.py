@@ -58,7 +58,6 @@ EXAMPLES = r"""
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.argspec import ACTIVATION_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.canary import Answers, watch
@@ -66,6 +65,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_g
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation, Places
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import Identity
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import DAEMON_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import processes_of
@@ -96,7 +96,7 @@ def workers_of(options: dict[str, Any], places: Places, active: Activation, heal
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     options = module.params
     places = Places.below(Path(options["directory"]), options["service"], Path(options["run_directory"]))
     active = read_active(places)

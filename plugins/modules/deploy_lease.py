@@ -70,7 +70,6 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease import (
     Lease,
     LeaseError,
@@ -79,6 +78,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease im
     take,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Places
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 
 SPEC = {
     "directory": {"type": "path", "required": True},
@@ -94,7 +94,7 @@ SPEC = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     options = module.params
     places = Places.below(Path(options["directory"]))
     now = time.time()

@@ -61,9 +61,9 @@ problem:
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL
 from ansible_collections.workbot.stability.plugins.module_utils._checks.report import parse_report
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 
 SPEC = {
     "service": {"type": "str", "required": True},
@@ -74,7 +74,7 @@ TIMED_OUT = 124
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     params = module.params
     command = f"/usr/local/bin/{params['service']}-diagnose"
     if not os.access(command, os.X_OK):

@@ -91,7 +91,6 @@ EXAMPLES = r"""
     upstreams: [{name: app1, host: 10.0.0.11}]
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
 from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet import (
     check_database,
@@ -100,6 +99,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.fleet im
     check_repository,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.monitor import check_monitor
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 
 SPEC = {
     "service": {"type": "str", "required": True},
@@ -127,7 +127,7 @@ SPEC = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     options = module.params
     findings = check_proxy(options) if options["proxy_url"] else []
     if options["database_port"]:

@@ -124,11 +124,11 @@ readings:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import FAIL_ON_OPTION, run_check
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
 from ansible_collections.workbot.stability.plugins.module_utils._checks.health import Expectation, check_health
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
 
 SPEC = {
@@ -168,7 +168,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run_check(AnsibleModule(argument_spec=SPEC, supports_check_mode=True), check)
+    run_check(Module(argument_spec=SPEC, supports_check_mode=True), check)
 
 
 if __name__ == "__main__":

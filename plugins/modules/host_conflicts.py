@@ -57,15 +57,15 @@ conflicts:
   returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.external_service import Existing
 from ansible_collections.workbot.stability.plugins.module_utils._checks.host_conflicts import conflicts
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import OPTIONS, Service
 
 
 def main() -> None:
     """Parse, look and report."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **OPTIONS,
             "existing": {"type": "dict"},

@@ -216,9 +216,9 @@ units:
   returned: success
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.host_files import apply, plan
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 
 _PATH = {"type": "path", "required": True}
 _NAME = {"type": "str", "required": True}
@@ -272,7 +272,7 @@ SPEC = {
 
 def main() -> None:
     """Parse, compare, act and report."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     try:
         made = plan(module.params)
         if not module.check_mode:

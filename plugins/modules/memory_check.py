@@ -139,7 +139,6 @@ readings:
 from collections.abc import Iterator
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import (
     FAIL_ON_OPTION,
     levels_of,
@@ -162,6 +161,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.processe
     wrong_choice,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessError, read_trees
 from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._net.http import Request
@@ -209,7 +209,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec=SPEC,
         supports_check_mode=True,
         mutually_exclusive=[("pid_file", "systemd_unit")],

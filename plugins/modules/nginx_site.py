@@ -357,8 +357,8 @@ texts:
   type: dict
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.apply import apply
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian import is_in_use
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.options import argument_spec, desired
@@ -371,7 +371,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging i
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = Module(argument_spec=argument_spec(), supports_check_mode=True)
     layout = Layout()
     texts = {path: layout.text_of(path) for path in module.params["read"]}
     try:

@@ -98,8 +98,8 @@ EXAMPLES = r"""
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._net.download import parse_checksum
 from ansible_collections.workbot.stability.plugins.module_utils._nodejs.toolchain import (
     Desired,
@@ -118,7 +118,7 @@ def describe(identifier: str, packages: dict[str, str], defects: Sequence[str] =
     return "\n".join(lines) + "\n"
 
 
-def converge(module: AnsibleModule) -> dict[str, object]:
+def converge(module: Module) -> dict[str, object]:
     """Read, compare, act; the module's result."""
     options = module.params
     desired = Desired(
@@ -155,7 +155,7 @@ def converge(module: AnsibleModule) -> dict[str, object]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "path": {"type": "path", "required": True},
             "source": {"type": "str", "choices": ["npm", "debian", "archive"], "default": "npm"},

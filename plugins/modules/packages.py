@@ -77,7 +77,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 
 # Long enough that the roles of one run fetch the package lists once.
 _LISTS_ARE_CURRENT_FOR = 3600
@@ -122,7 +122,7 @@ def lists_are_current() -> bool:
     return any(_LISTS.glob("*Release")) and time.time() - fetched < _LISTS_ARE_CURRENT_FOR
 
 
-def install(module: AnsibleModule, names: Sequence[str]) -> None:
+def install(module: Module, names: Sequence[str]) -> None:
     """Have apt-get install the packages. Ends the module where it does not."""
     said = [] if lists_are_current() else [_update(module)]
     status, error = _install(module, names)
@@ -138,16 +138,16 @@ def install(module: AnsibleModule, names: Sequence[str]) -> None:
         module.fail_json(msg=f"apt-get can't install {', '.join(names)}: {problem}", stderr=error)
 
 
-def _update(module: AnsibleModule) -> str:
+def _update(module: Module) -> str:
     """What apt-get says of lists that it can't fetch, which need not be those that count here."""
     return _apt_get(module, ["update"])[1]
 
 
-def _install(module: AnsibleModule, names: Sequence[str]) -> tuple[int, str]:
+def _install(module: Module, names: Sequence[str]) -> tuple[int, str]:
     return _apt_get(module, ["install", "--", *names])
 
 
-def _apt_get(module: AnsibleModule, arguments: list[str]) -> tuple[int, str]:
+def _apt_get(module: Module, arguments: list[str]) -> tuple[int, str]:
     """Exit status, and what it says of errors. Ends the module where another apt is at work."""
     status, _output, error = module.run_command(["apt-get", *_OPTIONS, *arguments], environ_update=_ENVIRONMENT)
     if status and any(text in error for text in _BUSY):
@@ -156,7 +156,7 @@ def _apt_get(module: AnsibleModule, arguments: list[str]) -> tuple[int, str]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "list", "elements": "str", "required": True},
             "look_for": {"type": "list", "elements": "str", "default": []},

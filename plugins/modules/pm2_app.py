@@ -195,8 +195,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.app import Outcome, Request, run
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import MODULE_OPTIONS, Pm2Module
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
@@ -206,7 +206,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv 
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import hide, texts_to_hide
 
 
-def write_config(module: AnsibleModule, path: Path, content: str) -> bool:
+def write_config(module: Module, path: Path, content: str) -> bool:
     """Put the ecosystem file in place by rename, with its owner, group and mode; whether anything differed."""
     current = path.read_text(encoding="utf-8") if path.exists() else None
     if current != content:
@@ -222,7 +222,7 @@ def write_config(module: AnsibleModule, path: Path, content: str) -> bool:
     return bool(module.set_fs_attributes_if_different(arguments, current != content))
 
 
-def declared(module: AnsibleModule, client: Pm2Client) -> list[dict[str, Any]]:
+def declared(module: Module, client: Pm2Client) -> list[dict[str, Any]]:
     """The apps, as data or from the file. Raises Pm2Error."""
     options = module.params
     if options["ecosystem"] is None:
@@ -238,7 +238,7 @@ def declared(module: AnsibleModule, client: Pm2Client) -> list[dict[str, Any]]:
     return read_file(client, path, options["environment"] or "")
 
 
-def converge(module: AnsibleModule) -> Outcome:
+def converge(module: Module) -> Outcome:
     options = module.params
     client = Pm2Client.of(options)
     request = Request(
@@ -255,7 +255,7 @@ def converge(module: AnsibleModule) -> Outcome:
     return run(client, request, lambda content: write_config(module, request.config_file, content))
 
 
-def warn(module: AnsibleModule, outcome: Outcome) -> None:
+def warn(module: Module, outcome: Outcome) -> None:
     if outcome.outdated_daemon:
         module.warn(
             "the PM2 daemon, and so every cluster worker, runs another PM2 or Node.js than the one installed now; this"

@@ -103,8 +103,8 @@ saved_list:
 from dataclasses import asdict
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import CONNECTION_OPTIONS
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.converge import saved_list
@@ -164,7 +164,7 @@ def _text(value: Any) -> str | None:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=CONNECTION_OPTIONS, supports_check_mode=True)
+    module = Module(argument_spec=CONNECTION_OPTIONS, supports_check_mode=True)
     try:
         told = read_info(Pm2Client.of(module.params))
     except (StabilityError, OSError) as error:

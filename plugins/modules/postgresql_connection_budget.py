@@ -145,7 +145,6 @@ open:
 import dataclasses
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import (
     FAIL_ON_OPTION,
     levels_of,
@@ -155,6 +154,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec 
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import verdict
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import effective_user
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.budget import (
     THRESHOLDS,
     consumer_of,
@@ -219,7 +219,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     try:
         load_driver()
     except MissingDriverError as error:

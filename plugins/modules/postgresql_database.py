@@ -148,8 +148,8 @@ EXAMPLES = r"""
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import effective_user
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     CONNECTION_OPTIONS,
     MAINTENANCE,
@@ -275,7 +275,7 @@ def is_absent(options: dict[str, Any]) -> bool:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     options, check_mode = module.params, module.check_mode
     desired, problems = desired_database(options), []
     try:

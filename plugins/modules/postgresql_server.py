@@ -92,8 +92,8 @@ EXAMPLES = r"""
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server import Result, converge_server
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server_state import Cluster, DesiredServer
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import marker_of
@@ -144,7 +144,7 @@ def report(result: Result, *, existed: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     server = desired(module.params)
     existed = server.cluster.configuration.is_dir()
     try:

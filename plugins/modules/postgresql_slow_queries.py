@@ -146,7 +146,6 @@ window:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import (
     FAIL_ON_OPTION,
     levels_of,
@@ -155,6 +154,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec 
 )
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import Thresholds, verdict
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.client import (
     CONNECTION_OPTIONS,
     Login,
@@ -230,7 +230,7 @@ def check(params: dict[str, Any], *, keep: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     run_check(module, lambda params: check(params, keep=not module.check_mode))
 
 

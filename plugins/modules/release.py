@@ -292,8 +292,8 @@ ended:
 import signal
 from typing import Any, NoReturn
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._release.job import Job, Outcome, SourceNeededError
 from ansible_collections.workbot.stability.plugins.module_utils._release.store import explain
 
@@ -326,7 +326,7 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "path": {"type": "path", "required": True},
             "directory": {"type": "str", "default": ""},

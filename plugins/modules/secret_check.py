@@ -107,7 +107,6 @@ readings:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._checks.argspec import FAIL_ON_OPTION, run_check
 from ansible_collections.workbot.stability.plugins.module_utils._checks.findings import CRITICAL, Finding, verdict
 from ansible_collections.workbot.stability.plugins.module_utils._checks.processes import (
@@ -124,6 +123,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.secret_c
     readings_of,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._host.processes import ProcessError
 from ansible_collections.workbot.stability.plugins.module_utils._host.units import UnitError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
@@ -168,7 +168,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec=SPEC,
         supports_check_mode=True,
         mutually_exclusive=[("pid_file", "systemd_unit")],

@@ -117,9 +117,9 @@ import pwd
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import lock
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._net.private_ca import (
     HAS_CRYPTOGRAPHY,
     Desired,
@@ -167,7 +167,7 @@ def outcome(options: dict[str, Any], desired: Desired, dry: bool) -> dict[str, A
 
 def main() -> None:
     """Parse, compare, act and report."""
-    module = AnsibleModule(argument_spec=SPEC, required_together=[("certificate", "key")], supports_check_mode=True)
+    module = Module(argument_spec=SPEC, required_together=[("certificate", "key")], supports_check_mode=True)
     options = module.params
     if not HAS_CRYPTOGRAPHY:
         module.fail_json(msg="cryptography is missing: install the Debian package python3-cryptography")

@@ -124,8 +124,8 @@ msg:
 
 import re
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.staging import Layout
 from ansible_collections.workbot.stability.plugins.module_utils._removal.plan import Removal, apply, summary
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import OPTIONS, Service
@@ -149,7 +149,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = dict(module.params)
     for option, rule in {
         "name": _NAME,

@@ -61,7 +61,7 @@ seconds:
   returned: success
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._host.tcp import addresses_of, wait_for_end
 
 SPEC = {
@@ -76,7 +76,7 @@ SPEC = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     try:
         servers = {
             (address, server["port"]) for server in module.params["servers"] for address in addresses_of(server["host"])

@@ -107,7 +107,7 @@ def readmes_name_what_exists(root: Path) -> list[str]:
     """Variables, names of the collection, tags, make targets and links in the documents are real."""
     variables = {name for role in roles(root) for name in role.options}
     members = {role.name for role in roles(root)} | set(playbooks(root))
-    members |= {name for kind in ("modules", "action", "filter", "lookup") for name in plugins(root, kind)}
+    members |= {name for kind in ("modules", "action", "callback", "filter", "lookup") for name in plugins(root, kind)}
     targets = set(re.findall(r"^([a-z][\w-]*):", read(root, "Makefile"), re.MULTILINE))
     tags = playbook_tags(root)
     role_names = "|".join(role.name for role in roles(root)) or "(?!)"

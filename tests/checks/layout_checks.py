@@ -73,6 +73,15 @@ def modules_import_whole_names(root: Path) -> list[str]:
     ]
 
 
+def modules_end_in_one_place(root: Path) -> list[str]:
+    """`Module` escapes whatever a module ends with, for the terminal. The answers of `compare` are data."""
+    return [
+        f"{path.relative_to(root)}: uses AnsibleModule; `Module` of module_utils/_host/module.py is to be used"
+        for path in sorted((root / "plugins/modules").glob("*.py"))
+        if path.name != "compare.py" and re.search(r"\bAnsibleModule\b", path.read_text(encoding="utf-8"))
+    ]
+
+
 def files_are_portable(root: Path) -> list[str]:
     """No file knows the machine it was written on, or where packages come from: that is the host's to say."""
     problems = []

@@ -300,6 +300,13 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
         "from ..module_utils._x import y\n",
         "py:1: imports from its neighbours",
     ),
+    (
+        layout.modules_end_in_one_place,
+        "plugins/modules/ping_check.py",
+        "",
+        "from ansible.module_utils.basic import AnsibleModule\n",
+        "uses AnsibleModule",
+    ),
     (layout.files_are_portable, "galaxy.yml", "0.1.0", "/".join(["", "work", "main"]), "one machine"),
     (
         layout.files_are_portable,

@@ -33,6 +33,7 @@ CHECKS = [
     layout.scenarios_converge_and_verify,
     layout.files_are_short,
     layout.modules_import_whole_names,
+    layout.modules_end_in_one_place,
     layout.files_are_portable,
     layout.dependencies_are_declared,
     documents.role_tables_are_current,

@@ -65,7 +65,7 @@ BROKEN = {
         variables={"pm2_start_timeout": 4},
     ),
     "never listens": Bad(
-        ["Nothing listens", "One without HTTP", "still waiting for the price list"],
+        ["Nothing listens", "One without HTTP", r"\x1b]0;title\x07still waiting for the price list\x1b[2J"],
         "never listens",
         variables={"pm2_start_timeout": 4},
     ),
@@ -82,13 +82,13 @@ BROKEN = {
     ),
     "too slow": Bad(["4 s"], "slow", variables={"pm2_start_timeout": 4}),
     "its build fails": Bad(
-        ["build", "no such theme: dark"],
-        package={"scripts": {"build": "echo 'no such theme: dark' >&2; exit 3"}},
+        ["build", r"\x1b[2J\x9bno such theme: dark"],
+        package={"scripts": {"build": "printf '\\033[2J\\302\\233no such theme: dark\\n' >&2; exit 3"}},
         variables=BUILD,
     ),
     "its migration fails": Bad(
         ["migrate", "column price does not exist", "as it was before", "postgresql-backup restore --time '20"],
-        variables={"pm2_migrate": ["/bin/sh", "-c", "echo 'column price does not exist' >&2; exit 1"]},
+        variables={"pm2_migrate": ["/bin/sh", "-c", "printf '\\033[2Jcolumn price does not exist\\n' >&2; exit 1"]},
     ),
     "a hook fails": Bad(
         ["before_switch", "the cache is cold"],
@@ -116,6 +116,11 @@ def test_a_broken_release_changes_nothing(shop: Service, address: str, name: str
     assert run.code == 2, run.output
     assert [text for text in bad.says if text not in run.output] == [], run.output
     assert not bad.never or bad.never not in run.output
+    last = run.output.rpartition("Failed on workbot-test: ")[2]
+    assert f"What serves now: as before: release {before['current']} on workbot-test" in last
+    assert "To go on, once the cause is repaired: ansible-playbook --inventory=molecule/inventory" in last
+    # a terminal obeys nothing of what a build, a migration or the program has printed
+    assert [letter for letter in run.output if not letter.isprintable()] == []
     assert_unnoticed(tally)
     assert tally["releases"].keys() == {"good"}
     assert shop.settled() == before

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._host.errors import StabilityError
+from .._host.module import Module
 from .findings import CRITICAL, FAIL_ON, OK, WARNING, Levels, fails
 
 FAIL_ON_OPTION: dict[str, Any] = {"fail_on": {"type": "str", "choices": list(FAIL_ON), "default": CRITICAL}}
@@ -31,7 +30,7 @@ def levels_of(params: Mapping[str, Any], *names: str) -> Levels:
     return {name: {level: params[f"{name}_{level}"] for level in (WARNING, CRITICAL)} for name in names}
 
 
-def run_check(module: AnsibleModule, check: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def run_check(module: Module, check: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Read, judge and end: the task fails where a finding is as bad as `fail_on` says, or where there is none.
 
     `check` takes the options and returns the result, a verdict with more in it. It raises StabilityError.

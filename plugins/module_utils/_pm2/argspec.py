@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
-from ansible.module_utils.basic import AnsibleModule
-
+from .._host.module import Module
 from .fields import FIELDS
 
 
@@ -88,15 +87,13 @@ def _without_values(value: Any) -> Any:
     return {**value, "env": dict.fromkeys(env, _HIDDEN) if isinstance(env, Mapping) else _HIDDEN}
 
 
-class Pm2Module(AnsibleModule):  # type: ignore[misc]
+class Pm2Module(Module):
     """A module whose option `app` or `apps` has fields of PM2's ecosystem file."""
 
-    params: dict[str, Any]
-
-    def exit_json(self, **result: Any) -> None:
+    def exit_json(self, **result: Any) -> NoReturn:
         super().exit_json(**{"invocation": {"module_args": shown(self.params)}, **result})
 
-    def fail_json(self, msg: str, **result: Any) -> None:
+    def fail_json(self, msg: str, **result: Any) -> NoReturn:
         super().fail_json(msg, **{"invocation": {"module_args": shown(self.params)}, **result})
 
     def _log_invocation(self) -> None:
