@@ -27,8 +27,25 @@ from waiting import BUSY, until
 
 SCENARIO = ROOT / "molecule/apps"
 INVENTORY = str(SCENARIO / "inventory")
-# Each with a page that a client asks for.
-APPS = {"registry": "/-/ping", "flows": "/", "accounts": "/", "pages": "/"}
+# Each with a page that a client asks for; those that are deployed under load, and all.
+LOADED = {"registry": "/-/ping", "flows": "/", "accounts": "/", "pages": "/"}
+APPS = {**LOADED, "orders": "/", "links": "/", "teams": "/", "guests": "/"}
+# Where each framework says who asked, and how.
+CLIENTS = {
+    "accounts": "/",
+    "orders": "/",
+    "links": "/",
+    "teams": "/",
+    "guests": "/client",
+    "pages": "/client",
+}
+# The table in which each tool keeps what it has migrated.
+MIGRATED = {
+    "accounts": "public.pgmigrations",
+    "orders": "public.knex_migrations",
+    "links": "drizzle.__drizzle_migrations",
+    "teams": "public.migrations",
+}
 METHODS = ("GET",)
 IMPATIENT = {"pm2_start_timeout": 10}
 
@@ -65,7 +82,7 @@ def loaded(address: str) -> Iterator[dict[str, dict[str, Any]]]:
         options = ("--connections=4", f"--methods={','.join(METHODS)}", "--timeout=40")
         yield {
             app: stack.enter_context(load(address, f"--host={app}.test", f"--path={path}", *options))
-            for app, path in APPS.items()
+            for app, path in LOADED.items()
         }
 
 
@@ -125,13 +142,28 @@ def test_more_than_the_host_has_for_all_together_is_refused(host: Host) -> None:
     assert {numbers["changed"] for numbers in recaps(run).values()} == {0}
 
 
-def test_express_sees_its_client_behind_the_socket(address: str) -> None:
-    status, text = ask(address, "accounts", "/", **{"X-Forwarded-For": "203.0.113.9"})
+@pytest.mark.parametrize("app", CLIENTS)
+def test_each_framework_sees_its_client_behind_the_socket(address: str, app: str) -> None:
+    status, text = ask(address, app, CLIENTS[app], **{"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"})
+    assert status == 200, text
     seen = json.loads(text)
-    assert (status, seen["protocol"]) == (200, "http")
+    assert seen["protocol"].rstrip(":") == "http"
     assert re.fullmatch(r"[0-9.]+|[0-9a-f:]+", seen["ip"])
     # what a client claims to be
     assert seen["ip"] != "203.0.113.9"
+
+
+def test_sveltekit_takes_a_form_of_its_own_page_and_no_other(address: str) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    status, text = ask(address, "guests", "/", {}, Origin="http://guests.test", Accept="application/json", **form)
+    assert (status, json.loads(text)["type"]) == (200, "success")
+    assert ask(address, "guests", "/", {}, Origin="http://elsewhere.test", **form)[0] == 403
+
+
+@pytest.mark.parametrize("app", MIGRATED)
+def test_each_migration_tool_has_migrated_at_the_first_attempt(host: Host, app: str) -> None:
+    count = f"SELECT count(*), (SELECT count(*) FROM notes) FROM {MIGRATED[app]}"
+    assert host.check_output("runuser -u postgres -- psql -XAtq --dbname=%s -c %s", app, count) == "1|0"
 
 
 def test_a_release_of_all_is_deployed_under_load_and_their_data_stay(host: Host, address: str, tmp_path: Path) -> None:
@@ -139,16 +171,17 @@ def test_a_release_of_all_is_deployed_under_load_and_their_data_stay(host: Host,
     assert ask(address, "registry", "/-/user/org.couchdb.user:ann", user, "PUT")[0] == 201
     flow = [{"id": "f1", "type": "tab", "label": "kept", "disabled": False, "info": ""}]
     assert ask(address, "flows", "/flows", flow)[0] in (200, 204)
-    before = {app: Service(app, host).settled() for app in APPS}
+    before = {app: Service(app, host).settled() for app in LOADED}
+    limit, fixtures = f"--limit={','.join(LOADED)}", str(release(tmp_path, "1.0.1"))
     with loaded(address) as tallies, counted_copies(host) as copies:
-        run = play("deploy", test_fixtures=str(release(tmp_path, "1.0.1")), deploy_serial=len(APPS), pm2_drain_time=2)
+        run = play("deploy", limit, test_fixtures=fixtures, deploy_serial=len(LOADED), pm2_drain_time=2)
     assert run.code == 0, run.output
     # service_overlap is false
     assert set(copies) == {0, 1}, copies
     assert re.search(r"flows: release \S+ active after .*, \d+ requests held for", run.output), run.output
     for tally in tallies.values():
         assert_unnoticed(tally, (), METHODS)
-    for app in APPS:
+    for app in LOADED:
         after = Service(app, host).settled()
         assert after["current"] != before[app]["current"]
         assert after["previous"] == before[app]["current"]
