@@ -18,6 +18,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._net.websocket i
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks import proxy
 from ansible_collections.workbot.stability.plugins.module_utils._programs.diagnose.checks.proxy import (
     check_nginx,
+    check_websocket,
     instead_of_nginx,
     judge_handshake,
 )
@@ -43,6 +44,15 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.diagno
 def test_a_handshake_is_judged(answer: Handshake | None, status: str) -> None:
     finding = judge_handshake("/ws", answer, "5 ms")
     assert (finding.check, finding.status) == ("websocket./ws", status)
+
+
+def test_a_handshake_that_is_not_answered_in_time_says_nothing_on_a_busy_host(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        url = f"ws://127.0.0.1:{slow.getsockname()[1]}"
+        sections = {"websocket": {"url": url, "paths": ["/ws"]}, "health": {"host_name": "", "timeout": 0.1}}
+        late = check_websocket(Context(sections, Samples(tmp_path / "state")))
+    refused = check_websocket(Context(sections, Samples(tmp_path / "state")))
+    assert [(found.status, found.timed) for found in (*late, *refused)] == [(CRITICAL, True), (CRITICAL, False)]
 
 
 def test_what_answers_while_nginx_does_not_run_is_no_healthy_proxy(
