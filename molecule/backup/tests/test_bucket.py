@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup import backup
+from backup import backup, fails
 from backup import backups as of_server
 from certificates import issue
 from hosts import playbook, put
@@ -152,6 +152,18 @@ def test_what_is_known_of_another_repository_says_nothing_of_this_one(
     assert f"the newest backup, {label}," in found["newest"]
     # of the files the drill follows at once
     assert found["restore"].startswith(("no backup has been proven yet", f"backup {label} was"))
+
+
+def test_what_a_store_refuses_is_said_without_headers(host: Host) -> None:
+    configuration = "/etc/pgbackrest/pgbackrest.conf"
+    host.check_output("sed -i.molecule 's/^repo1-s3-bucket=.*/repo1-s3-bucket=nowhere/' %s", configuration)
+    try:
+        said = fails(host, "run")
+    finally:
+        host.check_output("mv %s.molecule %s", configuration, configuration)
+    assert "Waiting for its end: systemctl status postgresql-backup.service" in said
+    assert "404 (NOT FOUND): NoSuchBucket" in said
+    assert "Headers" not in said
 
 
 def test_a_backup_is_made_there_and_proven(host: Host) -> None:
