@@ -116,11 +116,11 @@ class Job(BuildSettings):
         if not directory.is_dir():
             raise StabilityError(f"{directory} is not there: the role service makes it.")
         with deploy_lock(build_lock_path(directory), f"release {plan.identifier}", self.deployer):
-            ended = self._scopes.end_left()
             # Again: what another run did, or left behind, until it gave up the lock.
-            plan = replace(self._plan(abi), ended=ended)
+            plan = self._plan(abi)
             if plan.made and not self.archive:
                 raise SourceNeededError
+            plan = replace(plan, ended=self._scopes.end_left())
             self._remove(plan.swept)
             path = self.releases.path(plan.identifier)
             if plan.made and path.exists():

@@ -27,7 +27,7 @@ _WHOLE_APP = (Remedy.RESTART_APP, Remedy.RECREATE_APP, Remedy.RESTART_DAEMON)
 _COMING = frozenset({"waiting restart", "launching", "stopping"})
 _LONGEST_FULL = 300.0
 # What changes processes takes moments.
-_SOON = 10.0
+_SOON = 5.0
 _LONGEST_UNKNOWN = 300.0
 _FROM_DATABASE = frozenset({Code.UNHEALTHY, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
 _FROM_STARVATION = frozenset({Code.DAEMON_HUNG, Code.NO_ANSWER, Code.WORKER_HUNG, Code.WORKER_MISSING})
