@@ -15,7 +15,7 @@ from waiting import until
 SLEEP = 4545  # seconds: tells what goes on in the build from any other process
 LOCK = f"/srv/{HOSTILE}/.build.lock"
 # Sets a terminal's title.
-SEQUENCE, SHOWN = "\x1b]0;title\x07", r"\x1b]0;title\x07"
+SEQUENCE, SHOWN = "\x1b]0;title\x07", "?]0;title?"
 SEEN = f"/srv/{HOSTILE}/shared/attacks-seen"
 # Leaves its group and its session, notes what files it and all other processes of its user have open, and tries to
 # write what root will read. The build goes on only then.
@@ -66,6 +66,6 @@ def test_what_a_build_forks_off_has_nothing_of_root_s_and_ends_with_it(
         attacker.run(f"rm -f {SEEN}")
     assert "before_build: sleep" in first.output
     assert "Another deployment is at work: release " in second.output
-    assert f"eve{SHOWN}" in second.output.replace("\\\\", "\\")
+    assert f"eve{SHOWN}" in second.output
     assert second.output.isprintable()
     assert hostile.settled()["active"] == before
