@@ -133,3 +133,30 @@ def test_a_host_that_is_not_empty_is_refused_before_anything_changes() -> None:
         assert touched(before, state_of(host)) == []
     finally:
         host.check_output("cp --preserve --recursive /root/known/. / && rm -r /root/known")
+
+
+# The server of a new host, and a command that is killed while it restores.
+EMPTY = f"""
+data=$(ls -d /var/lib/postgresql/*/main); version=$(basename $(dirname $data))
+systemctl stop postgresql-backup.timer postgresql-backup.service postgresql-backup-drill.timer postgresql@$version-main
+rm -r $data {KNOWN}
+runuser -u postgres -- /usr/lib/postgresql/$version/bin/initdb -D $data --auth=peer
+systemctl start postgresql@$version-main
+"""
+KILLED = """
+systemd-run --quiet --collect --unit=rebuilds postgresql-backup rebuild
+for look in $(seq 3000); do ls -d /var/lib/postgresql/*/restored/data/base && break; sleep 0.01; done
+systemctl kill --signal=KILL rebuilds postgresql-restored
+"""
+
+
+def test_one_that_was_killed_is_repeated() -> None:
+    host = host_of(HOST)
+    host.check_output(EMPTY)
+    host.check_output(KILLED)
+    until("it has ended", lambda: host.run("systemctl is-active rebuilds postgresql-restored").rc != 0)
+    assert sql(host, "SELECT count(*) FROM pg_database WHERE datname = 'workbot'", "postgres") == "0"
+    backup(host, "rebuild")
+    assert sql(host, "SELECT count(*) FROM kept") == "1001"
+    assert "nothing to do" in backup(host, "rebuild")
+    host.check_output("systemctl start postgresql-backup.timer postgresql-backup-drill.timer")
