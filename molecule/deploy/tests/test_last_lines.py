@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from deployments import AT_ONCE, FROM_RELEASE, Service, release, wait
+from hosts import ROOT
 
-BACK = "To go back: ansible-playbook -i molecule/inventory workbot.stability.rollback"
+BACK = f"To go back: ansible-playbook -i {ROOT}/molecule/inventory workbot.stability.rollback"
 
 
 @pytest.mark.usefixtures("good")
