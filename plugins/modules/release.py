@@ -11,11 +11,9 @@ short_description: Put a release of a Node.js service on its host
 description:
   - Takes the source from the controller or the network, sends it only when the host does not have that release yet,
     unpacks and builds it as the service's user, links shared paths into it and removes old releases.
-  - A release gets its name from its content and from the settings that shape its build, so that an unchanged source
-    is one quick round trip.
+  - A release is named by its content and by the settings of its build, so that an unchanged one is one round trip.
   - A run that fails leaves nothing behind. What a killed run leaves counts for nothing; the next run removes it.
-  - One run at a time builds a release of a service. A second one fails at once and says who is at work since when. It
-    goes on beside an activation, and its processes end with it, wherever they have gone.
+  - One run at a time builds a release, and all its processes end with it. A second one fails and says who is at work.
   - A release whose C(package.json) has an C(engines.node) that the host's Node.js does not satisfy is refused.
   - The files of a finished release belong to root and the service's group may read them, so that a service that was
     broken into cannot rewrite its own program; see O(writable).
@@ -40,8 +38,7 @@ options:
   directory:
     description:
       - The source, a directory on the controller. Exactly one of O(directory), O(archive) and O(git_url) is needed.
-      - A relative path on the controller is taken from the inventory's directory, or from the working directory where
-        only that has it.
+      - A relative path is taken from the inventory's directory, or from the working directory where only that has it.
     type: str
     default: ""
   exclude:
@@ -101,6 +98,11 @@ options:
     description: Whether to install the dependencies and run O(build_script). False for a prebuilt source.
     type: bool
     default: true
+  program:
+    description: The program, relative to the release. One that no build can make must be in the source.
+    type: str
+    default: ""
+    version_added: 0.2.0
   build_script:
     description: Script of package.json that builds. A missing V(build) is no error. Empty for none.
     type: str
@@ -148,7 +150,7 @@ options:
     type: path
     required: true
   shared_directories:
-    description: Directories below O(shared) that are linked into the release. Made when missing.
+    description: Directories below O(shared) that are linked into the release. An empty one is filled with its files.
     type: list
     elements: str
     default: []
@@ -240,7 +242,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 told:
-  description: Files that were changed after the release was made, which is warned about.
+  description: Warnings of files that were changed after the release was made, or are not used for the shared ones.
   type: list
   elements: str
   returned: success
@@ -343,6 +345,7 @@ def main() -> None:
             "bin": {"type": "path", "required": True},
             "build": {"type": "bool", "default": True},
             "build_script": {"type": "str", "default": "build"},
+            "program": {"type": "str", "default": ""},
             "build_timeout": {"type": "int", "default": 900},
             "before_build": {"type": "list", "elements": "list", "default": []},
             "after_build": {"type": "list", "elements": "list", "default": []},
@@ -387,10 +390,9 @@ def main() -> None:
     except (StabilityError, OSError) as error:
         module.fail_json(msg=f"Release {job.id}: {explain(error, job.releases.directory)}")
     told = job.told(outcome)
-    for text in told:
+    ended = [f"The {what}, of a run that was interrupted, still went on, and was ended." for what in outcome.ended]
+    for text in (*told, *ended):
         module.warn(text)
-    for what in outcome.ended:
-        module.warn(f"The {what}, of a run that was interrupted, still went on, and was ended.")
     module.exit_json(told=told, **report(job, outcome))
 
 

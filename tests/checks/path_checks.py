@@ -96,8 +96,8 @@ ALLOWED = {
     "_release/job.py": ("mkdir unlink", CONFIG),
     "_release/lock.py": ("open", CONFIG),
     "_release/store.py": (
-        "mkdir walk",
-        "in shared/, as the service's user; no link is followed, and nothing is opened",
+        "copytree mkdir rmtree walk",
+        "in shared/ and a release that is its user's, as that user; root follows no link there, and opens nothing",
     ),
     "_removal/database.py": ("read_text", ETC),
     "_removal/files.py": ("read_text", KERNEL),

@@ -11,39 +11,25 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deployments import wait
-from hosts import HOST, ROOT, SSH_CONFIG, playbook, vanished
+from hosts import HOST, SSH_CONFIG, playbook, vanished
+from releases import PLACE, SECRET, application, place_of, refused, release, result, start
 from testinfra.host import Host
 from waiting import until
 
-PLACE = "/srv/release-test"
 LOCK = f"{PLACE}/.build.lock"
-SECRET = "do-not-show-this-secret"
 SLEEP = 4242  # seconds: tells the build of these tests from any other process
-OPTIONS = {
-    "path": f"{PLACE}/releases",
-    "shared": f"{PLACE}/shared",
-    "active": f"{PLACE}/active",
-    "environment_file": f"{PLACE}/environment",
-    "user": "workbot",
-    "group": "workbot",
-    "bin": "/opt/workbot/bin",
-    "build_environment": {"npm_config_offline": "true"},
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def place(host: Host) -> Iterator[None]:
-    host.check_output(f"install -d -g workbot -m 0750 {PLACE} {PLACE}/releases")
-    host.check_output(f"install -d -o workbot -g workbot -m 0750 {PLACE}/shared")
-    host.check_output(f"printf 'JWT_SECRET={SECRET}\\n' | install -m 0600 /dev/stdin {PLACE}/environment")
-    yield
-    host.check_output(f"rm -rf {PLACE}")
+    with place_of(host):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -60,58 +46,6 @@ def nothing_is_left_over(host: Host) -> Iterator[None]:
         assert host.file(LOCK).content_string.strip() == ""
         assert host.file(LOCK).mode == 0o600
     host.check_output(f"rm -rf {PLACE}/releases/*")
-
-
-def application(directory: Path, **package: Any) -> Path:
-    """The source of a release that has nothing to install."""
-    source = directory / "application"
-    source.mkdir(parents=True)
-    manifest = {"name": "application", "version": "1.0.0", **package}
-    lock = {"name": "application", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": manifest}}
-    (source / "package.json").write_text(json.dumps(manifest), encoding="utf-8")
-    (source / "package-lock.json").write_text(json.dumps(lock), encoding="utf-8")
-    return source
-
-
-def start(*flags: str, environment: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-    """The module at work. In CI the controller is a runner; it is named after the job."""
-    return subprocess.Popen(
-        [
-            *("ansible", "app", "--inventory=molecule/inventory", "--become", *flags),
-            *("--module-name=workbot.stability.release", f"--args={json.dumps({**OPTIONS, **options})}"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def result(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
-    """What the module returned, and all that was printed."""
-    output, _none = process.communicate(timeout=120)
-    head, mark, text = output.partition(" => ")
-    assert mark, output
-    returned: dict[str, Any] = json.JSONDecoder().raw_decode(text.lstrip())[0]
-    return {**returned, "failed": head.endswith("FAILED!")}, output
-
-
-def release(*flags: str, environment: Mapping[str, str] | None = None, **options: Any) -> dict[str, Any]:
-    """A run that must succeed."""
-    returned, output = result(start(*flags, environment=environment, **options))
-    assert not returned["failed"], output
-    return returned
-
-
-def refused(environment: Mapping[str, str] | None = None, **options: Any) -> str:
-    """The message of a run that must fail; nothing that it prints, however much, holds a secret."""
-    returned, output = result(start("-vvv", environment=environment, **options))
-    assert returned["failed"], output
-    assert SECRET not in output
-    return str(returned["msg"])
 
 
 def mark(host: Host, name: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from . import proc
 from .errors import StabilityError
 from .kept import Kept
 
@@ -35,6 +36,7 @@ from .kept import Kept
 PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _PROGRAM_SECONDS = 120.0
 _TIMED_OUT = 124
+_KILLED = 128 + signal.SIGKILL
 _GRACE = 10
 # It is there where systemd manages the host: sd_booted(3).
 _SYSTEMD = Path("/run/systemd/system")
@@ -55,9 +57,24 @@ _CHUNK = 65536
 class CommandError(StabilityError):
     """The program failed; the message says which one, how, and the last lines it wrote. output is all that it wrote."""
 
-    def __init__(self, message: str, output: str = "") -> None:
+    def __init__(self, message: str, output: str = "", status: int | None = None) -> None:
         super().__init__(message)
         self.output = output
+        self.status = status
+
+    def advised(self, variable: str, seconds: int, memory: str = "") -> CommandError:
+        """Return it with what to do where a limit ended the program: that variable's, of so many seconds, or memory."""
+        if self.status == _TIMED_OUT:
+            advice = f"The limit is {variable} ({seconds} s): raise it where the registry or the host is slow."
+        elif self.status == _KILLED:
+            total = proc.megabytes(proc.fields(Path("/proc/meminfo").read_text(encoding="utf-8")), "MemTotal")
+            advice = (
+                f"The host has {total} MB of memory: give it more, or swap{memory}. The limit of its time, {variable}"
+                f" ({seconds} s), was not reached."
+            )
+        else:
+            return self
+        return CommandError(f"{self}\n{advice}", self.output, self.status)
 
 
 @dataclass(frozen=True)
@@ -287,7 +304,7 @@ def run(
     also ends when nobody reads this process's output any more: the controller, or the connection to it, is gone.
     Raises CommandError with the last `lines` lines of output.
     """
-    name = " ".join(map(str, argv[:4]))
+    name, began = " ".join(map(str, argv[:4])), time.monotonic()
     with tempfile.TemporaryFile() as output, contextlib.ExitStack() as ended:
         words = ["/usr/bin/timeout", "--kill-after=5", str(timeout), *map(str, argv)]
         how: dict[str, Any] = {"env": dict(environment), "stdin": subprocess.DEVNULL, **as_user(identity)}
@@ -312,6 +329,7 @@ def run(
             if process.await_end(timeout + _GRACE, _STDOUT if attended else None):
                 raise CommandError(f"{name} was ended: the controller of this run, or its connection, is gone.")
             status = process.poll()
+            status = _TIMED_OUT if status is None else status
         finally:
             process.end_group()
         ended.close()
@@ -320,7 +338,10 @@ def run(
         text = output.read(_LARGEST_TEXT).decode("utf-8", "replace")
     if status == 0:
         return text
-    raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}", text)
+    if status in (-signal.SIGKILL, _KILLED):
+        # timeout(1) kills what does not end when it is told to
+        status = _TIMED_OUT if time.monotonic() - began >= timeout else _KILLED
+    raise CommandError(f"{name} {_reason(status, timeout)}.{_tail(text, lines)}", text, status)
 
 
 @contextlib.contextmanager
@@ -332,11 +353,11 @@ def _in_memory(content: object) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _reason(status: int | None, timeout: int) -> str:
-    if status in (None, _TIMED_OUT):
+def _reason(status: int, timeout: int) -> str:
+    if status == _TIMED_OUT:
         return f"was stopped after its time limit of {timeout} s"
-    if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return "was killed (by the kernel when the host runs out of memory, or by the time limit)"
+    if status == _KILLED:
+        return "was killed (by the kernel when the host runs out of memory)"
     return f"failed with exit status {status}"
 
 

@@ -77,6 +77,25 @@ def require_engine(release: Path, bin_directory: Path, user: Identity) -> None:
         )
 
 
+def other_manager(release: Path, bin_directory: Path, manager: str, user: Identity) -> str:
+    """Return what to say where package.json asks for another version of the package manager than the host's, or ""."""
+    name, _at, asked = str((manifest(release, user) or {}).get("packageManager")).partition("@")
+    # what follows the plus is a digest
+    asked = asked.partition("+")[0]
+    if name != manager:
+        return ""
+    environment = clean_environment(user.home, bin_directory, {})
+    found = run(
+        [bin_directory / manager, "--version"], cwd="/", environment=environment, timeout=_TIMEOUT, identity=user
+    )
+    if asked == found.strip():
+        return ""
+    return (
+        f"package.json asks for {manager} {asked} (packageManager), and the host has {manager} {found.strip()}:"
+        f" set nodejs_{manager}_version to {asked}."
+    )
+
+
 def _node(bin_directory: Path, *arguments: str) -> str:
     environment = clean_environment("/nonexistent", bin_directory, {})
     return run([bin_directory / "node", *arguments], cwd="/", environment=environment, timeout=_TIMEOUT)

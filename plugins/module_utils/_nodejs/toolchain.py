@@ -27,7 +27,7 @@ from typing import Any
 
 from .._host.archive import unpack
 from .._host.atomic import point
-from .._host.command import Identity, clean_environment, is_program, proxies, run
+from .._host.command import CommandError, Identity, clean_environment, is_program, proxies, run
 from .._host.errors import StabilityError
 from .._host.lock import lock
 from .._host.service_tree import discard_path
@@ -303,7 +303,10 @@ def _npm_install(
     # No package's install script is needed: the binaries are whole packages.
     options = [command, "--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
     environment = clean_environment(cache, Path(installer[0]).parent, extra)
-    run([*installer, *options], cwd=stage, environment=environment, timeout=install.timeout, identity=identity)
+    try:
+        run([*installer, *options], cwd=stage, environment=environment, timeout=install.timeout, identity=identity)
+    except CommandError as error:
+        raise error.advised("nodejs_install_timeout", install.timeout) from error
 
 
 def _link_tools(stage: Path, desired: Desired) -> None:

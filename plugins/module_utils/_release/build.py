@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._host.command import CommandError, Identity, Scopes, clean_environment, proxies, run
+from .._host.command import CommandError, Identity, Scopes, clean_environment, effective_user, proxies, run
 from .._host.errors import StabilityError
-from .._nodejs.package import manifest
+from .._nodejs.package import manifest, other_manager
 from .._service.dotenv import read
 from .._service.secret_values import hide, texts_to_hide
 
@@ -26,6 +26,10 @@ DEFAULT_SCRIPT = "build"
 _NPM_PREFIX = re.compile(r"^npm (?:error|ERR!) ?", re.MULTILINE)
 _NPM_REFUSAL = re.compile(r"code EUSAGE\s+(.+?)\s+Clean install a project", re.DOTALL)
 _REFUSAL_LINES = 20
+# Those of the release itself that npm ci and pnpm install run.
+_INSTALL_SCRIPTS = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
+_SOURCES = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
+_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,7 @@ class BuildSettings:
     """How releases are built, by the module's options of these names."""
 
     bin: str
+    build: bool = True
     build_script: str = DEFAULT_SCRIPT
     build_timeout: int = 900
     """Seconds, for all steps together."""
@@ -75,6 +80,36 @@ def package_manager(directory: Path) -> str:
     )
 
 
+def require_program(directory: Path, program: str, identity: Identity, settings: BuildSettings) -> None:
+    """Raise StabilityError where the program, "" for any, is not in the source, and no build makes it."""
+    with effective_user(identity):
+        if not program or (directory / program).exists():
+            return
+        workspace = (directory / "pnpm-workspace.yaml").exists()
+    if _may_be_made(program, {"workspaces": workspace, **(manifest(directory, identity) or {})}, settings):
+        return
+    with effective_user(identity):
+        folder = (directory / program).parent
+        names = sorted(path.name for path in folder.iterdir() if path.suffix in _SOURCES) if folder.is_dir() else []
+    found = f"there are {', '.join(names[:_SHOWN])}" if names else "there is no program"
+    where = f"{Path(program).parent}/" if "/" in program else "its top"
+    raise StabilityError(
+        f"The release has no program {program} (pm2_script), and no build makes it: in {where} {found}."
+        " Nothing was built."
+    )
+
+
+def _may_be_made(program: str, package: Mapping[str, Any], settings: BuildSettings) -> bool:
+    """Whether an installed package brings it, or a script may write it, which no one does in TypeScript."""
+    if program.startswith("node_modules/") and settings.build:
+        return True
+    scripts = package.get("scripts")
+    names = {settings.build_script, *_INSTALL_SCRIPTS} & set(scripts if isinstance(scripts, dict) else ())
+    # each package of a workspace has scripts of its own
+    makes = bool(names or package.get("workspaces") or settings.before_build or settings.after_build)
+    return settings.build and makes and not re.search(r"\.[cm]?ts$", program)
+
+
 def steps(manager: str, builds: bool) -> list[list[str]]:
     """Commands of a build, in order.
 
@@ -109,25 +144,32 @@ def build(directory: Path, identity: Identity, settings: BuildSettings, scopes: 
 
     def step(argv: Sequence[str | Path], more: Mapping[str, str]) -> None:
         variables = settings.variables() | dict(more)
-        run(
-            argv,
-            cwd=directory,
-            environment=clean_environment(identity.home, bin_directory, variables),
-            timeout=max(1, int(deadline - time.monotonic())),
-            identity=identity,
-            scopes=scopes,
-            attended=True,
-        )
+        try:
+            run(
+                argv,
+                cwd=directory,
+                environment=clean_environment(identity.home, bin_directory, variables),
+                timeout=max(1, int(deadline - time.monotonic())),
+                identity=identity,
+                scopes=scopes,
+                attended=True,
+            )
+        except CommandError as error:
+            memory = ", or keep the build below it with release_build_heap_limit"
+            raise error.advised("release_build_timeout", settings.build_timeout, memory) from error
 
     service = read(settings.environment_file or "")
     _hooks("before_build", settings.before_build, step, service)
-    for command in steps(manager, builds):
+    commands = steps(manager, builds)
+    for command in commands:
         arguments = [*command[1:], settings.build_script] if command[1:] == ["run"] else command[1:]
         try:
             step([bin_directory / command[0], *arguments], {})
         except CommandError as error:
             if reason := refused_lock_file(error.output):
                 raise StabilityError(reason) from error
+            if command is commands[0] and (reason := other_manager(directory, bin_directory, manager, identity)):
+                raise CommandError(f"{error}\n{reason}", error.output, error.status) from error
             raise
     _hooks("after_build", settings.after_build, step, service)
     return manager

@@ -20,7 +20,7 @@ from .._host.console import visible
 from .._host.errors import StabilityError
 from .._net.download import download
 from .._nodejs.package import node_abi, require_engine
-from .build import BuildSettings, build
+from .build import BuildSettings, build, require_program
 from .lock import DeployLockError, build_lock_path, deploy_lock, lock_path
 from .store import MARK, Release, Releases, link_shared, own, removed_on_failure, unlinked
 
@@ -36,6 +36,7 @@ class Outcome:
     """What the job did, or would do. before and after are identifiers of releases, swept are no releases.
 
     ended are descriptions of what earlier runs had left running.
+    unused are files of the release in whose place the shared ones are.
     """
 
     identifier: str
@@ -46,6 +47,7 @@ class Outcome:
     swept: list[str]
     before: list[str]
     ended: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -84,7 +86,8 @@ class Job(BuildSettings):
     writable: bool = False
     writable_directories: Sequence[str] = ()
     keep: int = 5
-    build: bool = True
+    program: str = ""
+    """Relative to the release; "" where it is not known."""
     deployer: str = ""
     """The person or the CI job that deploys it."""
 
@@ -129,9 +132,9 @@ class Job(BuildSettings):
                 )
             with removed_on_failure(path) if plan.made else contextlib.nullcontext():
                 if plan.made:
-                    self._make(plan.identifier, abi)
+                    plan = replace(plan, unused=self._make(plan.identifier, abi))
                 elif plan.linked:
-                    self._link(path)
+                    plan = replace(plan, unused=self._link(path))
             try:
                 self._remove(plan.pruned)
             except DeployLockError:
@@ -140,15 +143,21 @@ class Job(BuildSettings):
         return plan
 
     def told(self, outcome: Outcome) -> list[str]:
-        """What is wrong with a release that was there, and no run puts right."""
+        """What a new release has that is not used, or what is wrong with an old one and no run puts right."""
+        if outcome.unused:
+            names = _some(outcome.unused)
+            what = f"has files of its own where a shared path is declared, and the host's are used: {names}"
+            advice = f"Put them into {self.shared}, or leave the path out of release_shared_directories and _files"
+            return [f"release {outcome.identifier} {what}. {advice}"]
         if outcome.made or self.writable:
             return []
         edited = self.releases.edited(outcome.identifier, self.writable_directories)
         if not edited:
             return []
-        names = ", ".join(edited[:_SHOWN]) + (f" and {len(edited) - _SHOWN} more" if len(edited) > _SHOWN else "")
         advice = "Put them back, or deploy the source with another release_version"
-        return [f"release {outcome.identifier} has files that were changed after it was made: {names}. {advice}"]
+        return [
+            f"release {outcome.identifier} has files that were changed after it was made: {_some(edited)}. {advice}"
+        ]
 
     def _remove(self, names: Sequence[str]) -> None:
         """While nobody activates a release. Which ones links name may have changed until then."""
@@ -205,7 +214,8 @@ class Job(BuildSettings):
                 return candidate, True
         return next((candidate for candidate in names if not found[candidate]), names[-1]), False
 
-    def _make(self, identifier: str, abi: str) -> None:
+    def _make(self, identifier: str, abi: str) -> list[str]:
+        """Make it; the files of its own in whose place the shared ones are."""
         path = self.releases.path(identifier)
         user, group = self._identity()
         path.mkdir(0o750)
@@ -213,12 +223,14 @@ class Job(BuildSettings):
             unpack(archive, path, self.origin)
         own(path, user.uid, group, user.uid)
         require_engine(path, Path(self.bin), user)
-        self._link(path)
+        require_program(path, self.program, user, self)
+        unused = self._link(path)
         manager = build(path, user, self, self._scopes) if self.build else ""
         # Again: a build that clears its output directory takes a link in it along.
-        self._link(path)
+        unused += self._link(path)
         own(path, user.uid if self.writable else 0, group, user.uid, self.writable_directories)
         self.releases.mark(Release(identifier, self.digest, time.time(), manager, abi, self.commit))
+        return unused
 
     @contextlib.contextmanager
     def _fetched(self, identifier: str) -> Iterator[Path]:
@@ -240,12 +252,17 @@ class Job(BuildSettings):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
-    def _link(self, path: Path) -> None:
+    def _link(self, path: Path) -> list[str]:
         user, _group = self._identity()
-        link_shared(path, Path(self.shared), self.shared_directories, self.shared_files, user)
+        return link_shared(path, Path(self.shared), self.shared_directories, self.shared_files, user)
 
     def _identity(self) -> tuple[Identity, int]:
         try:
             return Identity.of(self.user), grp.getgrnam(self.group).gr_gid
         except KeyError as error:
             raise StabilityError(f"the host has no user {self.user} or group {self.group}: {error}") from error
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

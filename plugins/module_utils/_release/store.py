@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import filecmp
 import json
 import os
 import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -162,9 +163,23 @@ def own(directory: Path, uid: int, gid: int, builder: int, kept: Sequence[str] =
 def link_shared(
     release: Path, shared: Path, directories: Sequence[str], files: Sequence[str], user: Identity
 ) -> list[str]:
-    """Link the shared paths into the release; the names that were not linked before."""
-    changed = [name for name in directories if _link(release, shared, name, user, directory=True)]
-    return changed + [name for name in files if _link(release, shared, name, user, directory=False)]
+    """Link the shared paths into the release; what it has there itself, and is not used.
+
+    A shared directory in which nothing is yet gets what the release has there.
+    """
+    unused = []
+    for name in directories:
+        _make_shared(shared, name, user)
+        unused += _seed(release, shared, name, user)
+        _link(release, shared, name)
+    for name in files:
+        if not _is_file(shared / name, user):
+            raise StabilityError(
+                f"release_shared_files names {name!r}, but {shared / name} is not on the host: put it there first."
+            )
+        unused += _others(release, shared, [Path(name)], user)
+        _link(release, shared, name)
+    return unused
 
 
 def unlinked(release: Path, shared: Path, names: Sequence[str]) -> list[str]:
@@ -231,16 +246,10 @@ def _target(path: Path) -> Path | None:
         return None
 
 
-def _link(release: Path, shared: Path, name: str, user: Identity, *, directory: bool) -> bool:
+def _link(release: Path, shared: Path, name: str) -> None:
     path, target = release / name, shared / name
-    if directory:
-        _make_shared(shared, name, user)
-    elif not _is_file(target, user):
-        raise StabilityError(
-            f"release_shared_files names {name!r}, but {target} is not on the host: put it there first."
-        )
     if _target(path) == target:
-        return False
+        return
     with open_directory(release) as top:
         owner = os.fstat(top)
         parents = Path(name).parent.parts
@@ -251,7 +260,43 @@ def _link(release: Path, shared: Path, name: str, user: Identity, *, directory: 
             raise StabilityError(
                 f"A shared path lies beneath {release / error.filename}, which is a link or a file: name that instead."
             ) from error
-    return True
+
+
+def _seed(release: Path, shared: Path, name: str, user: Identity) -> list[str]:
+    """Copy what the release has in that directory to a shared one that is empty; else what of it differs from there.
+
+    As the service's user, who may have made a link of anything on the way.
+    """
+    top = release / name
+    with effective_user(user):
+        if top.is_symlink() or not top.is_dir():
+            return []
+        if not any((shared / name).iterdir()):
+            try:
+                shutil.copytree(top, shared / name, symlinks=True, dirs_exist_ok=True)
+            except OSError:
+                # half of it would be all that there ever is
+                shutil.rmtree(shared / name)
+                raise
+            return []
+        found = [Path(folder, one) for folder, _names, files in os.walk(top) for one in files]
+    return _others(release, shared, sorted(path.relative_to(release) for path in found), user)
+
+
+def _others(release: Path, shared: Path, names: Iterable[Path], user: Identity) -> list[str]:
+    """The files of the release that have something in them, and are not the same in the shared directory."""
+    with effective_user(user):
+        return [
+            str(name)
+            for name in names
+            if _is_content(release / name)
+            and not ((shared / name).is_file() and filecmp.cmp(release / name, shared / name, shallow=False))
+        ]
+
+
+def _is_content(path: Path) -> bool:
+    """Not what only keeps a directory in Git, such as .gitkeep."""
+    return not path.is_symlink() and path.is_file() and path.stat().st_size > 0
 
 
 def _make_shared(shared: Path, name: str, user: Identity) -> None:

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.command import CommandError, Identity
@@ -16,6 +19,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._release.build i
     build,
     package_manager,
     refused_lock_file,
+    require_program,
     steps,
 )
 
@@ -70,6 +74,36 @@ def test_a_missing_package_manager_is_named(tmp_path: Path) -> None:
         build(root, Identity("me", 0, 0, str(tmp_path)), BuildSettings(bin=str(tmp_path / "bin")))
 
 
+@pytest.mark.parametrize(
+    ("program", "package", "changes", "said"),
+    [
+        ("src/server.ts", {}, {}, ""),
+        ("src/sever.ts", {"scripts": {"build": "tsc"}}, {}, "sever.ts (pm2_script), and no build makes it: in src/"),
+        ("server.js", {}, {}, "in its top there are index.js. Nothing was built."),
+        ("gone/server.js", {}, {"build": False}, "in gone/ there is no program"),
+        ("dist/server.js", {"scripts": {"build": "tsc"}}, {}, ""),
+        ("dist/server.js", {"scripts": {"compile": "tsc"}}, {"build_script": "compile"}, ""),
+        ("dist/server.js", {"scripts": {"prepare": "tsc"}}, {}, ""),
+        ("dist/server.js", {}, {"after_build": [["npx", "tsc"]]}, ""),
+        ("packages/api/dist/server.js", {"workspaces": ["packages/*"]}, {}, ""),
+        ("dist/server.js", {"scripts": {"build": "tsc"}}, {"build": False}, "no program dist/server.js"),
+        ("node_modules/next/dist/bin/next", {}, {}, ""),
+        ("", {}, {}, ""),
+    ],
+)  # fmt: skip
+def test_a_program_that_no_build_makes_is_told_before_the_build(
+    program: str, package: dict[str, Any], changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/server.ts").touch()
+    (tmp_path / "index.js").touch()
+    (tmp_path / "package.json").write_text(json.dumps(package))
+    settings = BuildSettings(bin="/bin", **changes)
+    with pytest.raises(StabilityError) if said else contextlib.nullcontext() as caught:
+        require_program(tmp_path, program, me(tmp_path), settings)
+    assert caught is None or said in str(caught.value)
+
+
 def test_the_environment_is_for_production_and_the_user_s_values_win() -> None:
     settings = BuildSettings(bin="/bin", build_environment={"NODE_ENV": "test"}, build_heap_limit_mb=512, ca_file="/ca")
     variables = settings.variables()
@@ -115,6 +149,56 @@ def test_a_lock_file_that_does_not_fit_is_told_in_npm_s_words_without_its_usage(
         "Invalid: lock file's ms@2.0.0 does not satisfy ms@2.1.3",
     ]
     assert advice == "Run npm install where the source is, and commit package-lock.json."
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user, even oneself, is root's alone")
+@pytest.mark.parametrize(
+    ("npm", "limit", "said"),
+    [
+        (
+            "kill -9 $PPID; sleep 9",
+            60,
+            r"was killed .*\n.*MB of memory: give it more.*release_build_timeout \(60 s\), was not",
+        ),
+        (
+            "trap '' TERM; sleep 2 & wait; sleep 9",
+            1,
+            r"its time limit of 1 s.*\n.*limit is release_build_timeout \(1 s\): ra",
+        ),
+    ],
+)
+def test_a_build_that_a_limit_has_ended_is_told_which_and_what_to_do(
+    npm: str, limit: int, said: str, tmp_path: Path
+) -> None:
+    root, settings = hooked(tmp_path, [], [])
+    (tmp_path / "bin/npm").write_text(f"#!/bin/sh\n{npm}\n")
+    with pytest.raises(CommandError, match=said):
+        build(root, me(tmp_path), replace(settings, build_timeout=limit))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user, even oneself, is root's alone")
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            "pnpm@10.4.1+sha512.abc",
+            "asks for pnpm 10.4.1 (packageManager), and the host has pnpm 12.4.2: set nodejs_pnpm_v",
+        ),
+        ("pnpm@12.4.2", ""),
+        ("yarn@4.1.0", ""),
+    ],
+)
+def test_another_version_of_the_package_manager_is_told(asked: str, said: str, tmp_path: Path) -> None:
+    root, settings = hooked(tmp_path, [], [])
+    (root / "package.json").write_text(json.dumps({"packageManager": asked}))
+    (root / "pnpm-lock.yaml").touch()
+    pnpm = tmp_path / "bin/pnpm"
+    pnpm.write_text('#!/bin/sh\n[ "$1" = --version ] && echo 12.4.2 && exit\necho ERR_PNPM_BAD_CONFIG_DEP; exit 1\n')
+    pnpm.chmod(0o755)
+    with pytest.raises(CommandError, match="ERR_PNPM_BAD_CONFIG_DEP") as caught:
+        build(root, me(tmp_path), settings)
+    assert said in str(caught.value)
+    assert ("packageManager" in str(caught.value)) == bool(said)
 
 
 def test_of_a_lock_file_that_lacks_much_the_first_packages_are_told() -> None:

@@ -184,11 +184,37 @@ def test_shared_paths_replace_what_the_release_brings(tmp_path: Path) -> None:
     (shared / "local.json").write_text("{}")
     names = ["public/uploads", "tmp/cache", "local.json"]
     assert unlinked(release, shared, names) == names
-    assert link_shared(release, shared, names[:2], names[2:], ME) == names
+    assert link_shared(release, shared, names[:2], names[2:], ME) == []
     assert unlinked(release, shared, names) == []
     assert link_shared(release, shared, names[:2], names[2:], ME) == []
+    # the first release fills an empty shared directory
+    assert (shared / "public/uploads/sample").read_text() == "x"
     (release / "public/uploads/photo").write_text("kept")
     assert (shared / "public/uploads/photo").read_text() == "kept"
+
+
+def test_what_a_later_release_brings_replaces_nothing_and_is_named(tmp_path: Path) -> None:
+    release, shared = tmp_path / "release", tmp_path / "shared"
+    for top, said in ((release, "new"), (shared, "the service's")):
+        (top / "data/same").mkdir(parents=True)
+        (top / "data/db.json").write_text(said)
+        (top / "data/same/a").write_text("a")
+        (top / "local.json").write_text(said)
+    (release / "data/.gitkeep").touch()
+    (release / "data/same/link").symlink_to("a")
+    assert link_shared(release, shared, ["data"], ["local.json"], ME) == ["data/db.json", "local.json"]
+    assert (release / "data/db.json").read_text() == (release / "local.json").read_text() == "the service's"
+
+
+def test_a_seed_that_fails_leaves_the_directory_to_the_next_run(tmp_path: Path) -> None:
+    release, shared = tmp_path / "release", tmp_path / "shared"
+    (release / "data").mkdir(parents=True)
+    (release / "data/a").write_text("a")
+    os.mkfifo(release / "data/pipe")
+    shared.mkdir()
+    with pytest.raises(OSError, match="pipe"):
+        link_shared(release, shared, ["data"], [], ME)
+    assert not (shared / "data").exists()
 
 
 def test_a_shared_file_that_is_missing_is_named(tmp_path: Path) -> None:
