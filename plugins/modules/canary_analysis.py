@@ -105,7 +105,6 @@ def main() -> None:
         module.exit_json(
             changed=False, watched=False, release=release, seconds=0, requests=0, errors=0, msg="nothing to watch"
         )
-        return
     health = Health.of({**options, "start_timeout": options["health_timeout"], "stay_up": 0})
     try:
         answers = Answers(Path(options["access_log"]), since=places.active.lstat().st_mtime)

@@ -75,7 +75,7 @@ class Deployment:
 
     def activate(self) -> None:
         """Raises StabilityError or OSError; then all is as before, but for `not_undone`."""
-        with ExitStack() as held, self._alone, ExitStack() as back, then_undisturbed():
+        with ExitStack() as held, self._alone as _alone, ExitStack() as back, then_undisturbed():
             with self._step("check the host"):
                 check_host(self._context, self.actual)
                 before = self._ask_proxy(0)
