@@ -160,12 +160,16 @@ class Workers:
 
     def require_alive(self) -> None:
         """The same without asking PM2, and with a question to each: cheap enough to be repeated every second."""
-        self._require_none_gone(lambda seen: bool(seen.pid and proc.lives(seen.pid)))
+        self.require_there()
         for process in self._seen:
             problem = self._ask(process)
             self._bad[process.pm_id] = self._bad[process.pm_id] + 1 if problem else 0
             if self._bad[process.pm_id] >= _BAD_ANSWERS:
                 raise GateError(f"{_BAD_ANSWERS} answers in a row of process {process.pid} were not healthy: {problem}")
+
+    def require_there(self) -> None:
+        """The same without a question: whom Nginx sends requests to is not to be dead for longer than a moment."""
+        self._require_none_gone(lambda seen: bool(seen.pid and proc.lives(seen.pid)))
 
     def _require_none_gone(self, there: Callable[[Pm2Process], bool]) -> None:
         if gone := [f"process {process.pid}" for process in self._seen if not there(process)]:

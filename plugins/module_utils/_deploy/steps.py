@@ -275,7 +275,7 @@ class Deployment:
             return
         count, limit = partial(connections_of, self._context.places, self._old), self._context.desired.drain_time
         try:
-            self._outcome.drained = drain(count, limit, self._workers.require_alive)
+            self._outcome.drained = drain(count, limit, self._workers.require_alive, self._workers.require_there)
         except OSError as error:
             self._kept = True
             self.problems.append(f"the old one still runs, because its connections can't be counted: {error}")

@@ -29,9 +29,15 @@ _CHECK_SECONDS = 1.0
 _EMPTY_LOOKS = 2
 
 
-def drain(count: Callable[[], int], limit: float, check: Callable[[], None] = lambda: None) -> dict[str, float]:
-    """Wait until no connection is counted any more, `limit` seconds at most; `check` may raise to end the wait.
+def drain(
+    count: Callable[[], int],
+    limit: float,
+    check: Callable[[], None] = lambda: None,
+    glance: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """Wait until no connection is counted any more, `limit` seconds at most.
 
+    Either may raise to end the wait: `glance`, at each look, and `check`, once a second.
     Returns the `seconds` it took, the `connections` at first and those `left` at the limit: WebSockets, as a rule.
     """
     began = time.monotonic()
@@ -39,6 +45,7 @@ def drain(count: Callable[[], int], limit: float, check: Callable[[], None] = la
     empty, checked = 0, began
     while True:
         empty = 0 if left else empty + 1
+        glance()
         now = time.monotonic()
         if empty >= _EMPTY_LOOKS or now - began >= limit:
             return {"seconds": round(now - began, 1), "connections": at_first, "left": left}

@@ -10,6 +10,7 @@ import pytest
 from activation_host import GOOD, FakeSystemd, picture, release, running
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_actual
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
+from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import GateError
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.links import make_directory
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.model import Activation
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.plan import decide
@@ -80,3 +81,20 @@ def test_a_drain_ends_when_nobody_is_left_or_at_its_limit() -> None:
     counts = iter([2, 1, 0, 0])
     assert drain(lambda: next(counts), 30)["left"] == 0
     assert drain(lambda: 3, 0.5)["left"] == 3
+
+
+def test_a_drain_ends_at_the_first_look_at_which_one_is_missed() -> None:
+    looks: list[str] = []
+
+    def count() -> int:
+        looks.append("count")
+        return 3
+
+    def glance() -> None:
+        looks.append("glance")
+        if len(looks) == 4:
+            raise GateError("process 7 ended after it had been healthy")
+
+    with pytest.raises(GateError, match="process 7"):
+        drain(count, 30, glance=glance)
+    assert looks == ["count", "glance"] * 2
