@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,15 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.module imp
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\x9b2J\u202e\r\udc9b"
 SHOWN = r"\x1b]0;title\x07\x1b[2J\x9b2J\u202e\r\udc9b"
+WARNS = f"""
+import json, sys
+from ansible.module_utils.testing import patch_module_args
+from {Module.__module__} import Module
+with patch_module_args({{}}):
+    module = Module({{}})
+    module.warn(json.loads(sys.argv[1]))
+    module.exit_json()
+"""
 KEPT = "two lines\n\tand a tab, Grüße, 你好"
 
 
@@ -31,9 +42,8 @@ def test_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["failed"], found["msg"], found["serves"]) == (True, SHOWN + KEPT, SHOWN)
 
 
-def test_a_success_with_a_diff_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_success_with_a_diff(capsys: pytest.CaptureFixture[str]) -> None:
     def end(module: Module) -> None:
-        module.warn(HOSTILE)
         module.exit_json(changed=True, count=7, diff=[{"before": HOSTILE, "after": KEPT}], names={HOSTILE: (HOSTILE,)})
 
     found = result_of(capsys, end)
@@ -41,6 +51,12 @@ def test_a_success_with_a_diff_and_warnings(capsys: pytest.CaptureFixture[str]) 
     assert found["count"] == 7
     assert found["diff"] == [{"before": SHOWN, "after": KEPT}]
     assert found["names"] == {SHOWN: [SHOWN]}
+
+
+def test_a_warning() -> None:
+    """In a process of its own, as on a host: where a controller's plugins are loaded Ansible prints it at once."""
+    run = [sys.executable, "-c", WARNS, json.dumps(HOSTILE)]
+    found = json.loads(subprocess.check_output(run, text=True))
     assert SHOWN in json.dumps(found["warnings"]).replace(r"\\", "\\")
 
 

@@ -327,7 +327,7 @@ def test_the_command_shows_state_and_history(directory: Path, capsys: pytest.Cap
     one = watch(directory)
     one.round()
     one.round()
-    assert command(config, "status") == 1
+    assert command(config, "status") == 2
     shown = capsys.readouterr().out
     assert "RECOVERING" in shown
     assert "no PM2 daemon runs" in shown
