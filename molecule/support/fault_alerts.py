@@ -80,6 +80,7 @@ EXPECTED = {
     "the watchdog killed in the middle of a recovery": held("a worker hangs"),
     "a deployment, with a worker stopped in the middle of it": held("a worker hangs"),
     "worker stopped (SIGSTOP) during a build": held("a worker hangs"),
+    "a drain in which the new workers are dead and an old one is stopped": held("a worker hangs"),
     # seldom seen: they are replaced before metrics are written
     "all workers stopped (SIGSTOP) *": seen(also=(f"{PROBLEM} service", DOWN, ERRORS)),
     "log directory gone, then a worker hung": held("no log can be written"),

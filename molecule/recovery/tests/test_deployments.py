@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 from deployments import AT_ONCE, FROM_RELEASE, Run, Service, wait
@@ -21,6 +22,8 @@ from waiting import until
 VARIABLES = "--extra-vars=@molecule/recovery/vars/faulty.yml"
 # Seconds of a build that does not end by itself; they tell it from any other process.
 ENDLESS = 4343
+# Seconds without any good answer, until the dead new workers are seen and the old ones are active again.
+UNSERVED = 1.0
 BUILD_LOCK, PROCESS_LOCK = "/srv/workbot/.build.lock", "/srv/workbot/.processes.lock"
 
 
@@ -110,6 +113,34 @@ def test_what_hangs_during_a_deployment_is_replaced(host: Host, watch: Watch, se
     assert acted[0] < SOON
     assert course.actions == ("kill_worker",)
     service.deploy(FROM_RELEASE, **AT_ONCE)
+
+
+def test_a_drain_in_which_the_new_workers_die_goes_back_to_the_old_ones(
+    host: Host, watch: Watch, service: Service
+) -> None:
+    """And one of these hangs: whoever meets it waits, everybody else is served."""
+    watch.until_well(time.time())
+    victim = min(pids(host))
+    both = f"date +%s.%N >/srv/workbot/shared/began; kill -STOP {victim}; pkill -KILL --newest --full '[G]od Daemon'"
+    run = wait(
+        service.start(
+            "deploy",
+            FROM_RELEASE,
+            pm2_kill_timeout=8,
+            pm2_hooks={"after_switch": [["/bin/sh", "-c", both]]},
+            **{**AT_ONCE, "pm2_drain_time": 30},
+        )
+    )
+    began = float(host.check_output("cat /srv/workbot/shared/began; rm /srv/workbot/shared/began"))
+    assert run.code != 0
+    assert "ended after it had been healthy" in run.output, run.output
+    watch.until_acted(began)
+    course = watch.course(began, watch.until_well(began, 90))
+    keep("a drain in which the new workers are dead and an old one is stopped", course)
+    good = [began, *(line["sent"] for line in watch.samples.since(began) if not line["wrong"])]
+    assert max(later - sooner for sooner, later in pairwise(sorted(good))) < UNSERVED
+    assert course.cured < SOON
+    assert pids(host) - {victim}
 
 
 def test_what_is_held_back_from_is_said(host: Host, watch: Watch, began: float) -> None:
