@@ -277,6 +277,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._deploy.argspec 
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease import lease_path, read
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.run import run
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import left_running
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.argspec import Pm2Module
 
@@ -288,8 +289,8 @@ def main() -> None:
         outcome = run(context)
     except (StabilityError, OSError) as error:
         module.fail_json(msg=str(error), serves=getattr(error, "serves", ""))
-    for what in outcome.ended:
-        module.warn(f"The {what}, of a run that was interrupted, still went on, and was ended.")
+    for text in map(left_running, outcome.ended):
+        module.warn(text)
     report = outcome.report(context.places.service, module.check_mode)
     # for the controller alone, which knows whether the run that took it still lives
     lease = read(lease_path(context.places.releases))

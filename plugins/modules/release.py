@@ -294,6 +294,7 @@ ended:
 import signal
 from typing import Any, NoReturn
 
+from ansible_collections.workbot.stability.plugins.module_utils._host.command import left_running
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
 from ansible_collections.workbot.stability.plugins.module_utils._release.job import Job, Outcome, SourceNeededError
@@ -390,8 +391,7 @@ def main() -> None:
     except (StabilityError, OSError) as error:
         module.fail_json(msg=f"Release {job.id}: {explain(error, job.releases.directory)}")
     told = job.told(outcome)
-    ended = [f"The {what}, of a run that was interrupted, still went on, and was ended." for what in outcome.ended]
-    for text in (*told, *ended):
+    for text in (*told, *map(left_running, outcome.ended)):
         module.warn(text)
     module.exit_json(told=told, **report(job, outcome))
 

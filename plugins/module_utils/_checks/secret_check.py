@@ -26,6 +26,7 @@ from urllib.parse import unquote
 from .._host import proc
 from .._host.accounts import user_name
 from .._host.command import Identity, effective_user
+from .._host.console import listed
 from .._host.processes import load_library
 from .._host.service_tree import opened
 from .._service.dotenv import parse
@@ -270,7 +271,7 @@ def _judge_value(rules: SecretRules, name: str, holders: Sequence[Holder], runni
     check, least = f"secrets.{name}", rules.min_length
     where = f"{len(holders)} running processes" if running else holders[0].label
     if lacking := [holder.label for holder in holders if name not in holder.secrets]:
-        message = f"{name} is not set in {_listed(lacking)}. Set it in the vault and apply the playbook."
+        message = f"{name} is not set in {listed(lacking)}. Set it in the vault and apply the playbook."
         return Finding(check, CRITICAL, message, None, least, "characters")
     found = [holder.secrets[name] for holder in holders]
     worst = min(found, key=lambda traits: (traits.weakness is None, traits.bits))
@@ -296,7 +297,7 @@ def _judge_same(name: str, holder: Holder, others: Sequence[Holder]) -> list[Fin
     ]
     if not same:
         return []
-    message = f"{name} has the same value as {_listed(same)}: who knows one knows both. Give each its own."
+    message = f"{name} has the same value as {listed(same)}: who knows one knows both. Give each its own."
     return [Finding(f"secrets.{name}.same", WARNING, message, len(same), 0, "values")]
 
 
@@ -312,17 +313,12 @@ def _judge_age(names: Sequence[str], holders: Sequence[Holder], declared: Holder
     ]
     findings = []
     if changed:
-        message = f"{_listed(changed)} was changed after the processes were started: they may still have the old value."
+        message = f"{listed(changed)} was changed after the processes were started: they may still have the old value."
         findings.append(Finding("secrets.age", WARNING, f"{message} Apply the playbook.", len(changed), 0, "files"))
     if declared and (distinct := list(dict.fromkeys(old))):
-        message = f"the process still has the old value of {_listed(distinct)}: {declared.label} has another one."
+        message = f"the process still has the old value of {listed(distinct)}: {declared.label} has another one."
         findings.append(Finding("secrets.old", WARNING, f"{message} Apply the playbook.", len(distinct), 0, "secrets"))
     return findings
-
-
-def _listed(items: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more
 
 
 def readings_of(holders: Iterable[Holder]) -> list[dict[str, Any]]:

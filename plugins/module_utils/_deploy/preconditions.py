@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from .._host import proc
 from .._pm2.fields import size
 from .actual import Actual
@@ -56,4 +54,4 @@ def require_memory(instances: int, resident: list[int], available: int) -> None:
 
 
 def _available_mb() -> int:
-    return proc.megabytes(proc.fields(Path("/proc/meminfo").read_text(encoding="utf-8")), "MemAvailable")
+    return proc.memory_mb("MemAvailable")

@@ -67,7 +67,7 @@ class CommandError(StabilityError):
         if self.status == _TIMED_OUT:
             advice = f"The limit is {variable} ({seconds} s): raise it where the registry or the host is slow."
         elif self.status == _KILLED:
-            total = proc.megabytes(proc.fields(Path("/proc/meminfo").read_text(encoding="utf-8")), "MemTotal")
+            total = proc.memory_mb("MemTotal")
             advice = (
                 f"The host has {total} MB of memory: give it more, or swap{memory}. The limit of its time, {variable}"
                 f" ({seconds} s), was not reached."
@@ -144,6 +144,11 @@ class Scopes:
         for unit in found:
             end_scope(unit["unit"])
         return [str(unit["description"]) for unit in found]
+
+
+def left_running(description: str) -> str:
+    """Return what a person is told of one that end_left() has ended."""
+    return f"The {description}, of a run that was interrupted, still went on, and was ended."
 
 
 def end_scope(unit: str) -> None:

@@ -82,6 +82,11 @@ def megabytes(table: Mapping[str, str], name: str) -> int:
         return 0
 
 
+def memory_mb(name: str) -> int:
+    """A line of proc_meminfo(5), such as MemTotal."""
+    return megabytes(fields(Path("/proc/meminfo").read_text(encoding="utf-8")), name)
+
+
 def user(pid: int) -> int | None:
     """Number of the user that the process runs as; None when it is gone."""
     return _real_id(pid, "Uid")

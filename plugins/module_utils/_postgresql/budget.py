@@ -22,6 +22,7 @@ from .._checks.findings import (
     Thresholds,
     judge_share,
 )
+from .._host.console import listed
 from .sessions import Connections, Session
 
 _IDLE = ("idle in transaction", "idle in transaction (aborted)")
@@ -235,9 +236,8 @@ def _judge_oldest(check: str, sessions: Sequence[Session], thresholds: Threshold
     if not sessions:
         return Finding(check, OK, "none", 0, thresholds.warning, "s")
     oldest = round(max(session.seconds for session in sessions), 1)
-    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
     status = thresholds.status(oldest)
-    message = f"{len(sessions)}: {'; '.join(texts[:_SHOWN])}{more}"
+    message = f"{len(sessions)}: {listed(texts, _SHOWN, '; ')}"
     if status != OK:
         message += f". {END_ONE}"
     return Finding(check, status, message, oldest, thresholds.exceeded(oldest), "s")

@@ -16,15 +16,13 @@ from typing import Any
 
 from .._host.archive import unpack
 from .._host.command import Identity, Scopes, is_program
-from .._host.console import visible
+from .._host.console import listed, visible
 from .._host.errors import StabilityError
 from .._net.download import download
 from .._nodejs.package import node_abi, require_engine
 from .build import BuildSettings, build, require_program
 from .lock import DeployLockError, build_lock_path, deploy_lock, lock_path
 from .store import MARK, Release, Releases, link_shared, own, removed_on_failure, unlinked
-
-_SHOWN = 3
 
 
 class SourceNeededError(StabilityError):
@@ -145,7 +143,7 @@ class Job(BuildSettings):
     def told(self, outcome: Outcome) -> list[str]:
         """What a new release has that is not used, or what is wrong with an old one and no run puts right."""
         if outcome.unused:
-            names = _some(outcome.unused)
+            names = listed(outcome.unused)
             what = f"has files of its own where a shared path is declared, and the host's are used: {names}"
             advice = f"Put them into {self.shared}, or leave the path out of release_shared_directories and _files"
             return [f"release {outcome.identifier} {what}. {advice}"]
@@ -156,7 +154,7 @@ class Job(BuildSettings):
             return []
         advice = "Put them back, or deploy the source with another release_version"
         return [
-            f"release {outcome.identifier} has files that were changed after it was made: {_some(edited)}. {advice}"
+            f"release {outcome.identifier} has files that were changed after it was made: {listed(edited)}. {advice}"
         ]
 
     def _remove(self, names: Sequence[str]) -> None:
@@ -261,8 +259,3 @@ class Job(BuildSettings):
             return Identity.of(self.user), grp.getgrnam(self.group).gr_gid
         except KeyError as error:
             raise StabilityError(f"the host has no user {self.user} or group {self.group}: {error}") from error
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -21,6 +21,7 @@ from pathlib import Path
 from .._host.console import visible
 from .._host.errors import StabilityError
 from .._host.lock import acquire
+from .._service.active import BUILD_LOCK, DEPLOY_LOCK
 from .store import is_full
 
 _RECORD_BYTES = 1024
@@ -34,12 +35,12 @@ class DeployLockError(StabilityError):
 
 def lock_path(releases: Path) -> Path:
     """Where the lock of a service lies whose releases are in that directory."""
-    return releases.parent / ".deploy.lock"
+    return releases.parent / DEPLOY_LOCK
 
 
 def build_lock_path(releases: Path) -> Path:
     """Where the one lies of whoever fetches and builds a release there."""
-    return releases.parent / ".build.lock"
+    return releases.parent / BUILD_LOCK
 
 
 @contextlib.contextmanager

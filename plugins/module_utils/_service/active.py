@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+BUILD_LOCK = ".build.lock"
+"""In the service's directory: root holds it while it fetches and builds a release."""
+DEPLOY_LOCK = ".deploy.lock"
+"""There, too: during an activation, or a removal of releases."""
 PROCESS_LOCK = ".processes.lock"
-"""In the service's directory: root holds it while it stops or exchanges what is active, or restarts its unit."""
+"""And there: root holds it while it stops or exchanges what is active, or restarts its unit."""
 
 
 def active_activation(link: str | Path) -> str | None:

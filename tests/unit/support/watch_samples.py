@@ -19,7 +19,12 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.judge import judge
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.loop import Notifier
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import Assessment
+from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
+    SERVICE,
+    Assessment,
+    Condition,
+    Inhibition,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.readings import Readings, Worker
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.settings import Settings
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.usage import MB, Room, Usage
@@ -129,6 +134,12 @@ ALL_HANG: dict[str, Any] = {"answers": WorkersReading({}, (SILENT, SILENT))}
 
 def probe(recovering: bool = False, **changes: Any) -> Assessment:
     return judge(readings(**changes), settings(), recovering)
+
+
+def service(recovering: bool = False, **changes: Any) -> tuple[Condition | None, Inhibition | None]:
+    """What is wrong with it, and why nothing is done about that."""
+    seen = probe(recovering, **changes)
+    return seen.conditions[SERVICE], seen.inhibitions[SERVICE]
 
 
 class Listener(Notifier):

@@ -43,10 +43,11 @@ def _state(status: Mapping[str, Any]) -> Iterator[Metric]:
         "Whether the service is in this state, 1 or 0.",
         [({"state": state}, status.get("state") == state) for state in (*_PHASES, "paused")],
     )
+    now = level_of(status)
     yield Metric(
         "level",
         "Whether this is how the service is, with its open problems and the last diagnosis, 1 or 0.",
-        [({"level": level}, level_of(status) == level) for level in STATUSES],
+        [({"level": level}, level == now) for level in STATUSES],
     )
     yield Metric(
         "target_phase",

@@ -174,7 +174,8 @@ class Reader:
         self._answered = {(worker.process.pid, worker.started) for worker in workers if worker.has_answered}
         self._known = tuple((item.process.pid, item.started) for item in workers if item.process.pid and item.started)
         memory = load_library("psutil", "python3-psutil").virtual_memory()
-        changing, deployment = self.changing(), is_locked(lock_table(), [Path(self.settings.deploy_lock)])
+        locks = lock_table()
+        changing, deployment = self._is_changing(locks), is_locked(locks, [Path(self.settings.deploy_lock)])
         readings = Readings(
             now=now,
             activation=activation,
@@ -217,10 +218,10 @@ class Reader:
         """Whether another activation is active than at the last probe."""
         return not self.settings.existing and active_activation(self.settings.sockets) != self._activation
 
-    def changing(self) -> bool:
+    def _is_changing(self, locks: str) -> bool:
         """Whether somebody changes PM2's processes, or what is active, at this moment."""
         home = [Path(self.settings.pm2_home)] if self.settings.pm2_home else []
-        return is_locked(lock_table(), [self.settings.process_lock, *home])
+        return is_locked(locks, [self.settings.process_lock, *home])
 
     def _read_service(self) -> tuple[str | None, DaemonReading]:
         """What is active, and what runs it."""

@@ -27,7 +27,7 @@ from ..._host.errors import StabilityError
 from ..._host.lock import is_locked, lock, lock_table
 from ..._host.small_file import read_json
 from ..._host.units import LOOK_SECONDS, unit_states, was_stopped
-from ..._service.active import PROCESS_LOCK, active_activation, is_unfinished, unit_of
+from ..._service.active import DEPLOY_LOCK, PROCESS_LOCK, active_activation, is_unfinished, unit_of
 from ..records import decode
 from .proxy import BROKEN, Verdict, probe
 from .root_client import RENEW_ACTIVATION, RESTART_DAEMON, RESTART_PROXY, TEST_PROXY
@@ -134,7 +134,7 @@ def _restart_daemon(helper: Helper) -> str:
     directory = Path(helper.active).parent
     # what is active is no other one before its unit runs again
     with lock(directory / PROCESS_LOCK, StabilityError("a deployment is exchanging the processes")):
-        deploys = is_locked(lock_table(), [directory / ".deploy.lock"])
+        deploys = is_locked(lock_table(), [directory / DEPLOY_LOCK])
         unit = unit_of(helper.pm2_unit, active_activation(helper.active))
         return _restart(unit, restarts, was_left=is_unfinished(helper.active) and not deploys)
 

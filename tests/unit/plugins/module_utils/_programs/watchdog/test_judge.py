@@ -28,7 +28,6 @@ from ansible_collections.workbot.stability.plugins.module_utils._programs.watchd
     SERVICE,
     Assessment,
     Condition,
-    Inhibition,
     Remedy,
 )
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.usage import MB, Room
@@ -44,14 +43,10 @@ from watch_samples import (
     WRONG,
     probe,
     readings,
+    service,
     settings,
     worker,
 )
-
-
-def service(recovering: bool = False, **changes: Any) -> tuple[Condition | None, Inhibition | None]:
-    seen = probe(recovering, **changes)
-    return seen.conditions[SERVICE], seen.inhibitions[SERVICE]
 
 
 def unhealthy(recovering: bool = False, **changes: Any) -> Condition:

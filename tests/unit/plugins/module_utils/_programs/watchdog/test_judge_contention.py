@@ -12,16 +12,9 @@ from typing import Any
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.answers import WorkersReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.contention import Contention
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
-    SERVICE,
     Condition,
-    Inhibition,
 )
-from watch_samples import ALL_HANG, HANGS, probe
-
-
-def service(**changes: Any) -> tuple[Condition | None, Inhibition | None]:
-    seen = probe(**changes)
-    return seen.conditions[SERVICE], seen.inhibitions[SERVICE]
+from watch_samples import ALL_HANG, HANGS, service
 
 
 def unhealthy(**changes: Any) -> Condition:

@@ -10,17 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import HUNG, DaemonReading
-from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog.model import (
-    SERVICE,
-    Condition,
-    Inhibition,
-)
-from watch_samples import ALL_HANG, HANGS, STOPPED, probe, worker
-
-
-def service(**changes: Any) -> tuple[Condition | None, Inhibition | None]:
-    seen = probe(**changes)
-    return seen.conditions[SERVICE], seen.inhibitions[SERVICE]
+from watch_samples import ALL_HANG, HANGS, STOPPED, service, worker
 
 
 def test_a_deployment_under_way_inhibits_nothing_of_the_workers() -> None:
