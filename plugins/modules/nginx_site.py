@@ -108,12 +108,6 @@ options:
     type: list
     elements: str
     default: []
-  adopt:
-    description:
-      - Paths of O(files) and O(shared_files) from before there were records, taken over if headed C(Ansible managed).
-    type: list
-    elements: str
-    default: []
   logs:
     description:
       - Names of log files in C(/var/log/nginx) that the configuration writes.
@@ -133,7 +127,7 @@ options:
     description:
       - Names that the site is to have on each of O(ports); V(_) stands for every other name.
       - The module fails when another file has one of them there. It changes nothing in any case, so that a play can ask
-        before its first change. Files of O(adopt) and O(absent) do not count, nor does Debian's untouched default site.
+        before its first change. Files of O(absent) do not count, nor does Debian's untouched default site.
       - Read are C(nginx.conf) and the files of C(conf.d) and C(sites-enabled), not what these include.
     type: list
     elements: str

@@ -16,7 +16,7 @@ CONFIG = f"/srv/{HOSTILE}/config/diagnose.json"
 HISTORY = f"/var/lib/{HOSTILE}-metrics/history.db"
 UNITS = f"{HOSTILE}-watchdog.service {HOSTILE}-metrics.service"
 FORGET = "SELECT workbot_stability.pg_stat_statements_reset()"
-# As an earlier version has left them.
+# Whatever their modes were.
 OPENED = f"chmod 0755 {STATUS.rpartition('/')[0]} {HISTORY.rpartition('/')[0]} && chmod 0644 {STATUS} {HISTORY}"
 # Whatever the kernel lets the user open, a file of any age, is looked at.
 SEARCH = """

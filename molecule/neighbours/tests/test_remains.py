@@ -18,8 +18,7 @@ from testinfra.host import Host
 ELSEWHERE = "/var/elsewhere"
 UPLOADS = f"/srv/{SECOND}/shared"
 DEAF = 'trap "" TERM; sleep 600 & wait; sleep 600'
-SITE = f"server {{ listen 80; server_name {SECOND}.test; return 204; }}"
-# A daemon without a unit that does not listen, a unit that runs without a file, a site that is in no record.
+# A daemon without a unit that does not listen, a unit that runs without a file.
 REMAINS = f"""
 set -eu
 useradd --system --home-dir /srv/{SECOND}/home --shell /usr/sbin/nologin {SECOND}
@@ -27,13 +26,11 @@ mkdir -p /srv/{SECOND}/releases/one {UPLOADS} {ELSEWHERE}
 echo kept > {ELSEWHERE}/file
 ln -s {ELSEWHERE} /srv/{SECOND}/config
 ln -s {ELSEWHERE} /srv/{SECOND}/releases/one/away
-printf '[Service]\\nUser={SECOND}\\nExecStart=/bin/sleep infinity\\n' > /etc/systemd/system/pm2-{SECOND}.service
+printf '[Service]\\nUser={SECOND}\\nExecStart=/bin/sleep infinity\\n' > /etc/systemd/system/{SECOND}.service
 systemctl daemon-reload
-systemctl start pm2-{SECOND}
-rm /etc/systemd/system/pm2-{SECOND}.service
+systemctl start {SECOND}
+rm /etc/systemd/system/{SECOND}.service
 setsid setpriv --reuid {SECOND} --regid {SECOND} --clear-groups sh -c '{DEAF}' >/dev/null 2>&1 &
-printf '# Ansible managed\\n{SITE}\\n' > /etc/nginx/conf.d/{SECOND}.conf
-systemctl reload nginx
 """
 
 

@@ -232,9 +232,8 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str], 
     """All of them; `logs` are what the roles would rotate of an existing service, `reserved_disk` is in bytes.
 
     On a host that has the user as the roles make it, before anything else, what is named after the service was free or
-    is its own: what of it has drifted is put right and not refused, unless it is of another kind. The service's units
-    had other names in an earlier version, and a directory that a variable names may be another one by now. The user and
-    group of an existing service must be there.
+    is its own: what of it has drifted is put right and not refused, unless it is of another kind. A directory that a
+    variable names may be another one by now. The user and group of an existing service must be there.
     """
     home = "" if service.tools_only else service.home
     found = [user_conflict(service.user, home)]
@@ -245,7 +244,7 @@ def conflicts(service: Service, existing: Existing | None, logs: Sequence[str], 
     user = actual(service.user)
     uid = pwd.getpwnam(service.user).pw_uid if home and user and user.home == home else None
     for place in [*belongings(service, *_LOOKED_AT), *config_files(service)]:
-        named = place.variable == "service_name" and place.step is not Step.PM2
+        named = place.variable == "service_name"
         own = uid is not None and (named or _has_of(Path(place.path), uid))
         found.append(misplaced(place) or (conflict(place) if place.marks and not own else ""))
     if not service.tools_only:

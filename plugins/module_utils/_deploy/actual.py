@@ -97,8 +97,7 @@ def _read_pm2(context: Context, active: Activation) -> tuple[tuple[Pm2Process, .
 
 def read_active(places: Places) -> Activation | None:
     """The activation whose directory the active link names; None when none is active."""
-    earlier = places.with_shared_socket()
-    return earlier[0] if earlier else Activation.parse(linked_name(places.active))
+    return Activation.parse(linked_name(places.active))
 
 
 def _activations(places: Places) -> tuple[str, ...]:

@@ -219,8 +219,7 @@ class Workers:
             self._unreached.add(process.pid or 0)
             return f"nothing answers on {socket}: {error.strerror or error}"
         self._unreached.discard(process.pid or 0)
-        # of an earlier version's workers the daemon listens for all
-        if answer.pid not in (process.pid, None) and answer.pid != self._client.daemon_pid():
+        if answer.pid not in (process.pid, None):
             return self._foreign(socket, answer.pid, process)
         return problem_of(answer.reading)
 

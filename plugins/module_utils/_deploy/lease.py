@@ -22,7 +22,6 @@ from .._host.errors import StabilityError
 from .._host.lock import lock
 from .._release.lock import at_work
 from .actual import linked_name, read_active, release_names, replaced_by
-from .earlier import is_earlier
 from .model import Places
 
 # The service can lock whatever it can open, such as the directory of its releases.
@@ -61,8 +60,6 @@ def take(releases: Path, lease: Lease, take_over: bool, check_mode: bool = False
     """Put the lease there, or renew it. Raises LeaseError when another run has the host, or a deployment is at work."""
     if not releases.is_dir():
         raise LeaseError(f"the service is not set up on this host: {releases} is not there. Apply site.yml first")
-    if is_earlier(Places.below(releases.parent)):
-        raise LeaseError("an earlier version of the collection has set up this host. Apply site.yml first")
     with _alone():
         if holder := at_work(releases):
             raise LeaseError(f"Another deployment is at work: {holder}")

@@ -35,8 +35,8 @@ SOCKET_VARIABLE = "LISTEN_SOCKET"
 OPTIONS = "options.json"
 """In the directory of an activation."""
 
-# No unit can have a plus in its name, which was the mark of an earlier version, and no directory of PATH a colon.
-_NAME = re.compile(r"([^+@]+)(?:[+@](\d+))?")
+# No directory of PATH can have a colon in its name, and no unit a plus.
+_NAME = re.compile(r"([^@]+)(?:@(\d+))?")
 # sun_path of Linux holds 108 bytes, the last one a NUL. A worker has up to three digits in the place of the one, and
 # binds its process id, of up to seven, in the place of `sock`.
 _LONGEST_SOCKET = 107 - 2 - 3
@@ -122,9 +122,9 @@ class Places:
         return self.run / f"{activation.name}@{instance}.sock"
 
     def is_socket_of(self, activation: Activation, path: Path) -> bool:
-        """Whether one of its workers has bound that path; an earlier version had one for all, without a number."""
-        name, _at, instance = path.name.removesuffix(".sock").rpartition("@")
-        return path.parent == self.run and Activation.parse(name or instance) == activation
+        """Whether one of its workers has bound that path."""
+        name, _at, _instance = path.name.rpartition("@")
+        return path.parent == self.run and name == activation.name
 
     def of(self, activation: Activation) -> Path:
         """The directory of what root has made of it."""
@@ -152,24 +152,15 @@ class Places:
 
     def pm2_home(self, activation: Activation) -> Path:
         """The home of its PM2: systemd makes it when the unit starts, and removes it at the end."""
-        return self.runs_under(activation) or _RUN / f"{self.service}@{activation.name}"
+        return _RUN / f"{self.service}@{activation.name}"
 
     def pm2_link(self, activation: Activation) -> Path:
         """The link to it, for whoever knows only what is active."""
         return self.of(activation) / "pm2"
 
-    def runs_under(self, activation: Activation) -> Path | None:
-        """The home of the one PM2 of all activations that an earlier version had; None of any other."""
-        try:
-            home = self.pm2_link(activation).readlink()
-        except OSError:
-            return None
-        return home if home.parent != _RUN else None
-
     def unit(self, activation: Activation) -> str:
         """What systemd calls its PM2 and its workers."""
-        shared = self.runs_under(activation)
-        return f"pm2-{self.service}.service" if shared else f"{self.service}@{activation.name}.service"
+        return f"{self.service}@{activation.name}.service"
 
     @property
     def boot_unit(self) -> str:
@@ -177,22 +168,7 @@ class Places:
         return f"{self.service}.service"
 
     def app_name(self, activation: Activation) -> str:
-        name = activation.name.replace("@", "+") if self.runs_under(activation) else activation.name
-        return f"{self.service}-{name}"
-
-    @property
-    def shared_link(self) -> Path:
-        """What `active` was in an earlier version: a link to the one socket of all workers."""
-        return self.directory / "active.sock"
-
-    def with_shared_socket(self) -> tuple[Activation, Path] | None:
-        """What is active there, and that socket."""
-        try:
-            socket = self.shared_link.readlink()
-        except OSError:
-            return None
-        activation = Activation.parse(socket.stem) if socket.parent == self.run else None
-        return (activation, socket) if activation else None
+        return f"{self.service}-{activation.name}"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from functools import partial
 from .._host.atomic import Return, point, remove_tree
 from .._host.errors import StabilityError
 from .._host.units import stop_unit
-from . import earlier
 from .actual import linked_name, read_active, release_names
 from .context import Context
 from .links import connections_of, remove_sockets
@@ -83,10 +82,7 @@ def remove_activation(context: Context, activation: Activation) -> None:
     """Stop its processes for good, and remove its sockets and its directory."""
     places = context.places
     require_inactive(places, activation)
-    if places.runs_under(activation):
-        earlier.stop(places)
-    else:
-        stop_unit(places.unit(activation))
+    stop_unit(places.unit(activation))
     remove_sockets(places, activation)
     remove_tree(places.of(activation))
 

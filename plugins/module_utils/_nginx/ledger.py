@@ -68,10 +68,7 @@ class Record:
         return {**self.files, **self.shared}
 
     def pack(self) -> bytes:
-        content = dataclasses.asdict(self)
-        if not self.default_site:
-            del content["default_site"]
-        return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+        return (json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n").encode()
 
     @classmethod
     def unpack(cls, text: bytes) -> Record:
@@ -82,8 +79,8 @@ class Record:
             shared={path: Trace(**trace) for path, trace in found["shared"].items()},
             worker_limits=dict(found["worker_limits"]),
             certificates=dict(found["certificates"]),
-            directories=tuple(found.get("directories", ())),
-            default_site=str(found.get("default_site", "")),
+            directories=tuple(found["directories"]),
+            default_site=str(found["default_site"]),
         )
 
 

@@ -28,7 +28,7 @@ _FILE: dict[str, Any] = {
 _STRINGS: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 # The fields of the site that are options as they are.
 _AS_GIVEN = (
-    *("name", "absent", "adopt", "logs", "ports", "server_names"),
+    *("name", "absent", "logs", "ports", "server_names"),
     *("disable_default_site", "limit_zones", "announce", "unchanged"),
 )
 
@@ -50,7 +50,6 @@ def argument_spec() -> dict[str, Any]:
             },
         },
         "absent": _STRINGS,
-        "adopt": _STRINGS,
         "logs": _STRINGS,
         "ports": {"type": "list", "elements": "int", "default": []},
         "server_names": _STRINGS,

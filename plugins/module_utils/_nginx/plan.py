@@ -24,9 +24,6 @@ from .transaction import compare, read_entry
 # Debian's nginx.conf includes modules-enabled/*.conf at its top level.
 LIMITS = "modules-enabled/90-worker-limits.conf"
 LIMITS_HEAD = "# The largest values that sites of this host ask for. Written by workbot.stability.nginx_site.\n"
-# What the role's earlier versions, which kept no records, put at the head of their files.
-MARK = b"Ansible managed"
-MARK_WITHIN = 200
 DURATION = re.compile(r"(?:\d+(?:ms|[smhdwMy])?)+")
 UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 2592000, "y": 31536000}
 
@@ -41,7 +38,6 @@ class Desired:
     worker_limits: Mapping[str, str] = field(default_factory=dict)
     remove: bool = False
     absent: Sequence[str] = ()
-    adopt: Sequence[str] = ()
     logs: Sequence[str] = ()
     ports: Sequence[int] = ()
     server_names: Sequence[str] = ()
@@ -183,8 +179,6 @@ def _refuse_stranger(root: Path, ledger: Ledger, desired: Desired, change: Chang
     if before is None or change.after is None or path in ledger.own.traces() or ledger.sharers(path):
         return
     if path == LIMITS and (ledger.limits() or ledger.own.worker_limits):
-        return
-    if (path in desired.adopt or path == LIMITS) and MARK in before.data[:MARK_WITHIN]:
         return
     raise StabilityError(
         f"{root / path} is there already, holds something else, and no site has it in its record: it is foreign. "

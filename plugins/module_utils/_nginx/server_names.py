@@ -33,7 +33,7 @@ def refuse_taken_names(layout: Layout, desired: Desired) -> None:
     What it takes the place of, and Debian's default site as long as nobody changed it, will be gone.
     """
     ledger, files = Ledger(layout.state, desired.name), _site_files(layout)
-    own = {*ledger.own.files, *desired.adopt}
+    own = ledger.own.files
     served = {pair for path in files if path in own for pair in served_names(layout.text_of(path))}
     wanted = {(port, name.lower()) for port in desired.ports for name in desired.server_names} - served
     if not wanted:

@@ -23,8 +23,6 @@ MINUTE = 60
 HALF_HOUR = 1800
 DAY = 86400
 WEEKS = 28 * DAY
-LONGEST_LAG = 60.0
-"""Seconds that an event loop can be late: the watchdog replaces a worker that does not answer long before."""
 _PLACES = {MINUTE: DAY // MINUTE, HALF_HOUR: WEEKS // HALF_HOUR}
 # What is recorded comes from a status that may be of a hostile user.
 _MOST_SERIES = 200

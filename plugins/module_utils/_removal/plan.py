@@ -26,7 +26,7 @@ from .._host.unix_sockets import connections
 from .._nginx.apply import Result
 from .._nginx.apply import apply as apply_site
 from .._nginx.ledger import Ledger
-from .._nginx.plan import MARK, MARK_WITHIN, Desired
+from .._nginx.plan import Desired
 from .._nginx.staging import Layout
 from .._nginx.transaction import read_entry
 from .._release.lock import build_lock_path, deploy_lock, lock_path
@@ -57,6 +57,9 @@ from .system import (
 FOREIGN = "is foreign"
 # As nginx_reload_announce is by default: the neighbours' clients open another connection before the reload.
 _ANNOUNCED_SECONDS = 5
+# In the first lines of what the roles write.
+_MARK = b"Ansible managed"
+_MARK_WITHIN = 200
 SHARED_PROGRAMS = {"Nginx": "/usr/sbin/nginx", "PostgreSQL": "/usr/bin/psql"}
 
 
@@ -184,13 +187,11 @@ def _drain(service: Service, limit: float) -> None:
 def _plan_site(plan: Plan, removal: Removal, layout: Layout) -> bool:
     """The site, as the transaction that nginx_site is; whether no other site is on the host."""
     service = removal.service
-    ledger, file = Ledger(layout.state, service.name), f"conf.d/{service.name}.conf"
-    orphan = file not in ledger.own.files and _is_managed(layout.config / file)
-    site = Desired(service.name, remove=True, absent=[file] if orphan else [], announce=_ANNOUNCED_SECONDS)
+    site = Desired(service.name, remove=True, announce=_ANNOUNCED_SECONDS)
     result = apply_site(site, layout, check=True)
     plan.add(_site_words(result, layout), lambda: apply_site(site, layout, check=False))
     _plan_certificate(plan, removal)
-    return not ledger.others
+    return not Ledger(layout.state, service.name).others
 
 
 def _plan_certificate(plan: Plan, removal: Removal) -> None:
@@ -212,10 +213,10 @@ def _site_words(result: Result, layout: Layout) -> list[str]:
     return words
 
 
-def _is_managed(path: str | Path) -> bool:
+def _is_managed(path: str) -> bool:
     """Whether a file says of itself that Ansible manages it."""
     entry = read_entry(Path(path))
-    return entry is not None and MARK in entry.data[:MARK_WITHIN]
+    return entry is not None and _MARK in entry.data[:_MARK_WITHIN]
 
 
 def _plan_places(plan: Plan, things: Sequence[Thing], afterwards: Callable[[], object] | None = None) -> None:

@@ -25,8 +25,8 @@ def active_activation(link: str | Path) -> str | None:
 
 
 def release_of(activation: str) -> str:
-    """The release that it runs. A plus was the mark of an earlier version."""
-    return activation.partition("@")[0].partition("+")[0]
+    """The release that it runs."""
+    return activation.partition("@")[0]
 
 
 def unit_of(template: str, activation: str | None) -> str:

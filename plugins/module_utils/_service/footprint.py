@@ -23,8 +23,6 @@ _CONFIG_FILES = (
     *("environment", "diagnose.json", "diagnosis.pgpass", "database-ca.pem", "watchdog.json", "report.json"),
     *("alert.json", "alert-secrets.json", "file-backup.json", "file-backup-secrets.json", "file-backup-authority.pem"),
     *("reopen-logs.cjs", "own-socket.cjs"),
-    # of an earlier version
-    *("claim-socket.cjs", "listen-on-socket.cjs"),
 )
 
 OPTIONS = {
@@ -160,8 +158,6 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{UNITS}/{name}-file-backup@.service", Step.WATCHING, ours),
         Thing(f"{UNITS}/{name}.service", Step.PM2, ours),
         Thing(f"{UNITS}/{name}@.service", Step.PM2, ours),
-        # of an earlier version; `pm2 startup` of a user called as the service makes a unit of the same name
-        Thing(f"{UNITS}/pm2-{name}.service", Step.PM2, (f"PM2_HOME={service.home}/.pm2",)),
         Thing(f"/etc/postgresql/*/main/conf.d/{name}.conf", Step.SETTINGS),
         # what of the site is in no record of nginx_site: self-signed certificates, and the logs
         Thing(f"/etc/nginx/services/{name}", Step.FILES, directory=True),
@@ -181,8 +177,6 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{directory}/previous", Step.FILES),
         Thing(f"{directory}/active", Step.FILES),
         Thing(f"{directory}/.active.back", Step.FILES),
-        # what was that link in an earlier version
-        Thing(f"{directory}/active.sock", Step.FILES),
         Thing(f"{directory}/hold.sock", Step.FILES),
         Thing(f"{directory}/activations", Step.FILES, directory=True),
         Thing(f"{directory}/releases", Step.FILES, directory=True),
@@ -191,9 +185,6 @@ def _own(service: Service) -> list[Thing]:
         Thing(f"{directory}/.deploy.history", Step.FILES),
         Thing(f"{directory}/.deploy.lease", Step.FILES),
         Thing(f"{directory}/.deploy.lock", Step.FILES),
-        # of an earlier version; the environment that they were made of is data, and stays
-        Thing(f"{directory}/config/environments", Step.FILES, directory=True),
-        Thing(f"{directory}/config/ecosystem.config.cjs", Step.FILES),
         # the caches of builds; what has another name there the service itself has written
         Thing(f"{service.home}/.*", Step.FILES),
         Thing(f"{service.home}/pm2.log*", Step.FILES),
@@ -280,8 +271,6 @@ def _tools(service: Service) -> list[Thing]:
         Thing(HBA, Step.ACCESS, block),
         Thing("/etc/postgresql/*/main/pg_ident.conf", Step.ACCESS, block),
         Thing(f"/etc/logrotate-{name}.conf", Step.FILES, ours),
-        # where it was in 0.1.0, with a sentence of its template; the path of a log is in anybody's policy as well
-        Thing(f"/etc/logrotate.d/{name}", Step.FILES, ("diagnostics, monitor and recovery",)),
         Thing(f"/var/lib/logrotate/{name}.status", Step.FILES),
         Thing(f"/usr/local/bin/{name}-diagnose", Step.FILES, (_PROGRAM,)),
         Thing(f"/usr/local/bin/{name}-watchdog", Step.FILES, (_PROGRAM,)),

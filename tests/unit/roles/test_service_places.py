@@ -81,12 +81,11 @@ def test_the_tools_alone_take_less_than_the_service() -> None:
     assert around.keys() - servers == {
         "/srv/shop",
         "/var/log/shop",
-        "/etc/logrotate.d/shop",
         "/etc/shop-alert",
         *TEMPLATES,
         *PROGRAMS,
     }
-    own = {"/etc/systemd/system/pm2-shop.service", "/opt/shop", "/etc/ansible/facts.d/shop-plan.fact"}
+    own = {"/opt/shop", "/etc/ansible/facts.d/shop-plan.fact"}
     assert known().keys() == {*around, *own, *OWN_TEMPLATES, *OWN_PROGRAMS}
 
 
@@ -104,14 +103,6 @@ def test_a_file_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, pat
         assert not is_free(thing, file)
 
 
-def test_the_unit_of_an_earlier_version_is_known_by_the_home_that_it_has(tmp_path: Path) -> None:
-    unit = tmp_path / "unit"
-    unit.write_text("[Service]\nEnvironment=PM2_HOME=/srv/shop/home/.pm2\n")
-    assert is_free(known()["/etc/systemd/system/pm2-shop.service"], unit)
-    unit.write_text("[Service]\nEnvironment=PM2_HOME=/home/shop/.pm2\n")
-    assert not is_free(known()["/etc/systemd/system/pm2-shop.service"], unit)
-
-
 @pytest.mark.parametrize(("path", "entry_point"), [*PROGRAMS.items(), *OWN_PROGRAMS.items()])
 def test_a_program_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, path: str, entry_point: str) -> None:
     thing, file = known()[path], tmp_path / "file"
@@ -121,14 +112,13 @@ def test_a_program_of_the_roles_is_known_and_another_is_refused(tmp_path: Path, 
     assert not is_free(thing, file)
 
 
-@pytest.mark.parametrize("path", ["/etc/logrotate-shop.conf", "/etc/logrotate.d/shop"])
 @pytest.mark.parametrize(
     "text", ["/var/log/shop/*.log {\n\tweekly\n}\n", "# The logs of shop\n/srv/shop.log { daily }\n"]
 )
-def test_a_policy_set_up_by_hand_is_not_taken_for_the_roles(tmp_path: Path, text: str, path: str) -> None:
+def test_a_policy_set_up_by_hand_is_not_taken_for_the_roles(tmp_path: Path, text: str) -> None:
     policy = tmp_path / "shop"
     policy.write_text(text)
-    assert not is_free(known()[path], policy)
+    assert not is_free(known()["/etc/logrotate-shop.conf"], policy)
 
 
 def is_free(thing: Thing, path: Path) -> bool:

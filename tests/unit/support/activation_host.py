@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._deploy import earlier, model
+from ansible_collections.workbot.stability.plugins.module_utils._deploy import model
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.actual import read_active
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.context import Context
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.health_gate import Health
@@ -33,8 +33,6 @@ from fake_daemon import Daemon, apps_of
 
 BOOT = "shop.service"
 """The unit that starts the active activation."""
-EARLIER = "pm2-shop.service"
-"""The unit of the one PM2 that an earlier version had."""
 
 
 @dataclass(eq=False)
@@ -98,13 +96,9 @@ class FakeSystemd:
 
     def _start(self, name: str) -> str:
         instance = name.partition("@")[2].removesuffix(".service")
-        if name == EARLIER:
-            file, home = self.directory / "config/ecosystem.config.cjs", self.directory / "home/.pm2"
-            node = Path("/usr/bin/node")
-        else:
-            own = self.directory / "activations" / instance
-            file, home = own / "ecosystem.config.cjs", self.run / f"shop@{instance}"
-            node = own / "bin/node"
+        own = self.directory / "activations" / instance
+        file, home = own / "ecosystem.config.cjs", self.run / f"shop@{instance}"
+        node = own / "bin/node"
         self.states.pop(name, None)
         if not file.exists() or name in self.daemons:
             # ConditionPathExists of the unit
@@ -123,8 +117,7 @@ class FakeSystemd:
         if name in self.daemons:
             daemon = self.daemons.pop(name)
             daemon.stop()
-            if name != EARLIER:
-                shutil.rmtree(daemon.home)
+            shutil.rmtree(daemon.home)
         if name in self.states:
             self.states[name]["ActiveState"] = "inactive"
 
@@ -174,7 +167,6 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSys
     found = FakeSystemd(tmp_path, tmp_path / "run")
     monkeypatch.setattr(units, "quiet_run", found.quiet_run)
     monkeypatch.setattr(model, "_RUN", found.run)
-    monkeypatch.setattr(earlier, "_UNIT_DIRECTORY", tmp_path / "units")
     # the daemons are threads of this very process, which may be large
     monkeypatch.setattr(client, "_GROWN_MB", 1 << 20)
     yield found

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..history import DAY, HALF_HOUR, LONGEST_LAG, MINUTE, WEEKS, Point
+from ..history import DAY, HALF_HOUR, MINUTE, WEEKS, Point
 
 Points = Mapping[str, Sequence[Point]]
 Values = Sequence["tuple[float, float | None]"]
@@ -80,7 +80,7 @@ def plots(points: Points, width: int) -> list[Plot]:
         Plot("latency", list(_latency(points, width))),
         Plot("memory", list(_of_workers(points, width, "rss", 1 / _MB, "limit.memory"))),
         Plot("heap", list(_of_workers(points, width, "heap", 1 / _MB, "limit.heap"))),
-        Plot("event_loop", list(_of_workers(_possible(points), width, "loop_p95", 1.0))),
+        Plot("event_loop", list(_of_workers(points, width, "loop_p95", 1.0))),
         Plot("connections", list(_connections(points, width))),
         Plot("disk", list(_disks(points, width)), top=100.0),
         Plot(
@@ -89,12 +89,6 @@ def plots(points: Points, width: int) -> list[Plot]:
         ),
     ]
     return [plot for plot in found if any(line.look != "limit" for line in plot.lines)]
-
-
-def _possible(points: Points) -> Points:
-    """Without what a watchdog of 0.1.0 recorded, which took any reading."""
-    found = {name: [one for one in series if one.peak <= 1000 * LONGEST_LAG] for name, series in points.items()}
-    return {name: series for name, series in found.items() if series}
 
 
 def since(points: Points, span: Span, now: float) -> float | None:

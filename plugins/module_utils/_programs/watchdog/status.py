@@ -16,13 +16,15 @@ from typing import Any
 from ..._host.atomic import save
 from ..._service.active import release_of
 from ..codes import Code
-from ..history import LONGEST_LAG
 from .model import TARGETS, Assessment, Remedy
 from .readings import Readings, Worker
 from .settings import Settings
 from .state_files import Pause
 from .state_machine import State
 from .usage import MB
+
+_LONGEST_LAG = 60.0
+"""Seconds that an event loop can be late: a worker that does not answer is replaced long before."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _event_loop(worker: Worker) -> dict[str, float | None]:
     A loop is not late for longer than its process is old, nor for so long that the worker was replaced before: a host
     or a container that was suspended makes such a reading, or whoever writes to PM2's daemon.
     """
-    most = min(worker.age or 0.0, LONGEST_LAG) * 1000
+    most = min(worker.age or 0.0, _LONGEST_LAG) * 1000
     lags = {"p50": worker.process.event_loop_p50, "p95": worker.process.event_loop_p95}
     return {share: lag if lag is not None and lag <= most else None for share, lag in lags.items()}
 

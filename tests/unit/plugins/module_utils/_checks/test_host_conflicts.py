@@ -194,9 +194,6 @@ def test_a_group_of_others_gives_no_rights_to_the_service() -> None:
         pytest.param("missing", "", "", id="nothing runs"),
         pytest.param("missing", "trial-of-conflicts-watchdog.service", "If it was renamed: groupmod", id="renamed"),
         pytest.param(OTHER, "trial-of-conflicts@a@2.service", "stop trial-of-conflicts@a@2.service; the", id="another"),
-        pytest.param(
-            OTHER, "pm2-trial-of-conflicts.service", "stop pm2-trial-of-conflicts.service; the", id="an earlier version"
-        ),
     ],
 )
 def test_what_runs_with_another_group_is_named_with_that(
@@ -243,12 +240,12 @@ def test_a_service_is_not_named_as_the_unit_of_a_package(tmp_path: Path, unit: s
 
 
 def test_a_file_is_free_when_it_says_whose_it_is(tmp_path: Path) -> None:
-    unit = tmp_path / "pm2-shop.service"
-    place = Thing(str(unit), Step.PM2, ("PM2_HOME=/srv/shop/home/.pm2",))
+    unit = tmp_path / "shop.service"
+    place = Thing(str(unit), Step.PM2, ("Part of service shop",))
     assert conflict(place) == ""
-    unit.write_text("Environment=PM2_HOME=/home/shop/.pm2\n")
+    unit.write_text("Description=shop\n")
     assert str(unit) in conflict(place)
-    unit.write_text("Environment=PM2_HOME=/srv/shop/home/.pm2\n")
+    unit.write_text("# Part of service shop\n")
     assert conflict(place) == ""
 
 

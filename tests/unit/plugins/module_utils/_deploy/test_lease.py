@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._deploy import lease as lease_module
-from ansible_collections.workbot.stability.plugins.module_utils._deploy.earlier import bring_over
 from ansible_collections.workbot.stability.plugins.module_utils._deploy.lease import (
     Lease,
     LeaseError,
@@ -116,18 +115,6 @@ def test_a_host_without_the_service_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(LeaseError, match=r"not set up[\s\S]*site.yml"):
         take(tmp_path / "releases", lease("first"), take_over=False)
     assert not drop(tmp_path / "releases", "first")
-
-
-@pytest.mark.usefixtures("systemd")
-def test_a_host_of_an_earlier_version_is_brought_over_by_site_yml_first(releases: Path) -> None:
-    places = Places.below(releases.parent)
-    shared = releases.parent / "active.sock"
-    shared.symlink_to(places.run / "b+2.sock")
-    with pytest.raises(LeaseError, match=r"earlier version[\s\S]*site.yml"):
-        take(releases, lease("first"), take_over=False)
-    assert read(lease_path(releases)) is None
-    bring_over(places, Path("/usr/bin"), 1)
-    take(releases, lease("first"), take_over=False)
 
 
 def test_a_damaged_lease_is_none(releases: Path) -> None:

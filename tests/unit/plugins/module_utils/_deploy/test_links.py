@@ -97,15 +97,11 @@ def test_links_that_are_right_are_left_as_they_are(places: Places) -> None:
         ("v1.4@0.sock", V14),
         ("v1.4@12.sock", V14),
         ("v1.4@0.12345", V14),
-        ("v1.4.sock", V14),
+        ("v1.4.sock", None),
         ("v1.4.1@0.sock", V141),
         ("v1.4.1@0.1", V141),
-        ("v1.4.1.sock", V141),
         ("v1.4@2@1.sock", V14_2),
         ("v1.4@2@1.77", V14_2),
-        # as an earlier version named them
-        ("v1.4+2@1.sock", V14_2),
-        ("v1.4+2.sock", V14_2),
         ("v1.4.metrics.sock", None),
         ("v1.sock", None),
         ("metrics.sock", None),
@@ -207,7 +203,7 @@ def test_all_that_workers_leave_is_found(places: Places) -> None:
     half.touch()
     (places.run / "v1.4.sock").touch()
     (places.run / "metrics.sock").touch()
-    assert set(socket_files(places, V14)) == {places.socket(V14), half, places.run / "v1.4.sock"}
+    assert set(socket_files(places, V14)) == {places.socket(V14), half}
     assert socket_files(places, V14_2) == [places.socket(V14_2)]
 
 

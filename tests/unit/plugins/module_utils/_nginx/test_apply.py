@@ -29,6 +29,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._nginx.debian im
     default_site_is_untouched,
     is_in_use,
 )
+from ansible_collections.workbot.stability.plugins.module_utils._nginx.ledger import Record, Trace
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.plan import Desired, Plan
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.probe import Probe
 from ansible_collections.workbot.stability.plugins.module_utils._nginx.service import Service
@@ -126,12 +127,14 @@ def noted(layout: Layout, text: str) -> Path:
     note.parent.mkdir(parents=True)
     if text:
         note.write_text(text)
+        layout.state.mkdir()
+        (layout.state / "shop.json").write_bytes(Record({NOTE: Trace("0", 0o644)}).pack())
     return note
 
 
 def noting(read: str, wanted: str) -> Desired:
     files = {"conf.d/a.conf": Entry(b"a"), **({NOTE: Entry(wanted.encode())} if wanted else {})}
-    return Desired("shop", files=files, adopt=[NOTE], unchanged={NOTE: read})
+    return Desired("shop", files=files, unchanged={NOTE: read})
 
 
 def test_nothing_is_no_change() -> None:

@@ -134,16 +134,6 @@ def test_a_link_in_the_way_is_refused(host: Host) -> None:
         host.plan("shop", SITE_FILES)
 
 
-def test_a_file_of_an_earlier_version_is_taken_over_where_the_caller_says_so(host: Host) -> None:
-    host.write(SITE, "#\n# Ansible managed\n#\nold\n")
-    with pytest.raises(StabilityError, match="it is foreign"):
-        host.plan("shop", SITE_FILES)
-    assert changed(host.plan("shop", SITE_FILES, adopt=[SITE]))[SITE]
-    host.write(SITE, "by hand\n")
-    with pytest.raises(StabilityError, match="it is foreign"):
-        host.plan("shop", SITE_FILES, adopt=[SITE])
-
-
 def test_what_was_edited_by_hand_is_told_and_put_right(host: Host) -> None:
     host.run("shop", SITE_FILES)
     host.write(SITE, "edited\n")

@@ -34,7 +34,7 @@ server {
     server_name kiosk.test;
 }
 """
-SHOP = Desired("shop", ports=[80, 443], server_names=["shop.test"], adopt=["conf.d/shop.conf"])
+SHOP = Desired("shop", ports=[80, 443], server_names=["shop.test"])
 
 
 @pytest.fixture
@@ -81,6 +81,7 @@ def test_a_foreign_file_is_told_by_its_path_unless_the_site_takes_its_place(host
 
 def test_what_the_site_serves_already_is_not_asked_for_again(host: Layout) -> None:
     (host.config / "conf.d/shop.conf").write_text("server { listen 80; server_name shop.test; }")
+    (host.state / "shop.json").write_bytes(Record({"conf.d/shop.conf": Trace("0", 0o644)}).pack())
     assert apply(dataclasses.replace(SHOP, ports=[80]), host, check=False) == Result()
     assert "kiosk.test" in refused(host, dataclasses.replace(SHOP, server_names=["shop.test", "kiosk.test"]))
 

@@ -106,18 +106,6 @@ def test_sockets_and_crontab_stay_where_the_user_is_somebody_elses(tmp_path: Pat
     assert plan.words() == [service.run_directory]
 
 
-@pytest.mark.parametrize(("home", "goes"), [("srv/{}/home/.pm2", True), ("home/{}/.pm2", False)])
-def test_a_unit_of_another_pm2_stays(tmp_path: Path, home: str, goes: bool) -> None:
-    """`pm2 startup` makes pm2-shop.service for a user called shop."""
-    plan, name = Plan(), f"pm2-{NAME}.service"
-    (unit,) = (thing for thing in belongings(service_at(tmp_path), Step.PM2) if thing.unit == name)
-    file = tmp_path / name
-    file.write_text(f"[Service]\nEnvironment=PM2_HOME={tmp_path / home.format(NAME)}\n")
-    _plan_unit(plan, dataclasses.replace(unit, path=str(file)), Unit(name, (str(file),), known=True))
-    assert plan.words() == ([f"unit {name}"] if goes else [])
-    assert plan.left == ([] if goes else [f"{file}: is foreign"])
-
-
 @pytest.mark.parametrize("name", [f"{NAME}.service", f"{NAME}@.service"])
 def test_a_unit_that_has_only_the_service_s_name_stays(tmp_path: Path, name: str) -> None:
     service, file = service_at(tmp_path), tmp_path / name
@@ -127,6 +115,7 @@ def test_a_unit_that_has_only_the_service_s_name_stays(tmp_path: Path, name: str
         plan = Plan()
         _plan_unit(plan, dataclasses.replace(unit, path=str(file)), Unit(name, (str(file),), known=True))
         assert plan.words() == ([f"unit {name}"] if goes else [])
+        assert plan.left == ([] if goes else [f"{file}: is foreign"])
 
 
 def test_a_unit_and_a_job_that_somebody_has_set_up_stay(tmp_path: Path) -> None:

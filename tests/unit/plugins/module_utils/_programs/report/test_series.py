@@ -97,12 +97,6 @@ def test_workers_are_beside_their_limit_and_of_many_only_the_extremes_are_plotte
     ]
 
 
-def test_an_event_loop_lag_that_can_not_be_is_not_plotted() -> None:
-    plot = plotted("event_loop", worker__0__loop_p95=points(515_099.0, 2.0))
-    assert [value for line in plot.lines for _time, value in line.values if value is not None] == [2.0, 2.0]
-    assert plots({f"worker.{number}.loop_p95": points(515_099.0) for number in range(9)}, WIDTH) == []
-
-
 def test_of_a_history_that_has_just_begun_no_more_is_shown_than_there_is() -> None:
     now = 10_000_000.0
     for span, age, shown in (

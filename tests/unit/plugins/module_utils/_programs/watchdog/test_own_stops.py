@@ -13,7 +13,6 @@ import dataclasses
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.client import Pm2Client
@@ -290,18 +289,3 @@ def test_an_operators_stop_of_workers_that_were_seen_online_after_a_step_stays_o
         pm2.stop(number)
     rounds(one, pm2)
     assert (steps(tmp_path), inhibited_by(one)) == (["restart_app"], "stopped_by_operator")
-
-
-def test_by_an_earlier_state_file_no_step_has_stopped_them(
-    tmp_path: Path, pm2: Pm2, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one = watch(tmp_path, pm2, monkeypatch)
-    until_a_step(one, pm2)
-    path = tmp_path / "state.json"
-    content: dict[str, Any] = json.loads(path.read_text())
-    assert [stop["worker"] for stop in content.pop("own_stops")] == [0, 1]
-    path.write_text(json.dumps(content))
-    other = watch(tmp_path, pm2, monkeypatch)
-    assert other._state == dataclasses.replace(one._state, own_stops=())
-    rounds(other, pm2)
-    assert (steps(tmp_path), inhibited_by(other)) == (["restart_app"], "stopped_by_operator")
