@@ -144,10 +144,7 @@ ALONE: dict[str, tuple[tuple[Any, str], ...]] = {
     "alerting_urls": (
         ("json://h", LIST),
         (["example.com"], "an Apprise URL"),
-        (["slck://A/B/C"], "did you mean slack://?"),
-        (["slack://T1/B2"], "expected slack://A/B/C"),
         (["json://h", "json://h"], "is there twice"),
-        (["json://u:[p]@h"], "percent-encode"),
     ),
     "alerting_heartbeat_url": (("ping", "an http:// or https:// address"), ("https://u:p@h", "without a login")),
     "alerting_language": (("de", "expected one of en, zh"),),

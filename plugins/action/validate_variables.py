@@ -118,10 +118,8 @@ class ActionModule(Action):
         return only is None or base_name(name) in only
 
     def _channel_problems(self) -> list[Problem]:
-        """Return what is wrong with the URLs of alerting's channels, as far as a look at them shows."""
-        facts = self.variables.get("ansible_facts", {})
-        debian = str(facts.get("distribution_major_version", "")) if facts.get("distribution") == "Debian" else ""
-        found = url_problems(self._values.get("alerting_urls", ()), debian)
+        """Return what is wrong with the form of the URLs of alerting's channels."""
+        found = url_problems(self._values.get("alerting_urls", ()))
         return [Problem(f"alerting_urls[{place}]", text) for place, text in found]
 
     def _fleet_problems(self) -> list[Problem]:

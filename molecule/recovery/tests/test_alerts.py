@@ -199,9 +199,8 @@ def test_in_chinese_and_then_nothing_changes_any_more(alarm: Alarm) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        (f"nosuch://{SECRET}", "Apprise knows no nosuch://"),
-        # what only Apprise can tell
-        (f"tgram://1/{SECRET}", "tgram (3): Apprise 1."),
+        (f"slck://{SECRET}", "of this host knows no slck://; did you mean slack://?"),
+        (f"tgram://1/{SECRET}", "of this host finds a part of a tgram:// URL missing or wrong"),
     ],
 )
 def test_a_url_that_apprise_does_not_know_is_refused_before_anything_changes(alarm: Alarm, url: str, said: str) -> None:

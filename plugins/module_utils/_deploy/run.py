@@ -24,6 +24,7 @@ from .._release.store import Releases
 from .._service import deployments, dotenv
 from .._service.secret_values import hide, texts_to_hide
 from .actual import Actual, read_active, read_actual
+from .alone import alone_at_processes
 from .context import Context
 from .links import link_sockets, write_declared
 from .model import Activation, ActivationError, Desired
@@ -92,7 +93,9 @@ def _run(context: Context) -> Outcome:
     what = f"activation of release {decision.release}"
     with deploy_lock(lock_path(context.places.releases), what, desired.deployer), until_terminated():
         outcome.ended = context.scopes.end_left()
-        outcome.before, outcome.decision = _look(context)
+        # once a step of the watchdog that is under way is over
+        with alone_at_processes(context):
+            outcome.before, outcome.decision = _look(context)
         outcome.changed = outcome.decision.changes(outcome.before)
         with _noted(context, outcome.decision):
             _do(context, outcome)

@@ -77,6 +77,15 @@ def read(path: Path) -> tuple[str, list[dict[str, Any]]]:
     return content, apps
 
 
+def declared_instances(path: Path, name: str) -> int:
+    """How many processes that app is to have; 0 where the file does not say so."""
+    try:
+        _content, apps = read(path)
+        return next((count(app.get("instances")) for app in apps if app["name"] == name), 0)
+    except (LookupError, OSError, Pm2Error, TypeError, ValueError):
+        return 0
+
+
 def _parse(content: str) -> list[dict[str, Any]] | None:
     """The apps of a text that render() made; None for any other text."""
     if not content:

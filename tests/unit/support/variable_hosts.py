@@ -78,14 +78,9 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "daily": {"pm2_options": {"cron_restart": "@daily"}},
     "channels": {
         "alerting_urls": [
-            f"json://user:[{SECRET}]@host/",
-            f"slack://{SECRET}/B",
-            f"nosuch://{SECRET}",
             "jsons://host/path",
-            f"https://host.example/{SECRET}",
             "jsons://host/path",
             f"json://host/\0{SECRET}",
-            f"json://host:70000/{SECRET}",
         ],
         "alerting_heartbeat_url": f"https://user:{SECRET}@host.example/",
     },

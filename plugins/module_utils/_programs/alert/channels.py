@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import http.client
 import importlib.util
@@ -93,7 +94,10 @@ class _Listener(logging.Handler):
 
 @contextlib.contextmanager
 def _listening_to_answers() -> Iterator[list[str]]:
-    """The refusals in answers that Apprise takes for success, since their status is 200."""
+    """The refusals in answers that Apprise takes for success, since their status is 200.
+
+    Apprise passes such an answer on to nobody, and makes a session of requests for each, which alone has hooks.
+    """
     found: list[str] = []
     session = sys.modules["requests"].Session  # Apprise has loaded it
     send = session.send
@@ -211,10 +215,21 @@ def _open(url: str) -> Any:
         message = "Apprise can't take such a URL apart: percent-encode the special characters in it"
         raise StabilityError(message) from None
     if not known:
-        raise StabilityError(
-            f"Apprise {apprise.__version__} of this host does not know such a URL, or a part of it is missing"
-        )
+        raise StabilityError(f"Apprise {apprise.__version__} of this host {_refusal_of(url, opened)}")
     return opened
+
+
+def _refusal_of(url: str, opened: Any) -> str:
+    """Return why Apprise does not take a URL, as far as its list of kinds tells."""
+    kind = url.partition(":")[0]
+    if kind in ("http", "https"):
+        return f"knows no such address; a webhook is json{kind[4:]}://HOST/PATH"
+    services = opened.details()["schemas"]
+    kinds = {name for one in services for name in (*(one["protocols"] or ()), *(one["secure_protocols"] or ()))}
+    if kind in kinds:
+        return f"finds a part of a {kind}:// URL missing or wrong"
+    near = difflib.get_close_matches(kind, kinds, 1)
+    return f"knows no {kind}://" + (f"; did you mean {near[0]}://?" if near else "")
 
 
 def beat(url: str) -> str:

@@ -219,7 +219,7 @@ class _Service:
         workers, left = self.readings.workers, self._left
         given_up = [worker for worker in left if _is_given_up(worker)]
         coming = [worker for worker in workers if self.recovering and self._is_coming(worker)]
-        there, planned = len(workers), self.settings.instances or len(workers)
+        there, planned = len(workers), self.readings.planned or len(workers)
         if given_up or coming:
             message = f"{_named(given_up)} was given up by PM2" if given_up else f"{_named(coming)} is not there yet"
         elif left:

@@ -25,6 +25,7 @@ from ..._host.processes import load_library
 from ..._host.processor_time import processor_times
 from ..._host.units import LOOK_SECONDS, UnitError, unit_states
 from ..._pm2.client import Pm2Client
+from ..._pm2.ecosystem import declared_instances
 from ..._pm2.process import Pm2Process
 from ..._pm2.rpc import WELL, DaemonReading, read_daemon
 from ..._service import deployments
@@ -78,6 +79,8 @@ class Readings:
     activation: str | None
     daemon: DaemonReading
     workers: tuple[Worker, ...]
+    planned: int
+    """As many workers are declared of what is active; 0: not known."""
     answers: WorkersReading
     restarts: int
     """Of all workers within the window."""
@@ -181,6 +184,7 @@ class Reader:
             activation=activation,
             daemon=daemon,
             workers=workers,
+            planned=self._planned(activation),
             answers=answers,
             restarts=self.restarts.note(processes, now, daemon=daemon.pid, changing=changing),
             surplus=() if self.settings.existing else self.surplus.probe(daemon, now),
@@ -230,6 +234,12 @@ class Reader:
             return active_activation(self.settings.sockets), read_daemon(self._client, timeout)
         daemon = read_existing(existing, self._client, timeout)
         return next((process.name for process in daemon.processes), existing.app), daemon
+
+    def _planned(self, activation: str | None) -> int:
+        """Return what the file says that the active one was started from: the next one may have another number."""
+        if self.settings.existing:
+            return self.settings.existing.instances
+        return declared_instances(Path(self.settings.ecosystem_file), self.settings.app_of(activation or ""))
 
     def _of_service(self, processes: Iterable[Pm2Process]) -> list[Pm2Process]:
         if self.settings.existing:

@@ -116,9 +116,9 @@ class Actions:
                     start_worker(self._client, number, _RELOAD_SECONDS)
                 else:
                     self._client.run("restart", str(number))
-            if len(self._readings.workers) < self._settings.instances > 1:
-                self._client.run("scale", self._app, str(self._settings.instances))
-                return f"scaled {self._app} to {self._settings.instances} workers"
+            if len(self._readings.workers) < (planned := self._readings.planned) > 1:
+                self._client.run("scale", self._app, str(planned))
+                return f"scaled {self._app} to {planned} workers"
         return f"restarted worker {_listed(step.condition.workers)}"
 
     def _restart_app(self, _step: Step) -> str:

@@ -27,7 +27,6 @@ class Settings(Rules):
 
     service: str
     user: str
-    instances: int
     sockets: str
     """The link to the directory that has the workers' sockets, by their numbers."""
     health_path: str

@@ -35,15 +35,15 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     return found
 
 
-def desired(name: str, remove: bool = False, default_off: bool = True) -> Desired:
+def desired(name: str, remove: bool = False) -> Desired:
     files = {} if remove else {f"conf.d/{name}.conf": Entry(name.encode())}
-    return Desired(name, files, remove=remove, disable_default_site=default_off and not remove)
+    return Desired(name, files, remove=remove, disable_default_site=not remove)
 
 
-def installed(layout: Layout, name: str, default_off: bool = True) -> None:
-    plan = nginx_plan.make_plan(layout, desired(name, default_off=default_off))
+def installed(layout: Layout, name: str) -> None:
+    plan = nginx_plan.make_plan(layout, desired(name))
     Transaction(layout.config, layout.journal).make(plan.writes)
-    assert not apply(desired(name, default_off=default_off), layout, check=True).changed()
+    assert not apply(desired(name), layout, check=True).changed()
 
 
 def removed(layout: Layout, name: str) -> Result:
@@ -72,11 +72,6 @@ def test_it_does_not_come_where_somebody_had_removed_it_or_has_another_site(layo
     (layout.config / "conf.d/by-hand.conf").write_text("")
     removed(layout, "shop")
     assert not (layout.config / DEFAULT_SITE).is_symlink()
-
-
-def test_a_record_without_a_default_site_is_as_it_always_was(layout: Layout) -> None:
-    installed(layout, "shop", default_off=False)
-    assert "default_site" not in (layout.state / "shop.json").read_text()
 
 
 class Stopped:

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import declaration, read, render, shown
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import (
+    declaration,
+    declared_instances,
+    read,
+    render,
+    shown,
+)
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.errors import Pm2Error
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +90,22 @@ def test_what_is_shown_holds_names_and_differences_but_no_value() -> None:
 @given(st.text(), st.text())
 def test_anything_can_be_shown(before: str, after: str) -> None:
     assert len(shown(before, after)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (render([{"name": "a", "instances": 3}, {"name": "b", "instances": 2}]), 3),
+        (render([{"name": "a"}]), 1),
+        (render([{"name": "b", "instances": 2}]), 0),
+        (render([{"name": "a", "instances": "many"}]), 0),
+        ("// module.exports = {apps: [1]}", 0),
+        ('// by hand\nmodule.exports = {"apps": [{"instances": 2}, 7]};', 0),
+        (None, 0),
+    ],
+)
+def test_how_many_processes_an_app_is_to_have_is_read(tmp_path: Path, text: str | None, number: int) -> None:
+    path = tmp_path / "ecosystem.config.cjs"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    assert declared_instances(path, "a") == number

@@ -32,7 +32,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._removal.system 
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import Service, Step, belongings
 
 NAME = "trial-of-removal"
-FILES = ("releases/one/server.js", "home/.pm2/pm2.log", "config/environment", "config/environments/one", ".deploy.lock")
+FILES = ("releases/one/server.js", "home/.pm2/pm2.log", "config/environment", ".deploy.lock")
 FILES += ("activations/one/environment", "activations/one/ecosystem.config.cjs", "home/pm2.log")
 
 
@@ -123,7 +123,7 @@ def test_all_of_it_goes_when_that_was_said_twice(host: Host) -> None:
 
 
 def test_without_data_nothing_is_left(host: Host) -> None:
-    for name in ("config/environment", "config/environments/one"):
+    for name in ["config/environment"]:
         (host.directory / name).unlink()
     (host.logs / "out.log").unlink()
     host.logs.rmdir()
@@ -244,7 +244,7 @@ def test_a_step_that_fails_says_how_far_it_came(host: Host, monkeypatch: pytest.
 
 def test_the_lock_goes_with_the_last_of_the_directory(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where there was none before the run."""
-    for name in ("config/environment", "config/environments/one", ".deploy.lock"):
+    for name in ("config/environment", ".deploy.lock"):
         (host.directory / name).unlink()
     monkeypatch.setattr(removal_plan, "make_plan", lambda _order, _layout: host.plan())
     apply(Removal(host.service), Layout(), check=False)

@@ -172,10 +172,41 @@ def test_a_url_that_apprise_breaks_on_is_not_shown(
     assert error.startswith(
         "discord (1): Apprise can't take such a URL apart: percent-encode the special characters in it;"
     )
-    assert error.endswith("; slack (2): expected slack://A/B/C\n")
+    assert "; slack (2): Apprise can't take" in error
     assert SECRET not in error
     error = AppriseChannel(f"json://[{SECRET}]/", 1).send(Message(1.0, "info", "title", "body", []))
     assert error.startswith("Apprise can't")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("slck://", "slck (1): Apprise 1.9.2 of this host knows no slck://; did you mean slack://?"),
+        ("qqqqqqq://", "qqqqqqq (1): Apprise 1.9.2 of this host knows no qqqqqqq://"),
+        ("slack://", "slack (1): Apprise 1.9.2 of this host finds a part of a slack:// URL missing or wrong"),
+        ("https://", "https (1): Apprise 1.9.2 of this host knows no such address; a webhook is jsons://HOST/PATH"),
+        ("", "URL (1): expected an Apprise URL of the form kind://"),
+    ],
+)
+def test_what_apprise_does_not_take_is_told_by_its_own_list(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str, said: str
+) -> None:
+    class Apprise:
+        def __init__(self, **_options: object) -> None: ...
+
+        def add(self, _url: str) -> bool:
+            return False
+
+        def details(self) -> object:
+            return {"schemas": [{"protocols": None, "secure_protocols": ("slack",)}]}
+
+    module = SimpleNamespace(Apprise=Apprise, AppriseAsset=dict, __version__="1.9.2", __spec__="")
+    monkeypatch.setitem(sys.modules, "apprise", module)
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([f"{kind}{SECRET}"])))
+    assert main("", ["check"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(said)
+    assert SECRET not in error
 
 
 @pytest.mark.parametrize("content", [None, b'{"state": "healthy"}', b"{" * 100_000, b'{"state": "\xff"}'])

@@ -373,6 +373,6 @@ def test_where_its_number_of_processes_is_unknown_none_is_missing() -> None:
     where = {"supervisor": "pm2", "url": "http://127.0.0.1:3000/health", "app": "shop"}
     alone = {"workers": (worker(0),), "answers": WorkersReading({100: ""})}
     for instances, code in ((0, None), (2, "worker_missing")):
-        own = settings(existing=where, recovers=False, instances=instances, memory_restart_mb=0)
-        found = judge(readings(**alone), own, False).conditions[SERVICE]
+        own = settings(existing=where, recovers=False, memory_restart_mb=0)
+        found = judge(readings(planned=instances, **alone), own, False).conditions[SERVICE]
         assert (found.code if found else None) == code

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.lock import is_locked, lock_table
+from ansible_collections.workbot.stability.plugins.module_utils._pm2.ecosystem import render
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.process import Pm2Process
 from ansible_collections.workbot.stability.plugins.module_utils._pm2.rpc import HUNG, DaemonReading
 from ansible_collections.workbot.stability.plugins.module_utils._programs.watchdog import readings
@@ -221,3 +222,17 @@ def test_a_process_that_a_signal_has_stopped_is_told_when_it_was_seen_twice(
     sleeper.send_signal(signal.SIGCONT)
     os.waitid(os.P_PID, sleeper.pid, os.WCONTINUED)
     assert reader.glance() == frozenset()
+
+
+def test_how_many_workers_there_should_be_is_said_by_what_is_active_now(tmp_path: Path) -> None:
+    """A deployment with fewer instances comes before the watchdog's own settings, which may be older."""
+    reader, found = Reader(settings(tmp_path)), []
+    for name, instances in (("old", 2), ("new", 1)):
+        (tmp_path / "ecosystem.config.cjs").write_text(render([{"name": f"shop-{name}", "instances": instances}]))
+        (tmp_path / "active").unlink(missing_ok=True)
+        (tmp_path / "active").symlink_to(name)
+        found.append(reader.read(1000.0).planned)
+    (tmp_path / "active").unlink()
+    assert (*found, reader.read(1000.0).planned) == (2, 1, 0)
+    existing = {"supervisor": "process", "url": "http://127.0.0.1:1/", "app": "shop", "instances": 3}
+    assert Reader(settings(tmp_path, existing=existing)).read(1000.0).planned == 3
