@@ -2,7 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Prometheus' text format, for what may come from a hostile status: what would be no metric is left out."""
+"""Prometheus' text format, for what may come from a hostile status: what would be no metric is left out.
+
+prometheus_client would spare the last few functions alone: what it may be given has to be bounded here all the same.
+"""
 
 from __future__ import annotations
 
