@@ -12,6 +12,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
+from ._site.roles import read_of, role_asked
+
 try:
     # ansible-core has no public name for it yet, and everything works without.
     from ansible._internal._datatag._tags import Origin
@@ -113,6 +115,8 @@ def in_order(names: Iterable[str], variables: Mapping[str, Any]) -> list[str]:
 
 def _names(value: Any) -> list[str]:
     """The names in a value; in none that is encrypted, which is no template, and not in other hosts' variables."""
+    if role := role_asked(value):
+        return [*read_of(role)]
     if isinstance(value, str):
         return _NAME.findall(value)
     if isinstance(value, dict):

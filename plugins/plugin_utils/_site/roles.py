@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, workbot.stability contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles for which something is computed here, and how their vars ask for it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleUndefinedVariable
+
+from .backup import Backup
+from .base import Site
+
+# In the order in which one may read what follows from another's.
+SITES: dict[str, type[Site]] = {"backup": Backup}
+CHECKED = "__service_variables"
+"""What the check of all variables is registered as: it has computed the sites of the play's roles already."""
+
+# What is no template: of the host, of others and of the run.
+_GIVEN = ("ansible_facts", "groups", "hostvars", "inventory_hostname")
+_QUESTION = re.compile(r"\{\{ lookup\('workbot\.stability\.site', '([a-z0-9]+)'\) \}\}")
+
+
+def role_asked(value: Any) -> str:
+    """Return the role that the variable's value asks for, "" where it asks for none."""
+    found = _QUESTION.fullmatch(value) if isinstance(value, str) else None
+    return found[1] if found else ""
+
+
+def read_of(role: str) -> tuple[str, ...]:
+    """Return the names of the variables that a role's site is made of."""
+    return (*SITES[role].variables(), *_GIVEN, CHECKED)
+
+
+def site_of(role: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return what follows for the role from the variables, of which `template` renders a value."""
+
+    def read(name: str) -> Any:
+        try:
+            return variables[name] if name in _GIVEN else template(variables[name])
+        except AnsibleUndefinedVariable as error:
+            raise KeyError(name) from error
+
+    return SITES[role](read).known()
+
+
+def kept(role: str, variables: Mapping[str, Any], site: dict[str, Any]) -> dict[str, Any]:
+    """Return the site for those who ask for it later, with what it is of."""
+    return {"of": _digest(role, variables), "site": site}
+
+
+def kept_site(role: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what the check of the variables has found, None where one of them has another value here."""
+    kept = ((variables.get(CHECKED) or {}).get("sites") or {}).get(role)
+    return kept["site"] if kept and kept["of"] == _digest(role, variables) else None
+
+
+def _digest(role: str, variables: Mapping[str, Any]) -> str:
+    """Of the variables as they are written: a role's parameters and facts that were set win over the check's."""
+    written = [variables.get(name) for name in SITES[role].variables() if name not in _GIVEN]
+    return hashlib.sha256(repr(written).encode()).hexdigest()
