@@ -205,7 +205,7 @@ BROKEN = (
     Broken("registry", "CONFIG: it does not look like a valid config file", "verdaccio/config.yaml", "storage: ["),
     Broken(
         "flows",
-        "Nothing listens: the program must listen on port 1880 (pm2_listen_port), as PORT says",
+        "The program listens on TCP port 1881 and not where PORT says. Set pm2_listen_port: 1881",
         variables={"pm2_args": ["--userDir", "data", "--port", "1881"]},
     ),
     Broken(
