@@ -44,10 +44,11 @@ ProtectSystem=strict
 ProtectHostname=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 """
-_IDLE = """\
-# only while nobody else wants the processor: the weight counts among units, the policy where they are in no groups
-CPUWeight=idle
-CPUSchedulingPolicy=idle"""
+_IDLE = (
+    "# only while nobody else wants the processor: the weight counts among units, "
+    "the policy where they have no control groups of their own\n"
+    "CPUWeight=idle\nCPUSchedulingPolicy=idle"
+)
 
 
 class Backup(Site):
