@@ -281,7 +281,7 @@ def with_settings(host: Host, **settings: Any) -> Iterator[None]:
 
 def hasty(host: Host) -> AbstractContextManager[None]:
     """A watchdog that waits less between its steps: what takes many of them is seen sooner. The budget stays."""
-    return with_settings(host, start_grace=4, backoff_first=1)
+    return with_settings(host, start_grace=4, backoff_initial=1)
 
 
 def _set(host: Host, settings: str) -> None:

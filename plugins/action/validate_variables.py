@@ -30,7 +30,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desire
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import GROUPS, fleet_of, fleet_problems
-from ansible_collections.workbot.stability.plugins.plugin_utils._site.roles import SITES, kept, read_of, site_of
+from ansible_collections.workbot.stability.plugins.plugin_utils._site.roles import SITES, kept
 from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check import (
     Option,
     Problem,
@@ -72,7 +72,6 @@ class ActionModule(Action):
                     core, contradictions = self._plan()
                     problems += contradictions
             wrong = self._wrong(problems)
-            self._derive(wrong)
             problems += [problem for role in self._roles for problem in self._check_relations(role, wrong)]
             if core and not problems:
                 problems = self._contradictions(self._host_plan(core).contradictions)
@@ -80,13 +79,12 @@ class ActionModule(Action):
             return self._failure(problems)
         shown = {"plan": core.as_dict(), "service": self._values["service_name"], "msg": core.summary} if core else {}
         overcommit = self._arguments["overcommit"]
-        found = {"serves": _serves(self._values), "overcommit": overcommit, "sites": self._sites}
+        found = {"serves": _serves(self._values), "overcommit": overcommit, "sites": self._sites()}
         return {"plan": {}, "msg": _ALL_RIGHT, **found, **shown}
 
     def _check_roles(self, is_asked: t.Callable[[str], bool]) -> list[Problem]:
         """Load what the roles declare and the good values; return what is wrong with the variables asked for."""
         self._hidden: set[str] = set()
-        self._sites: dict[str, t.Any] = {}
         self._values: dict[str, t.Any] = {}
         _result, self._arguments = self.validate_argument_spec(_ARGUMENTS)
         self._roles = [self._load(name) for name in self._role_names()]
@@ -105,8 +103,8 @@ class ActionModule(Action):
         self._rendered: dict[str, t.Any] = {}
         self._current = dict(self.variables)
         self._templar: t.Any = self._templar.copy_with_new_env()
-        read = {name for role in self._roles if role.role in SITES for name in SITES[role.role].variables()}
-        for name in in_order(own.keys() & {*self._options, *read}, own):
+        sites = {f"__{role.role}" for role in self._roles if role.role in SITES}
+        for name in in_order(own.keys() & {*self._options, *sites}, own):
             with contextlib.suppress(AnsibleError):
                 self._rendered[name] = self._current[name] = self._template(own[name])
 
@@ -214,13 +212,10 @@ class ActionModule(Action):
         names = {base_name(problem.name) for problem in problems}
         return names & {*self._options, *GROUPS, "gather_facts", "service_plan"}
 
-    def _derive(self, wrong: set[str]) -> None:
-        """Compute what follows from good variables, for the roles' relations and for the roles."""
-        for role in self._roles:
-            if role.role in SITES and wrong.isdisjoint(self._references.of([read_of(role.role)], self.variables, {})):
-                site = site_of(role.role, self._current, self._template)
-                self._sites[role.role] = kept(role.role, self.variables, site)
-                self._rendered[f"__{role.role}"] = self._current[f"__{role.role}"] = site
+    def _sites(self) -> dict[str, t.Any]:
+        """Return what follows from the variables for each role, for those who ask for it later."""
+        found = {role.role: self._rendered.get(f"__{role.role}") for role in self._roles if role.role in SITES}
+        return {role: kept(role, self.variables, site) for role, site in found.items() if site}
 
     def _check_relations(self, role: RoleVariables, wrong: set[str]) -> t.Iterator[Problem]:
         """Yield a problem for each condition that does not hold, unless one of its variables is wrong already."""

@@ -131,7 +131,7 @@ FAULTS: dict[str, Callable[[Host], AbstractContextManager[object]]] = {
 @pytest.fixture(scope="module")
 def helpless(host: Host) -> Iterator[None]:
     """A watchdog that has no budget for recovery steps."""
-    with with_settings(host, budget=0):
+    with with_settings(host, restart_budget=0):
         yield
 
 

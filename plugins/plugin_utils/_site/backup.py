@@ -18,6 +18,7 @@ from .._fleet.clients import clients_of
 from .._fleet.inventory import Groups, Variables, address_of
 from .._fleet.stanzas import stanzas_of
 from .base import Site
+from .sizes import in_bytes
 
 _USER = "postgres"
 _REPOSITORY_USER = "pgbackrest"
@@ -28,7 +29,6 @@ _STANZAS = "/etc/pgbackrest/conf.d"
 _CLIENTS = "/etc/file-backup-repository"
 _ROLE = "workbot.stability.release"
 _TLS_PACKAGES = ("python3-cryptography",)
-_MEGABYTES = {"K": 1024, "M": 1024**2, "G": 1024**3}
 # How many repositories of a client there are: one is in use, the one before is kept, and one is to come.
 _TURNS = 3
 
@@ -228,8 +228,7 @@ class Backup(Site):
 
     @cached_property
     def wal_bytes(self) -> int:
-        limit = self.backup_wal_limit
-        return 0 if limit == "0" else int(limit[:-1]) * _MEGABYTES[limit[-1]]
+        return in_bytes(self.backup_wal_limit)
 
     @cached_property
     def archiving(self) -> dict[str, str]:

@@ -30,17 +30,19 @@ def commands(directory: Path) -> dict[str, str]:
     command.chmod(0o755)
     templates = Environment(loader=FileSystemLoader(ROOT / "roles/diagnostics/templates"), undefined=StrictUndefined)
     templates.filters["comment"] = comment
-    text = templates.get_template("cron.j2").render(
-        ansible_managed="Ansible managed",
-        service_mark="shop",
-        service_user="shop",
-        service_log_directory=directory,
-        diagnostics_hourly_schedule="0 * * * *",
-        diagnostics_daily_schedule="0 0 * * *",
-        __diagnostics_state_directory=directory,
-        __diagnostics_command=command,
-        __diagnostics_hourly_report="diagnose_hourly.log",
-        __diagnostics_daily_prefix="diagnose_daily_",
+    text = (
+        templates.get_template("cron.j2")
+        .render(
+            ansible_managed="Ansible managed",
+            service_mark="shop",
+            service_user="shop",
+            service_log_directory=directory,
+            diagnostics_hourly_schedule="0 * * * *",
+            diagnostics_daily_schedule="0 0 * * *",
+            service_name="shop",
+            __diagnostics={"state_directory": directory},
+        )
+        .replace("/usr/local/bin/shop-diagnose", str(command))
     )
     lines = re.findall(r"^(?:\S+ ){5}shop (.+)$", text, re.MULTILINE)
     return dict(zip((HOURLY, DAILY), (line.replace(r"\%", "%") for line in lines), strict=True))

@@ -34,7 +34,13 @@ HUNG = Condition(Code.WORKER_HUNG, "worker 0 does not answer", ESCALATION, (0,))
 MISSING = Condition(Code.WORKER_MISSING, "worker 0 is not there", ESCALATION[1:], (0,))
 NGINX = Condition(Code.PROXY_DEAD, "Nginx does not run", (Remedy.RESTART_PROXY,))
 RULES = Rules(
-    failures=3, start_grace=30, backoff_first=10, backoff_longest=300, healthy_reset=600, budget=5, budget_window=900
+    failure_threshold=3,
+    start_grace=30,
+    backoff_initial=10,
+    backoff_max=300,
+    healthy_reset=600,
+    restart_budget=5,
+    restart_budget_window=900,
 )
 
 

@@ -293,12 +293,12 @@ def _of_database(readings: Readings, condition: Condition) -> Inhibition | None:
 def _what_is_short(readings: Readings, settings: Settings) -> Inhibition | None:
     """Of what the host has, and a restart would only take more of."""
     free_mb = {path: room.free / MB for path, room in readings.room.items()}
-    short = [f"{path} has {free:.0f} MB" for path, free in free_mb.items() if free < settings.disk_min_mb]
+    short = [f"{path} has {free:.0f} MB" for path, free in free_mb.items() if free < settings.disk_minimum]
     if short:
         message = f"the disk is full ({', '.join(short)} free): a restart would not cure that. Free some space."
         return Inhibition(Code.DISK_SHORT, message, "critical")
     own = any(_is_near_limit(worker, settings) for worker in readings.workers)
-    if readings.memory_percent >= settings.host_memory_percent and not own:
+    if readings.memory_percent >= settings.host_memory_limit and not own:
         message = f"{readings.memory_percent:.0f} % of the host's memory is in use, and not by this service"
         return Inhibition(
             Code.MEMORY_SHORT, f"{message}: a restart would not cure that. Stop what takes it.", "critical"
@@ -334,7 +334,7 @@ def _limit_use(worker: Worker, settings: Settings) -> _Use:
 
 
 def _is_near_limit(worker: Worker, settings: Settings) -> bool:
-    return _limit_use(worker, settings).share >= settings.memory_reload_percent
+    return _limit_use(worker, settings).share >= settings.memory_reload
 
 
 def _overloaded(readings: Readings, condition: Condition) -> Inhibition | None:

@@ -107,7 +107,7 @@ class Watch:
         self._saved: machine.State | None = None
         known = [item.problem for item in self._state.problems.values()]
         self._diagnosis = Diagnosis(settings, known)
-        self._steady = Steady(settings.failures, known, proc.uptime())
+        self._steady = Steady(settings.failure_threshold, known, proc.uptime())
         self._reader.restarts.recall(self._state.restarts)
 
     def run(self) -> None:
@@ -322,7 +322,9 @@ class Watch:
 
     def _load(self) -> machine.State:
         now = proc.uptime()
-        logged = keeper.actions_of_log(tail(self._settings.recovery_log), self._boot, now, self._settings.budget_window)
+        logged = keeper.actions_of_log(
+            tail(self._settings.recovery_log), self._boot, now, self._settings.restart_budget_window
+        )
         try:
             state = keeper.load(self._settings.state_file, self._boot, now)
             return keeper.with_actions(state, logged)

@@ -51,9 +51,9 @@ class Settings(Rules):
     diagnosis_interval: float
     """0: no diagnosis."""
     memory_restart_mb: int
-    memory_reload_percent: float
-    host_memory_percent: float
-    disk_min_mb: int
+    memory_reload: float
+    host_memory_limit: float
+    disk_minimum: int
     crash_loop_restarts: int
     crash_loop_window: float
     heap_limit_mb: int = 0

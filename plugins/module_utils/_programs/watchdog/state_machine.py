@@ -36,17 +36,17 @@ class Phase(enum.StrEnum):
 class Rules:
     """Times in seconds."""
 
-    failures: int
+    failure_threshold: int
     """So many probes in a row must find a target unhealthy before anything is done."""
     start_grace: float
     """So long a remedy has to work before the next one is tried."""
-    backoff_first: float
-    backoff_longest: float
+    backoff_initial: float
+    backoff_max: float
     healthy_reset: float
     """After so long a healthy time the back-off begins again."""
-    budget: int
+    restart_budget: int
     """So many steps for each target within the window."""
-    budget_window: float
+    restart_budget_window: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +141,7 @@ def turn(state: State, seen: Assessment, now: float, rules: Rules, paused: bool 
         inhibition = PAUSED if paused else seen.inhibitions.get(target)
         after = _probe(state.targets[target], condition, inhibition, now, rules)
         due = _due(target, after, condition, now, rules) if condition and not after.inhibited else None
-        if due and len(after.actions) >= rules.budget:
+        if due and len(after.actions) >= rules.restart_budget:
             if after.phase is not Phase.EXHAUSTED:
                 after = dataclasses.replace(after, phase=Phase.EXHAUSTED, since=now, spent=True)
         elif step is None:
@@ -230,8 +230,10 @@ def _probe(
         state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now)
     state = _failed(state, condition, now)
     if condition.certain:
-        state = dataclasses.replace(state, failures=max(state.failures, rules.failures), workers=condition.workers)
-    if state.severity == "critical" and state.failures < rules.failures:
+        state = dataclasses.replace(
+            state, failures=max(state.failures, rules.failure_threshold), workers=condition.workers
+        )
+    if state.severity == "critical" and state.failures < rules.failure_threshold:
         # those in a row that are enough speak for themselves
         state = dataclasses.replace(state, bucket=state.bucket.unhealthy())
     return state
@@ -239,9 +241,9 @@ def _probe(
 
 def _with_room(state: TargetState, now: float, rules: Rules) -> TargetState:
     """What left the budget's window; with room in it the target is not exhausted any more."""
-    recent = tuple(begun for begun in state.actions if now - begun < rules.budget_window)
+    recent = tuple(begun for begun in state.actions if now - begun < rules.restart_budget_window)
     state = dataclasses.replace(state, actions=recent)
-    if state.phase is Phase.EXHAUSTED and len(recent) < rules.budget:
+    if state.phase is Phase.EXHAUSTED and len(recent) < rules.restart_budget:
         state = dataclasses.replace(state, phase=Phase.SUSPECT, since=now)
     return state
 
@@ -306,7 +308,7 @@ def _due(target: str, state: TargetState, condition: Condition, now: float, rule
 
 
 def _counts(state: TargetState, rules: Rules) -> bool:
-    return state.failures >= rules.failures or (state.bucket.flapping and state.severity == "critical")
+    return state.failures >= rules.failure_threshold or (state.bucket.flapping and state.severity == "critical")
 
 
 def backoff(attempts: int, rules: Rules) -> float:
@@ -314,7 +316,7 @@ def backoff(attempts: int, rules: Rules) -> float:
     if attempts == 0:
         return 0.0
     # the exponent is bounded: a float has no room for that of a long night
-    return min(rules.backoff_longest, rules.backoff_first * 2.0 ** min(attempts - 1, 32))
+    return min(rules.backoff_max, rules.backoff_initial * 2.0 ** min(attempts - 1, 32))
 
 
 def _next_remedy(condition: Condition, rank: int) -> Remedy:
@@ -343,15 +345,15 @@ def _problems(
         long = f"{seconds / _MINUTE:.0f} minutes" if seconds >= _MINUTE else f"{seconds:.0f} s"
         why = f"No action is taken: {inhibition.message}, for {long} now."
         found.append(Problem(target, condition.code, condition.severity, f"{condition.message}. {why}"))
-    if inhibition and state.inhibited and inhibition.severity != "info" and state.failures >= rules.failures:
+    if inhibition and state.inhibited and inhibition.severity != "info" and state.failures >= rules.failure_threshold:
         found.append(Problem.of(target, inhibition.code, inhibition.severity, inhibition.message))
     still_open = {problem.key: Open(problem, state.unhealthy_since) for problem in found}
     if state.spent:
         key = f"{target}.budget"
         message = (
-            f"{rules.budget} recovery steps within {rules.budget_window / 60:g} minutes did not help for long. The next"
-            " one waits until the first of them is as long ago, or for `resume`: see recovery.log and the service's"
-            " error log."
+            f"{rules.restart_budget} recovery steps within {rules.restart_budget_window / 60:g} minutes did not help"
+            " for long. The next one waits until the first of them is as long ago, or for `resume`: see recovery.log"
+            " and the service's error log."
         )
         still_open[key] = Open(Problem(key, Code.BUDGET_SPENT, "critical", message), state.since)
     return still_open

@@ -109,10 +109,10 @@ def _problems(state: State, seen: Assessment, moment: Moment) -> list[dict[str, 
 def _budget(settings: Settings, state: State, moment: Moment) -> dict[str, Any]:
     """Each target has its own."""
     used = {
-        name: sum(moment.boot - begun < settings.budget_window for begun in state.targets[name].actions)
+        name: sum(moment.boot - begun < settings.restart_budget_window for begun in state.targets[name].actions)
         for name in TARGETS
     }
-    return {"used": used, "limit": settings.budget, "window": settings.budget_window}
+    return {"used": used, "limit": settings.restart_budget, "window": settings.restart_budget_window}
 
 
 def _diagnosis(settings: Settings, seen: Assessment, moment: Moment) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def watch(directory: Path, **changes: Any) -> Watch:
-    return Watch(settings(directory, failures=2, **changes), Listener())
+    return Watch(settings(directory, failure_threshold=2, **changes), Listener())
 
 
 def status(directory: Path) -> dict[str, Any]:

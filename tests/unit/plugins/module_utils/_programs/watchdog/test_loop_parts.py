@@ -98,8 +98,8 @@ def test_settings_are_read_as_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "watchdog.json"
     path.write_text(json.dumps(settings_content(tmp_path)))
     settings = Settings.load(path)
-    assert (settings.period, settings.budget, settings.database) == (5.0, 5, False)
-    assert settings.backoff_longest == 300
+    assert (settings.period, settings.restart_budget, settings.database) == (5.0, 5, False)
+    assert settings.backoff_max == 300
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"service": "shop"}', '{"period": "often"}'])

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -48,13 +47,3 @@ def test_what_is_switched_off_on_the_command_line_is_stopped(enabled: object) ->
     checked = ArgumentSpecValidator(SPEC).validate({"units": given})
     units = checked.validated_parameters["units"]
     assert [(unit["enabled"], unit["started"]) for unit in units] == [(False, False)] * 2
-
-
-def test_logs_whose_directory_is_recreated_stay_within_reach() -> None:
-    """A mount of a directory goes with it; the new one would be a part of the file system that may only be read."""
-    environment = jinja2.Environment(autoescape=True)
-    environment.filters["dirname"] = lambda path: str(Path(path).parent)
-    (line,) = re.findall(r"^ReadWritePaths=.*$", (ROLE / "templates/watchdog.service.j2").read_text(), re.MULTILINE)
-    paths = {"service_paths": {"pm2_home": "/srv/shop/pm2"}, "service_name": "shop"}
-    rendered = environment.from_string(line).render(service_log_directory="/var/log/shop", **paths)
-    assert "-/var/log" in rendered.split()

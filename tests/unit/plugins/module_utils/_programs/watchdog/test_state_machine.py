@@ -130,7 +130,7 @@ def test_a_recovery_is_reported_from_its_condition_to_its_end() -> None:
 
 
 def test_recovery_escalates_each_step_with_its_grace_and_a_longer_back_off() -> None:
-    story = Story(dataclasses.replace(RULES, budget=100))
+    story = Story(dataclasses.replace(RULES, restart_budget=100))
     story.for_seconds(1000, HUNG)
     remedies = [step.remedy for _time, step in story.steps]
     assert remedies[:5] == [*ESCALATION, Remedy.RESTART_DAEMON]
@@ -181,12 +181,12 @@ def test_a_spent_budget_ends_with_room_in_its_window_and_is_reported_once() -> N
     story.for_seconds(850, HUNG)
     assert (len(story.steps), story.phase()) == (5, Phase.EXHAUSTED)
     first = story.steps[0][0]
-    story.for_seconds(first + RULES.budget_window - story.now + 10, HUNG)
+    story.for_seconds(first + RULES.restart_budget_window - story.now + 10, HUNG)
     assert len(story.steps) == 6
-    assert story.steps[5][0] >= first + RULES.budget_window
+    assert story.steps[5][0] >= first + RULES.restart_budget_window
     story.for_seconds(7200, HUNG)
     # ever more slowly: the back-off is at its longest
-    assert len(story.steps) <= 6 + 7200 / RULES.backoff_longest
+    assert len(story.steps) <= 6 + 7200 / RULES.backoff_max
     assert [event for event in story.reported if event[1] == "budget_spent"] == [("problem", "budget_spent")]
     story.probe(None)
     assert ("resolved", "budget_spent") in story.reported
@@ -317,7 +317,7 @@ def test_a_watchdog_killed_in_a_step_waits_for_that_step_s_grace() -> None:
 
 
 def test_a_condition_that_has_become_another_one_is_reported_again_but_not_at_each_change() -> None:
-    story = Story(dataclasses.replace(RULES, failures=1, start_grace=600))
+    story = Story(dataclasses.replace(RULES, failure_threshold=1, start_grace=600))
     for seen in (HUNG, MISSING, HUNG):
         story.probe(seen)
     assert [code for kind, code in story.reported if kind == "problem"] == ["worker_hung"]
@@ -365,7 +365,10 @@ def test_whatever_happens_the_budget_holds_and_nothing_is_done_while_inhibited(
     for target in (SERVICE, PROXY):
         times = [time for time, step in story.steps if step.target == target]
         for index, first in enumerate(times):
-            assert sum(first <= time < first + RULES.budget_window for time in times[index:]) <= RULES.budget
+            assert (
+                sum(first <= time < first + RULES.restart_budget_window for time in times[index:])
+                <= RULES.restart_budget
+            )
     for _probe in range(11):
         story.probe(None)
     assert not story.state.problems
