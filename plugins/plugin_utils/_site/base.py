@@ -16,7 +16,7 @@ Read = Callable[[str], Any]
 """Gives the value of a variable by its name. Raises KeyError where the play does not know it."""
 
 # As an inventory may have them: -e gives texts.
-_TYPES: dict[str, Callable[[Any], Any]] = {"bool": boolean, "int": int, "str": str}
+_TYPES: dict[str, Callable[[Any], Any]] = {"bool": boolean, "float": float, "int": int, "str": str}
 
 
 class UnknownError(Exception):

@@ -15,10 +15,11 @@ from ansible.errors import AnsibleUndefinedVariable
 from .backup import Backup
 from .base import Site
 from .diagnostics import Diagnostics
+from .metrics import Metrics
 from .watchdog import Watchdog
 
 # In the order in which one may read what follows from another's.
-SITES: dict[str, type[Site]] = {"backup": Backup, "diagnostics": Diagnostics, "watchdog": Watchdog}
+SITES: dict[str, type[Site]] = {"backup": Backup, "diagnostics": Diagnostics, "metrics": Metrics, "watchdog": Watchdog}
 CHECKED = "__service_variables"
 """What the check of all variables is registered as: it has computed the sites of the play's roles already."""
 
