@@ -102,6 +102,7 @@ def desired(password: str) -> dict[str, Any]:
         "diagnosis_role": "workbot_diagnosis",
         "rights": [
             {"role": "PUBLIC", "privs": ["CONNECT", "TEMPORARY"], "state": "absent"},
+            {"role": "workbot", "privs": ["CONNECT", "CREATE", "TEMPORARY"]},
             {"role": "workbot", "privs": ["CREATE", "USAGE"], "type": "schema", "objs": "public"},
         ],
         "tables": {"role": "workbot", "creates": "robots", "sql": "SELECT 1"},
