@@ -17,6 +17,7 @@ description:
     would change it. A task that says C(check_mode=false) is run, as in check mode.
   - A later task is seen as if the earlier ones had changed nothing. Where nothing is found to differ, that is so; where
     something is, other differences that only follow from it may be missing.
+  - In a run in check mode the answer is the same, since C(ansible_check_mode) is false for what is compared.
   - Returns the C(differences), each with the C(role), the C(task), C(what) differs, and C(since) when as far as the
     times of files tell. What can't be compared, and what fails, is a difference as well. C(messages) is what the tasks
     say of a host on which nothing differs, C(told) what their modules return by this name, which no run changes.

@@ -74,7 +74,7 @@ class References:
         found: dict[str, Any] = {}
         to_come = [*given]
         while to_come:
-            for name in self._named(to_come.pop()):
+            for name in self.named(to_come.pop()):
                 if name in _READS_ANY:
                     return variables
                 if name in variables and name not in found:
@@ -83,7 +83,8 @@ class References:
                         to_come.append(value)
         return found
 
-    def _named(self, value: Any) -> list[str]:
+    def named(self, value: Any) -> list[str]:
+        """Return whatever may be a name in the value."""
         # the value is kept: its place in memory is not given to another one
         known, named = self._known.get(id(value), (None, []))
         if known is not value:

@@ -26,28 +26,38 @@ from ansible.playbook.play import Play
 from ansible.playbook.role import Role
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import validate_variable_name
 
-from ..templates import References, in_order
 from .questions import Result, Running, Unanswered, UnansweredError, shown, source
 from .tasks import (
+    DEBUG,
+    FACTS,
+    INCLUDES,
     action_of,
-    all_hold,
     conditions_of,
     defaults_of,
     file_of,
+    first_false,
     registered_by,
     role_of,
     tasks_of,
     unknown_of,
+    unknown_results_of,
 )
+from .variables import Place, Variables
 
 Ask = Callable[[str], Result]
 
-# What was checked before, and what has no result.
-_SILENT = {"meta", "validate_argument_spec"}
-_DEBUG = "debug"
-_INCLUDES = {"include_tasks", "include_role"}
-_FACTS = "set_fact"
+# What was checked before.
+_SILENT = "validate_argument_spec"
+_META = "meta"
+# Of the tasks of Ansible itself, those that leave the later ones as they are where nothing has changed.
+_HARMLESS = {"flush_handlers", "noop", "reset_connection", "role_complete"}
+# What includes know how to say of a file.
+_OF_INCLUDES = {"_raw_params", "apply", "name", "tasks_from"}
+# Their results are for later tasks alone.
+_FOR_LATER = {"add_group", "add_host", "ansible_facts", "skipped"}
+_GIVES_GROUPS = {"add_host", "group_by", "include_vars"}
 # More than any task depends on others for.
 _MOST_ROUNDS = 20
 
@@ -69,11 +79,11 @@ class _EnoughError(Exception):
 
 @dataclass(frozen=True)
 class _PutOff:
-    """What is next of a task, and the names of the variables that come of it."""
+    """What is next of a task, and the names that what comes of it is known by, each with its place."""
 
     task: Task
     step: Callable[[], None]
-    names: tuple[str, ...]
+    names: tuple[tuple[Place, str], ...]
 
 
 @dataclass
@@ -96,21 +106,18 @@ class Comparison:
     questions: int = 0
     rounds: int = 0
     host_seconds: float = 0.0
-    _found: list[tuple[int, Difference]] = field(default_factory=list)
-    _places: dict[str, int] = field(default_factory=dict)
-    """In which order the tasks were come to."""
+    _found: list[tuple[Place, Difference]] = field(default_factory=list)
+    _places: dict[str, Place] = field(default_factory=dict)
     _asked: list[Running] = field(default_factory=list)
     _put_off: list[_PutOff] = field(default_factory=list)
     _files: dict[tuple[str, str], list[Task]] = field(default_factory=dict)
     """The chosen tasks of each included file, by the including task and the path."""
-    _references: References = field(default_factory=References)
-    _rendered: dict[str, Any] = field(default_factory=dict)
-    _learned: dict[str, Any] = field(default_factory=dict)
+    _parts: dict[str, Role] = field(default_factory=dict)
     _looked: bool = False
 
     @property
     def differences(self) -> list[Difference]:
-        """In the order in which their tasks were come to."""
+        """In the order of their tasks."""
         return [difference for _place, difference in sorted(self._found, key=lambda found: found[0])]
 
     def run(self, play: Play) -> None:
@@ -119,6 +126,7 @@ class Comparison:
         A role of which a task has imported or included a part is in the play's list as well, and is passed over there.
         """
         try:
+            self._variables = Variables(self.action, self.variables, self.extra)
             tasks = list(self._to_come(play))
             self._render_common(tasks)
             self._go_through(tasks)
@@ -135,7 +143,7 @@ class Comparison:
         except Exception as error:
             # Another version of Ansible, for example: unknown is not the same as the same.
             unknown = Difference("", "", f"can't be compared: {type(error).__name__}: {error}")
-            self._found.append((len(self._places), unknown))
+            self._found.append(((len(self._places),), unknown))
         finally:
             # of actions that wait for an answer that nobody wants any more
             self.action._loader.cleanup_all_tmp_files()
@@ -154,32 +162,21 @@ class Comparison:
         return (task for block in blocks for task in tasks_of(block.filter_tagged_tasks(self.variables)))
 
     def _render_common(self, tasks: Iterable[Task]) -> None:
-        """Render once, not for each task, what no result and no variable of a task's or a role's own is part of."""
-        to_come = dict.fromkeys((name for task in tasks for name in self._own_names(task)), Unanswered(self._look))
-        variables = {**self.variables, **to_come}
-        templar = self.action._templar.copy_with_new_env()
+        to_come = {name for task in tasks for name in self._own_names(task)}
         prefixes = tuple(f"{role}_" for role in {"service", *(role_of(task) for task in tasks)} if role)
-        common = {name: value for name, value in self.variables.items() if name.strip("_").startswith(prefixes)}
-        for name in in_order(common, common):
-            self._looked = False
-            referred = self._references.of([variables[name]], variables, self._rendered)
-            if referred is not variables and any(isinstance(value, Unanswered) for value in referred.values()):
-                continue
-            templar.available_variables = referred
-            with contextlib.suppress(AnsibleError):
-                value = templar.template(variables[name])
-                if not self._looked:
-                    variables[name] = self._rendered[name] = value
+        self._variables.render(self.action, prefixes, to_come)
 
     def _own_names(self, task: Task) -> Iterator[str]:
-        yield from self._given_by(task)
+        # what can't be read is reported in its turn
+        with contextlib.suppress(AnsibleError):
+            yield from (name for _place, name in self._given_by(task, ()))
         yield from task.get_vars()
         if task._role:
             yield from task._role.get_role_params()
 
-    def _go_through(self, tasks: Iterable[Task]) -> None:
-        for task in tasks:
-            self._places.setdefault(task._uuid, len(self._places))
+    def _go_through(self, tasks: Iterable[Task], below: Place = ()) -> None:
+        for number, task in enumerate(tasks):
+            self._places[task._uuid] = (*below, number)
             self._attempt(task, partial(self._take, task))
 
     def _attempt(self, task: Task, step: Callable[[], None]) -> None:
@@ -196,12 +193,22 @@ class Comparison:
                 self._tell(task, "can't be compared", getattr(error, "message", error))
 
     def _wait(self, task: Task, step: Callable[[], None]) -> None:
-        self._put_off.append(_PutOff(task, step, tuple(self._given_by(task))))
+        try:
+            names = tuple(self._given_by(task, self._places[task._uuid]))
+        except AnsibleError as error:
+            self._tell(task, "can't be compared", error.message)
+        else:
+            self._put_off.append(_PutOff(task, step, names))
 
-    def _unanswered(self) -> dict[str, Unanswered]:
-        asked = (name for running in self._asked for name in registered_by(running.given))
-        put_off = (name for one in self._put_off for name in one.names)
-        return dict.fromkeys((*asked, *put_off), Unanswered(self._look))
+    def _to_be_answered(self) -> Iterator[tuple[Place, str, Unanswered]]:
+        pending = [(one.task, one.names) for one in self._put_off]
+        for running in self._asked:
+            place = self._places[running.given._uuid]
+            pending.append((running.given, tuple((place, name) for name in registered_by(running.given))))
+        for task, names in pending:
+            registered = registered_by(task)
+            for place, name in names:
+                yield place, name, Unanswered(self._look, sure=name in registered)
 
     @property
     def _is_open(self) -> bool:
@@ -214,68 +221,79 @@ class Comparison:
         if self._looked:
             raise UnansweredError("it needs an answer that there is not")
 
-    def _given_by(self, task: Task) -> Iterator[str]:
-        """The names of the variables that come of a task."""
+    def _given_by(self, task: Task, place: Place) -> Iterator[tuple[Place, str]]:
+        """The names of the variables that come of a task. Raises AnsibleError where they can't be known."""
         name = action_of(task)
-        yield from registered_by(task)
-        if name == _FACTS:
-            yield from task.args
-        elif name in _INCLUDES:
-            # what can't be read is reported in its turn
-            with contextlib.suppress(AnsibleError):
-                for inner in self._included(task, task.args):
-                    yield from self._given_by(inner)
+        yield from ((place, registered) for registered in registered_by(task))
+        names = task.args if name == FACTS else task.args.values() if name in INCLUDES else ()
+        if any("{{" in str(part) for part in names):
+            raise AnsibleError("an answer names what comes of it")
+        if name == FACTS:
+            yield from ((place, fact) for fact in names)
+        elif name in INCLUDES:
+            for number, inner in enumerate(self._included(task, task.args)):
+                yield from self._given_by(inner, (*place, number))
 
     def _take(self, task: Task) -> None:
         name = action_of(task)
-        if name in _SILENT:
+        if name == _SILENT or (name == _META and task.args.get("_raw_params") in _HARMLESS):
+            return
+        if reason := unknown_results_of(task):
+            self._tell(task, "can't be compared", reason)
             return
         variables = self._variables_of(task)
-        given = [task.when, task.args, task.module_defaults]
-        referred = self._references.of(given, variables, {**self._rendered, **self._learned})
-        templar = self.action._templar.copy_with_new_env(available_variables=referred)
-        holds = all_hold(templar, task.when)
+        templar = self._templar(variables, [task.when, task.args, task.module_defaults])
+        is_false = first_false(templar, task.when)
         self._require_answers()
-        if not holds:
-            self._learn(task, {"changed": False, "skipped": True})
+        if is_false:
+            skipped = {"skipped": True, "skip_reason": "Conditional result was False", "false_condition": is_false[0]}
+            self._learn(task, {"changed": False, "failed": False, **skipped})
             return
-        if reason := unknown_of(task, self.action._task):
+        if reason := unknown_of(task, self.action._task) or self._variables.strange(task):
             self._tell(task, "can't be compared", reason)
             return
         arguments = templar.template(task.args)
         self._require_answers()
-        if name == _DEBUG:
+        if name == DEBUG:
             self.messages += [arguments["msg"]] if "msg" in arguments else []
-        elif name in _INCLUDES:
-            self._go_through(self._included(task, arguments))
-        elif name == _FACTS:
-            self._learned.update({key: value for key, value in arguments.items() if key != "cacheable"})
+        elif name in INCLUDES:
+            self._go_through(self._included(task, arguments), self._places[task._uuid])
+        elif name == FACTS:
+            self._set(task, {templar.template(key): value for key, value in arguments.items()})
+        elif name == _META or name in _GIVES_GROUPS:
+            self._tell(task, "can't be compared", "it changes what later tasks are")
         else:
-            self._call(task, variables, {**defaults_of(task, templar), **arguments})
+            defaults = defaults_of(task).get(task.resolved_action or task.action) or {}
+            self._call(task, variables, {**templar.template(defaults), **arguments})
+
+    def _set(self, task: Task, facts: dict[str, Any]) -> None:
+        if "cacheable" in facts:
+            raise AnsibleError("it keeps facts")
+        for name in facts:
+            validate_variable_name(name)
+        self._variables.learn(self._places[task._uuid], facts)
 
     def _variables_of(self, task: Task) -> dict[str, Any]:
-        role = task._role
-        own = {"role_name": role.get_name(include_role_fqcn=False), "role_path": role._role_path} if role else {}
-        return {
-            **self.variables,
-            **(role.get_vars(include_params=True) if role else {}),
-            **self._rendered,
-            **task.get_vars(),
-            **self._learned,
-            **self._unanswered(),
-            **self.extra,
-            **own,
-            "ansible_search_path": task.get_search_path(),
-        }
+        return self._variables.of(task, self._places[task._uuid], self._to_be_answered())
+
+    def _templar(self, variables: Mapping[str, Any], given: Iterable[Any]) -> Any:
+        referred = self._variables.referred(given, variables)
+        if any(isinstance(value, Unanswered) and not value.sure for value in referred.values()):
+            raise UnansweredError("it needs an answer that there is not")
+        return self.action._templar.copy_with_new_env(available_variables=referred)
 
     def _included(self, task: Task, arguments: Mapping[str, Any]) -> list[Task]:
         """The tasks of a file of the task's own role; of one of the play's, where the play's task includes a part."""
         role, name = task._role, arguments.get("_raw_params")
+        if not arguments.keys() <= _OF_INCLUDES:
+            raise AnsibleError("it says more of a role than which part")
         if name is None:
             role, name = self._included_role(task, arguments), arguments.get("tasks_from", "main.yml")
         if role is None:
             raise AnsibleError("it is no part of a role of the play's")
         path = str(Path(role._role_path) / "tasks" / name)
+        if "/" in name or (task._role and Path(file_of(task)).parent != Path(path).parent):
+            raise AnsibleError("its file is in another directory")
         if (task._uuid, path) not in self._files:
             self._files[task._uuid, path] = list(self._loaded(task, role, path))
         return self._files[task._uuid, path]
@@ -283,10 +301,11 @@ class Comparison:
     def _included_role(self, task: Task, arguments: Mapping[str, Any]) -> Role | None:
         """The role of which the play's task includes a part, without what its entry among the play's roles says."""
         for role in [] if task._role else task.play.roles:
-            if role.get_name() == arguments.get("name") and not role.from_include:
-                part = copy.copy(role)
-                part._tags, part._when, part._role_params = [], [], {}
-                return part
+            if role.get_name() == arguments.get("name") and not role.from_include and not role.get_all_dependencies():
+                if role._uuid not in self._parts:
+                    part = self._parts[role._uuid] = copy.copy(role)
+                    part._tags, part._when, part._role_params = [], [], {}
+                return self._parts[role._uuid]
         return None
 
     def _loaded(self, task: Task, role: Role, path: str) -> Iterator[Task]:
@@ -366,25 +385,26 @@ class Comparison:
 
     def _judge(self, task: Task, result: Result) -> None:
         result = {"changed": False, "failed": bool(result.get("rc")), **result}
+        since = result.pop("since", "")
         self._learn(task, result)
-        templar = self.action._templar.copy_with_new_env(available_variables=self._variables_of(task))
+        templar = self._templar(self._variables_of(task), [task.changed_when, task.failed_when])
         if conditions_of(task.changed_when):
-            result["changed"] = all_hold(templar, task.changed_when)
+            result["changed"] = not first_false(templar, task.changed_when)
         if conditions_of(task.failed_when):
-            result["failed"] = all_hold(templar, task.failed_when)
+            result["failed"] = not first_false(templar, task.failed_when)
         self._require_answers()
         if result["failed"]:
             self._tell(task, "would fail", result.get("msg"))
         elif result["changed"]:
-            self._tell(task, "", shown(result), result.get("since") or "")
-        elif result.get("skipped") or result.get("ansible_facts"):
+            self._tell(task, "", shown(result), since)
+        elif any(result.get(name) for name in _FOR_LATER):
             self._tell(task, "can't be compared", "its module has no check mode, or gives facts")
         else:
             self.messages += result.get("warnings") or ()
         self.told += [text for text in result.get("told") or () if text not in self.told]
 
     def _learn(self, task: Task, result: Result) -> None:
-        self._learned.update(dict.fromkeys(registered_by(task), result))
+        self._variables.learn(self._places[task._uuid], dict.fromkeys(registered_by(task), result))
 
     def _tell(self, task: Task, what: str, detail: object, since: str = "") -> None:
         parts = filter(None, (what, "" if task.no_log else str(detail)))

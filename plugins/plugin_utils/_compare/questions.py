@@ -30,8 +30,10 @@ class UnansweredError(Exception):
 class Unanswered:
     """Stands for a variable that an answer will give, and tells whoever looks into it."""
 
-    def __init__(self, look: Callable[[], None]) -> None:
+    def __init__(self, look: Callable[[], None], sure: bool = True) -> None:
         self._look = look
+        self.sure = sure
+        """Whether there will be an answer: what is not sure may be undefined, or keep an earlier value."""
 
     def __deepcopy__(self, _known: object) -> Unanswered:
         return self
@@ -47,6 +49,10 @@ class Unanswered:
 
     __bool__ = __eq__ = __ne__ = __lt__ = __gt__ = __str__ = __iter__ = __len__ = __contains__ = _looked_into
     __getitem__ = __hash__ = _looked_into
+
+
+# What is registered is one, whatever the answer: whoever asks for that alone need not wait.
+Mapping.register(Unanswered)
 
 
 class Running:

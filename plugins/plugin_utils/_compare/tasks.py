@@ -11,7 +11,15 @@ from typing import Any
 from ansible.playbook.block import Block
 from ansible.playbook.task import Task
 
+# Actions that are taken here, not by their plugins.
+INCLUDES = frozenset({"include_tasks", "include_role"})
+FACTS = "set_fact"
+DEBUG = "debug"
+TAKEN = INCLUDES | {FACTS, DEBUG}
+
 _ROOT = (None, "", "root")
+_ELSEWHERE = "it is run elsewhere, or as somebody else"
+_OF_THE_CONNECTION = ("become_method", "become_flags", "connection", "environment", "port", "remote_user")
 
 
 def tasks_of(block: Block) -> Iterator[Task]:
@@ -36,8 +44,9 @@ def conditions_of(given: Any) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
-def all_hold(templar: Any, given: Any) -> bool:
-    return all(templar.evaluate_conditional(condition) for condition in conditions_of(given))
+def first_false(templar: Any, given: Any) -> list[Any]:
+    """The first of the conditions that does not hold; empty where all do."""
+    return next(([condition] for condition in conditions_of(given) if not templar.evaluate_conditional(condition)), [])
 
 
 def registered_by(task: Task) -> list[str]:
@@ -47,18 +56,39 @@ def registered_by(task: Task) -> list[str]:
 
 def unknown_of(task: Task, own: Task) -> str:
     """Why this does not know how to take the task, "" where it does; `own` is the task that asks the host."""
-    if task.loop is not None or task.loop_with or task.until or task.async_val:
+    if _is_repeated(task) or task.until or task.async_val:
         return "it is repeated, or goes on in the background"
-    if task.delegate_to or bool(task.become) != bool(own.become) or task.become_user not in _ROOT:
-        return "it is run elsewhere, or as somebody else"
+    if task.delegate_to or task.become_user not in _ROOT or _becomes(task) is not bool(own.become):
+        return _ELSEWHERE
+    if any((getattr(task, name) or None) != (getattr(task.play, name) or None) for name in _OF_THE_CONNECTION):
+        return _ELSEWHERE
+    if isinstance(task.check_mode, str) or any(name.startswith("group/") for name in defaults_of(task)):
+        return "its check mode or its module's defaults are not its own"
     return ""
 
 
-def defaults_of(task: Task, templar: Any) -> dict[str, Any]:
-    """The arguments that module_defaults give the task's module."""
-    found: dict[str, Any] = {}
-    for given in task.module_defaults or ():
-        for name in (task.action, task.resolved_action):
-            if name in given:
-                found |= templar.template(given[name])
-    return found
+def unknown_results_of(task: Task) -> str:
+    """Why nothing is known of the variables that come of the task, whether it is run or skipped; "" where they are."""
+    if registered_by(task) and (_is_repeated(task) or task.run_once):
+        return "it is repeated, or run on another host, and registers that"
+    if task.run_once and action_of(task) in TAKEN:
+        return "it is run on another host"
+    if action_of(task) in TAKEN and (registered_by(task) or task.changed_when or task.failed_when):
+        return "what becomes of its result is not known"
+    if "_variable_params" in task.args:
+        return "its arguments are a variable"
+    return ""
+
+
+def _becomes(task: Task) -> bool | None:
+    """None where only Ansible knows."""
+    return None if isinstance(task.become, str) else bool(task.become)
+
+
+def _is_repeated(task: Task) -> bool:
+    return task.loop is not None or bool(task.loop_with)
+
+
+def defaults_of(task: Task) -> dict[str, Any]:
+    """What module_defaults give, by the names of modules and groups: the innermost alone counts for each."""
+    return {name: value for given in task.module_defaults or () for name, value in given.items()}

@@ -89,9 +89,17 @@ def test_only_a_first_run_finds_out_whether_there_is_a_server_to_ask(
     assert holds({"answers": False}) is asked
 
 
-@pytest.mark.parametrize(("problems", "shut"), [([], False), (["pg_hba.conf lacks a line"], True), (None, True)])
-def test_check_mode_gets_in_only_where_the_access_rules_are_there(problems: list[str] | None, shut: bool) -> None:
-    compared = {} if problems is None else {"problems": problems}
+@pytest.mark.parametrize(
+    ("compared", "shut"),
+    [
+        ({"problems": []}, False),
+        ({"problems": ["pg_hba.conf lacks a line"]}, True),
+        ({"failed": True, "msg": "refused"}, True),
+        # it was as declared, so that nothing was set up: whatever is refused then is refused by the real run as well
+        ({"skipped": True}, False),
+    ],
+)
+def test_check_mode_gets_in_only_where_the_access_rules_are_there(compared: dict[str, Any], shut: bool) -> None:
     found = rendered(
         "__postgresql_is_shut", ansible_check_mode=True, __postgresql_is_local=True, __postgresql_compared=compared
     )

@@ -42,7 +42,10 @@ PLAY = [
 ]
 COMPARE = [
     {"workbot.stability.compare": {"first": "{{ first | default(false) }}"}, "register": "compared"},
-    {"ansible.builtin.copy": {"content": "{{ compared | to_json }}", "dest": "{{ playbook_dir }}/told"}},
+    {
+        "ansible.builtin.copy": {"content": "{{ compared | to_json }}", "dest": "{{ playbook_dir }}/told"},
+        "check_mode": False,
+    },
     {"ansible.builtin.meta": "end_play"},
 ]
 STAT = "ansible.builtin.stat"
@@ -172,6 +175,33 @@ def test_what_is_rendered_once_has_nothing_of_a_task_s_a_role_s_or_a_result_s_ow
     assert differing(compared(tmp_path, tasks, role=role, **files)) == []
 
 
+def test_a_fact_wins_over_the_role_and_a_later_one_over_an_earlier_one_that_waits(tmp_path: Path) -> None:
+    tasks = [
+        {"name": "Look", STAT: {"path": "/"}, "register": "inner"},
+        {"name": "Result", "ansible.builtin.assert": {"that": "inner.stat.exists"}},
+        {"name": "Wait", "ansible.builtin.set_fact": {"given": "{{ inner.stat.isdir }}", "late": "waited"}},
+        {"name": "Between", "ansible.builtin.assert": {"that": "late == 'waited'"}},
+        {"name": "Keep", "ansible.builtin.set_fact": {"inner": "fact", "late": "last", "web_part": "fact"}},
+        {"name": "Fact", "ansible.builtin.assert": {"that": ["inner == 'fact'", "late == 'last'"]}},
+        {"name": "Derived", "ansible.builtin.assert": {"that": "__web_whole == 'fact'"}},
+        {"name": "Task", "ansible.builtin.assert": {"that": "inner == 'fact'"}, "vars": {"inner": "task"}},
+        # the parameter of a role wins over facts
+        {"name": "Parameter", "ansible.builtin.assert": {"that": "given == 'made'"}},
+    ]
+    variables = {"inner": "role", "web_part": "role", "__web_whole": "{{ web_part }}"}
+    role = {"role": "web", "given": "made"}
+    found = compared(tmp_path, tasks, role=role, **{"vars/main.yml": variables})
+    assert (differing(found), found["rounds"]) == ([], 1)
+
+
+def test_check_mode_is_told_what_the_real_run_would_do(tmp_path: Path) -> None:
+    fails = [
+        {"name": "Leave out", "ansible.builtin.fail": {"msg": "x"}, "when": "not ansible_check_mode"},
+        {"name": "Pass over", "ansible.builtin.fail": {"msg": "x"}, "failed_when": "not ansible_check_mode"},
+    ]
+    assert [task for task, _what in differing(compared(tmp_path, fails, "--check"))] == ["Leave out", "Pass over"]
+
+
 def test_names_of_what_is_skipped_after_all_keep_their_values(tmp_path: Path) -> None:
     tasks = [
         {"name": "Look", STAT: {"path": "/"}, "register": "root"},
@@ -195,6 +225,11 @@ def test_what_it_cannot_go_through_differs(tmp_path: Path) -> None:
         {"name": "Wrong", STAT: {"pth": "/"}},
         {"name": "Wait", "ansible.builtin.wait_for": {"path": "/"}},
         {"name": "Give facts", "ansible.builtin.getent": {"database": "passwd"}},
+        {"name": "Elsewhere by a variable", **stat, "vars": {"ansible_host": "other"}},
+        {"name": "In another environment", **stat, "environment": {"LANG": "C"}},
+        {"name": "Keep for ever", "ansible.builtin.set_fact": {"kept": 1, "cacheable": True}},
+        {"name": "Say and change", "ansible.builtin.debug": {"msg": "x"}, "changed_when": True},
+        {"name": "End", "ansible.builtin.meta": "end_host"},
         {"name": "Ask in vain", STAT: {"path": "{{ nobody_knows }}"}, "no_log": True},
     ]
     found = dict(differing(compared(tmp_path, tasks)))
@@ -207,6 +242,11 @@ def test_what_it_cannot_go_through_differs(tmp_path: Path) -> None:
     assert found["Wrong"] == "would fail: missing required arguments: path"
     for name in ("Wait", "Give facts"):
         assert found[name] == "can't be compared: its module has no check mode, or gives facts"
+    assert found["Elsewhere by a variable"] == "can't be compared: ansible_host is Ansible's own"
+    assert found["In another environment"] == found["Elsewhere"]
+    assert found["Keep for ever"] == "can't be compared: it keeps facts"
+    assert found["Say and change"] == "can't be compared: what becomes of its result is not known"
+    assert found["End"] == "can't be compared: it changes what later tasks are"
     assert found["Ask in vain"] == "can't be compared"
 
 
