@@ -26,7 +26,6 @@ from ansible.playbook.play import Play
 from ansible.playbook.role import Role
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
-from ansible.utils.vars import validate_variable_name
 
 from .questions import Result, Running, Unanswered, UnansweredError, shown, source
 from .tasks import (
@@ -38,8 +37,10 @@ from .tasks import (
     defaults_of,
     file_of,
     first_false,
+    is_silent,
     registered_by,
     role_of,
+    skipped_by,
     tasks_of,
     unknown_of,
     unknown_results_of,
@@ -48,16 +49,7 @@ from .variables import Place, Variables
 
 Ask = Callable[[str], Result]
 
-# What was checked before.
-_SILENT = "validate_argument_spec"
-_META = "meta"
-# Of the tasks of Ansible itself, those that leave the later ones as they are where nothing has changed.
-_HARMLESS = {"flush_handlers", "noop", "reset_connection", "role_complete"}
-# What includes know how to say of a file.
 _OF_INCLUDES = {"_raw_params", "apply", "name", "tasks_from"}
-# Their results are for later tasks alone.
-_FOR_LATER = {"add_group", "add_host", "ansible_facts", "skipped"}
-_GIVES_GROUPS = {"add_host", "group_by", "include_vars"}
 # More than any task depends on others for.
 _MOST_ROUNDS = 20
 
@@ -128,7 +120,7 @@ class Comparison:
         try:
             self._variables = Variables(self.action, self.variables, self.extra)
             tasks = list(self._to_come(play))
-            self._render_common(tasks)
+            self._render(tasks)
             self._go_through(tasks)
             while self._is_open:
                 self._ask_all()
@@ -161,13 +153,12 @@ class Comparison:
         """What the tags of the run choose."""
         return (task for block in blocks for task in tasks_of(block.filter_tagged_tasks(self.variables)))
 
-    def _render_common(self, tasks: Iterable[Task]) -> None:
+    def _render(self, tasks: Iterable[Task]) -> None:
         to_come = {name for task in tasks for name in self._own_names(task)}
         prefixes = tuple(f"{role}_" for role in {"service", *(role_of(task) for task in tasks)} if role)
         self._variables.render(self.action, prefixes, to_come)
 
     def _own_names(self, task: Task) -> Iterator[str]:
-        # what can't be read is reported in its turn
         with contextlib.suppress(AnsibleError):
             yield from (name for _place, name in self._given_by(task, ()))
         yield from task.get_vars()
@@ -201,13 +192,12 @@ class Comparison:
             self._put_off.append(_PutOff(task, step, names))
 
     def _to_be_answered(self) -> Iterator[tuple[Place, str, Unanswered]]:
-        pending = [(one.task, one.names) for one in self._put_off]
         for running in self._asked:
-            place = self._places[running.given._uuid]
-            pending.append((running.given, tuple((place, name) for name in registered_by(running.given))))
-        for task, names in pending:
-            registered = registered_by(task)
-            for place, name in names:
+            for name in registered_by(running.given):
+                yield self._places[running.given._uuid], name, Unanswered(self._look)
+        for one in self._put_off:
+            registered = registered_by(one.task)
+            for place, name in one.names:
                 yield place, name, Unanswered(self._look, sure=name in registered)
 
     @property
@@ -231,12 +221,17 @@ class Comparison:
         if name == FACTS:
             yield from ((place, fact) for fact in names)
         elif name in INCLUDES:
-            for number, inner in enumerate(self._included(task, task.args)):
+            try:
+                included = self._included(task, task.args)
+            except AnsibleError:
+                # it is a difference, if it comes to that
+                return
+            for number, inner in enumerate(included):
                 yield from self._given_by(inner, (*place, number))
 
     def _take(self, task: Task) -> None:
         name = action_of(task)
-        if name == _SILENT or (name == _META and task.args.get("_raw_params") in _HARMLESS):
+        if is_silent(task):
             return
         if reason := unknown_results_of(task):
             self._tell(task, "can't be compared", reason)
@@ -246,8 +241,7 @@ class Comparison:
         is_false = first_false(templar, task.when)
         self._require_answers()
         if is_false:
-            skipped = {"skipped": True, "skip_reason": "Conditional result was False", "false_condition": is_false[0]}
-            self._learn(task, {"changed": False, "failed": False, **skipped})
+            self._register(task, skipped_by(is_false[0]))
             return
         if reason := unknown_of(task, self.action._task) or self._variables.strange(task):
             self._tell(task, "can't be compared", reason)
@@ -259,19 +253,10 @@ class Comparison:
         elif name in INCLUDES:
             self._go_through(self._included(task, arguments), self._places[task._uuid])
         elif name == FACTS:
-            self._set(task, {templar.template(key): value for key, value in arguments.items()})
-        elif name == _META or name in _GIVES_GROUPS:
-            self._tell(task, "can't be compared", "it changes what later tasks are")
+            self._learn(task, {templar.template(key): value for key, value in arguments.items()})
         else:
             defaults = defaults_of(task).get(task.resolved_action or task.action) or {}
             self._call(task, variables, {**templar.template(defaults), **arguments})
-
-    def _set(self, task: Task, facts: dict[str, Any]) -> None:
-        if "cacheable" in facts:
-            raise AnsibleError("it keeps facts")
-        for name in facts:
-            validate_variable_name(name)
-        self._variables.learn(self._places[task._uuid], facts)
 
     def _variables_of(self, task: Task) -> dict[str, Any]:
         return self._variables.of(task, self._places[task._uuid], self._to_be_answered())
@@ -386,7 +371,7 @@ class Comparison:
     def _judge(self, task: Task, result: Result) -> None:
         result = {"changed": False, "failed": bool(result.get("rc")), **result}
         since = result.pop("since", "")
-        self._learn(task, result)
+        self._register(task, result)
         templar = self._templar(self._variables_of(task), [task.changed_when, task.failed_when])
         if conditions_of(task.changed_when):
             result["changed"] = not first_false(templar, task.changed_when)
@@ -397,14 +382,17 @@ class Comparison:
             self._tell(task, "would fail", result.get("msg"))
         elif result["changed"]:
             self._tell(task, "", shown(result), since)
-        elif any(result.get(name) for name in _FOR_LATER):
+        elif result.get("skipped") or result.get("ansible_facts"):
             self._tell(task, "can't be compared", "its module has no check mode, or gives facts")
         else:
             self.messages += result.get("warnings") or ()
         self.told += [text for text in result.get("told") or () if text not in self.told]
 
-    def _learn(self, task: Task, result: Result) -> None:
-        self._variables.learn(self._places[task._uuid], dict.fromkeys(registered_by(task), result))
+    def _register(self, task: Task, result: Result) -> None:
+        self._learn(task, dict.fromkeys(registered_by(task), result))
+
+    def _learn(self, task: Task, values: Mapping[str, Any]) -> None:
+        self._variables.learn(self._places[task._uuid], values)
 
     def _tell(self, task: Task, what: str, detail: object, since: str = "") -> None:
         parts = filter(None, (what, "" if task.no_log else str(detail)))

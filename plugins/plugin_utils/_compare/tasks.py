@@ -17,6 +17,12 @@ FACTS = "set_fact"
 DEBUG = "debug"
 TAKEN = INCLUDES | {FACTS, DEBUG}
 
+# What was checked before.
+_CHECKED = "validate_argument_spec"
+_META = "meta"
+# Of Ansible's own tasks those that leave the later ones as they are where nothing has changed.
+_HARMLESS = {"flush_handlers", "noop", "reset_connection", "role_complete"}
+_FOR_LATER = {_META, "add_host", "group_by", "include_vars"}
 _ROOT = (None, "", "root")
 _ELSEWHERE = "it is run elsewhere, or as somebody else"
 _OF_THE_CONNECTION = ("become_method", "become_flags", "connection", "environment", "port", "remote_user")
@@ -49,13 +55,27 @@ def first_false(templar: Any, given: Any) -> list[Any]:
     return next(([condition] for condition in conditions_of(given) if not templar.evaluate_conditional(condition)), [])
 
 
+def skipped_by(condition: Any) -> dict[str, Any]:
+    """What Ansible has for the result of a task whose condition does not hold."""
+    skipped = {"skipped": True, "skip_reason": "Conditional result was False", "false_condition": condition}
+    return {"changed": False, "failed": False, **skipped}
+
+
 def registered_by(task: Task) -> list[str]:
     """The names that the result is known by; of ansible-core 2.21 on they are the keys of what Ansible makes of one."""
     return [task.register] if isinstance(task.register, str) else list(task.register or ())
 
 
+def is_silent(task: Task) -> bool:
+    """Whether the task neither does anything nor has a result."""
+    name = action_of(task)
+    return name == _CHECKED or (name == _META and task.args.get("_raw_params") in _HARMLESS)
+
+
 def unknown_of(task: Task, own: Task) -> str:
     """Why this does not know how to take the task, "" where it does; `own` is the task that asks the host."""
+    if action_of(task) in _FOR_LATER or (action_of(task) == FACTS and "cacheable" in task.args):
+        return "it changes what later tasks are"
     if _is_repeated(task) or task.until or task.async_val:
         return "it is repeated, or goes on in the background"
     if task.delegate_to or task.become_user not in _ROOT or _becomes(task) is not bool(own.become):

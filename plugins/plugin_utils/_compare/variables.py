@@ -20,6 +20,7 @@ from ansible.errors import AnsibleError
 from ansible.playbook.block import Block
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import validate_variable_name
 from ansible.vars.reserved import is_reserved_name
 
 from ..templates import References, in_order
@@ -93,7 +94,9 @@ class Variables:
                     self._rendered_from.setdefault(part, set()).add(name)
 
     def learn(self, place: Place, values: Mapping[str, Any]) -> None:
-        """Have what a task gives from its place on."""
+        """Have what a task gives from its place on. Raises AnsibleError where a name is none."""
+        for name in values:
+            validate_variable_name(name)
         self._learned += [(place, name, value) for name, value in values.items()]
 
     def of(self, task: Task, place: Place, to_come: Iterable[tuple[Place, str, Unanswered]]) -> dict[str, Any]:
