@@ -49,7 +49,6 @@ from .variables import Place, Variables
 
 Ask = Callable[[str], Result]
 
-_OF_INCLUDES = {"_raw_params", "apply", "name", "tasks_from"}
 # More than any task depends on others for.
 _MOST_ROUNDS = 20
 
@@ -270,7 +269,7 @@ class Comparison:
     def _included(self, task: Task, arguments: Mapping[str, Any]) -> list[Task]:
         """The tasks of a file of the task's own role; of one of the play's, where the play's task includes a part."""
         role, name = task._role, arguments.get("_raw_params")
-        if not arguments.keys() <= _OF_INCLUDES:
+        if not arguments.keys() <= {"_raw_params", "apply", "name", "tasks_from"}:
             raise AnsibleError("it says more of a role than which part")
         if name is None:
             role, name = self._included_role(task, arguments), arguments.get("tasks_from", "main.yml")
