@@ -164,7 +164,8 @@ benchmark-speed: $(READY) ## First and second runs of site.yml beside pyinfra, a
 	@python benchmarks/speed.py $(SPEED)
 
 .PHONY: docs
-docs: $(READY) ## Write what is generated: tables of the roles' variables and of what a removal takes, the dashboard
+docs: $(READY) ## Write what is generated: the roles' defaults and tables of variables, the table of what a removal takes, the dashboard
+	@python tools/role_defaults.py
 	@for role in roles/*/; do aar-doc "$$role" markdown; done
 	@python tests/checks/removal_checks.py
 	@PYTHONPATH=tools python -m dashboard

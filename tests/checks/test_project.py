@@ -19,7 +19,8 @@ import superuser_checks as superusers
 from project import ROOT
 
 CHECKS = [
-    roles.defaults_match_specifications,
+    roles.defaults_are_generated,
+    roles.specifications_are_sound,
     roles.variables_are_explained,
     roles.secrets_stay_silent,
     roles.rules_name_variables,

@@ -17,16 +17,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from places import ROOT
 
 ROLE = ROOT / "roles/nginx"
+DEFAULTS = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
 DERIVED = yaml.safe_load((ROLE / "vars/main/main.yml").read_text(encoding="utf-8"))
 # A row of a map by regular expression: `"~*pattern" value;`, where the star stands for upper and lower case alike.
 ROW = re.compile(r'^ +"~(?P<star>\*?)(?P<pattern>.+)" (?P<value>\S+);$', re.MULTILINE)
 DEFAULT = re.compile(r"^ +default (\S+);$", re.MULTILINE)
 VARIABLES: dict[str, Any] = {
+    **{name: value for name, value in DEFAULTS.items() if "{{" not in str(value)},
     "ansible_managed": "Ansible managed",
     "service_name": "shop",
     "service_health_path": "/api/health",
-    "nginx_health_path": "/health",
-    "nginx_rate_limit_allow": [],
     "__nginx_id": "shop",
     "__nginx_maintenance": {},
     "__nginx_own_health_paths": ["/api/health"],
@@ -48,20 +48,15 @@ SERVER: dict[str, Any] = {
     "nginx_trusted_proxies": [],
     "nginx_upstream_servers": [],
     "nginx_rate_limits": [],
-    "nginx_body_limit": "10M",
-    "nginx_client_body_timeout": "15s",
     "nginx_connect_timeout": "60s",
-    "nginx_send_timeout": "60s",
-    "nginx_read_timeout": "60s",
     "__nginx_headers": [],
     "__nginx_retry_after": {"429": 1, "error": 5},
     "__nginx_error_words": {"429": "", "error": ""},
     "__nginx_error_html": {"429": "", "error": ""},
 }
 UPSTREAM: dict[str, Any] = {"__nginx_siblings": [], "nginx_upstream_servers": [], "nginx_upstream_keepalive": 32}
-HTTP: dict[str, Any] = {"nginx_trusted_proxies": [], "nginx_health_networks": [], "__nginx_serves_tls": False}
+HTTP: dict[str, Any] = {"nginx_trusted_proxies": [], "__nginx_serves_tls": False}
 SITE: dict[str, Any] = {
-    "nginx_port": 80,
     "nginx_server_names": ["shop.test"],
     "nginx_acme_webroot": "",
     "__nginx_siblings": [],
