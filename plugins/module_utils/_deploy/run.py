@@ -45,29 +45,20 @@ def run(context: Context) -> Outcome:
         with suppress(OSError):
             hidden |= texts_to_hide(dotenv.read(path))
     try:
-        return _run_or_discard(context)
-    except (StabilityError, OSError) as error:
-        raise ActivationError(hide(str(error), hidden), getattr(error, "serves", "")) from error
-
-
-def _run_or_discard(context: Context) -> Outcome:
-    desired = context.desired
-    try:
         return _run(context)
-    except DeployLockError:
-        # another run is at work, perhaps with this very release
-        raise
     except (StabilityError, OSError) as error:
-        if desired.check_mode or not desired.discard_failed or not desired.release:
-            raise
-        raise ActivationError(f"{error}{_discard(context)}", getattr(error, "serves", "")) from error
+        # where it is locked, another run is at work, perhaps with this very release
+        discarded = "" if isinstance(error, DeployLockError) else _discard(context)
+        raise ActivationError(hide(f"{error}{discarded}", hidden), getattr(error, "serves", "")) from error
 
 
 def _discard(context: Context) -> str:
-    """Remove the directory of the release that could not be taken into service; a line for people."""
-    release, places = context.desired.release, context.places
+    """Remove the directory that this run made of a release that could not be taken into service; a line for people."""
+    desired, release, places = context.desired, context.desired.release, context.places
+    if desired.check_mode or not desired.discard_failed or not release:
+        return ""
     try:
-        with deploy_lock(lock_path(places.releases), f"removal of release {release}", context.desired.deployer):
+        with deploy_lock(lock_path(places.releases), f"removal of release {release}", desired.deployer):
             said = discard_release(places, release)
     except (DeployLockError, OSError) as error:
         said = f"Its directory, {places.release(release)}, was not removed: {error}"
