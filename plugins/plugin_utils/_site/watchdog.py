@@ -14,24 +14,9 @@ from .base import Site
 from .sizes import megabytes
 
 _PROXY_UNIT = "nginx.service"
-# The command has them under the same names, without the role's in front.
-_SETTINGS = (
-    "watchdog_period",
-    "watchdog_suspect_period",
-    "watchdog_answer_timeout",
-    "watchdog_failure_threshold",
-    "watchdog_start_grace",
-    "watchdog_backoff_initial",
-    "watchdog_backoff_max",
-    "watchdog_healthy_reset",
-    "watchdog_restart_budget",
-    "watchdog_restart_budget_window",
-    "watchdog_diagnosis_interval",
-    "watchdog_memory_reload",
-    "watchdog_host_memory_limit",
-    "watchdog_crash_loop_restarts",
-    "watchdog_crash_loop_window",
-)
+_PREFIX = "watchdog_"
+# The command has the others under their own names, without the role's in front.
+_NAMED_APART = {"watchdog_disk_minimum", "watchdog_host_name", "watchdog_url"}
 
 
 class Watchdog(Site):
@@ -149,8 +134,12 @@ class Watchdog(Site):
             "memory_restart_mb": int(plan.get("memory_restart_mb", 0)),
             "heap_limit_mb": int(plan.get("heap_limit_mb", 0)),
             "disk_minimum": megabytes(self.watchdog_disk_minimum),
-            **{name.removeprefix("watchdog_"): getattr(self, name) for name in _SETTINGS},
+            **{name.removeprefix(_PREFIX): getattr(self, name) for name in self._named_alike},
         }
+
+    @property
+    def _named_alike(self) -> list[str]:
+        return [name for name in self.variables() if name.startswith(_PREFIX) and name not in _NAMED_APART]
 
     @cached_property
     def _service_unit(self) -> str:
