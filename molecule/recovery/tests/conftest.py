@@ -44,10 +44,20 @@ def prometheus() -> Iterator[Prometheus]:
 
 def tells(host: Host, prometheus: Prometheus) -> bool:
     """Of a critical problem: the watchdog, its metrics, which are some seconds old, or what was last read of these."""
-    known = json.loads(host.check_output(f"cat {STATUS}"))["problems"]
+    shown = host.run(f"cat {STATUS}")
+    if shown.rc != 0:
+        # it is being restarted
+        return True
+    known = json.loads(shown.stdout)["problems"]
     problem = 'nodejs_service_problem{service="workbot", severity="critical"}'
     written = host.run("grep -q %s %s", 'nodejs_service_problem{.*severity="critical"', METRICS).rc == 0
     return any(each["severity"] == "critical" for each in known) or written or prometheus.query(problem) != [[]]
+
+
+def await_alerts(prometheus: Prometheus, fault: str, began: float) -> None:
+    """What is told at once is written, read and judged some seconds later."""
+    known = expected(fault)
+    until(f"alerts: {fault}", lambda: "missing" not in known.wrong(prometheus.alerts(began, time.time())), 30)
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +73,7 @@ def judged(host: Host, prometheus: Prometheus) -> Iterator[None]:
     start = time.time()
     yield
     for fault, began in kept_since(start).items():
+        await_alerts(prometheus, fault, began)
         alerts = prometheus.alerts(began, time.time())
         keep_alerts(fault, alerts)
         assert expected(fault).wrong(alerts) == {}, (fault, sorted(map(str, alerts)))
