@@ -28,7 +28,7 @@ except ImportError:
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 # With these a template can read any variable.
-_READS_ANY = frozenset({"lookup", "query", "q", "vars", "varnames", "include", "import", "extends"})
+READS_ANY = frozenset({"lookup", "query", "q", "vars", "varnames", "include", "import", "extends"})
 # Where the lookup searches for files.
 _SEARCHED = "ansible_search_path"
 
@@ -75,7 +75,7 @@ class References:
         to_come = [*given]
         while to_come:
             for name in self.named(to_come.pop()):
-                if name in _READS_ANY:
+                if name in READS_ANY:
                     return variables
                 if name in variables and name not in found:
                     value = found[name] = variables[name]

@@ -158,11 +158,12 @@ class Comparison:
         self._variables.render(self.action, prefixes, to_come)
 
     def _own_names(self, task: Task) -> Iterator[str]:
+        yield from (*registered_by(task), *task.get_vars(), *task.get_include_params())
+        yield from (task.args if action_of(task) == FACTS else ())
+        yield from (task._role.get_role_params() if task._role else ())
         with contextlib.suppress(AnsibleError):
-            yield from (name for _place, name in self._given_by(task, ()))
-        yield from task.get_vars()
-        if task._role:
-            yield from task._role.get_role_params()
+            for inner in self._included(task, task.args) if action_of(task) in INCLUDES else ():
+                yield from self._own_names(inner)
 
     def _go_through(self, tasks: Iterable[Task], below: Place = ()) -> None:
         for number, task in enumerate(tasks):
@@ -177,10 +178,10 @@ class Comparison:
         except AnsibleConnectionFailure:
             raise
         except (AnsibleError, UnansweredError) as error:
-            if self._is_open:
-                self._wait(task, step)
-            else:
+            if not self._is_open:
                 self._tell(task, "can't be compared", getattr(error, "message", error))
+            else:
+                self._wait(task, step)
 
     def _wait(self, task: Task, step: Callable[[], None]) -> None:
         try:
@@ -229,7 +230,6 @@ class Comparison:
                 yield from self._given_by(inner, (*place, number))
 
     def _take(self, task: Task) -> None:
-        name = action_of(task)
         if is_silent(task):
             return
         if reason := unknown_results_of(task):
@@ -245,7 +245,7 @@ class Comparison:
         if reason := unknown_of(task, self.action._task) or self._variables.strange(task):
             self._tell(task, "can't be compared", reason)
             return
-        arguments = templar.template(task.args)
+        arguments, name = templar.template(task.args), action_of(task)
         self._require_answers()
         if name == DEBUG:
             self.messages += [arguments["msg"]] if "msg" in arguments else []
@@ -262,8 +262,8 @@ class Comparison:
 
     def _templar(self, variables: Mapping[str, Any], given: Iterable[Any]) -> Any:
         referred = self._variables.referred(given, variables)
-        if any(isinstance(value, Unanswered) and not value.sure for value in referred.values()):
-            raise UnansweredError("it needs an answer that there is not")
+        self._looked |= any(isinstance(value, Unanswered) and not value.sure for value in referred.values())
+        self._require_answers()
         return self.action._templar.copy_with_new_env(available_variables=referred)
 
     def _included(self, task: Task, arguments: Mapping[str, Any]) -> list[Task]:

@@ -23,7 +23,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import validate_variable_name
 from ansible.vars.reserved import is_reserved_name
 
-from ..templates import References, in_order
+from ..templates import READS_ANY, References, in_order
 from .questions import Unanswered
 
 Place = tuple[int, ...]
@@ -68,6 +68,8 @@ class Variables:
         self._by_role: dict[tuple[int, ...], tuple[dict[str, Any], set[str]]] = {}
         self._learned: list[tuple[Place, str, Any]] = []
         self._references = References()
+        self._foreseen = set(_OF_ROLES | _MAGIC | {"environment", "role_names", "role_uuid"})
+        """What tasks were known to have values of their own for when the common variables were rendered."""
         self._rendered: dict[str, Any] = {}
         self._rendered_from: dict[str, set[str]] = {}
         """The names of what is rendered that each name is part of."""
@@ -77,21 +79,27 @@ class Variables:
 
         Those that refer to a name that is `to_come` are left: most of their tasks have a value of their own for it.
         """
-        variables = dict(self._common)
+        looked: list[bool] = []
+        self._foreseen |= to_come
+        variables = {**self._common, **dict.fromkeys(to_come, Unanswered(lambda: looked.append(True)))}
         templar = action._templar.copy_with_new_env()
         parts: dict[str, frozenset[str]] = {}
-        chosen = {name for name in variables if name.strip("_").startswith(prefixes)}
-        for name in in_order(chosen, {name: value for name, value in variables.items() if name not in _NO_TEMPLATES}):
-            named = frozenset(self._references.named(variables[name]))
+        chosen = {name for name in self._common if name.strip("_").startswith(prefixes)}
+        for name in in_order(
+            chosen, {name: value for name, value in self._common.items() if name not in _NO_TEMPLATES}
+        ):
+            named = frozenset(self._references.named(self._common[name]))
             parts[name] = named.union({name}, *(parts[other] for other in named if other in parts))
-            referred = self._references.of([variables[name]], variables, self._rendered)
-            if name not in chosen or referred is variables or not parts[name].isdisjoint(to_come):
+            if name not in chosen or not parts[name].isdisjoint(to_come):
                 continue
-            templar.available_variables = referred
+            templar.available_variables = self._references.of([variables[name]], variables, self._rendered)
+            looked.clear()
             with contextlib.suppress(AnsibleError):
-                variables[name] = self._rendered[name] = templar.template(variables[name])
-                for part in parts[name]:
-                    self._rendered_from.setdefault(part, set()).add(name)
+                value = templar.template(variables[name])
+                if not looked:
+                    variables[name] = self._rendered[name] = value
+                    for part in parts[name]:
+                        self._rendered_from.setdefault(part, set()).add(name)
 
     def learn(self, place: Place, values: Mapping[str, Any]) -> None:
         """Have what a task gives from its place on. Raises AnsibleError where a name is none."""
@@ -105,6 +113,9 @@ class Variables:
         own, learned, given = task.get_vars(), self._seen_from(place, to_come), self._parameters(task)
         others = {*differing, *own, *learned, *given}
         stale = set[str]().union(*(self._rendered_from.get(name, ()) for name in others))
+        if not others <= self._foreseen:
+            # a lookup may read what it does not name
+            stale = stale.union(*(self._rendered_from.get(name, ()) for name in READS_ANY))
         variables = {
             **base,
             **self._rendered,
