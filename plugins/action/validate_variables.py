@@ -103,7 +103,7 @@ class ActionModule(Action):
         self._rendered: dict[str, t.Any] = {}
         self._current = dict(self.variables)
         self._templar: t.Any = self._templar.copy_with_new_env()
-        sites = {f"__{role.role}" for role in self._roles if role.role in SITES}
+        sites = {f"__{role.role}_site" for role in self._roles if role.role in SITES}
         for name in in_order(own.keys() & {*self._options, *sites}, own):
             with contextlib.suppress(AnsibleError):
                 self._rendered[name] = self._current[name] = self._template(own[name])
@@ -214,7 +214,7 @@ class ActionModule(Action):
 
     def _sites(self) -> dict[str, t.Any]:
         """Return what follows from the variables for each role, for those who ask for it later."""
-        found = {role.role: self._rendered.get(f"__{role.role}") for role in self._roles if role.role in SITES}
+        found = {role.role: self._rendered.get(f"__{role.role}_site") for role in self._roles if role.role in SITES}
         return {role: kept(role, self.variables, site) for role, site in found.items() if site}
 
     def _check_relations(self, role: RoleVariables, wrong: set[str]) -> t.Iterator[Problem]:

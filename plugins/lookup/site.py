@@ -22,7 +22,7 @@ options:
 """
 
 EXAMPLES = r"""
-__backup: "{{ lookup('workbot.stability.site', 'backup') }}"
+__backup_site: "{{ lookup('workbot.stability.site', 'backup') }}"
 """
 
 RETURN = r"""

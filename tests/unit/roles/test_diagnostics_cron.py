@@ -40,7 +40,7 @@ def commands(directory: Path) -> dict[str, str]:
             diagnostics_hourly_schedule="0 * * * *",
             diagnostics_daily_schedule="0 0 * * *",
             service_name="shop",
-            __diagnostics={"state_directory": directory},
+            __diagnostics_site={"state_directory": directory},
         )
         .replace("/usr/local/bin/shop-diagnose", str(command))
     )

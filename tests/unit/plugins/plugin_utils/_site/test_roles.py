@@ -48,7 +48,7 @@ def test_a_role_asks_for_its_own(role: str) -> None:
     variables = {
         key: value for file in files for key, value in yaml.safe_load(file.read_text(encoding="utf-8")).items()
     }
-    assert role_asked(variables[f"__{role}"]) == role
+    assert role_asked(variables[f"__{role}_site"]) == role
 
 
 def test_what_needs_an_unknown_variable_is_left_out() -> None:
