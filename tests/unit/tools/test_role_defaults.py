@@ -54,7 +54,7 @@ def test_a_value_is_written_as_in_the_specification(value: str) -> None:
 
 def test_a_comment_is_wrapped_and_has_no_markup() -> None:
     option = f"      web_x: {{description: 'V(auto) is C(a b). {'word ' * 40}', default: ''}}\n"
-    first, second, _ = defaults(option).splitlines()
+    first, second, _line = defaults(option).splitlines()
     assert first.startswith("# auto is a b. word")
     assert second.startswith("# word")
     assert len(first) <= 140

@@ -96,7 +96,7 @@ class Case:
         return self.text(later) if later and self.chance.random() < 0.3 else self.chance.choice(VALUES)
 
     def some_tasks(self, least: int, most: int, depth: int) -> list[Task]:
-        return [self.task(depth) for _ in range(self.chance.randint(least, most))]
+        return [self.task(depth) for _turn in range(self.chance.randint(least, most))]
 
     def task(self, depth: int) -> Task:
         kinds: list[Callable[[], Task]] = [
@@ -150,7 +150,7 @@ class Case:
         return {"ansible.builtin.stat": {"path": self.path()}, "register": name}
 
     def refuse(self) -> Task:
-        return {"ansible.builtin.assert": {"that": f"not ({' and '.join(self.condition() for _ in range(3))})"}}
+        return {"ansible.builtin.assert": {"that": f"not ({' and '.join(self.condition() for _turn in range(3))})"}}
 
     def keep(self) -> Task:
         task: Task = {"keep": {"path": self.path()}}

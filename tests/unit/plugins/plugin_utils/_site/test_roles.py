@@ -68,9 +68,9 @@ def test_a_mistake_is_no_unknown_variable() -> None:
         number: int
 
     with pytest.raises(ValueError, match="invalid literal"):
-        _ = Wrong({"number": "many"}.__getitem__).number
+        assert Wrong({"number": "many"}.__getitem__).number
     with pytest.raises(AttributeError):
-        _ = Wrong({"other": 1}.__getitem__).other
+        assert Wrong({"other": 1}.__getitem__).other
 
 
 def test_it_is_kept_until_a_variable_has_another_value() -> None:
