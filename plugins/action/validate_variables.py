@@ -30,7 +30,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desire
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.host import HostPlan, host_plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.parts import Settings
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import GROUPS, fleet_of, fleet_problems
-from ansible_collections.workbot.stability.plugins.plugin_utils._site.roles import SITES, kept
+from ansible_collections.workbot.stability.plugins.plugin_utils._site.roles import SITES, kept, site_variable
 from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check import (
     Option,
     Problem,
@@ -103,8 +103,7 @@ class ActionModule(Action):
         self._rendered: dict[str, t.Any] = {}
         self._current = dict(self.variables)
         self._templar: t.Any = self._templar.copy_with_new_env()
-        sites = {f"__{role.role}_site" for role in self._roles if role.role in SITES}
-        for name in in_order(own.keys() & {*self._options, *sites}, own):
+        for name in in_order(own.keys() & {*self._options, *map(site_variable, SITES)}, own):
             with contextlib.suppress(AnsibleError):
                 self._rendered[name] = self._current[name] = self._template(own[name])
 
@@ -214,8 +213,8 @@ class ActionModule(Action):
 
     def _sites(self) -> dict[str, t.Any]:
         """Return what follows from the variables for each role, for those who ask for it later."""
-        found = {role.role: self._rendered.get(f"__{role.role}_site") for role in self._roles if role.role in SITES}
-        return {role: kept(role, self.variables, site) for role, site in found.items() if site}
+        sites = {role: self._rendered.get(site_variable(role)) for role in SITES}
+        return {role: kept(role, self.variables, site) for role, site in sites.items() if site}
 
     def _check_relations(self, role: RoleVariables, wrong: set[str]) -> t.Iterator[Problem]:
         """Yield a problem for each condition that does not hold, unless one of its variables is wrong already."""

@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from ansible.module_utils.common.text.formatters import human_to_bytes
+
 from .._fleet.clients import clients_of
 from .._fleet.inventory import Groups, Variables, address_of
 from .._fleet.stanzas import stanzas_of
 from .base import Site
-from .sizes import in_bytes
 
 _USER = "postgres"
 _REPOSITORY_USER = "pgbackrest"
@@ -28,7 +29,6 @@ _REPOSITORY_STATE = "/var/lib/backup-repository"
 _STANZAS = "/etc/pgbackrest/conf.d"
 _CLIENTS = "/etc/file-backup-repository"
 _ROLE = "workbot.stability.release"
-_TLS_PACKAGES = ("python3-cryptography",)
 # How many repositories of a client there are: one is in use, the one before is kept, and one is to come.
 _TURNS = 3
 
@@ -93,27 +93,27 @@ class Backup(Site):
 
     @cached_property
     def is_made(self) -> bool:
-        """Whether this host's server has backups."""
+        """Return whether this host's server has backups."""
         return self.is_wanted and self.service_runs_database
 
     @cached_property
     def is_made_somewhere(self) -> bool:
-        """Whether the server that the service uses has them, on this host or the database host."""
+        """Return whether the server that the service uses has them, on this host or the database host."""
         return self.is_made or (self.is_wanted and self.service_database_server != "")
 
     @cached_property
     def files_are_kept(self) -> bool:
-        """Whether the service's files are, of which each app host has its own."""
+        """Return whether the service's files are kept, of which each app host has its own."""
         return self.is_wanted and self.backup_files and self.backup_has_files and self.is_app_host
 
     @cached_property
     def is_app_host(self) -> bool:
-        """Not in the play for another part that the host has in a fleet."""
+        """Return whether the service runs here; not in the play for another part that the host has in a fleet."""
         return self.service_runs_here and not self.service_is_external and _ROLE in self.ansible_play_role_names
 
     @cached_property
     def repository_host(self) -> str:
-        """The host of the group backup, which then has the directory, and makes the servers' backups; "" if none is."""
+        """Return the host of the group backup, which has the directory and makes the servers' backups; "" for none."""
         return next(iter(self.groups.get("backup", ())), "")
 
     @cached_property
@@ -126,12 +126,12 @@ class Backup(Site):
 
     @cached_property
     def asks(self) -> bool:
-        """Whether this host has backups there."""
+        """Return whether this host has backups there."""
         return self.repository_host != "" and (self.is_made or self.files_are_kept)
 
     @cached_property
     def keeps(self) -> bool:
-        """Whether other hosts have backups on this one."""
+        """Return whether other hosts have backups on this one."""
         return self.is_repository_host and self.is_wanted
 
     @cached_property
@@ -140,14 +140,14 @@ class Backup(Site):
 
     @cached_property
     def mounted_directory(self) -> str:
-        """The directory that has to be on a file system of its own; "" if none has."""
+        """Return the directory that has to be on a file system of its own; "" if none has."""
         below = re.match(r"/(mnt|media)(/|$)", self.backup_directory)
         is_mount = self.backup_mount == "required" or (self.backup_mount == "auto" and bool(below))
         return self.backup_directory if is_mount and (self.local_directory or self.keeps) else ""
 
     @cached_property
     def own_directory(self) -> str:
-        """The directory itself may be others' as well."""
+        """Return the part of the directory that is pgBackRest's: the rest may be others'."""
         return f"{self.backup_directory}/pgbackrest"
 
     @cached_property
@@ -156,7 +156,7 @@ class Backup(Site):
 
     @cached_property
     def place(self) -> str:
-        """As people call it: what a host knows of backups is of the repository of that name."""
+        """Return the name that people call it by: what a host knows of backups is of the repository of that name."""
         if self.backup_s3_bucket:
             return self._bucket
         return f"{self.repository_host}:{self.backup_directory}" if self.repository_host else self.backup_directory
@@ -189,11 +189,11 @@ class Backup(Site):
 
     @cached_property
     def _tls_packages(self) -> list[str]:
-        return list(_TLS_PACKAGES) if self.repository_host else []
+        return ["python3-cryptography"] if self.repository_host else []
 
     @cached_property
     def stanza(self) -> str:
-        """pgBackRest's word for a server and all its backups, of which several may have one repository.
+        """Return pgBackRest's word for a server and all its backups, of which several may have one repository.
 
         What the host calls itself: inventories may have several names for it. A repository host knows it by its name
         in the inventory alone.
@@ -206,7 +206,7 @@ class Backup(Site):
 
     @cached_property
     def restored_directory(self) -> str:
-        """A server that was restored to be looked at: on the disk of the running one, whose place it may take."""
+        """Return where a server is restored: on the disk of the running one, which it may replace."""
         return f"/var/lib/postgresql/{self.service_debian['postgresql']}/restored"
 
     @cached_property
@@ -219,7 +219,7 @@ class Backup(Site):
 
     @cached_property
     def window_days(self) -> int:
-        """How long a server can be restored to any time.
+        """Return for how many days a server can be restored to any time.
 
         By time, not by count: full backups that somebody makes by hand would take days from it. The full one that is
         as old stays as well, so of those that are made by themselves there are as many as backup_keep_full.
@@ -228,12 +228,12 @@ class Backup(Site):
 
     @cached_property
     def wal_bytes(self) -> int:
-        return in_bytes(self.backup_wal_limit)
+        return int(human_to_bytes(self.backup_wal_limit))
 
     @cached_property
     def archiving(self) -> dict[str, str]:
-        """The server's settings. Archiving is switched off by more than leaving it out: a server that archives keeps
-        what it has no command for, until its disk is full.
+        """Return the server's settings. Leaving them out does not end archiving: a server that archives keeps what
+        it has no command for, until its disk is full.
         """
         if not self.is_made:
             return {"archive_mode": "off"}
@@ -246,7 +246,7 @@ class Backup(Site):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the command on the host reads: plugins/module_utils/_programs/backup/settings.py."""
+        """Return what the command on the host reads: plugins/module_utils/_programs/backup/settings.py."""
         return {
             "stanza": self.stanza,
             "version": self.service_debian["postgresql"],
@@ -265,7 +265,7 @@ class Backup(Site):
 
     @cached_property
     def unit(self) -> str:
-        """Of the backup and the drill."""
+        """Return the lines of the backup and the drill."""
         written = f"{_STATE} -{self.own_directory if self.local_directory else _STATE}"
         return f"{self._unit(_USER, written, self.local_directory)}\n{_IDLE}"
 
@@ -284,17 +284,17 @@ class Backup(Site):
 
     @cached_property
     def files_record(self) -> str:
-        """Where the backups of the service's files are recorded; "" where there are none."""
+        """Return where the backups of the service's files are recorded; "" where there are none."""
         return f"{self._files_state}/record.json" if self.files_are_kept else ""
 
     @cached_property
     def files_repository(self) -> str:
-        """In restic's words. A repository for each host and service, of which none has to wait for another."""
+        """Return restic's repository. Each host and service has its own, so that none has to wait for another."""
         return f"{self.backup_directory or self._bucket}/{self._files_place}"
 
     @cached_property
     def files_places(self) -> list[str]:
-        """The paths at which a host's files may be, as the repository host or the bucket has them."""
+        """Return the paths at which a host's files may be, as the repository host or the bucket has them."""
         if self.repository_host:
             return [f"{self.backup_directory}/restic/{self.client}/{turn}" for turn in range(_TURNS)]
         return [f"{self.backup_directory or self.backup_s3_path.rstrip('/')}/{self._files_place}"]
@@ -306,7 +306,7 @@ class Backup(Site):
 
     @cached_property
     def files_settings(self) -> dict[str, Any]:
-        """What that command reads: plugins/module_utils/_programs/file_backup/settings.py."""
+        """Return what that command reads: plugins/module_utils/_programs/file_backup/settings.py."""
         config = self.service_paths["config"]
         return {
             "service": self.service_name,
@@ -326,12 +326,12 @@ class Backup(Site):
 
     @cached_property
     def client(self) -> str:
-        """Its name there: two inventories may have a service on the same host, or one of the same name."""
+        """Return its name there: two inventories may have a service on the same host, or one of the same name."""
         return f"{self.service_name}.{self.inventory_hostname}"
 
     @cached_property
     def stanzas(self) -> list[dict[str, Any]]:
-        """A file for each server, which inventories of other services on its host write alike."""
+        """Return a file for each server, which inventories of other services on its host write alike."""
         if not self.is_repository_host:
             return []
         return _as_files(
@@ -340,8 +340,8 @@ class Backup(Site):
 
     @cached_property
     def clients(self) -> list[dict[str, Any]]:
-        """A file for each app host whose service's files are kept here: another user's, whom nobody becomes over the
-        network. It can add to its own, and read it.
+        """Return a file for each app host whose service's files are kept here, by a user that nobody becomes over the
+        network. A host can add to its own, and read it.
         """
         if not self.keeps:
             return []
@@ -378,7 +378,7 @@ class Backup(Site):
 
 
 def _minute(seed: str) -> int:
-    """A minute of the hour that is the host's own, so that not all begin at once."""
+    """Return a minute of the hour that is the host's own, so that not all begin at once."""
     return random.Random(seed).randrange(60)
 
 

@@ -42,7 +42,7 @@ class Site:
         return known
 
     def fact(self, name: str) -> Any:
-        """Return what Ansible has found out of the host."""
+        """Return one of the host's facts."""
         facts = self._value("ansible_facts")
         if name not in facts:
             raise UnknownError(name)

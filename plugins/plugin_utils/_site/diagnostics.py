@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from .base import Site
+from .limits import limits_mb
 
 # What role diagnostics calls them on the host.
 HOURLY_REPORT = "diagnose_hourly.log"
@@ -68,14 +69,14 @@ class Diagnostics(Site):
 
     @cached_property
     def usual_units(self) -> list[str]:
-        """The units that have to run."""
+        """Return the units that have to run."""
         own = ["nginx.service", self.service_activation_unit.replace("@", "@*")]
         service = list(self.service_external_units) if self.service_is_external else own
         return ["cron.service", *service, *(["postgresql@*.service"] if self.service_database_is_local else [])]
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the command on the host reads: plugins/module_utils/_programs/diagnose/cli.py."""
+        """Return what the command on the host reads: plugins/module_utils/_programs/diagnose/cli.py."""
         paths, logs, plan = self.service_paths, self.service_log_directory, self.service_plan
         return {
             "service": self.service_name,
@@ -99,7 +100,7 @@ class Diagnostics(Site):
                 "prefix": f"{self.service_name}-",
                 "instances": int(plan["instances"]),
             },
-            "memory": {name: self._limit(name) for name in ("heap_limit_mb", "memory_restart_mb")},
+            "memory": limits_mb(self.service_plan, self.service_is_external),
             "cron": {
                 "directory": logs,
                 "report": HOURLY_REPORT,
@@ -126,10 +127,6 @@ class Diagnostics(Site):
                 "page": self.diagnostics_report_page,
             },
         }
-
-    def _limit(self, name: str) -> int:
-        """0 of an existing service: it has limits of its own, which nobody has told."""
-        return 0 if self.service_is_external else int(self.service_plan[name])
 
     @cached_property
     def _database(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Metrics(Site):
 
     @cached_property
     def own_packages(self) -> list[str]:
-        """Where there is a monitor, role exporters first says whom node_exporter answers."""
+        """Return what waits for role exporters: where a monitor exists, it says whom node_exporter answers."""
         return self.exporter_packages if self.service_monitor else []
 
     @cached_property
@@ -53,7 +53,7 @@ class Metrics(Site):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the program on the host is given: plugins/module_utils/_programs/metrics/publish.py."""
+        """Return what the program on the host is given: plugins/module_utils/_programs/metrics/publish.py."""
         return {
             "service": self.service_name,
             # where the role watchdog has what is read of it
@@ -71,13 +71,13 @@ class Metrics(Site):
 
     @cached_property
     def _is_entry(self) -> bool:
-        """Whether requests come from the outside here, and not through a proxy of the fleet, which counts them."""
+        """Return whether requests enter the fleet here, and not through a proxy, which counts them."""
         proxies = {*self.groups.get("proxy", ())} - {*self.groups.get("app", ())}
         return not self.service_runs_here or not proxies
 
     @cached_property
     def _history(self) -> dict[str, Any]:
-        """What is recorded besides the status and the requests: plugins/module_utils/_programs/metrics/recorder.py."""
+        """Return what else is recorded: plugins/module_utils/_programs/metrics/recorder.py."""
         logs, access_log = self.service_log_directory, self.metrics_access_log
         requests = {str(PurePosixPath(access_log).parent): f"{self.service_name}."} if access_log else {}
         return {

@@ -18,7 +18,6 @@ from .diagnostics import Diagnostics
 from .metrics import Metrics
 from .watchdog import Watchdog
 
-# In the order in which one may read what follows from another's.
 SITES: dict[str, type[Site]] = {"backup": Backup, "diagnostics": Diagnostics, "metrics": Metrics, "watchdog": Watchdog}
 CHECKED = "__service_variables"
 """What the check of all variables is registered as: it has computed the sites of the play's roles already."""
@@ -26,6 +25,11 @@ CHECKED = "__service_variables"
 # What is no template: of the host, of others and of the run.
 _GIVEN = ("ansible_facts", "groups", "hostvars", "inventory_hostname")
 _QUESTION = re.compile(r"\{\{ lookup\('workbot\.stability\.site', '([a-z0-9]+)'\) \}\}")
+
+
+def site_variable(role: str) -> str:
+    """Return the name of the variable in the role's vars that asks for its site."""
+    return f"__{role}_site"
 
 
 def role_asked(value: Any) -> str:
@@ -63,6 +67,6 @@ def kept_site(role: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _digest(role: str, variables: Mapping[str, Any]) -> str:
-    """Of the variables as they are written: a role's parameters and facts that were set win over the check's."""
+    """Return that of the unrendered variables: a role's parameters and set facts override those that were checked."""
     written = [variables.get(name) for name in SITES[role].variables() if name not in _GIVEN]
     return hashlib.sha256(repr(written).encode()).hexdigest()

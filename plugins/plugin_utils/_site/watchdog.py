@@ -10,11 +10,14 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+from ansible.module_utils.common.text.formatters import human_to_bytes
+
 from .base import Site
-from .sizes import megabytes
+from .limits import limits_mb
 
 _PROXY_UNIT = "nginx.service"
 _PREFIX = "watchdog_"
+_MEGABYTE = 1024 * 1024
 # The command has the others under their own names, without the role's in front.
 _NAMED_APART = {"watchdog_disk_minimum", "watchdog_host_name", "watchdog_url"}
 
@@ -56,7 +59,7 @@ class Watchdog(Site):
 
     @cached_property
     def packages(self) -> list[str]:
-        """sdnotify tells systemd that the watchdog is alive, psutil reads memory, psycopg asks the database."""
+        """Return those of its parts: sdnotify reports to systemd, psutil reads memory, psycopg queries the database."""
         database = ["python3-psycopg"] if self.service_database_enabled else []
         return ["python3-psutil", "python3-sdnotify", *database]
 
@@ -66,13 +69,13 @@ class Watchdog(Site):
 
     @cached_property
     def after(self) -> str:
-        """The units that it is started after."""
+        """Return the units that it is started after."""
         service = self.service_external_unit if self.service_is_external else self.service_unit
         return f"network.target {service} {_PROXY_UNIT} {self.name}-act.socket"
 
     @cached_property
     def written(self) -> str:
-        """Where it may write. PM2 writes at home whatever is asked of it, and that of these roles is in /run."""
+        """Return where it may write. PM2 writes at home whatever is asked of it, and that of these roles is in /run."""
         home = self.service_paths["pm2_home"]
         pm2 = f"-{home}" if self.service_is_external and home else "/run"
         # the directory around the logs: one that is removed and recreated would stay out of reach
@@ -87,8 +90,8 @@ class Watchdog(Site):
 
     @cached_property
     def helper_arguments(self) -> dict[str, str]:
-        """What it is allowed to do as root. Around an existing service it restarts what it was allowed to, and never
-        the proxy.
+        """Return what it may do as root. Around an existing service it restarts what it was allowed to, and never the
+        proxy.
         """
         return {
             "watchdog_unit": f"{self.name}.service",
@@ -107,8 +110,8 @@ class Watchdog(Site):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the command on the host reads: plugins/module_utils/_programs/watchdog/settings.py."""
-        paths, plan = self.service_paths, {} if self.service_is_external else self.service_plan
+        """Return what the command on the host reads: plugins/module_utils/_programs/watchdog/settings.py."""
+        paths = self.service_paths
         return {
             "service": self.service_name,
             "user": self.service_user,
@@ -131,9 +134,9 @@ class Watchdog(Site):
             "diagnose_command": f"/usr/local/bin/{self.service_name}-diagnose",
             "diagnose_config": f"{paths['config']}/diagnose.json",
             "database": self.service_database_enabled,
-            "memory_restart_mb": int(plan.get("memory_restart_mb", 0)),
-            "heap_limit_mb": int(plan.get("heap_limit_mb", 0)),
-            "disk_minimum": megabytes(self.watchdog_disk_minimum),
+            **limits_mb(self.service_plan, self.service_is_external),
+            # in megabytes, rounded up
+            "disk_minimum": -(-human_to_bytes(self.watchdog_disk_minimum) // _MEGABYTE),
             **{name.removeprefix(_PREFIX): getattr(self, name) for name in self._named_alike},
         }
 

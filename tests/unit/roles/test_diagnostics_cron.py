@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible.plugins.filter.core import comment
+from ansible_collections.workbot.stability.plugins.plugin_utils._site.diagnostics import DAILY_PREFIX, HOURLY_REPORT
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from places import ROOT
 
@@ -40,7 +41,10 @@ def commands(directory: Path) -> dict[str, str]:
             diagnostics_hourly_schedule="0 * * * *",
             diagnostics_daily_schedule="0 0 * * *",
             service_name="shop",
-            __diagnostics_site={"state_directory": directory},
+            __diagnostics_site={
+                "state_directory": directory,
+                "settings": {"cron": {"report": HOURLY_REPORT}, "reports": {"prefix": DAILY_PREFIX}},
+            },
         )
         .replace("/usr/local/bin/shop-diagnose", str(command))
     )

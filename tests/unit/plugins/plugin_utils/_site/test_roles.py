@@ -20,6 +20,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._site.roles impo
     read_of,
     role_asked,
     site_of,
+    site_variable,
 )
 
 ROLES = Path(__file__).parents[5] / "roles"
@@ -48,7 +49,7 @@ def test_a_role_asks_for_its_own(role: str) -> None:
     variables = {
         key: value for file in files for key, value in yaml.safe_load(file.read_text(encoding="utf-8")).items()
     }
-    assert role_asked(variables[f"__{role}_site"]) == role
+    assert role_asked(variables[site_variable(role)]) == role
 
 
 def test_what_needs_an_unknown_variable_is_left_out() -> None:
