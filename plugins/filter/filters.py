@@ -12,17 +12,11 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._service.dotenv import DotenvError, dump
 from ansible_collections.workbot.stability.plugins.module_utils._service.secret_values import environment_text
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.bodies import bodies_mb, body_limits
-from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.connections import (
-    choose_rlimit,
-    choose_websockets,
-    websocket_room,
-)
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.together import planned_together
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.clients import clients_of
-from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of, upstream_servers
+from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.stanzas import stanzas_of
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.targets import targets_of
 from ansible_collections.workbot.stability.plugins.plugin_utils._variables.places import controller_path
@@ -66,27 +60,6 @@ def dotenv(environment: t.Mapping[str, t.Any]) -> str:
         raise AnsibleFilterError(str(error)) from None
 
 
-@_names_itself
-def proxy_capacity(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the limits of a proxy, chosen where they are "auto"."""
-    connections = int(values["worker_connections"])
-    room = websocket_room(int(values["workers"]), connections, int(values["keepalive"]))
-    return {
-        "websockets": choose_websockets(values["websockets"], int(values["websockets_of_processes"]), room),
-        "worker_rlimit_nofile": choose_rlimit(values["worker_rlimit_nofile"], connections),
-        "bodies": body_limits(bodies_mb(values["mounts"]), values["body_limit"]),
-    }
-
-
-@_names_itself
-def rate_limits(limits: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """Return the limits, each with Nginx's ``rate`` (requests per minute) and the ``pause`` (seconds) between two."""
-    asked = [(limit, int(limit["requests"]), int(limit["window"])) for limit in limits]
-    return [
-        {**limit, "rate": requests * 60 // window, "pause": -(-window // requests)} for limit, requests, window in asked
-    ]
-
-
 class FilterModule:
     """Registers the filters."""
 
@@ -100,7 +73,4 @@ class FilterModule:
             "fleet": fleet_of,
             "monitor_targets": targets_of,
             "planned_together": planned_together,
-            "proxy_capacity": proxy_capacity,
-            "rate_limits": rate_limits,
-            "upstream_servers": upstream_servers,
         }

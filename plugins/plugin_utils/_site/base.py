@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -26,11 +26,16 @@ class UnknownError(Exception):
 class Site:
     """A role's subclass annotates the variables that it reads, each by its own name and with the type that it has here.
 
+    What tasks have registered, and other sites, have names that Python changes in a class: `also_read` has these.
+
     Every cached property whose name has no underscore in front is for the role's tasks and templates.
     """
 
+    also_read: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, read: Read) -> None:
         self._read = read
+        self._known: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         """Read a variable when it is needed first: many plays know only a part of them."""
@@ -48,16 +53,26 @@ class Site:
             raise UnknownError(name)
         return facts[name]
 
+    def _registered(self, name: str) -> Mapping[str, Any]:
+        """Return what a task has found out, {} where none has been there."""
+        try:
+            found: Mapping[str, Any] = self._value(name)
+        except UnknownError:
+            return {}
+        return found
+
     def _value(self, name: str) -> Any:
         try:
-            return self._read(name)
+            if name not in self._known:
+                self._known[name] = self._read(name)
         except KeyError as error:
             raise UnknownError(name) from error
+        return self._known[name]
 
     @classmethod
     def variables(cls) -> dict[str, str]:
         """Return the names of the variables that it reads, and of their types."""
-        return cls.__annotations__
+        return {**cls.__annotations__, **dict.fromkeys(cls.also_read, "Any")}
 
     def known(self) -> dict[str, Any]:
         """Return what follows from the variables, without what needs one that the play does not know."""

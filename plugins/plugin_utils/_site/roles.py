@@ -16,15 +16,28 @@ from .backup import Backup
 from .base import Site
 from .diagnostics import Diagnostics
 from .metrics import Metrics
+from .nginx import Nginx
+from .nginx_fleet import NginxFleet
+from .nginx_run import NginxNotes, NginxRun
 from .watchdog import Watchdog
 
-SITES: dict[str, type[Site]] = {"backup": Backup, "diagnostics": Diagnostics, "metrics": Metrics, "watchdog": Watchdog}
+# In the order in which one may read what follows from another's.
+SITES: dict[str, type[Site]] = {
+    "backup": Backup,
+    "diagnostics": Diagnostics,
+    "metrics": Metrics,
+    "nginx": Nginx,
+    "nginx_fleet": NginxFleet,
+    "nginx_notes": NginxNotes,
+    "nginx_run": NginxRun,
+    "watchdog": Watchdog,
+}
 CHECKED = "__service_variables"
 """What the check of all variables is registered as: it has computed the sites of the play's roles already."""
 
 # What is no template: of the host, of others and of the run.
 _GIVEN = ("ansible_facts", "groups", "hostvars", "inventory_hostname")
-_QUESTION = re.compile(r"\{\{ lookup\('workbot\.stability\.site', '([a-z0-9]+)'\) \}\}")
+_QUESTION = re.compile(r"\{\{ lookup\('workbot\.stability\.site', '([a-z0-9_]+)'\) \}\}")
 
 
 def site_variable(role: str) -> str:
