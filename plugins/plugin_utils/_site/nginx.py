@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from .._capacity.bodies import bodies_mb, body_limits
-from .._capacity.connections import choose_rlimit, choose_websockets, websocket_room
+from .._capacity.connections import choose_rlimit
 from .._fleet.inventory import Groups, Variables, address_of, is_true
 from .base import Site
 
@@ -47,17 +47,11 @@ class Nginx(Site):
     nginx_tls_port: int
     nginx_tls_redirect: bool
     nginx_tls_self_signed: bool
-    nginx_upstream_keepalive: int
     nginx_upstream_servers: Sequence[Mapping[str, Any]]
-    nginx_websocket_max_connections: Any
-    nginx_websocket_max_per_address: int
     nginx_worker_connections: int
     nginx_worker_rlimit_nofile: Any
     service_health_path: str
-    service_instances: Any
     service_name: str
-    service_plan: Mapping[str, Any]
-    service_websocket_max_connections: int
     service_websocket_paths: Sequence[str]
 
     @cached_property
@@ -256,29 +250,3 @@ class Nginx(Site):
     @cached_property
     def worker_rlimit_nofile(self) -> int:
         return choose_rlimit(self.nginx_worker_rlimit_nofile, self.nginx_worker_connections)
-
-    @cached_property
-    def websockets(self) -> int:
-        """At a time; 0 for no limit."""
-        room = websocket_room(self.service_plan["cores"], self.nginx_worker_connections, self.nginx_upstream_keepalive)
-        return choose_websockets(self.nginx_websocket_max_connections, self._websockets_of_processes, room)
-
-    @cached_property
-    def _websockets_of_processes(self) -> int:
-        """A host that is only the service's proxy can't know how many processes others choose: 0."""
-        chosen = 0 if self.service_instances == "max" else int(self.service_instances)
-        hosts = len(self.nginx_upstream_servers) or 1
-        return (self.service_plan["instances"] or chosen) * hosts * self.service_websocket_max_connections
-
-    @cached_property
-    def limits_websockets(self) -> bool:
-        limited = self.nginx_websocket_max_per_address > 0 or self.websockets > 0
-        return bool(self.service_websocket_paths) and limited
-
-    @cached_property
-    def limit_zones(self) -> list[str]:
-        names = [limit["name"] for limit in self.nginx_rate_limits]
-        names += ["clients"] if self.client_requests else []
-        names += [limit["name"] for limit in self.bodies]
-        names += ["websocket_clients", "websockets"] if self.limits_websockets else []
-        return [f"{self.id}_{name}" for name in names]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from .._capacity.connections import choose_websockets, websocket_room
 from .base import Site, UnknownError
 from .nginx import DROP_IN
 
@@ -103,15 +104,24 @@ class NginxRun(Site):
     nginx_health_path: str
     nginx_ipv6: str
     nginx_port: int
+    nginx_rate_limits: Sequence[Mapping[str, Any]]
     nginx_security_headers: Mapping[str, str]
     nginx_server_names_hash_bucket_size: int
     nginx_snippets: Mapping[str, str]
     nginx_tls_http2: bool
     nginx_tls_port: int
     nginx_tls_profile: str
+    nginx_upstream_keepalive: int
+    nginx_upstream_servers: Sequence[Mapping[str, Any]]
     nginx_variables_hash_max_size: int
+    nginx_websocket_max_connections: Any
+    nginx_websocket_max_per_address: int
+    nginx_worker_connections: int
     service_debian: Mapping[str, str]
+    service_instances: str
     service_name: str
+    service_plan: Mapping[str, Any]
+    service_websocket_max_connections: int
     service_websocket_paths: Sequence[str]
 
     @cached_property
@@ -288,6 +298,32 @@ class NginxRun(Site):
             *([over_tls] if self.serves_tls else []),
             *({**upgrade, "path": path} for path in self.service_websocket_paths),
         ]
+
+    @cached_property
+    def websockets(self) -> int:
+        """At a time; 0 for no limit."""
+        room = websocket_room(self.service_plan["cores"], self.nginx_worker_connections, self.nginx_upstream_keepalive)
+        return choose_websockets(self.nginx_websocket_max_connections, self._websockets_of_processes, room)
+
+    @cached_property
+    def _websockets_of_processes(self) -> int:
+        """A host that is only the service's proxy can't know how many processes others choose: 0."""
+        chosen = 0 if self.service_instances == "max" else int(self.service_instances)
+        hosts = len(self.nginx_upstream_servers) or 1
+        return (self.service_plan["instances"] or chosen) * hosts * self.service_websocket_max_connections
+
+    @cached_property
+    def limits_websockets(self) -> bool:
+        limited = self.nginx_websocket_max_per_address > 0 or self.websockets > 0
+        return bool(self.service_websocket_paths) and limited
+
+    @cached_property
+    def limit_zones(self) -> list[str]:
+        names = [limit["name"] for limit in self.nginx_rate_limits]
+        names += ["clients"] if self._of("client_requests") else []
+        names += [limit["name"] for limit in self._of("bodies")]
+        names += ["websocket_clients", "websockets"] if self.limits_websockets else []
+        return [f"{self._of('id')}_{name}" for name in names]
 
     @property
     def _host(self) -> Mapping[str, Any]:

@@ -24,8 +24,7 @@ NAMES = (
     "nginx_drained",
     "nginx_reload_announce",
     "__nginx_maintenance",
-    "__nginx_retry_after",
-    "__nginx_websocket_probes",
+    "__nginx_run.probes",
     "__service_capacity.database_is_local",
 )
 NOTES = {
@@ -120,9 +119,10 @@ def test_an_app_host_serves_itself_believes_the_proxies_and_lets_them_count(
         "nginx_reload_announce": 5,
         # where they have had the page themselves, it is the proxies' now
         "__nginx_maintenance": {},
-        "__nginx_retry_after": {"429": 1, "error": 5, "maintenance": ""},
-        "__nginx_websocket_probes": [
-            {"port": 80, "tls": False, "host": "shop.invalid", "path": "/ws", "websocket": True, "if_healthy": True}
+        "__nginx_run.probes": [
+            {"port": 80, "host": "shop.invalid", "path": "/.probe", "expect_status": [404]},
+            {"port": 80, "host": "shop.invalid", "path": "/health", "if_healthy": True},
+            {"port": 80, "tls": False, "host": "shop.invalid", "path": "/ws", "websocket": True, "if_healthy": True},
         ],
         "__service_capacity.database_is_local": False,
     }

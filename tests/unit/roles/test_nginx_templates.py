@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 from ansible.plugins.filter.core import comment, regex_escape, regex_replace, to_bool
-from ansible_collections.workbot.stability.plugins.filter.filters import rate_limits
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.bodies import body_limits
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from places import ROOT
@@ -22,48 +21,53 @@ DERIVED = yaml.safe_load((ROLE / "vars/main/main.yml").read_text(encoding="utf-8
 # A row of a map by regular expression: `"~*pattern" value;`, where the star stands for upper and lower case alike.
 ROW = re.compile(r'^ +"~(?P<star>\*?)(?P<pattern>.+)" (?P<value>\S+);$', re.MULTILINE)
 DEFAULT = re.compile(r"^ +default (\S+);$", re.MULTILINE)
+SITES: dict[str, dict[str, Any]] = {
+    "__nginx": {
+        "id": "shop",
+        "own_health_paths": ["/api/health"],
+        "directory": "services/shop",
+        "zone_size": "4m",
+        "client_requests": 1024,
+        "bodies": body_limits(2048, "10M"),
+        "unlimited_paths": ["/health", "/api/health", "/api/live/"],
+        "siblings": [],
+        "takes_every_name": False,
+        "access_log": "/var/log/nginx/shop.access.log",
+    },
+    "__nginx_run": {
+        "headers": [],
+        "limits_websockets": False,
+        "listens_on_ipv6": False,
+        "pages": [],
+        "redirects": False,
+        "serves_tls": False,
+    },
+}
 VARIABLES: dict[str, Any] = {
     **{name: value for name, value in DEFAULTS.items() if "{{" not in str(value)},
     "ansible_managed": "Ansible managed",
     "service_name": "shop",
     "service_health_path": "/api/health",
-    "__nginx_id": "shop",
     "__nginx_maintenance": {},
-    "__nginx_own_health_paths": ["/api/health"],
-    "__nginx_directory": "services/shop",
-    "__nginx_zone_size": "4m",
-    "__nginx_limits_websockets": False,
-    "__nginx_client_requests": 1024,
-    "__nginx_bodies": body_limits(2048, "10M"),
     "__nginx_header_timeout": "10s",
     "nginx_cleared_headers": ["Forwarded", "X-Original-URL"],
     "service_routes": ["/", "/orders/:id/lines", "/files/*", "/a.b"],
     "service_websocket_paths": ["/ws", "/live/"],
-    "__nginx_unlimited_paths": ["/health", "/api/health", "/api/live/"],
 }
 SERVER: dict[str, Any] = {
-    "__nginx_serves_tls": False,
     "nginx_gzip_types": [],
-    "nginx_access_log": "/var/log/nginx/shop.access.log",
     "nginx_trusted_proxies": [],
     "nginx_upstream_servers": [],
     "nginx_rate_limits": [],
     "nginx_connect_timeout": "60s",
-    "__nginx_headers": [],
-    "__nginx_retry_after": {"429": 1, "error": 5},
-    "__nginx_error_words": {"429": "", "error": ""},
-    "__nginx_error_html": {"429": "", "error": ""},
 }
-UPSTREAM: dict[str, Any] = {"__nginx_siblings": [], "nginx_upstream_servers": [], "nginx_upstream_keepalive": 32}
-HTTP: dict[str, Any] = {"nginx_trusted_proxies": [], "__nginx_serves_tls": False}
+UPSTREAM: dict[str, Any] = {"nginx_upstream_servers": [], "nginx_upstream_keepalive": 32}
+HTTP: dict[str, Any] = {
+    "nginx_trusted_proxies": [],
+}
 SITE: dict[str, Any] = {
     "nginx_server_names": ["shop.test"],
     "nginx_acme_webroot": "",
-    "__nginx_siblings": [],
-    "__nginx_serves_tls": False,
-    "__nginx_default_server": "",
-    "__nginx_listen_on_ipv6": False,
-    "__nginx_redirects": False,
 }
 
 
@@ -81,7 +85,8 @@ def environment() -> Environment:
 
 
 def render(name: str, **variables: Any) -> str:
-    return environment().get_template(f"{name}.j2").render({**VARIABLES, **variables})
+    sites = {site: {**SITES[site], **variables.pop(site, {})} for site in SITES}
+    return environment().get_template(f"{name}.j2").render({**VARIABLES, **variables, **sites})
 
 
 def mapped(text: str, variable: str, value: str) -> str:
@@ -96,8 +101,8 @@ def mapped(text: str, variable: str, value: str) -> str:
 
 def limited(request: str, sent: str = "", **limit: Any) -> bool:
     """Whether such a request, `METHOD /path`, counts for the limit; `sent` is its path as it was sent, if not that."""
-    limits = rate_limits([{"name": "some", "requests": 10, "window": 10, **limit}])
-    text = render("limits.conf", __nginx_limits=limits)
+    limits = [{"name": "some", "requests": 10, "window": 10, "rate": 60, **limit}]
+    text = render("limits.conf", __nginx={"limits": limits})
     exempt = mapped(text, "shop_exempt", sent or request.partition(" ")[2])
     return mapped(text, "shop_limit_some", f"{exempt} {request}") == "$shop_limited_client"
 
@@ -179,7 +184,7 @@ def test_what_services_may_read_otherwise(sent: str, ambiguous: str) -> None:
 
 @pytest.mark.parametrize("websocket", [False, True])
 def test_an_open_websocket_is_no_request_of_its_client(websocket: bool) -> None:
-    text = render("limits.conf", __nginx_limits=[])
+    text = render("limits.conf", __nginx={"limits": []})
     key = "" if not websocket else "websocket"
     assert mapped(text, "shop_asking_client", f"{key} /ws") == ('""' if websocket else "$shop_limited_client")
     assert mapped(text, "shop_asking_client", f"{key} /ws/x") == "$shop_limited_client"
@@ -204,7 +209,7 @@ def test_the_server_for_unknown_hosts_tells_no_version(tls: bool) -> None:
         nginx_tls_profile="modern",
         __nginx_intermediate_ciphers="",
         __nginx_curves="",
-        __nginx_session_cache="",
+        nginx_tls_port=443,
     )
     assert "    server_tokens off;\n" in text
 
@@ -235,9 +240,8 @@ def test_answers_take_little_of_the_root_disk() -> None:
     ],
 )
 def test_the_name_for_questions_is_the_same_in_every_run(names: list[str], first: str) -> None:
-    others = environment().compile_expression(DERIVED["__nginx_names"].strip("{} "))(nginx_server_names=names)
     question = environment().from_string(DERIVED["nginx_health_host_name"])
-    assert question.render(__nginx_names=others) == first
+    assert question.render(nginx_server_names=names) == first
 
 
 @pytest.mark.parametrize("context", ["http", "server"])
@@ -296,7 +300,7 @@ def test_only_websockets_leave_no_request_lines_in_the_error_log() -> None:
 )
 def test_a_body_counts_as_what_its_header_says(request_line: str, kind: str, way: str) -> None:
     """Transfer-Encoding, Content-Length, protocol and method."""
-    text = render("limits.conf", __nginx_limits=[])
+    text = render("limits.conf", __nginx={"limits": []})
     assert mapped(text, "shop_body", request_line).strip('"') == kind
     assert mapped(text, "shop_way", f" {request_line}").strip('"') == way
     assert mapped(text, "shop_way", f"close {request_line}") == "closing"
@@ -305,8 +309,9 @@ def test_a_body_counts_as_what_its_header_says(request_line: str, kind: str, way
 @pytest.mark.parametrize("limits", [True, False])
 def test_no_location_is_without_the_limits_of_bodies(limits: bool) -> None:
     """One that has a limit_conn of its own has none of the server's."""
-    variables = {"nginx_websocket_max_per_address": 50, "__nginx_websocket_total": 400, "nginx_error_retry_after": 5}
-    text = render("locations.conf", nginx_websocket_timeout="1h", __nginx_limits_websockets=limits, **variables)
+    variables = {"nginx_websocket_max_per_address": 50, "nginx_error_retry_after": 5}
+    run = {"limits_websockets": limits, "websockets": 400}
+    text = render("locations.conf", nginx_websocket_timeout="1h", __nginx_run=run, **variables)
     server = render("server.conf", nginx_snippets={}, **SERVER)
     wanted = [line for line in server.splitlines() if re.search("limit_conn .*(senders|bodies)", line)]
     assert len(wanted) == 5
