@@ -27,9 +27,10 @@ NAMES = (
     "__nginx_run.probes",
     "__service_capacity.database_is_local",
 )
+NOTE = {"since": "now", "reason": "", "retry_after": 600, "allow": []}
 NOTES = {
     "services/shop/drained.json": '{"app2": "a new kernel", "gone": "the same"}',
-    "services/shop/maintenance.json": '{"retry_after": 600}',
+    "services/shop/maintenance.json": json.dumps(NOTE),
 }
 PLAYBOOK = [
     {
@@ -102,7 +103,7 @@ def test_a_proxy_passes_requests_on_to_the_app_hosts_and_believes_nobody(
     assert hosts_of(found) == [(name, address, 80) for name, address in APPS.items()]
     assert (found["nginx_trusted_proxies"], found["nginx_connect_timeout"]) == ([], "2s")
     assert found["nginx_reload_announce"] == 5
-    assert found["__nginx_maintenance"] == {"retry_after": 600}
+    assert found["__nginx_maintenance"] == NOTE
     assert [limit["name"] for limit in found["nginx_rate_limits"]] == ["api"]
 
 
