@@ -98,7 +98,7 @@ class NginxNotes(Site):
 
 
 class NginxRun(Site):
-    also_read = ("__nginx", "__nginx_host", "__nginx_lineage", "__nginx_maintenance", "__nginx_order")
+    also_read = ("__nginx_site", "__nginx_host", "__nginx_lineage", "__nginx_maintenance", "__nginx_order")
     nginx_drained: Mapping[str, str]
     nginx_error_retry_after: int
     nginx_health_path: str
@@ -335,7 +335,7 @@ class NginxRun(Site):
         return self._host[name]
 
     def _of(self, name: str) -> Any:
-        site = self._value("__nginx")
+        site = self._value("__nginx_site")
         if name not in site:
             raise UnknownError(name)
         return site[name]

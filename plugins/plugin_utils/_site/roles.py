@@ -41,8 +41,8 @@ _QUESTION = re.compile(r"\{\{ lookup\('workbot\.stability\.site', '([a-z0-9_]+)'
 
 
 def site_variable(role: str) -> str:
-    """Return the name of the variable in the role's vars that asks for its site."""
-    return f"__{role}_site"
+    """Return the name of the variable in the role's vars that asks for its site, or for a part that has its own name."""
+    return f"__{role}" if "_" in role else f"__{role}_site"
 
 
 def role_asked(value: Any) -> str:

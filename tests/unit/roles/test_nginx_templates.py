@@ -22,7 +22,7 @@ DERIVED = yaml.safe_load((ROLE / "vars/main/main.yml").read_text(encoding="utf-8
 ROW = re.compile(r'^ +"~(?P<star>\*?)(?P<pattern>.+)" (?P<value>\S+);$', re.MULTILINE)
 DEFAULT = re.compile(r"^ +default (\S+);$", re.MULTILINE)
 SITES: dict[str, dict[str, Any]] = {
-    "__nginx": {
+    "__nginx_site": {
         "id": "shop",
         "own_health_paths": ["/api/health"],
         "directory": "services/shop",
@@ -102,7 +102,7 @@ def mapped(text: str, variable: str, value: str) -> str:
 def limited(request: str, sent: str = "", **limit: Any) -> bool:
     """Whether such a request, `METHOD /path`, counts for the limit; `sent` is its path as it was sent, if not that."""
     limits = [{"name": "some", "requests": 10, "window": 10, "rate": 60, **limit}]
-    text = render("limits.conf", __nginx={"limits": limits})
+    text = render("limits.conf", __nginx_site={"limits": limits})
     exempt = mapped(text, "shop_exempt", sent or request.partition(" ")[2])
     return mapped(text, "shop_limit_some", f"{exempt} {request}") == "$shop_limited_client"
 
@@ -184,7 +184,7 @@ def test_what_services_may_read_otherwise(sent: str, ambiguous: str) -> None:
 
 @pytest.mark.parametrize("websocket", [False, True])
 def test_an_open_websocket_is_no_request_of_its_client(websocket: bool) -> None:
-    text = render("limits.conf", __nginx={"limits": []})
+    text = render("limits.conf", __nginx_site={"limits": []})
     key = "" if not websocket else "websocket"
     assert mapped(text, "shop_asking_client", f"{key} /ws") == ('""' if websocket else "$shop_limited_client")
     assert mapped(text, "shop_asking_client", f"{key} /ws/x") == "$shop_limited_client"
@@ -300,7 +300,7 @@ def test_only_websockets_leave_no_request_lines_in_the_error_log() -> None:
 )
 def test_a_body_counts_as_what_its_header_says(request_line: str, kind: str, way: str) -> None:
     """Transfer-Encoding, Content-Length, protocol and method."""
-    text = render("limits.conf", __nginx={"limits": []})
+    text = render("limits.conf", __nginx_site={"limits": []})
     assert mapped(text, "shop_body", request_line).strip('"') == kind
     assert mapped(text, "shop_way", f" {request_line}").strip('"') == way
     assert mapped(text, "shop_way", f"close {request_line}") == "closing"

@@ -73,7 +73,9 @@ def nginx(**variables: Any) -> Nginx:
 
 
 def run(**variables: Any) -> NginxRun:
-    return NginxRun({**PLAIN, "__nginx": nginx(**variables).known(), "__nginx_host": HOST, **variables}.__getitem__)
+    return NginxRun(
+        {**PLAIN, "__nginx_site": nginx(**variables).known(), "__nginx_host": HOST, **variables}.__getitem__
+    )
 
 
 @pytest.mark.parametrize(
