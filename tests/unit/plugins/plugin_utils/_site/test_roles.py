@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def test_a_role_asks_for_its_own(role: str) -> None:
         key: value for file in files for key, value in yaml.safe_load(file.read_text(encoding="utf-8")).items()
     }
     assert role_asked(variables[site_variable(role)]) == role
+
+
+def test_no_task_registers_what_the_vars_ask_for() -> None:
+    """A result of that name would stand in the site's place from then on."""
+    files = [*ROLES.glob("*/tasks/*.yml"), *(ROLES.parent / "playbooks").glob("*.yml")]
+    registered = {name for file in files for name in re.findall(r"register: (\w+)", file.read_text(encoding="utf-8"))}
+    assert registered and not registered & {*map(site_variable, SITES)}
 
 
 def test_what_needs_an_unknown_variable_is_left_out() -> None:
