@@ -41,7 +41,7 @@ _QUESTION = re.compile(r"\{\{ lookup\('workbot\.stability\.site', '([a-z0-9_]+)'
 
 
 def site_variable(role: str) -> str:
-    """Return the name of the variable in the role's vars that asks for its site, or for a part that has its own name."""
+    """Return the name of the variable in the role's vars that asks for its site, or for a part of it."""
     return f"__{role}" if "_" in role else f"__{role}_site"
 
 
