@@ -135,4 +135,5 @@ def own_pm2(host: Host) -> Iterator[Pm2]:
     yield command
     host.run(f"systemctl kill --signal=CONT {UNIT}")
     host.check_output(f"systemctl stop {UNIT} && rm /etc/systemd/system/{UNIT} && systemctl daemon-reload")
-    host.check_output(f"pkill -KILL -u {USER}; userdel --remove {USER} && rm -rf {OTHER}")
+    # userdel refuses while one that was just killed is still there
+    host.check_output(f"while pkill -KILL -u {USER}; do sleep 0.1; done; userdel --remove {USER} && rm -rf {OTHER}")

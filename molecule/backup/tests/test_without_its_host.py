@@ -160,3 +160,4 @@ def test_one_that_was_killed_is_repeated() -> None:
     assert sql(host, "SELECT count(*) FROM kept") == "1001"
     assert "nothing to do" in backup(host, "rebuild")
     host.check_output("systemctl start postgresql-backup.timer postgresql-backup-drill.timer")
+    sql(host, "DROP TABLE kept")
