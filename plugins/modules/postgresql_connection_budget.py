@@ -61,6 +61,10 @@ options:
     description: Judge as if the server had this C(max_connections), where it is about to be set. V(0) is its own.
     type: int
     default: 0
+  limits_to_come:
+    description: Whether the limits of the services' roles and databases are about to be set, and are no RV(excess).
+    type: bool
+    default: false
   open_warning:
     description: Open connections that are a warning, in percent of what the server allows.
     type: float
@@ -124,6 +128,13 @@ findings:
       message: >-
         workbot 4 instances x 10 connections x 2 during a release = 80, diagnosis 3, monitor and recovery 1,
         migrations or psql 1: 85 of 97 (max_connections 100 - 3 superuser)
+excess:
+  description: >-
+    Messages of those findings by which the O(services) can't have all that they may open, since the server allows less,
+    or the limit of a role or a database is lower.
+  returned: success
+  type: list
+  elements: str
 limits:
   description: The server's C(max_connections), C(superuser_reserved), C(reserved), and what is C(available).
   returned: success
@@ -158,6 +169,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._host.module imp
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.budget import (
     THRESHOLDS,
     consumer_of,
+    excess,
     judge_connections,
     limits_of,
 )
@@ -185,6 +197,7 @@ SPEC = {
     "services": {"type": "list", "elements": "dict", "default": [], "options": SERVICE},
     "others": {"type": "dict", "default": {"diagnosis": 3, "monitor and recovery": 1, "migrations or psql": 1}},
     "max_connections": {"type": "int", "default": 0},
+    "limits_to_come": {"type": "bool", "default": False},
     **threshold_options(open=(80, 95), idle=(60, 600), waiting=(5, 60)),
     **FAIL_ON_OPTION,
 }
@@ -210,9 +223,11 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     if params["max_connections"]:
         limits_then = dataclasses.replace(found.limits, max_connections=params["max_connections"])
         found = dataclasses.replace(found, limits=limits_then)
-    findings = judge_connections(found, [consumer_of(each) for each in params["services"]], others, limits)
+    consumers = [consumer_of(each) for each in params["services"]]
+    findings = judge_connections(found, consumers, others, limits)
     return {
         **verdict(findings),
+        "excess": excess(findings, consumers, limits_to_come=params["limits_to_come"]),
         "limits": {**dataclasses.asdict(found.limits), "available": found.limits.available},
         "open": counts(found.sessions),
     }

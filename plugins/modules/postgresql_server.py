@@ -47,9 +47,14 @@ options:
     type: int
     default: 0
   access:
-    description: Lines of C(pg_hba.conf).
+    description: Lines of C(pg_hba.conf). One with C({client}) is there for each of the O(clients).
     type: str
     default: ""
+  clients:
+    description: The addresses of other hosts that O(access) lets in.
+    type: list
+    elements: str
+    default: []
   identities:
     description: Lines of C(pg_ident.conf).
     type: str
@@ -94,6 +99,7 @@ from typing import Any
 
 from ansible_collections.workbot.stability.plugins.module_utils._host.errors import StabilityError
 from ansible_collections.workbot.stability.plugins.module_utils._host.module import Module
+from ansible_collections.workbot.stability.plugins.module_utils._postgresql.access import for_each_client
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server import Result, converge_server
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.server_state import Cluster, DesiredServer
 from ansible_collections.workbot.stability.plugins.module_utils._service.footprint import marker_of
@@ -105,6 +111,7 @@ SPEC: dict[str, Any] = {
     "settings": {"type": "dict", "default": {}},
     "max_connections": {"type": "int", "default": 0},
     "access": {"type": "str", "default": ""},
+    "clients": {"type": "list", "elements": "str", "default": []},
     "identities": {"type": "str", "default": ""},
     "roles": {"type": "list", "elements": "str", "default": []},
     "watched": {"type": "list", "elements": "path", "default": []},
@@ -116,11 +123,13 @@ SPEC: dict[str, Any] = {
 
 def desired(options: dict[str, Any]) -> DesiredServer:
     """From the options of the module."""
-    kept = {name: value for name, value in options.items() if name not in ("version", "port", "settings")}
+    own = ("version", "port", "settings", "access", "clients")
+    kept = {name: value for name, value in options.items() if name not in own}
     return DesiredServer(
         marker=marker_of(options["name"]),
         cluster=Cluster(options["version"], options["port"]),
         settings={name: text(value) for name, value in options["settings"].items()},
+        access=for_each_client(options["access"], options["clients"]),
         **kept,
     )
 

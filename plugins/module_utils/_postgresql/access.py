@@ -9,14 +9,26 @@ set over a declared setting are taken out.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 _CATCH_ALL = re.compile(
     r"^(local\s+all\s+all\s+peer|host\s+all\s+all\s+(127\.0\.0\.1/32|::1/128)\s+scram-sha-256)[ \t]*\n", re.MULTILINE
 )
 
+_CLIENT = "{client}"
 _ALTERED = re.compile(r"^\s*([A-Za-z_][A-Za-z0-9_.$]*)\s*=\s*'((?:[^'\n]|'')*)'\s*\n?", re.MULTILINE)
+
+
+def for_each_client(lines: str, addresses: Iterable[str]) -> str:
+    """Return the lines, of which those with {client} beside each other are there for one address after the other."""
+    networks = [f"{one}/{128 if ':' in one else 32}" for one in sorted(dict.fromkeys(addresses), key=str.lower)]
+    found: list[str] = []
+    for is_of_clients, block in itertools.groupby(lines.splitlines(), lambda line: _CLIENT in line):
+        given = [*block]
+        found += [line.replace(_CLIENT, network) for network in networks for line in given] if is_of_clients else given
+    return "\n".join(found)
 
 
 def with_block(text: str, marker: str, lines: str, *, first: bool) -> str:

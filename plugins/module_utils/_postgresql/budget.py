@@ -26,6 +26,7 @@ from .._host.console import listed
 from .sessions import Connections, Session
 
 _IDLE = ("idle in transaction", "idle in transaction (aborted)")
+_BUDGET = "connections.budget"
 _SHOWN = 5
 END_ONE = "End one with SELECT pg_terminate_backend(<process>) if nobody works in it."
 THRESHOLDS = ("open", "idle", "waiting")
@@ -91,6 +92,17 @@ def judge_connections(
     waiting = [session for session in found.sessions if session.blockers]
     texts = [each.text() for each in blocking(found.sessions)]
     return [*findings, _judge_oldest("connections.waiting", waiting, limits["waiting"], texts)]
+
+
+def excess(findings: Sequence[Finding], consumers: Sequence[Consumer], *, limits_to_come: bool) -> list[str]:
+    """Return what the server does not let the consumers have at once, or, unless they are to come, their own limits."""
+    needed = {} if limits_to_come else {f"{CONNECTIONS_OF}{one.name}": one.at_most for one in consumers}
+    return [
+        found.message
+        for found in findings
+        if (found.check == _BUDGET and found.status == CRITICAL)
+        or (found.check in needed and float(found.threshold or 0) < needed[found.check])
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,9 +200,9 @@ def judge_plan(found: Connections, consumers: Sequence[Consumer], others: Mappin
     available = found.limits.available
     message = f"{', '.join(parts) or 'nobody'}: {total} of {available} ({found.limits.arithmetic()})"
     if total <= available:
-        return Finding("connections.budget", OK, message, total, available, "connections")
+        return Finding(_BUDGET, OK, message, total, available, "connections")
     message = f"not enough connections: {message}. {_advice(found, consumers, total)}"
-    return Finding("connections.budget", CRITICAL, message, total, available, "connections")
+    return Finding(_BUDGET, CRITICAL, message, total, available, "connections")
 
 
 def _advice(found: Connections, consumers: Sequence[Consumer], total: int) -> str:

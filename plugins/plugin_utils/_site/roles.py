@@ -19,6 +19,7 @@ from .metrics import Metrics
 from .nginx import Nginx
 from .nginx_fleet import NginxFleet
 from .nginx_run import NginxNotes, NginxRun
+from .postgresql import Postgresql
 from .watchdog import Watchdog
 
 # In the order in which one may read what follows from another's.
@@ -30,6 +31,7 @@ SITES: dict[str, type[Site]] = {
     "nginx_fleet": NginxFleet,
     "nginx_notes": NginxNotes,
     "nginx_run": NginxRun,
+    "postgresql": Postgresql,
     "watchdog": Watchdog,
 }
 CHECKED = "__service_variables"

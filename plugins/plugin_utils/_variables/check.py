@@ -176,7 +176,7 @@ def _misfits(place: str, value: t.Any, option: Option) -> t.Iterator[Problem]:
     elif "choices" in option and kind != "list" and str(value) not in map(str, option["choices"]):
         yield Problem(place, f"expected one of {', '.join(map(str, option['choices']))}", show(value, option))
     elif kind == "list":
-        element = {key: option[key] for key in ("options", "choices", "no_log") if key in option}
+        element = {key: option[key] for key in ("options", "required_if", "choices", "no_log") if key in option}
         for index, item in enumerate(value):
             yield from _misfits(f"{place}[{index}]", item, {**element, "type": option.get("elements", "raw")})
     elif kind == "dict" and option.get("options"):
@@ -186,10 +186,12 @@ def _misfits(place: str, value: t.Any, option: Option) -> t.Iterator[Problem]:
                 near = difflib.get_close_matches(str(key), suboptions, 1)
                 meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(suboptions)}"
                 yield Problem(f"{place}.{key}", f"is not known; {meant}")
+        known = {key: suboption.get("default") for key, suboption in suboptions.items()} | value
+        required = {key for name, text, keys in option.get("required_if", ()) if known[name] == text for key in keys}
         for key, suboption in suboptions.items():
             if key in value:
                 yield from _misfits(f"{place}.{key}", value[key], {"no_log": hidden, **suboption})
-            elif suboption.get("required"):
+            elif suboption.get("required") or key in required:
                 yield Problem(f"{place}.{key}", "is required and not set")
 
 

@@ -66,7 +66,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
         "gather_facts": False,
         "vars": {"record": "{{ __service_plan_files | first }}"},
         "pre_tasks": tasks,
-        "roles": ["workbot.stability.service"],
+        "roles": ["workbot.stability.service", "workbot.stability.postgresql"],
     }
     inventory, playbook = directory / "inventory.json", directory / "play.json"
     inventory.write_text(json.dumps({"app": {"vars": SHARED, "hosts": HOSTS}}), encoding="utf-8")

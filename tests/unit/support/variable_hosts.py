@@ -103,7 +103,12 @@ HOSTS: dict[str, dict[str, t.Any]] = {
         "nginx_tls_key_file": "/etc/ssl/private/shop.key",
         "service_instances": 400,
     },
-    "types": {"service_websocket_heartbeat": "abc", "service_mode": "prod", "service_name": ["x"]},
+    "types": {
+        "service_websocket_heartbeat": "abc",
+        "service_mode": "prod",
+        "service_name": ["x"],
+        "postgresql_lock_timeout": "abc",
+    },
     "sizes": {"service_heap_limit": "1.5G", "service_memory_restart_limit": "-1"},
     "numbers": {"service_instances": 0, "service_pool_max": -1, "nginx_port": 70000, "service_database_port": 0},
     "unsafe": {"service_name": "../x"},
@@ -138,7 +143,10 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "high levels": {"diagnostics_thresholds": {"disk_percent": {"critical": 101}}},
     "slow levels": {"diagnostics_thresholds": {"answer_ms": {"critical": 1000}}},
     "schema": {"postgresql_schema": {"src": "nowhere.sql"}},
-    "tables": {"postgresql_schema": {"src": "db.sql"}, "postgresql_indexes": [{"name": "idx", "table": "t"}]},
+    "tables": {
+        "postgresql_schema": {"src": "db.sql"},
+        "postgresql_indexes": [{"name": "idx", "table": "t"}, {"name": "old", "state": "absent"}],
+    },
     "ambiguous": {"nginx_upstream_servers": [{"host": "localhost"}, {"host": "localhost.test"}]},
     "nameless": {"nginx_server_names": ["shop.test", "192.0.2.7"], **TRIAL},
     "layers": {

@@ -153,6 +153,7 @@ LINES = {
     ],
     "types": [
         "service_websocket_heartbeat = abc (types, inventory.json): expected a whole number",
+        "postgresql_lock_timeout = abc (types, inventory.json): expected a whole number",
         "service_mode = prod (types, inventory.json): expected one of production, development",
         'service_name = ["x"] (types, inventory.json): expected a text; put it in quotes',
     ],
@@ -201,7 +202,7 @@ LINES = {
         "diagnostics_http_timeout_ms = 900 (slow levels): must not be below diagnostics_thresholds.answer_ms.critical"
     ],
     "schema": ["postgresql_schema.src = nowhere.sql (schema, inventory.json): expected a file that exists"],
-    "tables": ["needs src, an SQL file on the controller, and creates", "are missing in idx"],
+    "tables": ["needs src, an SQL file on the controller, and creates", "postgresql_indexes[0].columns (tables"],
     "ambiguous": [
         "nginx_upstream_servers[0].host = localhost (ambiguous, inventory.json): expected a host name or an IP"
     ],

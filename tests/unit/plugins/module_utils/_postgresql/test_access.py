@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.access import (
+    for_each_client,
     with_block,
     without_block,
     without_catch_all,
@@ -28,6 +29,19 @@ BLOCK = "# BEGIN shop\nnew\n# END shop\n"
 def test_lines_have_one_place(text: str, first: bool, expected: str) -> None:
     assert with_block(text, MARKER, "new\n", first=first) == expected
     assert with_block(expected, MARKER, "new", first=first) == expected
+
+
+def test_lines_of_clients_are_there_for_each_of_them() -> None:
+    lines = "local a\nhostssl a {client} x\nhostssl b {client} x\nhost a ::1/128 x"
+    assert for_each_client(lines, []) == "local a\nhost a ::1/128 x"
+    assert for_each_client(lines, ["fd00::1", "10.0.0.1", "fd00::1"]).split("\n") == [
+        "local a",
+        "hostssl a 10.0.0.1/32 x",
+        "hostssl b 10.0.0.1/32 x",
+        "hostssl a fd00::1/128 x",
+        "hostssl b fd00::1/128 x",
+        "host a ::1/128 x",
+    ]
 
 
 def test_lines_go_and_half_a_block_stays() -> None:

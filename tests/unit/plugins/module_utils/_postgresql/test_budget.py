@@ -19,6 +19,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._checks.findings
 from ansible_collections.workbot.stability.plugins.module_utils._postgresql.budget import (
     blocking,
     consumer_of,
+    excess,
     full,
     judge_connections,
     judge_plan,
@@ -57,6 +58,28 @@ def server(
 
 def app(**values: Any) -> Any:
     return consumer_of({"name": "app", "instances": 2, "pool_max": 20, **values})
+
+
+@pytest.mark.parametrize(
+    ("most", "own_limits", "to_come", "said"),
+    [
+        (200, {}, False, []),
+        (200, {"role app": 80}, False, []),
+        (200, {"role app": 79}, False, ["role app has a limit of 79"]),
+        (200, {"role app": 79}, True, []),
+        (50, {"database app": 60}, False, ["not enough connections", "database app has a limit of 60"]),
+        (50, {"database app": 60}, True, ["not enough connections"]),
+    ],
+)
+def test_what_services_may_open_and_can_not_is_told(
+    most: int, own_limits: dict[str, int], to_come: bool, said: list[str]
+) -> None:
+    """Neither is what they have open now, nor that something else logs in as their role."""
+    crowd = [session(pid=pid) for pid in range(90)]
+    findings = judge_connections(server(*crowd, most=most, own_limits=own_limits), [app()], OTHERS, LIMITS)
+    found = excess(findings, [app()], limits_to_come=to_come)
+    assert len(found) == len(said)
+    assert all(text in message for text, message in zip(said, found, strict=True))
 
 
 def by_check(found: Connections, *consumers: Any) -> dict[str, Any]:

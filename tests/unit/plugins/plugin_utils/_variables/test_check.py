@@ -129,9 +129,11 @@ LIMITS = {
         "name": {"type": "str", "required": True},
         "paths": {"type": "list", "elements": "str"},
         "requests": {"type": "int"},
-        "method": {"type": "str", "choices": ["GET", "POST"]},
+        "method": {"type": "str", "choices": ["GET", "POST"], "default": "GET"},
         "token": {"type": "str", "no_log": True},
+        "body": {"type": "str"},
     },
+    "required_if": [["method", "POST", ["body"]]],
 }
 
 
@@ -141,6 +143,7 @@ LIMITS = {
         ({"name": "a"}, "limits = a dictionary with name (h): expected a list"),
         (["a"], "limits[0] = a (h): expected a dictionary, such as {NAME: value}"),
         ([{"name": "a"}, {}], "limits[1].name (h): is required and not set"),
+        ([{"name": "a"}, {"name": "b", "method": "POST"}], "limits[1].body (h): is required and not set"),
         ([{"name": "a", "path": []}], "limits[0].path (h): is not known; did you mean paths?"),
         ([{"name": "a", "paths": "/a"}], 'limits[0].paths = /a (h): expected a list, such as ["/a"]; after -e as JSON'),
         ([{"name": None}], "limits[0].name (h): is required and has no value"),
