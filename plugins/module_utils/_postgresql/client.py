@@ -48,6 +48,8 @@ CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
     "connect_timeout": {"type": "int", "default": 10},
 }
 
+# Debian's directory of the servers' sockets.
+SOCKETS = "/run/postgresql"
 # Every server has this database, and no service is in it.
 MAINTENANCE = "postgres"
 # Where names are looked up. pg_temp is first of all unless it is named.
@@ -228,7 +230,7 @@ class PgClient:
 
 def socket_of(port: int, directory: str = "") -> Path:
     """The socket of a server on this host; Debian's directory where no other is named."""
-    return Path(directory or "/run/postgresql") / f".s.PGSQL.{port}"
+    return Path(directory or SOCKETS) / f".s.PGSQL.{port}"
 
 
 def _installed_driver() -> Any:

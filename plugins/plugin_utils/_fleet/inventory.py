@@ -103,11 +103,11 @@ def _address_problems(fleet: Fleet, host: str) -> t.Iterator[tuple[str, str]]:
         yield "service_address", f"is {own}, where the other hosts reach themselves; set it to an address of this host"
     if same := [name for name, address in addresses.items() if address == own and name != host]:
         yield "service_address", f"is {own}, and so is that of {', '.join(same)}; each host has its own"
-    if host in fleet["proxy"] and not _is_ip(own):
+    if host in fleet["proxy"] and not is_ip(own):
         yield "service_address", f"is {own}; a proxy's must be an IP address, by which the app hosts know it"
 
 
-def _is_ip(address: str) -> bool:
+def is_ip(address: str) -> bool:
     try:
         ipaddress.ip_address(address)
     except ValueError:
@@ -116,4 +116,4 @@ def _is_ip(address: str) -> bool:
 
 
 def _is_loopback(address: str) -> bool:
-    return address == "localhost" or (_is_ip(address) and ipaddress.ip_address(address).is_loopback)
+    return address == "localhost" or (is_ip(address) and ipaddress.ip_address(address).is_loopback)

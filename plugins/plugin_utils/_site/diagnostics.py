@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from .base import Site
-from .limits import limits_mb
+from .limits import consumer, limits_mb
 
 # What role diagnostics calls them on the host.
 HOURLY_REPORT = "diagnose_hourly.log"
@@ -130,22 +130,14 @@ class Diagnostics(Site):
 
     @cached_property
     def _database(self) -> dict[str, Any]:
-        plan = self.service_plan
+        name, role, database = self.service_name, self.service_database_user, self.service_database_name
         return {
             "enabled": self.service_database_enabled,
             "has_backups": self.diagnostics_has_backups,
             "file": self.service_paths["environment_file"],
             # where the role watchdog has who holds a server's connections
-            "watchdog_status": f"/run/{self.service_name}-watchdog/status.json",
-            "service": {
-                "name": self.service_name,
-                "role": self.service_database_user,
-                "database": self.service_database_name,
-                "instances": int(plan["instances"]),
-                "hosts": int(plan["hosts"]),
-                "pool_max": int(plan["pool_max"]),
-                "overlap": int(plan["generations"]),
-            },
+            "watchdog_status": f"/run/{name}-watchdog/status.json",
+            "service": consumer(self.service_plan, name, role, database),
             "others": self.diagnostics_database_others,
             "count": self.diagnostics_slow_query_count,
             "statements_file": f"{self.state_directory}/statements.json",

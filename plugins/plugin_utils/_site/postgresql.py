@@ -8,15 +8,15 @@ No secret is read here, since what is found is kept among the host's variables: 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from .._fleet.inventory import is_ip
 from .base import Site
+from .limits import consumer
 
 _SOCKET = "/run/postgresql"
-_ADDRESS = re.compile(r"[0-9.]+$|[0-9A-Fa-f]*:")
 # postgres_exporter of the role exporters, which all services of the server share.
 _EXPORTER = "prometheus"
 # The certificate is the server's, not the service's, and outlives a new version of Debian.
@@ -138,6 +138,11 @@ class Postgresql(Site):
         return {**self.owner_login, "login_db": self.service_database_name}
 
     @cached_property
+    def consumers(self) -> list[dict[str, Any]]:
+        name, role, database = self.service_name, self.service_database_user, self.service_database_name
+        return [consumer(self.service_plan, name, role, database)] if self.service_runs_here else []
+
+    @cached_property
     def diagnosis_login(self) -> dict[str, Any]:
         """Return the login of role diagnostics in the words of libpq, without its password; empty if it has none."""
         if not self.service_database_enabled or not self._has_diagnosis:
@@ -184,13 +189,13 @@ class Postgresql(Site):
 
     @cached_property
     def client_addresses(self) -> list[str]:
-        return [address for address in self.service_database_clients.values() if _ADDRESS.match(address)]
+        return [address for address in self.service_database_clients.values() if is_ip(address)]
 
     @cached_property
     def client_names(self) -> list[str]:
         """Return the names of app hosts, for whose addresses this host has to be asked."""
         clients = self.service_database_clients.values()
-        return [name for name in dict.fromkeys(clients) if not _ADDRESS.match(name)]
+        return [name for name in dict.fromkeys(clients) if not is_ip(name)]
 
     @cached_property
     def access(self) -> str:

@@ -22,14 +22,13 @@ from pathlib import Path
 from ..._host.command import PLAIN, Identity, effective_user, quiet_run
 from ..._host.errors import StabilityError
 from ..._host.small_file import tail
-from ..._postgresql.client import MAINTENANCE, Login, PgClient, PgError, session
+from ..._postgresql.client import MAINTENANCE, SOCKETS, Login, PgClient, PgError, session
 from ..._postgresql.server_state import OWNER
 from .settings import Settings
 
 _APPLICATION = "postgresql-backup"
 # The socket's; nothing listens on a port.
 PORT = 5432
-_SOCKETS = "/run/postgresql"
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 60
 _MOST_LINES = 3
@@ -254,7 +253,7 @@ def as_owner() -> contextlib.AbstractContextManager[None]:
 
 def to_running(settings: Settings, database: str = MAINTENANCE) -> contextlib.AbstractContextManager[PgClient]:
     """A session of the running server. Raises PgError."""
-    return session(_login(settings, _SOCKETS, settings.port, database))
+    return session(_login(settings, SOCKETS, settings.port, database))
 
 
 def _login(settings: Settings, socket: str, port: int, database: str) -> Login:

@@ -43,6 +43,10 @@ ALONE: dict[str, Any] = {
     "service_name": "shop",
     "service_plan": {
         "database_settings": {"shared_buffers": "1GB", "max_connections": 50},
+        "instances": 4,
+        "hosts": 2,
+        "pool_max": 5,
+        "generations": 2,
         "service_connections": 42,
         "diagnosis_connections": 3,
     },
@@ -128,6 +132,12 @@ def test_who_asks_the_server(variables: dict[str, Any], administers: bool, login
     assert site.administers is administers
     assert site.owner == ("shop_owner" if administers else "")
     assert site.login == {**login, "login_port": 5432}
+
+
+def test_the_pools_are_asked_for_where_the_service_runs() -> None:
+    numbers = {"instances": 4, "hosts": 2, "pool_max": 5, "overlap": 2}
+    assert postgresql().consumers == [{"name": "shop", "role": "shop", "database": "shop", **numbers}]
+    assert postgresql(**SERVER).consumers == []
 
 
 def test_the_administrators_sessions_alone_have_its_power() -> None:
