@@ -15,9 +15,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.secret_
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import CapacityError, plan
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.together import planned_together
-from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.clients import clients_of
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of
-from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.stanzas import stanzas_of
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.targets import targets_of
 from ansible_collections.workbot.stability.plugins.plugin_utils._variables.places import controller_path
 
@@ -65,8 +63,6 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "backup_clients": clients_of,
-            "backup_stanzas": stanzas_of,
             "capacity_plan": capacity_plan,
             "controller_path": controller_path,
             "dotenv": dotenv,
