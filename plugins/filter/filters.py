@@ -16,7 +16,6 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core i
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.desired import Desired
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.together import planned_together
 from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of
-from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.targets import targets_of
 from ansible_collections.workbot.stability.plugins.plugin_utils._variables.places import controller_path
 
 _Made = t.TypeVar("_Made")
@@ -67,6 +66,5 @@ class FilterModule:
             "controller_path": controller_path,
             "dotenv": dotenv,
             "fleet": fleet_of,
-            "monitor_targets": targets_of,
             "planned_together": planned_together,
         }

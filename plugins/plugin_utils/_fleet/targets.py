@@ -9,8 +9,8 @@ import typing as t
 
 from .inventory import GROUPS, Groups, Variables, address_of, has_server
 
-_LOOPBACK = "127.0.0.1"
-_PORTS = {"node": 9100, "postgresql": 9187}
+LOOPBACK = "127.0.0.1"
+PORTS = {"node": 9100, "postgresql": 9187}
 # Of the monitor alone: Prometheus and Alertmanager.
 _OWN_PORTS = {"prometheus": 9090, "alertmanager": 9093}
 
@@ -24,10 +24,10 @@ def targets_of(hostvars: t.Mapping[str, Variables], groups: Groups, monitor: str
     found = []
     for name in hosts:
         ports = {
-            **{job: port for job, port in _PORTS.items() if job == "node" or has_server(hostvars[name], groups, name)},
+            **{job: port for job, port in PORTS.items() if job == "node" or has_server(hostvars[name], groups, name)},
             **(_OWN_PORTS if name == monitor else {}),
         }
-        address = _LOOPBACK if name == monitor else address_of(name, hostvars[name])
+        address = LOOPBACK if name == monitor else address_of(name, hostvars[name])
         found += [
             {
                 "targets": [f"[{address}]:{port}" if ":" in address else f"{address}:{port}"],

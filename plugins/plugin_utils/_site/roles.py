@@ -12,10 +12,12 @@ from typing import Any
 
 from ansible.errors import AnsibleUndefinedVariable
 
+from .alerting import Alerting
 from .backup import Backup
 from .base import Site
 from .diagnostics import Diagnostics
 from .metrics import Metrics
+from .monitoring import Exporters, Monitoring
 from .nginx import Nginx
 from .nginx_fleet import NginxFleet
 from .nginx_run import NginxNotes, NginxRun
@@ -24,9 +26,12 @@ from .watchdog import Watchdog
 
 # In the order in which one may read what follows from another's.
 SITES: dict[str, type[Site]] = {
+    "alerting": Alerting,
     "backup": Backup,
     "diagnostics": Diagnostics,
+    "exporters": Exporters,
     "metrics": Metrics,
+    "monitoring": Monitoring,
     "nginx": Nginx,
     "nginx_fleet": NginxFleet,
     "nginx_notes": NginxNotes,
