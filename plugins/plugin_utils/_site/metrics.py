@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows for a host from the variables of role metrics."""
+"""What follows for a host from the variables of role metrics, and of role report, which reads what that records."""
 
 from __future__ import annotations
 
@@ -89,4 +89,35 @@ class Metrics(Site):
             # where a deployment is noted
             "deployments": self.service_directory,
             "disks": ["/", self.service_directory, logs],
+        }
+
+
+class Report(Site):
+    report_enabled: bool
+    report_keep_days: int
+    report_language: str
+    service_name: str
+
+    @cached_property
+    def packages(self) -> list[str]:
+        return ["cron", "python3-jinja2", "python3-pygal"] if self.report_enabled else []
+
+    @cached_property
+    def page(self) -> str:
+        """Return where the page is, for the daily report of the diagnosis; "" where there is none."""
+        return f"{self.settings['directory']}/report.html" if self.report_enabled else ""
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Return what the command on the host reads: plugins/module_utils/_programs/report/facts.py."""
+        return {
+            "service": self.service_name,
+            "language": self.report_language,
+            # where the roles metrics, watchdog and diagnostics have what the page is made of
+            "history": f"/var/lib/{self.service_name}-metrics/history.db",
+            "status": f"/run/{self.service_name}-watchdog/status.json",
+            "diagnose_command": f"/usr/local/bin/{self.service_name}-diagnose",
+            "days_file": f"/var/lib/{self.service_name}-diagnose/days.json",
+            "directory": f"/var/lib/{self.service_name}-report",
+            "keep_days": self.report_keep_days,
         }

@@ -16,7 +16,7 @@ from .alerting import Alerting
 from .backup import Backup
 from .base import Site
 from .diagnostics import Diagnostics
-from .metrics import Metrics
+from .metrics import Metrics, Report
 from .monitoring import Exporters, Monitoring
 from .nginx import Nginx
 from .nginx_fleet import NginxFleet
@@ -37,6 +37,7 @@ SITES: dict[str, type[Site]] = {
     "nginx_notes": NginxNotes,
     "nginx_run": NginxRun,
     "postgresql": Postgresql,
+    "report": Report,
     "watchdog": Watchdog,
 }
 CHECKED = "__service_variables"

@@ -1,14 +1,16 @@
 # Copyright: (c) 2026, workbot.stability contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows from the variables of role metrics, on tables of inventories."""
+"""What follows from the variables of roles metrics and report, on tables of inventories."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
-from ansible_collections.workbot.stability.plugins.plugin_utils._site.metrics import Metrics
+from ansible_collections.workbot.stability.plugins.module_utils._programs.report.facts import Settings
+from ansible_collections.workbot.stability.plugins.plugin_utils._site.metrics import Metrics, Report
 
 PLAIN: dict[str, Any] = {
     "groups": {},
@@ -71,3 +73,24 @@ def test_the_history_knows_whose_logs_are_where() -> None:
     assert metrics().settings["history"]["logs"] == {"/var/log/shop": "", "/var/log/nginx": "shop."}
     assert metrics(metrics_access_log="").settings["history"]["logs"] == {"/var/log/shop": ""}
     assert metrics(metrics_history="no").settings["history"] is None
+
+
+def report(**variables: Any) -> Report:
+    given = {"report_enabled": True, "report_keep_days": "7", "report_language": "zh", "service_name": "shop"}
+    return Report({**given, **variables}.__getitem__)
+
+
+def test_the_command_that_makes_the_page_knows_each_setting() -> None:
+    settings = report().settings
+    # nothing is told that nobody reads
+    assert settings.keys() == {field.name for field in fields(Settings)}
+    assert (settings["keep_days"], settings["language"]) == (7, "zh")
+    # the report reads what the metrics record
+    assert settings["history"] == metrics().settings["history"]["store"]
+
+
+def test_the_daily_report_links_to_a_page_that_is_made() -> None:
+    assert report().page == "/var/lib/shop-report/report.html"
+    assert "cron" in report().packages
+    without = report(report_enabled="no")
+    assert (without.page, without.packages) == ("", [])
