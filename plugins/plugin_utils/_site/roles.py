@@ -22,6 +22,8 @@ from .nginx import Nginx
 from .nginx_fleet import NginxFleet
 from .nginx_run import NginxNotes, NginxRun
 from .postgresql import Postgresql
+from .service import Service
+from .service_fleet import ServiceFleet
 from .watchdog import Watchdog
 
 # In the order in which one may read what follows from another's.
@@ -38,6 +40,8 @@ SITES: dict[str, type[Site]] = {
     "nginx_run": NginxRun,
     "postgresql": Postgresql,
     "report": Report,
+    "service": Service,
+    "service_fleet": ServiceFleet,
     "watchdog": Watchdog,
 }
 CHECKED = "__service_variables"

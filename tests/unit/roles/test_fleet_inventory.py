@@ -25,7 +25,7 @@ NAMES = (
     "nginx_reload_announce",
     "__nginx_maintenance",
     "__nginx_run.probes",
-    "__service_capacity.database_is_local",
+    "service_runs_database",
 )
 NOTE = {"since": "now", "reason": "", "retry_after": 600, "allow": []}
 NOTES = {
@@ -125,7 +125,7 @@ def test_an_app_host_serves_itself_believes_the_proxies_and_lets_them_count(
             {"port": 80, "host": "shop.invalid", "path": "/health", "if_healthy": True},
             {"port": 80, "tls": False, "host": "shop.invalid", "path": "/ws", "websocket": True, "if_healthy": True},
         ],
-        "__service_capacity.database_is_local": False,
+        "service_runs_database": False,
     }
 
 
@@ -137,7 +137,7 @@ def test_a_proxy_keeps_no_memory_for_a_database_where_each_app_host_has_its_own(
     both: dict[str, dict[str, Any]], fleet: dict[str, dict[str, Any]]
 ) -> None:
     found = {**both, **fleet}
-    assert {name for name in found if found[name]["__service_capacity.database_is_local"]} == {"both", "other", "db1"}
+    assert {name for name in found if found[name]["service_runs_database"]} == {"both", "other", "db1"}
 
 
 def test_an_app_host_that_is_a_proxy_too_serves_itself(both: dict[str, dict[str, Any]]) -> None:

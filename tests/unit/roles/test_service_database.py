@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory import fleet_of
+from ansible_collections.workbot.stability.plugins.plugin_utils._site.roles import site_of
 from places import ROOT
 from role_templates import trusted
 
@@ -25,20 +25,24 @@ def fleet(host: str, **given: Any) -> Templar:
     for file in ("defaults", "vars"):
         variables |= yaml.safe_load((ROLES / "service" / file / "main.yml").read_text(encoding="utf-8"))
     groups = given.pop("groups", {"app": ["app1", "app2"], "database": ["db"]})
-    hosts = fleet_of({name: {"service_address": address} for name, address in HOSTS.items()}, groups)
-    variables |= {
+    found = {
         "inventory_hostname": host,
         "groups": groups,
-        # The filter itself is the controller's.
-        "service_fleet": hosts,
-        "__service_fleet_database": "" if host in hosts["database"] else "".join(hosts["database"].values()),
+        "hostvars": {name: {"service_address": address} for name, address in HOSTS.items()},
+    }
+    variables |= {
+        **found,
+        "__service_fleet": site_of("service_fleet", found, lambda value: value),
         "service_address": HOSTS[host],
         "service_name": "shop",
         "service_database_enabled": True,
         "service_database_password": "p/w",
         **given,
     }
-    return Templar(DataLoader(), variables=trusted(variables))
+    declared = trusted(variables)
+    templar = Templar(DataLoader(), variables=declared)
+    site = site_of("service", declared, templar.template)
+    return templar.copy_with_new_env(available_variables={**declared, "__service_site": site})
 
 
 def value(templar: Templar, expression: str) -> Any:
@@ -53,7 +57,7 @@ def test_an_app_host_asks_the_database_host_and_verifies_it() -> None:
     app = fleet("app1")
     assert value(app, "service_database_host") == "10.0.0.31"
     assert value(app, "service_database_server") == "db"
-    assert value(app, "__service_database_url") == (
+    assert value(app, "__service_environment_database.DATABASE_URL") == (
         "postgresql://shop:p%2Fw@10.0.0.31:5432/shop?sslmode=verify-full&sslrootcert=/srv/shop/config/database-ca.pem"
     )
 
@@ -61,7 +65,7 @@ def test_an_app_host_asks_the_database_host_and_verifies_it() -> None:
 @pytest.mark.parametrize("groups", [{"app": ["app1"]}, {"app": ["app1"], "database": ["app1"]}])
 def test_a_host_that_is_alone_is_as_it_was(groups: dict[str, list[str]]) -> None:
     alone = fleet("app1", groups=groups)
-    assert value(alone, "__service_database_url") == "postgresql://shop:p%2Fw@127.0.0.1:5432/shop"
+    assert value(alone, "__service_environment_database.DATABASE_URL") == "postgresql://shop:p%2Fw@127.0.0.1:5432/shop"
 
 
 @pytest.mark.parametrize(
@@ -82,4 +86,6 @@ def test_a_host_that_is_alone_is_as_it_was(groups: dict[str, list[str]]) -> None
 def test_a_server_that_the_inventory_does_not_have(given: dict[str, Any], query: str) -> None:
     provider = fleet("app1", service_database_host="db.provider.test", **given)
     assert value(provider, "service_database_server") == ""
-    assert str(value(provider, "__service_database_url")).endswith(f"@db.provider.test:5432/shop{query}")
+    assert str(value(provider, "__service_environment_database.DATABASE_URL")).endswith(
+        f"@db.provider.test:5432/shop{query}"
+    )

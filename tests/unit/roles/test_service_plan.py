@@ -64,7 +64,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     play = {
         "hosts": "app",
         "gather_facts": False,
-        "vars": {"record": "{{ __service_plan_files | first }}"},
+        "vars": {"record": "{{ __service_files | first }}"},
         "pre_tasks": tasks,
         "roles": ["workbot.stability.service", "workbot.stability.postgresql"],
     }
