@@ -213,8 +213,13 @@ class ActionModule(Action):
 
     def _sites(self) -> dict[str, t.Any]:
         """Return what follows from the variables for each role, for those who ask for it later."""
-        sites = {role: self._rendered.get(site_variable(role)) for role in SITES}
-        return {role: kept(role, self.variables, site) for role, site in sites.items() if site}
+        found = {}
+        for role in SITES:
+            name = site_variable(role)
+            if site := self._rendered.get(name):
+                read = self._references.reached(self.variables[name], self.variables)
+                found[role] = kept(self.variables, read, site)
+        return found
 
     def _check_relations(self, role: RoleVariables, wrong: set[str]) -> t.Iterator[Problem]:
         """Yield a problem for each condition that does not hold, unless one of its variables is wrong already."""

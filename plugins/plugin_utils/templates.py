@@ -83,6 +83,17 @@ class References:
                         to_come.append(value)
         return found
 
+    def reached(self, given: Any, variables: Mapping[str, Any]) -> set[str]:
+        """Return the names of all that the value depends on, itself or by others, and of what no task has found yet."""
+        found: set[str] = set()
+        to_come = [given]
+        while to_come:
+            for name in self.named(to_come.pop()):
+                if name not in found and (name in variables or name.startswith("__")):
+                    found.add(name)
+                    to_come += [variables[name]] if name in variables else []
+        return found
+
     def named(self, value: Any) -> list[str]:
         """Return whatever may be a name in the value."""
         # the value is kept: its place in memory is not given to another one

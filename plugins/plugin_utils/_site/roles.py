@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleUndefinedVariable
@@ -80,18 +80,18 @@ def site_of(role: str, variables: Mapping[str, Any], template: Callable[[Any], A
     return SITES[role](read).known()
 
 
-def kept(role: str, variables: Mapping[str, Any], site: dict[str, Any]) -> dict[str, Any]:
-    """Return the site for those who ask for it later, with what it is of."""
-    return {"of": _digest(role, variables), "site": site}
+def kept(variables: Mapping[str, Any], names: Iterable[str], site: dict[str, Any]) -> dict[str, Any]:
+    """Return the site for those who ask for it later, with what it is of: all that these variables say, unrendered."""
+    read = sorted({*names} - {*_GIVEN, CHECKED})
+    return {"names": read, "of": _digest(read, variables), "site": site}
 
 
 def kept_site(role: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what the check of the variables has found, None where one of them has another value here."""
     kept = ((variables.get(CHECKED) or {}).get("sites") or {}).get(role)
-    return kept["site"] if kept and kept["of"] == _digest(role, variables) else None
+    return kept["site"] if kept and kept["of"] == _digest(kept["names"], variables) else None
 
 
-def _digest(role: str, variables: Mapping[str, Any]) -> str:
-    """Return that of the unrendered variables: a role's parameters and set facts override those that were checked."""
-    written = [variables.get(name) for name in SITES[role].variables() if name not in _GIVEN]
-    return hashlib.sha256(repr(written).encode()).hexdigest()
+def _digest(names: Iterable[str], variables: Mapping[str, Any]) -> str:
+    """Return that of the unrendered variables: parameters of roles, set facts and results override those checked."""
+    return hashlib.sha256(repr([variables.get(name) for name in names]).encode()).hexdigest()

@@ -23,6 +23,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._site.roles impo
     site_of,
     site_variable,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils.templates import References
 
 ROLES = Path(__file__).parents[5] / "roles"
 VARIABLES = {"backup_directory": "/backup", "backup_s3_bucket": "", "backup_removed": "no"}
@@ -82,14 +83,18 @@ def test_a_mistake_is_no_unknown_variable() -> None:
         assert Wrong({"other": 1}.__getitem__).other
 
 
-def test_it_is_kept_until_a_variable_has_another_value() -> None:
+def test_it_is_kept_until_something_that_it_depends_on_has_another_value() -> None:
+    given = {**VARIABLES, "backup_directory": "{{ disk }}/{{ __found.name }}", "disk": "/backup", "nginx_port": 80}
+    names = References().reached("{{ lookup('workbot.stability.site', 'backup') }}", given)
     found = {"is_wanted": True}
-    checked = {**VARIABLES, CHECKED: {"sites": {"backup": kept("backup", VARIABLES, found)}}}
+    checked = {**given, CHECKED: {"sites": {"backup": kept(given, names, found)}}}
     assert kept_site("backup", checked) == found
-    assert kept_site("backup", {**checked, "nginx_port": 80}) == found
+    assert kept_site("backup", {**checked, "nginx_port": 81}) == found
     assert kept_site("backup", {**checked, "backup_directory": "/mnt"}) is None
-    assert kept_site("backup", {**checked, "backup_hour": 3}) is None
-    assert kept_site("backup", VARIABLES) is None
+    assert kept_site("backup", {**checked, "disk": "/mnt"}) is None
+    # as a task registers it later
+    assert kept_site("backup", {**checked, "__found": {"name": "x"}}) is None
+    assert kept_site("backup", given) is None
 
 
 def test_a_template_that_asks_needs_all_that_the_site_is_made_of() -> None:
