@@ -106,15 +106,23 @@ def show(issuer: Authority, **validity: float) -> None:
     restart(issuer)
 
 
+# A former worker may still accept a connection, with the certificate of before, until the signal reaches it.
+RELOAD = """
+former=$(pgrep --full 'nginx: worker process$')
+systemctl reload nginx
+for worker in $former; do while ps -o args= -p $worker | grep -q 'worker process$'; do sleep 0.05; done; done
+"""
+
+
 @contextmanager
 def foreign(host: Host, text: str) -> Iterator[None]:
     """A site that somebody else has on the host."""
     put(host, FOREIGN, text)
     try:
-        host.check_output("nginx -t 2>&1 && systemctl reload nginx")
+        host.check_output(f"nginx -t 2>&1 && {RELOAD}")
         yield
     finally:
-        host.check_output("rm %s && systemctl reload nginx", FOREIGN)
+        host.check_output(f"rm {FOREIGN} && {RELOAD}")
 
 
 @contextmanager
