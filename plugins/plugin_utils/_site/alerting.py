@@ -69,11 +69,7 @@ class Alerting(Site):
         own = ["prometheus.service", "prometheus-alertmanager.service"]
         return {
             "service": self.service_name,
-            "language": self.alerting_language,
-            "reminder": self.alerting_repeat_interval_minutes * 60,
-            "per_hour": self.alerting_messages_per_hour,
-            "report_actions": self.alerting_actions,
-            "heartbeat_timeout": self.alerting_heartbeat_timeout,
+            **self.named("alerting_"),
             # where the role watchdog has what alerting reads
             "events": f"/var/lib/{self.service_name}-watchdog/events",
             "status": f"/run/{self.service_name}-watchdog/status.json",

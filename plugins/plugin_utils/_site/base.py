@@ -69,6 +69,10 @@ class Site:
             raise UnknownError(name) from error
         return self._known[name]
 
+    def named(self, prefix: str) -> dict[str, Any]:
+        """Return the variables with this prefix, without it: a setting keeps its name to the program on the host."""
+        return {name.removeprefix(prefix): getattr(self, name) for name in self.variables() if name.startswith(prefix)}
+
     @classmethod
     def variables(cls) -> dict[str, str]:
         """Return the names of the variables that it reads, and of their types."""

@@ -34,9 +34,9 @@ READABLE = 0o644
 class Config:
     service: str
     language: str
-    reminder: float
-    per_hour: int
-    report_actions: bool
+    repeat_interval_minutes: int
+    messages_per_hour: int
+    actions: bool
     heartbeat_timeout: float
     events: Path
     status: Path

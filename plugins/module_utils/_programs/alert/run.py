@@ -85,8 +85,8 @@ def _take_in(config: Config, ways: Sequence[AppriseChannel], state: State, store
     writer = Writer(config.service, config.host, config.language, of_fleet=alerts is not None)
 
     def announce(events: Sequence[Event]) -> None:
-        notices = notify(state.ledger, events, now.wall, config.reminder, config.report_actions)
-        put(state.outbox, notices, now.wall, config.per_hour, writer)
+        notices = notify(state.ledger, events, now.wall, config.repeat_interval_minutes * 60, config.actions)
+        put(state.outbox, notices, now.wall, config.messages_per_hour, writer)
 
     seen = set(state.seen)
     events = inbox.read(config.inbox, [name for name in names if name not in seen], now.wall)

@@ -60,7 +60,7 @@ def test_the_command_knows_each_setting(variables: dict[str, Any]) -> None:
 
 def test_texts_become_numbers() -> None:
     settings = alerting(alerting_repeat_interval_minutes="30", alerting_actions="no").settings
-    assert (settings["reminder"], settings["report_actions"]) == (1800, False)
+    assert (settings["repeat_interval_minutes"], settings["actions"]) == (30, False)
 
 
 def test_a_monitor_asks_alertmanager_and_takes_no_events() -> None:

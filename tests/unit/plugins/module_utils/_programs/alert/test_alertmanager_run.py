@@ -90,9 +90,9 @@ def config(server: Monitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     settings = {
         "service": "shop",
         "language": "en",
-        "reminder": 0,
-        "per_hour": 100,
-        "report_actions": False,
+        "repeat_interval_minutes": 0,
+        "messages_per_hour": 100,
+        "actions": False,
         "heartbeat_timeout": 90,
         "events": str(tmp_path / "events"),
         "status": str(tmp_path / "status.json"),

@@ -54,9 +54,9 @@ def config(tmp_path: Path, directories: list[Path]) -> Config:
     return Config(
         service="shop",
         language="en",
-        reminder=14_400,
-        per_hour=20,
-        report_actions=False,
+        repeat_interval_minutes=240,
+        messages_per_hour=20,
+        actions=False,
         heartbeat_timeout=90,
         events=events,
         status=tmp_path / "status.json",
