@@ -16,10 +16,7 @@ from .base import Site
 from .limits import limits_mb
 
 _PROXY_UNIT = "nginx.service"
-_PREFIX = "watchdog_"
 _MEGABYTE = 1024 * 1024
-# The command has the others under their own names, without the role's in front.
-_NAMED_APART = {"watchdog_disk_minimum", "watchdog_host_name", "watchdog_url"}
 
 
 class Watchdog(Site):
@@ -101,8 +98,8 @@ class Watchdog(Site):
             "proxy_unit": _PROXY_UNIT,
             "restarts_proxy": "" if self.service_is_external else "yes",
             # where it sees for itself whether Nginx needs a restart
-            "proxy_url": self.watchdog_url,
-            "proxy_host_name": self.watchdog_host_name,
+            "url": self.watchdog_url,
+            "host_name": self.watchdog_host_name,
             "own": f"/run/{self.name}-act",
             # what the helpers of all services of the host note of Nginx, which is everybody's
             "shared": "/run/nginx-restarts",
@@ -113,14 +110,13 @@ class Watchdog(Site):
         """Return what the command on the host reads: plugins/module_utils/_programs/watchdog/settings.py."""
         paths = self.service_paths
         return {
+            **self.named("watchdog_"),
             "service": self.service_name,
             "user": self.service_user,
             "existing": self.service_existing,
             "recovers": self._recovers,
             "sockets": paths["active"],
             "health_path": self.service_health_path,
-            "proxy_url": self.watchdog_url,
-            "proxy_host_name": self.watchdog_host_name,
             "proxy_unit": _PROXY_UNIT,
             "pm2_home": paths["pm2_home"],
             "pm2_unit": self._service_unit,
@@ -137,12 +133,7 @@ class Watchdog(Site):
             **limits_mb(self.service_plan, self.service_is_external),
             # in megabytes, rounded up
             "disk_minimum": -(-human_to_bytes(self.watchdog_disk_minimum) // _MEGABYTE),
-            **{name.removeprefix(_PREFIX): getattr(self, name) for name in self._named_alike},
         }
-
-    @property
-    def _named_alike(self) -> list[str]:
-        return [name for name in self.variables() if name.startswith(_PREFIX) and name not in _NAMED_APART]
 
     @cached_property
     def _service_unit(self) -> str:

@@ -61,10 +61,10 @@ class ProxyReader:
 
     def _ask(self) -> Answered | None:
         settings = self._settings
-        if not settings.proxy_url:
+        if not settings.url:
             return None
-        headers = {"Host": settings.proxy_host_name} if settings.proxy_host_name else {}
-        request = Request(url=settings.proxy_url, headers=headers, timeout=settings.answer_timeout)
+        headers = {"Host": settings.host_name} if settings.host_name else {}
+        request = Request(url=settings.url, headers=headers, timeout=settings.answer_timeout)
         return Answered.of(ask(request))
 
     def _test(self) -> Verdict | None:

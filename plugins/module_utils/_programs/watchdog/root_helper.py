@@ -63,9 +63,9 @@ class Helper:
     proxy_unit: str
     restarts_proxy: bool
     """False for an empty argument."""
-    proxy_url: str
+    url: str
     """Where Nginx is asked; empty where there is none to watch."""
-    proxy_host_name: str
+    host_name: str
     own: Path
     """Where its restarts are noted: of this service alone."""
     shared: Path
@@ -156,7 +156,7 @@ def _tested(helper: Helper) -> str:
 
 
 def _judge(helper: Helper) -> Verdict:
-    return probe(helper.proxy_url, helper.proxy_host_name, helper.proxy_unit, helper.proxy_main, _PROBE_SECONDS)
+    return probe(helper.url, helper.host_name, helper.proxy_unit, helper.proxy_main, _PROBE_SECONDS)
 
 
 def proxy_problem() -> str:

@@ -30,9 +30,9 @@ class Settings(Rules):
     sockets: str
     """The link to the directory that has the workers' sockets, by their numbers."""
     health_path: str
-    proxy_url: str
+    url: str
     """Health through the proxy; empty where there is none to watch."""
-    proxy_host_name: str
+    host_name: str
     proxy_unit: str
     pm2_home: str
     pm2_unit: str

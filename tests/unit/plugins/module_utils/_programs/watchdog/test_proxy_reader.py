@@ -25,7 +25,7 @@ class Nginx:
         monkeypatch.setattr(proxy_reader, "is_gone", lambda: self.gone)
         monkeypatch.setattr(proxy_reader, "examine_proxy", lambda _path: self.test())
         monkeypatch.setattr(proxy_reader.time, "monotonic", lambda: self.now)
-        self.reader = ProxyReader(settings(proxy_url="http://127.0.0.1/health"))
+        self.reader = ProxyReader(settings(url="http://127.0.0.1/health"))
 
     def answer(self) -> WorkerAnswer:
         there = Answer(200, {}, b"{}", 5.0, "http://127.0.0.1/health") if self.kind == ANSWERED else None
@@ -94,7 +94,7 @@ def test_where_there_is_no_proxy_nothing_is_asked(monkeypatch: pytest.MonkeyPatc
 
 def test_around_an_existing_service_another_program_may_be_the_proxy(nginx: Nginx) -> None:
     where = {"supervisor": "pm2", "url": "http://h", "pm2_home": "/home/app/.pm2"}
-    nginx.reader = ProxyReader(settings(proxy_url="http://127.0.0.1/health", existing=where))
+    nginx.reader = ProxyReader(settings(url="http://127.0.0.1/health", existing=where))
     nginx.gone = True
     assert (nginx.probe(), nginx.tests) == ("", 0)
     nginx.kind = REFUSED

@@ -51,8 +51,8 @@ def helper(directory: Path, **changes: Any) -> Helper:
         "active": str(directory / "active"),
         "proxy_unit": "nginx.service",
         "restarts_proxy": True,
-        "proxy_url": "http://127.0.0.1/health",
-        "proxy_host_name": "",
+        "url": "http://127.0.0.1/health",
+        "host_name": "",
         "own": directory,
         "shared": directory,
     }
@@ -246,7 +246,7 @@ def test_the_program_answers_an_unknown_peer_with_a_refusal() -> None:
         " run(watchdog_unit='shop-watchdog.service', pm2_unit='shop@.service', active='/x/active',"
         " renewal_unit='shop-renewal.service',"
         " proxy_unit='nginx.service',"
-        " restarts_proxy='yes', proxy_url='http://127.0.0.1/', proxy_host_name='', own='/x', shared='/x')"
+        " restarts_proxy='yes', url='http://127.0.0.1/', host_name='', own='/x', shared='/x')"
     )
     with ours, theirs:
         theirs.sendall(b"restart-daemon\n")
