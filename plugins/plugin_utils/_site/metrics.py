@@ -64,7 +64,7 @@ class Metrics(Site):
             "objectives": {
                 "availability": self.metrics_availability_objective,
                 "latency": self.metrics_latency_objective,
-                "slow": self.metrics_latency_threshold,
+                "latency_threshold": self.metrics_latency_threshold,
             },
             "history": self._history if self.metrics_history else None,
         }

@@ -72,7 +72,7 @@ def _requests(count: int, down: bool, slow: bool, chance: random.Random) -> dict
         "requests.slow": round(count * (0.02 if slow else 0.0006)),
         "objective.availability": 99.9,
         "objective.latency": 99,
-        "objective.slow": 0.5,
+        "objective.latency_threshold": 0.5,
     }
 
 

@@ -25,7 +25,7 @@ class Objectives:
 
     availability: float
     latency: float
-    slow: float
+    latency_threshold: float
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Requests:
         # of a WebSocket that is how long it lived
         if status != _WEBSOCKET:
             self._durations[route].observe(seconds)
-            self._slow[route] += seconds > self.objectives.slow
+            self._slow[route] += seconds > self.objectives.latency_threshold
             if upstream is not None:
                 self._upstream[route].observe(upstream)
 

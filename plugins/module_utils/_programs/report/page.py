@@ -197,7 +197,7 @@ class Page:
             shares.append(100 * (1 - series.total(points, bad) / count) if (count := of(points)) else None)
         if promised is None or shares[0] is None:
             return
-        slow = series.latest(self._facts.day, "objective.slow") or 0.0
+        slow = series.latest(self._facts.day, "objective.latency_threshold") or 0.0
         notes = [self.text("promised", value=_percent(promised)), *self._in_weeks(_percent(shares[1]))]
         level = OK if shares[0] >= promised else WARNING
         yield _Tile(self.text(key, n=f"{slow:g}"), _percent(shares[0]), notes, level)

@@ -66,7 +66,7 @@ def test_requests_are_counted_where_they_come_in(variables: dict[str, Any], entr
 
 
 def test_objectives_are_numbers() -> None:
-    assert metrics().settings["objectives"] == {"availability": 99.9, "latency": 99.0, "slow": 0.5}
+    assert metrics().settings["objectives"] == {"availability": 99.9, "latency": 99.0, "latency_threshold": 0.5}
 
 
 def test_the_history_knows_whose_logs_are_where() -> None:

@@ -188,7 +188,7 @@ def test_a_healthy_service_has_nothing_that_needs_attention() -> None:
 def test_a_missed_objective_needs_attention(errors: int, slow: int, verdict: str, named: str) -> None:
     counted = {
         "requests.2xx": 100 - errors, "requests.5xx": errors, "requests.slow": slow, "seconds.0.5": 100,
-        "objective.availability": 99.9, "objective.latency": 99, "objective.slow": 0.5,
+        "objective.availability": 99.9, "objective.latency": 99, "objective.latency_threshold": 0.5,
     }  # fmt: skip
     day = {name: [Point(int(NOW) - 600, value, value, 1)] for name, value in counted.items()}
     healthy = {"status": {"state": "healthy", "since": NOW}, "findings": [finding("disk./", "ok", "")]}
