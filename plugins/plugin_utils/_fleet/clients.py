@@ -26,7 +26,7 @@ def clients_of(
             "vars": {
                 "client": {
                     "name": f"{service}.{name}",
-                    "keep_days": int(hostvars[name].get("backup_files_days") or days),
+                    "files_days": int(hostvars[name].get("backup_files_days") or days),
                 }
             },
         }

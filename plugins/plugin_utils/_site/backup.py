@@ -319,7 +319,7 @@ class Backup(Site):
             "directory": self._files_state,
             "hour": self.backup_hour,
             "drill_days": self.backup_drill_days,
-            "keep_days": self.backup_files_days,
+            "files_days": self.backup_files_days,
             # a repository host removes what is old, as a whole
             "turns": _TURNS if self.repository_host else 1,
         }

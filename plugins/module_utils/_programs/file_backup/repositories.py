@@ -26,7 +26,7 @@ class Repositories:
         places = [secrets[_REPOSITORY]]
         if settings.turns > 1:
             places = [f"{places[0]}{turn}/" for turn in range(settings.turns)]
-        self._days = settings.keep_days
+        self._days = settings.files_days
         self._all = [Restic(settings.cache, settings.options, {**secrets, _REPOSITORY: place}) for place in places]
 
     def current(self, now: float) -> Restic:

@@ -40,7 +40,7 @@ class Client:
 
     access: str
     """The password by which it is let in."""
-    keep_days: int
+    files_days: int
 
 
 class Clients:
@@ -62,7 +62,7 @@ class Clients:
         problems = []
         for name in self._names():
             try:
-                for place in old_ones(self._directory / name, now - self._client(name).keep_days * _DAY_SECONDS):
+                for place in old_ones(self._directory / name, now - self._client(name).files_days * _DAY_SECONDS):
                     remove_tree(place)
                     yield f"{place} is removed."
             except (StabilityError, OSError) as error:

@@ -38,9 +38,9 @@ class Settings:
     hour: int
     """Of the day, in the host's time zone: when a backup is made, and looked at where that is due."""
     drill_days: int
-    keep_days: int
+    files_days: int
     turns: int
-    """How many repositories take turns, each for `keep_days`: some where another host removes them, as a whole."""
+    """How many repositories take turns, each for `files_days`: some where another host removes them, as a whole."""
 
     @property
     def command(self) -> str:

@@ -21,7 +21,7 @@ HOSTS: dict[str, dict[str, t.Any]] = {
 def test_each_app_host_that_has_files_is_a_client_by_the_service_s_name_and_its_own() -> None:
     groups = {"app": ["app1", "app2", "app3", "app4"], "database": ["db1"], "backup": ["keeper"]}
     assert clients_of(HOSTS, groups, "shop", "/etc/x", 28) == [
-        {"path": f"/etc/x/{name}.json", "vars": {"client": {"name": name, "keep_days": days}}}
+        {"path": f"/etc/x/{name}.json", "vars": {"client": {"name": name, "files_days": days}}}
         for name, days in (("shop.app1", 28), ("shop.app2", 365))
     ]
 

@@ -35,7 +35,7 @@ class Host:
         me = pwd.getpwuid(os.getuid()).pw_name
         given = dict.fromkeys(("shared", "restored", "secrets", "directory"), str(directory))
         settings = Settings(
-            "shop", me, **given, repository="/mnt/one", options=(), hour=2, drill_days=7, keep_days=28, turns=3
+            "shop", me, **given, repository="/mnt/one", options=(), hour=2, drill_days=7, files_days=28, turns=3
         )
         repositories = Repositories(settings, {"RESTIC_REPOSITORY": "rest:https://keeper/"})
         self.jobs, self.record = Jobs(settings, repositories), settings.record

@@ -20,7 +20,7 @@ REPOSITORY = "rest:https://keeper:8433/shop.app1/"
 
 def repositories(turns: int) -> Repositories:
     given = dict.fromkeys(("service", "user", "shared", "restored", "secrets", "directory"), "/x")
-    settings = Settings(**given, repository="/mnt/one", options=(), hour=2, drill_days=7, keep_days=28, turns=turns)
+    settings = Settings(**given, repository="/mnt/one", options=(), hour=2, drill_days=7, files_days=28, turns=turns)
     return Repositories(settings, {"RESTIC_REPOSITORY": REPOSITORY})
 
 

@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 def add(root: Path, name: str, **came: float) -> Path:
     """A client, with repositories to which the last file came so many days ago."""
-    (root / "clients" / f"{name}.json").write_text(json.dumps({"access": "secretpw", "keep_days": 28}))
+    (root / "clients" / f"{name}.json").write_text(json.dumps({"access": "secretpw", "files_days": 28}))
     for turn, days in came.items():
         place = root / "restic" / name / turn / "snapshots"
         place.mkdir(parents=True)
