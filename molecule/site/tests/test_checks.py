@@ -249,10 +249,10 @@ def test_a_unit_that_failed_and_a_reboot_that_is_due(host: Any, diagnose: Diagno
 
 def test_a_cron_that_does_not_run(host: Any, diagnose: Diagnose) -> None:
     host.check_output("touch -d '5 hours ago' %s/hourly.log %s/installed", TRIAL, TRIAL)
-    section = {"directory": TRIAL, "report": "hourly.log", "since": f"{TRIAL}/installed", "hours": 0.001}
+    section = {"directory": TRIAL, "report": "hourly.log", "since": f"{TRIAL}/installed", "overdue_hours": 0.001}
     assert statuses(diagnose("cron", cron=section)) == {"cron": "warning"}
     host.check_output("touch %s/hourly.log", TRIAL)
-    assert statuses(diagnose("cron", cron={**section, "hours": 1})) == {"cron": "ok"}
+    assert statuses(diagnose("cron", cron={**section, "overdue_hours": 1})) == {"cron": "ok"}
 
 
 def test_open_files_near_the_limit(host: Any, diagnose: Diagnose) -> None:

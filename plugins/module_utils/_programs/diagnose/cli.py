@@ -72,7 +72,7 @@ def main(config: str, arguments: Sequence[str] | None = None) -> int:
         complain(error)
         return EXIT[CRITICAL]
     if options.timeout is not None:
-        settings = {**settings, "timeout": options.timeout}
+        settings = {**settings, "timeout_ms": options.timeout * 1000}
     if options.watch is None:
         return _once(settings, options)
     status = EXIT[OK]
@@ -175,7 +175,7 @@ def _seconds(text: str) -> float:
 
 def _checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Raises ValueError."""
-    missing = {"service", "user", "state_file", "days_file", "timeout"} - settings.keys()
+    missing = {"service", "user", "state_file", "days_file", "timeout_ms"} - settings.keys()
     if missing:
         raise ValueError(f"without {', '.join(sorted(missing))}")
     return settings

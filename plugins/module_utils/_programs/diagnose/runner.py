@@ -52,6 +52,16 @@ class Context:
         section: Mapping[str, Any] = self.config[name]
         return section
 
+    @property
+    def timeout(self) -> float:
+        """How many seconds each check has. Raises KeyError."""
+        return float(self.config["timeout_ms"]) / 1000
+
+    @property
+    def http_timeout(self) -> float:
+        """In how many seconds the service has to answer. Raises KeyError."""
+        return float(self.section("health")["http_timeout_ms"]) / 1000
+
     def levels(self, **names: str) -> Levels:
         """Thresholds of the configuration, under the names that a judge has for them. Raises KeyError."""
         return {name: self.config["thresholds"][configured] for name, configured in names.items()}
@@ -70,7 +80,7 @@ class Context:
     @property
     def _client(self) -> Pm2Client:
         section = self.section("pm2")
-        return Pm2Client.below(section["bin"], section["home"], float(self.config["timeout"]))
+        return Pm2Client.below(section["bin"], section["home"], self.timeout)
 
     @property
     def daemon(self) -> int:
@@ -97,14 +107,13 @@ class Context:
 
     @cached_property
     def _answers_once(self) -> list[WorkerAnswer]:
-        section = self.section("health")
-        timeout = float(section["timeout"])
+        timeout = self.http_timeout
         if existing := self.existing:
             pids = [process.pid for process in self._pm2_once[0] if process.online and process.pid]
             return ask_workers(existing.url, pids, timeout, max(1, existing.instances))
         numbers = range(int(self.section("pm2")["instances"]))
         sockets = [worker_socket(self.section("release")["active"], number) for number in numbers]
-        answers = ask_each(sockets, section["path"], timeout)
+        answers = ask_each(sockets, self.section("health")["path"], timeout)
         # one that is being restarted refuses; that it is there and does not listen, the check event_loop says
         return [answer for answer in answers if answer.kind != REFUSED] or answers
 
@@ -144,7 +153,7 @@ def run_checks(checks: Mapping[str, Check], context: Context) -> list[Finding]:
 
     What took too long while other programs had the processors is not known: it may hang, or have had no time to answer.
     """
-    deadline, own = time.monotonic() + float(context.config["timeout"]), OwnWaiting()
+    deadline, own = time.monotonic() + context.timeout, OwnWaiting()
     runs = {name: later(name, _run, check, context, own) for name, check in checks.items()}
     starved: dict[str, float] = {}
     while waiting := runs.keys() - starved.keys():

@@ -229,7 +229,7 @@ def check_statements(context: Context) -> list[Finding]:
             message = f"{path}: {error.strerror}; the window can't begin anew. Free space or correct the owner."
             findings.append(Finding("statements.window", WARNING, message))
     found = window(reading, before)
-    slowest = top(found, "mean", int(section["count"]))
+    slowest = top(found, "mean", int(section["slow_query_count"]))
     limits = SlowLimits(context.thresholds("slow_query_ms"))
     if found.notes:
         findings.append(Finding("statements.window", OK, f"{over(found)}; {'; '.join(found.notes)}"))

@@ -31,7 +31,7 @@ def check_websocket(context: Context) -> list[Finding]:
 
 
 def _websocket(url: str, path: str, context: Context) -> Finding:
-    section, timeout = context.section("health"), float(context.section("health")["timeout"])
+    section, timeout = context.section("health"), context.http_timeout
     parts = urlsplit(url)
     address, tls = parts.hostname or "", parts.scheme == "wss"
     name = section["host_name"] or address
@@ -74,7 +74,7 @@ def check_certificates(context: Context) -> list[Finding]:
     section, health = context.section("certificates"), context.section("health")
     if not section["url"]:
         return []
-    served = Served(context.config["service"], section["url"], health["host_name"], float(health["timeout"]))
+    served = Served(context.config["service"], section["url"], health["host_name"], context.http_timeout)
     return [check_served(served, context.now, context.falling_thresholds("certificate_days"))]
 
 

@@ -47,7 +47,7 @@ def check_proxy(context: Context) -> list[Finding]:
     if instead := instead_of_nginx(context):
         return [Finding("proxy", CRITICAL, instead)]
     headers = {"Host": section["host_name"]} if section["host_name"] else {}
-    reading = read_health(Request(url=section["url"], headers=headers, timeout=float(section["timeout"])))
+    reading = read_health(Request(url=section["url"], headers=headers, timeout=context.http_timeout))
     return judge_proxy(reading)
 
 
@@ -173,7 +173,7 @@ def _judge_unit(unit: str, state: Mapping[str, Any]) -> Finding:
 
 def check_secrets(context: Context) -> list[Finding]:
     section = context.section("secrets")
-    names, length = section["required"], int(section["min_length"])
+    names, length = section["required_secrets"], int(section["secret_min_length"])
     reader = SecretReader(names, length)
     declared = reader.file(Path(section["file"]))
     findings = []

@@ -35,7 +35,7 @@ def check_logs(context: Context) -> list[Finding]:
     if not directory.is_dir():
         message = f"{directory} is not there: the service can't write its logs. Apply the playbook."
         return [Finding("logs", CRITICAL, message)]
-    files += [path for pattern in section.get("others", ()) for path in _matching(pattern)]
+    files += [path for pattern in section.get("external_logs", ()) for path in _matching(pattern)]
     findings = [finding for path in files for finding in _judge_log(context, path, section)]
     return findings or [Finding("logs", OK, f"{directory} has no log yet", 0, None, "files")]
 

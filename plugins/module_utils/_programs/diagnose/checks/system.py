@@ -37,7 +37,7 @@ def check_cron(context: Context) -> list[Finding]:
     # a host that has just been set up or started has no report yet
     begun = max(_changed(Path(section["since"])), time.time() - proc.uptime())
     hours = (context.now - max([begun, *times])) / _HOUR
-    return [judge_cron(hours, float(section["hours"]), bool(times))]
+    return [judge_cron(hours, float(section["overdue_hours"]), bool(times))]
 
 
 def _changed(path: Path) -> float:

@@ -62,16 +62,16 @@ def test_psycopg_asks_a_database() -> None:
 
 def test_the_command_is_told_what_the_plan_gives() -> None:
     settings = diagnostics(diagnostics_timeout_ms="1600").settings
-    assert settings["timeout"] == 1.6
+    assert settings["timeout_ms"] == 1600
     assert settings["pm2"]["instances"] == 4
     assert settings["memory"] == {"heap_limit_mb": 384, "memory_restart_mb": 512}
     service = settings["database"]["service"]
     assert (service["hosts"], service["pool_max"], service["overlap"]) == (2, 9, 2)
-    assert settings["logs"]["others"] == []
-    assert settings["secrets"]["min_length"] == 16
+    assert settings["logs"]["external_logs"] == []
+    assert settings["secrets"]["secret_min_length"] == 16
 
 
 def test_an_existing_service_has_limits_and_logs_of_its_own() -> None:
     settings = diagnostics(service_is_external=True).settings
     assert settings["memory"] == {"heap_limit_mb": 0, "memory_restart_mb": 0}
-    assert settings["logs"]["others"] == ["/home/old/app.log"]
+    assert settings["logs"]["external_logs"] == ["/home/old/app.log"]

@@ -53,18 +53,20 @@ def config(tmp_path: Path) -> dict[str, Any]:
     return {
         "service": "app",
         "user": user_name(os.getuid()),
-        "timeout": 3,
+        "timeout_ms": 3000,
         "state_file": str(tmp_path / "state/state.json"),
         "days_file": str(tmp_path / "state/days.json"),
         "units": [],
         "thresholds": thresholds | {name: {"warning": 98, "critical": 99} for name in busy},
         "release": {"active": str(tmp_path / "active"), "current": str(tmp_path / "current")},
         "health": {
-            "url": "", "host_name": "", "path": "/api/health", "timeout": 1,
+            "url": "", "host_name": "", "path": "/api/health", "http_timeout_ms": 1000,
         },
         "websocket": {"url": "ws://127.0.0.1:1", "paths": ["/ws"]},
         "certificates": {"url": "https://127.0.0.1:1"},
-        "cron": {"directory": str(tmp_path / "log"), "report": "hourly.log", "since": str(tmp_path), "hours": 3},
+        "cron": {
+            "directory": str(tmp_path / "log"), "report": "hourly.log", "since": str(tmp_path), "overdue_hours": 3,
+        },
         "pm2": {
             "home": str(tmp_path), "bin": "/nonexistent", "prefix": "app-", "instances": 2,
         },
@@ -73,11 +75,12 @@ def config(tmp_path: Path) -> dict[str, Any]:
             "directory": str(tmp_path / "log"), "rotation_days": 2,
         },
         "disk": {"paths": [str(tmp_path), str(tmp_path / "log")]},
-        "secrets": {"file": str(environment), "required": ["JWT_SECRET"], "min_length": 32},
+        "secrets": {"file": str(environment), "required_secrets": ["JWT_SECRET"], "secret_min_length": 32},
         "database": {
             "enabled": False, "file": str(environment), "diagnosis": {},
             "watchdog_status": str(tmp_path / "status.json"),
-            "service": {"name": "app", "instances": 2, "pool_max": 20}, "others": {}, "window": 600, "count": 10,
+            "service": {"name": "app", "instances": 2, "pool_max": 20}, "others": {}, "window": 600,
+            "slow_query_count": 10,
             "statements_file": str(tmp_path / "state/statements.json"),
         },
         "reports": {"directory": str(tmp_path / "log"), "prefix": "diagnose_daily_", "keep_days": 30},
@@ -193,7 +196,7 @@ def test_a_broken_configuration_is_told(content: str, tmp_path: Path, capsys: py
 def test_a_check_that_hangs_or_fails_is_a_finding(
     config: dict[str, Any], context_at: Callable[[float], Context]
 ) -> None:
-    config["timeout"] = 0.2
+    config["timeout_ms"] = 200
 
     def hang(_context: Context) -> list[Finding]:
         time.sleep(30)

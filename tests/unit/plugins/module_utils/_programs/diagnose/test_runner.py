@@ -78,7 +78,7 @@ def pm2_absent(_context: runner.Context) -> list[Finding]:
 @pytest.fixture
 def config(tmp_path: Path) -> dict[str, Any]:
     files = {name: str(tmp_path / name) for name in ("state_file", "days_file")}
-    return {"service": "app", "user": user_name(os.getuid()), "timeout": 0.3, **files}
+    return {"service": "app", "user": user_name(os.getuid()), "timeout_ms": 300, **files}
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_the_command_tells_what_is_not_known(
     monkeypatch.setattr(runner, "OwnWaiting", Busy)
     monkeypatch.setattr(cli, "CHECKS", {"disk": hangs})
     path = tmp_path / "diagnose.json"
-    path.write_text(json.dumps({**config, "timeout": 25}))
+    path.write_text(json.dumps({**config, "timeout_ms": 25_000}))
     started = time.monotonic()
     assert cli.main(str(path), ["--read-only", "--timeout", "0.2", *arguments]) == 3
     assert time.monotonic() - started < 15

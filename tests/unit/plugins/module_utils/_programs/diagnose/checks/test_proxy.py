@@ -49,7 +49,7 @@ def test_a_handshake_is_judged(answer: Handshake | None, status: str) -> None:
 def test_a_handshake_that_is_not_answered_in_time_says_nothing_on_a_busy_host(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as slow:
         url = f"ws://127.0.0.1:{slow.getsockname()[1]}"
-        sections = {"websocket": {"url": url, "paths": ["/ws"]}, "health": {"host_name": "", "timeout": 0.1}}
+        sections = {"websocket": {"url": url, "paths": ["/ws"]}, "health": {"host_name": "", "http_timeout_ms": 100}}
         late = check_websocket(Context(sections, Samples(tmp_path / "state")))
     refused = check_websocket(Context(sections, Samples(tmp_path / "state")))
     assert [(found.status, found.timed) for found in (*late, *refused)] == [(CRITICAL, True), (CRITICAL, False)]
@@ -62,7 +62,7 @@ def test_what_answers_while_nginx_does_not_run_is_no_healthy_proxy(
         monkeypatch.setattr(module, "PID_FILE", tmp_path / "nginx.pid")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        health = {"url": f"http://127.0.0.1:{port}/health", "host_name": "", "timeout": 1}
+        health = {"url": f"http://127.0.0.1:{port}/health", "host_name": "", "http_timeout_ms": 1000}
         context = Context({"health": health, "units": ["nginx"]}, Samples(tmp_path / "state"))
         findings = [*check_proxy(context), *check_nginx(context)]
     by = f"another program (of the user {pwd.getpwuid(os.getuid()).pw_name})"

@@ -30,7 +30,12 @@ HOUR = 3600.0
 
 def test_the_newest_report_tells_when_cron_ran(tmp_path: Path) -> None:
     now = time.time() + 100 * HOUR  # whenever this machine was started, it is long ago then
-    section = {"directory": str(tmp_path), "report": "hourly.log", "since": str(tmp_path / "config"), "hours": 3}
+    section = {
+        "directory": str(tmp_path),
+        "report": "hourly.log",
+        "since": str(tmp_path / "config"),
+        "overdue_hours": 3,
+    }
     context = Context({"cron": section}, Samples(tmp_path / "state"), now)
 
     def look() -> tuple[str, float | int | str | None]:

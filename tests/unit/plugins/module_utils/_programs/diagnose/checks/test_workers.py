@@ -203,7 +203,7 @@ def test_thresholds_of_what_runs_out_must_not_be_the_wrong_way_round() -> None:
 @pytest.mark.parametrize(("most", "status"), [(100_000, OK), (1, WARNING)])
 def test_the_memory_of_pm2s_daemon_is_judged(tmp_path: Path, most: int, status: str) -> None:
     thresholds = {"daemon_mb": {"warning": most, "critical": 200_000}}
-    config = {"pm2": {"home": str(tmp_path), "bin": "/usr/bin"}, "timeout": 1, "thresholds": thresholds}
+    config = {"pm2": {"home": str(tmp_path), "bin": "/usr/bin"}, "timeout_ms": 1000, "thresholds": thresholds}
     context = Context(config, Samples(tmp_path / "state.json"), 0)
     # whether there is one, the check processes says
     assert daemon_memory(context) == []
@@ -243,7 +243,7 @@ def test_open_files_are_judged_by_their_limit(opened: tuple[int, int], status: s
 def test_each_worker_of_the_active_activation_is_asked(tmp_path: Path) -> None:
     config = {
         "release": {"active": str(tmp_path / "active")},
-        "health": {"path": "/api/health", "timeout": 1},
+        "health": {"path": "/api/health", "http_timeout_ms": 1000},
         "pm2": {"instances": 3},
     }
     answers = Context(config, Samples(tmp_path / "state.json"), 0).answers()
