@@ -59,9 +59,7 @@ def config(tmp_path: Path) -> dict[str, Any]:
         "units": [],
         "thresholds": thresholds | {name: {"warning": 98, "critical": 99} for name in busy},
         "release": {"active": str(tmp_path / "active"), "current": str(tmp_path / "current")},
-        "health": {
-            "url": "", "host_name": "", "path": "/api/health", "http_timeout_ms": 1000,
-        },
+        "health": {"url": "", "host_name": "", "path": "/api/health", "http_timeout_ms": 1000},
         "websocket": {"url": "ws://127.0.0.1:1", "paths": ["/ws"]},
         "certificates": {"url": "https://127.0.0.1:1"},
         "cron": {
@@ -80,8 +78,7 @@ def config(tmp_path: Path) -> dict[str, Any]:
             "enabled": False, "file": str(environment), "diagnosis": {},
             "watchdog_status": str(tmp_path / "status.json"),
             "service": {"name": "app", "instances": 2, "pool_max": 20}, "others": {}, "window": 600,
-            "slow_query_count": 10,
-            "statements_file": str(tmp_path / "state/statements.json"),
+            "slow_query_count": 10, "statements_file": str(tmp_path / "state/statements.json"),
         },
         "reports": {"directory": str(tmp_path / "log"), "prefix": "diagnose_daily_", "keep_days": 30},
     }  # fmt: skip
