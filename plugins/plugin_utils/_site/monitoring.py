@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from .._fleet.inventory import Groups, Variables
-from .._fleet.targets import LOOPBACK, PORTS, targets_of
+from .._fleet.inventory import GROUPS, Groups, Variables, address_of, has_server
 from .base import Site
 
+_LOOPBACK = "127.0.0.1"
+_PORTS = {"node": 9100, "postgresql": 9187}
+# Of the monitor alone: Prometheus and Alertmanager.
+_OWN_PORTS = {"prometheus": 9090, "alertmanager": 9093}
 _TLS = "/etc/prometheus/exporter-tls"
 _TLS_DIRECTORIES: list[dict[str, Any]] = [{"path": "/etc/prometheus", "keep": True}, {"path": _TLS}]
 _WEB = f"{_TLS}/web.yml"
@@ -57,8 +60,8 @@ class Exporters(Site):
     @cached_property
     def options(self) -> dict[str, str]:
         """Return for each kind where it listens, and what it wants of a client."""
-        address, web = (LOOPBACK, "") if self.service_is_monitor else ("", f"--web.config.file={_WEB}")
-        return {kind: f"--web.listen-address={address}:{PORTS[kind]} {web}" for kind in self._kinds}
+        address, web = (_LOOPBACK, "") if self.service_is_monitor else ("", f"--web.config.file={_WEB}")
+        return {kind: f"--web.listen-address={address}:{_PORTS[kind]} {web}" for kind in self._kinds}
 
     @cached_property
     def _kinds(self) -> dict[str, str]:
@@ -72,8 +75,25 @@ class Monitoring(Site):
 
     @cached_property
     def targets(self) -> list[dict[str, Any]]:
-        """Return every exporter of the inventory, and Prometheus and Alertmanager themselves."""
-        return targets_of(self.hostvars, self.groups, self.inventory_hostname)
+        """Return every exporter of the inventory, and Prometheus and Alertmanager themselves, for Prometheus' file_sd.
+
+        Their labels say the host and the job, and nothing of the service. So a host that two services share is the same
+        target for both.
+        """
+        hosts = dict.fromkeys(name for group in GROUPS for name in self.groups.get(group, ()))
+        return [target for name in hosts for target in self._targets_on(name)]
+
+    def _targets_on(self, name: str) -> list[dict[str, Any]]:
+        is_own, has_database = name == self.inventory_hostname, has_server(self.hostvars[name], self.groups, name)
+        address = _LOOPBACK if is_own else address_of(name, self.hostvars[name])
+        ports = {job: port for job, port in _PORTS.items() if job == "node" or has_database}
+        return [
+            {
+                "targets": [f"[{address}]:{port}" if ":" in address else f"{address}:{port}"],
+                "labels": {"job": job, "instance": name, "__scheme__": "http" if is_own else "https"},
+            }
+            for job, port in (ports | (_OWN_PORTS if is_own else {})).items()
+        ]
 
 
 def _drop_in(kind: str) -> str:

@@ -13,6 +13,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._fleet.inventory
     address_of,
     fleet_of,
     fleet_problems,
+    has_server,
     upstream_servers,
 )
 
@@ -107,3 +108,26 @@ def test_a_monitor_has_to_reach_the_other_hosts_also_where_it_is_one_of_them() -
     }
     assert [place for place, _text in fleet_problems(fleet, "a1")] == ["service_address"]
     assert fleet_problems({**fleet, "app": {"a1": "127.0.0.1"}}, "a1") == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "groups", "server"),
+    [
+        ({}, {"app": ["app1"]}, False),
+        ({"service_database_enabled": True}, {"app": ["app1"]}, True),
+        ({"service_database_enabled": "yes"}, {"app": ["app1"]}, True),
+        ({"service_database_enabled": True, "service_database_host": "/run/postgresql"}, {"app": ["app1"]}, True),
+        ({"service_database_enabled": True, "service_database_host": "db.example.org"}, {"app": ["app1"]}, False),
+        ({"service_database_enabled": True, "service_supervisor": "pm2"}, {"app": ["app1"]}, False),
+        # the inventory's database host has it
+        ({}, {"app": ["app1"], "database": ["db1"]}, False),
+        ({}, {"app": ["app1"], "database": ["app1"]}, True),
+        ({"service_database_enabled": False}, {"app": ["app1"], "database": ["app1"]}, False),
+        ({"service_database_host": "127.0.0.1"}, {"app": ["app1"], "database": ["db1"]}, True),
+        ({"service_database_enabled": True}, {"app": ["db1"], "proxy": ["app1"]}, False),
+    ],
+)
+def test_a_server_is_where_the_roles_run_one(
+    variables: dict[str, t.Any], groups: dict[str, list[str]], server: bool
+) -> None:
+    assert has_server(variables, groups, "app1") is server

@@ -65,7 +65,56 @@ def test_a_unit_is_restarted_for_what_it_starts_with() -> None:
     assert {path for unit in site.units for path in unit["restart_for"]} == written
 
 
-def test_the_monitor_asks_every_host() -> None:
-    groups = {"app": ["a1"], "monitor": ["eye"]}
-    site = Monitoring({"groups": groups, "hostvars": {"a1": {}, "eye": {}}, "inventory_hostname": "eye"}.__getitem__)
-    assert {one["labels"]["instance"] for one in site.targets} == {"a1", "eye"}
+HOSTS: dict[str, dict[str, Any]] = {
+    "app1": {"ansible_host": "10.0.0.11"},
+    "app2": {"ansible_host": "bastion", "service_address": "fd00::12"},
+    "proxy1": {"ansible_host": "10.0.0.21"},
+    "db1": {"ansible_host": "10.0.0.31"},
+    "watch": {"ansible_host": "10.0.0.41"},
+    "other": {},
+}
+GROUPS = {"app": ["app1", "app2"], "proxy": ["proxy1"], "database": ["db1"], "monitor": ["watch"], "spare": ["other"]}
+
+
+def monitoring(hosts: dict[str, dict[str, Any]], groups: dict[str, list[str]], monitor: str) -> Monitoring:
+    return Monitoring({"groups": groups, "hostvars": hosts, "inventory_hostname": monitor}.__getitem__)
+
+
+def targets(groups: dict[str, list[str]], monitor: str) -> set[tuple[str, str, str]]:
+    """Job, instance and URL of each."""
+    found = [
+        (one["labels"]["job"], one["labels"]["instance"], f"{one['labels']['__scheme__']}://{address}")
+        for one in monitoring(HOSTS, groups, monitor).targets
+        for address in one["targets"]
+    ]
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+def test_each_host_is_asked_once_and_the_monitor_without_leaving_it() -> None:
+    assert targets(GROUPS, "watch") == {
+        ("node", "app1", "https://10.0.0.11:9100"),
+        ("node", "app2", "https://[fd00::12]:9100"),
+        ("node", "proxy1", "https://10.0.0.21:9100"),
+        ("node", "db1", "https://10.0.0.31:9100"),
+        ("postgresql", "db1", "https://10.0.0.31:9187"),
+        ("node", "watch", "http://127.0.0.1:9100"),
+        ("prometheus", "watch", "http://127.0.0.1:9090"),
+        ("alertmanager", "watch", "http://127.0.0.1:9093"),
+    }
+
+
+def test_a_monitor_that_is_also_the_database_host() -> None:
+    found = targets({**GROUPS, "monitor": ["db1"]}, "db1")
+    assert {one for one in found if one[1] == "db1"} == {
+        ("node", "db1", "http://127.0.0.1:9100"),
+        ("postgresql", "db1", "http://127.0.0.1:9187"),
+        ("prometheus", "db1", "http://127.0.0.1:9090"),
+        ("alertmanager", "db1", "http://127.0.0.1:9093"),
+    }
+
+
+def test_nothing_of_the_service_is_in_them() -> None:
+    """Two services of one monitor give the same targets, which Prometheus takes once."""
+    named = {name: {**variables, "service_name": "shop"} for name, variables in HOSTS.items()}
+    assert monitoring(named, GROUPS, "watch").targets == monitoring(HOSTS, GROUPS, "watch").targets
