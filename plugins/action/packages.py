@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ..plugin_utils._ansible import run_of
 from ..plugin_utils.actions import Action
 
 # Another apt on the host, one of Debian's timers for example, takes minutes. The module waits for dpkg's lock alone.
@@ -49,7 +50,7 @@ class ActionModule(Action):
         found = {"missing": done["missing"], "present": [name for name in asked if name in names or name in there]}
         if self._task.check_mode:
             facts = self.variables.get("ansible_facts") or {}
-            return {**found, **announce(due, facts, self._task._uuid.rpartition("-")[0])}
+            return {**found, **announce(due, facts, run_of(self._task))}
         return {**found, **_change(due)}
 
     def _names(self, option: str) -> list[str]:

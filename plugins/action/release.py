@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible import constants
@@ -81,7 +81,7 @@ class ActionModule(Action):
             archive = source.packed(Path(local))
             remote = self._make_tmp_path()
             try:
-                path = self._connection._shell.join_path(remote, "release.tar.gz")
+                path = str(PurePosixPath(remote) / "release.tar.gz")
                 self._transfer_file(str(archive), path)
                 return self._release(source, found, path)
             finally:

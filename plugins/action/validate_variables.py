@@ -20,6 +20,7 @@ from ansible_collections.workbot.stability.plugins.module_utils._service.secret_
     secret_problems,
     weakness,
 )
+from ansible_collections.workbot.stability.plugins.plugin_utils._ansible import origin_of
 from ansible_collections.workbot.stability.plugins.plugin_utils._capacity.core import (
     CapacityError,
     Contradiction,
@@ -42,7 +43,7 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._variables.check
     unknown_variables,
 )
 from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
-from ansible_collections.workbot.stability.plugins.plugin_utils.templates import References, in_order, origin_of
+from ansible_collections.workbot.stability.plugins.plugin_utils.templates import References, in_order
 
 from ..module_utils._host.errors import StabilityError
 

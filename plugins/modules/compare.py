@@ -75,7 +75,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from ansible.module_utils import basic
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import PASS_VARS
+from ansible.module_utils.testing import patch_module_args
 from ansible.module_utils.urls import open_url
 
 # What the modules' logic needs of Ansible's own besides `basic`.
@@ -101,7 +103,7 @@ SPEC = {
 LONGEST = 120
 
 
-def logic_of(module: basic.AnsibleModule) -> Path | None:
+def logic_of(module: AnsibleModule) -> Path | None:
     """Where the modules' logic is: kept by an earlier call, or out of the archive; None where there is neither."""
     place, archive = KEPT / str(module.params["logic"]), module.params["archive"]
     with contextlib.suppress(OSError):
@@ -170,25 +172,27 @@ def loaded(place: Path, sources: Iterable[str]) -> Iterator[None]:
         sys.modules.update(before)
 
 
-def answers_to(asked: dict[str, Any], place: Path) -> dict[str, Any]:
+def answers_to(asked: dict[str, Any], place: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """What the modules answer, and how many seconds that took."""
     began, sources = time.monotonic(), asked.get("sources") or {}
     with loaded(place, sources.values()):
-        answers = ask_all(asked.get("questions") or [], sources)
+        answers = ask_all(asked.get("questions") or [], sources, settings)
     return {"answers": answers, "seconds": time.monotonic() - began}
 
 
-def ask_all(questions: list[list[Any]], sources: dict[str, str]) -> list[dict[str, Any]]:
+def ask_all(questions: list[list[Any]], sources: dict[str, str], settings: dict[str, Any]) -> list[dict[str, Any]]:
     """The answers, of as many modules at a time as the host has processors."""
     answers, asked = [], deque[tuple[int, int]]()
     for name, *more in questions:
         if len(asked) == (os.cpu_count() or 1):
             answers.append(answer_of(*asked.popleft()))
-        asked.append(ask(name, sources[name], *more))
+        asked.append(ask(name, sources[name], *more, settings))
     return answers + [answer_of(*one) for one in asked]
 
 
-def ask(name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool]) -> tuple[int, int]:
+def ask(
+    name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool], settings: dict[str, Any]
+) -> tuple[int, int]:
     """Have a process of its own be the module of this source; it, and what it writes its answer to."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -200,7 +204,7 @@ def ask(name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool
         sys.stdout = os.fdopen(1, "w", encoding="utf-8")
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LONGEST)
-        run(name, source, arguments, flags)
+        run(name, source, arguments, flags, settings)
     os.close(writing)
     return child, reading
 
@@ -230,15 +234,21 @@ def last_touched(paths: list[str]) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(max(times))) if times else ""
 
 
-def run(name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool]) -> NoReturn:
+def settings_of(module: AnsibleModule) -> dict[str, Any]:
+    """What the run has told this module of itself, for the others."""
+    known = {name: (getattr(module, attribute), usual) for name, (attribute, usual) in PASS_VARS.items()}
+    return {name: value for name, (value, usual) in known.items() if value != usual} | {"diff": True}
+
+
+def run(
+    name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool], settings: dict[str, Any]
+) -> NoReturn:
     """Be that module, and end."""
-    own = json.loads(basic._ANSIBLE_ARGS or b"{}")["ANSIBLE_MODULE_ARGS"]
-    settings = {key: value for key, value in own.items() if key.startswith("_ansible_")}
-    settings |= {"_ansible_diff": True, "_ansible_module_name": name}
-    settings |= {f"_ansible_{key}": value for key, value in flags.items()}
-    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": {**settings, **arguments}}).encode()
+    given = {f"_ansible_{key}": value for key, value in {**settings, "module_name": name, **flags}.items()}
     try:
-        exec(compile(source, name, "exec"), {"__name__": "__main__"})
+        # Ansible has it for tests, and no other way to be a module.
+        with patch_module_args({**given, **arguments}):
+            exec(compile(source, name, "exec"), {"__name__": "__main__"})
     except SystemExit:
         pass
     except BaseException:
@@ -248,9 +258,10 @@ def run(name: str, source: str, arguments: dict[str, Any], flags: dict[str, bool
 
 
 def main() -> None:
-    module = basic.AnsibleModule(SPEC, supports_check_mode=True)
+    module = AnsibleModule(SPEC, supports_check_mode=True)
     place = logic_of(module)
-    found = answers_to(json.loads(module.params["questions"] or "{}"), place) if place else {"missing": True}
+    asked = json.loads(module.params["questions"] or "{}")
+    found = answers_to(asked, place, settings_of(module)) if place else {"missing": True}
     module.exit_json(changed=False, **found)
 
 

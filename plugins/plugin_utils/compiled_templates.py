@@ -29,14 +29,7 @@ from jinja2.nodes import Filter, Test
 
 from ..module_utils._host.atomic import save
 from ..module_utils._host.small_file import read_small
-from .templates import origin_of
-
-try:
-    # Ansible has no public names for them; where it has not even these, nothing is kept, and all else is the same.
-    from ansible._internal._datatag._tags import SourceWasEncrypted
-    from ansible._internal._templating._jinja_bits import AnsibleEnvironment, _TemplateCompileContext, _TemplateConfig
-except ImportError:
-    AnsibleEnvironment = None
+from ._ansible import ENVIRONMENT, compiling, origin_of, was_encrypted
 
 # As Ansible names the files of roles, and where the collection is a link. A checkout has inventories besides.
 _ROLES = Path(__file__).parents[2] / "roles"
@@ -60,11 +53,11 @@ def compiled_once() -> Iterator[None]:
     """Within this, in this process, a template is compiled once, and one of the collection's not even that if an
     earlier run has done so. Those of an inventory are never written to a file: there may be a password in them.
     """
-    if AnsibleEnvironment is None or _ACTIVE.get():
+    if ENVIRONMENT is None or _ACTIVE.get():
         yield
         return
     kept = _Kept(Path(constants.config.get_config_value("ANSIBLE_HOME")) / _FILE)
-    compiled, compiled_expression = AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression
+    compiled, compiled_expression = ENVIRONMENT.compile, ENVIRONMENT.compile_expression
 
     def once(environment: Any, source: Any, *given: Any, **named: Any) -> Any:
         text = source if isinstance(source, str) else _EXPRESSION.get()
@@ -87,28 +80,24 @@ def compiled_once() -> Iterator[None]:
             _EXPRESSION.reset(before)
 
     active = _ACTIVE.set(True)
-    AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression = once, expression_once
+    ENVIRONMENT.compile, ENVIRONMENT.compile_expression = once, expression_once
     try:
         yield
     finally:
         _ACTIVE.reset(active)
-        AnsibleEnvironment.compile, AnsibleEnvironment.compile_expression = compiled, compiled_expression
+        ENVIRONMENT.compile, ENVIRONMENT.compile_expression = compiled, compiled_expression
         kept.write()
 
 
 def _key(environment: Any, source: str, is_expression: bool) -> bytes:
-    context = _TemplateCompileContext.current(optional=True)
-    escapes = bool(context and context.escape_backslashes)
-    # to be removed in ansible-core 2.23
-    embeds = getattr(_TemplateConfig, "allow_embedded_templates", False)
-    made_of = (source, is_expression, escapes, embeds, sorted(environment.extensions))
+    made_of = (source, is_expression, compiling(), sorted(environment.extensions))
     return hashlib.sha256(repr(made_of).encode()).digest()
 
 
 def _is_the_collections(source: str) -> bool:
     origin = origin_of(source)
     is_in_a_role = bool(origin and origin.path and origin.path.startswith(_ROOTS))
-    return is_in_a_role and not SourceWasEncrypted.is_tagged_on(source)
+    return is_in_a_role and not was_encrypted(source)
 
 
 def _plugins(environment: Any, source: Any) -> set[tuple[str, str]]:

@@ -6,25 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
+from ._ansible import loader_of, templar_of
 from ._site.roles import read_of, role_asked
-
-try:
-    # ansible-core has no public name for it yet, and everything works without.
-    from ansible._internal._datatag._tags import Origin
-
-    origin_of: Callable[[Any], Any] = Origin.get_tag
-    """Where a value was written, None where that is not known."""
-except ImportError:
-
-    def origin_of(value: Any) -> Any:  # noqa: ARG001
-        return None
-
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 # With these a template can read any variable.
@@ -47,11 +36,11 @@ def rendered(
     action: ActionBase, name: str, task_vars: Mapping[str, Any] | None, added: Mapping[str, Any] | None = None
 ) -> str:
     """Render the template of this name, found where ansible.builtin.template finds it; ``added`` are more variables."""
-    lookup = lookup_loader.get("ansible.builtin.template", loader=action._loader, templar=action._templar)
+    lookup = lookup_loader.get("ansible.builtin.template", loader=loader_of(action), templar=templar_of(action))
     variables, more = dict(task_vars or {}), dict(added or {})
     path = lookup.find_file_in_search_path(variables, "templates", name)
     # that there is none is the lookup's to say
-    source = action._loader.get_text_file_contents(path) if path else ""
+    source = loader_of(action).get_text_file_contents(path) if path else ""
     given = _Variables(References().of([source, more], variables, {}))
     given[_SEARCHED] = variables.get(_SEARCHED, [])
     text: str = lookup.run([name], variables=given, template_vars=more)[0]

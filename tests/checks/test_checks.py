@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import ansible_samples as ansible
 import document_checks as documents
 import jinja_checks as jinja
 import layout_checks as layout
@@ -135,6 +136,7 @@ HOUSE = {
     "changelogs/fragments/first.yml": "release_summary: First.\n",
     **removal.SOUND,
     "plugins/modules/ping_check.py": "",
+    **ansible.SOUND,
     **paths.SOUND,
     "molecule/default/molecule.yml": "---\n",
     "molecule/default/create.yml": "---\n",
@@ -305,6 +307,7 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (documents.readmes_name_what_exists, "README.md", "make site", "make sight", "make target sight"),
     (documents.readmes_name_what_exists, "README.md", "(CONTRIBUTING.md)", "(CONTRIB.md)", "links to CONTRIB.md"),
     (documents.changes_are_recorded, "changelogs/fragments/first.yml", "", "DELETE", "neither the release 0.1.0"),
+    *ansible.BROKEN,
     *paths.BROKEN,
     *removal.BROKEN,
     *superusers.BROKEN,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import ansible_checks as ansible
 import document_checks as documents
 import jinja_checks as jinja
 import layout_checks as layout
@@ -45,6 +46,7 @@ CHECKS = [
     removal.removal_knows_the_layout,
     removal.removal_table_is_current,
     paths.root_uses_no_paths,
+    ansible.one_file_knows_what_is_ansible_s_own,
     superusers.one_place_connects,
     superusers.modules_of_others_connect_nowhere,
 ]

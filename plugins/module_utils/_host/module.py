@@ -9,10 +9,10 @@ Ansible prints messages, warnings and diffs as they are, and what a service logs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, heuristic_log_sanitize
 from ansible.module_utils.common.parameters import remove_values
 
 from .console import visible
@@ -37,6 +37,11 @@ class Module(AnsibleModule):  # type: ignore[misc]
     def _shown(self, value: Any) -> Any:
         # A secret with a control character in it would not be found any more once that is written out.
         return shown(remove_values(value, self.no_log_values))
+
+
+def logged(value: Any, secrets: Collection[str]) -> str:
+    """The value as Ansible has it in the host's log: without the secrets, and without what looks like a password."""
+    return str(heuristic_log_sanitize(str(value), secrets))
 
 
 def shown(value: Any) -> Any:

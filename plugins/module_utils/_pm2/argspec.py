@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from .._host.module import Module
+from ansible.module_utils.common.text.converters import to_native
+
+from .._host.module import Module, logged
 from .fields import FIELDS
 
 
@@ -69,11 +71,12 @@ MODULE_OPTIONS: dict[str, dict[str, Any]] = {
 # Stands for a value of an app's environment in what Ansible shows of a task, in the journal and with -vvv. no_log
 # is no way: Ansible then hides each such value, `1` or `production`, wherever it stands in any message.
 _HIDDEN = "(hidden)"
+_HAVE_VALUES = ("app", "apps")
 
 
 def shown(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options as they may be shown; they may be of any type, for they are shown when they are wrong, too."""
-    apps = {name: options[name] for name in ("app", "apps") if options.get(name)}
+    apps = {name: options[name] for name in _HAVE_VALUES if options.get(name)}
     return {**options, **{name: _without_values(value) for name, value in apps.items()}}
 
 
@@ -96,8 +99,10 @@ class Pm2Module(Module):
     def fail_json(self, msg: str, **result: Any) -> NoReturn:
         super().fail_json(msg, **{"invocation": {"module_args": shown(self.params)}, **result})
 
-    def _log_invocation(self) -> None:
-        stated = self.params
-        self.params = shown(stated)
-        super()._log_invocation()
-        self.params = stated
+    def log(self, msg: str, log_args: Mapping[str, Any] | None = None) -> None:
+        if log_args:
+            hidden = {name: value for name, value in shown(self.params).items() if name in _HAVE_VALUES}
+            safe = {name: logged(value, self.no_log_values) for name, value in hidden.items()}
+            log_args = {**log_args, **safe}
+            msg = f"Invoked with {' '.join(f'{name}={to_native(value)}' for name, value in log_args.items())}"
+        super().log(msg, log_args=log_args)

@@ -11,7 +11,6 @@ until it is there. What this does not know how to take is said to differ: then t
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,12 +20,23 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.block import Block
-from ansible.playbook.helpers import load_list_of_blocks
 from ansible.playbook.play import Play
 from ansible.playbook.role import Role
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 
+from .._ansible import (
+    action_for,
+    directory_of,
+    included_by,
+    is_done_in_check_mode,
+    loader_of,
+    part_of,
+    role_in,
+    task_of,
+    templar_of,
+    uuid_of,
+)
 from .questions import Result, Running, Unanswered, UnansweredError, shown, source
 from .tasks import (
     DEBUG,
@@ -124,7 +134,7 @@ class Comparison:
             while self._is_open:
                 self._ask_all()
                 # in the order of the tasks: a later one may give another value to the same name
-                retried, self._put_off = sorted(self._put_off, key=lambda one: self._places[one.task._uuid]), []
+                retried, self._put_off = sorted(self._put_off, key=lambda one: self._places[uuid_of(one.task)]), []
                 for one in retried:
                     self._attempt(one.task, one.step)
         except AnsibleConnectionFailure:
@@ -137,12 +147,12 @@ class Comparison:
             self._found.append(((len(self._places),), unknown))
         finally:
             # of actions that wait for an answer that nobody wants any more
-            self.action._loader.cleanup_all_tmp_files()
+            loader_of(self.action).cleanup_all_tmp_files()
 
     def _to_come(self, play: Play) -> Iterator[Task]:
-        own = self.action._task
+        own = task_of(self.action)
         before = list(self._chosen(play.pre_tasks))
-        place = [task._uuid for task in before].index(own._uuid)
+        place = [uuid_of(task) for task in before].index(uuid_of(own))
         roles = (role for role in play.roles if not role.from_include)
         after = (*before[place:], *self._chosen(block for role in roles for block in role.compile(play=play)))
         after += (*self._chosen(play.tasks), *self._chosen(play.post_tasks))
@@ -160,14 +170,15 @@ class Comparison:
     def _own_names(self, task: Task) -> Iterator[str]:
         yield from (*registered_by(task), *task.get_vars(), *task.get_include_params())
         yield from (task.args if action_of(task) == FACTS else ())
-        yield from (task._role.get_role_params() if task._role else ())
+        role = role_in(task)
+        yield from (role.get_role_params() if role else ())
         with contextlib.suppress(AnsibleError):
             for inner in self._included(task, task.args) if action_of(task) in INCLUDES else ():
                 yield from self._own_names(inner)
 
     def _go_through(self, tasks: Iterable[Task], below: Place = ()) -> None:
         for number, task in enumerate(tasks):
-            self._places[task._uuid] = (*below, number)
+            self._places[uuid_of(task)] = (*below, number)
             self._attempt(task, partial(self._take, task))
 
     def _attempt(self, task: Task, step: Callable[[], None]) -> None:
@@ -185,7 +196,7 @@ class Comparison:
 
     def _wait(self, task: Task, step: Callable[[], None]) -> None:
         try:
-            names = tuple(self._given_by(task, self._places[task._uuid]))
+            names = tuple(self._given_by(task, self._places[uuid_of(task)]))
         except AnsibleError as error:
             self._tell(task, "can't be compared", error.message)
         else:
@@ -194,7 +205,7 @@ class Comparison:
     def _to_be_answered(self) -> Iterator[tuple[Place, str, Unanswered]]:
         for running in self._asked:
             for name in registered_by(running.given):
-                yield self._places[running.given._uuid], name, Unanswered(self._look)
+                yield self._places[uuid_of(running.given)], name, Unanswered(self._look)
         for one in self._put_off:
             registered = registered_by(one.task)
             for place, name in one.names:
@@ -242,7 +253,7 @@ class Comparison:
         if is_false:
             self._register(task, skipped_by(is_false[0]))
             return
-        if reason := unknown_of(task, self.action._task) or self._variables.strange(task):
+        if reason := unknown_of(task, task_of(self.action)) or self._variables.strange(task):
             self._tell(task, "can't be compared", reason)
             return
         arguments, name = templar.template(task.args), action_of(task)
@@ -250,7 +261,7 @@ class Comparison:
         if name == DEBUG:
             self.messages += [arguments["msg"]] if "msg" in arguments else []
         elif name in INCLUDES:
-            self._go_through(self._included(task, arguments), self._places[task._uuid])
+            self._go_through(self._included(task, arguments), self._places[uuid_of(task)])
         elif name == FACTS:
             self._learn(task, {templar.template(key): value for key, value in arguments.items()})
         else:
@@ -258,76 +269,43 @@ class Comparison:
             self._call(task, variables, {**templar.template(defaults), **arguments})
 
     def _variables_of(self, task: Task) -> dict[str, Any]:
-        return self._variables.of(task, self._places[task._uuid], self._to_be_answered())
+        return self._variables.of(task, self._places[uuid_of(task)], self._to_be_answered())
 
     def _templar(self, variables: Mapping[str, Any], given: Iterable[Any]) -> Any:
         referred = self._variables.referred(given, variables)
         self._looked |= any(isinstance(value, Unanswered) and not value.sure for value in referred.values())
         self._require_answers()
-        return self.action._templar.copy_with_new_env(available_variables=referred)
+        return templar_of(self.action, referred)
 
     def _included(self, task: Task, arguments: Mapping[str, Any]) -> list[Task]:
         """The tasks of a file of the task's own role; of one of the play's, where the play's task includes a part."""
-        role, name = task._role, arguments.get("_raw_params")
+        role, name = role_in(task), arguments.get("_raw_params")
         if not arguments.keys() <= {"_raw_params", "apply", "name", "tasks_from"}:
             raise AnsibleError("it says more of a role than which part")
         if name is None:
             role, name = self._included_role(task, arguments), arguments.get("tasks_from", "main.yml")
         if role is None:
             raise AnsibleError("it is no part of a role of the play's")
-        path = str(Path(role._role_path) / "tasks" / name)
-        if "/" in name or (task._role and Path(file_of(task)).parent != Path(path).parent):
+        path = str(Path(directory_of(role)) / "tasks" / name)
+        if "/" in name or (role_in(task) and Path(file_of(task)).parent != Path(path).parent):
             raise AnsibleError("its file is in another directory")
-        if (task._uuid, path) not in self._files:
-            self._files[task._uuid, path] = list(self._loaded(task, role, path))
-        return self._files[task._uuid, path]
+        key = uuid_of(task), path
+        if key not in self._files:
+            self._files[key] = list(self._chosen(included_by(task, role, path, loader_of(self.action))))
+        return self._files[key]
 
     def _included_role(self, task: Task, arguments: Mapping[str, Any]) -> Role | None:
         """The role of which the play's task includes a part, without what its entry among the play's roles says."""
-        for role in [] if task._role else task.play.roles:
+        for role in [] if role_in(task) else task.play.roles:
             if role.get_name() == arguments.get("name") and not role.from_include and not role.get_all_dependencies():
-                if role._uuid not in self._parts:
-                    part = self._parts[role._uuid] = copy.copy(role)
-                    part._tags, part._when, part._role_params = [], [], {}
-                return self._parts[role._uuid]
+                return self._parts.setdefault(uuid_of(role), part_of(role))
         return None
-
-    def _loaded(self, task: Task, role: Role, path: str) -> Iterator[Task]:
-        loader = self.action._loader
-        # A copy, since build_parent_block() takes `apply` away; what is included in turn is looked for in that role.
-        parent = task.copy(exclude_parent=False)
-        parent._role_path = role._role_path
-        blocks = load_list_of_blocks(
-            # read for this alone: there is nobody to keep or copy it for
-            loader.load_from_file(path, cache="none", unsafe=True, trusted_as_template=True),
-            play=task.play,
-            parent_block=parent.build_parent_block(),
-            role=role,
-            variable_manager=task._variable_manager,
-            loader=loader,
-        )
-        if task._role is None:
-            # files and templates of what a play's task includes are the role's
-            for block in blocks:
-                block._dep_chain = [role]
-        return self._chosen(blocks)
 
     def _call(self, task: Task, variables: dict[str, Any], arguments: dict[str, Any]) -> None:
         copied = task.copy(exclude_parent=False)
         # what is said to be safe in check mode is done
-        copied.args, copied.check_mode, copied.diff = arguments, getattr(task, "_check_mode", True) is not False, True
-        shared = self.action._shared_loader_obj
-        known = task.action if shared.action_loader.has_plugin(task.action) else "ansible.builtin.normal"
-        handler = shared.action_loader.get(
-            known,
-            task=copied,
-            connection=self.action._connection,
-            play_context=self.action._play_context,
-            loader=self.action._loader,
-            templar=self.action._templar.copy_with_new_env(available_variables=variables),
-            shared_loader_obj=shared,
-        )
-        self._go_on(Running(handler, copied, task, variables))
+        copied.args, copied.check_mode, copied.diff = arguments, not is_done_in_check_mode(task), True
+        self._go_on(Running(action_for(copied, variables, self.action), copied, task, variables))
 
     def _go_on(self, running: Running) -> None:
         task = running.given
@@ -391,10 +369,10 @@ class Comparison:
         self._learn(task, dict.fromkeys(registered_by(task), result))
 
     def _learn(self, task: Task, values: Mapping[str, Any]) -> None:
-        self._variables.learn(self._places[task._uuid], values)
+        self._variables.learn(self._places[uuid_of(task)], values)
 
     def _tell(self, task: Task, what: str, detail: object, since: str = "") -> None:
         parts = filter(None, (what, "" if task.no_log else str(detail)))
-        self._found.append((self._places[task._uuid], Difference(role_of(task), task.name, ": ".join(parts), since)))
+        self._found.append((self._places[uuid_of(task)], Difference(role_of(task), task.name, ": ".join(parts), since)))
         if self.first:
             raise _EnoughError

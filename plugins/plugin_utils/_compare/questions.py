@@ -18,6 +18,8 @@ from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import module_loader
 
+from .._ansible import answer_by
+
 Result = dict[str, Any]
 
 _DOCUMENTS = re.compile(r'^(DOCUMENTATION|EXAMPLES|RETURN) = r""".*?^"""$', re.MULTILINE | re.DOTALL)
@@ -69,7 +71,7 @@ class Running:
         self.arguments: dict[str, Any] = {}
         self._told: SimpleQueue[Result | AnsibleError | None] = SimpleQueue()
         self._answers: SimpleQueue[Result] = SimpleQueue()
-        action._execute_module = self._asked
+        answer_by(action, self._asked)
         context = contextvars.copy_context()
         Thread(target=context.run, args=(self._run, action), daemon=True).start()
 

@@ -11,6 +11,8 @@ from typing import Any
 from ansible.playbook.block import Block
 from ansible.playbook.task import Task
 
+from .._ansible import role_in
+
 # Actions that are taken here, not by their plugins.
 INCLUDES = frozenset({"include_tasks", "include_role"})
 FACTS = "set_fact"
@@ -35,7 +37,8 @@ def tasks_of(block: Block) -> Iterator[Task]:
 
 
 def role_of(task: Task) -> str:
-    return task._role.get_name(include_role_fqcn=False) if task._role else ""
+    role = role_in(task)
+    return role.get_name(include_role_fqcn=False) if role else ""
 
 
 def action_of(task: Task) -> str:

@@ -17,12 +17,12 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
-from ansible.playbook.block import Block
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import validate_variable_name
 from ansible.vars.reserved import is_reserved_name
 
+from .._ansible import bare_task, host_named, role_in, task_of, templar_of
 from ..templates import READS_ANY, References, in_order
 from .questions import Unanswered
 
@@ -49,21 +49,21 @@ class Variables:
     def __init__(self, action: ActionBase, given: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
         if constants.DEFAULT_HASH_BEHAVIOUR != "replace":
             raise AnsibleError("variables are merged (hash_behaviour)")
-        own = action._task
-        manager = own._variable_manager
-        host = manager._inventory.get_host(given["inventory_hostname"])
+        own = task_of(action)
+        manager = own.get_variable_manager()
+        host = host_named(given["inventory_hostname"], manager)
         self._asked = partial(manager.get_vars, play=own.play, host=host)
         self._play = own.play
         self._extra = extra
         names = [name for name in given if not is_reserved_name(name)]
-        probe = self._bare(None, [])
+        probe = bare_task(own.play, None, [])
         probe.vars = dict.fromkeys(names, _OF_A_TASK)
         probed = self._asked(task=probe)
         self._facts = {name: given[name] for name in names if probed[name] is not _OF_A_TASK} | _NO_CHECK
         """What wins over the variables of tasks."""
         below = {name: value for name, value in given.items() if name not in own.get_vars()}
         if len(below) < len(given):
-            below = {**self._asked(task=self._bare(None, [])), **below}
+            below = {**self._asked(task=bare_task(own.play, None, [])), **below}
         self._common = {**below, **_NO_CHECK}
         self._by_role: dict[tuple[int, ...], tuple[dict[str, Any], set[str]]] = {}
         self._learned: list[tuple[Place, str, Any]] = []
@@ -82,7 +82,7 @@ class Variables:
         looked: list[bool] = []
         self._foreseen |= to_come
         variables = {**self._common, **dict.fromkeys(to_come, Unanswered(lambda: looked.append(True)))}
-        templar = action._templar.copy_with_new_env()
+        templar = templar_of(action)
         parts: dict[str, frozenset[str]] = {}
         chosen = {name for name in self._common if name.strip("_").startswith(prefixes)}
         for name in in_order(
@@ -144,7 +144,8 @@ class Variables:
         return f"{min(strange)} is Ansible's own" if strange else ""
 
     def _parameters(self, task: Task) -> dict[str, Any]:
-        of_role = task._role.get_role_params(task.get_dep_chain()) if task._role else {}
+        role = role_in(task)
+        of_role = role.get_role_params(task.get_dep_chain()) if role else {}
         return {**of_role, **task.get_include_params()}
 
     def _seen_from(self, place: Place, to_come: Iterable[tuple[Place, str, Unanswered]]) -> dict[str, Any]:
@@ -156,12 +157,12 @@ class Variables:
 
     def _of_role(self, task: Task) -> tuple[dict[str, Any], set[str]]:
         """What the task's role has, and the names of what differs from what all have."""
-        role, chain = task._role, task.get_dep_chain() or []
+        role, chain = role_in(task), task.get_dep_chain() or []
         if role is None:
             return self._common, set()
         key = tuple(map(id, (role, *chain)))
         if key not in self._by_role:
-            asked = self._asked(task=self._bare(role, chain)) | _NO_CHECK
+            asked = self._asked(task=bare_task(self._play, role, chain)) | _NO_CHECK
             del asked["vars"]
             differing = {name for name, value in asked.items() if self._is_other(name, value)}
             self._by_role[key] = {**self._common, **{name: asked[name] for name in differing}}, differing
@@ -170,9 +171,3 @@ class Variables:
     def _is_other(self, name: str, value: Any) -> bool:
         # what is in both is most often the same object
         return name not in self._common or (self._common[name] is not value and self._common[name] != value)
-
-    def _bare(self, role: Any, chain: list[Any]) -> Task:
-        """Make a task of the role that has nothing of its own."""
-        block = Block(play=self._play, role=role)
-        block._dep_chain = chain
-        return Task(block=block, role=role)
