@@ -5,8 +5,7 @@
 
 No other file has such a name, with one exception: what Ansible documents for whoever writes a plugin, such as `_task`,
 `_templar`, `_loader`, `_connection` and `_execute_module`, a plugin uses through its own `self`. Here these are for
-those who are given the plugin. tests/ansible has a test of each function, which `make ansible-versions` runs with each
-version of ansible-core.
+those who are given the plugin.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def defined(node: ast.AST) -> set[str]:
     """Return the name that the node gives to something."""
     if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store):
         return {node.attr if isinstance(node, ast.Attribute) else node.id}
-    return {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
+    return {node.name} if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else set()
 
 
 def is_private(name: str) -> bool:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from ansible import constants
-from ansible._internal._datatag._tags import Origin, SourceWasEncrypted, TrustedAsTemplate
-from ansible._internal._templating._jinja_bits import AnsibleEnvironment
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import filter_loader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 from ansible_collections.workbot.stability.plugins.plugin_utils import compiled_templates
+from ansible_collections.workbot.stability.plugins.plugin_utils._ansible import ENVIRONMENT as AnsibleEnvironment
+from ansible_collections.workbot.stability.plugins.plugin_utils._ansible import Origin, SourceWasEncrypted
 from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
 from ansible_collections.workbot.stability.plugins.plugin_utils.compiled_templates import compiled_once
 
@@ -49,7 +49,7 @@ def kept(tmp_path: Path) -> Path:
 
 def written(text: str, path: Path = ROLES / "nginx/vars/main/main.yml") -> str:
     """The text as Ansible has read it from that file."""
-    tagged: str = TrustedAsTemplate().tag(Origin(path=str(path)).tag(text))
+    tagged: str = trust_as_template(Origin(path=str(path)).tag(text))
     return tagged
 
 
@@ -221,7 +221,7 @@ def test_what_no_version_has_any_more_does_not_pile_up(monkeypatch: pytest.Monke
 def test_without_the_names_in_ansible_it_does_nothing(
     monkeypatch: pytest.MonkeyPatch, compiled: list[str], kept: Path
 ) -> None:
-    monkeypatch.setattr(compiled_templates, "AnsibleEnvironment", None)
+    monkeypatch.setattr(compiled_templates, "ENVIRONMENT", None)
     assert [rendered("{{ 1 }}"), rendered("{{ 1 }}")] == [1, 1]
     assert len(compiled) == 2
     assert not kept.exists()

@@ -385,8 +385,10 @@ def test_the_logic_of_all_modules_goes_along_and_what_it_needs_of_ansible_s() ->
     }
     needed = {name.rpartition(".")[0] for path in (*sent, *modules) for name in imported(path, "ansible.module_utils.")}
     given = imported(plugins / "modules" / "compare.py", "ansible.module_utils.")
-    # basic imports the specifications of arguments, and what takes secrets out
-    assert needed - {"", "basic", "common.arg_spec", "common.parameters"} <= {name.rpartition(".")[0] for name in given}
+    # basic imports the specifications of arguments, what takes secrets out, and what makes text of values
+    assert needed - {"", "basic", "common.arg_spec", "common.parameters", "common.text.converters"} <= {
+        name.rpartition(".")[0] for name in given
+    }
 
 
 def test_mitogen_knows_every_module_for_one() -> None:
