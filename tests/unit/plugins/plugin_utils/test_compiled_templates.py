@@ -18,8 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import filter_loader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.workbot.stability.plugins.plugin_utils import compiled_templates
-from ansible_collections.workbot.stability.plugins.plugin_utils._ansible import ENVIRONMENT as AnsibleEnvironment
-from ansible_collections.workbot.stability.plugins.plugin_utils._ansible import Origin, SourceWasEncrypted
+from ansible_collections.workbot.stability.plugins.plugin_utils._ansible import ENVIRONMENT, Origin, SourceWasEncrypted
 from ansible_collections.workbot.stability.plugins.plugin_utils.actions import Action
 from ansible_collections.workbot.stability.plugins.plugin_utils.compiled_templates import compiled_once
 
@@ -30,13 +29,13 @@ ROLES = Path(compiled_templates.__file__).parents[2] / "roles"
 def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """What Jinja has compiled, with a home of Ansible's own."""
     found: list[str] = []
-    original = AnsibleEnvironment.compile
+    original = ENVIRONMENT.compile
 
     def counted(environment: Any, source: Any, *given: Any, **named: Any) -> Any:
         found.append(source)
         return original(environment, source, *given, **named)
 
-    monkeypatch.setattr(AnsibleEnvironment, "compile", counted)
+    monkeypatch.setattr(ENVIRONMENT, "compile", counted)
     monkeypatch.setattr(constants.config, "get_config_value", {"ANSIBLE_HOME": str(tmp_path / "home")}.__getitem__)
     (tmp_path / "home").mkdir()
     return found
@@ -119,20 +118,20 @@ def test_two_conditions_that_are_compiled_at_once_are_not_mistaken_for_each_othe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each in a thread, and both have begun before either is compiled."""
-    together, original = threading.Barrier(2, timeout=10), AnsibleEnvironment.compile
+    together, original = threading.Barrier(2, timeout=10), ENVIRONMENT.compile
 
     def held_up(*given: Any, **named: Any) -> Any:
         together.wait()
         return original(*given, **named)
 
-    monkeypatch.setattr(AnsibleEnvironment, "compile", held_up)
+    monkeypatch.setattr(ENVIRONMENT, "compile", held_up)
 
     def look(text: str) -> bool:
         return bool(Templar(variables={"port": 80}).evaluate_conditional(written(text)))
 
     with compiled_once(), ThreadPoolExecutor(2) as threads:
         assert list(threads.map(look, ["port == 80", "port == 81"])) == [True, False]
-    monkeypatch.setattr(AnsibleEnvironment, "compile", original)
+    monkeypatch.setattr(ENVIRONMENT, "compile", original)
     with compiled_once():
         assert [look("port == 80"), look("port == 81")] == [True, False]
 
@@ -242,17 +241,17 @@ def test_what_actions_render_is_compiled_by_the_first_of_them(
 
 def test_an_action_within_another_changes_nothing_about_it() -> None:
     """A comparison has many in threads, which end in any order."""
-    before = AnsibleEnvironment.compile
+    before = ENVIRONMENT.compile
     with compiled_once():
-        within = AnsibleEnvironment.compile
+        within = ENVIRONMENT.compile
         with compiled_once():
-            assert AnsibleEnvironment.compile is within
-        assert AnsibleEnvironment.compile is within
-    assert AnsibleEnvironment.compile is before
+            assert ENVIRONMENT.compile is within
+        assert ENVIRONMENT.compile is within
+    assert ENVIRONMENT.compile is before
 
 
 def test_it_ends_with_its_block() -> None:
-    before = AnsibleEnvironment.compile
+    before = ENVIRONMENT.compile
     with pytest.raises(ZeroDivisionError), compiled_once():
         raise ZeroDivisionError
-    assert AnsibleEnvironment.compile is before
+    assert ENVIRONMENT.compile is before
