@@ -183,10 +183,10 @@ def answers_to(asked: dict[str, Any], place: Path, settings: dict[str, Any]) -> 
 def ask_all(questions: list[list[Any]], sources: dict[str, str], settings: dict[str, Any]) -> list[dict[str, Any]]:
     """The answers, of as many modules at a time as the host has processors."""
     answers, asked = [], deque[tuple[int, int]]()
-    for name, *more in questions:
+    for name, arguments, flags in questions:
         if len(asked) == (os.cpu_count() or 1):
             answers.append(answer_of(*asked.popleft()))
-        asked.append(ask(name, sources[name], *more, settings))
+        asked.append(ask(name, sources[name], arguments, flags, settings))
     return answers + [answer_of(*one) for one in asked]
 
 
