@@ -33,7 +33,7 @@ def curl(host: Host, *options: str, name: str = HOST_NAME) -> str:
 def test_debian_12_says_that_it_is_too_old(edge: Edge) -> None:
     if edge.host.system_info.release != "12":
         pytest.skip("Debian 13 has it: the next test")
-    assert "nginx_tls_http3: needs Nginx 1.25.1 or newer" in edge.refuse(**WANTED)
+    assert "nginx_tls_http3 = true (workbot-test): needs Nginx 1.25.1 or newer" in edge.refuse(**WANTED)
 
 
 def test_it_is_served_by_one_variable_and_gone_without_it(edge: Edge) -> None:

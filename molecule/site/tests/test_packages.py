@@ -16,8 +16,9 @@ from edge import on_host
 
 PACKAGE = "tree"
 LISTS = "/var/lib/apt/lists"
-# As apt does it; flock(1) makes locks of another kind.
-LOCK = "import fcntl, time; file = open('%s', 'w'); fcntl.lockf(file, fcntl.LOCK_EX); time.sleep(%d)"
+# As apt does it; flock(1) makes locks of another kind. It is held until the module's apt has met it.
+LOCK = "import fcntl, time; file = open('%s', 'w'); fcntl.lockf(file, fcntl.LOCK_EX); time.sleep(300)"
+MET = "until pgrep --exact apt-get; do sleep 0.01; done; sleep 2; systemctl stop molecule-apt"
 
 
 def install(*names: str) -> subprocess.CompletedProcess[str]:
@@ -52,8 +53,9 @@ def test_another_apt_is_waited_for(host: Any, lock: str, said: bool) -> None:
     """For dpkg's lock apt-get itself waits; where it does not, the run says so."""
     try:
         with without_lists(host):
-            host.check_output("systemd-run --quiet --unit=molecule-apt python3 -c %s", LOCK % (lock, 12))
+            host.check_output("systemd-run --quiet --unit=molecule-apt python3 -c %s", LOCK % lock)
             host.check_output("timeout 10 sh -c 'until test -e %s; do sleep 0.2; done'", lock)
+            host.check_output("systemd-run --quiet --collect --property=RuntimeMaxSec=300 sh -c %s", MET)
             done = install(PACKAGE)
             assert done.returncode == 0, done.stdout
             assert host.package(PACKAGE).is_installed
