@@ -19,7 +19,8 @@ from ansible_collections.workbot.stability.plugins.plugin_utils._program import 
 from places import ROOT
 
 SOURCES = ROOT / "plugins/module_utils"
-_ENTRY = re.compile(r"""entry_point:\s*"?(_programs\.[\w.]+):run""")
+_ENTRY = re.compile(r"""entry_point"?:\s*"?(_programs\.[\w.]+):run""")
+_ROLES = [*ROOT.glob("roles/*/*/**/*.yml"), *ROOT.glob("plugins/plugin_utils/_site/*.py")]
 # What no person runs: certbot's hook, the unit of the metrics, the helper behind the watchdog's socket, an activation.
 _UNATTENDED = {
     "_programs.certificate",
@@ -34,7 +35,7 @@ def source_of(module: str) -> str:
     return (SOURCES / f"{module.replace('.', '/')}.py").read_text()
 
 
-INSTALLED = {name for path in ROOT.glob("roles/*/*/**/*.yml") for name in _ENTRY.findall(path.read_text())}
+INSTALLED = {name for path in _ROLES for name in _ENTRY.findall(path.read_text())}
 COMMANDS = sorted(INSTALLED - _UNATTENDED)
 
 
