@@ -21,6 +21,7 @@ from .monitoring import Exporters, Monitoring
 from .nginx import Nginx
 from .nginx_fleet import NginxFleet
 from .nginx_run import NginxNotes, NginxRun
+from .pm2 import Pm2
 from .postgresql import Postgresql
 from .service import Service
 from .service_fleet import ServiceFleet
@@ -38,6 +39,7 @@ SITES: dict[str, type[Site]] = {
     "nginx_fleet": NginxFleet,
     "nginx_notes": NginxNotes,
     "nginx_run": NginxRun,
+    "pm2": Pm2,
     "postgresql": Postgresql,
     "report": Report,
     "service": Service,

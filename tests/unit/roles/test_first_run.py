@@ -23,8 +23,6 @@ NEW_HOST: dict[str, Any] = {
     "release_after_build": [],
     "release_build_environment": {},
     "release_archive": "",
-    "pm2_migrate": [],
-    "ansible_check_mode": False,
 }
 
 
@@ -76,20 +74,6 @@ def test_a_comparison_sees_each_role_by_itself(compares: bool) -> None:
 )
 def test_a_build_that_may_ask_the_database_waits_for_it(variables: dict[str, Any], ahead: bool) -> None:
     assert rendered("release", "release_comes_ahead", **variables) is ahead
-
-
-@pytest.mark.parametrize(
-    ("variables", "goes_on"),
-    [
-        ({}, True),
-        ({"service_is_new": False}, False),
-        # hosts take turns with it
-        ({"pm2_migrate": ["npm", "run", "migrate"]}, False),
-        ({"ansible_check_mode": True}, False),
-    ],
-)
-def test_hosts_that_take_turns_and_check_mode_wait_for_the_activation(variables: dict[str, Any], goes_on: bool) -> None:
-    assert rendered("pm2", "__pm2_goes_on", **variables) is goes_on
 
 
 def test_whoever_waits_for_an_activation_knows_whether_one_goes_on() -> None:
