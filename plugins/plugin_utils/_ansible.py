@@ -25,32 +25,15 @@ from ansible.plugins.action import ActionBase
 from ansible.vars.manager import VariableManager
 
 try:
-    from ansible._internal._datatag._tags import Origin, SourceWasEncrypted
-    from ansible._internal._templating._jinja_bits import AnsibleEnvironment, _TemplateCompileContext, _TemplateConfig
+    from ansible._internal._datatag._tags import Origin
 except ImportError:
-    # Where a place is not known, or a template is compiled each time, everything else works.
-    Origin = SourceWasEncrypted = AnsibleEnvironment = None
-
-ENVIRONMENT: Any = AnsibleEnvironment
-"""The class of what compiles Ansible's templates, None where it is not known."""
+    # Where a place is not known, everything else works.
+    Origin = None
 
 
 def origin_of(value: Any) -> Any:
     """Return where a value was written, None where that is not known."""
     return Origin.get_tag(value) if Origin else None
-
-
-def was_encrypted(value: Any) -> bool:
-    """Return whether the value was read from what Ansible Vault had encrypted."""
-    return bool(SourceWasEncrypted.is_tagged_on(value))
-
-
-def compiling() -> tuple[bool, bool]:
-    """Return what a template is compiled by besides its text: if backslashes are escaped, and templates embedded."""
-    context = _TemplateCompileContext.current(optional=True)
-    # to be removed in ansible-core 2.23
-    embeds = getattr(_TemplateConfig, "allow_embedded_templates", False)
-    return bool(context and context.escape_backslashes), embeds
 
 
 def uuid_of(given: Task | Role) -> str:
@@ -136,7 +119,7 @@ def templar_of(action: ActionBase, variables: Mapping[str, Any] | None = None) -
 def action_for(task: Task, variables: Mapping[str, Any], own: ActionBase) -> ActionBase:
     """Return the action of another task with these variables, on the host that `own` is for."""
     shared = own._shared_loader_obj
-    known = task.action if shared.action_loader.has_plugin(task.action) else "ansible.builtin.normal"
+    known = task.action if shared.action_loader.has_plugin(task.action) else "normal"
     return shared.action_loader.get(
         known,
         task=task,

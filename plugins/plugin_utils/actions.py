@@ -13,8 +13,6 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from .compiled_templates import compiled_once
-
 # What tasks/deploy_turn.yml registers.
 _TURN = "__deploy_turn"
 _LOST = "The connection to the host was lost"
@@ -34,8 +32,7 @@ class Action(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.variables = task_vars or {}
         try:
-            with compiled_once():
-                return {**result, **self.outcome()}
+            return {**result, **self.outcome()}
         except AnsibleConnectionFailure as error:
             lost = self.lost or (_LOST if _TURN in self.variables else "")
             if not lost:
