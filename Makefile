@@ -98,6 +98,7 @@ lint-sanity: $(READY) ## ansible-test sanity, without ignore files
 unit: $(READY) ## Unit tests of the plugins, and of the load driver that molecule's tests use
 	@echo '== unit tests'
 	@python -m pytest -q tests/unit tests/load
+	@tools/unit-ansible
 
 .PHONY: check-project
 check-project: $(READY) ## The project's own checks: documents, roles, scenarios, the built tarball

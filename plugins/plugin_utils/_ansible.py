@@ -119,7 +119,7 @@ def templar_of(action: ActionBase, variables: Mapping[str, Any] | None = None) -
 def action_for(task: Task, variables: Mapping[str, Any], own: ActionBase) -> ActionBase:
     """Return the action of another task with these variables, on the host that `own` is for."""
     shared = own._shared_loader_obj
-    known = task.action if shared.action_loader.has_plugin(task.action) else "normal"
+    known = task.action if shared.action_loader.has_plugin(task.action) else "ansible.builtin.normal"
     return shared.action_loader.get(
         known,
         task=task,
