@@ -39,7 +39,7 @@ clean-site: $(READY) ## Remove the host that `make site` made
 # Lanes run side by side, because scenarios mostly wait. Each has hosts of its own, and what a lane begins with begins on a bare one.
 .PHONY: test
 test: $(READY) ## What a change needs before it lands, in two lanes: what CI runs
-	@tools/lanes trixie 'scenario-site check-project example' trixie 'lint unit'
+	@tools/lanes trixie 'scenario-site example' trixie 'lint check-project unit'
 
 LANE_2 := fleet adopt attacks neighbours apps
 LANE_3 := recovery database monitor
