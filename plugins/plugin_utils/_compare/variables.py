@@ -23,6 +23,7 @@ from ansible.utils.vars import validate_variable_name
 from ansible.vars.reserved import is_reserved_name
 
 from .._ansible import bare_task, host_named, role_in, task_of, templar_of
+from .._site.roles import CHECKED
 from ..templates import READS_ANY, References, in_order
 from .questions import Unanswered
 
@@ -40,7 +41,7 @@ _OF_ROLES = frozenset(
     {"ansible_collection_name", "ansible_parent_role_names", "ansible_parent_role_paths", "ansible_role_name"}
 )
 # Large, and no templates.
-_NO_TEMPLATES = frozenset({"ansible_facts", "groups", "hostvars", "vars"})
+_NO_TEMPLATES = frozenset({"ansible_facts", "groups", "hostvars", "vars", CHECKED})
 
 
 class Variables:
@@ -65,6 +66,7 @@ class Variables:
         if len(below) < len(given):
             below = {**self._asked(task=bare_task(own.play, None, [])), **below}
         self._common = {**below, **_NO_CHECK}
+        self._data = {name: given[name] for name in _NO_TEMPLATES if name in given}
         self._by_role: dict[tuple[int, ...], tuple[dict[str, Any], set[str]]] = {}
         self._learned: list[tuple[Place, str, Any]] = []
         self._references = References()
@@ -84,15 +86,15 @@ class Variables:
         variables = {**self._common, **dict.fromkeys(to_come, Unanswered(lambda: looked.append(True)))}
         templar = templar_of(action)
         parts: dict[str, frozenset[str]] = {}
-        chosen = {name for name in self._common if name.strip("_").startswith(prefixes)}
-        for name in in_order(
-            chosen, {name: value for name, value in self._common.items() if name not in _NO_TEMPLATES}
-        ):
-            named = frozenset(self._references.named(self._common[name]))
+        templates = {name: value for name, value in self._common.items() if name not in _NO_TEMPLATES}
+        chosen = {name for name in templates if name.strip("_").startswith(prefixes)}
+        for name in in_order(chosen, templates):
+            named = frozenset(self._references.named(templates[name]))
             parts[name] = named.union({name}, *(parts[other] for other in named if other in parts))
             if name not in chosen or not parts[name].isdisjoint(to_come):
                 continue
-            templar.available_variables = self._references.of([variables[name]], variables, self._rendered)
+            final = {**self._data, **self._rendered}
+            templar.available_variables = self._references.of([variables[name]], variables, final)
             looked.clear()
             with contextlib.suppress(AnsibleError):
                 value = templar.template(variables[name])
@@ -133,7 +135,7 @@ class Variables:
     def referred(self, given: Iterable[Any], variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """Those of a task's variables that the values `given` refer to."""
         values = {name: value for _place, name, value in self._learned}
-        return self._references.of(given, variables, {**self._rendered, **values})
+        return self._references.of(given, variables, {**self._data, **self._rendered, **values})
 
     def strange(self, task: Task) -> str:
         """Say which variable of Ansible's own the task, its role or an earlier task gives a value to, "" for none."""

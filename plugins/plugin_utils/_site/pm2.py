@@ -23,7 +23,6 @@ class Pm2(Site):
     pm2_args: Sequence[str]
     pm2_autorestart: bool
     pm2_command_timeout: int
-    pm2_discard_failed: bool
     pm2_drain_time: int
     pm2_environment: Mapping[str, Any]
     pm2_error_file: str
@@ -47,13 +46,11 @@ class Pm2(Site):
     pm2_out_file: str
     pm2_proxy_host_name: str
     pm2_proxy_url: str
-    pm2_release: str
     pm2_script: str
     pm2_socket_variable: str
     pm2_start_timeout: int
     pm2_stay_up: int
     pm2_time: bool
-    pm2_tools_pending: bool
     pm2_wait_ready: bool
     pm2_watch: bool
     service_activation_unit: str
@@ -154,12 +151,11 @@ class Pm2(Site):
 
     @cached_property
     def desired(self) -> dict[str, Any]:
-        """Return what the module active_release is to see to, without what a run's tasks have changed before it."""
+        """Return what the module active_release is to see to, without what a run's tasks have found before it."""
         return {
             "service": self.service_name,
             "directory": self.service_directory,
             "run_directory": self.service_run_directory,
-            "release": self.pm2_release,
             "app": {**self._app, **self.pm2_options},
             "loader": self.pm2_loader,
             "socket_variable": self.pm2_socket_variable,
@@ -181,8 +177,6 @@ class Pm2(Site):
             "hooks": self.pm2_hooks,
             "migrate": self.pm2_migrate if self.pm2_migrates else [],
             "hook_timeout": self.pm2_hook_timeout,
-            "discard_failed": self.pm2_discard_failed,
-            "tools_pending": self.pm2_tools_pending,
         }
 
     @cached_property

@@ -51,6 +51,8 @@ CHECKED = "__service_variables"
 
 # What is no template: of the host, of others and of the run.
 _GIVEN = ("ansible_facts", "groups", "hostvars", "inventory_hostname")
+# Ansible names a role once more when a task has included a part of it.
+_PLAY_ROLES = "ansible_play_role_names"
 _QUESTION = re.compile(r"\{\{ lookup\('workbot\.stability\.site', '([a-z0-9_]+)'\) \}\}")
 
 
@@ -96,4 +98,9 @@ def kept_site(role: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _digest(names: Iterable[str], variables: Mapping[str, Any]) -> str:
     """Return that of the unrendered variables: parameters of roles, set facts and results override those checked."""
-    return hashlib.sha256(repr([variables.get(name) for name in names]).encode()).hexdigest()
+    return hashlib.sha256(repr([_said(name, variables) for name in names]).encode()).hexdigest()
+
+
+def _said(name: str, variables: Mapping[str, Any]) -> Any:
+    value = variables.get(name)
+    return sorted({*value}) if name == _PLAY_ROLES and value else value

@@ -193,6 +193,17 @@ def test_a_fact_wins_over_the_role_and_a_later_one_over_an_earlier_one_that_wait
     assert (differing(found), found["rounds"]) == ([], 1)
 
 
+def test_names_in_what_the_check_of_the_variables_has_found_are_no_references(tmp_path: Path) -> None:
+    tasks = [
+        {"name": "Look", STAT: {"path": "/"}, "register": "looked"},
+        {"name": "Wait", "ansible.builtin.set_fact": {"late": "{{ looked.stat.isdir }}"}},
+        {"name": "Ask", STAT: {"path": "{{ __service_variables.path }}"}},
+    ]
+    checked = json.dumps({"__service_variables": {"path": "/", "names": ["late"]}})
+    found = compared(tmp_path, tasks, "--extra-vars", checked)
+    assert (differing(found), found["rounds"]) == ([], 1)
+
+
 def test_check_mode_is_told_what_the_real_run_would_do(tmp_path: Path) -> None:
     fails = [
         {"name": "Leave out", "ansible.builtin.fail": {"msg": "x"}, "when": "not ansible_check_mode"},

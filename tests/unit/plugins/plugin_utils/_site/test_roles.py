@@ -97,5 +97,12 @@ def test_it_is_kept_until_something_that_it_depends_on_has_another_value() -> No
     assert kept_site("backup", given) is None
 
 
+def test_it_is_kept_when_a_task_has_included_a_part_of_a_role_of_the_play_s() -> None:
+    given = {**VARIABLES, "ansible_play_role_names": ["service", "backup"]}
+    checked = {**given, CHECKED: {"sites": {"service": kept(given, ["ansible_play_role_names"], {"accounts": []})}}}
+    assert kept_site("service", {**checked, "ansible_play_role_names": ["service", "backup", "backup"]})
+    assert not kept_site("service", {**checked, "ansible_play_role_names": ["service", "backup", "nginx"]})
+
+
 def test_a_template_that_asks_needs_all_that_the_site_is_made_of() -> None:
     assert {"backup_directory", "hostvars", "ansible_facts", CHECKED} <= {*read_of("backup")}
