@@ -6,23 +6,16 @@
 
 from __future__ import annotations
 
-import ast
-import io
 import json
 import os
-import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.workbot.stability.plugins.action.compare import _logic
-from places import ROOT
 
-MODULE_UTILS = "ansible_collections.workbot.stability.plugins.module_utils."
 PLAY = [
     {
         "hosts": "all",
@@ -376,34 +369,3 @@ def test_one_difference_may_be_enough(tmp_path: Path) -> None:
     fails = [{"name": name, "ansible.builtin.fail": {"msg": "x"}} for name in ("First", "Second")]
     assert differing(compared(tmp_path, fails)) == [("First", "would fail: x"), ("Second", "would fail: x")]
     assert differing(compared(tmp_path, fails, "--extra-vars=first=true")) == [("First", "would fail: x")]
-
-
-def imported(path: Path, prefix: str) -> set[str]:
-    """What a file imports by a whole name that begins like this, without that."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    found = [node for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
-    names = {f"{node.module}.{alias.name}" for node in found for alias in node.names}
-    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-
-
-def test_the_logic_of_all_modules_goes_along_and_what_it_needs_of_ansible_s() -> None:
-    plugins = ROOT / "plugins"
-    with zipfile.ZipFile(io.BytesIO(_logic())) as archive:
-        sent = [plugins / name for name in archive.namelist()]
-    modules = list((plugins / "modules").glob("*.py"))
-    assert {name.split(".")[0] for path in modules for name in imported(path, MODULE_UTILS)} <= {
-        path.relative_to(plugins / "module_utils").parts[0] for path in sent
-    }
-    needed = {name.rpartition(".")[0] for path in (*sent, *modules) for name in imported(path, "ansible.module_utils.")}
-    given = imported(plugins / "modules" / "compare.py", "ansible.module_utils.")
-    # basic imports the specifications of arguments, what takes secrets out, and what makes text of values
-    assert needed - {"", "basic", "common.arg_spec", "common.parameters", "common.text.converters"} <= {
-        name.rpartition(".")[0] for name in given
-    }
-
-
-def test_mitogen_knows_every_module_for_one() -> None:
-    """It looks for these words; a file without them it runs as a program, for which there is no Ansible on the host."""
-    for path in (ROOT / "plugins" / "modules").glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        assert "def main" not in text or re.search(r"from ansible(_collections|\.module_utils)\.", text), path
